@@ -1,0 +1,1 @@
+"""Sources of track records: CSV, Parquet, SQL and the bundled sample."""

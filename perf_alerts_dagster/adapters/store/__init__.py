@@ -1,0 +1,1 @@
+"""The alert store: what was judged, projected and marked, in SQLite or PostgreSQL."""

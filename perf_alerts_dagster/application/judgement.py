@@ -1,0 +1,48 @@
+"""What one execution concluded for one as-of date, and the projections that it issued."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.domain.evaluation import Evaluation, Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """All evaluations of one alert for one as-of date, with what reproduces them.
+
+    Same as-of date, settings version and data hash: same evaluations, bit for bit.
+    `provisional`: it stands on a row whose session was not closed. `recorded_only`: its date is
+    older than the newest judged one, so it may neither open nor resolve anything.
+    """
+
+    alert: str
+    as_of: date
+    run_id: str
+    judged_at: datetime
+    settings_version: str
+    data_hash: str
+    seed: int
+    evaluations: tuple[Evaluation, ...]
+    provisional: bool = False
+    recorded_only: bool = False
+    restated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredProjection:
+    """A projection as it is kept: what issued it, its facts, and its arrays by name."""
+
+    strategy: str
+    kind: str
+    issued_on: date
+    horizon: int
+    seed: int
+    settings_version: str
+    data_hash: str
+    run_id: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)

@@ -1,0 +1,174 @@
+"""Track records: the dated rows of each strategy, checked and ready to measure.
+
+Everything is judged on simple returns per session (P&L over the capital at the start of the
+day), so that inflows and outflows breach nothing. Currency amounts are for display.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Dates = NDArray[np.datetime64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Status(StrEnum):
+    """What a strategy is doing; paused and retired ones are not judged."""
+
+    INCUBATING = "incubating"
+    LIVE = "live"
+    PAUSED = "paused"
+    RETIRED = "retired"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the alerts judge a strategy of this status."""
+        return self in (Status.INCUBATING, Status.LIVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFault:
+    """One broken rule of the input contract, with the place where it was found.
+
+    `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
+    header being line 1); None where the fault is about the whole strategy or table.
+    """
+
+    where: str
+    rule: str
+    row: int | None = None
+    column: str | None = None
+    strategy: str | None = None
+
+    def __str__(self) -> str:
+        """`daily.csv, row 17, column pnl: is not a number`."""
+        place = [self.where]
+        if self.row is not None:
+            place.append(f"row {self.row}")
+        if self.column is not None:
+            place.append(f"column {self.column}")
+        return f"{', '.join(place)}: {self.rule}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trades:
+    """Closed trades of one strategy, oldest exit first; all arrays have one length m.
+
+    `pnl` is net of `cost`, in account currency or as a fraction, but one of the two throughout.
+    """
+
+    exits: Dates
+    entries: Dates
+    pnl: Floats
+    cost: Floats
+
+    def __len__(self) -> int:
+        """Number of closed trades."""
+        return len(self.exits)
+
+    def until(self, last: date) -> "Trades":
+        """The trades closed on or before `last`."""
+        keep = slice(0, int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right")))
+        return Trades(
+            exits=self.exits[keep],
+            entries=self.entries[keep],
+            pnl=self.pnl[keep],
+            cost=self.cost[keep],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StrategyRecord:
+    """One strategy's rows in date order; all arrays have one length n >= 1.
+
+    `returns` are simple returns per session, finite; a return at or below -1 is a wipe-out.
+    `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
+    gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
+    """
+
+    strategy: str
+    dates: Dates
+    returns: Floats
+    live: Flags
+    pnl: Floats | None = None
+    capital: Floats | None = None
+    extras: Mapping[str, Floats] = field(default_factory=dict)
+    currency: str | None = None
+    group: str | None = None
+    owner: str | None = None
+    calendar: str | None = None
+    status: Status = Status.LIVE
+    judged_from: date | None = None
+    judged_until: date | None = None
+    trades: Trades | None = None
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.dates)
+
+    def rows(self, first: int, last: int) -> "StrategyRecord":
+        """The rows first..last-1, with the trades closed by the last of them."""
+        part = slice(first, last)
+        trades = self.trades
+        if trades is not None and last > first:
+            trades = trades.until(self.dates[last - 1].astype(object))
+        return replace(
+            self,
+            dates=self.dates[part],
+            returns=self.returns[part],
+            live=self.live[part],
+            pnl=None if self.pnl is None else self.pnl[part],
+            capital=None if self.capital is None else self.capital[part],
+            extras={name: values[part] for name, values in self.extras.items()},
+            trades=trades,
+        )
+
+    def until(self, last: date) -> "StrategyRecord":
+        """The rows dated on or before `last`; possibly none."""
+        stop = int(np.searchsorted(self.dates, np.datetime64(last, "D"), side="right"))
+        return self.rows(0, stop)
+
+    def content_hash(self) -> str:
+        """SHA-256 over everything that a value may depend on, as 64 hex digits."""
+        digest = hashlib.sha256(self.strategy.encode())
+        for name, values in (
+            ("dates", self.dates.astype("datetime64[D]").astype(np.int64)),
+            ("returns", self.returns),
+            ("live", self.live),
+            *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
+        ):
+            digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())
+        if self.trades is not None:
+            for array in (self.trades.exits.astype("datetime64[D]").astype(np.int64),
+                          self.trades.pnl, self.trades.cost):
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackRecords:
+    """What one reading of a source gave: good strategies, and the faults of the others.
+
+    `source` names the source for people, without secrets. A strategy is in `strategies` or in
+    `faults`, never in both. `notes` are remarks that hinder nothing (a row on a day that is no
+    session). `is_sample` is True for the bundled sample.
+    """
+
+    source: str
+    strategies: Mapping[str, StrategyRecord]
+    faults: Mapping[str, tuple[RecordFault, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    is_sample: bool = False
+
+    @property
+    def dates(self) -> Dates:
+        """Every date on which any strategy has a row, rising, without repeats."""
+        if not self.strategies:
+            return np.empty(0, dtype="datetime64[D]")
+        return np.unique(np.concatenate([one.dates for one in self.strategies.values()]))

@@ -1,0 +1,1 @@
+"""The running stack: code server, guarded webserver, daemon and who watches them."""
