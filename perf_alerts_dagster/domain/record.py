@@ -145,8 +145,11 @@ class StrategyRecord:
         ):
             digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())
         if self.trades is not None:
-            for array in (self.trades.exits.astype("datetime64[D]").astype(np.int64),
-                          self.trades.pnl, self.trades.cost):
+            for array in (
+                self.trades.exits.astype("datetime64[D]").astype(np.int64),
+                self.trades.pnl,
+                self.trades.cost,
+            ):
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 

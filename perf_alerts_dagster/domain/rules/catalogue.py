@@ -64,7 +64,9 @@ RULES: tuple[Rule, ...] = (
     Rule(id="no_data", title="No data", family=Family.DATA),
     Rule(id="stale_data", title="Stale data", family=Family.DATA),
     Rule(id="record_error", title="Record error", family=Family.DATA),
-    Rule(id="walk_forward_stability", title="Walk-forward stability", family=Family.SCORE, gated=True),
+    Rule(
+        id="walk_forward_stability", title="Walk-forward stability", family=Family.SCORE, gated=True
+    ),
     Rule(
         id="out_of_sample_validation",
         title="Out-of-sample validation",

@@ -1,0 +1,64 @@
+"""How the commands talk: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+OUT = Console()
+ERR = Console(stderr=True)
+
+_STYLES = {
+    "ok": "green",
+    "breach": "red",
+    "error": "red",
+    "no_data": "yellow",
+    "insufficient_data": "dim",
+    "warning": "yellow",
+    "critical": "red",
+    "emergency": "bold red",
+}
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """One JSON document on standard output, without NaN or infinity."""
+    click.echo(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+
+
+def styled(word: str) -> str:
+    """A word in its colour, safe from markup in the data."""
+    style = _STYLES.get(word)
+    return f"[{style}]{escape(word)}[/{style}]" if style else escape(word)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number for people; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
+    """An empty table; the `numeric` columns are right-aligned."""
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+    return made
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show on standard error that something takes a while."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=ERR,
+        transient=True,
+    ) as progress:
+        progress.add_task(escape(what), total=None)
+        yield

@@ -1,0 +1,47 @@
+"""All that the code location holds, built from one settings value."""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
+from perf_alerts_dagster.defs.schedules import build_schedule
+from perf_alerts_dagster.defs.tags import judged_asset
+from perf_alerts_dagster.domain.alerts import ALERTS
+from perf_alerts_dagster.settings import Settings
+
+
+def build_definitions(settings: Settings, open_services: Opener | None = None) -> dg.Definitions:
+    """The five jobs, their schedules, and the assets that show which sessions were judged.
+
+    Args:
+        settings: What the whole code location is built from.
+        open_services: Called once per attempt of a run; the real services where None.
+    """
+    opener = open_services or _real_services(settings)
+    jobs = {alert.name: build_job(alert, settings) for alert in ALERTS}
+    return dg.Definitions(
+        jobs=list(jobs.values()),
+        schedules=[build_schedule(alert, jobs[alert.name], settings) for alert in ALERTS],
+        assets=[
+            dg.AssetSpec(
+                judged_asset(alert.name),
+                description=f"Sessions judged by {alert.name}. {alert.description}",
+                partitions_def=PARTITIONS,
+                group_name="performance_alerts",
+                kinds={"python"},
+            )
+            for alert in ALERTS
+        ],
+        resources={"services": dg.ResourceDefinition.hardcoded_resource(opener)},
+    )
+
+
+def _real_services(settings: Settings) -> Opener:
+    def open_services() -> object:
+        # Imported by the run alone: the store and the record reader are heavy.
+        from perf_alerts_dagster.bootstrap import build_services
+
+        return build_services(settings)
+
+    return open_services

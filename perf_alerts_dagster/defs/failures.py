@@ -1,0 +1,63 @@
+"""How the application's errors become Dagster's: what heals is retried, what does not is not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from perf_alerts_dagster.defs.retries import CappedBackoff
+from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
+from perf_alerts_dagster.domain.errors import (
+    PerfAlertsError,
+    RecordsUnavailable,
+    StoreUnavailable,
+)
+
+_MAY_HEAL = (RecordsUnavailable, StoreUnavailable)
+
+
+@contextmanager
+def translated(context: dg.OpExecutionContext, policy: CappedBackoff) -> Iterator[None]:
+    """Count the attempt, and on an error say what happens next before Dagster does it.
+
+    Attempts and the error's first line go into run tags, since a Dagster run has no error field.
+    """
+    attempt = context.retry_number + 1
+    context.instance.add_run_tags(context.run_id, {ATTEMPTS: str(attempt)})
+    try:
+        yield
+    except PerfAlertsError as error:
+        _tag_error(context, error)
+        if isinstance(error, _MAY_HEAL):
+            _log_retry(context, policy, error)
+            raise
+        context.log.error("%s will not be retried: %s", context.job_name, error)
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except Exception as error:
+        # The edge of a run: what nobody foresaw is tagged and retried like a source that is away.
+        _tag_error(context, error)
+        _log_retry(context, policy, error)
+        raise
+
+
+def _tag_error(context: dg.OpExecutionContext, error: Exception) -> None:
+    first_line = (str(error).splitlines() or [""])[0]
+    context.instance.add_run_tags(
+        context.run_id, {ERROR: f"{type(error).__name__}: {first_line}"[:500]}
+    )
+
+
+def _log_retry(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> None:
+    retry = context.retry_number + 1
+    attempts = policy.max_retries + 1
+    if retry > policy.max_retries:
+        context.log.error("%s failed after %d attempts: %s", context.job_name, attempts, error)
+        return
+    context.log.warning(
+        "Retrying %s in %s seconds (attempt %d of %d failed: %s)",
+        context.job_name,
+        f"{policy.calculate_delay(retry):g}",
+        retry,
+        attempts,
+        error,
+    )

@@ -1,0 +1,94 @@
+"""One job per alert: a single op that judges what is due and shows what it concluded."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import SCHEDULE_NAME_TAG
+
+from perf_alerts_dagster.application.execution import Execution
+from perf_alerts_dagster.defs import report
+from perf_alerts_dagster.defs.failures import translated
+from perf_alerts_dagster.defs.retries import CappedBackoff
+from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
+from perf_alerts_dagster.domain.alerts import Alert
+from perf_alerts_dagster.domain.errors import UsageError
+from perf_alerts_dagster.settings import Settings
+
+# Opens what an attempt works with: an object with `execute(...)`, the application's entry.
+Opener = Callable[[], Any]
+
+PARTITIONS = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, end_offset=1)
+
+
+def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
+    """The job of one alert, with its retry policy, limits and public settings as metadata."""
+    policy = CappedBackoff(settings.retry_for(alert.name))
+
+    @dg.op(
+        name=f"judge_{alert.name}",
+        description=f"{alert.description} Judges every due session, oldest first.",
+        retry_policy=policy,
+        required_resource_keys={"services"},
+    )
+    def judge(context: dg.OpExecutionContext) -> None:
+        with translated(context, policy):
+            execution = context.resources.services().execute(
+                alert,
+                as_of=_partition(context),
+                run_id=context.run_id,
+                now=datetime.now(UTC),
+                at_or_before=SCHEDULE_NAME_TAG in context.run.tags,
+            )
+            _show(context, execution)
+
+    @dg.job(
+        name=alert.name,
+        description=alert.description,
+        partitions_def=PARTITIONS,
+        # The multiprocess default leaves an orphan step that goes on after `kill -9` of its run.
+        executor_def=dg.in_process_executor,
+        tags={
+            ALERT: alert.name,
+            # Without a limit, a host crash leaves a run STARTED for ever.
+            "dagster/max_runtime": str(_max_runtime(policy, settings)),
+        },
+        metadata={"settings": dg.MetadataValue.json(settings.public())},
+    )
+    def job() -> None:
+        judge()
+
+    return job
+
+
+def _max_runtime(policy: CappedBackoff, settings: Settings) -> int:
+    attempts = policy.max_retries + 1
+    return int(policy.total_delay() + attempts * settings.run_max_seconds)
+
+
+def _partition(context: dg.OpExecutionContext) -> date | None:
+    """The as-of date that the run asks for; Dagster accepts any text as a partition tag."""
+    if not context.has_partition_key:
+        return None
+    try:
+        return date.fromisoformat(context.partition_key)
+    except ValueError as error:
+        raise UsageError(
+            f"the as-of date (partition) {context.partition_key!r} is no date: use YYYY-MM-DD"
+        ) from error
+
+
+def _show(context: dg.OpExecutionContext, execution: Execution) -> None:
+    for note in execution.notes:
+        context.log.info(note)
+    for judgement in execution.judgements:
+        context.log_event(report.materialization(execution, judgement))
+    newest = execution.newest
+    context.log.info(report.sentence(execution))
+    if newest is not None:
+        context.add_output_metadata(report.output_metadata(execution))
+        context.instance.add_run_tags(
+            context.run_id,
+            {AS_OF: newest.as_of.isoformat(), OUTCOME: report.outcome_word(execution)},
+        )

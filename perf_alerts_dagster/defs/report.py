@@ -1,0 +1,156 @@
+"""What a run shows in the Dagster UI: one materialisation per judged session, tables, numbers."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import dagster as dg
+
+from perf_alerts_dagster.application.execution import Execution
+from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.summary import outcomes, told
+from perf_alerts_dagster.defs.tags import judged_asset
+from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.domain.severity import Severity
+
+# A table is for reading: the worst rows come first and the rest is counted.
+_MOST_ROWS = 200
+
+_ORDER = (
+    Outcome.BREACH,
+    Outcome.ERROR,
+    Outcome.NO_DATA,
+    Outcome.INSUFFICIENT_DATA,
+    Outcome.OK,
+)
+
+_COLUMNS = dg.TableSchema(
+    columns=[
+        dg.TableColumn("strategy", "string"),
+        dg.TableColumn("rule", "string"),
+        dg.TableColumn("outcome", "string"),
+        dg.TableColumn("severity", "string"),
+        dg.TableColumn("value", "float"),
+        dg.TableColumn("limit", "float"),
+        dg.TableColumn("evidence", "string"),
+        dg.TableColumn("message", "string"),
+    ]
+)
+
+
+def materialization(execution: Execution, judgement: Judgement) -> dg.AssetMaterialization:
+    """The judged session as a partition, with numbers that plot over time."""
+    return dg.AssetMaterialization(
+        asset_key=judged_asset(judgement.alert),
+        partition=judgement.as_of.isoformat(),
+        description=_describe(judgement),
+        metadata={**_numbers(judgement, gate=execution.gate), **_origin(judgement)},
+    )
+
+
+def output_metadata(execution: Execution) -> Mapping[str, dg.MetadataValue]:
+    """What the run's page shows: the newest judged session's table and numbers."""
+    newest = execution.newest
+    if newest is None:
+        return {}
+    shown: dict[str, dg.MetadataValue] = {
+        **_numbers(newest, gate=execution.gate),
+        **_origin(newest),
+        "evaluations": _table(newest.evaluations),
+    }
+    if len(newest.evaluations) > _MOST_ROWS:
+        shown["evaluations_left_out"] = dg.MetadataValue.int(len(newest.evaluations) - _MOST_ROWS)
+    if execution.summary is not None:
+        shown["summary_file"] = dg.MetadataValue.path(str(execution.summary))
+    return shown
+
+
+def outcome_word(execution: Execution) -> str:
+    """`alerts` when a person is told of something, else the worst that was found, else `ok`."""
+    newest = execution.newest
+    if newest is None:
+        return "nothing judged"
+    if any(told(one, gate=execution.gate) for one in execution.judgements):
+        return "alerts"
+    found = set(outcomes(newest).values())
+    for outcome in (Outcome.ERROR, Outcome.NO_DATA):
+        if outcome in found:
+            return outcome.value
+    return "ok"
+
+
+def sentence(execution: Execution) -> str:
+    """One line for the log: what was judged and what came of it."""
+    newest = execution.newest
+    if newest is None:
+        return f"{execution.alert}: no session is due, nothing was judged"
+    numbers = Counter(outcomes(newest).values())
+    words = ", ".join(f"{numbers[one]} {one.value}" for one in _ORDER if numbers[one])
+    dates = ", ".join(one.as_of.isoformat() for one in execution.judgements)
+    count = sum(len(told(one, gate=execution.gate)) for one in execution.judgements)
+    return f"{execution.alert}: judged {dates}; strategies: {words}; to be told: {count}"
+
+
+def _describe(judgement: Judgement) -> str:
+    words = [f"{judgement.alert} judged {judgement.as_of}"]
+    if judgement.provisional:
+        words.append("provisional: the session was not closed")
+    if judgement.recorded_only:
+        words.append("recorded only: a newer session is judged already")
+    if judgement.restated:
+        words.append("restated: its rows changed since it was judged")
+    return "; ".join(words)
+
+
+def _numbers(judgement: Judgement, *, gate: bool) -> dict[str, dg.MetadataValue]:
+    by_outcome = Counter(outcomes(judgement).values())
+    breaches = Counter(
+        one.severity for one in judgement.evaluations if one.outcome is Outcome.BREACH
+    )
+    shown = {"strategies": sum(by_outcome.values())}
+    shown |= {f"strategies_{one.value}": by_outcome[one] for one in _ORDER}
+    shown |= {f"breaches_{one.value}": breaches[one] for one in Severity}
+    shown["told"] = len(told(judgement, gate=gate))
+    return {name: dg.MetadataValue.int(number) for name, number in shown.items()}
+
+
+def _origin(judgement: Judgement) -> dict[str, dg.MetadataValue]:
+    return {
+        "as_of": dg.MetadataValue.text(judgement.as_of.isoformat()),
+        "provisional": dg.MetadataValue.bool(judgement.provisional),
+        "settings_version": dg.MetadataValue.text(judgement.settings_version),
+        "data_hash": dg.MetadataValue.text(judgement.data_hash),
+        "seed": dg.MetadataValue.text(str(judgement.seed)),
+    }
+
+
+def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
+    worst_first = sorted(
+        evaluations,
+        key=lambda one: (
+            _ORDER.index(one.outcome),
+            -(one.severity.rank if one.severity else -1),
+            one.strategy,
+            one.rule,
+        ),
+    )
+    return dg.MetadataValue.table(
+        records=[_row(one) for one in worst_first[:_MOST_ROWS]], schema=_COLUMNS
+    )
+
+
+def _row(one: Evaluation) -> dg.TableRecord:
+    cells: dict[str, str | int | float | bool] = {
+        "strategy": one.strategy,
+        "rule": one.rule,
+        "outcome": one.outcome.value,
+        "severity": one.severity.value if one.severity else "",
+        "evidence": one.evidence.value if one.evidence else "",
+        "message": one.message,
+    }
+    # Dagster's tables know no empty number: a cell without one is left out.
+    cells |= {
+        name: number
+        for name, number in (("value", one.value), ("limit", one.limit))
+        if number is not None
+    }
+    return dg.TableRecord(cells)

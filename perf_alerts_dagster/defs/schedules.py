@@ -1,0 +1,68 @@
+"""One schedule per alert, from the ALERT_* times."""
+
+from collections.abc import Callable
+from datetime import date
+
+import dagster as dg
+
+from perf_alerts_dagster.defs.crons import crons
+from perf_alerts_dagster.defs.tags import ALERT, TRIGGERED_BY
+from perf_alerts_dagster.domain.alerts import Alert
+from perf_alerts_dagster.settings import Settings
+
+
+def schedule_name(alert: str) -> str:
+    """The schedule's name; stored toggles hang on it, so it never changes."""
+    return f"{alert}_schedule"
+
+
+def build_schedule(
+    alert: Alert, job: dg.JobDefinition, settings: Settings
+) -> dg.ScheduleDefinition:
+    """The schedule of one alert: one run per tick, dated with the tick's day."""
+    is_session = _session_test(settings)
+
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        day = context.scheduled_execution_time.date()
+        if alert.skips_non_sessions and not is_session(day):
+            return dg.SkipReason(
+                f"{day} is no session of the calendar {settings.calendar!r}: nothing to judge. "
+                "A manual run judges the last session."
+            )
+        return dg.RunRequest(
+            partition_key=day.isoformat(),
+            tags={ALERT: alert.name, TRIGGERED_BY: "schedule"},
+        )
+
+    return dg.ScheduleDefinition(
+        name=schedule_name(alert.name),
+        job=job,
+        cron_schedule=crons(alert.name, settings),
+        execution_timezone=settings.timezone,
+        execution_fn=tick,
+        default_status=(
+            dg.DefaultScheduleStatus.RUNNING
+            if settings.schedules_start == "running"
+            else dg.DefaultScheduleStatus.STOPPED
+        ),
+        description=alert.description,
+    )
+
+
+def _session_test(settings: Settings) -> Callable[[date], bool]:
+    """Whether a day is a session, without reading the record.
+
+    The `record` calendar knows its days only after reading, so its schedules go by weekdays;
+    rows on other days are judged by the next execution.
+    """
+    if settings.calendar == "24/7":
+        return lambda day: True
+    if settings.calendar in ("record", "weekdays"):
+        return lambda day: day.weekday() < 5
+
+    def on_exchange(day: date) -> bool:
+        from perf_alerts_dagster.adapters.calendars import open_calendar
+
+        return bool(len(open_calendar(settings.calendar).sessions(day, day)))
+
+    return on_exchange

@@ -1,0 +1,87 @@
+"""Forward test change: how far the expected monthly P&L fell since last month's projection."""
+
+from dataclasses import dataclass
+
+from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Outcome
+from perf_alerts_dagster.domain.severity import Severity
+
+_WARNING = 0.25
+_CRITICAL = 0.50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a projection expects of a month, as a return, and how sure its mean is.
+
+    `standard_error` is that of `monthly`: rows per month times s / sqrt(n) of the window.
+    """
+
+    issued_on: str
+    monthly: float
+    standard_error: float
+
+
+def forward_test_change(
+    strategy: str, *, before: Expectation | None, now: Expectation | None
+) -> Evaluation:
+    """Judge the relative change `(now - before) / |before|` of the expected monthly return.
+
+    A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
+    projection, or where the earlier expectation is smaller than its own standard error, there is
+    nothing to compare with: insufficient data, never a zero.
+    """
+    if now is None or before is None:
+        return _insufficient(strategy, "needs a projection of an earlier month", before, now)
+    if abs(before.monthly) <= before.standard_error:
+        return _insufficient(
+            strategy,
+            "the earlier expectation is smaller than its standard error, no change can be told",
+            before,
+            now,
+        )
+    change = (now.monthly - before.monthly) / abs(before.monthly)
+    severity = _severity(change)
+    return Evaluation(
+        strategy=strategy,
+        rule="forward_test_change",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=change,
+        limit=-_CRITICAL if severity is Severity.CRITICAL else -_WARNING,
+        evidence=None if severity is None else Evidence.UNRATED,
+        message=(
+            f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
+            f"as projected on {before.issued_on} ({change:+.0%})"
+        ),
+        parts=_parts(before, now),
+    )
+
+
+def _severity(change: float) -> Severity | None:
+    if change <= -_CRITICAL:
+        return Severity.CRITICAL
+    if change <= -_WARNING:
+        return Severity.WARNING
+    return Severity.INFO if change >= _WARNING else None
+
+
+def _insufficient(
+    strategy: str, why: str, before: Expectation | None, now: Expectation | None
+) -> Evaluation:
+    return Evaluation(
+        strategy=strategy,
+        rule="forward_test_change",
+        outcome=Outcome.INSUFFICIENT_DATA,
+        limit=-_WARNING,
+        message=f"insufficient data: {why}",
+        parts=_parts(before, now),
+    )
+
+
+def _parts(before: Expectation | None, now: Expectation | None) -> dict[str, Json]:
+    return {
+        "expected_monthly_return": now.monthly if now else None,
+        "expected_monthly_return_before": before.monthly if before else None,
+        "standard_error_before": before.standard_error if before else None,
+        "issued_before": before.issued_on if before else None,
+    }

@@ -1,0 +1,87 @@
+"""The grammar of the API keys and of the token secret; secrets never reach an error's text."""
+
+import re
+from collections.abc import Mapping
+
+ROLES = ("viewer", "operator", "admin", "master")
+LEAST_KEY = 32
+SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
+_KNOWN = frozenset(
+    {
+        "your-secret-key",
+        "changeme",
+        "change-me",
+        "secret",
+        "password",
+        "test",
+        "default",
+        "jwt-secret",
+        "admin-key-12345",
+        "operator-key-67890",
+        "viewer-key-abcdef",
+        "master-key-xyz789",
+    }
+)
+
+
+def entries(value: str) -> tuple[tuple[str, str], ...]:
+    """Split `[name:]key,[name:]sha256:<64 hex>,...` into (name, key) pairs; name may be empty.
+
+    Raises:
+        ValueError: an entry breaks the grammar; the text never holds the key.
+    """
+    found = []
+    for place, entry in enumerate(value.split(","), start=1):
+        match = re.fullmatch(
+            r"(?:(?!sha256:)(?P<name>[A-Za-z0-9._-]{1,64}):)?"
+            r"(?P<key>sha256:[0-9a-fA-F]{64}|[\x21-\x2b\x2d-\x39\x3b-\x7e]{1,256})",
+            entry.strip(),
+            re.ASCII,
+        )
+        if match is None:
+            raise ValueError(
+                f"entry {place} must be [name:]key or [name:]sha256:<64 hex>, "
+                "printable characters without spaces, commas or colons in the key"
+            )
+        found.append((match["name"] or "", match["key"]))
+    return tuple(found)
+
+
+def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], list[str]]:
+    """Faults and warnings over the keys of all roles, each beginning with the variable's name.
+
+    Args:
+        keys: The raw text by role, where one is set.
+        loopback: Whether the proxy listens on loopback only; a short key is a warning there.
+    """
+    faults: list[str] = []
+    warnings: list[str] = []
+    seen: dict[str, str] = {}
+    for role, value in keys.items():
+        variable = f"ALERT_{role.upper()}_API_KEY"
+        for _, key in entries(value):
+            if seen.setdefault(key, role) != role:
+                faults.append(
+                    f"{variable}=***: holds a key of ALERT_{seen[key].upper()}_API_KEY too; "
+                    "one key must have one role"
+                )
+            if key.startswith("sha256:") or len(key) >= LEAST_KEY:
+                continue
+            said = f"{variable}=***: a key must have at least {LEAST_KEY} characters"
+            if loopback:
+                warnings.append(f"{said}; accepted on loopback only")
+            else:
+                faults.append(f"{said} where ALERT_PROXY_HOST is not loopback")
+    return faults, warnings
+
+
+def secret_fault(secret: str, algorithm: str) -> str | None:
+    """What is wrong with a token secret, without showing it; None if nothing is."""
+    least = SECRET_BYTES[algorithm]
+    if secret.lower() in _KNOWN:
+        return "is a known default; make one with `perf-alerts keygen`"
+    if len(secret.encode()) < least:
+        return f"must have at least {least} bytes for {algorithm}"
+    if len(set(secret)) < 12:
+        return "has too few different characters; make one with `perf-alerts keygen`"
+    return None

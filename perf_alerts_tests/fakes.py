@@ -1,0 +1,183 @@
+"""In-memory stand-ins for the ports; the contract suites hold them to what the real ones do."""
+
+import copy
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, count
+from pathlib import Path
+
+from perf_alerts_dagster.application.judgement import Judgement, StoredProjection
+from perf_alerts_dagster.application.leases import Leases, LeaseState, Line
+from perf_alerts_dagster.application.ports import AlertStore, RecordsSource, SummaryWriter
+from perf_alerts_dagster.domain.errors import PerfAlertsError
+from perf_alerts_dagster.domain.evaluation import Json
+from perf_alerts_dagster.domain.record import TrackRecords
+
+
+class FakeRecordsSource(RecordsSource):
+    """Gives the records it was made with, or raises the error it was made with.
+
+    `loaded` lists the `today` of every call.
+    """
+
+    def __init__(self, records: TrackRecords, *, error: PerfAlertsError | None = None) -> None:
+        self.records = records
+        self.error = error
+        self.loaded: list[date] = []
+
+    def load(self, today: date) -> TrackRecords:
+        self.loaded.append(today)
+        if self.error is not None:
+            raise self.error
+        return self.records
+
+
+class FakeAlertStore(AlertStore):
+    """The whole alert store in dictionaries.
+
+    `error`, when set, is raised by every method, as a store does that cannot be reached.
+    `settings` shows the settings versions that were kept.
+    """
+
+    def __init__(self, *, error: PerfAlertsError | None = None) -> None:
+        self.error = error
+        self.settings: dict[str, tuple[str, datetime]] = {}
+        self._watermarks: dict[str, date] = {}
+        self._judgements: dict[tuple[str, date, str], Judgement] = {}
+        self._projections: dict[tuple[str, str, date], StoredProjection] = {}
+        self._hashes: dict[tuple[str, str], str] = {}
+
+    def watermark(self, alert: str) -> date | None:
+        self._reach()
+        return self._watermarks.get(alert)
+
+    def record(self, judgement: Judgement, *, watermark: date | None) -> None:
+        self._reach()
+        key = (judgement.alert, judgement.as_of, judgement.run_id)
+        self._judgements.setdefault(key, _through_columns(judgement))
+        known = self._watermarks.get(judgement.alert)
+        if watermark is not None and (known is None or watermark > known):
+            self._watermarks[judgement.alert] = watermark
+
+    def judgements(self, *, alert: str | None = None, limit: int = 20) -> Sequence[Judgement]:
+        self._reach()
+        found = [one for one in self._newest_first() if alert in (None, one.alert)]
+        return copy.deepcopy(found[: max(limit, 0)])
+
+    def latest(self, alert: str) -> Judgement | None:
+        self._reach()
+        found = [one for one in self._newest_first() if one.alert == alert]
+        # max() gives the first of equals, which is the one made last.
+        return copy.deepcopy(max(found, key=lambda one: one.as_of, default=None))
+
+    def save_projections(self, projections: Sequence[StoredProjection]) -> None:
+        self._reach()
+        for one in projections:
+            kept = replace(copy.deepcopy(one), facts=_through_json(one.facts))
+            self._projections.setdefault((one.strategy, one.kind, one.issued_on), kept)
+
+    def projections(
+        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
+    ) -> Mapping[str, StoredProjection]:
+        self._reach()
+        found = {
+            one.strategy: one
+            for one in sorted(self._projections.values(), key=lambda one: one.issued_on)
+            if one.kind == kind
+            and one.issued_on <= on_or_before
+            and (strategies is None or one.strategy in strategies)
+        }
+        return copy.deepcopy(dict(sorted(found.items())))
+
+    def month_hashes(self) -> Mapping[tuple[str, str], str]:
+        self._reach()
+        return dict(self._hashes)
+
+    def save_month_hashes(self, hashes: Mapping[tuple[str, str], str]) -> None:
+        self._reach()
+        self._hashes.update(hashes)
+
+    def save_settings_version(self, version: str, content: str, at: datetime) -> None:
+        self._reach()
+        _refuse_naive(at)
+        self.settings.setdefault(version, (content, at))
+
+    def _newest_first(self) -> list[Judgement]:
+        # Of two made at the same moment the one stored last is the newer: hence the reversal.
+        stored = reversed(list(self._judgements.values()))
+        return sorted(stored, key=lambda one: one.judged_at, reverse=True)
+
+    def _reach(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def _through_columns(judgement: Judgement) -> Judgement:
+    """A copy as a database gives it back, refused where a database would refuse it."""
+    _refuse_naive(judgement.judged_at)
+    for one in judgement.evaluations:
+        numbers = (one.value, one.limit, one.p_year, one.false_alarm_rate, one.power)
+        if any(math.isnan(number) for number in numbers if number is not None):
+            raise ValueError(f"a number of {one.strategy}, {one.rule} is NaN")
+    kept = tuple(replace(one, parts=_through_json(one.parts)) for one in judgement.evaluations)
+    return replace(judgement, evaluations=kept)
+
+
+def _through_json(parts: Mapping[str, Json]) -> dict[str, Json]:
+    kept: dict[str, Json] = json.loads(json.dumps(dict(parts), allow_nan=False))
+    return kept
+
+
+def _refuse_naive(at: datetime) -> None:
+    if at.utcoffset() is None:
+        raise ValueError(f"{at.isoformat()} has no time zone")
+
+
+class FakeSummaryWriter(SummaryWriter):
+    """Keeps the texts by file name, under the names that the real writer gives."""
+
+    def __init__(self, *, error: PerfAlertsError | None = None) -> None:
+        self.error = error
+        self.written: dict[Path, str] = {}
+
+    def write(self, alert: str, executed_at: datetime, run_id: str, content: str) -> Path:
+        if self.error is not None:
+            raise self.error
+        stem = f"scheduled_summary_{alert}_{executed_at.astimezone(UTC):%Y%m%d_%H%M%S}"
+        short = f"{stem}_{run_id[:8]}"
+        numbered = (f"{short}_{number}" for number in count(2))
+        names = (Path(f"{name}.json") for name in chain((stem, short), numbered))
+        path = next(name for name in names if name not in self.written)
+        self.written[path] = content
+        return path
+
+
+class FakeLeases(Leases):
+    """The leases in a dictionary; `error`, when set, is raised by every method."""
+
+    def __init__(self, *, error: PerfAlertsError | None = None) -> None:
+        self.error = error
+        self._lines: dict[str, Line] = {}
+
+    def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
+        self._lines[name], state = self._line(name).asked(owner, now, ttl)
+        return state
+
+    def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
+        return self._change(name, self._line(name).renewed(owner, now, ttl))
+
+    def release(self, name: str, owner: str) -> bool:
+        return self._change(name, self._line(name).left(owner))
+
+    def _line(self, name: str) -> Line:
+        if self.error is not None:
+            raise self.error
+        return self._lines.get(name, Line())
+
+    def _change(self, name: str, after: Line | None) -> bool:
+        if after is not None:
+            self._lines[name] = after
+        return after is not None
