@@ -1,4 +1,4 @@
-"""The four sample moments behind a Sharpe ratio, and its standard error."""
+"""A Sharpe ratio with the moments of its sample: what its error is computed from."""
 
 import math
 from dataclasses import dataclass
@@ -19,15 +19,6 @@ class SharpeMoments:
     rows: int
     skew: float
     kurtosis: float
-
-    @property
-    def standard_error(self) -> float:
-        """sqrt((1 - g3 SR + (g4 - 1)/4 SR^2) / (n - 1)), per period.
-
-        Source: Mertens 2002; Bailey, Lopez de Prado, J. Risk 15(2), 2012.
-        """
-        spread = 1.0 - self.skew * self.sharpe + (self.kurtosis - 1.0) / 4.0 * self.sharpe**2
-        return math.sqrt(max(spread, 0.0) / (self.rows - 1))
 
 
 def sharpe_moments(returns: Floats) -> SharpeMoments | None:

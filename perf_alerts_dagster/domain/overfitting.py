@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perf_alerts_dagster.domain.inference import deflated_sharpe_ratio
+from perf_alerts_dagster.domain.inference import deflated_sharpe_ratio, sharpe_standard_error
 from perf_alerts_dagster.domain.moments import TINY, sharpe_moments
 from perf_alerts_dagster.domain.record import Floats
 
@@ -34,20 +34,23 @@ def missing_sharpe(reference: Floats, live: Floats) -> MissingSharpe | None:
 
     `reference` and `live` are simple returns per period; se = sqrt((1 - g3 SR + (g4 - 1)/4 SR^2)
     / (n - 1)) (Mertens 2002; Bailey, Lopez de Prado, J. Risk 15(2), 2012). None where either
-    does not vary.
+    does not vary, or live is too short (12 rows) for an error.
     """
     before, now = sharpe_moments(reference), sharpe_moments(live)
     if before is None or now is None:
         return None
+    error = sharpe_standard_error(now.sharpe, now.rows, now.skew, now.kurtosis)
+    if error is None:
+        return None
     missing = None
     if before.sharpe > TINY:
-        kept = (now.sharpe + ONE_SIDED_95 * now.standard_error) / before.sharpe
+        kept = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
         missing = min(1.0, max(0.0, 1.0 - kept))
     return MissingSharpe(
         missing=missing,
         in_sample_sharpe=before.sharpe,
         live_sharpe=now.sharpe,
-        standard_error=now.standard_error,
+        standard_error=error,
     )
 
 

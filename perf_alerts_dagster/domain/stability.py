@@ -76,7 +76,7 @@ def stability(
         return Insufficient(
             observations=0,
             required=len(stitched),
-            reason=f"the {len(stitched)} live rows of the folds do not vary",
+            reason=f"the {len(stitched)} rows of the folds do not vary enough for a Sharpe ratio",
         )
     results = tuple(_fold_result(returns, fold, periods_per_year) for fold in folds)
     share = sum(result.out_of_sample_total > 0.0 for result in results) / len(results)

@@ -29,7 +29,8 @@ def test_the_missing_part_is_what_live_and_its_error_leave_uncovered() -> None:
     now = sharpe_moments(drifting(2, 1.0))
 
     assert now is not None
-    expected = 1 - (now.sharpe + 1.645 * now.standard_error) / (3.0 / math.sqrt(252))
+    spread = 1 - now.skew * now.sharpe + (now.kurtosis - 1) / 4 * now.sharpe**2
+    expected = 1 - (now.sharpe + 1.645 * math.sqrt(spread / 755)) / (3.0 / math.sqrt(252))
     assert found.missing == pytest.approx(expected)
     assert found.missing == pytest.approx(1 - (1.0 + 1.645 / math.sqrt(3)) / 3.0, abs=0.02)
 
@@ -67,6 +68,7 @@ def test_rows_that_do_not_vary_have_no_missing_part() -> None:
     assert missing_sharpe(np.full(300, 0.001), drifting(5, 1.0)) is None
     assert missing_sharpe(drifting(5, 1.0), np.zeros(300)) is None
     assert missing_sharpe(drifting(5, 1.0), np.zeros(1)) is None
+    assert missing_sharpe(drifting(5, 1.0), drifting(6, 1.0, rows=11)) is None
 
 
 def test_the_best_of_many_trials_without_skill_is_deflated() -> None:

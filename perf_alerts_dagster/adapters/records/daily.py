@@ -173,7 +173,6 @@ def _record(
     stop = int(wiped[0]) + 1 if len(wiped) else len(returns)
     if stop < len(returns):
         notes.append(f"{name}: {len(returns) - stop} rows after its wipe-out are left out")
-    last = rows.tail(1)
     record = StrategyRecord(
         strategy=name,
         dates=rows["date"].to_numpy().astype("datetime64[D]"),
@@ -184,7 +183,7 @@ def _record(
         extras={
             extra: rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy() for extra in extras
         },
-        currency=rows["currency"].drop_nulls().first() if len(rows) else None,
-        group=last["group"].item(),
+        currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
+        group=rows["group"].to_list()[-1],
     )
     return (record.rows(0, stop) if stop < len(returns) else record), notes

@@ -230,7 +230,11 @@ def _insufficient(
 
 def _still(split: Split) -> Insufficient:
     rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
-    return Insufficient(observations=0, required=MIN_LIVE_ROWS, reason=f"the {rows} do not vary")
+    return Insufficient(
+        observations=0,
+        required=MIN_LIVE_ROWS,
+        reason=f"the {rows} do not vary enough for a Sharpe ratio",
+    )
 
 
 def _shown(value: float | None, form: str) -> str:

@@ -17,7 +17,7 @@ from perf_alerts_dagster.adapters.store.leases import SqlLeases
 from perf_alerts_dagster.adapters.store.store import SqlAlertStore
 from perf_alerts_dagster.adapters.store.versions import is_current, migrate, require_current
 from perf_alerts_dagster.application.ports import AlertStore
-from perf_alerts_dagster.domain.errors import SettingsError, StoreUnavailable
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_tests.adapters.store.examples import BARE, MONDAY, NOON, TTL, judgement, projection
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
 
@@ -58,42 +58,6 @@ def test_leases_that_are_gone_are_unavailable(tmp_path: Path) -> None:
             leases.renew("a", "run", NOON, TTL)
         with pytest.raises(StoreUnavailable):
             leases.release("a", "run")
-
-
-@pytest.mark.parametrize("call", [is_current, require_current, migrate])
-def test_a_server_that_is_gone_is_unavailable_and_no_password_is_told(
-    call: Callable[[Engine], object],
-) -> None:
-    engine = open_engine("postgresql+psycopg://desk:s3cret@127.0.0.1:9/alerts?connect_timeout=2")
-
-    with pytest.raises(StoreUnavailable, match=r"alerts on 127\.0\.0\.1") as caught:
-        call(engine)
-
-    assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "mysql://desk:s3cret@db/alerts",
-        "s3cret",
-        "sqlite://",
-        "sqlite:///:memory:",
-        "sqlite:///a.db?mode=ro",
-        "postgresql+psycopg2://desk:s3cret@db/alerts",
-    ],
-)
-def test_a_url_of_another_kind_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(SettingsError, match="sqlite:///") as caught:
-        open_engine(url)
-
-    assert "s3cret" not in str(caught.value)
-
-
-def test_plain_postgresql_means_the_driver_that_is_installed() -> None:
-    engine = open_engine("postgresql://desk@db/alerts")
-
-    assert engine.url.drivername == "postgresql+psycopg"
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -209,13 +173,6 @@ def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     for call in (is_current, require_current, migrate):
         with pytest.raises(StoreUnavailable, match="not a database"):
             call(open_engine(f"sqlite:///{tmp_path}/notes.db"))
-
-
-def test_foreign_keys_and_full_synchronisation_are_on(sqlite_engine: Engine) -> None:
-    with reading(sqlite_engine) as connection:
-        assert connection.scalar(text("PRAGMA foreign_keys")) == 1
-        assert connection.scalar(text("PRAGMA synchronous")) == 2
-        assert connection.scalar(text("PRAGMA busy_timeout")) == 30_000
 
 
 def test_a_writer_killed_before_its_commit_leaves_nothing_and_no_lock(

@@ -1,0 +1,160 @@
+"""The optional tables: closed trades, and what each strategy is."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from perf_alerts_dagster.adapters.records.cells import (
+    NO_NAME,
+    Broken,
+    collect,
+    day,
+    number,
+    number_rules,
+    require,
+    text,
+)
+from perf_alerts_dagster.adapters.records.daily import Daily
+from perf_alerts_dagster.adapters.records.tables import ROW, Table, renamed
+from perf_alerts_dagster.domain.record import RecordFault, Status, StrategyRecord, Trades
+
+_TEXTS = ("status", "owner", "group", "calendar")
+
+
+def with_trades(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily:
+    """Give each strategy its closed trades; bad rows make their strategy faulty.
+
+    Columns: `strategy, entry_time, exit_time, pnl`, optional `cost` (0), `trade_id, symbol,
+    side`. `pnl` is net of cost.
+    """
+    raw = renamed(table.read(), columns, table)
+    require(raw, table, "strategy", "entry_time", "exit_time", "pnl")
+    cost = number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0)
+    frame = raw.select(
+        pl.col(ROW),
+        text(raw, "strategy").fill_null(NO_NAME).alias("strategy"),
+        _moment_day(raw, "entry_time").alias("entry_time"),
+        _moment_day(raw, "exit_time").alias("exit_time"),
+        number(raw, "pnl").alias("pnl"),
+        text(raw, "pnl").alias("pnl__raw"),
+        cost.alias("cost"),
+    )
+    rules = [
+        *(
+            Broken(name, "is no date YYYY-MM-DD, with or without a time", pl.col(name).is_null())
+            for name in ("entry_time", "exit_time")
+        ),
+        Broken("exit_time", "is before entry_time", pl.col("exit_time") < pl.col("entry_time")),
+        Broken("cost", "is not a finite number", ~pl.col("cost").is_finite().fill_null(False)),
+        *number_rules("pnl", "pnl__raw"),
+    ]
+    faults = collect(frame, table, rules)
+    known = set(daily.strategies)
+    strangers = sorted(set(frame["strategy"].unique()) - known - set(daily.faults))
+    good = frame.filter(pl.col("strategy").is_in(list(known - set(faults))))
+    parts = good.sort("exit_time", "entry_time", ROW).partition_by("strategy", as_dict=True)
+    strategies = dict(daily.strategies)
+    for (name,), rows in parts.items():
+        strategies[str(name)] = replace(strategies[str(name)], trades=_trades(rows))
+    notes = (f"{table.name}: trades of unknown strategies: {', '.join(strangers[:5])}",)
+    return _without_faulty(
+        replace(
+            daily,
+            strategies=strategies,
+            notes=daily.notes + (notes if strangers else ()),
+        ),
+        faults,
+    )
+
+
+def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily:
+    """Give each strategy its status, owner, group, calendar, and the days it is judged on."""
+    raw = renamed(table.read(), columns, table)
+    require(raw, table, "strategy")
+    made = {"strategy": text(raw, "strategy").fill_null(NO_NAME)}
+    made |= {
+        name: text(raw, name) if name in raw.columns else pl.lit(None, dtype=pl.String)
+        for name in _TEXTS
+    }
+    for name in ("from", "until"):
+        has = name in raw.columns
+        made[name] = day(raw, name) if has else pl.lit(None, dtype=pl.Date)
+        made[f"{name}__raw"] = text(raw, name) if has else pl.lit(None, dtype=pl.String)
+    frame = raw.select(pl.col(ROW), *(value.alias(name) for name, value in made.items()))
+    frame = frame.with_columns(pl.col("status").str.to_lowercase())
+    words = [one.value for one in Status]
+    rules = [
+        Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
+        Broken(
+            "status",
+            f"must be one of {', '.join(words)}",
+            pl.col("status").is_not_null() & ~pl.col("status").is_in(words),
+        ),
+        *(
+            Broken(
+                name,
+                "is no date YYYY-MM-DD",
+                pl.col(f"{name}__raw").is_not_null() & pl.col(name).is_null(),
+            )
+            for name in ("from", "until")
+        ),
+        Broken("until", "is before from", pl.col("until") < pl.col("from")),
+    ]
+    faults = collect(frame, table, rules)
+    strategies = dict(daily.strategies)
+    for row in frame.iter_rows(named=True):
+        record = strategies.get(row["strategy"])
+        if record is not None and row["strategy"] not in faults:
+            strategies[row["strategy"]] = _described(record, row)
+    return _without_faulty(replace(daily, strategies=strategies), faults)
+
+
+def _described(record: StrategyRecord, row: Mapping[str, Any]) -> StrategyRecord:
+    first, last = row["from"], row["until"]
+    return replace(
+        record,
+        status=Status(row["status"] or Status.LIVE),
+        owner=row["owner"],
+        group=row["group"] or record.group,
+        calendar=row["calendar"],
+        judged_from=first if isinstance(first, date) else None,
+        judged_until=last if isinstance(last, date) else None,
+    )
+
+
+def _moment_day(frame: pl.DataFrame, column: str) -> pl.Expr:
+    """The day of a date or a moment; trades carry times of day."""
+    if isinstance(frame.schema[column], pl.Datetime):
+        return pl.col(column).dt.date()
+    if frame.schema[column] == pl.Date:
+        return pl.col(column)
+    cell = text(frame, column)
+    shape = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$"
+    first = pl.when(cell.str.contains(shape)).then(cell.str.slice(0, 10)).otherwise(None)
+    return first.str.to_date("%Y-%m-%d", strict=False)
+
+
+def _trades(rows: pl.DataFrame) -> Trades:
+    return Trades(
+        exits=rows["exit_time"].to_numpy().astype("datetime64[D]"),
+        entries=rows["entry_time"].to_numpy().astype("datetime64[D]"),
+        pnl=rows["pnl"].to_numpy().astype(np.float64),
+        cost=rows["cost"].to_numpy().astype(np.float64),
+    )
+
+
+def _without_faulty(daily: Daily, faults: Mapping[str, tuple[RecordFault, ...]]) -> Daily:
+    merged = dict(daily.faults)
+    for name, found in faults.items():
+        merged[name] = merged.get(name, ()) + found
+    return replace(
+        daily,
+        strategies={
+            name: record for name, record in daily.strategies.items() if name not in merged
+        },
+        faults=merged,
+    )

@@ -1,0 +1,233 @@
+"""Do losses pass a value at risk as often, and as independently, as it claims?
+
+Counts are rows in which the loss was beyond the quantile ("exceedances"). Everything is exact or
+a closed form; nothing here needs a statistics library.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Zone = Literal["green", "yellow", "red"]
+
+YELLOW_ABOVE = 0.95
+RED_ABOVE = 0.9999
+
+# Additions to the capital multiplier for 0..10 exceedances of 99 % in 250 days.
+_PLUS_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.40, 0.50, 0.65, 0.75, 0.85, 1.00)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikelihoodRatio:
+    """A likelihood-ratio test: its statistic (>= 0) and the probability of one as large."""
+
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transitions:
+    """How often a row without (0) or with (1) an exceedance was followed by one of either kind."""
+
+    n00: int
+    n01: int
+    n10: int
+    n11: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficLight:
+    """The Basel zone; `cumulative` is P(X <= x), `at_least` is P(X >= x), both for a right model.
+
+    `first_yellow` and `first_red` are the least numbers of exceedances in those zones.
+    """
+
+    zone: Zone
+    cumulative: float
+    at_least: float
+    first_yellow: int
+    first_red: int
+
+
+def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio | None:
+    """Proportion-of-failures test, two-sided, chi2(1); None without rows.
+
+    -2 ln[(1-p)^(N-x) p^x / ((1-x/N)^(N-x) (x/N)^x)], 0 ln 0 = 0. `probability` is the share of
+    rows that the quantile claims to be beyond it. Source: Kupiec, J. Derivatives 3(2), 1995.
+
+    Raises:
+        ValueError: the counts or the probability are out of range.
+    """
+    _check(exceedances, rows, probability)
+    if rows == 0:
+        return None
+    share = exceedances / rows
+    quiet = rows - exceedances
+    claimed = _log_likelihood(quiet, exceedances, probability)
+    return _chi2_1(2.0 * (_log_likelihood(quiet, exceedances, share) - claimed))
+
+
+def transitions(hits: Sequence[bool]) -> Transitions:
+    """Count what followed what in rows of exceedances, oldest first."""
+    counts = [[0, 0], [0, 0]]
+    for before, after in itertools.pairwise(hits):
+        counts[int(before)][int(after)] += 1
+    return Transitions(n00=counts[0][0], n01=counts[0][1], n10=counts[1][0], n11=counts[1][1])
+
+
+def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:
+    """Does an exceedance make the next one more likely? chi2(1); None without transitions.
+
+    Source: Christoffersen, Int. Econ. Rev. 39, 1998.
+
+    Raises:
+        ValueError: a count is negative.
+    """
+    if min(counts.n00, counts.n01, counts.n10, counts.n11) < 0:
+        raise ValueError(f"transition counts are {counts}; accepted are numbers from 0 on")
+    after_quiet, after_hit = counts.n00 + counts.n01, counts.n10 + counts.n11
+    total = after_quiet + after_hit
+    if total == 0:
+        return None
+    same = _log_likelihood(
+        counts.n00 + counts.n10, counts.n01 + counts.n11, (counts.n01 + counts.n11) / total
+    )
+    apart = 0.0
+    if after_quiet:
+        apart += _log_likelihood(counts.n00, counts.n01, counts.n01 / after_quiet)
+    if after_hit:
+        apart += _log_likelihood(counts.n10, counts.n11, counts.n11 / after_hit)
+    return _chi2_1(2.0 * (apart - same))
+
+
+def christoffersen_coverage(
+    failures: LikelihoodRatio, independence: LikelihoodRatio
+) -> LikelihoodRatio:
+    """Conditional coverage: right number and independence at once, the sum of both, chi2(2).
+
+    Source: Christoffersen, Int. Econ. Rev. 39, 1998.
+    """
+    statistic = failures.statistic + independence.statistic
+    return LikelihoodRatio(statistic=statistic, p_value=math.exp(-statistic / 2.0))
+
+
+def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLight | None:
+    """The Basel traffic light for any number of rows and probability; None without rows.
+
+    With F = P(Binomial(rows, probability) <= x): green up to .95, yellow up to .9999, red above.
+    Source: Basel Committee 1996; MAR32.
+
+    Raises:
+        ValueError: the counts or the probability are out of range.
+    """
+    _check(exceedances, rows, probability)
+    if rows == 0:
+        return None
+    yellow, red = traffic_light_cuts(rows, probability)
+    zone: Zone = "green" if exceedances < yellow else "yellow" if exceedances < red else "red"
+    return TrafficLight(
+        zone=zone,
+        cumulative=binomial_at_most(exceedances, rows, probability),
+        at_least=binomial_at_least(exceedances, rows, probability),
+        first_yellow=yellow,
+        first_red=red,
+    )
+
+
+def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
+    """The least number of exceedances in the yellow zone, and in the red one.
+
+    Either is at most rows: all rows beyond the quantile make F = 1, which is red.
+
+    Raises:
+        ValueError: the counts or the probability are out of range.
+    """
+    _check(0, rows, probability)
+    cumulative, cuts = 0.0, [rows, rows]
+    for x in range(rows + 1):
+        cumulative += _binomial_term(x, rows, probability)
+        if cumulative > YELLOW_ABOVE:
+            cuts[0] = min(cuts[0], x)
+        if cumulative > RED_ABOVE:
+            cuts[1] = x
+            break
+    return cuts[0], cuts[1]
+
+
+def basel_plus_factor(exceedances: int) -> float:
+    """Addition to the capital multiplier for exceedances of 99 % in 250 days.
+
+    Source: Basel Committee 1996, table 2; MAR32.
+
+    Raises:
+        ValueError: the count is negative.
+    """
+    if exceedances < 0:
+        raise ValueError(f"exceedances is {exceedances}; accepted is a number from 0 on")
+    return _PLUS_FACTORS[min(exceedances, len(_PLUS_FACTORS) - 1)]
+
+
+def binomial_at_least(successes: int, trials: int, probability: float) -> float:
+    """P(X >= successes) for X binomial, exact to about 1e-12 of itself.
+
+    Raises:
+        ValueError: trials are negative or the probability is outside [0, 1].
+    """
+    return _binomial_sum(max(successes, 0), trials, trials, probability)
+
+
+def binomial_at_most(successes: int, trials: int, probability: float) -> float:
+    """P(X <= successes) for X binomial, exact to about 1e-12 of itself.
+
+    Raises:
+        ValueError: trials are negative or the probability is outside [0, 1].
+    """
+    return _binomial_sum(0, min(successes, trials), trials, probability)
+
+
+def _binomial_sum(first: int, last: int, trials: int, probability: float) -> float:
+    """P(first <= X <= last)."""
+    if trials < 0:
+        raise ValueError(f"trials is {trials}; accepted is a number from 0 on")
+    if not 0.0 <= probability <= 1.0:
+        raise ValueError(f"probability is {probability}; accepted is a number from 0 to 1")
+    if first > last:
+        return 0.0
+    if first == 0 and last == trials:
+        return 1.0
+    if probability in (0.0, 1.0):
+        return float(first <= round(trials * probability) <= last)
+    terms = (_binomial_term(k, trials, probability) for k in range(first, last + 1))
+    return min(1.0, math.fsum(terms))
+
+
+def _binomial_term(successes: int, trials: int, probability: float) -> float:
+    """P(X = successes), for a probability inside (0, 1)."""
+    misses = trials - successes
+    ways = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(misses + 1)
+    return math.exp(ways + successes * math.log(probability) + misses * math.log1p(-probability))
+
+
+def _check(exceedances: int, rows: int, probability: float) -> None:
+    if not 0 <= exceedances <= rows:
+        raise ValueError(f"exceedances is {exceedances} of {rows} rows; accepted is 0 to {rows}")
+    if not 0.0 < probability < 1.0:
+        raise ValueError(f"probability is {probability}; accepted is a number between 0 and 1")
+
+
+def _log_likelihood(quiet: int, hits: int, share: float) -> float:
+    """Ln[(1 - share)^quiet share^hits] with 0 ln 0 = 0."""
+    found = 0.0
+    if quiet:
+        found += quiet * math.log1p(-share)
+    if hits:
+        found += hits * math.log(share)
+    return found
+
+
+def _chi2_1(statistic: float) -> LikelihoodRatio:
+    # Rounding can leave a ratio of equal likelihoods a hair below zero.
+    statistic = max(0.0, statistic)
+    return LikelihoodRatio(statistic=statistic, p_value=math.erfc(math.sqrt(statistic / 2.0)))
