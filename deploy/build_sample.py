@@ -1,8 +1,8 @@
 """Rebuild the bundled sample from the wide research files: long form, segments, groups.
 
 Run: python deploy/build_sample.py SOURCE_FOLDER
-SOURCE_FOLDER holds strategy_daily_returns.parquet, strategy_trades.csv.gz and
-sma_grid_trials.parquet, themselves computed from the prices bundled with skfolio (see NOTICE).
+SOURCE_FOLDER holds strategy_daily_returns.parquet and strategy_trades.csv.gz,
+themselves computed from the prices bundled with skfolio (see NOTICE).
 Reruns are byte-identical.
 """
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 import polars as pl
 
-TARGET = Path(__file__).parent.parent / "perf_alerts_dagster/adapters/records/sample"
+TARGET = Path(__file__).parent.parent / "perf_alerts_dagster/adapters/records/sample_data"
 INDEX = ("sma_50_200", "rsi2_reversion", "turn_of_month", "vol_managed_spx", "wfo_sma_spx")
 LIVE_YEARS = 3
 
 
 def main(source: Path) -> None:
-    """Write daily.parquet, trades.parquet, strategies.csv and trials.parquet."""
+    """Write daily.parquet, trades.parquet and strategies.csv."""
     wide = pl.read_parquet(source / "strategy_daily_returns.parquet")
     wide = wide.with_columns(pl.col("date").cast(pl.Date))
     end: date = wide["date"].to_list()[-1]
@@ -58,8 +58,6 @@ def main(source: Path) -> None:
     ).sort("exit_time", "trade_id").write_parquet(
         TARGET / "trades.parquet", compression="zstd", compression_level=19
     )
-    trials = pl.read_parquet(source / "sma_grid_trials.parquet")
-    trials.write_parquet(TARGET / "trials.parquet", compression="zstd", compression_level=19)
 
 
 def _group(name: str) -> str:

@@ -108,9 +108,11 @@ def _windows(values: Floats, window: int, *, least: int) -> Floats:
 
 
 def _deviation(windows: Floats) -> Floats:
-    # Measured from each window's own first value: exactly 0 where nothing varies.
-    spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
-    return spread
+    # Measured from each window's own first value: exactly 0 where nothing varies. A square that
+    # overflows leaves inf or NaN, which is no reading.
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
+    return np.where(np.isfinite(spread), spread, np.nan)
 
 
 def _placed(found: Floats, rows: int) -> Floats:

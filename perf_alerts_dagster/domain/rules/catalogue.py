@@ -1,4 +1,4 @@
-"""The closed list of rules: their ids, kinds, families, and whether the evidence gate holds them."""
+"""The closed list of rules: ids, kinds, families, and whether the evidence gate holds them."""
 
 from dataclasses import dataclass
 

@@ -1,0 +1,162 @@
+"""How a rule's measure becomes an evaluation: severity, evidence, too little data."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+
+from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Outcome
+from perf_alerts_dagster.domain.limits import LimitBook
+from perf_alerts_dagster.domain.record import Dates, StrategyRecord
+from perf_alerts_dagster.domain.rules.catalogue import BY_ID
+from perf_alerts_dagster.domain.sessions import missing_share
+from perf_alerts_dagster.domain.severity import Severity
+
+# More of a window missing than this, and nothing is said about it.
+MOST_MISSING = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """What a value of a rule is worth against the strategy's own healthy years.
+
+    `p_year`: share of healthy simulated years in which the statistic is at least this bad.
+    """
+
+    p_year: float
+    false_alarm_rate: float | None = None
+    power: float | None = None
+    days_to_half: float | None = None
+
+
+Rate = Callable[[str, str, float], Rating | None]
+"""(strategy, rule, value) to its rating; None while there is no calibration."""
+
+
+def unrated(strategy: str, rule: str, value: float) -> Rating | None:
+    """No calibration: nothing is rated."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JudgeContext:
+    """What every rule is told beside the record.
+
+    `sessions` are the record's sessions up to `as_of`, rising. `last_final` is the newest
+    session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
+    sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
+    evidence at warning, and at critical and above. `projected` are the strategies with a
+    projection in force: without one a drawdown needs no evidence.
+    """
+
+    as_of: date
+    sessions: Dates
+    last_final: date | None
+    book: LimitBook
+    periods_per_year: float
+    max_lag_sessions: int
+    lateness: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 0
+    rate: Rate = unrated
+    budgets: tuple[float, float] = (0.05, 0.01)
+    projected: frozenset[str] = frozenset()
+
+    def finals(self, record: StrategyRecord) -> StrategyRecord:
+        """The record's final rows."""
+        return record.rows(0, 0) if self.last_final is None else record.until(self.last_final)
+
+    def is_open(self, record: StrategyRecord) -> bool:
+        """Whether the record's newest row is provisional."""
+        if len(record) == 0:
+            return False
+        return self.last_final is None or bool(record.dates[-1] > np.datetime64(self.last_final))
+
+
+def judged(
+    context: JudgeContext,
+    strategy: str,
+    rule: str,
+    *,
+    severity: Severity | None,
+    value: float,
+    limit: float | None,
+    message: str,
+    observations: int | None = None,
+    required: int | None = None,
+    session: date | None = None,
+    provisional: bool = False,
+    parts: Mapping[str, Json] | None = None,
+    gated: bool | None = None,
+) -> Evaluation:
+    """An `ok` (severity None) or a breach, with its evidence; `gated` overrides the catalogue."""
+    about = BY_ID[rule]
+    needs_evidence = about.gated if gated is None else gated
+    rating = context.rate(strategy, rule, value) if needs_evidence else None
+    return Evaluation(
+        strategy=strategy,
+        rule=rule,
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        kind=about.kind,
+        severity=severity,
+        value=value,
+        limit=limit,
+        observations=observations,
+        required=required,
+        evidence=_evidence(context, severity, rating, gated=needs_evidence),
+        p_year=rating.p_year if rating else None,
+        false_alarm_rate=rating.false_alarm_rate if rating else None,
+        power=rating.power if rating else None,
+        days_to_half=rating.days_to_half if rating else None,
+        session=session,
+        provisional=provisional,
+        message=message,
+        parts=parts or {},
+    )
+
+
+def insufficient(
+    strategy: str, rule: str, *, observations: int, required: int, why: str = ""
+) -> Evaluation:
+    """`insufficient_data (n of N)`: neither fine nor a breach."""
+    about = BY_ID[rule]
+    reason = f": {why}" if why else ""
+    return Evaluation(
+        strategy=strategy,
+        rule=rule,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        kind=about.kind,
+        observations=observations,
+        required=required,
+        message=f"insufficient data ({observations} of {required}){reason}",
+    )
+
+
+def too_many_gaps(
+    context: JudgeContext, record: StrategyRecord, rule: str, window: int
+) -> Evaluation | None:
+    """Insufficient data where more than a tenth of the window's sessions have no row."""
+    share = missing_share(record.dates, context.sessions, window)
+    if share <= MOST_MISSING:
+        return None
+    return insufficient(
+        record.strategy,
+        rule,
+        observations=len(record.dates[-window:]),
+        required=window,
+        why=f"{share:.0%} of the sessions in the window have no row",
+    )
+
+
+def _evidence(
+    context: JudgeContext, severity: Severity | None, rating: Rating | None, *, gated: bool
+) -> Evidence | None:
+    if severity is None:
+        return None
+    if not gated:
+        return Evidence.UNGATED
+    if rating is None:
+        return Evidence.UNRATED
+    warning, critical = context.budgets
+    budget = critical if severity.rank >= Severity.CRITICAL.rank else warning
+    return Evidence.STRONG if rating.p_year <= budget else Evidence.WEAK
