@@ -6,16 +6,15 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.application.judging import Judging
 from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.judging import Judging, Outlook
 from perf_alerts_dagster.application.plan import Plan, plan_execution
 from perf_alerts_dagster.application.ports import AlertStore, RecordsSource, SummaryWriter
 from perf_alerts_dagster.application.projecting import Projecting
-from perf_alerts_dagster.application.reading import Reading, read
-from perf_alerts_dagster.application.restating import Restating
+from perf_alerts_dagster.application.reading import Market, Reading, read
+from perf_alerts_dagster.application.restating import Changes, Restating
 from perf_alerts_dagster.application.summary import summary_json
 from perf_alerts_dagster.domain.alerts import Alert, Family
-from perf_alerts_dagster.domain.sessions import Calendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +48,11 @@ class Executor:
     summaries: SummaryWriter
     judging: Judging
     projecting: Projecting
-    calendar: Calendar | None
+    market: Market
     timezone: ZoneInfo
     catch_up: int
     gate: bool
+    settings_content: str
 
     def execute(
         self,
@@ -81,17 +81,15 @@ class Executor:
         """
         reading = read(
             self.records,
-            self.calendar,
+            self.market,
             as_of=as_of,
             now=now,
             timezone=self.timezone,
             at_or_before=at_or_before,
         )
-        self.store.save_settings_version(
-            self.judging.settings_version, self.judging.settings_content, now
-        )
+        self.store.save_settings_version(self.judging.settings_version, self.settings_content, now)
         restating = Restating(self.store) if Family.PROJECTION in alert.families else None
-        changes = restating.changes(reading) if restating else None
+        changes = restating.changes(reading) if restating else Changes()
         plan = plan_execution(
             alert,
             as_of=reading.as_of,
@@ -99,14 +97,13 @@ class Executor:
             last_final=reading.last_final,
             watermark=self.store.watermark(alert.name),
             catch_up=self.catch_up,
-            restated=changes.sessions if changes else (),
+            restated=changes.sessions,
         )
-        if Family.PROJECTION in alert.families or Family.FORWARD in alert.families:
-            self.projecting.issue_due(alert, reading, plan, run_id=run_id)
-        judgements = self._judge(alert, reading, plan, run_id=run_id, now=now)
+        outlook = self._outlook(alert, reading, plan, run_id=run_id)
+        judgements = self._judge(alert, reading, plan, outlook, run_id=run_id, now=now)
         if restating and not plan.recorded_only:
             restating.keep(reading)
-        notes = _notes(reading, plan, changes.notes if changes else ())
+        notes = _notes(reading, plan, changes.notes)
         text = summary_json(
             alert.name,
             executed_at=now,
@@ -125,8 +122,26 @@ class Executor:
             summary=self.summaries.write(alert.name, now, run_id, text),
         )
 
+    def _outlook(self, alert: Alert, reading: Reading, plan: Plan, *, run_id: str) -> Outlook:
+        """Issue what is due first: a judgement never goes without its projection."""
+        if plan.recorded_only:
+            return self.projecting.outlook(reading.as_of)
+        newest = plan.finals[-1] if plan.finals else None
+        if newest is not None and Family.FORWARD in alert.families:
+            self.projecting.issue_current(reading, newest, run_id=run_id)
+        if newest is not None and {Family.PROJECTION, Family.FORWARD} & alert.families:
+            self.projecting.issue_launch(reading, newest, run_id=run_id)
+        return self.projecting.outlook(reading.as_of)
+
     def _judge(
-        self, alert: Alert, reading: Reading, plan: Plan, *, run_id: str, now: datetime
+        self,
+        alert: Alert,
+        reading: Reading,
+        plan: Plan,
+        outlook: Outlook,
+        *,
+        run_id: str,
+        now: datetime,
     ) -> tuple[Judgement, ...]:
         judgements: list[Judgement] = []
         for session in plan.finals:
@@ -136,6 +151,7 @@ class Executor:
                 session,
                 run_id=run_id,
                 now=now,
+                outlook=outlook,
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
@@ -143,7 +159,13 @@ class Executor:
             judgements.append(judgement)
         if plan.provisional is not None:
             judgement = self.judging.judge(
-                alert, reading, plan.provisional, run_id=run_id, now=now, provisional=True
+                alert,
+                reading,
+                plan.provisional,
+                run_id=run_id,
+                now=now,
+                outlook=outlook,
+                provisional=True,
             )
             self.store.record(judgement, watermark=None)
             judgements.append(judgement)

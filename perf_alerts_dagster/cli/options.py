@@ -3,6 +3,7 @@
 import re
 from contextlib import suppress
 from datetime import date
+
 import click
 
 from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME, Alert

@@ -35,7 +35,7 @@ def open_reading(
         RecordsUnavailable: the source cannot be read.
         RecordsInvalid: the source is no track record.
     """
-    from perf_alerts_dagster.bootstrap import open_calendar_of, open_source
+    from perf_alerts_dagster.bootstrap import open_market, open_source
 
     settings = load_settings()
     now = datetime.now(UTC)
@@ -43,7 +43,7 @@ def open_reading(
     with working(f"reading {records_url or settings.records_shown}"):
         reading = read(
             open_source(settings, records_url=records_url),
-            None if own_dates else open_calendar_of(settings),
+            open_market(settings, own_days=own_dates),
             as_of=as_of,
             now=now,
             timezone=ZoneInfo(settings.timezone),

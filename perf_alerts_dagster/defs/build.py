@@ -1,6 +1,5 @@
 """All that the code location holds, built from one settings value."""
 
-from collections.abc import Callable
 
 import dagster as dg
 

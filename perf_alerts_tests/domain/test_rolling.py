@@ -88,7 +88,7 @@ def test_an_overflow_inside_a_window_is_no_reading_and_no_warning() -> None:
 def test_a_window_needs_rows(window: int) -> None:
     with pytest.raises(ValueError, match=f"window is {window}.*from 1 on"):
         rolling_sum(normal(10), window)
-    with pytest.raises(ValueError, match="window is 1; .*from 2 on"):
+    with pytest.raises(ValueError, match=r"window is 1; .*from 2 on"):
         rolling_sd(normal(10), 1)
 
 

@@ -1,0 +1,141 @@
+"""Judge all strategies of a reading for one date; stores nothing."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+
+from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.reading import Reading
+from perf_alerts_dagster.domain.alerts import Alert, Family
+from perf_alerts_dagster.domain.evaluation import Evaluation
+from perf_alerts_dagster.domain.judge import is_judged, judge_strategy
+from perf_alerts_dagster.domain.limits import LimitBook
+from perf_alerts_dagster.domain.projection import seed_for
+from perf_alerts_dagster.domain.record import StrategyRecord
+from perf_alerts_dagster.domain.rules.data import record_error
+from perf_alerts_dagster.domain.rules.forward import Expectation, forward_test_change
+from perf_alerts_dagster.domain.rules.verdict import JudgeContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What the projections in force say.
+
+    `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
+    expectation and the one of now.
+    """
+
+    projected: frozenset[str] = frozenset()
+    expectations: Mapping[str, tuple[Expectation | None, Expectation | None]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """Judges by fixed statistical settings; the same reading gives the same bits."""
+
+    book: LimitBook
+    periods_per_year: float
+    max_lag_sessions: int
+    budgets: tuple[float, float]
+    settings_version: str
+
+    def judge(
+        self,
+        alert: Alert,
+        reading: Reading,
+        as_of: date,
+        *,
+        run_id: str,
+        now: datetime,
+        outlook: Outlook | None = None,
+        provisional: bool = False,
+        recorded_only: bool = False,
+        restated: bool = False,
+    ) -> Judgement:
+        """Judge every strategy and group for one session.
+
+        Args:
+            alert: Whose rules to judge by.
+            reading: The records; rows after `as_of` are not looked at.
+            as_of: A session of the reading.
+            run_id: The execution this belongs to.
+            now: When it is judged.
+            outlook: The projections in force; none where None.
+            provisional: The session of `as_of` has not closed.
+            recorded_only: A newer session is judged already.
+            restated: It was judged before and its rows have changed.
+        """
+        outlook = outlook or Outlook()
+        cut = {
+            name: record.until(as_of) for name, record in sorted(reading.records.strategies.items())
+        }
+        cut = {name: record for name, record in cut.items() if len(record)}
+        seed = seed_for(as_of, self.settings_version)
+        context = JudgeContext(
+            as_of=as_of,
+            sessions=_up_to(reading, as_of),
+            last_final=_final(reading, as_of, provisional=provisional),
+            book=self.book,
+            periods_per_year=self.periods_per_year,
+            max_lag_sessions=self.max_lag_sessions,
+            lateness={
+                name: reading.late(record.dates[-1].astype(object), as_of)
+                for name, record in cut.items()
+            },
+            seed=seed,
+            budgets=self.budgets,
+            projected=outlook.projected,
+        )
+        evaluations = [
+            one
+            for record in cut.values()
+            for one in self._of_strategy(alert, record, context, outlook)
+        ]
+        evaluations += [
+            record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
+        ]
+        return Judgement(
+            alert=alert.name,
+            as_of=as_of,
+            run_id=run_id,
+            judged_at=now,
+            settings_version=self.settings_version,
+            data_hash=data_hash(cut),
+            seed=seed,
+            evaluations=tuple(evaluations),
+            provisional=provisional,
+            recorded_only=recorded_only,
+            restated=restated,
+        )
+
+    def _of_strategy(
+        self, alert: Alert, record: StrategyRecord, context: JudgeContext, outlook: Outlook
+    ) -> list[Evaluation]:
+        found = judge_strategy(record, alert.families, context)
+        if Family.FORWARD in alert.families and is_judged(record, context):
+            before, now = (outlook.expectations or {}).get(record.strategy, (None, None))
+            found.append(forward_test_change(record.strategy, before=before, now=now))
+        return found
+
+
+def data_hash(records: Mapping[str, StrategyRecord]) -> str:
+    """SHA-256 over every strategy's content, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(records):
+        digest.update(records[name].content_hash().encode())
+    return digest.hexdigest()
+
+
+def _up_to(reading: Reading, as_of: date) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
+    sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
+    return sessions[sessions <= np.datetime64(as_of, "D")]
+
+
+def _final(reading: Reading, as_of: date, *, provisional: bool) -> date | None:
+    """The newest session whose rows are final, standing on `as_of`."""
+    if not provisional:
+        return as_of
+    return reading.last_final
