@@ -9,19 +9,20 @@ from perf_alerts_dagster.cli.options import as_of_option, json_option, records_o
 from perf_alerts_dagster.cli.output import OUT, number, print_json, table, working
 from perf_alerts_dagster.cli.reading import note_faults, open_reading
 
-_SHOWN = (
-    "total_return",
-    "cagr",
-    "annual_volatility",
-    "sharpe_ratio",
-    "sortino_ratio",
-    "max_drawdown",
-    "current_drawdown",
-    "value_at_risk_95",
-    "win_rate",
-    "profit_factor",
-    "probabilistic_sharpe_ratio",
-)
+# The columns for people, by metric; --json has every metric.
+_SHOWN = {
+    "total_return": "total",
+    "cagr": "CAGR",
+    "annual_volatility": "vol.",
+    "sharpe_ratio": "Sharpe",
+    "sortino_ratio": "Sortino",
+    "max_drawdown": "max DD",
+    "current_drawdown": "DD now",
+    "value_at_risk_95": "VaR 95",
+    "win_rate": "wins",
+    "profit_factor": "PF",
+    "probabilistic_sharpe_ratio": "PSR",
+}
 
 
 @click.command()
@@ -88,8 +89,8 @@ def measure(
         "strategy",
         "segment",
         "rows",
-        *(name.replace("_", " ") for name in _SHOWN),
-        numeric=("rows", *(name.replace("_", " ") for name in _SHOWN)),
+        *_SHOWN.values(),
+        numeric=("rows", *_SHOWN.values()),
     )
     for one in found:
         values = [one.metrics.get(name) for name in _SHOWN]

@@ -9,7 +9,7 @@ import click
 from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME, Alert
 
 
-class AlertName(click.ParamType):
+class AlertName(click.ParamType[Alert]):
     """One of the five alerts, by its exact name."""
 
     name = "ALERT"
@@ -33,7 +33,7 @@ class AlertName(click.ParamType):
         return "ALERT"
 
 
-class Day(click.ParamType):
+class Day(click.ParamType[date]):
     """A date written YYYY-MM-DD."""
 
     name = "YYYY-MM-DD"
@@ -48,7 +48,7 @@ class Day(click.ParamType):
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
             with suppress(ValueError):
                 return date.fromisoformat(value)
-        self.fail(f"{value!r} is no date: use YYYY-MM-DD", param, ctx)
+        return self.fail(f"{value!r} is no date: use YYYY-MM-DD", param, ctx)
 
 
 alert_argument = click.argument("alert", type=AlertName())

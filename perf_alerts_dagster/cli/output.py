@@ -1,18 +1,25 @@
 """How the commands talk: tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-OUT = Console()
-ERR = Console(stderr=True)
+# Into a file or a pipe, lines are not folded to a terminal's width.
+_WIDTH = None if sys.stdout.isatty() else 160
+OUT = Console(width=_WIDTH)
+ERR = Console(stderr=True, width=None if sys.stderr.isatty() else 160)
+
+# Columns of whole sentences; all others keep to one line.
+_FOLDED = frozenset({"why", "outcome of the run"})
 
 _STYLES = {
     "ok": "green",
@@ -44,9 +51,14 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
     """An empty table; the `numeric` columns are right-aligned."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    made = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE)
     for column in columns:
-        made.add_column(column, justify="right" if column in numeric else "left", overflow="fold")
+        made.add_column(
+            column,
+            justify="right" if column in numeric else "left",
+            no_wrap=column not in _FOLDED,
+            overflow="fold",
+        )
     return made
 
 

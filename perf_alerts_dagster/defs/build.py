@@ -1,6 +1,5 @@
 """All that the code location holds, built from one settings value."""
 
-
 import dagster as dg
 
 from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job

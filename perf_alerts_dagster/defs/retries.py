@@ -19,7 +19,7 @@ class CappedBackoff(dg.RetryPolicy):
 
     def __new__(cls, settings: RetrySettings) -> Self:
         """Build the policy from one alert's retry settings."""
-        self = super().__new__(
+        self: Self = super().__new__(
             cls, max_retries=settings.max_attempts - 1, delay=settings.initial_delay
         )
         self.multiplier = settings.backoff_multiplier

@@ -113,7 +113,7 @@ def test_the_best_of_many_trials_rises_with_their_number_and_is_nothing_for_one(
 def test_the_expected_maximum_is_near_the_simulated_one() -> None:
     drawn = np.random.default_rng(1).standard_normal((20_000, 50)).max(axis=1)
 
-    assert expected_max_sharpe_ratio(50) == pytest.approx(drawn.mean(), abs=0.03)
+    assert expected_max_sharpe_ratio(50) == pytest.approx(drawn.mean(), abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def test_every_metric_that_empyrical_has_agrees_with_it(returns: Floats) -> None
     }
     for name, value in expected.items():
         if math.isfinite(value):
-            assert ALL[name](returns) == pytest.approx(value, rel=1e-12, abs=1e-12), name
+            # A shallow drawdown carries its last digits' error into the ratio over it.
+            rel = 1e-8 if name == "calmar" else 1e-12
+            assert ALL[name](returns) == pytest.approx(value, rel=rel, abs=1e-12), name
         else:
             assert ALL[name](returns) is None, name
     assert metrics.cumulative_returns(returns) == pytest.approx(

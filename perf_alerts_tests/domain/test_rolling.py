@@ -52,7 +52,8 @@ def test_the_rolling_sharpe_ratio_is_that_of_empyrical_on_each_window() -> None:
             empyrical.sharpe_ratio(returns[last - SHARPE_WINDOW : last], annualization=252)
             for last in range(SHARPE_WINDOW, 201)
         ],
-        rel=1e-12,
+        rel=1e-9,
+        abs=1e-11,
     )
 
 

@@ -46,7 +46,7 @@ def mintrl_2012(given: dict[str, Any]) -> float:
         given["alpha"],
     )
     assert rows is not None
-    return rows / given["periods"]
+    return rows / float(given["periods"])
 
 
 def dsr_sr0(given: dict[str, Any]) -> float | None:

@@ -1,0 +1,97 @@
+"""`perf-alerts up`, `home` and `migrate`: the running stack and its state."""
+
+import asyncio
+import sys
+
+import click
+from rich.markup import escape
+
+from perf_alerts_dagster.cli.output import ERR, OUT, styled, table
+from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
+
+
+@click.command()
+@click.option(
+    "--first-runs/--no-first-runs",
+    default=True,
+    help="On an empty store, execute the five alerts once, so that there is something to see.",
+)
+def up(first_runs: bool) -> None:
+    """Start the whole stack and keep it running; Ctrl-C or SIGTERM stops all of it.
+
+    Code server, web UI (loopback only) and daemon run as one supervised group: ready when all
+    answer, restarted when one dies, gone within 15 seconds when you stop it. State and logs are
+    in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until the next
+    start.
+    """
+    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.processes.stack import run_stack
+
+    settings = load_settings()
+    for warning in (*unknown_names(), *settings.warnings):
+        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
+    migrate_store(settings)
+    ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
+
+    async def ready() -> None:
+        OUT.print(f"web UI   http://127.0.0.1:{settings.webserver_port}")
+        OUT.print(f"records  {escape(settings.records_shown)}")
+        OUT.print(f"state    {escape(str(settings.state_dir))}")
+        if first_runs and await asyncio.to_thread(_is_empty, settings):
+            await asyncio.to_thread(_run_all, settings)
+        OUT.print("the stack is up; Ctrl-C stops it")
+
+    sys.exit(asyncio.run(run_stack(settings, on_ready=ready)))
+
+
+@click.command()
+def home() -> None:
+    r"""Render the Dagster home into the state folder and print its place.
+
+    \b
+    export DAGSTER_HOME="$(perf-alerts home)"
+    dagster job launch -w workspace.yaml -j daily_pnl_check
+    """
+    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.processes.home import prepare_home
+
+    settings = load_settings()
+    migrate_store(settings)
+    click.echo(str(prepare_home(settings)))
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the alert store to this version; `up` and `home` do it too."""
+    from perf_alerts_dagster.bootstrap import migrate_store
+
+    migrate_store(load_settings())
+    OUT.print("the alert store is at this version")
+
+
+def _is_empty(settings: Settings) -> bool:
+    from perf_alerts_dagster.adapters.store.store import open_store
+    from perf_alerts_dagster.bootstrap import store_url
+
+    store = open_store(store_url(settings))
+    try:
+        return not store.judgements(limit=1)
+    finally:
+        store.close()
+
+
+def _run_all(settings: Settings) -> None:
+    """Launch the five alerts over GraphQL, wait, and show what they concluded."""
+    from perf_alerts_dagster.processes.launching import launch_all
+
+    ERR.print("the store is empty: executing the five alerts once ...")
+    shown = table("first executions", "alert", "state", "outcome", "as of", "run")
+    for one in launch_all(settings.webserver_port, report=ERR.print):
+        shown.add_row(
+            one.alert,
+            styled("ok") if one.state == "SUCCESS" else f"[red]{escape(one.state.lower())}[/red]",
+            escape(one.outcome),
+            escape(one.as_of),
+            one.run_id,
+        )
+    OUT.print(shown)
