@@ -29,8 +29,8 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("rule", "string"),
         dg.TableColumn("outcome", "string"),
         dg.TableColumn("severity", "string"),
-        dg.TableColumn("value", "float"),
-        dg.TableColumn("limit", "float"),
+        dg.TableColumn("value", "string"),
+        dg.TableColumn("limit", "string"),
         dg.TableColumn("evidence", "string"),
         dg.TableColumn("message", "string"),
     ]
@@ -139,18 +139,20 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
 
 
 def _row(one: Evaluation) -> dg.TableRecord:
-    cells: dict[str, str | int | float | bool] = {
-        "strategy": one.strategy,
-        "rule": one.rule,
-        "outcome": one.outcome.value,
-        "severity": one.severity.value if one.severity else "",
-        "evidence": one.evidence.value if one.evidence else "",
-        "message": one.message,
-    }
-    # Dagster's tables know no empty number: a cell without one is left out.
-    cells |= {
-        name: number
-        for name, number in (("value", one.value), ("limit", one.limit))
-        if number is not None
-    }
-    return dg.TableRecord(cells)
+    # Dagster's tables know no empty number, so numbers are shown as text.
+    return dg.TableRecord(
+        {
+            "strategy": one.strategy,
+            "rule": one.rule,
+            "outcome": one.outcome.value,
+            "severity": one.severity.value if one.severity else "",
+            "value": _shown(one.value),
+            "limit": _shown(one.limit),
+            "evidence": one.evidence.value if one.evidence else "",
+            "message": one.message,
+        }
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -140,15 +140,18 @@ def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
 def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
     """Mean of the returns at or below the value at risk, as a return. Fewest rows: as there.
 
-    Equal to empyrical's conditional_value_at_risk unless several rows tie at the value at risk
-    (flat days, or one and the same cost): those all count here, there only some.
+    Where several rows tie at the value at risk (flat days), as many of them count as the tail
+    has places, as empyrical does it: the worst floor((n - 1)(1 - level)) + 1 rows.
 
     Raises:
         ValueError: the level is not in [0.5, 1), or the returns are not valid.
     """
+    import empyrical
+
     array = checked(returns)
-    threshold = value_at_risk(array, level)
-    return None if threshold is None else float(array[array <= threshold].mean())
+    if value_at_risk(array, level) is None:
+        return None
+    return _measured(lambda r: empyrical.conditional_value_at_risk(r, cutoff=1.0 - level), array)
 
 
 def skewness(returns: ArrayLike) -> float | None:

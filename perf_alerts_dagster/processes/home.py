@@ -67,8 +67,10 @@ def render_home(
 
 
 def code_socket(state_dir: Path) -> Path:
-    """Where the code server listens: in the state folder, or where its path is too long for a
-    socket or holds unusual characters, in a folder of the user's own for temporary files.
+    """Where the code server listens: in the state folder, where a socket's path allows it.
+
+    A path that is too long or holds unusual characters is replaced by one in a folder of the
+    user's own for temporary files.
     """
     inside = state_dir.absolute() / "dagster_home" / "code.sock"
     if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(str(inside)):

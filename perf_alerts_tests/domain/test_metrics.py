@@ -95,11 +95,12 @@ def test_the_tail_measures_agree_with_empyrical_where_no_rows_tie(
     assert shortfall <= var
 
 
-def test_rows_that_tie_at_the_value_at_risk_all_count_in_the_shortfall() -> None:
+def test_of_rows_that_tie_at_the_value_at_risk_as_many_count_as_the_tail_has_places() -> None:
     returns = np.array([-0.05, *[-0.01] * 30, *[0.01] * 9])
 
     assert metrics.value_at_risk(returns) == -0.01
-    assert metrics.expected_shortfall(returns) == pytest.approx((-0.05 - 0.3) / 31)
+    # floor(39 * 0.05) + 1 = 2 of 40 rows.
+    assert metrics.expected_shortfall(returns) == pytest.approx((-0.05 - 0.01) / 2)
 
 
 @given(returns=rows(4))

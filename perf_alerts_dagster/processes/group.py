@@ -1,0 +1,60 @@
+"""All processes of one running stack, wherever they hang in the process tree.
+
+A run is started by the code server and outlives it, so that neither parent nor session tells
+who belongs to the stack. Every process inherits a mark in its environment instead, which
+names the state folder and one start of the stack. Read from /proc: on a system without it no
+member is found, and what a killed supervisor leaves has to be ended by hand.
+"""
+
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+MARK = "PERF_ALERTS_STACK"
+
+_PROC = Path("/proc")
+
+
+def marks_of(state_dir: Path) -> str:
+    """The beginning that the marks of all stacks over one state folder share."""
+    return f"{state_dir.absolute()}#"
+
+
+def members(mark: str) -> list[int]:
+    """The ids of the live processes whose mark starts with `mark`, this process left out."""
+    wanted = os.fsencode(f"{MARK}={mark}")
+    return [
+        pid
+        for pid in _processes()
+        if pid != os.getpid()
+        and any(entry.startswith(wanted) for entry in _read(pid, "environ").split(b"\0"))
+    ]
+
+
+def runs(mark: str) -> list[int]:
+    """The members that execute a Dagster run: the processes that the code server spawned."""
+    return [pid for pid in members(mark) if b"--multiprocessing-fork" in _read(pid, "cmdline")]
+
+
+def send(pids: Iterable[int], number: signal.Signals) -> None:
+    """Signal processes; one that has ended meanwhile is fine."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            continue
+
+
+def _processes() -> list[int]:
+    if not _PROC.is_dir():
+        return []
+    return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()]
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return (_PROC / str(pid) / name).read_bytes()
+    except OSError:
+        # It has ended, or belongs to another user.
+        return b""

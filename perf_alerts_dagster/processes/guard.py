@@ -1,0 +1,181 @@
+"""What the web UI answers: its own pages and programs on this machine, no foreign web page.
+
+Dagster's webserver has no login and checks neither Host nor Origin, and executes mutations that
+come by GET or as text/plain. Listening on loopback alone does not help: any page open in a
+browser on this machine could launch runs (cross-site requests), and read everything once its
+own name resolves to 127.0.0.1 (DNS rebinding).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+GRAPHQL = "/graphql"
+MAX_BODY_BYTES = 1024 * 1024
+
+_OWN_SITES = ("same-origin", "none")
+_REPORTS = "/report_asset_"
+_READING = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a request is not answered. `status` is the HTTP status."""
+
+    status: HTTPStatus
+    detail: str
+
+
+def own_hosts(port: int) -> frozenset[str]:
+    """The Host headers by which the UI may be called, lower case."""
+    names = ("127.0.0.1", "localhost", "[::1]")
+    # A browser leaves the port out where it is the scheme's own.
+    return frozenset(f"{name}:{port}" for name in names) | (
+        frozenset(names) if port == 80 else frozenset()
+    )
+
+
+def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
+    """Judge a request by its head; None when it may pass."""
+    headers = Headers(scope=scope)
+    named = headers.getlist("host")
+    if len(named) != 1:
+        return _no(HTTPStatus.BAD_REQUEST, "one Host header is needed")
+    host = named[0].lower()
+    if host not in hosts:
+        return _no(HTTPStatus.FORBIDDEN, f"the Host must be one of {', '.join(sorted(hosts))}")
+    origins = headers.getlist("origin")
+    if any(origin.lower() != f"http://{host}" for origin in origins):
+        return _no(HTTPStatus.FORBIDDEN, "the Origin must be the web UI's own")
+    if scope["type"] == "websocket":
+        return None
+    return _refused_site(scope, headers) or _refused_shape(scope, headers, bool(origins))
+
+
+def _refused_site(scope: Scope, headers: Headers) -> Refusal | None:
+    sites = headers.getlist("sec-fetch-site")
+    if all(site in _OWN_SITES for site in sites) or _is_followed_link(scope, headers):
+        return None
+    return _no(HTTPStatus.FORBIDDEN, "other sites may link to the pages of the web UI only")
+
+
+def _is_followed_link(scope: Scope, headers: Headers) -> bool:
+    """Somebody followed a link to a page: a message's link to a run opens, a frame does not."""
+    return (
+        scope["method"] == "GET"
+        and headers.getlist("sec-fetch-mode") == ["navigate"]
+        and headers.getlist("sec-fetch-dest") == ["document"]
+        and scope["path"] != GRAPHQL
+    )
+
+
+def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal | None:
+    path, method = scope["path"], scope["method"]
+    if path == GRAPHQL:
+        if method != "POST":
+            return _no(HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only")
+        if headers.getlist("content-type") != ["application/json"]:
+            return _no(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
+        return None
+    if path.startswith(_REPORTS) and not has_origin:
+        return _no(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
+    if method not in _READING and not path.startswith(_REPORTS):
+        return _no(HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading")
+    return None
+
+
+def bad_query(body: bytes) -> Refusal | None:
+    """Judge a GraphQL request's body: what is not one JSON query makes Dagster answer 500."""
+    try:
+        query = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return _no(HTTPStatus.BAD_REQUEST, "the body must be JSON in UTF-8")
+    shaped = (
+        isinstance(query, dict)
+        and isinstance(query.get("query"), str)
+        and isinstance(query.get("variables"), dict | None)
+        and isinstance(query.get("operationName"), str | None)
+    )
+    if shaped:
+        return None
+    return _no(
+        HTTPStatus.BAD_REQUEST,
+        "the body must be an object with query (text), and where needed variables (an object) "
+        "and operationName (text)",
+    )
+
+
+class Guard:
+    """ASGI middleware that answers what may not pass with a problem document."""
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        refused = refusal(scope, self._hosts)
+        if refused is None and scope["type"] == "http" and scope["path"] == GRAPHQL:
+            body = await _body(receive)
+            refused = _too_large() if body is None else bad_query(body)
+            receive = _replayed(body or b"", receive)
+        if refused is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refused.detail})
+        else:
+            await _answer(refused, send)
+
+
+def _no(status: HTTPStatus, detail: str) -> Refusal:
+    return Refusal(status=status, detail=detail)
+
+
+def _too_large() -> Refusal:
+    return _no(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes are read")
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where it is larger than `MAX_BODY_BYTES`."""
+    parts: list[bytes] = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        if sum(map(len, parts)) > MAX_BODY_BYTES:
+            return None
+    return b"".join(parts)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Hand on a body that was read, once, and what comes after it."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replay
+
+
+async def _answer(refused: Refusal, send: Send) -> None:
+    problem = {
+        "type": "about:blank",
+        "title": refused.status.phrase,
+        "status": int(refused.status),
+        "detail": refused.detail,
+    }
+    headers: Sequence[tuple[bytes, bytes]] = [
+        (b"content-type", b"application/problem+json"),
+        (b"cache-control", b"no-store"),
+        *([(b"allow", b"POST")] if refused.status is HTTPStatus.METHOD_NOT_ALLOWED else []),
+    ]
+    await send({"type": "http.response.start", "status": int(refused.status), "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})

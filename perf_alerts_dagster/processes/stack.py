@@ -1,0 +1,152 @@
+"""The parts that make up a running perf-alerts, and the run of them all."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from perf_alerts_dagster.domain.errors import StackError
+from perf_alerts_dagster.processes import probes
+from perf_alerts_dagster.processes.home import LOCATION, code_socket, own_folder, prepare_home
+from perf_alerts_dagster.processes.part import PartSpec
+from perf_alerts_dagster.processes.supervisor import Stack
+from perf_alerts_dagster.settings import Settings
+
+DEFINITIONS = "perf_alerts_dagster.definitions"
+
+
+def stack_specs(
+    *,
+    state_dir: Path,
+    webserver_port: int,
+    environment: Mapping[str, str],
+    module: str = DEFINITIONS,
+) -> tuple[PartSpec, ...]:
+    """Code server, guarded webserver and daemon, over a state folder with a rendered home.
+
+    Args:
+        state_dir: The state folder that `render_home` was called with.
+        webserver_port: Where the web UI listens, on 127.0.0.1 only.
+        environment: What the parts see of our settings; all else they have from this process,
+            see `part_environment`.
+        module: The module that holds the Dagster definitions.
+    """
+    home = state_dir.absolute() / "dagster_home"
+    listens = code_socket(state_dir)
+    own_folder(listens.parent)
+    workspace = str(home / "workspace.yaml")
+    frozen = part_environment(environment, home)
+    python = (sys.executable, "-m")
+    # `dagster api grpc`, not `dagster code-server`: the latter is one process more.
+    code_server = (
+        *python, "dagster", "api", "grpc", "--socket", str(listens), "--module-name", module,
+        "--location-name", LOCATION, "--log-level", "warning", "--log-format", "json",
+    )  # fmt: skip
+    webserver = (
+        *python, "perf_alerts_dagster.processes.webserver",
+        "--port", str(webserver_port), "--workspace", workspace,
+    )  # fmt: skip
+    daemon = (*python, "dagster._daemon", "run", "--workspace", workspace, "--log-format", "json")
+    return (
+        PartSpec(
+            name="code-server",
+            argv=code_server,
+            environment=frozen,
+            ready=probes.code_server(listens),
+            order=0,
+        ),
+        PartSpec(
+            name="webserver",
+            argv=webserver,
+            environment=frozen,
+            ready=probes.http_answer(webserver_port, "/server_info"),
+            order=1,
+        ),
+        PartSpec(
+            name="daemon",
+            argv=daemon,
+            environment=frozen,
+            ready=probes.daemon(webserver_port),
+            order=2,
+        ),
+    )
+
+
+def part_environment(environment: Mapping[str, str], home: Path) -> dict[str, str]:
+    """All variables a part sees: ours as given, DAGSTER_HOME, and this process's others.
+
+    A stray DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would change what the parts
+    do, so no DAGSTER_* or ALERT_* variable of this process is handed on.
+    """
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ALERT_", "DAGSTER_", "DAGIT_"))
+    }
+    return {**others, **environment, "DAGSTER_HOME": str(home)}
+
+
+def check_port(port: int, variable: str) -> None:
+    """Raise `StackError` where a loopback port is taken, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StackError(
+                f"127.0.0.1:{port} is in use; stop what listens there, or set {variable}"
+            ) from error
+
+
+async def run_stack(settings: Settings, *, on_ready: Callable[[], Awaitable[None]]) -> int:
+    """Run the stack that the settings ask for until it is told to stop; the exit code.
+
+    The alert store must have been migrated. For the rest see `up`.
+    """
+    check_port(settings.webserver_port, "ALERT_WEBSERVER_PORT")
+    prepare_home(settings)
+    specs = stack_specs(
+        state_dir=settings.state_dir,
+        webserver_port=settings.webserver_port,
+        environment=settings.environment(),
+    )
+    await up(specs, state_dir=settings.state_dir, on_ready=on_ready)
+    return 0
+
+
+async def up(
+    specs: Sequence[PartSpec],
+    *,
+    state_dir: Path,
+    on_ready: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Run the stack until SIGTERM, Ctrl-C or SIGHUP.
+
+    Args:
+        specs: The parts, as `stack_specs` builds them.
+        state_dir: The state folder; one stack at a time may hold it.
+        on_ready: Awaited once all parts answer, and cancelled where the stack is told to stop
+            before it is done. What it raises stops the stack.
+
+    Raises:
+        StackError: The folder is held by another stack, or a part did not start.
+    """
+    async with Stack(specs, state_dir=state_dir) as stack:
+        if stack.stopping or on_ready is None:
+            await stack.wait()
+            return
+        told = asyncio.create_task(stack.wait())
+        work = asyncio.ensure_future(on_ready())
+        try:
+            await asyncio.wait({told, work}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                await work
+                await told
+        finally:
+            told.cancel()
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(told, work, return_exceptions=True)
