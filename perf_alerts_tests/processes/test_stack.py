@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -224,3 +225,8 @@ def test_a_background_job_in_a_folder_with_a_long_name_stops_on_sigterm(tmp_path
         assert time.monotonic() - started < 15
         assert code == 0
         assert not stack.members()
+    with dg.DagsterInstance.from_config(str(state / "dagster_home")) as instance:
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        assert run.tags["dagster/will_retry"] == "true"
