@@ -65,14 +65,18 @@ def output_metadata(execution: Execution) -> Mapping[str, dg.MetadataValue]:
 
 
 def outcome_word(execution: Execution) -> str:
-    """`alerts` when a person is told of something, else the worst that was found, else `ok`."""
+    """The worst that was found, in one word.
+
+    `alerts`: someone is told. `error`, `no_data`. `breach`: too weak or not rated yet, so nobody
+    is told. `ok`.
+    """
     newest = execution.newest
     if newest is None:
         return "nothing judged"
     if any(told(one, gate=execution.gate) for one in execution.judgements):
         return "alerts"
     found = set(outcomes(newest).values())
-    for outcome in (Outcome.ERROR, Outcome.NO_DATA):
+    for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH):
         if outcome in found:
             return outcome.value
     return "ok"

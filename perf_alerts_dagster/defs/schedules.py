@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -21,9 +22,10 @@ def build_schedule(
 ) -> dg.ScheduleDefinition:
     """The schedule of one alert: one run per tick, dated with the tick's day."""
     is_session = _session_test(settings)
+    zone = ZoneInfo(settings.timezone)
 
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        day = context.scheduled_execution_time.date()
+        day = context.scheduled_execution_time.astimezone(zone).date()
         if alert.skips_non_sessions and not is_session(day):
             return dg.SkipReason(
                 f"{day} is no session of the calendar {settings.calendar!r}: nothing to judge. "

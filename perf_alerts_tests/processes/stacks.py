@@ -71,7 +71,7 @@ class Running:
         ]
 
     def call(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, bytes]:
         """Status, content type and body of one answer of the webserver."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -79,9 +79,9 @@ class Running:
         connection.putrequest(method, path, skip_host="Host" in named)
         for name, value in named.items():
             connection.putheader(name, value)
-        if body is not None:
+        if body:
             connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
+        connection.endheaders(body or None)
         answer = connection.getresponse()
         read = answer.status, answer.getheader("Content-Type", ""), answer.read()
         connection.close()

@@ -78,7 +78,7 @@ def test_one_setting_moves_the_storage_to_postgresql(
 
 
 def test_another_database_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="ALERT_DAGSTER_DATABASE_URL .* not 'mysql'"):
+    with pytest.raises(StackError, match=r"ALERT_DAGSTER_DATABASE_URL .* not 'mysql'"):
         render_home(tmp_path, dagster_database_url="mysql://user:secret@host/db")
 
 

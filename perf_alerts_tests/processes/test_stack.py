@@ -60,6 +60,11 @@ def test_the_web_ui_listens_on_loopback_alone(running: Running) -> None:
     assert listening == {("127.0.0.1", running.port)}
 
 
+FOLLOWED = {
+    "Sec_Fetch_Site": "cross-site",
+    "Sec_Fetch_Mode": "navigate",
+    "Sec_Fetch_Dest": "document",
+}
 HOSTILE = {
     "Host of another site": ("POST", "/graphql", {"Host": "evil.example", "Content_Type": JSON}),
     "Host with another port": ("POST", "/graphql", {"Host": "127.0.0.1:1", "Content_Type": JSON}),
@@ -75,10 +80,7 @@ HOSTILE = {
         "POST", "/graphql", {"Sec_Fetch_Site": "same-site", "Content_Type": JSON},
     ),
     "mutation by GET": ("GET", f"/graphql?query={MUTATION}", {}),
-    "mutation by a followed link": (
-        "GET", f"/graphql?query={MUTATION}",
-        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"},
-    ),
+    "mutation by a followed link": ("GET", f"/graphql?query={MUTATION}", FOLLOWED),
     "mutation as text": ("POST", f"/graphql?query={MUTATION}", {"Content_Type": "text/plain"}),
     "mutation as a form": (
         "POST", "/graphql", {"Content_Type": "application/x-www-form-urlencoded"},
@@ -88,8 +90,7 @@ HOSTILE = {
     ),
     "graphql without a type": ("POST", "/graphql", {}),
     "page in a foreign frame": (
-        "GET", "/runs",
-        {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"},
+        "GET", "/runs", {**FOLLOWED, "Sec_Fetch_Dest": "iframe"},
     ),
     "log read by another site": (
         "GET", "/logs/x", {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "no-cors"},
@@ -134,13 +135,7 @@ def test_the_web_ui_serves_its_own_pages_and_queries(running: Running, name: str
 
 
 def test_a_link_from_another_site_opens_a_page(running: Running) -> None:
-    followed = {
-        "Sec_Fetch_Site": "cross-site",
-        "Sec_Fetch_Mode": "navigate",
-        "Sec_Fetch_Dest": "document",
-    }
-
-    assert running.call("GET", "/runs", **followed)[0] == 200
+    assert running.call("GET", "/runs", b"", **FOLLOWED)[0] == 200
 
 
 def test_a_websocket_opens_for_the_ui_and_for_no_other_site(running: Running) -> None:

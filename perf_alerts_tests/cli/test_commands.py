@@ -1,0 +1,207 @@
+"""The commands as a user meets them: real processes, real exit codes, standard output alone."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import empyrical
+import numpy as np
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+ROWS = 400
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def call(*words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ALERT_")}
+        return subprocess.run(
+            [sys.executable, "-m", "perf_alerts_dagster.cli", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={**kept, "ALERT_STATE_DIR": str(tmp_path / "state"), **environ},
+        )
+
+    return call
+
+
+@pytest.fixture
+def returns() -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.round(np.random.default_rng(7).standard_t(4, ROWS) * 0.008 + 0.0004, 10)
+
+
+@pytest.fixture
+def daily(tmp_path: Path, returns: np.ndarray[Any, np.dtype[np.float64]]) -> Path:
+    days = np.busday_offset("2020-01-01", np.arange(ROWS), roll="forward")
+    rows = ["strategy,date,pnl,capital,segment"]
+    for place, (day, value) in enumerate(zip(days, returns, strict=True)):
+        segment = "backtest" if place < 300 else "live"
+        rows.append(f"alpha,{day},{value * 1e6:.6f},1000000,{segment}")
+        rows.append(f"beta,{day},{-value * 1e6:.6f},1000000,{segment}")
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def measured(answer: "subprocess.CompletedProcess[str]", strategy: str, segment: str) -> Any:
+    (found,) = [
+        one
+        for one in json.loads(answer.stdout)["strategies"]
+        if (one["strategy"], one["segment"]) == (strategy, segment)
+    ]
+    return found
+
+
+def test_measure_agrees_with_the_fields_library(
+    run: Run, daily: Path, returns: np.ndarray[Any, np.dtype[np.float64]]
+) -> None:
+    answer = run("measure", "--records", str(daily), "--json")
+    found = measured(answer, "alpha", "backtest")
+    metrics, r = found["metrics"], returns[:300]
+
+    assert found["observations"] == 300
+    assert metrics["total_return"] == pytest.approx(empyrical.cum_returns_final(r), abs=1e-9)
+    assert metrics["cagr"] == pytest.approx(empyrical.cagr(r), abs=1e-9)
+    assert metrics["annual_volatility"] == pytest.approx(empyrical.annual_volatility(r), abs=1e-9)
+    assert metrics["sharpe_ratio"] == pytest.approx(empyrical.sharpe_ratio(r), abs=1e-9)
+    assert metrics["sortino_ratio"] == pytest.approx(empyrical.sortino_ratio(r), abs=1e-9)
+    assert metrics["calmar_ratio"] == pytest.approx(empyrical.calmar_ratio(r), abs=1e-9)
+    assert metrics["max_drawdown"] == pytest.approx(empyrical.max_drawdown(r), abs=1e-9)
+    assert metrics["value_at_risk_95"] == pytest.approx(empyrical.value_at_risk(r), abs=1e-9)
+    assert metrics["expected_shortfall_95"] == pytest.approx(
+        empyrical.conditional_value_at_risk(r), abs=1e-9
+    )
+
+
+def test_measure_takes_the_periods_of_a_monthly_record(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "monthly.csv"
+    months = [f"{2015 + place // 12}-{place % 12 + 1:02}-28" for place in range(60)]
+    r = np.round(np.random.default_rng(3).normal(0.01, 0.03, 60), 8)
+    path.write_text(
+        "strategy,date,return,segment\n"
+        + "".join(f"m,{day},{value},live\n" for day, value in zip(months, r, strict=True))
+    )
+
+    answer = run("measure", "--records", str(path), "--periods-per-year", "12", "--json")
+    metrics = measured(answer, "m", "live")["metrics"]
+
+    assert metrics["sharpe_ratio"] == pytest.approx(
+        empyrical.sharpe_ratio(r, annualization=12), abs=1e-9
+    )
+
+
+def test_a_broken_row_is_named_and_the_other_strategy_is_judged(run: Run, daily: Path) -> None:
+    lines = daily.read_text().splitlines()
+    lines[4] = lines[4].replace(lines[4].split(",")[2], "12x")
+    daily.write_text("\n".join(lines))
+
+    answer = run(
+        "evaluate", "daily_pnl_check", "--records", str(daily), "--as-of", "2021-06-01", "--json"
+    )
+    outcomes: dict[str, set[str]] = {}
+    for one in json.loads(answer.stdout)["evaluations"]:
+        outcomes.setdefault(one["strategy"], set()).add(one["outcome"])
+
+    assert answer.returncode == 1
+    assert "daily.csv, row 5, column pnl: is not a number" in answer.stderr
+    assert outcomes["beta"] == {"error"}
+    assert "error" not in outcomes["alpha"]
+
+
+def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
+    run: Run, daily: Path, tmp_path: Path
+) -> None:
+    words = ("evaluate", "daily_pnl_check", "--records", str(daily), "--as-of", "2021-06-01")
+
+    one, two = run(*words, "--json"), run(*words, "--json")
+
+    assert one.stdout == two.stdout
+    assert set(json.loads(one.stdout)["evaluations"][0]) >= {
+        "strategy",
+        "rule",
+        "outcome",
+        "severity",
+        "value",
+        "limit",
+        "observations",
+        "required",
+        "evidence",
+        "p_year",
+        "false_alarm_rate",
+        "power",
+    }
+    assert not (tmp_path / "state" / "perf_alerts.db").exists()
+
+
+def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) -> None:
+    answer = run("measure", "--records", str(daily), "--as-of", "1999-01-01")
+
+    assert answer.returncode == 2
+    assert "must be a session from 2020-01-01 to" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:
+    answer = run(
+        "check",
+        ALERT_DAILY_PNL_TIME="25:00",
+        ALERT_AUTH_ENABLED="ture",
+        ALERT_JWT_SECRET="hunter2",
+        ALERT_RECORDS_URL="/no/such/file.csv",
+    )
+
+    assert answer.returncode == 2
+    for variable in ("DAILY_PNL_TIME", "AUTH_ENABLED", "JWT_SECRET", "RECORDS_URL"):
+        assert f"ALERT_{variable}" in answer.stderr
+    assert "hunter2" not in answer.stderr + answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run) -> None:
+    answer = run("check", ALERT_DAILY_PNL_TIMES="17:00")
+
+    assert answer.returncode == 0
+    assert "did you mean ALERT_DAILY_PNL_TIME?" in answer.stderr
+
+
+def test_an_unknown_alert_is_answered_with_the_five(run: Run) -> None:
+    answer = run("evaluate", "daily")
+
+    assert answer.returncode == 2
+    assert "evening_performance_check" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["up", "check", "run", "evaluate", "measure", "strategies", "home", "migrate"]
+)
+def test_every_command_teaches_itself(run: Run, command: str) -> None:
+    answer = run(command, "--help")
+
+    assert answer.returncode == 0
+    assert len(answer.stdout.splitlines()) > 6
+
+
+def test_run_is_a_real_dagster_run_and_is_stored(run: Run, daily: Path, tmp_path: Path) -> None:
+    answer = run("run", "daily_pnl_check", "--as-of", "2021-06-01", ALERT_RECORDS_URL=str(daily))
+    again = run("evaluate", "daily_pnl_check", "--as-of", "2021-06-01", "--records", str(daily))
+
+    assert answer.returncode == 0, answer.stderr
+    assert "daily_pnl_check finished" in answer.stdout
+    assert again.returncode in (0, 1)
+    (summary,) = (tmp_path / "state" / "performance_alerts" / "scheduled").glob("*.json")
+    assert json.loads(summary.read_text())["as_of"] == "2021-06-01"
+
+
+def test_run_with_a_date_that_is_no_session_fails_at_once(run: Run, daily: Path) -> None:
+    answer = run("run", "daily_pnl_check", "--as-of", "2021-06-05", ALERT_RECORDS_URL=str(daily))
+
+    assert answer.returncode == 1
+    assert "will not be retried" in answer.stderr
+    assert "2021-06-05 is no session of the record" in answer.stderr
