@@ -62,7 +62,11 @@ def home() -> None:
 
 @click.command()
 def migrate() -> None:
-    """Bring the alert store to this version; `up` and `home` do it too."""
+    """Bring the alert store to this version; `up`, `home` and `run` do it too.
+
+    For stores that other processes write: migrate once, before the new version starts. Safe to
+    repeat, and safe when two start it at once.
+    """
     from perf_alerts_dagster.bootstrap import migrate_store
 
     migrate_store(load_settings())

@@ -80,15 +80,18 @@ def code_socket(state_dir: Path) -> Path:
 
 
 def own_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter.
+    """Make a folder that only its owner may enter, or close one of ours to others.
 
     Raises:
-        StackError: It is there and belongs to someone else, or others may enter it.
+        StackError: It is somebody else's, or no folder.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    found = folder.lstat()
-    if found.st_uid != os.getuid() or found.st_mode & 0o077 or folder.is_symlink():
-        raise StackError(f"{folder} must be a folder of yours that nobody else may enter")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError as error:
+        raise StackError(f"{folder} must be a folder") from error
+    if folder.is_symlink() or folder.lstat().st_uid != os.getuid():
+        raise StackError(f"{folder} must be a folder of yours; remove it, or move the state folder")
+    folder.chmod(0o700)
 
 
 def _storage(home: Path, url: str | None) -> str:

@@ -24,7 +24,7 @@ def definitions(environ: Mapping[str, str] | None = None) -> dg.Definitions:
 
 
 def crons(defs: dg.Definitions) -> dict[str, object]:
-    found = {}
+    found: dict[str, object] = {}
     for name in NAMES:
         schedule = defs.get_repository_def().get_schedule_def(f"{name}_schedule")
         found[name] = schedule.cron_schedule
@@ -90,15 +90,16 @@ def test_schedules_may_start_stopped_and_in_another_zone() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_job_is_described_limited_and_retried(name: str) -> None:
     job = definitions().get_job_def(name)
-    policy = job.get_node_named(f"judge_{name}").definition.retry_policy
+    op = job.get_node_named(f"judge_{name}").definition
 
     assert job.description
     # Three attempts of 900 s and waits of 60 s and 120 s.
     assert job.tags["dagster/max_runtime"] == "2880"
     assert job.tags["perf_alerts/alert"] == name
     assert job.executor_def.name == "in_process"
-    assert isinstance(policy, CappedBackoff)
-    assert policy.max_retries == 2
+    assert isinstance(op, dg.OpDefinition)
+    assert isinstance(op.retry_policy, CappedBackoff)
+    assert op.retry_policy.max_retries == 2
 
 
 def test_the_public_settings_are_on_each_job_and_no_secret_is() -> None:

@@ -1,5 +1,6 @@
 import copy
 import pickle
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_one_attempt_is_no_retry() -> None:
 @pytest.mark.parametrize(
     "again", [copy.copy, copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))]
 )
-def test_a_copy_waits_as_long(again) -> None:  # type: ignore[no-untyped-def]
+def test_a_copy_waits_as_long(again: Callable[[CappedBackoff], CappedBackoff]) -> None:
     policy = CappedBackoff(RetrySettings(max_attempts=4, backoff_multiplier=3, max_delay=100))
 
     assert [again(policy).calculate_delay(one) for one in (1, 2, 3)] == [60, 100, 100]

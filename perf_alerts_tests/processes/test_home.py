@@ -110,11 +110,20 @@ def test_a_path_that_no_socket_may_have_is_replaced_by_a_short_one(name: str) ->
     assert first == code_socket(Path("/srv") / name)
 
 
-def test_a_socket_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+def test_a_socket_folder_is_closed_to_others(tmp_path: Path) -> None:
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
 
-    own_folder(tmp_path / "fresh")
-    with pytest.raises(StackError, match="nobody else"):
-        own_folder(open_to_all)
+    for folder in (open_to_all, tmp_path / "fresh"):
+        own_folder(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_socket_folder_that_may_be_somebody_elses_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+
+    for place in ("link", "file"):
+        with pytest.raises(StackError, match="must be a folder"):
+            own_folder(tmp_path / place)
