@@ -18,7 +18,7 @@ _PROC = Path("/proc")
 
 def marks_of(state_dir: Path) -> str:
     """The beginning that the marks of all stacks over one state folder share."""
-    return f"{state_dir.absolute()}#"
+    return f"{state_dir.resolve()}#"
 
 
 def members(mark: str) -> list[int]:

@@ -24,10 +24,11 @@ _READING = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why a request is not answered. `status` is the HTTP status."""
+    """Why a request is not answered: the HTTP status, and with 405 the methods that are."""
 
     status: HTTPStatus
     detail: str
+    allow: str = ""
 
 
 def own_hosts(port: int) -> frozenset[str]:
@@ -77,14 +78,18 @@ def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal 
     path, method = scope["path"], scope["method"]
     if path == GRAPHQL:
         if method != "POST":
-            return _no(HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only")
+            return _no(
+                HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only", allow="POST"
+            )
         if headers.getlist("content-type") != ["application/json"]:
             return _no(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
         return None
     if path.startswith(_REPORTS) and not has_origin:
         return _no(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
     if method not in _READING and not path.startswith(_REPORTS):
-        return _no(HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading")
+        return _no(
+            HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading", allow=", ".join(_READING)
+        )
     return None
 
 
@@ -134,8 +139,8 @@ class Guard:
             await _answer(refused, send)
 
 
-def _no(status: HTTPStatus, detail: str) -> Refusal:
-    return Refusal(status=status, detail=detail)
+def _no(status: HTTPStatus, detail: str, *, allow: str = "") -> Refusal:
+    return Refusal(status=status, detail=detail, allow=allow)
 
 
 def _too_large() -> Refusal:
@@ -175,7 +180,7 @@ async def _answer(refused: Refusal, send: Send) -> None:
     headers: Sequence[tuple[bytes, bytes]] = [
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
-        *([(b"allow", b"POST")] if refused.status is HTTPStatus.METHOD_NOT_ALLOWED else []),
+        *([(b"allow", refused.allow.encode())] if refused.allow else []),
     ]
     await send({"type": "http.response.start", "status": int(refused.status), "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps(problem).encode()})

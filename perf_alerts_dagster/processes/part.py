@@ -60,7 +60,7 @@ class Part:
                 does not run any more then.
         """
         started = time.time()
-        self._process = process = await self._spawn()
+        process = await self.spawn()
         deadline = time.monotonic() + self.spec.start_seconds
         while not await self.spec.ready(started):
             if process.returncode is not None:
@@ -71,6 +71,25 @@ class Part:
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _POLL)
         LOG.info("%s is ready in process %d", self.spec.name, process.pid)
+
+    async def spawn(self) -> asyncio.subprocess.Process:
+        """Start the process and leave it to itself."""
+        output = logs.open_log(self.log)
+        launcher = (sys.executable, "-m", "perf_alerts_dagster.processes.child", str(os.getpid()))
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *launcher,
+                *self.spec.argv,
+                env=dict(self.spec.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # The terminal's Ctrl-C is for the supervisor, which stops the parts in order.
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+        return self._process
 
     async def ended(self) -> int:
         """Wait for the process's end; its exit code."""
@@ -90,23 +109,6 @@ class Part:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        output = logs.open_log(self.log)
-        launcher = (sys.executable, "-m", "perf_alerts_dagster.processes.child", str(os.getpid()))
-        try:
-            return await asyncio.create_subprocess_exec(
-                *launcher,
-                *self.spec.argv,
-                env=dict(self.spec.environment),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # The terminal's Ctrl-C is for the supervisor, which stops the parts in order.
-                start_new_session=True,
-            )
-        finally:
-            os.close(output)
 
     def _report(self, what: str) -> str:
         lines = logs.tail(self.log)

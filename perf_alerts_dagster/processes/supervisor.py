@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from perf_alerts_dagster.domain.errors import StackError
 from perf_alerts_dagster.processes import group, logs
 from perf_alerts_dagster.processes.lock import only_stack
 from perf_alerts_dagster.processes.part import Part, PartSpec
@@ -167,15 +166,20 @@ class Stack:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
             try:
-                await part.start()
-            except (StackError, OSError) as error:
+                # Not waited for until it answers: the daemon shows that through the web UI, and
+                # must not end because that one is away.
+                await part.spawn()
+            except OSError as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
 
     async def _tend_logs(self) -> None:
         while True:
             await asyncio.sleep(_LOG_CHECKS)
             for part in self._parts:
-                await asyncio.to_thread(logs.rotate, part.log)
+                try:
+                    await asyncio.to_thread(logs.rotate, part.log)
+                except OSError as error:
+                    LOG.warning("%s was not rotated: %s", part.log, error)
 
     async def _end(self) -> None:
         """Stop everything; what starts runs goes first, what holds them last."""

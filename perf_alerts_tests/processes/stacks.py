@@ -28,6 +28,14 @@ mutation Launch($job: String!) {
 """
 
 
+def command_line(pid: int) -> str:
+    """The words of a process; none of one that has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def eventually(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
     """Wait until a condition of another process holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
@@ -64,11 +72,7 @@ class Running:
 
     def part(self, words: str) -> list[int]:
         """The parts whose command line holds these words."""
-        return [
-            pid
-            for pid in self.members()
-            if words in Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-        ]
+        return [pid for pid in self.members() if words in command_line(pid)]
 
     def call(
         self, method: str, path: str, body: bytes = b"", **headers: str

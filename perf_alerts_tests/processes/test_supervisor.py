@@ -182,6 +182,51 @@ async def test_leftovers_of_an_earlier_stack_are_ended_at_the_start(tmp_path: Pa
         assert left.wait(5) == -signal.SIGTERM
 
 
+def a_run(state: Path, code: str, mark: Path) -> "subprocess.Popen[bytes]":
+    """What the stack takes for a run: a process with its mark that the code server spawned."""
+    (pid, *_) = group.members(group.marks_of(state))
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    own = dict(os.fsdecode(entry).split("=", 1) for entry in entries if b"=" in entry)
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, str(mark), "--multiprocessing-fork"], env=own
+    )
+    eventually(mark.exists, seconds=10, what="the run started")
+    return run
+
+
+async def test_a_run_in_flight_may_finish(tmp_path: Path) -> None:
+    ends = STAYS.replace(".wait()", ".wait(0.5)")
+
+    async with Stack([spec(tmp_path)], state_dir=tmp_path / "state"):
+        run = a_run(tmp_path / "state", ends, tmp_path / "run")
+
+    assert run.wait(5) == 0
+
+
+async def test_a_run_that_does_not_finish_in_time_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perf_alerts_dagster.processes.supervisor._RUNS_FINISH", 0.2)
+
+    async with Stack([spec(tmp_path)], state_dir=tmp_path / "state"):
+        run = a_run(tmp_path / "state", STAYS, tmp_path / "run")
+
+    assert run.wait(5) == -signal.SIGTERM
+
+
+async def test_a_second_signal_does_not_wait_for_runs(tmp_path: Path) -> None:
+    loop = asyncio.get_running_loop()
+
+    async with Stack([spec(tmp_path)], state_dir=tmp_path / "state") as stack:
+        run = a_run(tmp_path / "state", STAYS, tmp_path / "run")
+        began = loop.time()
+        stack.stop()
+        stack.stop()
+
+    assert loop.time() - began < 5
+    assert run.wait(5) == -signal.SIGTERM
+
+
 def test_a_child_whose_supervisor_is_gone_does_not_start() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "perf_alerts_dagster.processes.child", "1", sys.executable, "-V"],
