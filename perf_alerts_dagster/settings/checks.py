@@ -1,23 +1,37 @@
-"""What each kind of variable accepts. Every check takes the raw text and raises ValueError.
+"""What a single value accepts. Every check takes the raw text and raises ValueError.
 
 The error's text is what the operator reads after the variable's name: it says what is accepted.
+Nothing is stripped or guessed, so that a stray space is seen instead of carried along.
 """
 
-import json
 import math
 import re
-from typing import Any
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
+_TAKEN_HEADERS = frozenset(
+    {
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "idempotency-key",
+        "origin",
+        "proxy-authorization",
+        "transfer-encoding",
+    }
+)
 
 
 def time_of_day(value: str) -> str:
     """`HH:MM`, 00:00 to 23:59, two digits each."""
-    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value, re.ASCII):
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise ValueError("must be a time HH:MM from 00:00 to 23:59")
     return value
 
@@ -39,25 +53,21 @@ def boolean(value: str) -> bool:
     return word in _TRUE
 
 
-def whole(value: str, *, least: int, most: int | None = None) -> int:
+def whole(value: str, *, least: int, most: int) -> int:
     """A whole number in decimal digits, from `least` to `most`."""
-    wanted = f"at least {least}" if most is None else f"from {least} to {most}"
-    if not re.fullmatch(r"-?[0-9]{1,12}", value, re.ASCII):
-        raise ValueError(f"must be a whole number {wanted}")
-    number = int(value)
-    if number < least or (most is not None and number > most):
-        raise ValueError(f"must be a whole number {wanted}")
-    return number
+    parsed = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
+    if parsed is None or not least <= parsed <= most:
+        raise ValueError(f"must be a whole number from {least} to {most}")
+    return parsed
 
 
 def number(value: str, *, least: float, most: float = math.inf, above: bool = False) -> float:
     """A finite decimal number, at least (or, with `above`, above) `least` and at most `most`."""
     wanted = f"{'above' if above else 'at least'} {least:g}"
-    wanted += "" if math.isinf(most) else f" and at most {most:g}"
-    if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,15})?", value, re.ASCII):
-        raise ValueError(f"must be a number {wanted}")
-    parsed = float(value)
-    if parsed > most or parsed < least or (above and parsed == least):
+    wanted += "" if math.isinf(most) else f" and at most {most:.15g}"
+    parsed = float(value) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value) else math.nan
+    # A comparison with NaN is false, so text that is no number is refused here too.
+    if not least <= parsed <= most or (above and parsed == least):
         raise ValueError(f"must be a number {wanted}")
     return parsed
 
@@ -83,6 +93,7 @@ def calendar(value: str) -> str:
     """`record`, `weekdays`, `24/7`, or an exchange code."""
     if value in ("record", "weekdays", "24/7"):
         return value
+    # Half a second of import; only a desk that names an exchange pays it.
     from exchange_calendars import get_calendar_names
 
     if value not in get_calendar_names():
@@ -93,35 +104,28 @@ def calendar(value: str) -> str:
 
 
 def header(value: str) -> str:
-    """An HTTP header name (RFC 9110 token) that means nothing else."""
-    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", value, re.ASCII):
+    """An HTTP header name (a token of RFC 9110, 5.6.2) that means nothing else."""
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", value):
         raise ValueError("must be an HTTP header name such as X-Alert-API-Key")
-    if value.lower() in ("authorization", "cookie", "host", "content-type", "content-length"):
+    if value.lower() in _TAKEN_HEADERS:
         raise ValueError("must not be a header that means something else already")
     return value
 
 
-def json_object(value: str) -> dict[str, Any]:
-    """A JSON object without NaN or infinity."""
+def table(value: str) -> str:
+    """A table, a query or a file's name."""
+    if not value.strip():
+        raise ValueError("must name a table, a query, or a file in the folder")
+    return value
 
-    def refuse(word: str) -> None:
-        raise ValueError(f"must be a JSON object of finite numbers, not {word}")
 
+def folder(value: str) -> Path:
+    """A folder, there already or still to be made, as an absolute path."""
     try:
-        parsed = json.loads(value, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise ValueError(
-            f"must be a JSON object ({error.msg} at character {error.pos + 1})"
-        ) from error
-    if not isinstance(parsed, dict):
-        # pydantic collects ValueError, not TypeError.
-        raise ValueError('must be a JSON object such as {"default": {}}')  # noqa: TRY004
-    return parsed
-
-
-def names(value: str) -> dict[str, str]:
-    """A JSON object of texts: our column name to theirs."""
-    parsed = json_object(value)
-    if not all(isinstance(theirs, str) and theirs for theirs in parsed.values()):
-        raise ValueError('must map names to names, such as {"pnl": "net_pnl"}')
-    return parsed
+        path = Path(value).expanduser().absolute()
+        is_other = path.exists() and not path.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError("must be the path of a folder") from error
+    if not value.strip() or is_other:
+        raise ValueError("must be the path of a folder")
+    return path

@@ -1,5 +1,6 @@
 """The grammar of the API keys and of the token secret; secrets never reach an error's text."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 
@@ -16,6 +17,12 @@ _KNOWN = frozenset(
         "test",
         "default",
         "jwt-secret",
+        "your-api-key",
+        "your-jwt-secret",
+        "secure-admin-key",
+        "secure-operator-key",
+        "secure-viewer-key",
+        "secure-master-key",
         "admin-key-12345",
         "operator-key-67890",
         "viewer-key-abcdef",
@@ -47,6 +54,19 @@ def entries(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def key_texts(value: str) -> str:
+    """Check the grammar of one role's keys, and return the text as it is."""
+    entries(value)
+    return value
+
+
+def digest(key: str) -> str:
+    """What a key is compared by: the SHA-256 in hex, also of one that is given as its hash."""
+    if key.startswith("sha256:"):
+        return key.removeprefix("sha256:").lower()
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], list[str]]:
     """Faults and warnings over the keys of all roles, each beginning with the variable's name.
 
@@ -60,9 +80,10 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
     for role, value in keys.items():
         variable = f"ALERT_{role.upper()}_API_KEY"
         for _, key in entries(value):
-            if seen.setdefault(key, role) != role:
+            other = seen.setdefault(digest(key), role)
+            if other != role:
                 faults.append(
-                    f"{variable}=***: holds a key of ALERT_{seen[key].upper()}_API_KEY too; "
+                    f"{variable}=***: holds a key of ALERT_{other.upper()}_API_KEY too; "
                     "one key must have one role"
                 )
             if key.startswith("sha256:") or len(key) >= LEAST_KEY:
@@ -82,6 +103,7 @@ def secret_fault(secret: str, algorithm: str) -> str | None:
         return "is a known default; make one with `perf-alerts keygen`"
     if len(secret.encode()) < least:
         return f"must have at least {least} bytes for {algorithm}"
+    # A text this poor is typed, not made.
     if len(set(secret)) < 12:
         return "has too few different characters; make one with `perf-alerts keygen`"
     return None

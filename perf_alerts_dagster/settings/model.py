@@ -1,56 +1,37 @@
 """The one settings value: every ALERT_* variable with its default and what it accepts."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perf_alerts_dagster.settings import checks
+from perf_alerts_dagster.settings import checks, shapes, urls
+from perf_alerts_dagster.settings.keys import key_texts
+from perf_alerts_dagster.settings.retries import RetryFields
+from perf_alerts_dagster.settings.text import YEAR, optional, read
+
+Time = Annotated[str, read(checks.time_of_day)]
+Switch = Annotated[bool, read(checks.boolean)]
+Port = Annotated[int, read(partial(checks.whole, least=1, most=65535))]
+Count = Annotated[int, read(partial(checks.whole, least=1, most=1_000_000))]
+Natural = Annotated[int, read(partial(checks.whole, least=0, most=1_000_000))]
+Minutes = Annotated[int, read(partial(checks.whole, least=0, most=YEAR // 60))]
+Hours = Annotated[int, read(partial(checks.whole, least=0, most=YEAR // 3600))]
+Share = Annotated[float, read(partial(checks.number, least=0, most=1, above=True))]
+Table = Annotated[str, read(checks.table)]
+Keys = Annotated[SecretStr | None, optional(key_texts)]
+Url = Annotated[SecretStr | None, optional(urls.web)]
+Channels = Annotated[SecretStr | None, optional(urls.channels)]
+Secret = Annotated[SecretStr | None, optional(str)]
 
 
-def _text(check: Callable[[str], Any]) -> BeforeValidator:
-    """Apply a check to raw text; a default has its type already."""
-    return BeforeValidator(lambda value: check(value.strip()) if isinstance(value, str) else value)
+class Settings(RetryFields):
+    """Every ALERT_* variable; a field is the variable's name in lower case, without ALERT_.
 
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-def _optional(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Time = Annotated[str, _text(checks.time_of_day)]
-Switch = Annotated[bool, _text(checks.boolean)]
-Port = Annotated[int, _text(partial(checks.whole, least=1, most=65535))]
-Count = Annotated[int, _text(partial(checks.whole, least=1))]
-Natural = Annotated[int, _text(partial(checks.whole, least=0))]
-Seconds = Annotated[float, _text(partial(checks.number, least=0))]
-Factor = Annotated[float, _text(partial(checks.number, least=1))]
-Share = Annotated[float, _text(partial(checks.number, least=0, most=1, above=True))]
-Mapping = Annotated[dict[str, Any], _text(checks.json_object)]
-Names = Annotated[dict[str, str], _text(checks.names)]
-Text = Annotated[str | None, BeforeValidator(_optional)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_optional)]
-
-
-class RetrySettings(BaseModel):
-    """How one alert is retried. `max_attempts` counts the first attempt too; delays in seconds."""
-
-    model_config = ConfigDict(frozen=True)
-
-    max_attempts: int = 3
-    initial_delay: float = 60.0
-    backoff_multiplier: float = 2.0
-    max_delay: float = 300.0
-
-
-class Settings(BaseSettings):
-    """Every ALERT_* variable; a field is the variable's name in lower case, without ALERT_."""
+    Made by `load_settings`. Its repr shows no secret.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="ALERT_",
@@ -75,91 +56,89 @@ class Settings(BaseSettings):
     # Schedules
     daily_pnl_time: Time = "17:00"
     weekly_stability_time: Time = "08:00"
-    weekly_stability_day: Annotated[str, _text(checks.weekday)] = "monday"
+    weekly_stability_day: Annotated[str, read(checks.weekday)] = "monday"
     monthly_forward_time: Time = "09:00"
-    monthly_forward_day: Annotated[int, _text(partial(checks.whole, least=1, most=31))] = 1
+    monthly_forward_day: Annotated[int, read(partial(checks.whole, least=1, most=31))] = 1
     threshold_time_1: Time = "12:00"
     threshold_time_2: Time = "22:00"
-    timezone: Annotated[str, _text(checks.timezone)] = "UTC"
+    timezone: Annotated[str, read(checks.timezone)] = "UTC"
     schedules_start: Annotated[
         Literal["running", "stopped"],
-        _text(lambda value: checks.one_of(value, "running", "stopped")),
+        read(lambda value: checks.one_of(value, "running", "stopped")),
     ] = "running"
+    run_max_seconds: Annotated[int, read(partial(checks.whole, least=1, most=YEAR))] = 900
 
-    # Retries and limits of a run
-    max_retry_attempts: Count = 3
-    retry_delay_seconds: Seconds = 60.0
-    retry_backoff_multiplier: Factor = 2.0
-    retry_max_delay_seconds: Seconds = 300.0
-    retry_overrides: Mapping = Field(default_factory=dict)
-    run_max_seconds: Count = 900
-
-    # Records
-    records_url: Text = None
-    records_table: str = "daily"
-    trades_table: str = "trades"
-    strategies_table: str = "strategies"
-    records_columns: Names = Field(default_factory=dict)
-    calendar: Annotated[str, _text(checks.calendar)] = "record"
-    session_close: Annotated[Text, _text(lambda v: checks.time_of_day(v) if v else None)] = None
+    # Records. The URL may hold a password: `records_shown` is the one to show.
+    records_url: Annotated[str | None, optional(urls.anchored)] = Field(default=None, repr=False)
+    records_table: Table = "daily"
+    trades_table: Table = "trades"
+    strategies_table: Table = "strategies"
+    trials_table: Annotated[str | None, optional(checks.table)] = None
+    records_columns: Annotated[dict[str, str], read(shapes.names)] = Field(default_factory=dict)
+    calendar: Annotated[str, read(checks.calendar)] = "record"
+    session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
     catchup_sessions: Count = 30
-    periods_per_year: Annotated[float, _text(partial(checks.number, least=1, most=8784))] = 252.0
+    periods_per_year: Annotated[float, read(partial(checks.number, least=1, most=8784))] = 252.0
 
     # Judging
-    thresholds: Mapping = Field(default_factory=dict)
-    policy_limits: Mapping = Field(default_factory=dict)
+    thresholds: Annotated[dict[str, Any], read(shapes.thresholds)] = Field(default_factory=dict)
+    policy_limits: Annotated[dict[str, Any], read(shapes.policy)] = Field(default_factory=dict)
     rule_preset: Annotated[
         Literal["evidence", "documented"],
-        _text(lambda value: checks.one_of(value, "evidence", "documented")),
+        read(lambda value: checks.one_of(value, "evidence", "documented")),
     ] = "evidence"
     false_alarm_warning: Share = 0.05
     false_alarm_critical: Share = 0.01
-    false_alarm_budgets: Mapping = Field(default_factory=dict)
-    backtest_haircut: Annotated[float, _text(partial(checks.number, least=0, most=1))] = 0.0
-    projection_paths: Annotated[int, _text(partial(checks.whole, least=1000, most=1_000_000))] = (
+    false_alarm_rules: Annotated[dict[str, Any], read(shapes.budgets)] = Field(default_factory=dict)
+    backtest_haircut: Annotated[float, read(partial(checks.number, least=0, most=1))] = 0.0
+    projection_paths: Annotated[int, read(partial(checks.whole, least=1000, most=1_000_000))] = (
         10_000
     )
 
     # Incidents and delivery
-    suppress_similar_minutes: Natural = 60
-    escalation_delay_minutes: Natural = 15
-    ack_timeout_hours: Natural = 24
-    repeat_hours: Natural = 24
+    suppress_similar_minutes: Minutes = 60
+    escalation_delay_minutes: Minutes = 15
+    ack_timeout_hours: Hours = 24
+    repeat_hours: Hours = 24
     event_close_sessions: Count = 5
     daily_digest: Switch = False
     observe_only: Switch = False
-    notify_urls: Secret = None
-    escalation_urls: Secret = None
-    notify_allowed_hosts: Text = None
+    notify_urls: Channels = None
+    escalation_urls: Channels = None
+    notify_allowed_hosts: Annotated[str | None, optional(urls.hosts)] = None
     webhook_secret: Secret = None
-    heartbeat_url: Secret = None
-    public_url: Text = None
+    heartbeat_url: Url = None
+    public_url: Annotated[str | None, optional(urls.page)] = None
 
     # Identity
     auth_enabled: Switch = True
     jwt_secret: Secret = None
     jwt_algorithm: Annotated[
         Literal["HS256", "HS384", "HS512"],
-        _text(lambda value: checks.one_of(value, "HS256", "HS384", "HS512")),
+        read(lambda value: checks.one_of(value, "HS256", "HS384", "HS512")),
     ] = "HS256"
-    jwt_expire_hours: Count = 24
-    api_key_header: Annotated[str, _text(checks.header)] = "X-Alert-API-Key"
-    viewer_api_key: Secret = None
-    operator_api_key: Secret = None
-    admin_api_key: Secret = None
-    master_api_key: Secret = None
+    jwt_expire_hours: Annotated[int, read(partial(checks.whole, least=1, most=YEAR // 3600))] = 24
+    api_key_header: Annotated[str, read(checks.header)] = "X-Alert-API-Key"
+    viewer_api_key: Keys = None
+    operator_api_key: Keys = None
+    admin_api_key: Keys = None
+    master_api_key: Keys = None
     auth_failures_per_minute: Count = 10
 
     # Processes and state
-    state_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
-        default=Path(".state"), validate_default=True
+    state_dir: Annotated[Path, read(checks.folder)] = Field(
+        default_factory=lambda: Path(".state").absolute()
     )
-    database_url: Secret = None
-    dagster_database_url: Secret = None
-    proxy_host: str = "127.0.0.1"
+    database_url: Annotated[SecretStr | None, optional(urls.store)] = None
+    dagster_database_url: Annotated[SecretStr | None, optional(urls.dagster_store)] = None
+    proxy_host: Annotated[str, read(urls.host)] = "127.0.0.1"
     proxy_port: Port = 8089
     webserver_port: Port = 3000
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        read(lambda value: checks.one_of(value, "debug", "info", "warning", "error")),
+    ] = "info"
 
     # Said at the start, hindering nothing; no variable of its own.
     warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
@@ -167,9 +146,7 @@ class Settings(BaseSettings):
     @property
     def records_shown(self) -> str:
         """The records source for people, without a password."""
-        from perf_alerts_dagster.settings.views import masked_url
-
-        return masked_url(self.records_url) if self.records_url else "the bundled sample"
+        return urls.masked_url(self.records_url) if self.records_url else "the bundled sample"
 
     @property
     def close_time(self) -> str:
@@ -183,18 +160,14 @@ class Settings(BaseSettings):
 
         return version(self)
 
-    def retry_for(self, alert: str) -> RetrySettings:
-        """The retry settings of one alert, its overrides applied."""
-        common = {
-            "max_attempts": self.max_retry_attempts,
-            "initial_delay": self.retry_delay_seconds,
-            "backoff_multiplier": self.retry_backoff_multiplier,
-            "max_delay": self.retry_max_delay_seconds,
-        }
-        return RetrySettings(**(common | self.retry_overrides.get(alert, {})))
+    def statistical(self) -> dict[str, Any]:
+        """The settings that values and seeds depend on, JSON-ready."""
+        from perf_alerts_dagster.settings.views import statistical
+
+        return statistical(self)
 
     def public(self) -> dict[str, Any]:
-        """What may be shown to everyone, named as the status answer names it."""
+        """What may be shown to everyone, JSON-ready, named as the status answer names it."""
         from perf_alerts_dagster.settings.views import public
 
         return public(self)

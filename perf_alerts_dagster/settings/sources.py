@@ -13,13 +13,13 @@ def records_fault(url: str | None) -> str | None:
         return None
     if "://" in url:
         return _database_fault(url)
-    path = Path(url).expanduser()
     try:
+        path = Path(url).expanduser()
         if not path.exists():
             return "there is no such file or folder"
-        if not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
             return "cannot be read by this user"
-    except (OSError, ValueError):
+    except (OSError, RuntimeError, ValueError):
         return "is no path of a file or folder"
     if path.is_file() and not path.name.lower().endswith(ENDINGS):
         return f"must end in one of {', '.join(ENDINGS)}, be a folder, or a SQLAlchemy URL"
@@ -41,4 +41,8 @@ def _database_fault(url: str) -> str | None:
         path = Path(url.partition("://")[2].removeprefix("/").partition("?")[0])
         if not path.is_file():
             return "there is no such SQLite file"
+        if not os.access(path, os.R_OK):
+            return "cannot be read by this user"
+    elif not parts.path.strip("/") and not parts.query:
+        return "must name a database, as in postgresql+psycopg://user@host/database"
     return None

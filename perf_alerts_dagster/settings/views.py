@@ -2,16 +2,21 @@
 
 import hashlib
 import json
-from pathlib import Path
+from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
 from perf_alerts_dagster.settings.model import Settings
+from perf_alerts_dagster.settings.retries import PREFIXES
+
+# Shown beside the public view, and asked for here by who shows a source.
+from perf_alerts_dagster.settings.urls import masked_url as masked_url
+from perf_alerts_dagster.settings.variables import FIELDS, FILES, variable
 
 # Results depend on these and on nothing else: they make the version, and with it the seed.
 STATISTICAL = (
+    "calendar",
     "max_data_lag_sessions",
     "periods_per_year",
     "thresholds",
@@ -19,7 +24,7 @@ STATISTICAL = (
     "rule_preset",
     "false_alarm_warning",
     "false_alarm_critical",
-    "false_alarm_budgets",
+    "false_alarm_rules",
     "backtest_haircut",
     "projection_paths",
 )
@@ -63,24 +68,26 @@ def public(settings: Settings) -> dict[str, Any]:
             "suppress_similar_minutes": settings.suppress_similar_minutes,
             "escalation_delay_minutes": settings.escalation_delay_minutes,
         },
+        "retry_configs": {alert: settings.retry_for(alert).model_dump() for alert in PREFIXES},
         "settings_version": settings.settings_version,
         "statistical": statistical(settings),
     }
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Every field as a variable's text; a field without a value is left out."""
-    found = {}
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if name == "warnings" or value is None:
-            continue
-        found[f"ALERT_{name.upper()}"] = _as_text(value)
-    return found
+    """Every variable's text. One that is not set is blank, and so is its `_FILE` variant.
+
+    The blanks keep a child from taking from `.env`, or from an environment that this is laid
+    over, what its parent did not have.
+    """
+    found = dict.fromkeys(FILES.values(), "")
+    return found | {variable(name): _as_text(getattr(settings, name)) for name in FIELDS}
 
 
 def _as_text(value: object) -> str:
     match value:
+        case None:
+            return ""
         case SecretStr():
             return value.get_secret_value()
         case bool():
@@ -88,19 +95,7 @@ def _as_text(value: object) -> str:
         case dict():
             return json.dumps(value, sort_keys=True)
         case float():
-            return f"{value:f}".rstrip("0").rstrip(".") if value == round(value, 6) else str(value)
-        case Path():
-            return str(value)
+            # Never 1e-07, which no variable accepts; the shortest digits that read back equal.
+            return format(Decimal(repr(value)), "f")
         case _:
             return str(value)
-
-
-def masked_url(url: str) -> str:
-    """A URL or path without its password."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    user = f"{parts.username or ''}:***@"
-    return urlunsplit(parts._replace(netloc=user + parts.netloc.rpartition("@")[2]))

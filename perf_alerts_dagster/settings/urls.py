@@ -1,0 +1,118 @@
+"""Hosts and URLs: what is accepted, and how they are shown. Errors never repeat a URL."""
+
+import ipaddress
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_NAME = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*"
+)
+_START = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_STORES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
+_DAGSTER_STORES = re.compile(r"postgres(ql)?(\+\w+)?")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def host(value: str) -> str:
+    """A host name or an IP address, without a port."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        # All digits and dots is a mistyped address, not a name.
+        if not _NAME.fullmatch(value) or re.fullmatch(r"[0-9.]+", value):
+            raise ValueError("must be a host name or an IP address, without a port") from error
+    return value
+
+
+def hosts(value: str) -> str:
+    """Host names and IP addresses, separated by commas."""
+    try:
+        for one in value.split(","):
+            host(one.strip())
+    except ValueError as error:
+        raise ValueError("must be host names or IP addresses, separated by commas") from error
+    return value
+
+
+def web(value: str) -> str:
+    """An http or https URL."""
+    if _scheme(value) not in ("http", "https") or not re.fullmatch(r"https?://[^\s/]\S*", value):
+        raise ValueError("must be a URL that begins with https:// or http://")
+    return value
+
+
+def page(value: str) -> str:
+    """An http or https URL that everyone may see."""
+    if "@" in web(value):
+        raise ValueError("must hold no user name or password: it is shown in messages")
+    return value
+
+
+def channels(value: str) -> str:
+    """Apprise URLs, separated by commas or spaces."""
+    if not all(re.fullmatch(rf"{_START}\S+", one) for one in split_channels(value)):
+        raise ValueError("must be Apprise URLs such as slack://..., separated by commas or spaces")
+    return value
+
+
+def split_channels(value: str) -> tuple[str, ...]:
+    """The single URLs; a comma inside of one stays, as in mailto://...?to=a,b."""
+    return tuple(re.split(rf"[\s,]+(?={_START})", value.strip()))
+
+
+def store(value: str) -> str:
+    """The URL of the alert store."""
+    if _scheme(value) not in _STORES:
+        raise ValueError(
+            "must be sqlite:///<file> or postgresql+psycopg://user:password@host/database"
+        )
+    return anchored(value)
+
+
+def dagster_store(value: str) -> str:
+    """The URL of Dagster's own storage, where it is not SQLite in the state folder."""
+    if not _DAGSTER_STORES.fullmatch(_scheme(value)):
+        raise ValueError("must be postgresql://user:password@host/database")
+    return value
+
+
+def anchored(url: str) -> str:
+    """A path, or the file of a SQLite URL, made absolute: processes start in other folders."""
+    if "://" not in url:
+        try:
+            return str(Path(url).expanduser().absolute())
+        except (RuntimeError, ValueError):
+            # `records_fault` says what is wrong with it.
+            return url
+    found = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?][^?]*)(.*)", url, re.DOTALL)
+    return url if found is None else f"{found[1]}{Path(found[2]).absolute()}{found[3]}"
+
+
+def masked_url(url: str) -> str:
+    """A URL or path without its password, also where the URL is malformed.
+
+    Everything between the user's name and the last @ goes, since a password may hold any
+    character; so does every value of the query, since drivers take passwords there.
+    """
+    if "://" not in url:
+        return url
+    shown = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    before, mark, query = shown.partition("?")
+    return before + mark + re.sub(r"=[^&]*", "=***", query)
+
+
+def _scheme(value: str) -> str:
+    try:
+        return urlsplit(value).scheme
+    except ValueError:
+        return ""
