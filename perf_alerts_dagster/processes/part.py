@@ -28,6 +28,8 @@ class PartSpec:
     `argv[0]` is an absolute path; `environment` is all that the process sees. Parts start by
     their `order`, those of one order together, the next once these are ready. The parts of the
     lowest order stop last, when no run is left. `start_seconds` is how long one may take.
+    `folder` is where the process starts: Dagster's commands lay a `.env` that lies there over
+    their environment, so it must be one without.
     """
 
     name: str
@@ -35,6 +37,7 @@ class PartSpec:
     environment: Mapping[str, str]
     ready: Probe
     order: int
+    folder: Path
     start_seconds: float = 90.0
 
 
@@ -81,6 +84,7 @@ class Part:
                 *launcher,
                 *self.spec.argv,
                 env=dict(self.spec.environment),
+                cwd=self.spec.folder,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

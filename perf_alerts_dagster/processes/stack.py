@@ -57,6 +57,7 @@ def stack_specs(
             environment=frozen,
             ready=probes.code_server(listens),
             order=0,
+            folder=home,
         ),
         PartSpec(
             name="webserver",
@@ -64,6 +65,7 @@ def stack_specs(
             environment=frozen,
             ready=probes.http_answer(webserver_port, "/server_info"),
             order=1,
+            folder=home,
         ),
         PartSpec(
             name="daemon",
@@ -71,6 +73,7 @@ def stack_specs(
             environment=frozen,
             ready=probes.daemon(webserver_port),
             order=2,
+            folder=home,
         ),
     )
 

@@ -49,6 +49,15 @@ def test_all_parts_answer_and_share_one_code_server(running: Running) -> None:
     eventually(lambda: running.status(run_id) == "SUCCESS", seconds=30, what="the run succeeds")
 
 
+def test_the_parts_start_where_no_env_file_can_overrule_what_the_supervisor_read(
+    running: Running,
+) -> None:
+    home = running.state / "dagster_home"
+
+    assert {psutil.Process(pid).cwd() for pid in running.members()} == {str(home)}
+    assert not (home / ".env").exists()
+
+
 def test_the_web_ui_listens_on_loopback_alone(running: Running) -> None:
     listening = {
         address.laddr

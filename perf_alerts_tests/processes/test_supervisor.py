@@ -54,6 +54,7 @@ def spec(
         environment=dict(os.environ),
         ready=ready or touched(mark),
         order=order,
+        folder=folder,
         start_seconds=start_seconds,
     )
 
