@@ -3,6 +3,7 @@
 Heavy libraries are imported by the adapters' own functions, so that importing this is cheap.
 """
 
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.adapters.calendars import open_calendar
@@ -11,6 +12,7 @@ from perf_alerts_dagster.application.judging import Judging
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market
+from perf_alerts_dagster.application.turns import Turns
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.views import content
@@ -101,6 +103,7 @@ def build_services(settings: Settings) -> Executor:
         StoreUnavailable: the store cannot be reached, or is not at this version.
         RecordsUnavailable: there is nothing at the records URL.
     """
+    from perf_alerts_dagster.adapters.store.leases import SqlLeases
     from perf_alerts_dagster.adapters.store.store import open_store
     from perf_alerts_dagster.adapters.summaries import SummaryFolder
 
@@ -118,6 +121,7 @@ def build_services(settings: Settings) -> Executor:
             periods_per_year=settings.periods_per_year,
             settings_version=judging.settings_version,
         ),
+        turns=Turns(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         market=open_market(settings),
         timezone=ZoneInfo(settings.timezone),
         catch_up=settings.catchup_sessions,

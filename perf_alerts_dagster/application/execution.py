@@ -1,11 +1,10 @@
 """One execution of one alert: read, plan, judge each due session, keep, write the history."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from perf_alerts_dagster.application.executed import Execution, notes_of, said
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging, Outlook
 from perf_alerts_dagster.application.plan import Plan, plan_execution
@@ -14,25 +13,9 @@ from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market, Reading, read
 from perf_alerts_dagster.application.restating import Changes, Restating
 from perf_alerts_dagster.application.summary import summary_json
+from perf_alerts_dagster.application.turns import Turn, Turns
 from perf_alerts_dagster.domain.alerts import Alert, Family
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """What one execution did. `judgements` are oldest first, a provisional one last."""
-
-    alert: str
-    run_id: str
-    executed_at: datetime
-    judgements: tuple[Judgement, ...]
-    notes: tuple[str, ...] = ()
-    gate: bool = True
-    summary: Path | None = None
-
-    @property
-    def newest(self) -> Judgement | None:
-        """The judgement of the newest date; None when nothing was judged."""
-        return self.judgements[-1] if self.judgements else None
+from perf_alerts_dagster.domain.sessions import is_final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +31,7 @@ class Executor:
     summaries: SummaryWriter
     judging: Judging
     projecting: Projecting
+    turns: Turns
     market: Market
     timezone: ZoneInfo
     catch_up: int
@@ -62,8 +46,12 @@ class Executor:
         run_id: str,
         now: datetime,
         at_or_before: bool = False,
+        switched_on: datetime | None = None,
     ) -> Execution:
         """Judge every session that is due for `alert`, each in a transaction of its own.
+
+        One execution of an alert works at a time; a second one waits for it here, and a third
+        one leaves its work to the second.
 
         Args:
             alert: One of the five.
@@ -72,13 +60,50 @@ class Executor:
             now: The time of the execution, aware.
             at_or_before: Take the last session at or before `as_of` where it is none itself
                 (a schedule's tick); else such a date is refused.
+            switched_on: When the schedule that asks was switched on, aware: sessions that were
+                closed by then are not caught up. None where a person asks.
 
         Raises:
             UsageError: `as_of` is no session of the record.
             RecordsUnavailable: the source cannot be read.
             RecordsInvalid: the source is no track record.
             StoreUnavailable: the store cannot be read or written.
+            TurnLost: this process slept, and another one took its turn.
         """
+        with self.turns.of(alert.name, run_id) as turn:
+            if turn.taken_by is not None:
+                return Execution(
+                    alert=alert.name,
+                    run_id=run_id,
+                    executed_at=now,
+                    judgements=(),
+                    notes=(
+                        f"run {turn.taken_by} of {alert.name} waits already and judges instead",
+                    ),
+                    gate=self.gate,
+                    left_to=turn.taken_by,
+                )
+            return self._work(
+                alert,
+                turn,
+                as_of=as_of,
+                run_id=run_id,
+                now=now,
+                at_or_before=at_or_before,
+                switched_on=switched_on,
+            )
+
+    def _work(
+        self,
+        alert: Alert,
+        turn: Turn,
+        *,
+        as_of: date | None,
+        run_id: str,
+        now: datetime,
+        at_or_before: bool,
+        switched_on: datetime | None,
+    ) -> Execution:
         reading = read(
             self.records,
             self.market,
@@ -98,12 +123,15 @@ class Executor:
             watermark=self.store.watermark(alert.name),
             catch_up=self.catch_up,
             restated=changes.sessions,
+            switched_on=_final_by(reading, switched_on),
         )
         outlook = self._outlook(alert, reading, plan, run_id=run_id)
-        judgements = self._judge(alert, reading, plan, outlook, run_id=run_id, now=now)
+        judgements, repeats = self._judge(
+            alert, reading, plan, outlook, turn, run_id=run_id, now=now
+        )
         if restating and not plan.recorded_only:
             restating.keep(reading)
-        notes = _notes(reading, plan, changes.notes)
+        notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
         text = summary_json(
             alert.name,
             executed_at=now,
@@ -120,6 +148,7 @@ class Executor:
             notes=notes,
             gate=self.gate,
             summary=self.summaries.write(alert.name, now, run_id, text),
+            repeats=frozenset(repeats),
         )
 
     def _outlook(self, alert: Alert, reading: Reading, plan: Plan, *, run_id: str) -> Outlook:
@@ -139,11 +168,14 @@ class Executor:
         reading: Reading,
         plan: Plan,
         outlook: Outlook,
+        turn: Turn,
         *,
         run_id: str,
         now: datetime,
-    ) -> tuple[Judgement, ...]:
+    ) -> tuple[tuple[Judgement, ...], dict[date, str]]:
+        """The judgements, recorded; and of those that were recorded before, by which run."""
         judgements: list[Judgement] = []
+        repeats: dict[date, str] = {}
         for session in plan.finals:
             judgement = self.judging.judge(
                 alert,
@@ -155,7 +187,8 @@ class Executor:
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
-            self.store.record(judgement, watermark=None if plan.recorded_only else session)
+            watermark = None if plan.recorded_only else session
+            self._keep(judgement, turn, repeats, watermark=watermark)
             judgements.append(judgement)
         if plan.provisional is not None:
             judgement = self.judging.judge(
@@ -167,16 +200,27 @@ class Executor:
                 outlook=outlook,
                 provisional=True,
             )
-            self.store.record(judgement, watermark=None)
+            self._keep(judgement, turn, repeats, watermark=None)
             judgements.append(judgement)
-        return tuple(judgements)
+        return tuple(judgements), repeats
+
+    def _keep(
+        self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None
+    ) -> None:
+        """Record it, unless the alert's newest judgement says the very same: one date, once."""
+        turn.check()
+        newest = self.store.latest(judgement.alert)
+        if newest is not None and newest.repeats(judgement):
+            repeats[judgement.as_of] = newest.run_id
+        else:
+            self.store.record(judgement, watermark=watermark)
 
 
-def _notes(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str, ...]:
-    notes = [*reading.records.notes, *changes]
-    if plan.given_up:
-        notes.append(
-            f"{plan.given_up} older due sessions lie further back than one execution catches up "
-            "(ALERT_CATCHUP_SESSIONS) and were not judged"
-        )
-    return tuple(notes)
+def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:
+    """The newest session that was final when the schedule was switched on."""
+    if switched_on is None:
+        return None
+    closed = [
+        one for one in reading.sessions if is_final(one, reading.market.calendar, switched_on)
+    ]
+    return closed[-1] if closed else None

@@ -1,7 +1,7 @@
 """What one execution concluded for one as-of date, and the projections that it issued."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 import numpy as np
@@ -30,6 +30,10 @@ class Judgement:
     provisional: bool = False
     recorded_only: bool = False
     restated: bool = False
+
+    def repeats(self, other: "Judgement") -> bool:
+        """Whether `other` is the same but for the run that made it and its time."""
+        return self == replace(other, run_id=self.run_id, judged_at=self.judged_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

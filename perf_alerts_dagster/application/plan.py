@@ -34,6 +34,7 @@ def plan_execution(
     watermark: date | None,
     catch_up: int,
     restated: Sequence[date] = (),
+    switched_on: date | None = None,
 ) -> Plan:
     """Decide what one execution of `alert` judges.
 
@@ -46,6 +47,9 @@ def plan_execution(
             which judges the last final session only, so that old rows open nothing.
         catch_up: At most this many sessions are judged in one execution, the newest of them.
         restated: Sessions whose final rows changed since they were judged.
+        switched_on: The newest session that was final when the alert's schedule was switched
+            on; it and those before it are not caught up, so that a schedule that was off for
+            weeks starts with no burst. None where no schedule asks.
     """
     provisional = as_of if (last_final is None or as_of > last_final) else None
     if watermark is not None and as_of < watermark:
@@ -56,7 +60,8 @@ def plan_execution(
         return Plan(finals=(), provisional=provisional)
     if watermark is None:
         return Plan(finals=(last_final,), provisional=provisional)
-    due = [one for one in sessions if watermark < one <= last_final]
+    after = max(watermark, switched_on or watermark)
+    due = [one for one in sessions if after < one <= last_final]
     again = [one for one in restated if one <= min(watermark, last_final)]
     if not due and not again and provisional is None:
         return Plan(finals=(last_final,))

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+from dagster import DagsterError
+from dagster._core.errors import DagsterExecutionInterruptedError
 
 from perf_alerts_dagster.defs.retries import CappedBackoff
 from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
@@ -11,9 +13,19 @@ from perf_alerts_dagster.domain.errors import (
     PerfAlertsError,
     RecordsUnavailable,
     StoreUnavailable,
+    TurnLost,
 )
 
-_MAY_HEAL = (RecordsUnavailable, StoreUnavailable)
+_MAY_HEAL = (RecordsUnavailable, StoreUnavailable, TurnLost)
+
+
+class Interrupted(DagsterError, DagsterExecutionInterruptedError):
+    """A run was told to stop.
+
+    Dagster retries an interrupted op that has a retry policy, which would have a cancelled run
+    judge a minute later. What is a `DagsterError` passes by the policy; what is the interrupt
+    too ends the run as canceled.
+    """
 
 
 @contextmanager
@@ -26,6 +38,9 @@ def translated(context: dg.OpExecutionContext, policy: CappedBackoff) -> Iterato
     context.instance.add_run_tags(context.run_id, {ATTEMPTS: str(attempt)})
     try:
         yield
+    except (DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
+        context.log.warning("%s was told to stop and judges nothing more", context.job_name)
+        raise Interrupted("the run was told to stop") from error
     except PerfAlertsError as error:
         _tag_error(context, error)
         if isinstance(error, _MAY_HEAL):
@@ -35,7 +50,10 @@ def translated(context: dg.OpExecutionContext, policy: CappedBackoff) -> Iterato
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:
         # The edge of a run: what nobody foresaw is tagged and retried like a source that is away.
-        _tag_error(context, error)
+        # Its text stays in Dagster's event log: a driver's message may quote a connection's URL.
+        context.instance.add_run_tags(
+            context.run_id, {ERROR: f"{type(error).__name__}: see the run's log"}
+        )
         _log_retry(context, policy, error)
         raise
 

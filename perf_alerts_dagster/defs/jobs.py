@@ -5,9 +5,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import ScheduleInstigatorData
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
-from perf_alerts_dagster.application.execution import Execution
+from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.defs import report
 from perf_alerts_dagster.defs.failures import translated
 from perf_alerts_dagster.defs.retries import CappedBackoff
@@ -40,6 +42,7 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
                 run_id=context.run_id,
                 now=datetime.now(UTC),
                 at_or_before=SCHEDULE_NAME_TAG in context.run.tags,
+                switched_on=_switched_on(context),
             )
             _show(context, execution)
 
@@ -67,6 +70,19 @@ def _max_runtime(policy: CappedBackoff, settings: Settings) -> int:
     return int(policy.total_delay() + attempts * settings.run_max_seconds)
 
 
+def _switched_on(context: dg.OpExecutionContext) -> datetime | None:
+    """When the schedule that started this run was switched on; None for a run of a person."""
+    name = context.run.tags.get(SCHEDULE_NAME_TAG)
+    if name is None:
+        return None
+    for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+        data = state.instigator_data
+        if state.instigator_name == name and isinstance(data, ScheduleInstigatorData):
+            started = data.start_timestamp
+            return None if started is None else datetime.fromtimestamp(started, UTC)
+    return None
+
+
 def _partition(context: dg.OpExecutionContext) -> date | None:
     """The as-of date that the run asks for; Dagster accepts any text as a partition tag."""
     if not context.has_partition_key:
@@ -86,9 +102,8 @@ def _show(context: dg.OpExecutionContext, execution: Execution) -> None:
         context.log_event(report.materialization(execution, judgement))
     newest = execution.newest
     context.log.info(report.sentence(execution))
+    tags = {OUTCOME: report.outcome_word(execution)}
     if newest is not None:
         context.add_output_metadata(report.output_metadata(execution))
-        context.instance.add_run_tags(
-            context.run_id,
-            {AS_OF: newest.as_of.isoformat(), OUTCOME: report.outcome_word(execution)},
-        )
+        tags[AS_OF] = newest.as_of.isoformat()
+    context.instance.add_run_tags(context.run_id, tags)

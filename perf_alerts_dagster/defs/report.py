@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from perf_alerts_dagster.application.execution import Execution
+from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.summary import outcomes, told
 from perf_alerts_dagster.defs.tags import judged_asset
@@ -71,6 +71,8 @@ def outcome_word(execution: Execution) -> str:
     is told. `ok`.
     """
     newest = execution.newest
+    if execution.left_to is not None:
+        return f"left to {execution.left_to}"
     if newest is None:
         return "nothing judged"
     if any(told(one, gate=execution.gate) for one in execution.judgements):
@@ -85,6 +87,8 @@ def outcome_word(execution: Execution) -> str:
 def sentence(execution: Execution) -> str:
     """One line for the log: what was judged and what came of it."""
     newest = execution.newest
+    if execution.left_to is not None:
+        return f"{execution.alert}: run {execution.left_to} waits already and judges instead"
     if newest is None:
         return f"{execution.alert}: no session is due, nothing was judged"
     numbers = Counter(outcomes(newest).values())

@@ -6,6 +6,7 @@ PerfAlertsError
 ├─ RecordsUnavailable     the source cannot be read at all           -> the op retries
 ├─ RecordsInvalid         the source as a whole breaks its contract  -> no retry
 ├─ StoreUnavailable       the alert store cannot be read or written  -> the op retries
+├─ TurnLost               another execution of the alert works now   -> the op retries
 └─ StackError             a process of the stack did not come up     -> exit 1
 
 A fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
@@ -35,6 +36,10 @@ class RecordsInvalid(PerfAlertsError):
 
 class StoreUnavailable(PerfAlertsError):
     """The alert store cannot be read or written; a later try may succeed."""
+
+
+class TurnLost(PerfAlertsError):
+    """This execution was away too long, and another one has taken its alert's lease."""
 
 
 class StackError(PerfAlertsError):

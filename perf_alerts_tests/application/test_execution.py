@@ -1,105 +1,30 @@
 import json
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import pytest
 
-from perf_alerts_dagster.adapters.calendars import open_calendar
-from perf_alerts_dagster.application.execution import Execution, Executor
-from perf_alerts_dagster.application.judging import Judging
-from perf_alerts_dagster.application.projecting import Projecting
-from perf_alerts_dagster.application.reading import Market
-from perf_alerts_dagster.domain.alerts import BY_NAME, Alert
-from perf_alerts_dagster.domain.errors import RecordsUnavailable, StoreUnavailable, UsageError
+from perf_alerts_dagster.application.turns import TTL
+from perf_alerts_dagster.domain.errors import (
+    RecordsUnavailable,
+    StoreUnavailable,
+    TurnLost,
+    UsageError,
+)
 from perf_alerts_dagster.domain.evaluation import Outcome
-from perf_alerts_dagster.domain.limits import limit_book
-from perf_alerts_dagster.domain.record import Dates, RecordFault, StrategyRecord, TrackRecords
-from perf_alerts_tests.fakes import FakeAlertStore, FakeRecordsSource, FakeSummaryWriter
-
-DAILY = BY_NAME["daily_pnl_check"]
-WEEKLY = BY_NAME["weekly_stability_check"]
-MONTHLY = BY_NAME["monthly_forward_test_update"]
-FIRST = date(2024, 1, 1)
-BACKTEST = 300
-
-
-def weekdays(count: int) -> Dates:
-    return np.busday_offset(np.datetime64(FIRST, "D"), np.arange(count), roll="forward")
-
-
-def a_strategy(name: str = "trend", rows: int = 420, *, seed: int = 1) -> StrategyRecord:
-    returns = np.random.default_rng(seed).normal(0.0005, 0.01, rows)
-    live = np.arange(rows) >= BACKTEST
-    return StrategyRecord(strategy=name, dates=weekdays(rows), returns=returns, live=live)
-
-
-def day(place: int) -> date:
-    found: date = weekdays(place + 1)[-1].astype(object)
-    return found
-
-
-def after_close(place: int) -> datetime:
-    return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
-
-
-class Desk:
-    """An executor over fakes whose record grows as the test goes on."""
-
-    def __init__(self, *, catch_up: int = 30) -> None:
-        self.store = FakeAlertStore()
-        self.summaries = FakeSummaryWriter()
-        self.catch_up = catch_up
-
-    def run(
-        self,
-        records: TrackRecords,
-        now: datetime,
-        *,
-        alert: Alert = DAILY,
-        as_of: date | None = None,
-        run_id: str = "run",
-        at_or_before: bool = False,
-    ) -> Execution:
-        return Executor(
-            records=FakeRecordsSource(records),
-            store=self.store,
-            summaries=self.summaries,
-            judging=Judging(
-                book=limit_book({}, {}),
-                periods_per_year=252,
-                max_lag_sessions=2,
-                budgets=(0.05, 0.01),
-                settings_version="test",
-            ),
-            projecting=Projecting(
-                store=self.store,
-                paths=200,
-                haircut=0.0,
-                periods_per_year=252,
-                settings_version="test",
-            ),
-            market=Market(calendar=open_calendar("record"), own_days=True),
-            timezone=ZoneInfo("UTC"),
-            catch_up=self.catch_up,
-            gate=True,
-            settings_content="{}",
-        ).execute(alert, as_of=as_of, run_id=run_id, now=now, at_or_before=at_or_before)
-
-
-def record(rows: int, **changes: float) -> TrackRecords:
-    strategy = a_strategy().rows(0, rows)
-    returns = strategy.returns.copy()
-    for place, value in changes.items():
-        returns[int(place.removeprefix("row"))] = value
-    made = StrategyRecord(
-        strategy="trend", dates=strategy.dates, returns=returns, live=strategy.live
-    )
-    return TrackRecords(source="test", strategies={"trend": made})
-
-
-def dates(execution: Execution) -> list[date]:
-    return [one.as_of for one in execution.judgements]
+from perf_alerts_dagster.domain.record import RecordFault, TrackRecords
+from perf_alerts_tests.application.desk import (
+    BACKTEST,
+    DAILY,
+    MONTHLY,
+    WEEKLY,
+    Desk,
+    a_strategy,
+    after_close,
+    dates,
+    day,
+    record,
+)
+from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
 
 
 def test_the_first_execution_judges_the_last_final_session_and_sets_the_watermark() -> None:
@@ -256,3 +181,79 @@ def test_a_store_that_fails_judges_nothing() -> None:
     with pytest.raises(StoreUnavailable):
         desk.run(record(410), after_close(409))
     assert desk.summaries.written == {}
+
+
+def test_the_same_date_on_the_same_data_is_recorded_once_and_says_who_did() -> None:
+    desk = Desk()
+    first = desk.run(record(410), after_close(409), run_id="first")
+    # The first daily execution issued the projection that the next ones are judged under.
+    desk.run(record(410), after_close(409), run_id="second")
+
+    again = desk.run(record(410), after_close(409), run_id="third")
+
+    assert dates(again) == dates(first) == [day(409)]
+    assert again.repeats == {day(409)}
+    assert "third" not in {one.run_id for one in desk.store.judgements()}
+    assert any("was judged already by run" in note for note in again.notes)
+
+
+def test_a_date_whose_data_changed_is_recorded_again() -> None:
+    desk = Desk()
+    desk.run(record(410), after_close(409), run_id="first")
+
+    again = desk.run(record(410, row409=-0.2), after_close(409), run_id="second")
+
+    assert not again.repeats
+    assert {one.run_id for one in desk.store.judgements()} == {"first", "second"}
+
+
+def test_a_schedule_that_was_off_catches_up_nothing_from_that_time() -> None:
+    desk = Desk()
+    desk.run(record(400), after_close(399))
+
+    done = desk.run(
+        record(410), after_close(409), at_or_before=True, switched_on=after_close(407), run_id="on"
+    )
+
+    assert dates(done) == [day(408), day(409)]
+
+
+def test_a_schedule_that_was_always_on_catches_up_everything() -> None:
+    desk = Desk()
+    desk.run(record(400), after_close(399))
+
+    done = desk.run(
+        record(404), after_close(403), at_or_before=True, switched_on=after_close(10), run_id="on"
+    )
+
+    assert dates(done) == [day(400), day(401), day(402), day(403)]
+
+
+def test_a_third_execution_leaves_its_work_to_the_one_that_waits() -> None:
+    desk = Desk()
+    now = after_close(409)
+    desk.leases.acquire(DAILY.name, "runs", now, TTL)
+    desk.leases.acquire(DAILY.name, "waits", now, TTL)
+
+    third = desk.run(record(410), now, run_id="third")
+
+    assert third.left_to == "waits"
+    assert not third.judgements
+    assert not desk.store.judgements()
+    assert not desk.summaries.written
+
+
+def test_an_execution_that_lost_its_turn_writes_nothing_more() -> None:
+    desk = Desk()
+    now = after_close(409)
+
+    class Robbed(FakeLeases):
+        def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
+            return False
+
+    desk.leases = Robbed()
+    with pytest.raises(TurnLost, match="another one works now"):
+        desk.run(record(410), now)
+
+    assert not desk.store.judgements()
+    assert desk.store.watermark(DAILY.name) is None
