@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.domain.alerts import BY_NAME
 from perf_alerts_dagster.domain.evaluation import Evaluation, Json, Outcome
 from perf_alerts_dagster.domain.severity import Severity
 
@@ -21,11 +22,12 @@ def timestamp(at: datetime) -> str:
 def told(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
     """The breaches of a judgement that a person is told of, worst first.
 
-    A date that is only recorded tells nobody.
+    A date that is only recorded tells nobody; the two threshold checks tell critical and worse.
     """
     if judgement.recorded_only:
         return []
-    breaches = [one for one in judgement.evaluations if one.is_told(gate=gate)]
+    least = Severity(BY_NAME[judgement.alert].tells_from)
+    breaches = [one for one in judgement.evaluations if one.is_told(gate=gate, least=least)]
     return sorted(
         breaches,
         key=lambda one: (-(one.severity or Severity.INFO).rank, one.strategy, one.rule),

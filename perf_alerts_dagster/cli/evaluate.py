@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.summary import told
 from perf_alerts_dagster.cli.options import (
     alert_argument,
     as_of_option,
@@ -77,11 +78,8 @@ def evaluate(
     else:
         _show(judgement, source=reading.records.source, show_all=show_all)
     gate = opened.settings.rule_preset == "evidence"
-    sys.exit(1 if any(_matters(one, gate=gate) for one in judgement.evaluations) else 0)
-
-
-def _matters(one: Evaluation, *, gate: bool) -> bool:
-    return one.is_told(gate=gate) or one.outcome in (Outcome.ERROR, Outcome.NO_DATA)
+    unknown = {one.outcome for one in judgement.evaluations} & {Outcome.ERROR, Outcome.NO_DATA}
+    sys.exit(1 if unknown or told(judgement, gate=gate) else 0)
 
 
 def _as_json(one: Evaluation) -> dict[str, Any]:

@@ -75,15 +75,21 @@ class Evaluation:
     def dedup_key(self) -> str:
         """Identity of the incident this belongs to: never the severity, never the wording."""
         parts = [self.strategy, self.rule, self.projection or "-"]
+        column = self.parts.get("column")
+        if isinstance(column, str):
+            # One mandate per column: leverage must not hide turnover.
+            parts.append(column)
         if self.kind is Kind.EVENT and self.session is not None:
             parts.append(self.session.isoformat())
         return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
-    def is_told(self, *, gate: bool = True) -> bool:
-        """Whether a person is told of it: a breach of weight, at warning or above.
+    def is_told(self, *, gate: bool = True, least: Severity = Severity.WARNING) -> bool:
+        """Whether a person is told of it: a breach of weight, at `least` or above.
 
         Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are told too.
         """
-        if self.outcome is not Outcome.BREACH or self.severity in (None, Severity.INFO):
+        if self.outcome is not Outcome.BREACH or self.severity is None:
+            return False
+        if self.severity.rank < max(least.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)

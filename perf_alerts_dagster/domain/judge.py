@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection, Sequence
 
+import numpy as np
+
 from perf_alerts_dagster.domain.alerts import Family
 from perf_alerts_dagster.domain.evaluation import Evaluation
 from perf_alerts_dagster.domain.record import StrategyRecord
@@ -62,8 +64,11 @@ def judge_strategy(
     """
     if not is_judged(record, context) or not len(record):
         return []
-    if record.returns[-1] <= -1.0:
-        return _in_order(_wiped_out(record, families, context))
+    gone = np.flatnonzero(record.returns <= -1.0)
+    if len(gone):
+        # Whatever a source lists after it, its statistics stop there.
+        ended = record.rows(0, int(gone[0]) + 1)
+        return _in_order(_wiped_out(ended, families, context))
     late = context.lateness.get(record.strategy, 0)
     if late > context.max_lag_sessions:
         return [

@@ -101,7 +101,32 @@ def _section(values: object, name: str) -> Mapping[str, Any]:
 def _limits(base: Limits, values: Mapping[str, Any]) -> Limits:
     known = [one.name for one in fields(Limits)]
     _refuse_unknown(values, known)
-    return replace(base, **{name: _number(name, value) for name, value in values.items()})
+    found = replace(base, **{name: _number(name, value) for name, value in values.items()})
+    _check(found)
+    return found
+
+
+# A critical limit that is reached before its warning would hide the warning.
+_ORDERED = (
+    ("rolling_sharpe_critical", "rolling_sharpe_warning"),
+    ("sharpe_degradation_warning", "sharpe_degradation_critical"),
+    ("drawdown_warning", "drawdown_critical"),
+    ("drawdown_critical", "drawdown_emergency"),
+    ("trade_probability_critical", "trade_probability_warning"),
+    ("volatility_low", "volatility_high"),
+)
+
+
+def _check(limits: Limits) -> None:
+    for one in fields(Limits):
+        # A Sharpe ratio may be limited from below zero; everything else is a positive number.
+        if not one.name.startswith("rolling_sharpe") and getattr(limits, one.name) <= 0:
+            raise ValueError(f"{one.name!r} must be above 0")
+    for name in ("drawdown_warning", "drawdown_critical", "drawdown_emergency"):
+        _share(name, getattr(limits, name))
+    for low, high in _ORDERED:
+        if getattr(limits, low) > getattr(limits, high):
+            raise ValueError(f"{low!r} must not be above {high!r}")
 
 
 def _mandate(base: Mandate, values: Mapping[str, Any]) -> Mandate:

@@ -141,6 +141,7 @@ class StrategyRecord:
             ("dates", self.dates.astype("datetime64[D]").astype(np.int64)),
             ("returns", self.returns),
             ("live", self.live),
+            ("pnl", self.returns[:0] if self.pnl is None else self.pnl),
             *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
         ):
             digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())

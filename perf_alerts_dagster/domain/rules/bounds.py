@@ -6,6 +6,14 @@ from typing import Literal
 
 from perf_alerts_dagster.domain.severity import Severity
 
+# A drawdown of 8 % that comes of products of floats may be 0.07999999999999996.
+_TOLERANCE = 1e-12
+
+
+def reaches(value: float, limit: float) -> bool:
+    """Whether `value` is at or below a plain limit; being exactly at it counts."""
+    return value <= limit + _TOLERANCE * max(1.0, abs(limit))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:

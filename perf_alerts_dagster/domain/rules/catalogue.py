@@ -73,7 +73,13 @@ RULES: tuple[Rule, ...] = (
         family=Family.SCORE,
     ),
     Rule(id="overfitting", title="Overfitting", family=Family.SCORE),
-    Rule(id="forward_test_change", title="Forward test change", family=Family.FORWARD, gated=True),
+    Rule(
+        id="forward_test_change",
+        title="Forward test change",
+        family=Family.FORWARD,
+        kind=Kind.EVENT,
+        gated=True,
+    ),
 )
 
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}

@@ -1,8 +1,9 @@
 """Forward test change: how far the expected monthly P&L fell since last month's projection."""
 
 from dataclasses import dataclass
+from datetime import date
 
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Outcome
+from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Kind, Outcome
 from perf_alerts_dagster.domain.severity import Severity
 
 _WARNING = 0.25
@@ -44,6 +45,8 @@ def forward_test_change(
     return Evaluation(
         strategy=strategy,
         rule="forward_test_change",
+        kind=Kind.EVENT,
+        session=date.fromisoformat(now.issued_on),
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=change,
@@ -71,6 +74,7 @@ def _insufficient(
     return Evaluation(
         strategy=strategy,
         rule="forward_test_change",
+        kind=Kind.EVENT,
         outcome=Outcome.INSUFFICIENT_DATA,
         limit=-_WARNING,
         message=f"insufficient data: {why}",

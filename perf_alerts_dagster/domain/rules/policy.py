@@ -9,6 +9,7 @@ from perf_alerts_dagster.domain.evaluation import Evaluation
 from perf_alerts_dagster.domain.limits import Mandate
 from perf_alerts_dagster.domain.record import StrategyRecord
 from perf_alerts_dagster.domain.rolling import drawdown_path
+from perf_alerts_dagster.domain.rules.bounds import reaches
 from perf_alerts_dagster.domain.rules.verdict import JudgeContext, insufficient, judged
 
 
@@ -46,7 +47,7 @@ def _drawdown(
         context,
         record.strategy,
         "policy_drawdown",
-        severity=mandate.severity if value <= -limit else None,
+        severity=mandate.severity if reaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(live),
@@ -65,7 +66,7 @@ def _daily_loss(
         context,
         record.strategy,
         "policy_daily_loss",
-        severity=mandate.severity if value <= -limit and bool(record.live[-1]) else None,
+        severity=(mandate.severity if reaches(value, -limit) and bool(record.live[-1]) else None),
         value=value,
         limit=-limit,
         observations=1,
@@ -100,7 +101,7 @@ def _period_loss(
         context,
         record.strategy,
         rule,
-        severity=mandate.severity if value <= -limit else None,
+        severity=mandate.severity if reaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(chosen),

@@ -10,6 +10,7 @@ from perf_alerts_dagster.domain.rolling import (
     last_reading,
     rolling_sharpe,
 )
+from perf_alerts_dagster.domain.rules.bounds import reaches
 from perf_alerts_dagster.domain.rules.verdict import (
     JudgeContext,
     insufficient,
@@ -44,9 +45,9 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
     limits = context.book.limits_for(record.strategy)
     severity = None
     limit = limits.rolling_sharpe_warning
-    if value <= limits.rolling_sharpe_critical:
+    if reaches(value, limits.rolling_sharpe_critical):
         severity, limit = Severity.CRITICAL, limits.rolling_sharpe_critical
-    elif value <= limits.rolling_sharpe_warning:
+    elif reaches(value, limits.rolling_sharpe_warning):
         severity = Severity.WARNING
     return judged(
         context,
@@ -87,7 +88,7 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
         context,
         record.strategy,
         rule,
-        severity=Severity.INFO if before and change <= limit else None,
+        severity=Severity.INFO if before and reaches(change, limit) else None,
         value=change,
         limit=limit,
         observations=len(live),
@@ -151,7 +152,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         (Severity.CRITICAL, limits.drawdown_critical),
         (Severity.EMERGENCY, limits.drawdown_emergency),
     ):
-        if value <= -bound:
+        if reaches(value, -bound):
             severity, limit = candidate, bound
     return judged(
         context,

@@ -1,0 +1,68 @@
+"""Small track records and judge contexts for the tests."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from perf_alerts_dagster.domain.limits import limit_book
+from perf_alerts_dagster.domain.record import Dates, Floats, StrategyRecord, Trades
+from perf_alerts_dagster.domain.rules.verdict import JudgeContext
+
+FIRST = date(2023, 1, 2)
+
+
+def weekdays(count: int, first: date = FIRST) -> Dates:
+    """`count` weekdays from `first` on."""
+    return np.busday_offset(np.datetime64(first, "D"), np.arange(count), roll="forward")
+
+
+def noise(rows: int, *, seed: int = 1, mean: float = 0.0005, sd: float = 0.01) -> Floats:
+    """Normal returns that are the same in every run."""
+    return np.random.default_rng(seed).normal(mean, sd, rows)
+
+
+def a_record(
+    live: Sequence[float] | Floats,
+    *,
+    backtest: Sequence[float] | Floats = (),
+    strategy: str = "trend",
+    **changes: Any,
+) -> StrategyRecord:
+    """Backtest returns, then live ones, on weekdays."""
+    returns = np.concatenate([np.asarray(backtest, float), np.asarray(live, float)])
+    values: dict[str, Any] = {
+        "strategy": strategy,
+        "dates": weekdays(len(returns)),
+        "returns": returns,
+        "live": np.arange(len(returns)) >= len(backtest),
+    }
+    return StrategyRecord(**(values | changes))
+
+
+def context_of(
+    record: StrategyRecord,
+    *,
+    provisional: bool = False,
+    thresholds: Mapping[str, Any] | None = None,
+    policy: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> JudgeContext:
+    """Stands on the record's newest row, which is open where `provisional`."""
+    newest = record.dates[-1]
+    final = record.dates[-2] if provisional else newest
+    values: dict[str, Any] = {
+        "as_of": newest.astype(object),
+        "sessions": record.dates,
+        "last_final": final.astype(object),
+        "book": limit_book(thresholds or {}, policy or {}),
+        "periods_per_year": 252.0,
+        "max_lag_sessions": 2,
+    }
+    return JudgeContext(**(values | changes))
+
+
+def trades(pnl: Sequence[float], exits: Dates) -> Trades:
+    """Closed trades without costs, one per exit day."""
+    return Trades(exits=exits, entries=exits, pnl=np.asarray(pnl, float), cost=np.zeros(len(exits)))
