@@ -1,10 +1,14 @@
 """All that the code location holds, built from one settings value."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from perf_alerts_dagster.defs import alive
 from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
 from perf_alerts_dagster.defs.schedules import build_schedule
 from perf_alerts_dagster.defs.tags import judged_asset
+from perf_alerts_dagster.defs.watch import build_watch
 from perf_alerts_dagster.domain.alerts import ALERTS
 from perf_alerts_dagster.settings import Settings
 
@@ -31,8 +35,23 @@ def build_definitions(settings: Settings, open_services: Opener | None = None) -
             )
             for alert in ALERTS
         ],
-        resources={"services": dg.ResourceDefinition.hardcoded_resource(opener)},
+        sensors=[build_watch(settings)],
+        resources={"services": _alive(opener, settings)},
     )
+
+
+def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
+    """The services of a run, and the sign that its process lives, retries and their waits too."""
+
+    @dg.resource(description="Opens what an attempt works with: records, store, projections.")
+    def services(context: dg.InitResourceContext) -> Iterator[Opener]:
+        if context.run is None:
+            yield opener
+            return
+        with alive.held(settings.state_dir, context.run.run_id):
+            yield opener
+
+    return services
 
 
 def _real_services(settings: Settings) -> Opener:

@@ -56,6 +56,8 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
             ALERT: alert.name,
             # Without a limit, a host crash leaves a run STARTED for ever.
             "dagster/max_runtime": str(_max_runtime(policy, settings)),
+            # A crashed run is run again as a whole: it finds by itself what is judged already.
+            "dagster/retry_strategy": "ALL_STEPS",
         },
         metadata={"settings": dg.MetadataValue.json(settings.public())},
     )

@@ -30,7 +30,7 @@ def ticks(alert: str, zone: str, **environ: str) -> list[datetime]:
     """Every tick of ten years, in UTC."""
     settings = load_settings({"ALERT_TIMEZONE": zone, **environ}, None)
     start = datetime.combine(FIRST, time(), tzinfo=ZoneInfo(zone))
-    found = []
+    found: list[datetime] = []
     for tick in schedule_execution_time_iterator(
         start.timestamp(), crons(alert, settings), zone, ascending=True
     ):

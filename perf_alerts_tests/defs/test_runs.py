@@ -66,6 +66,12 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setitem(RETRIES, "ALERT_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 def execute(
     instance: dg.DagsterInstance,
     services: Services,

@@ -1,5 +1,6 @@
 import json
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from perf_alerts_dagster.domain.alerts import Family
 from perf_alerts_dagster.domain.evaluation import Outcome
 from perf_alerts_dagster.domain.judge import is_judged, judge_strategy
-from perf_alerts_dagster.domain.record import Status
+from perf_alerts_dagster.domain.record import Floats, Status
 from perf_alerts_dagster.domain.rules import catalogue
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.builders import a_record, context_of, noise
@@ -39,7 +40,7 @@ def test_an_incubating_strategy_is_judged() -> None:
         ({"judged_until": date(2023, 1, 1)}, False),
     ],
 )
-def test_a_strategy_is_judged_on_its_days_only(limits: dict[str, date], judged: bool) -> None:
+def test_a_strategy_is_judged_on_its_days_only(limits: dict[str, Any], judged: bool) -> None:
     record = a_record([0.01], **limits)
 
     assert is_judged(record, context_of(record)) is judged
@@ -106,7 +107,7 @@ def test_capital_and_pnl_on_another_scale_change_nothing_but_currency() -> None:
     provisional=st.booleans(),
 )
 def test_no_evaluation_ever_holds_nan_or_infinity(
-    live: list[float], backtest: np.ndarray, provisional: bool
+    live: list[float], backtest: Floats, provisional: bool
 ) -> None:
     record = a_record(live, backtest=backtest)
     open_row = provisional and len(record) > 1

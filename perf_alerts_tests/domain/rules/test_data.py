@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.domain.record import RecordFault, StrategyRecord
+from perf_alerts_dagster.domain.record import Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.domain.rules.data import (
     judge_data,
     longest_run,
@@ -14,12 +16,12 @@ from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 
-def judge(record: StrategyRecord, rule: str, **changes: object) -> Evaluation:
+def judge(record: StrategyRecord, rule: str, **changes: Any) -> Evaluation:
     found = {one.rule: one for one in judge_data(record, context_of(record, **changes))}
     return found[rule]
 
 
-def flat(rows: int, runs: int) -> np.ndarray:
+def flat(rows: int, runs: int) -> Floats:
     """A backtest whose longest run of flat days is `runs`."""
     made = noise(rows)
     made[50 : 50 + runs] = 0.0

@@ -1,0 +1,43 @@
+"""Whether a run's process is alive: it holds a lock that the kernel lets go of at its end."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FOLDER = "running"
+
+
+@contextmanager
+def held(state_dir: Path, run_id: str) -> Iterator[None]:
+    """Show that this process executes the run, until the end of the block or of the process."""
+    path = _path(state_dir, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def is_dead(state_dir: Path, run_id: str) -> bool:
+    """Whether the run's process began on this machine and is gone.
+
+    False as well where nothing is known: the run has not begun, or it is on another machine.
+    """
+    try:
+        with _path(state_dir, run_id).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+def forget(state_dir: Path, run_id: str) -> None:
+    """Remove what a dead process left."""
+    _path(state_dir, run_id).unlink(missing_ok=True)
+
+
+def _path(state_dir: Path, run_id: str) -> Path:
+    return state_dir / _FOLDER / f"{run_id}.lock"

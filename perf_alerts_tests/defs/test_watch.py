@@ -1,0 +1,130 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from perf_alerts_dagster.defs import alive
+from perf_alerts_dagster.defs.build import build_definitions
+from perf_alerts_dagster.defs.watch import NAME, end_dead_runs
+from perf_alerts_dagster.settings import load_settings
+
+HOLD = """
+import sys, threading
+from pathlib import Path
+from perf_alerts_dagster.defs import alive
+with alive.held(Path(sys.argv[1]), sys.argv[2]):
+    print("held", flush=True)
+    threading.Event().wait(60)
+"""
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+        yield made
+
+
+def a_run(
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    job: str = "daily_pnl_check",
+) -> str:
+    run_id = dg.DagsterRun(job_name=job).run_id
+    instance.add_run(dg.DagsterRun(job_name=job, run_id=run_id, status=status))
+    return run_id
+
+
+def leave_behind(state: Path, run_id: str) -> None:
+    """What `kill -9` of a run's process leaves."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(state), run_id], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    assert not alive.is_dead(state, run_id)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+
+
+def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
+
+
+def test_a_run_whose_process_was_killed_is_ended_and_may_be_run_again(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run_id = a_run(instance)
+    leave_behind(tmp_path, run_id)
+
+    assert end_dead_runs(instance, tmp_path) == [run_id]
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
+    assert end_dead_runs(instance, tmp_path) == []
+    assert list((tmp_path / "running").iterdir()) == []
+
+
+def test_a_cancelled_run_whose_process_is_gone_is_canceled(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run_id = a_run(instance, dg.DagsterRunStatus.CANCELING)
+    leave_behind(tmp_path, run_id)
+
+    end_dead_runs(instance, tmp_path)
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_run_that_lives_is_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run_id = a_run(instance)
+    with alive.held(tmp_path, run_id):
+        assert end_dead_runs(instance, tmp_path) == []
+
+    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_of_another_machine_is_left_alone(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run_id = a_run(instance)
+
+    assert end_dead_runs(instance, tmp_path) == []
+    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+
+
+def test_other_peoples_jobs_are_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run_id = a_run(instance, job="somebody_elses")
+    leave_behind(tmp_path, run_id)
+
+    assert end_dead_runs(instance, tmp_path) == []
+
+
+def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
+    with alive.held(tmp_path, "run"):
+        pass
+
+    assert list((tmp_path / "running").iterdir()) == []
+    assert not alive.is_dead(tmp_path, "run")
+
+
+def test_the_sensor_is_on_by_default_and_skips_with_a_count(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    settings = load_settings({"ALERT_STATE_DIR": str(tmp_path / "state")}, None)
+    sensor = build_definitions(settings).get_repository_def().get_sensor_def(NAME)
+
+    with dg.build_sensor_context(instance=instance) as context:
+        data = sensor.evaluate_tick(context)
+
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    assert data.skip_message == "runs whose process is gone: 0"
