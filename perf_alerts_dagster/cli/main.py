@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from perf_alerts_dagster.cli.doctor import doctor
 from perf_alerts_dagster.cli.evaluate import evaluate
 from perf_alerts_dagster.cli.measure import measure
 from perf_alerts_dagster.cli.run import run
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (up, check, run, evaluate, measure, strategies, home, migrate):
+for command in (up, check, doctor, run, evaluate, measure, strategies, home, migrate):
     cli.add_command(command)
 
 

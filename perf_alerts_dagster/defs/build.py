@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from perf_alerts_dagster.defs import alive
+from perf_alerts_dagster.adapters import alive
 from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
 from perf_alerts_dagster.defs.schedules import build_schedule
 from perf_alerts_dagster.defs.tags import judged_asset

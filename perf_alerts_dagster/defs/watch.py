@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
-from perf_alerts_dagster.defs import alive
+from perf_alerts_dagster.adapters import alive
 from perf_alerts_dagster.domain.alerts import BY_NAME
 from perf_alerts_dagster.settings import Settings
 

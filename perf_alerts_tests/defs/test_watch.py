@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from perf_alerts_dagster.defs import alive
+from perf_alerts_dagster.adapters import alive
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.defs.watch import NAME, end_dead_runs
 from perf_alerts_dagster.settings import load_settings
@@ -16,7 +16,7 @@ from perf_alerts_dagster.settings import load_settings
 HOLD = """
 import sys, threading
 from pathlib import Path
-from perf_alerts_dagster.defs import alive
+from perf_alerts_dagster.adapters import alive
 with alive.held(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     threading.Event().wait(60)
