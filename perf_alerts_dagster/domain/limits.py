@@ -122,8 +122,8 @@ def _check(limits: Limits) -> None:
         # A Sharpe ratio may be limited from below zero; everything else is a positive number.
         if not one.name.startswith("rolling_sharpe") and getattr(limits, one.name) <= 0:
             raise ValueError(f"{one.name!r} must be above 0")
-    for name in ("drawdown_warning", "drawdown_critical", "drawdown_emergency"):
-        _share(name, getattr(limits, name))
+        if one.name.startswith(("drawdown", "trade_probability")):
+            _share(one.name, getattr(limits, one.name))
     for low, high in _ORDERED:
         if getattr(limits, low) > getattr(limits, high):
             raise ValueError(f"{low!r} must not be above {high!r}")
@@ -149,9 +149,16 @@ def _refuse_unknown(values: Mapping[str, Any], known: list[str]) -> None:
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name!r} must be a finite number")
-    return float(value)
+    fault = f"{name!r} must be a finite number"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(fault)  # noqa: TRY004 - a fault of the text
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(fault) from error
+    if not math.isfinite(number):
+        raise ValueError(fault)
+    return number
 
 
 def _share(name: str, value: object) -> float:
@@ -178,5 +185,7 @@ def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
         )
         if least is None and most is None:
             raise ValueError(f"{column!r} needs a min, a max, or both")
+        if least is not None and most is not None and least > most:
+            raise ValueError(f"'{column}.min' must not be above '{column}.max'")
         found[column] = (least, most)
     return found

@@ -15,6 +15,11 @@ from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.domain.severity import Severity
 
 NOW = datetime(2026, 1, 5, 17, 0, 15, tzinfo=UTC)
+# The earlier system's fields, then the run, the date, and each judged date's outcomes and notes.
+FIELDS = [
+    "check_name", "execution_timestamp", "alerts_generated", "critical_count", "warning_count",
+    "alert_details", "run_id", "as_of", "judged", "notes",
+]  # fmt: skip
 
 
 def one(
@@ -83,6 +88,8 @@ def test_the_documented_fields_are_there_with_their_counts() -> None:
 def test_a_clean_run_has_the_same_fields() -> None:
     content = summary(judgement(one(outcome=Outcome.OK, severity=None, evidence=None)))
 
+    assert list(content) == list(summary(judgement(one()))) == FIELDS
+    assert content["execution_timestamp"] == "2026-01-05T17:00:15Z"
     assert content["alerts_generated"] == content["critical_count"] == 0
     assert content["alert_details"] == []
     assert content["judged"][0]["outcomes"] == {"trend": "ok"}

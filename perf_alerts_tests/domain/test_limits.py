@@ -64,6 +64,11 @@ def test_columns_and_severity_of_a_mandate_are_read() -> None:
             "'rolling_sharpe_critical' must not be above 'rolling_sharpe_warning'",
         ),
         ({"default": {"volatility_low": 3}}, "'volatility_low' must not be above"),
+        ({"default": {"drawdown_warning": 10**400}}, "'drawdown_warning' must be a finite number"),
+        (
+            {"default": {"trade_probability_warning": 5}},
+            "'trade_probability_warning' must be a fraction above 0 and at most 1",
+        ),
     ],
 )
 def test_wrong_limits_are_refused_by_name(thresholds: dict[str, Any], message: str) -> None:
@@ -82,6 +87,10 @@ def test_wrong_limits_are_refused_by_name(thresholds: dict[str, Any], message: s
         ({"default": {"columns": {"lev": {}}}}, "'lev' needs a min, a max, or both"),
         ({"default": {"columns": {"lev": {"most": 3}}}}, "'most' is unknown; accepted are min"),
         ({"default": {"columns": {"lev": 3}}}, "'lev' must be a JSON object"),
+        (
+            {"default": {"columns": {"lev": {"min": 5, "max": 4}}}},
+            "'lev.min' must not be above 'lev.max'",
+        ),
     ],
 )
 def test_wrong_mandates_are_refused_by_name(policy: dict[str, Any], message: str) -> None:

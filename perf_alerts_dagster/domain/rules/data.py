@@ -1,11 +1,13 @@
 """Rules about the record itself: late, stuck, asleep or wild."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.domain.record import Flags, Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.domain.rules.catalogue import BY_ID
 from perf_alerts_dagster.domain.rules.verdict import (
     JudgeContext,
     insufficient,
@@ -54,6 +56,7 @@ def no_data(strategy: str, rule: str, *, late: int, allowed: int, newest: object
         strategy=strategy,
         rule=rule,
         outcome=Outcome.NO_DATA,
+        kind=BY_ID[rule].kind,
         severity=Severity.CRITICAL if rule == "no_data" else None,
         evidence=Evidence.UNGATED if rule == "no_data" else None,
         value=float(late),
@@ -179,18 +182,21 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     gaps = too_many_gaps(context, finals, rule, _VOLATILITY_WINDOW)
     if gaps:
         return gaps
-    before = float(np.std(reference, ddof=1))
-    if before < _TINY:
+    # A square that overflows leaves infinity, which is no volatility.
+    with np.errstate(over="ignore", invalid="ignore"):
+        before, now = (float(np.std(one, ddof=1)) for one in (reference, live))
+    if not (_TINY <= before < math.inf and now < math.inf):
         return insufficient(
             record.strategy,
             rule,
             observations=len(live),
             required=_VOLATILITY_WINDOW,
-            why="the backtest does not vary",
+            why="the backtest does not vary" if before < _TINY else "a return is beyond numbers",
         )
-    ratio = float(np.std(live, ddof=1)) / before
+    ratio = now / before
     limits = context.book.limits_for(record.strategy)
-    outside = not limits.volatility_low <= ratio <= limits.volatility_high
+    low, high = limits.volatility_low, limits.volatility_high
+    outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
     return judged(
         context,
         record.strategy,

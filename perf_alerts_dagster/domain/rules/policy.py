@@ -1,7 +1,10 @@
 """A desk's own mandates: never gated, since they need no evidence to be broken."""
 
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +14,9 @@ from perf_alerts_dagster.domain.record import StrategyRecord
 from perf_alerts_dagster.domain.rolling import drawdown_path
 from perf_alerts_dagster.domain.rules.bounds import reaches
 from perf_alerts_dagster.domain.rules.verdict import JudgeContext, insufficient, judged
+
+# The log of the largest number there is: a period that grew by more has no return to show.
+_MOST_GROWTH = math.log(sys.float_info.max)
 
 
 def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -22,7 +28,8 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     mandate = context.book.mandate_for(record.strategy)
     found: list[Evaluation] = []
     if mandate.drawdown is not None:
-        found.append(_drawdown(record, context, mandate, mandate.drawdown))
+        judge = partial(_drawdown, context=context, mandate=mandate, limit=mandate.drawdown)
+        found.append(_worse(record, context, judge))
     if mandate.daily_loss is not None:
         found.append(_daily_loss(record, context, mandate, mandate.daily_loss))
     for rule, limit, unit in (
@@ -31,9 +38,22 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     ):
         if limit is not None:
             found.append(_period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit))
-    for column, (least, most) in sorted(mandate.columns.items()):
-        found.append(_column(record, context, mandate, column=column, least=least, most=most))
+    found += [
+        _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
+        for column in sorted(mandate.columns)
+    ]
     return found
+
+
+def _worse(
+    record: StrategyRecord, context: JudgeContext, judge: Callable[[StrategyRecord], Evaluation]
+) -> Evaluation:
+    """What the final rows say, unless a provisional one breaks the mandate: it never mends it."""
+    final = judge(context.finals(record))
+    if final.severity is not None or not context.is_open(record):
+        return final
+    opened = judge(record)
+    return final if opened.severity is None else opened
 
 
 def _drawdown(
@@ -60,13 +80,17 @@ def _drawdown(
 def _daily_loss(
     record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
 ) -> Evaluation:
+    rule = "policy_daily_loss"
+    if not record.live[-1]:
+        why = "the newest row is no live one"
+        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
     value = float(record.returns[-1])
     session: date = record.dates[-1].astype(object)
     return judged(
         context,
         record.strategy,
-        "policy_daily_loss",
-        severity=(mandate.severity if reaches(value, -limit) and bool(record.live[-1]) else None),
+        rule,
+        severity=mandate.severity if reaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=1,
@@ -95,8 +119,12 @@ def _period_loss(
     shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
     periods = shifted.astype(f"datetime64[{unit}]")
     chosen = finals.returns[(periods == periods[-1]) & live]
-    value = float(np.expm1(np.log1p(chosen).sum())) if len(chosen) else 0.0
     name = "week" if unit == "W" else "month"
+    grown = float(np.log1p(chosen).sum())
+    if not len(chosen) or grown > _MOST_GROWTH:
+        why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
+        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+    value = math.expm1(grown)
     return judged(
         context,
         record.strategy,
@@ -116,12 +144,11 @@ def _column(
     mandate: Mandate,
     *,
     column: str,
-    least: float | None,
-    most: float | None,
 ) -> Evaluation:
     rule = "policy_column"
+    least, most = mandate.columns[column]
     values = record.extras.get(column)
-    if values is None or not np.isfinite(values[-1]):
+    if values is None or not len(values) or not np.isfinite(values[-1]):
         return insufficient(
             record.strategy,
             rule,

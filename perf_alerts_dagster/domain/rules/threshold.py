@@ -70,6 +70,9 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     live = _live(context.finals(record))[-required:]
     if len(live) < required:
         return insufficient(record.strategy, rule, observations=len(live), required=required)
+    gaps = too_many_gaps(context, context.finals(record), rule, required)
+    if gaps:
+        return gaps
     readings = rolling_sharpe(live, periods_per_year=context.periods_per_year)[-2 * _READINGS :]
     if not np.all(np.isfinite(readings)):
         return insufficient(

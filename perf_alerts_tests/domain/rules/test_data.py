@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.domain.record import Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.domain.rules.data import (
     judge_data,
@@ -126,6 +126,28 @@ def test_volatility_outside_half_to_twice_the_backtests_is_a_warning(
     assert judged.outcome is outcome
     assert judged.value == pytest.approx(ratio)
     assert judged.severity is (Severity.WARNING if outcome is Outcome.BREACH else None)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+def test_volatility_at_its_bound_is_not_outside_whatever_the_rounding(ratio: float) -> None:
+    for seed in range(20):
+        backtest, live = noise(300, seed=seed), noise(63, seed=seed + 50)
+        live = live / live.std(ddof=1) * backtest.std(ddof=1) * ratio
+        judged = judge(a_record(live, backtest=backtest), "volatility_shift")
+
+        assert judged.outcome is Outcome.OK, judged.value
+
+
+def test_volatility_beyond_numbers_is_insufficient() -> None:
+    record = a_record(np.abs(noise(63)) * 1e200, backtest=noise(300))
+
+    assert judge(record, "volatility_shift").outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_a_late_event_rule_is_still_an_event() -> None:
+    late = no_data("trend", "wipe_out", late=5, allowed=2, newest="2026-01-05")
+
+    assert late.kind is Kind.EVENT
 
 
 @pytest.mark.parametrize(("live", "backtest"), [(62, 300), (63, 251)])

@@ -99,12 +99,54 @@ def test_a_daily_loss_is_about_its_row() -> None:
     assert judged.dedup_key == "trend|policy_daily_loss|-|2023-01-02"
 
 
-def test_a_backtest_row_breaks_no_daily_mandate() -> None:
+def test_a_backtest_row_is_neither_fine_nor_a_breach_of_a_daily_mandate() -> None:
     record = a_record([], backtest=[-0.2])
 
     (judged,) = judge(record, {"daily_loss": 0.05})
 
-    assert judged.outcome is Outcome.OK
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (0, 1)
+
+
+def test_a_provisional_gain_never_mends_a_broken_mandate() -> None:
+    record = a_record([-0.13, 0.2], extras={"leverage": np.array([9.0, 1.0])})
+    mandate = {"drawdown": 0.1, "columns": {"leverage": {"max": 4}}}
+
+    found = judge(record, mandate, provisional=True)
+
+    assert [one.outcome for one in found] == [Outcome.BREACH, Outcome.BREACH]
+    assert [one.provisional for one in found] == [False, False]
+    assert [one.value for one in found] == [pytest.approx(-0.13), 9.0]
+
+
+def test_a_provisional_row_may_break_a_mandate_and_says_so() -> None:
+    record = a_record([0.01, -0.2], extras={"leverage": np.array([1.0, 9.0])})
+    mandate = {"drawdown": 0.1, "columns": {"leverage": {"max": 4}}}
+
+    found = judge(record, mandate, provisional=True)
+
+    assert [one.outcome for one in found] == [Outcome.BREACH, Outcome.BREACH]
+    assert [one.provisional for one in found] == [True, True]
+
+
+def test_the_first_row_may_break_a_mandate_while_it_is_provisional() -> None:
+    record = a_record([-0.2], extras={"leverage": np.array([9.0])})
+    context = context_of(
+        record,
+        policy={"default": {"drawdown": 0.1, "columns": {"leverage": {"max": 4}}}},
+        last_final=None,
+    )
+
+    assert {one.outcome for one in judge_policy(record, context)} == {Outcome.BREACH}
+
+
+@pytest.mark.parametrize("mandate", [{"weekly_loss": 0.05}, {"monthly_loss": 0.05}])
+def test_a_period_whose_return_is_beyond_numbers_is_insufficient(
+    mandate: Mapping[str, Any],
+) -> None:
+    (judged,) = judge(a_record([1e200, 1e200]), mandate)
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
 
 
 @pytest.mark.parametrize("mandate", [{"drawdown": 0.1}, {"weekly_loss": 0.1}])

@@ -105,6 +105,26 @@ def test_degradation_is_info_at_most_and_shows_the_documented_limits() -> None:
     assert judged.parts["documented_critical"] == -0.5
 
 
+@pytest.mark.parametrize(("lost", "outcome"), [(7, Outcome.OK), (8, Outcome.INSUFFICIENT_DATA)])
+def test_exactly_a_tenth_of_a_window_may_be_missing(lost: int, outcome: Outcome) -> None:
+    full = a_record(with_sharpe(2.0, 63 + lost))
+    kept = np.r_[0:20, 20 + lost : 63 + lost]
+    gappy = a_record(full.returns[kept] + 0.01, dates=full.dates[kept])
+
+    assert judge_rolling_sharpe(gappy, context_of(gappy, sessions=full.dates)).outcome is outcome
+
+
+def test_a_window_with_gaps_has_no_degradation_either() -> None:
+    full = a_record(with_sharpe(2.0, 100))
+    kept = np.r_[0:60, 72:100]
+    gappy = a_record(full.returns[kept], dates=full.dates[kept])
+
+    judged = judge_sharpe_degradation(gappy, context_of(gappy, sessions=full.dates))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert "of the sessions in the window have no row" in judged.message
+
+
 def test_degradation_needs_two_full_weeks_of_readings() -> None:
     record = a_record(noise(75))
 
