@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.adapters.calendars import open_calendar
 from perf_alerts_dagster.application.execution import Executor
 from perf_alerts_dagster.application.judging import Judging
-from perf_alerts_dagster.application.ports import RecordsSource
+from perf_alerts_dagster.application.ports import ProjectionStore, RecordsSource
 from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market
 from perf_alerts_dagster.application.turns import Turns
+from perf_alerts_dagster.domain.budgets import Budgets
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.views import content
@@ -67,8 +68,33 @@ def build_judging(settings: Settings, *, periods_per_year: float | None = None) 
         book=limit_book(settings.thresholds, settings.policy_limits),
         periods_per_year=periods_per_year or settings.periods_per_year,
         max_lag_sessions=settings.max_data_lag_sessions,
-        budgets=(settings.false_alarm_warning, settings.false_alarm_critical),
+        budgets=Budgets(
+            warning=settings.false_alarm_warning,
+            critical=settings.false_alarm_critical,
+            rules=settings.false_alarm_rules.get("default", {}),
+            of_strategy=settings.false_alarm_rules.get("strategies", {}),
+        ),
         settings_version=settings.settings_version,
+    )
+
+
+def build_projecting(
+    settings: Settings, judging: Judging, store: ProjectionStore | None = None
+) -> Projecting:
+    """What issues projections; into memory where no store is given."""
+    from perf_alerts_dagster.adapters.memory import MemoryProjections
+
+    return Projecting(
+        store=store or MemoryProjections(),
+        paths=settings.projection_paths,
+        haircut=settings.backtest_haircut,
+        periods_per_year=judging.periods_per_year,
+        settings_version=judging.settings_version,
+        budget=settings.false_alarm_warning,
+        documented=(
+            judging.book.limits.rolling_sharpe_warning,
+            judging.book.limits.drawdown_warning,
+        ),
     )
 
 
@@ -114,13 +140,7 @@ def build_services(settings: Settings) -> Executor:
         store=store,
         summaries=SummaryFolder(settings.state_dir),
         judging=judging,
-        projecting=Projecting(
-            store=store,
-            paths=settings.projection_paths,
-            haircut=settings.backtest_haircut,
-            periods_per_year=settings.periods_per_year,
-            settings_version=judging.settings_version,
-        ),
+        projecting=build_projecting(settings, judging, store),
         turns=Turns(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         market=open_market(settings),
         timezone=ZoneInfo(settings.timezone),

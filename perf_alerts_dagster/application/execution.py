@@ -155,11 +155,8 @@ class Executor:
         """Issue what is due first: a judgement never goes without its projection."""
         if plan.recorded_only:
             return self.projecting.outlook(reading.as_of)
-        newest = plan.finals[-1] if plan.finals else None
-        if newest is not None and Family.FORWARD in alert.families:
-            self.projecting.issue_current(reading, newest, run_id=run_id)
-        if newest is not None and {Family.PROJECTION, Family.FORWARD} & alert.families:
-            self.projecting.issue_launch(reading, newest, run_id=run_id)
+        if plan.finals:
+            self.projecting.issue_for(alert, reading, plan.finals[-1], run_id=run_id)
         return self.projecting.outlook(reading.as_of)
 
     def _judge(

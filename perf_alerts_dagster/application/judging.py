@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import numpy as np
@@ -10,13 +10,19 @@ import numpy as np
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.reading import Reading
 from perf_alerts_dagster.domain.alerts import Alert, Family
+from perf_alerts_dagster.domain.budgets import Budgets
+from perf_alerts_dagster.domain.calibration import Calibration
+from perf_alerts_dagster.domain.discovery import with_discovery
 from perf_alerts_dagster.domain.evaluation import Evaluation
+from perf_alerts_dagster.domain.forces import Forces, InForce
+from perf_alerts_dagster.domain.groups import is_group
 from perf_alerts_dagster.domain.judge import is_judged, judge_strategy
 from perf_alerts_dagster.domain.limits import LimitBook
 from perf_alerts_dagster.domain.projection import seed_for
 from perf_alerts_dagster.domain.record import StrategyRecord
 from perf_alerts_dagster.domain.rules.data import record_error
 from perf_alerts_dagster.domain.rules.forward import Expectation, forward_test_change
+from perf_alerts_dagster.domain.rules.joint import judge_joint
 from perf_alerts_dagster.domain.rules.verdict import JudgeContext
 
 
@@ -25,11 +31,15 @@ class Outlook:
     """What the projections in force say.
 
     `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
-    expectation and the one of now.
+    expectation and the one of now; `monthly` is that earlier month's projection. `forces` and
+    `calibrations`: what judges each strategy, and what its values are worth.
     """
 
     projected: frozenset[str] = frozenset()
     expectations: Mapping[str, tuple[Expectation | None, Expectation | None]] | None = None
+    forces: Mapping[str, Forces] = field(default_factory=dict)
+    monthly: Mapping[str, InForce] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +49,7 @@ class Judging:
     book: LimitBook
     periods_per_year: float
     max_lag_sessions: int
-    budgets: tuple[float, float]
+    budgets: Budgets
     settings_version: str
 
     def judge(
@@ -88,12 +98,16 @@ class Judging:
             seed=seed,
             budgets=self.budgets,
             projected=outlook.projected,
+            forces=outlook.forces,
+            calibrations=outlook.calibrations,
         )
         evaluations = [
             one
             for record in cut.values()
             for one in self._of_strategy(alert, record, context, outlook)
         ]
+        if Family.PROJECTION in alert.families:
+            evaluations += judge_joint(_singles(cut, context), context)
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
@@ -105,7 +119,7 @@ class Judging:
             settings_version=self.settings_version,
             data_hash=data_hash(cut),
             seed=seed,
-            evaluations=tuple(evaluations),
+            evaluations=tuple(with_discovery(evaluations)),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,
@@ -117,8 +131,37 @@ class Judging:
         found = judge_strategy(record, alert.families, context)
         if Family.FORWARD in alert.families and is_judged(record, context):
             before, now = (outlook.expectations or {}).get(record.strategy, (None, None))
-            found.append(forward_test_change(record.strategy, before=before, now=now))
+            found.append(
+                forward_test_change(
+                    record.strategy,
+                    before=before,
+                    now=now,
+                    month_share=_month_share(context.finals(record), outlook),
+                    budgets=context.budgets_of(record.strategy, "forward_test_change"),
+                )
+            )
         return found
+
+
+def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
+    """The share of the earlier month's paths that fell as far below as this month did."""
+    force = outlook.monthly.get(finals.strategy)
+    since = None if force is None else force.returns_since(finals)
+    if force is None or since is None or not len(since):
+        return None
+    path = np.log1p(since).cumsum()
+    return force.fan.share_below(force.fan.distance_below(path), len(path))
+
+
+def _singles(
+    records: Mapping[str, StrategyRecord], context: JudgeContext
+) -> dict[str, StrategyRecord]:
+    """The judged strategies that are no groups: a group would count its members twice."""
+    return {
+        name: record
+        for name, record in records.items()
+        if not is_group(name) and is_judged(record, context)
+    }
 
 
 def data_hash(records: Mapping[str, StrategyRecord]) -> str:

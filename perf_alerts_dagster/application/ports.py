@@ -25,7 +25,25 @@ class RecordsSource(ABC):
         """
 
 
-class AlertStore(ABC):
+class ProjectionStore(ABC):
+    """Where issued projections and calibrations are kept. Every method is one transaction.
+
+    Raises:
+        StoreUnavailable: from every method, when the store cannot be read or written.
+    """
+
+    @abstractmethod
+    def save_projections(self, projections: Sequence[StoredProjection]) -> None:
+        """Keep issued projections; one that is kept already is left as it was."""
+
+    @abstractmethod
+    def projections(
+        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
+    ) -> Mapping[str, StoredProjection]:
+        """Per strategy the newest projection of `kind` issued on or before a date."""
+
+
+class AlertStore(ProjectionStore):
     """What was judged, projected and marked. Every method is one transaction.
 
     Raises:
@@ -51,16 +69,6 @@ class AlertStore(ABC):
     @abstractmethod
     def latest(self, alert: str) -> Judgement | None:
         """The judgement of the newest as-of date of `alert`, the last made where several."""
-
-    @abstractmethod
-    def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """Keep issued projections; one that is kept already is left as it was."""
-
-    @abstractmethod
-    def projections(
-        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
-    ) -> Mapping[str, StoredProjection]:
-        """Per strategy the newest projection of `kind` issued on or before a date."""
 
     @abstractmethod
     def month_hashes(self) -> Mapping[tuple[str, str], str]:

@@ -1,96 +1,158 @@
-"""Issue the projections that are due, and say what those in force expect."""
+"""Issue the projections that are due, with what values are worth, and say what is in force."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from perf_alerts_dagster.application.judgement import StoredProjection
 from perf_alerts_dagster.application.judging import Outlook
-from perf_alerts_dagster.application.ports import AlertStore
+from perf_alerts_dagster.application.outlooks import (
+    CALIBRATION,
+    CURRENT,
+    JUDGING,
+    LAUNCH,
+    calibrated,
+    calibration_arrays,
+    calibration_facts,
+    expectation,
+    in_force,
+)
+from perf_alerts_dagster.application.ports import ProjectionStore
 from perf_alerts_dagster.application.reading import Reading
+from perf_alerts_dagster.domain.alerts import Alert, Family
+from perf_alerts_dagster.domain.calibration import LIFE, PATHS, calibrate
+from perf_alerts_dagster.domain.forces import Forces
 from perf_alerts_dagster.domain.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
     Projection,
-    monthly_expectation,
+    Subject,
     project,
     recent_returns,
     reference_returns,
     seed_for,
 )
+from perf_alerts_dagster.domain.ratings import documented_badness
 from perf_alerts_dagster.domain.record import StrategyRecord
-from perf_alerts_dagster.domain.rules.forward import Expectation
-
-LAUNCH = "launch"
-CURRENT = "current"
+from perf_alerts_dagster.domain.simulation import draw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projecting:
-    """Issues and looks up projections; `paths`, `haircut` and the version are statistical."""
+    """Issues and looks up projections; all but the store is statistical.
 
-    store: AlertStore
+    `budget` is the share of healthy years in which a warning may be told; `documented` holds
+    the warning limits of the rolling Sharpe ratio and of the drawdown.
+    """
+
+    store: ProjectionStore
     paths: int
     haircut: float
     periods_per_year: float
     settings_version: str
+    budget: float = 0.05
+    documented: tuple[float, float] = (0.8, 0.08)
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
 
-        It is dated at the start of live, from the reference segment, for 252 rows; at its end it
-        is issued again from the same reference.
+        It is dated at the start of live, from the reference segment, for 252 rows, with that
+        day's volatility; at its end it is issued again from the same reference. With it goes
+        the calibration. Strategies of one day of issue are projected together.
         """
         known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
-        issued = []
+        due: dict[date, list[tuple[StrategyRecord, Subject]]] = {}
         for name, record in sorted(reading.records.strategies.items()):
-            start = _launch_day(record.until(as_of))
+            rows = record.until(as_of)
+            start = _launch_day(rows)
             if start is None or (name in known and known[name].issued_on >= start):
                 continue
-            window = reference_returns(record.until(as_of))
+            window = reference_returns(rows)
             if window is not None:
-                issued.append(self._issue(record, window, LAUNCH, start, run_id))
-        self.store.save_projections(issued)
+                recent = recent_returns(rows.until(start))
+                due.setdefault(start, []).append(
+                    (rows.until(start), Subject(strategy=name, window=window, recent=recent))
+                )
+        for day, members in sorted(due.items()):
+            self._issue(members, LAUNCH, day, run_id)
 
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
-        """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows."""
+        """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
+
+        It is stored and drawn. One of them judges, for its full 63 rows; the next one that is
+        issued after its end follows it, so that judging windows do not overlap.
+        """
         known = self.store.projections(kind=CURRENT, on_or_before=as_of)
-        issued = []
+        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
+        members, follow = [], set()
         for name, record in sorted(reading.records.strategies.items()):
             rows = record.until(as_of)
             window = recent_returns(rows)
             if window is None or (name in known and known[name].issued_on == as_of):
                 continue
-            issued.append(self._issue(rows, window, CURRENT, as_of, run_id))
-        self.store.save_projections(issued)
+            members.append((rows, Subject(strategy=name, window=window)))
+            if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON:
+                follow.add(name)
+        if members:
+            self._issue(members, CURRENT, as_of, run_id, judging=follow)
+
+    def issue_for(self, alert: Alert, reading: Reading, as_of: date, *, run_id: str) -> None:
+        """Issue what `alert` needs before it judges: a judgement never goes without."""
+        if Family.FORWARD in alert.families:
+            self.issue_current(reading, as_of, run_id=run_id)
+        # A limit is weighed against the projection as well.
+        if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
+            self.issue_launch(reading, as_of, run_id=run_id)
 
     def outlook(self, as_of: date) -> Outlook:
         """What the projections in force on `as_of` say."""
         launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
+        calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
         now = self.store.projections(kind=CURRENT, on_or_before=as_of)
-        before: dict[str, StoredProjection] = {}
-        for issued_on in {one.issued_on for one in now.values()}:
-            names = [name for name, one in now.items() if one.issued_on == issued_on]
-            month = issued_on.replace(day=1)
-            earlier = date.fromordinal(month.toordinal() - 1)
-            before |= self.store.projections(kind=CURRENT, on_or_before=earlier, strategies=names)
+        before = self._month_before(now)
         return Outlook(
             projected=frozenset(launched),
             expectations={
-                name: (self._expectation(before.get(name)), self._expectation(one))
+                name: (
+                    expectation(before.get(name), self.periods_per_year),
+                    expectation(one, self.periods_per_year),
+                )
                 for name, one in now.items()
             },
+            forces={
+                name: Forces(
+                    launch=in_force(launched.get(name)), judging=in_force(judging.get(name))
+                )
+                for name in {*launched, *judging}
+            },
+            monthly={name: force for name, one in before.items() if (force := in_force(one))},
+            calibrations={name: calibrated(one) for name, one in calibrations.items()},
         )
 
+    def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
+        found: dict[str, StoredProjection] = {}
+        for issued_on in sorted({one.issued_on for one in now.values()}):
+            names = [name for name, one in now.items() if one.issued_on == issued_on]
+            earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
+            found |= self.store.projections(kind=CURRENT, on_or_before=earlier, strategies=names)
+        return found
+
     def _issue(
-        self, record: StrategyRecord, window: np.ndarray, kind: str, day: date, run_id: str
-    ) -> StoredProjection:
+        self,
+        members: Sequence[tuple[StrategyRecord, Subject]],
+        kind: str,
+        day: date,
+        run_id: str,
+        *,
+        judging: frozenset[str] | set[str] = frozenset(),
+    ) -> None:
         seed = seed_for(day, self.settings_version)
+        hashes = {record.strategy: record.content_hash() for record, _ in members}
         made = project(
-            record.strategy,
-            window,
+            [subject for _, subject in members],
             kind=kind,
             issued_on=day,
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
@@ -98,36 +160,52 @@ class Projecting:
             seed=seed,
             haircut=self.haircut if kind == LAUNCH else 0.0,
         )
-        return self._stored(made, record, seed, run_id)
+        stored = [
+            StoredProjection(
+                strategy=one.strategy,
+                kind=kind,
+                issued_on=day,
+                horizon=one.horizon,
+                seed=seed,
+                settings_version=self.settings_version,
+                data_hash=hashes[one.strategy],
+                run_id=run_id,
+                facts=one.facts(),
+                arrays=one.arrays(),
+            )
+            for one in made
+        ]
+        stored += [replace(one, kind=JUDGING) for one in stored if one.strategy in judging]
+        if kind == LAUNCH:
+            stored += self._calibrations(made, stored, seed)
+        self.store.save_projections(stored)
 
-    def _stored(
-        self, made: Projection, record: StrategyRecord, seed: int, run_id: str
-    ) -> StoredProjection:
-        return StoredProjection(
-            strategy=made.strategy,
-            kind=made.kind,
-            issued_on=made.issued_on,
-            horizon=made.horizon,
-            seed=seed,
-            settings_version=self.settings_version,
-            data_hash=record.until(made.issued_on).content_hash(),
-            run_id=run_id,
-            facts=made.facts(),
-            arrays=made.arrays(),
+    def _calibrations(
+        self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+    ) -> list[StoredProjection]:
+        sharpe, drawdown = self.documented
+        found = calibrate(
+            [one.residuals for one in made],
+            [one.fan for one in made],
+            draw(seed, PATHS, LIFE),
+            budget=self.budget,
+            documented=documented_badness(
+                rolling_sharpe=sharpe, drawdown=drawdown, periods_per_year=self.periods_per_year
+            ),
         )
+        return [
+            replace(
+                launch,
+                kind=CALIBRATION,
+                facts=calibration_facts(one),
+                arrays=calibration_arrays(one),
+            )
+            for launch, one in zip(stored, found, strict=True)
+        ]
 
-    def _expectation(self, stored: StoredProjection | None) -> Expectation | None:
-        if stored is None:
-            return None
-        mean, sigma, rows = (stored.facts[name] for name in ("mean", "sigma", "rows"))
-        if not (isinstance(mean, float) and isinstance(sigma, float) and isinstance(rows, int)):
-            return None
-        monthly, error = monthly_expectation(
-            mean, sigma, rows, periods_per_year=self.periods_per_year
-        )
-        return Expectation(
-            issued_on=stored.issued_on.isoformat(), monthly=monthly, standard_error=error
-        )
+
+def _rows_after(record: StrategyRecord, day: date) -> int:
+    return int((record.dates > np.datetime64(day, "D")).sum())
 
 
 def _launch_day(record: StrategyRecord) -> date | None:

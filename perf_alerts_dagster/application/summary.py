@@ -30,8 +30,13 @@ def told(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
     breaches = [one for one in judgement.evaluations if one.is_told(gate=gate, least=least)]
     return sorted(
         breaches,
-        key=lambda one: (-(one.severity or Severity.INFO).rank, one.strategy, one.rule),
+        key=lambda one: (-severity_of(one, gate=gate).rank, one.strategy, one.rule),
     )
+
+
+def severity_of(one: Evaluation, *, gate: bool) -> Severity:
+    """The severity at which a breach is told; without the gate, that of its limit."""
+    return (one.told_severity if gate else one.severity) or Severity.INFO
 
 
 def outcome_of(evaluations: Sequence[Evaluation]) -> Outcome:
@@ -68,7 +73,7 @@ def summary_json(
     critical = warning = 0
     for judgement in judgements:
         for one in told(judgement, gate=gate):
-            severity = one.severity or Severity.INFO
+            severity = severity_of(one, gate=gate)
             critical += severity.rank >= Severity.CRITICAL.rank
             warning += severity is Severity.WARNING
             details.append(

@@ -8,6 +8,7 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.reading import Reading
 from perf_alerts_dagster.application.summary import told
 from perf_alerts_dagster.cli.options import (
     alert_argument,
@@ -17,7 +18,7 @@ from perf_alerts_dagster.cli.options import (
 )
 from perf_alerts_dagster.cli.output import ERR, OUT, number, print_json, styled, table, working
 from perf_alerts_dagster.cli.reading import note_faults, open_reading
-from perf_alerts_dagster.domain.alerts import Alert
+from perf_alerts_dagster.domain.alerts import Alert, Family
 from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
 
 
@@ -48,11 +49,15 @@ def evaluate(
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    from perf_alerts_dagster.bootstrap import build_judging
+    from perf_alerts_dagster.bootstrap import build_judging, build_projecting
 
     opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = opened.reading
     judging = build_judging(opened.settings, periods_per_year=opened.periods_per_year)
+    projecting = build_projecting(opened.settings, judging)
+    with working("projecting"):
+        for day in _issue_days(alert, reading):
+            projecting.issue_for(alert, reading, day, run_id="evaluate")
     with working("judging"):
         judgement = judging.judge(
             alert,
@@ -60,6 +65,7 @@ def evaluate(
             reading.as_of,
             run_id="evaluate",
             now=opened.now,
+            outlook=projecting.outlook(reading.as_of),
             provisional=reading.last_final is None or reading.as_of > reading.last_final,
         )
     note_faults(reading)
@@ -80,6 +86,15 @@ def evaluate(
     gate = opened.settings.rule_preset == "evidence"
     unknown = {one.outcome for one in judgement.evaluations} & {Outcome.ERROR, Outcome.NO_DATA}
     sys.exit(1 if unknown or told(judgement, gate=gate) else 0)
+
+
+def _issue_days(alert: Alert, reading: Reading) -> list[date]:
+    """The days on which an execution would have issued: last month's end as well, to compare."""
+    last = reading.last_final
+    if last is None:
+        return []
+    earlier = [one for one in reading.sessions if one < last.replace(day=1)]
+    return [*earlier[-1:], last] if Family.FORWARD in alert.families else [last]
 
 
 def _as_json(one: Evaluation) -> dict[str, Any]:

@@ -30,8 +30,8 @@ class Kind(StrEnum):
 class Evidence(StrEnum):
     """How much a breach is worth against the strategy's own healthy years.
 
-    strong: `p_year` is within the budget of its severity. weak: it is not. unrated: there is no
-    calibration yet. ungated: a rule that needs none (a policy limit, a data rule).
+    strong: `p_year` is within the budget of a warning at least. weak: it is not. unrated: there
+    is no calibration yet. ungated: a rule that needs none (a policy limit, a data rule).
     """
 
     STRONG = "strong"
@@ -83,6 +83,16 @@ class Evaluation:
             parts.append(self.session.isoformat())
         return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
+    @property
+    def told_severity(self) -> Severity | None:
+        """The severity at which a person is told: a warning where the evidence is only for one.
+
+        `severity` is the documented limit that was passed; a drawdown beyond the critical limit
+        that 3 % of healthy years see is told as a warning.
+        """
+        told_as = self.parts.get("told_as")
+        return Severity(told_as) if isinstance(told_as, str) else self.severity
+
     def is_told(self, *, gate: bool = True, least: Severity = Severity.WARNING) -> bool:
         """Whether a person is told of it: a breach of weight, at `least` or above.
 
@@ -90,6 +100,7 @@ class Evaluation:
         """
         if self.outcome is not Outcome.BREACH or self.severity is None:
             return False
-        if self.severity.rank < max(least.rank, Severity.WARNING.rank):
+        told = (self.told_severity if gate else self.severity) or self.severity
+        if told.rank < max(least.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)

@@ -31,6 +31,11 @@ def with_groups(records: TrackRecords) -> TrackRecords:
     return replace(records, strategies={**records.strategies, **made})
 
 
+def is_group(name: str) -> bool:
+    """Whether the name is one that groups are given."""
+    return name == "ALL" or name.startswith(("ALL:", "group:"))
+
+
 def _joined(name: str, members: list[StrategyRecord]) -> StrategyRecord:
     # Members in one order, so that sums do not depend on how the source was sorted.
     members = sorted(members, key=lambda one: one.strategy)

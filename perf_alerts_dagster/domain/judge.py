@@ -8,7 +8,10 @@ from perf_alerts_dagster.domain.alerts import Family
 from perf_alerts_dagster.domain.evaluation import Evaluation
 from perf_alerts_dagster.domain.record import StrategyRecord
 from perf_alerts_dagster.domain.rules import catalogue
+from perf_alerts_dagster.domain.rules.cusum import judge_cusum
 from perf_alerts_dagster.domain.rules.data import judge_data, no_data
+from perf_alerts_dagster.domain.rules.exceedance import judge_exceedances
+from perf_alerts_dagster.domain.rules.interval import judge_intervals
 from perf_alerts_dagster.domain.rules.policy import judge_policy
 from perf_alerts_dagster.domain.rules.scores import score_evaluations
 from perf_alerts_dagster.domain.rules.threshold import (
@@ -34,6 +37,7 @@ _OPTIONAL = frozenset(
         "profit_factor",
         "losing_run",
         "record_error",
+        "joint_exceedances",
     }
 )
 
@@ -106,7 +110,16 @@ def _scores(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluatio
     )
 
 
+def _projection(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    return [
+        *judge_intervals(record, context),
+        *judge_exceedances(record, context),
+        judge_cusum(record, context),
+    ]
+
+
 _JUDGES: dict[Family, _Judge] = {
+    Family.PROJECTION: _projection,
     Family.THRESHOLD: _threshold,
     Family.DATA: judge_data,
     Family.SCORE: _scores,

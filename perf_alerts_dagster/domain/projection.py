@@ -2,25 +2,29 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
-from perf_alerts_dagster.domain.bootstrap import stationary_indices
+from perf_alerts_dagster.domain.bands import (
+    DRAWDOWN_PROBABILITIES,
+    PROBABILITIES,
+    Fan,
+    fans,
+)
 from perf_alerts_dagster.domain.evaluation import Json
 from perf_alerts_dagster.domain.record import Floats, StrategyRecord
+from perf_alerts_dagster.domain.residuals import WINDOW, Residuals, filtered
+from perf_alerts_dagster.domain.simulation import draw
 
-REFERENCE_ROWS = 756
+REFERENCE_ROWS = WINDOW
 LEAST_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
-# Mean block length of the bootstrap, in rows: about a trading month.
-BLOCK = 20.0
-# Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
-PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)
-DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
+# One-day conditional quantiles of the first day, 1 % and 5 %.
+ONE_DAY = (0.01, 0.05)
 _ROWS_PER_MONTH = 12
 
 
@@ -28,9 +32,7 @@ _ROWS_PER_MONTH = 12
 class Projection:
     """A projection of one strategy.
 
-    `bands` (Q, H) are pointwise quantiles, at `PROBABILITIES`, of the cumulative return after
-    1..H rows; `drawdowns` are quantiles, at `DRAWDOWN_PROBABILITIES`, of the deepest drawdown
-    within the horizon (negative). `mean` and `sigma` are the window's, per row.
+    `mean` and `sigma` are the window's, per row, in simple returns; `fan` is in log returns.
     """
 
     strategy: str
@@ -41,25 +43,78 @@ class Projection:
     paths: int
     mean: float
     sigma: float
-    bands: Floats
-    drawdowns: Floats
+    haircut: float
+    residuals: Residuals
+    fan: Fan
 
     def facts(self) -> dict[str, Json]:
         """What is not an array, JSON-ready."""
         return {
-            "method": "stationary bootstrap",
-            "block": BLOCK,
+            "method": "filtered historical simulation",
             "rows": self.rows,
             "paths": self.paths,
             "mean": self.mean,
             "sigma": self.sigma,
+            "haircut": self.haircut,
+            "expected": self.horizon * self.mean,
             "probabilities": list(PROBABILITIES),
             "drawdown_probabilities": list(DRAWDOWN_PROBABILITIES),
+            "log_mean": self.residuals.mean,
+            "log_sigma": self.residuals.sigma,
         }
 
     def arrays(self) -> Mapping[str, Floats]:
-        """The arrays by name."""
-        return {"bands": self.bands, "drawdowns": self.drawdowns}
+        """The arrays by name; `bands` and `drawdowns` as simple returns, the rest logs."""
+        return {
+            "bands": np.expm1(self.fan.pointwise),
+            "drawdowns": np.expm1(self.fan.drawdowns),
+            "median": self.fan.median,
+            "below": self.fan.below,
+            "above": self.fan.above,
+            "sup_days": self.fan.sup_days,
+            "sup_below": self.fan.sup_below,
+            "sup_above": self.fan.sup_above,
+            "sup_both": self.fan.sup_both,
+        }
+
+
+def fan_of(arrays: Mapping[str, Floats]) -> Fan:
+    """The fan that `Projection.arrays` was made from.
+
+    Raises:
+        KeyError: the arrays are those of an older method, which has no simultaneous band.
+    """
+    return Fan(
+        pointwise=np.log1p(arrays["bands"]),
+        drawdowns=np.log1p(arrays["drawdowns"]),
+        **{
+            name: arrays[name]
+            for name in (
+                "median", "below", "above", "sup_days", "sup_below", "sup_above", "sup_both",
+            )
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """A strategy to project: its name and its window of simple returns (n), oldest first.
+
+    `recent` are the newest rows before the day of issue, where the window ends earlier: the
+    projection starts with that day's volatility.
+    """
+
+    strategy: str
+    window: Floats
+    recent: Floats | None = None
+
+    def residuals(self, haircut: float = 0.0) -> Residuals | None:
+        """The filtered window; None where its returns do not vary."""
+        found = filtered(self.window, haircut=haircut)
+        newest = None if self.recent is None else filtered(self.recent)
+        if found is None or newest is None:
+            return found
+        return replace(found, variance=max(newest.variance, found.floor))
 
 
 def seed_for(as_of: date, settings_version: str) -> int:
@@ -91,8 +146,7 @@ def recent_returns(record: StrategyRecord) -> Floats | None:
 
 
 def project(
-    strategy: str,
-    window: Floats,
+    subjects: Sequence[Subject],
     *,
     kind: str,
     issued_on: date,
@@ -100,41 +154,57 @@ def project(
     paths: int,
     seed: int,
     haircut: float = 0.0,
-) -> Projection:
-    """Project one strategy by resampling its window; the same arguments give the same bits.
+) -> list[Projection]:
+    """Project strategies together, along shared draws; the same arguments give the same bits.
+
+    No strategy's projection depends on which others are there. A strategy whose returns do not
+    vary is left out: there is nothing to resample.
 
     Args:
-        strategy: Its name.
-        window: Simple returns per row (n), each above -1, oldest first.
+        subjects: The strategies; no window holds a row after the day of issue.
         kind: `launch` or `current`.
-        issued_on: The day of issue; the window holds no row after it.
+        issued_on: The day of issue.
         horizon: Rows to project.
         paths: Simulated paths.
-        seed: Seeds a generator of its own, so that no strategy depends on another's presence.
+        seed: Of the shared draws.
         haircut: Share of a positive mean that is taken off every row, in [0, 1].
     """
+    known = [
+        (subject, residuals)
+        for subject in subjects
+        if (residuals := subject.residuals(haircut)) is not None
+    ]
+    drawn = draw(seed, paths, horizon)
+    made = fans([residuals for _, residuals in known], drawn, horizon)
+    return [
+        _projection(subject, residuals, fan, kind, issued_on, paths, haircut)
+        for (subject, residuals), fan in zip(known, made, strict=True)
+    ]
+
+
+def _projection(
+    subject: Subject,
+    residuals: Residuals,
+    fan: Fan,
+    kind: str,
+    issued_on: date,
+    paths: int,
+    haircut: float,
+) -> Projection:
+    window = subject.window[-REFERENCE_ROWS:]
     mean = float(window.mean())
-    lowered = window - haircut * max(mean, 0.0)
-    logs = np.log1p(np.maximum(lowered, -1.0 + 1e-12))
-    places = stationary_indices(np.random.default_rng(seed), len(window), paths, horizon, BLOCK)
-    walked = np.cumsum(logs[places], axis=1)
-    deepest = np.zeros(paths)
-    peak = np.zeros(paths)
-    for step in range(horizon):
-        np.maximum(peak, walked[:, step], out=peak)
-        np.minimum(deepest, walked[:, step] - peak, out=deepest)
-    walked.sort(axis=0)
     return Projection(
-        strategy=strategy,
+        strategy=subject.strategy,
         kind=kind,
         issued_on=issued_on,
-        horizon=horizon,
-        rows=len(window),
+        horizon=fan.horizon,
+        rows=residuals.rows,
         paths=paths,
         mean=mean - haircut * max(mean, 0.0),
         sigma=float(window.std(ddof=1)),
-        bands=np.expm1(_quantiles(walked, PROBABILITIES)),
-        drawdowns=np.expm1(np.quantile(deepest, DRAWDOWN_PROBABILITIES)),
+        haircut=haircut,
+        residuals=residuals,
+        fan=fan,
     )
 
 
@@ -144,13 +214,3 @@ def monthly_expectation(
     """Expected return of a month and its standard error: periods x mean, periods x s / sqrt(n)."""
     periods = periods_per_year / _ROWS_PER_MONTH
     return periods * mean, periods * sigma / math.sqrt(rows)
-
-
-def _quantiles(sorted_paths: Floats, probabilities: tuple[float, ...]) -> Floats:
-    """Linear (type 7) quantiles (Q, H) of columns that are sorted already."""
-    places = np.asarray(probabilities) * (len(sorted_paths) - 1)
-    low = np.floor(places).astype(int)
-    part = (places - low)[:, None]
-    high = np.minimum(low + 1, len(sorted_paths) - 1)
-    found: Floats = sorted_paths[low] * (1 - part) + sorted_paths[high] * part
-    return found

@@ -13,6 +13,7 @@ from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market
 from perf_alerts_dagster.application.turns import Turns
 from perf_alerts_dagster.domain.alerts import BY_NAME, Alert
+from perf_alerts_dagster.domain.budgets import Budgets
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.domain.record import Dates, StrategyRecord, TrackRecords
 from perf_alerts_tests.fakes import (
@@ -76,7 +77,7 @@ class Desk:
                 book=limit_book({}, {}),
                 periods_per_year=252,
                 max_lag_sessions=2,
-                budgets=(0.05, 0.01),
+                budgets=Budgets(),
                 settings_version="test",
             ),
             projecting=Projecting(

@@ -11,6 +11,7 @@ from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging, Outlook
 from perf_alerts_dagster.application.reading import Market, Reading, read
 from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME, Alert
+from perf_alerts_dagster.domain.budgets import Budgets
 from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.domain.record import RecordFault, StrategyRecord, TrackRecords
@@ -61,7 +62,7 @@ def judge(
         book=limit_book({}, {"default": {"daily_loss": 0.01, "monthly_loss": 0.02}}),
         periods_per_year=252,
         max_lag_sessions=2,
-        budgets=(0.05, 0.01),
+        budgets=Budgets(),
         settings_version="test",
     ).judge(alert, found, as_of, run_id="run", now=after_close(ROWS - 1), outlook=outlook)
 

@@ -35,6 +35,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(id="exceedance_rate", title="Exceedance rate", family=Family.PROJECTION, gated=True),
     Rule(id="pnl_deviation", title="P&L deviation", family=Family.PROJECTION, info_only=True),
+    Rule(
+        id="joint_exceedances",
+        title="Joint exceedances",
+        family=Family.PROJECTION,
+        kind=Kind.EVENT,
+    ),
     Rule(id="life_cusum", title="Life CUSUM", family=Family.PROJECTION, gated=True),
     Rule(id="rolling_sharpe", title="Rolling Sharpe ratio", family=Family.THRESHOLD, gated=True),
     Rule(

@@ -8,6 +8,7 @@ from perf_alerts_dagster.domain.severity import Severity
 
 _WARNING = 0.25
 _CRITICAL = 0.50
+_MONTHS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +24,18 @@ class Expectation:
 
 
 def forward_test_change(
-    strategy: str, *, before: Expectation | None, now: Expectation | None
+    strategy: str,
+    *,
+    before: Expectation | None,
+    now: Expectation | None,
+    month_share: float | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
     """Judge the relative change `(now - before) / |before|` of the expected monthly return.
+
+    `month_share` is the share of the earlier projection's paths that fell as far as the month
+    did; its yearly form, 1 - (1 - share)^12, is the evidence, against `budgets` at warning and
+    at critical.
 
     A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
     projection, or where the earlier expectation is smaller than its own standard error, there is
@@ -42,6 +52,7 @@ def forward_test_change(
         )
     change = (now.monthly - before.monthly) / abs(before.monthly)
     severity = _severity(change)
+    p_year = None if month_share is None else 1.0 - (1.0 - month_share) ** _MONTHS
     return Evaluation(
         strategy=strategy,
         rule="forward_test_change",
@@ -51,13 +62,32 @@ def forward_test_change(
         severity=severity,
         value=change,
         limit=-_CRITICAL if severity is Severity.CRITICAL else -_WARNING,
-        evidence=None if severity is None else Evidence.UNRATED,
+        evidence=_evidence(severity, p_year, budgets),
+        p_year=p_year,
         message=(
             f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
-        parts=_parts(before, now),
+        parts=_parts(before, now) | _told_as(severity, p_year, budgets),
     )
+
+
+def _told_as(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> dict[str, Json]:
+    if severity is not Severity.CRITICAL or p_year is None:
+        return {}
+    return {"told_as": Severity.WARNING.value} if budgets[1] < p_year <= budgets[0] else {}
+
+
+def _evidence(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> Evidence | None:
+    if severity is None:
+        return None
+    if p_year is None:
+        return Evidence.UNRATED
+    return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
 
 
 def _severity(change: float) -> Severity | None:

@@ -6,10 +6,15 @@ from datetime import date
 
 import numpy as np
 
+from perf_alerts_dagster.domain.budgets import Budgets
+from perf_alerts_dagster.domain.calibration import Calibration
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Outcome
+from perf_alerts_dagster.domain.forces import Forces
 from perf_alerts_dagster.domain.limits import LimitBook
+from perf_alerts_dagster.domain.ratings import rating_of
 from perf_alerts_dagster.domain.record import Dates, StrategyRecord
 from perf_alerts_dagster.domain.rules.catalogue import BY_ID
+from perf_alerts_dagster.domain.rules.rating import Rating
 from perf_alerts_dagster.domain.sessions import missing_share
 from perf_alerts_dagster.domain.severity import Severity
 
@@ -17,26 +22,10 @@ from perf_alerts_dagster.domain.severity import Severity
 MOST_MISSING = 0.10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rating:
-    """What a value of a rule is worth against the strategy's own healthy years.
-
-    `p_year`: share of healthy simulated years in which the statistic is at least this bad.
-    """
-
-    p_year: float
-    false_alarm_rate: float | None = None
-    power: float | None = None
-    days_to_half: float | None = None
-
-
 Rate = Callable[[str, str, float], Rating | None]
 """(strategy, rule, value) to its rating; None while there is no calibration."""
 
-
-def unrated(strategy: str, rule: str, value: float) -> Rating | None:
-    """No calibration: nothing is rated."""
-    return None
+_NOTHING = Forces()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,7 +35,8 @@ class JudgeContext:
     `sessions` are the record's sessions up to `as_of`, rising. `last_final` is the newest
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
-    evidence at warning, and at critical and above. `projected` are the strategies with a
+    evidence. `forces` are the projections in force, `calibrations` what values are worth, both
+    by strategy; `rate` stands in for the calibrations. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence.
     """
 
@@ -58,9 +48,28 @@ class JudgeContext:
     max_lag_sessions: int
     lateness: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
-    rate: Rate = unrated
-    budgets: tuple[float, float] = (0.05, 0.01)
+    rate: Rate | None = None
+    budgets: Budgets = field(default_factory=Budgets)
     projected: frozenset[str] = frozenset()
+    forces: Mapping[str, Forces] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+
+    def forces_of(self, strategy: str) -> Forces:
+        """The projections in force for a strategy."""
+        return self.forces.get(strategy, _NOTHING)
+
+    def budgets_of(self, strategy: str, rule: str) -> tuple[float, float]:
+        """The largest `p_year` that is strong evidence, at warning and at critical."""
+        return self.budgets.of(strategy, rule)
+
+    def rating(self, strategy: str, rule: str, value: float) -> Rating | None:
+        """What a value is worth; None where nothing is known about it."""
+        if self.rate is not None:
+            return self.rate(strategy, rule, value)
+        calibration = self.calibrations.get(strategy)
+        if calibration is None:
+            return None
+        return rating_of(calibration, rule, value, periods_per_year=self.periods_per_year)
 
     def finals(self, record: StrategyRecord) -> StrategyRecord:
         """The record's final rows."""
@@ -88,11 +97,19 @@ def judged(
     provisional: bool = False,
     parts: Mapping[str, Json] | None = None,
     gated: bool | None = None,
+    rating: Rating | None = None,
+    projection: str | None = None,
 ) -> Evaluation:
-    """An `ok` (severity None) or a breach, with its evidence; `gated` overrides the catalogue."""
+    """An `ok` (severity None) or a breach, with its evidence.
+
+    `gated` overrides the catalogue, `rating` the calibration: for a rule that knows by itself
+    how rare its value is.
+    """
     about = BY_ID[rule]
     needs_evidence = about.gated if gated is None else gated
-    rating = context.rate(strategy, rule, value) if needs_evidence else None
+    if needs_evidence and rating is None:
+        rating = context.rating(strategy, rule, value)
+    budgets = context.budgets_of(strategy, rule)
     return Evaluation(
         strategy=strategy,
         rule=rule,
@@ -103,15 +120,16 @@ def judged(
         limit=limit,
         observations=observations,
         required=required,
-        evidence=_evidence(context, severity, rating, gated=needs_evidence),
+        evidence=_evidence(budgets, severity, rating, gated=needs_evidence),
         p_year=rating.p_year if rating else None,
         false_alarm_rate=rating.false_alarm_rate if rating else None,
         power=rating.power if rating else None,
         days_to_half=rating.days_to_half if rating else None,
         session=session,
+        projection=projection,
         provisional=provisional,
         message=message,
-        parts=parts or {},
+        parts={**(parts or {}), **_told_as(budgets, severity, rating)},
     )
 
 
@@ -149,7 +167,11 @@ def too_many_gaps(
 
 
 def _evidence(
-    context: JudgeContext, severity: Severity | None, rating: Rating | None, *, gated: bool
+    budgets: tuple[float, float],
+    severity: Severity | None,
+    rating: Rating | None,
+    *,
+    gated: bool,
 ) -> Evidence | None:
     if severity is None:
         return None
@@ -157,6 +179,14 @@ def _evidence(
         return Evidence.UNGATED
     if rating is None:
         return Evidence.UNRATED
-    warning, critical = context.budgets
-    budget = critical if severity.rank >= Severity.CRITICAL.rank else warning
-    return Evidence.STRONG if rating.p_year <= budget else Evidence.WEAK
+    return Evidence.STRONG if rating.p_year <= budgets[0] else Evidence.WEAK
+
+
+def _told_as(
+    budgets: tuple[float, float], severity: Severity | None, rating: Rating | None
+) -> dict[str, Json]:
+    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
+    if severity is None or rating is None or severity.rank < Severity.CRITICAL.rank:
+        return {}
+    is_between = budgets[1] < rating.p_year <= budgets[0]
+    return {"told_as": Severity.WARNING.value} if is_between else {}

@@ -1,7 +1,8 @@
 import pytest
 
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.domain.rules.verdict import Rating, judged
+from perf_alerts_dagster.domain.rules.rating import Rating
+from perf_alerts_dagster.domain.rules.verdict import judged
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.builders import a_record, context_of
 
@@ -24,9 +25,9 @@ def breach(
         (Severity.WARNING, 0.05, Evidence.STRONG),
         (Severity.WARNING, 0.0501, Evidence.WEAK),
         (Severity.CRITICAL, 0.01, Evidence.STRONG),
-        (Severity.CRITICAL, 0.0101, Evidence.WEAK),
+        (Severity.CRITICAL, 0.0501, Evidence.WEAK),
         (Severity.EMERGENCY, 0.01, Evidence.STRONG),
-        (Severity.EMERGENCY, 0.02, Evidence.WEAK),
+        (Severity.EMERGENCY, 0.06, Evidence.WEAK),
         (Severity.WARNING, None, Evidence.UNRATED),
     ],
 )
@@ -39,6 +40,19 @@ def test_a_gated_breach_carries_what_it_is_worth(
     assert judged.p_year == p_year
     assert judged.is_told() is (evidence is Evidence.STRONG)
     assert judged.is_told(gate=False)
+
+
+@pytest.mark.parametrize(
+    ("p_year", "told"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
+)
+def test_a_critical_limit_with_evidence_for_a_warning_is_told_as_a_warning(
+    p_year: float, told: Severity
+) -> None:
+    judged = breach("drawdown", Severity.EMERGENCY, p_year)
+
+    assert judged.severity is Severity.EMERGENCY
+    assert judged.told_severity is told
+    assert judged.is_told(least=Severity.CRITICAL) is (told is Severity.EMERGENCY)
 
 
 def test_an_ungated_breach_is_told_without_evidence() -> None:

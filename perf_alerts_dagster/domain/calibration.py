@@ -1,0 +1,212 @@
+"""What a rule's statistic is worth: how bad it gets in the healthy years of that very strategy.
+
+Healthy years are simulated from the strategy's own reference. Of each rule the worst value of a
+year is kept: `p_year` of an observed value is the share of healthy years that are at least as
+bad at any time. The same walk without the drift, or with 1.5 times the volatility, tells how
+soon the rule would see what it is there for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perf_alerts_dagster.domain.bands import Fan
+from perf_alerts_dagster.domain.monitors import (
+    CUSUM_YEARS,
+    Monitors,
+    Watch,
+    cusum_name,
+)
+from perf_alerts_dagster.domain.record import Floats
+from perf_alerts_dagster.domain.residuals import Floats32, Residuals
+from perf_alerts_dagster.domain.simulation import Draws, Walk, batch, chunks, drifts
+
+PATHS = 2_000
+# Fewer do for a chance that is read in per cent.
+SICK_PATHS = 1_000
+WARM_UP = 63
+YEAR = 252
+# Days that the power is stated for.
+SOON = 126
+LIFE = YEAR * CUSUM_YEARS
+# The shares of healthy years at which the worst values are kept: 101, dense where it matters.
+TAILS = tuple(
+    np.unique(
+        np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
+    ).tolist()
+)
+# What a rule is there to see: no edge any more, or 1.5 times the volatility.
+WILD = 1.5
+_BY_VOLATILITY = frozenset({"exceedance_rate", "consecutive_exceedances"})
+_DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
+_STRATEGIES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """One strategy's healthy years.
+
+    `worst` maps a rule to its badness (larger is worse) at `TAILS`. `told` is the badness from
+    which a warning is told. `power` is the chance to be told within 126 days of the rule's own
+    alternative, `half` the days until that chance is one half, NaN where a year is not enough.
+    `union` is the share of healthy years in which any of the rules is told.
+    """
+
+    worst: Mapping[str, Floats]
+    told: Mapping[str, float]
+    power: Mapping[str, float]
+    half: Mapping[str, float]
+    union: float
+
+    def p_year(self, rule: str, badness: float) -> float:
+        """Share of healthy years in which the rule is at least this bad at any time."""
+        rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
+        place = int(np.searchsorted(rising, badness, side="left"))
+        if place == 0:
+            return 1.0
+        # Beyond every simulated year, the share is below what so many years can tell.
+        least = 1.0 / (PATHS + 1)
+        if place == len(rising):
+            return least
+        if rising[place] == badness:
+            # A count is reached by all years of that count.
+            return max(float(shares[place]), least)
+        part = (badness - rising[place - 1]) / (rising[place] - rising[place - 1])
+        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), least)
+
+    def badness_at(self, rule: str, share: float) -> float:
+        """The badness that this share of healthy years reaches."""
+        return float(np.interp(share, TAILS, self.worst[rule]))
+
+    def false_alarm_rate(self, rule: str) -> float:
+        """Share of healthy years in which the rule is told."""
+        return self.p_year(rule, self.told[rule])
+
+
+def calibrate(
+    strategies: Sequence[Residuals],
+    bands: Sequence[Fan],
+    draws: Draws,
+    *,
+    budget: float,
+    documented: Mapping[str, float],
+) -> list[Calibration]:
+    """Calibrate strategies together, along shared draws; none depends on the others.
+
+    Args:
+        strategies: Their filtered reference segments.
+        bands: Their launch projections' fans.
+        draws: Of at least `LIFE` days.
+        budget: Share of healthy years in which a warning may be told.
+        documented: Least badness of a rule's documented warning; a rule that is not named has
+            none.
+
+    Raises:
+        ValueError: the draws are shorter than `LIFE`.
+    """
+    if draws.horizon < LIFE:
+        raise ValueError(f"the draws hold {draws.horizon} days, fewer than {LIFE}")
+    found: list[Calibration] = []
+    for first in range(0, len(strategies), _STRATEGIES):
+        part = slice(first, first + _STRATEGIES)
+        found += _some(strategies[part], bands[part], draws, budget, documented)
+    return found
+
+
+def _some(
+    strategies: Sequence[Residuals],
+    bands: Sequence[Fan],
+    draws: Draws,
+    budget: float,
+    documented: Mapping[str, float],
+) -> list[Calibration]:
+    given = batch(strategies)
+    worst: dict[str, Floats32] = {}
+    for paths in chunks(draws.paths, given.size):
+        monitors = Monitors(strategies, bands, shape=(_length(paths), given.size))
+        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+        for day in range(LIFE):
+            monitors.see(walk.step(day) + drift, day)
+        for rule, values in monitors.worst.items():
+            kept = worst.setdefault(rule, np.empty((given.size, draws.paths), dtype=np.float32))
+            kept[:, paths] = values.T
+    told = {
+        rule: np.maximum(_rarer(values, budget), documented.get(rule, -np.inf)).astype(np.float32)
+        for rule, values in worst.items()
+    }
+    curves = _curves(strategies, bands, draws, told)
+    union = np.any([values >= told[rule][:, None] for rule, values in worst.items()], axis=0).mean(
+        axis=1
+    )
+    return [
+        Calibration(
+            worst={
+                rule: np.quantile(values[place].astype(np.float64), 1.0 - np.asarray(TAILS))
+                for rule, values in worst.items()
+            },
+            told={rule: float(values[place]) for rule, values in told.items()},
+            power={rule: float(curve[SOON - 1, place]) for rule, curve in curves.items()},
+            half={rule: _half(curve[:, place]) for rule, curve in curves.items()},
+            union=float(union[place]),
+        )
+        for place in range(given.size)
+    ]
+
+
+def _curves(
+    strategies: Sequence[Residuals],
+    bands: Sequence[Fan],
+    draws: Draws,
+    told: Mapping[str, Floats32],
+) -> dict[str, Floats]:
+    """Share of sick paths that were told by each day (252, S), per rule.
+
+    The change comes after a healthy warm-up; for the band and the CUSUM on the first day.
+    """
+    given = batch(strategies)
+    curves: dict[str, Floats] = {}
+    count = min(SICK_PATHS, draws.paths)
+    for paths in chunks(count, given.size):
+        shape = (_length(paths), given.size)
+        dull = Monitors(strategies, bands, shape=shape, watched=_DULL)
+        wild = Monitors(strategies, bands, shape=shape, watched=[Watch.EXCEEDANCES])
+        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+        no_edge = drift - given.mean
+        seen = {rule: np.zeros(shape, dtype=bool) for rule in told}
+        for day in range(WARM_UP + YEAR):
+            shock = walk.step(day)
+            late = day >= WARM_UP
+            dull.see(shock + (no_edge if late else drift), day, early=shock + no_edge)
+            wild.see(shock * np.float32(WILD if late else 1.0) + drift, day)
+            for rule, mask in seen.items():
+                begun = day if rule in Monitors.FROM_THE_FIRST_DAY else day - WARM_UP
+                if not 0 <= begun < YEAR:
+                    continue
+                source = wild if rule in _BY_VOLATILITY else dull
+                if rule in source.now:
+                    np.logical_or(mask, source.now[rule] >= told[rule], out=mask)
+                curve = curves.setdefault(rule, np.zeros((YEAR, given.size)))
+                curve[begun] += mask.sum(axis=0)
+    return {rule: curve / count for rule, curve in curves.items() if rule in told}
+
+
+def _rarer(values: Floats32, budget: float) -> Floats32:
+    """The least badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
+    allowed = int(budget * values.shape[1])
+    ranked = np.sort(values, axis=1)[:, ::-1]
+    return np.nextafter(ranked[:, allowed], np.float32(np.inf), dtype=np.float32)
+
+
+def _half(curve: Floats) -> float:
+    reached = np.flatnonzero(curve >= 0.5)
+    return float(reached[0] + 1) if len(reached) else float("nan")
+
+
+def _length(paths: slice) -> int:
+    return int(paths.stop - paths.start)
+
+
+def cusum_rule(rows: int) -> str:
+    """The calibrated name of the CUSUM after so many live rows: its year of life."""
+    return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))

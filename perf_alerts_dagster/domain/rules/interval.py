@@ -1,0 +1,129 @@
+"""Interval breach: the live path against the simultaneous band, and the P&L deviation beside it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from perf_alerts_dagster.domain.evaluation import Evaluation, Json
+from perf_alerts_dagster.domain.forces import InForce
+from perf_alerts_dagster.domain.record import Floats, StrategyRecord
+from perf_alerts_dagster.domain.rules.rating import Rating
+from perf_alerts_dagster.domain.rules.verdict import JudgeContext, insufficient, judged
+from perf_alerts_dagster.domain.severity import Severity
+
+# One-sided levels: of a launch band for its year, of a current one for a quarter of a year.
+LEVELS = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}
+# Rows after which a deviation from the projected P&L says anything at all.
+LEAST_ROWS = 21
+_WARNING, _CRITICAL = -0.25, -0.50
+
+
+def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """One evaluation per projection in force that judges; insufficient data where none is."""
+    forces = context.forces_of(record.strategy)
+    if forces.launch is None:
+        return [_none(record, "interval_breach"), _none(record, "pnl_deviation")]
+    finals = context.finals(record)
+    found = [_interval(finals, context, forces.launch), _deviation(finals, context, forces.launch)]
+    if forces.judging is not None:
+        found.append(_interval(finals, context, forces.judging))
+    return found
+
+
+def _none(record: StrategyRecord, rule: str) -> Evaluation:
+    return insufficient(
+        record.strategy, rule, observations=0, required=1, why="no projection is in force"
+    )
+
+
+def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
+    """Below the band at 95 % is a warning, at 99 % critical; above it is info."""
+    rule = "interval_breach"
+    since = force.returns_since(finals)
+    if not len(since):
+        return insufficient(finals.strategy, rule, observations=0, required=1)
+    fan, day = force.fan, len(since)
+    path = np.log1p(since).cumsum()
+    warning, critical = LEVELS[force.kind]
+    severity, limit = _severity(path, force, warning, critical)
+    share = fan.share_below(fan.distance_below(path), day)
+    value = float(np.expm1(path[-1]))
+    return judged(
+        context,
+        finals.strategy,
+        rule,
+        severity=severity,
+        value=value,
+        limit=limit,
+        observations=day,
+        required=1,
+        projection=force.name,
+        # Its own level is its evidence: being outside is as rare as the level says.
+        rating=Rating(p_year=share, false_alarm_rate=1.0 - warning),
+        message=f"returned {value:+.2%} in {day} sessions since {force.issued_on}, "
+        + (
+            f"outside the {critical if severity is Severity.CRITICAL else warning:.4g} band "
+            f"({limit:+.2%})"
+            if severity
+            else f"within the band ({limit:+.2%})"
+        ),
+        parts={
+            "sequential_p": share,
+            "expected": float(np.expm1(fan.median[day - 1])),
+            "lower_warning": float(np.expm1(fan.lower(warning)[day - 1])),
+            "lower_critical": float(np.expm1(fan.lower(critical)[day - 1])),
+            "upper_warning": float(np.expm1(fan.upper(warning)[day - 1])),
+            "horizon": fan.horizon,
+            "haircut": force.haircut,
+        },
+    )
+
+
+def _severity(
+    path: Floats, force: InForce, warning: float, critical: float
+) -> tuple[Severity | None, float]:
+    day = len(path)
+    lower = {level: float(force.fan.lower(level)[day - 1]) for level in (warning, critical)}
+    upper = float(force.fan.upper(warning)[day - 1])
+    now = float(path[-1])
+    if now < lower[critical]:
+        return Severity.CRITICAL, float(np.expm1(lower[critical]))
+    if now < lower[warning]:
+        return Severity.WARNING, float(np.expm1(lower[warning]))
+    if now > upper:
+        return Severity.INFO, float(np.expm1(upper))
+    return None, float(np.expm1(lower[warning]))
+
+
+def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
+    """(actual - projected) / max(|projected|, half the projected sd): shown, never told."""
+    rule = "pnl_deviation"
+    since = force.returns_since(finals)
+    rows = len(since)
+    if rows < LEAST_ROWS:
+        return insufficient(finals.strategy, rule, observations=rows, required=LEAST_ROWS)
+    projected, actual = rows * force.mean, float(since.sum())
+    # The middle 68 % of a normal are two standard deviations wide.
+    sd = float(force.fan.pointwise[6, rows - 1] - force.fan.pointwise[4, rows - 1]) / 2.0
+    scale = max(abs(projected), sd / 2.0)
+    value = (actual - projected) / scale
+    parts: dict[str, Json] = {
+        "actual": actual,
+        "projected": projected,
+        "projected_sd": sd,
+        "documented_warning": _WARNING,
+        "documented_critical": _CRITICAL,
+    }
+    return judged(
+        context,
+        finals.strategy,
+        rule,
+        severity=Severity.INFO if value <= _WARNING else None,
+        value=value,
+        limit=_WARNING,
+        observations=rows,
+        required=LEAST_ROWS,
+        projection=force.name,
+        message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
+        parts=parts,
+    )
