@@ -2,11 +2,13 @@
 
 from alembic import context
 
-from perf_alerts_dagster.adapters.store.schema import VERSION_TABLE, metadata
+from perf_alerts_dagster.adapters.store.control_schema import audit
+from perf_alerts_dagster.adapters.store.schema import VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    # One MetaData holds the tables of both modules, once both are imported.
+    target_metadata=audit.metadata,
     version_table=VERSION_TABLE,
 )
 with context.begin_transaction():

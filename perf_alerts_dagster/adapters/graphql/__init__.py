@@ -1,0 +1,1 @@
+"""Dagster over its GraphQL: constant documents, one client, answers as plain values."""

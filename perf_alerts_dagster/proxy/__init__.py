@@ -1,0 +1,1 @@
+"""The authenticated REST proxy over Dagster and the alert store."""

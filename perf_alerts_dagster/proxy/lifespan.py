@@ -1,0 +1,114 @@
+"""What a proxy opens at its start, keeps going, and closes at its end."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from threading import Event
+
+from perf_alerts_dagster.application.control import Change
+from perf_alerts_dagster.application.identity import SYSTEM
+from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.proxy.coalesce import Coalesced
+from perf_alerts_dagster.proxy.health import Health
+from perf_alerts_dagster.proxy.metrics import Metrics
+from perf_alerts_dagster.proxy.recording import Recorder
+from perf_alerts_dagster.proxy.resources import Parts, Resources
+from perf_alerts_dagster.proxy.toggle import Recorded, ToggleBusy, Toggles
+from perf_alerts_dagster.proxy.trigger import Triggers
+from perf_alerts_dagster.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+# How late a pause may end.
+_RESUME_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, parts: Parts, metrics: Metrics, stopping: Event
+) -> AsyncIterator[Resources]:
+    """The resources of one proxy, while it runs."""
+    resources = _resources(settings, parts, metrics, stopping)
+    over = asyncio.Event()
+    keeper = asyncio.create_task(_keep_resuming(resources, over))
+    try:
+        yield resources
+    finally:
+        # What it is about to change is also recorded, so it is not cancelled.
+        over.set()
+        await keeper
+        await resources.triggers.close()
+        await resources.status.close()
+
+
+def _resources(settings: Settings, parts: Parts, metrics: Metrics, stopping: Event) -> Resources:
+    async def ask() -> SchedulerStatus:
+        metrics.asked_upstream()
+        return await parts.scheduler.status(parts.clock())
+
+    status = Coalesced(ask, clock=parts.seconds)
+
+    async def fresh() -> SchedulerStatus:
+        found = await status.get()
+        if found.stale:
+            # What stands in for callers says nothing of now; ask for the reason.
+            return await ask()
+        return found.value
+
+    return Resources(
+        settings=settings,
+        parts=parts,
+        status=status,
+        triggers=Triggers(
+            scheduler=parts.scheduler,
+            claims=parts.claims,
+            waiting=parts.waiting,
+            clock=parts.clock,
+            seconds=parts.seconds,
+            stopping=stopping,
+            pause=parts.pause,
+        ),
+        toggles=Toggles(
+            scheduler=parts.scheduler,
+            pauses=parts.pauses,
+            leases=parts.leases,
+            clock=parts.clock,
+            changed=status.forget,
+            pause=parts.pause,
+        ),
+        health=Health(status=fresh, leases=parts.leases, owner=uuid.uuid4().hex),
+        metrics=metrics,
+    )
+
+
+async def _keep_resuming(resources: Resources, over: asyncio.Event) -> None:
+    """Turn schedules on at the end of their pauses, at once and until it is over."""
+    while True:
+        try:
+            await resources.toggles.resume_due(_recorded(resources))
+        except (SchedulerError, StoreUnavailable, ToggleBusy) as error:
+            LOG.warning("pauses that are over could not be ended, trying again: %s", error)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _RESUME_SECONDS)
+        if over.is_set():
+            return
+
+
+def _recorded(resources: Resources) -> Callable[[str], Recorded]:
+    def of(alert: str) -> Recorded:
+        change = Change(
+            at=resources.now(),
+            actor=SYSTEM.user_id,
+            key_id=SYSTEM.key_id,
+            address="",
+            action="enable",
+            target=alert,
+            request_id=uuid.uuid4().hex,
+            after={"reason": "its pause is over"},
+        )
+        return Recorder(audit=resources.parts.tables.audit, change=change).of_schedule
+
+    return of

@@ -1,0 +1,101 @@
+"""The status answer from one look at the scheduler."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from perf_alerts_dagster.application.scheduling import (
+    AlertRun,
+    AlertSchedule,
+    SchedulerStatus,
+    SchedulerUnexpected,
+)
+from perf_alerts_dagster.application.summary import timestamp
+from perf_alerts_dagster.domain.alerts import BY_NAME
+from perf_alerts_dagster.proxy.shapes.history import Execution
+from perf_alerts_dagster.proxy.shapes.status import (
+    AlertRetry,
+    Configuration,
+    RecentExecution,
+    ScheduledAlert,
+    StatusData,
+)
+
+# By the alert: where the public settings keep its time and its day.
+_TIMES = {
+    "daily_pnl_check": ("daily_pnl_time", None),
+    "weekly_stability_check": ("weekly_stability_time", "weekly_stability_day"),
+    "monthly_forward_test_update": ("monthly_forward_time", "monthly_forward_day"),
+    "performance_threshold_check": ("threshold_check_1_time", None),
+    "evening_performance_check": ("threshold_check_2_time", None),
+}
+
+
+def optional_time(at: datetime | None) -> str | None:
+    """A time as answers show it; None stays None."""
+    return timestamp(at) if at is not None else None
+
+
+def status_data(found: SchedulerStatus, *, now: datetime, stale: bool) -> StatusData:
+    """What a look at the scheduler tells, `now` being the time of the answer.
+
+    Raises:
+        SchedulerUnexpected: the running definitions carry other settings than these.
+    """
+    age = found.heartbeat_age(now)
+    try:
+        return StatusData(
+            scheduler_running=found.is_running(now),
+            scheduler_heartbeat_age_seconds=None if age is None else round(age, 3),
+            missed_ticks=sum(one.missed for one in found.alerts),
+            stale=stale,
+            as_of=timestamp(found.at),
+            configuration=Configuration.model_validate(found.settings),
+            scheduled_alerts=[_alert(one, found.settings) for one in found.alerts],
+        )
+    except (ValidationError, KeyError, TypeError) as error:
+        raise SchedulerUnexpected(
+            "the running definitions carry no settings that this version reads; reload them"
+        ) from error
+
+
+def execution(run: AlertRun) -> Execution:
+    """A run as answers show it."""
+    return Execution(alert_name=run.alert, created_at=timestamp(run.created_at), **_recent(run))
+
+
+def _alert(one: AlertSchedule, settings: Mapping[str, Any]) -> ScheduledAlert:
+    alert = BY_NAME[one.name]
+    time, day = _TIMES[one.name]
+    last = next((run.started_at for run in one.runs if run.started_at is not None), None)
+    return ScheduledAlert(
+        name=one.name,
+        title=alert.title,
+        frequency=alert.frequency,
+        enabled=one.enabled,
+        time_of_day=f"{settings[time]} {settings['timezone']}",
+        day=settings[day] if day else None,
+        last_run=optional_time(last),
+        next_run=optional_time(one.next_run),
+        missed_ticks=one.missed,
+        retry_config=AlertRetry.model_validate(settings["retry_configs"][one.name]),
+        recent_executions=[RecentExecution(**_recent(run)) for run in one.runs],
+    )
+
+
+def _recent(run: AlertRun) -> dict[str, Any]:
+    return {
+        "execution_id": run.execution_id,
+        "run_id": run.run_id,
+        "started_at": optional_time(run.started_at),
+        "completed_at": optional_time(run.ended_at),
+        "success": run.success,
+        "attempt_count": run.attempts,
+        "error_message": run.error,
+        "state": run.state,
+        "as_of": run.as_of,
+        "triggered_by": run.triggered_by,
+        "outcome": run.outcome,
+    }

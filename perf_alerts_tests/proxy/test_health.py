@@ -1,0 +1,71 @@
+from datetime import timedelta
+
+import pytest
+
+from perf_alerts_dagster.application.scheduling import SchedulerStatus, SchedulerUnreachable
+from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.proxy.health import Health, ready_answer
+from perf_alerts_tests.fakes import FakeLeases
+from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler
+
+
+def health(scheduler: FakeScheduler, leases: FakeLeases | None = None) -> Health:
+    async def status() -> SchedulerStatus:
+        return await scheduler.status(NOW)
+
+    return Health(status=status, leases=leases or FakeLeases(), owner="me")
+
+
+async def failing(scheduler: FakeScheduler, leases: FakeLeases | None = None) -> list[str]:
+    return ready_answer(await health(scheduler, leases).checks(NOW), NOW).failing
+
+
+async def test_all_is_well() -> None:
+    found = ready_answer(await health(FakeScheduler()).checks(NOW), NOW)
+
+    assert (found.ready, found.failing) == (True, [])
+    assert set(found.checks) == {
+        "dagster",
+        "daemon_heartbeat",
+        "store_writable",
+        "ticks_not_in_future",
+    }
+    assert all(check.ok and check.detail is None for check in found.checks.values())
+
+
+async def test_dagster_that_does_not_answer_is_named_and_so_is_what_it_hides() -> None:
+    fault = SchedulerUnreachable("Dagster's webserver cannot be reached")
+
+    assert await failing(FakeScheduler(fault=fault)) == ["dagster", "daemon_heartbeat"]
+
+
+@pytest.mark.parametrize("heartbeat", [None, timedelta(seconds=121)])
+async def test_a_dead_daemon_is_named(heartbeat: timedelta | None) -> None:
+    assert await failing(FakeScheduler(heartbeat=heartbeat)) == ["daemon_heartbeat"]
+
+
+async def test_a_store_that_cannot_be_written_is_named_without_its_place() -> None:
+    leases = FakeLeases(error=StoreUnavailable("/secret/place.db is read-only"))
+    found = ready_answer(await health(FakeScheduler(), leases).checks(NOW), NOW)
+
+    assert (found.ready, found.failing) == (False, ["store_writable"])
+    assert "secret" not in found.model_dump_json()
+
+
+async def test_a_tick_in_the_future_is_named_with_the_schedules_it_silences() -> None:
+    scheduler = FakeScheduler(newest_tick=NOW + timedelta(seconds=61))
+    found = ready_answer(await health(scheduler).checks(NOW), NOW)
+
+    assert found.failing == ["ticks_not_in_future"]
+    assert "daily_pnl_check" in (found.checks["ticks_not_in_future"].detail or "")
+
+
+async def test_a_tick_of_this_moment_is_no_tick_of_the_future() -> None:
+    assert await failing(FakeScheduler(newest_tick=NOW + timedelta(seconds=60))) == []
+
+
+async def test_two_proxies_may_look_at_once() -> None:
+    leases = FakeLeases()
+    leases.acquire("readiness", "another", NOW, timedelta(seconds=5))
+
+    assert await failing(FakeScheduler(), leases) == []
