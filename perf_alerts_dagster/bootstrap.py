@@ -4,6 +4,7 @@ Heavy libraries are imported by the adapters' own functions, so that importing t
 """
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.adapters.calendars import open_calendar
@@ -17,6 +18,9 @@ from perf_alerts_dagster.domain.budgets import Budgets
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.views import content
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def open_source(settings: Settings, *, records_url: str | None = None) -> RecordsSource:
@@ -78,6 +82,16 @@ def build_judging(settings: Settings, *, periods_per_year: float | None = None) 
     )
 
 
+def with_thresholds(settings: Settings, engine: "Engine") -> Settings:
+    """The settings with the thresholds that were set over REST, where any were."""
+    from perf_alerts_dagster.adapters.store.thresholds import SqlThresholds
+
+    found = SqlThresholds(engine).current()
+    if found is None:
+        return settings
+    return settings.model_copy(update={"thresholds": dict(found.content)})
+
+
 def build_projecting(
     settings: Settings, judging: Judging, store: ProjectionStore | None = None
 ) -> Projecting:
@@ -134,6 +148,7 @@ def build_services(settings: Settings) -> Executor:
     from perf_alerts_dagster.adapters.summaries import SummaryFolder
 
     store = open_store(store_url(settings))
+    settings = with_thresholds(settings, store.engine)
     judging = build_judging(settings)
     return Executor(
         records=open_source(settings),

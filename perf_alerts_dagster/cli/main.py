@@ -6,7 +6,9 @@ import click
 
 from perf_alerts_dagster.cli.doctor import doctor
 from perf_alerts_dagster.cli.evaluate import evaluate
+from perf_alerts_dagster.cli.keygen import keygen
 from perf_alerts_dagster.cli.measure import measure
+from perf_alerts_dagster.cli.proxy import proxy
 from perf_alerts_dagster.cli.run import run
 from perf_alerts_dagster.cli.settings import check
 from perf_alerts_dagster.cli.stack import home, migrate, up
@@ -27,7 +29,19 @@ def cli() -> None:
     """
 
 
-for command in (up, check, doctor, run, evaluate, measure, strategies, home, migrate):
+for command in (
+    up,
+    check,
+    doctor,
+    run,
+    evaluate,
+    measure,
+    strategies,
+    keygen,
+    proxy,
+    home,
+    migrate,
+):
     cli.add_command(command)
 
 

@@ -15,9 +15,13 @@ def proxy() -> None:
     so that several may run over one alert store. Ctrl-C or SIGTERM answers what is under way
     and stops it.
     """
+    from perf_alerts_dagster.proxy.identity.secrets import first_admin_key
     from perf_alerts_dagster.proxy.serve import run
 
     settings = load_settings()
     for warning in (*unknown_names(), *settings.warnings):
         ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
+    key = first_admin_key(settings)
+    if key is not None:
+        click.echo(f"an admin key, made now and shown once; only its hash is kept: {key}")
     run(settings)

@@ -16,32 +16,41 @@ from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
     default=True,
     help="On an empty store, execute the five alerts once, so that there is something to see.",
 )
-def up(first_runs: bool) -> None:
+@click.option(
+    "--proxy/--no-proxy",
+    default=True,
+    help="Serve the REST API as well; without it, start it elsewhere by `perf-alerts proxy`.",
+)
+def up(first_runs: bool, proxy: bool) -> None:
     """Start the whole stack and keep it running; Ctrl-C or SIGTERM stops all of it.
 
-    Code server, web UI (loopback only) and daemon run as one supervised group: ready when all
-    answer, restarted when one dies, gone within 15 seconds when you stop it. State and logs are
-    in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until the next
+    Code server, web UI (loopback only), daemon and REST API run as one supervised group: ready
+    when all answer, restarted when one dies, gone within 15 seconds when you stop it. State and
+    logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until the next
     start.
     """
     from perf_alerts_dagster.bootstrap import migrate_store
     from perf_alerts_dagster.processes.stack import run_stack
+    from perf_alerts_dagster.proxy.identity.secrets import first_admin_key
 
     settings = load_settings()
     for warning in (*unknown_names(), *settings.warnings):
         ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
     migrate_store(settings)
+    key = first_admin_key(settings) if proxy else None
     ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
 
     async def ready() -> None:
         OUT.print(f"web UI   http://127.0.0.1:{settings.webserver_port}")
+        if proxy:
+            _show_api(settings, key)
         OUT.print(f"records  {escape(settings.records_shown)}")
         OUT.print(f"state    {escape(str(settings.state_dir))}")
         if first_runs and await asyncio.to_thread(_is_empty, settings):
             await asyncio.to_thread(_run_all, settings)
         OUT.print("the stack is up; Ctrl-C stops it")
 
-    sys.exit(asyncio.run(run_stack(settings, on_ready=ready)))
+    sys.exit(asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy)))
 
 
 @click.command()
@@ -71,6 +80,17 @@ def migrate() -> None:
 
     migrate_store(load_settings())
     OUT.print("the alert store is at this version")
+
+
+def _show_api(settings: Settings, key: str | None) -> None:
+    base = f"http://{settings.proxy_host}:{settings.proxy_port}/api/performance-alerts"
+    OUT.print(f"REST API {base}")
+    if key is None:
+        return
+    # Not through rich: a line that is folded cannot be copied.
+    click.echo(f"API key  {key}")
+    click.echo("         an admin key, made now and shown once; only its hash is kept. Try it:")
+    click.echo(f'  curl -H "{settings.api_key_header}: {key}" {base}/schedule/status')
 
 
 def _is_empty(settings: Settings) -> bool:

@@ -39,9 +39,9 @@ def code_server(socket: Path) -> Probe:
     return _in_thread(check)
 
 
-def http_answer(port: int, path: str) -> Probe:
-    """Ready when a GET on loopback answers 200."""
-    return _in_thread(lambda _started: _call(port, "GET", path) is not None)
+def http_answer(port: int, path: str, *, host: str = "127.0.0.1") -> Probe:
+    """Ready when a GET answers 200."""
+    return _in_thread(lambda _started: _call(port, "GET", path, host=host) is not None)
 
 
 def daemon(webserver_port: int) -> Probe:
@@ -72,9 +72,11 @@ def _in_thread(check: Callable[[float], bool]) -> Probe:
     return probe
 
 
-def _call(port: int, method: str, path: str, body: str | None = None) -> bytes | None:
-    """The body of a 200 answer from loopback, else None."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+def _call(
+    port: int, method: str, path: str, body: str | None = None, *, host: str = "127.0.0.1"
+) -> bytes | None:
+    """The body of a 200 answer, else None."""
+    connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     headers = {"Content-Type": "application/json"} if body else {}
     try:
         connection.request(method, path, body, headers)

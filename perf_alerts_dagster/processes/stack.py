@@ -24,8 +24,9 @@ def stack_specs(
     webserver_port: int,
     environment: Mapping[str, str],
     module: str = DEFINITIONS,
+    proxy: tuple[str, int] | None = None,
 ) -> tuple[PartSpec, ...]:
-    """Code server, guarded webserver and daemon, over a state folder with a rendered home.
+    """Code server, guarded webserver, daemon and proxy, over a state folder with a rendered home.
 
     Args:
         state_dir: The state folder that `render_home` was called with.
@@ -33,6 +34,7 @@ def stack_specs(
         environment: What the parts see of our settings; all else they have from this process,
             see `part_environment`.
         module: The module that holds the Dagster definitions.
+        proxy: Where the REST API listens, host and port; not started where None.
     """
     home = state_dir.absolute() / "dagster_home"
     listens = code_socket(state_dir)
@@ -50,7 +52,7 @@ def stack_specs(
         "--port", str(webserver_port), "--workspace", workspace,
     )  # fmt: skip
     daemon = (*python, "dagster._daemon", "run", "--workspace", workspace, "--log-format", "json")
-    return (
+    specs = (
         PartSpec(
             name="code-server",
             argv=code_server,
@@ -76,6 +78,25 @@ def stack_specs(
             folder=home,
         ),
     )
+    if proxy is None:
+        return specs
+    host, port = proxy
+    return (
+        *specs,
+        PartSpec(
+            name="proxy",
+            argv=(*python, "perf_alerts_dagster.proxy.serve"),
+            environment=frozen,
+            ready=probes.http_answer(port, "/health/live", host=_reached_at(host)),
+            order=2,
+            folder=home,
+        ),
+    )
+
+
+def _reached_at(host: str) -> str:
+    """Where this machine reaches what listens on `host`: everywhere is also here."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
 
 
 def part_environment(environment: Mapping[str, str], home: Path) -> dict[str, str]:
@@ -104,17 +125,22 @@ def check_port(port: int, variable: str) -> None:
             ) from error
 
 
-async def run_stack(settings: Settings, *, on_ready: Callable[[], Awaitable[None]]) -> int:
+async def run_stack(
+    settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool = True
+) -> int:
     """Run the stack that the settings ask for until it is told to stop; the exit code.
 
     The alert store must have been migrated. For the rest see `up`.
     """
     check_port(settings.webserver_port, "ALERT_WEBSERVER_PORT")
+    if with_proxy:
+        check_port(settings.proxy_port, "ALERT_PROXY_PORT")
     prepare_home(settings)
     specs = stack_specs(
         state_dir=settings.state_dir,
         webserver_port=settings.webserver_port,
         environment=settings.environment(),
+        proxy=(settings.proxy_host, settings.proxy_port) if with_proxy else None,
     )
     await up(specs, state_dir=settings.state_dir, on_ready=on_ready)
     return 0

@@ -60,7 +60,7 @@ def public(settings: Settings) -> dict[str, Any]:
         "records": settings.records_shown,
         "retry_config": {
             "max_attempts": settings.max_retry_attempts,
-            "delay_seconds": settings.retry_delay_seconds,
+            "delay_seconds": _whole(settings.retry_delay_seconds),
             "backoff_multiplier": settings.retry_backoff_multiplier,
             "max_delay_seconds": settings.retry_max_delay_seconds,
         },
@@ -72,6 +72,11 @@ def public(settings: Settings) -> dict[str, Any]:
         "settings_version": settings.settings_version,
         "statistical": statistical(settings),
     }
+
+
+def _whole(seconds: float) -> float | int:
+    """60 and not 60.0, as the status answer has always shown it."""
+    return int(seconds) if seconds.is_integer() else seconds
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -96,7 +96,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         command = [sys.executable, "-m", *words]
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
 
-    stack = start("perf_alerts_dagster.cli", "up", "--no-first-runs")
+    stack = start("perf_alerts_dagster.cli", "up", "--no-first-runs", "--no-proxy")
     proxy = None
     try:
         eventually(
@@ -104,10 +104,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             seconds=120,
             what=f"the stack is up; see {folder / 'log'}",
         )
-        if not answers(port):
-            proxy = start("perf_alerts_dagster.proxy.serve")
+        proxy = start("perf_alerts_dagster.proxy.serve")
         eventually(lambda: answers(port), seconds=60, what=f"ready; see {folder / 'log'}")
-        assert proxy is not None
         yield Live(state=state, webserver=webserver, port=port, proxy=proxy)
     finally:
         for process in (proxy, stack):
