@@ -28,7 +28,11 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
 def is_restated(record: StrategyRecord, month: str, kept: str) -> bool:
     """Whether the rows of `month`, up to the date that `kept` was made at, have changed."""
     last, _, _ = kept.partition(":")
-    return month_hashes(record, date.fromisoformat(last)).get(month) != kept
+    first = int(np.searchsorted(record.dates, np.datetime64(month, "D"), side="left"))
+    stop = int(np.searchsorted(record.dates, np.datetime64(last, "D"), side="right"))
+    if stop <= first:
+        return True
+    return f"{record.dates[stop - 1]}:{_hash(record, first, stop)}" != kept
 
 
 def _hash(record: StrategyRecord, first: int, stop: int) -> str:
