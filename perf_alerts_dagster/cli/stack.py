@@ -26,8 +26,8 @@ def up(first_runs: bool, proxy: bool) -> None:
 
     Code server, web UI (loopback only), daemon and REST API run as one supervised group: ready
     when all answer, restarted when one dies, gone within 15 seconds when you stop it. State and
-    logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until the next
-    start.
+    logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until
+    the next start.
     """
     from perf_alerts_dagster.bootstrap import migrate_store
     from perf_alerts_dagster.processes.stack import run_stack
