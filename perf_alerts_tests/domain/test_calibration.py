@@ -1,0 +1,214 @@
+"""Healthy strategies of three kinds: no gated rule is told more often than its budget."""
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.domain.bands import fans
+from perf_alerts_dagster.domain.calibration import (
+    LIFE,
+    TAILS,
+    Calibration,
+    calibrate,
+    cusum_rule,
+)
+from perf_alerts_dagster.domain.monitors import CUSUM_SLACK, Monitors, Watch
+from perf_alerts_dagster.domain.ratings import documented_badness, rating_of
+from perf_alerts_dagster.domain.record import Floats
+from perf_alerts_dagster.domain.residuals import Residuals, filtered
+from perf_alerts_dagster.domain.rolling import drawdown_path, rolling_sharpe
+from perf_alerts_dagster.domain.rules.cusum import cusum
+from perf_alerts_dagster.domain.simulation import draw
+
+DOCUMENTED = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=252)
+RULES = {
+    "rolling_sharpe", "drawdown", "exceedance_rate", "consecutive_exceedances",
+    "interval_breach", "life_cusum_1", "life_cusum_2", "life_cusum_3",
+}  # fmt: skip
+
+
+def normal(rows: int, rng: np.random.Generator) -> Floats:
+    return rng.normal(0.0006, 0.008, rows)
+
+
+def student(rows: int, rng: np.random.Generator) -> Floats:
+    return rng.standard_t(4, rows) * 0.008 / np.sqrt(2) + 0.0006
+
+
+def garch(rows: int, rng: np.random.Generator) -> Floats:
+    found, variance = np.empty(rows), 0.008**2
+    for place, shock in enumerate(rng.normal(size=rows)):
+        found[place] = 0.0006 + np.sqrt(variance) * shock
+        variance = 0.03 * 0.008**2 + 0.07 * variance * shock**2 + 0.90 * variance
+    return found
+
+
+def known(window: Floats) -> Residuals:
+    found = filtered(window)
+    assert found is not None
+    return found
+
+
+def calibrated(windows: list[Floats], *, seed: int = 1, paths: int = 1000) -> list[Calibration]:
+    strategies = [known(window) for window in windows]
+    bands = fans(strategies, draw(seed, 2000, 252), 252)
+    return calibrate(strategies, bands, draw(seed, paths, LIFE), budget=0.05, documented=DOCUMENTED)
+
+
+@pytest.fixture(scope="module")
+def one() -> Calibration:
+    return calibrated([normal(756, np.random.default_rng(1))], paths=2000)[0]
+
+
+def test_every_gated_daily_rule_is_calibrated_at_101_shares(one: Calibration) -> None:
+    assert set(one.worst) == RULES
+    assert len(TAILS) == 101
+    assert {len(values) for values in one.worst.values()} == {101}
+
+
+def test_worse_is_rarer(one: Calibration) -> None:
+    for rule, values in one.worst.items():
+        assert (np.diff(values) <= 1e-9).all(), rule
+        shares = [one.p_year(rule, float(bad)) for bad in np.linspace(values[-1], values[0], 30)]
+        assert shares == sorted(shares, reverse=True)
+
+
+def test_beyond_every_simulated_year_the_share_is_small_and_never_zero(one: Calibration) -> None:
+    assert one.p_year("drawdown", 1e9) == pytest.approx(1 / 2001)
+    assert one.p_year("drawdown", -1.0) == 1.0
+
+
+def test_a_count_is_as_likely_as_all_years_that_reach_it(one: Calibration) -> None:
+    runs = one.worst["consecutive_exceedances"]
+    share = one.p_year("consecutive_exceedances", 2.0)
+
+    assert share == pytest.approx(max(np.asarray(TAILS)[runs >= 2.0]), abs=0.02)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_in_sample_no_rule_is_told_in_more_than_its_budget_of_years(
+    one: Calibration, rule: str
+) -> None:
+    assert one.false_alarm_rate(rule) <= 0.0505
+
+
+def test_power_and_days_are_chances_and_days(one: Calibration) -> None:
+    for rule, power in one.power.items():
+        assert 0.0 <= power <= 1.0, rule
+        assert np.isnan(one.half[rule]) or 1 <= one.half[rule] <= 252
+    assert max(one.false_alarm_rate(rule) for rule in RULES) <= one.union <= 0.45
+
+
+def test_a_lost_edge_is_seen_sooner_when_it_was_larger() -> None:
+    rng = np.random.default_rng(2)
+    weak = rng.normal(0.0, 0.008, 756)
+    weak -= weak.mean()
+    small, large = calibrated([weak + 0.0005, weak + 0.0025])
+
+    assert large.power["interval_breach"] > small.power["interval_breach"] + 0.2
+    assert large.power["life_cusum_1"] > small.power["life_cusum_1"]
+
+
+def test_a_strategys_calibration_does_not_depend_on_the_others() -> None:
+    rng = np.random.default_rng(3)
+    windows = [normal(756, rng), student(400, rng), garch(756, rng)]
+    together = calibrated(windows, paths=200)
+    (alone,) = calibrated(windows[1:2], paths=200)
+
+    for rule, values in alone.worst.items():
+        assert np.array_equal(values, together[1].worst[rule])
+    assert alone.power == together[1].power
+
+
+@pytest.mark.parametrize("make", [normal, student, garch])
+def test_honest_strategies_are_told_no_more_than_budgeted_and_the_documented_limits_far_more(
+    make: "type[normal]",  # type: ignore[valid-type] # one of the three makers
+) -> None:
+    """Out of sample: each strategy lives a year of its own after its reference."""
+    rng = np.random.default_rng(4)
+    count = 60
+    lives = [make(756 + 63 + 252, rng) for _ in range(count)]  # type: ignore[operator] # a maker
+    calibrations = calibrated([life[:756] for life in lives], paths=500)
+    told = dict.fromkeys(["rolling_sharpe", "drawdown"], 0)
+    documented = dict.fromkeys(told, 0)
+    for life, calibration in zip(lives, calibrations, strict=True):
+        year = life[756:]
+        worst = {
+            "rolling_sharpe": -np.nanmin(rolling_sharpe(year, periods_per_year=252)) / 252**0.5,
+            "drawdown": -np.log1p(float(drawdown_path(year)[63:].min())),
+        }
+        for rule, badness in worst.items():
+            passes = badness >= DOCUMENTED[rule]
+            documented[rule] += passes
+            told[rule] += passes and calibration.p_year(rule, float(badness)) <= 0.05
+
+    # Five per cent of 60 years are 3; four standard errors more are 9.7.
+    for rule, times in told.items():
+        assert times <= 10, rule
+    assert documented["rolling_sharpe"] >= 0.9 * count
+    assert documented["drawdown"] >= 0.15 * count
+
+
+def test_the_monitors_measure_what_the_rules_measure() -> None:
+    returns = student(315, np.random.default_rng(5))
+    residuals = known(student(756, np.random.default_rng(6)))
+    (band,) = fans([residuals], draw(1, 1000, 252), 252)
+    monitors = Monitors([residuals], [band], shape=(1, 1))
+    logs = np.log1p(returns).astype(np.float32)
+    for day, value in enumerate(logs):
+        monitors.see(np.array([[value]], dtype=np.float32), day)
+
+    sharpe = rolling_sharpe(returns, periods_per_year=1)[63:]
+    assert monitors.worst["rolling_sharpe"][0, 0] == pytest.approx(-np.nanmin(sharpe), rel=2e-3)
+    drawdown = -np.log1p(drawdown_path(returns)[63:].min())
+    assert monitors.worst["drawdown"][0, 0] == pytest.approx(drawdown, rel=1e-4)
+    life = max(
+        cusum(np.log1p(returns[:day]), mean=residuals.mean, sigma=residuals.sigma)
+        for day in range(1, 253)
+    )
+    assert monitors.worst["life_cusum_1"][0, 0] == pytest.approx(life, rel=1e-3)
+    path = np.log1p(returns[:252]).cumsum()
+    assert monitors.worst["interval_breach"][0, 0] == pytest.approx(
+        band.distance_below(path), rel=1e-3
+    )
+
+
+def test_only_what_is_watched_is_measured() -> None:
+    residuals = known(normal(756, np.random.default_rng(1)))
+    (band,) = fans([residuals], draw(1, 1000, 252), 252)
+    monitors = Monitors([residuals], [band], shape=(2, 1), watched=[Watch.DRAWDOWN])
+    for day in range(70):
+        monitors.see(np.full((2, 1), -0.001, dtype=np.float32), day)
+
+    assert set(monitors.worst) == {"drawdown"}
+    assert monitors.worst["drawdown"][0, 0] == pytest.approx(0.07, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [(1, "life_cusum_1"), (252, "life_cusum_1"), (253, "life_cusum_2"), (5000, "life_cusum_3")],
+)
+def test_the_cusum_is_weighed_by_its_year_of_life(rows: int, name: str) -> None:
+    assert cusum_rule(rows) == name
+
+
+def test_the_worked_example_of_the_cusum_is_met() -> None:
+    x = np.array([0.1, -0.2, 0.3, 0, -0.1, -0.8, -1.1, -0.6, -0.9, -1.2])
+    path = [cusum(x[: day + 1], mean=0.0, sigma=1.0, slack=0.5) for day in range(len(x))]
+
+    assert path == pytest.approx([0, 0, 0, 0, 0, 0.3, 0.9, 1.0, 1.4, 2.1])
+    assert pytest.approx(1 / (2 * 252**0.5)) == CUSUM_SLACK
+
+
+def test_a_rating_turns_the_value_as_the_calibration_has_it(one: Calibration) -> None:
+    rated = rating_of(one, "drawdown", -0.30, periods_per_year=252)
+    milder = rating_of(one, "drawdown", -0.05, periods_per_year=252)
+
+    assert rated is not None
+    assert milder is not None
+    assert rated.p_year < 0.05 < milder.p_year
+    assert rating_of(one, "profit_factor", 1.0, periods_per_year=252) is None
+
+
+def test_draws_shorter_than_a_life_are_refused() -> None:
+    with pytest.raises(ValueError, match="fewer than 756"):
+        calibrate([], [], draw(1, 10, 252), budget=0.05, documented={})
