@@ -248,10 +248,13 @@ def test_the_reference_is_the_last_756_backtest_rows_or_the_first_live_ones() ->
     backtest = noise(800)
 
     long = a_record(noise(10), backtest=backtest)
-    assert np.array_equal(reference_returns(long), backtest[-756:])
+    found, first = reference_returns(long), reference_returns(a_record(noise(800)))
+    assert found is not None
+    assert first is not None
+    assert np.array_equal(found, backtest[-756:])
+    assert np.array_equal(first, noise(800)[:756])
     assert reference_returns(a_record(noise(10), backtest=noise(251))) is None
     assert reference_returns(a_record(noise(755))) is None
-    assert np.array_equal(reference_returns(a_record(noise(800))), noise(800)[:756])
     assert recent_returns(a_record(noise(251))) is None
     wiped = noise(300)
     wiped[5] = -1.0

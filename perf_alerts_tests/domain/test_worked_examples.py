@@ -24,9 +24,9 @@ EXACT = 1e-12
 EXCLUDED_HERE = {
     "pbo_deterministic_10x96_S8": "domain/test_cscv.py: probability of backtest overfitting",
     "wfe_pardo": "domain/test_stability.py: walk-forward efficiency",
-    "cusum_lower": "tests of the life CUSUM",
-    "stationary_bootstrap_indices": "tests of the simulation: resampled rows",
-    "mc_quantile_se": "tests of the simulation: standard error of a simulated quantile",
+    "cusum_lower": "domain/test_calibration.py: the life CUSUM",
+    "stationary_bootstrap_indices": "domain/test_bootstrap.py: resampled rows",
+    "mc_quantile_se": "domain/test_bootstrap.py: standard error of a simulated quantile",
 }
 
 
