@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from perf_alerts_dagster.application.charts import Chart
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.plan import Plan
 from perf_alerts_dagster.application.reading import Reading
@@ -16,7 +17,7 @@ class Execution:
 
     `repeats` are those of them that an earlier run had recorded, equal in every number: they
     are shown and were not recorded again. `left_to` is the run that waited already when this
-    one came, and that judges in its place.
+    one came, and that judges in its place. `charts` are the worst strategies' bands and paths.
     """
 
     alert: str
@@ -28,6 +29,7 @@ class Execution:
     summary: Path | None = None
     repeats: frozenset[date] = frozenset()
     left_to: str | None = None
+    charts: tuple[Chart, ...] = ()
 
     @property
     def newest(self) -> Judgement | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from perf_alerts_dagster.application.charts import charts_of
 from perf_alerts_dagster.application.executed import Execution, notes_of, said
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging, Outlook
@@ -149,6 +150,9 @@ class Executor:
             gate=self.gate,
             summary=self.summaries.write(alert.name, now, run_id, text),
             repeats=frozenset(repeats),
+            charts=charts_of(reading, outlook, judgements[-1].evaluations, judgements[-1].as_of)
+            if judgements and Family.PROJECTION in alert.families
+            else (),
         )
 
     def _outlook(self, alert: Alert, reading: Reading, plan: Plan, *, run_id: str) -> Outlook:

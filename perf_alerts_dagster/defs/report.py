@@ -1,10 +1,13 @@
 """What a run shows in the Dagster UI: one materialisation per judged session, tables, numbers."""
 
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from perf_alerts_dagster.application.charts import Chart
+from perf_alerts_dagster.application.drawing import svg
 from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.summary import outcomes, told
@@ -32,6 +35,9 @@ _COLUMNS = dg.TableSchema(
         dg.TableColumn("value", "string"),
         dg.TableColumn("limit", "string"),
         dg.TableColumn("evidence", "string"),
+        dg.TableColumn("p_year", "string"),
+        dg.TableColumn("false_alarm_rate", "string"),
+        dg.TableColumn("power", "string"),
         dg.TableColumn("message", "string"),
     ]
 )
@@ -59,9 +65,20 @@ def output_metadata(execution: Execution) -> Mapping[str, dg.MetadataValue]:
     }
     if len(newest.evaluations) > _MOST_ROWS:
         shown["evaluations_left_out"] = dg.MetadataValue.int(len(newest.evaluations) - _MOST_ROWS)
+    if execution.charts:
+        shown["bands"] = dg.MetadataValue.md(_pictures(execution.charts))
     if execution.summary is not None:
         shown["summary_file"] = dg.MetadataValue.path(str(execution.summary))
     return shown
+
+
+def _pictures(charts: Sequence[Chart]) -> str:
+    """Fan charts as pictures within the Markdown: the UI fetches nothing for them."""
+    return "\n\n".join(
+        f"![band and live path {place}](data:image/svg+xml;base64,"
+        f"{b64encode(svg(chart).encode()).decode()})"
+        for place, chart in enumerate(charts, start=1)
+    )
 
 
 def outcome_word(execution: Execution) -> str:
@@ -157,6 +174,9 @@ def _row(one: Evaluation) -> dg.TableRecord:
             "value": _shown(one.value),
             "limit": _shown(one.limit),
             "evidence": one.evidence.value if one.evidence else "",
+            "p_year": _shown(one.p_year),
+            "false_alarm_rate": _shown(one.false_alarm_rate),
+            "power": _shown(one.power),
             "message": one.message,
         }
     )
