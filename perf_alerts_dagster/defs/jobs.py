@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import ScheduleInstigatorData
+from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
 from perf_alerts_dagster.application.executed import Execution
@@ -73,13 +73,22 @@ def _max_runtime(policy: CappedBackoff, settings: Settings) -> int:
 
 
 def _switched_on(context: dg.OpExecutionContext) -> datetime | None:
-    """When the schedule that started this run was switched on; None for a run of a person."""
+    """When a person switched the schedule on that started this run.
+
+    None for a run of a person, and for a schedule that is on because it always was: then
+    whatever was missed is caught up.
+    """
     name = context.run.tags.get(SCHEDULE_NAME_TAG)
     if name is None:
         return None
     for state in context.instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
         data = state.instigator_data
-        if state.instigator_name == name and isinstance(data, ScheduleInstigatorData):
+        is_switched = state.status is InstigatorStatus.RUNNING
+        if (
+            state.instigator_name == name
+            and is_switched
+            and isinstance(data, ScheduleInstigatorData)
+        ):
             started = data.start_timestamp
             return None if started is None else datetime.fromtimestamp(started, UTC)
     return None

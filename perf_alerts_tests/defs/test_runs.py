@@ -11,7 +11,19 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    InProcessCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+)
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.defs.build import build_definitions
@@ -212,22 +224,13 @@ def test_a_cancelled_run_is_canceled_at_once_and_not_retried(
     assert len(services.asked) == 1
 
 
-def test_a_run_of_a_schedule_says_when_the_schedule_was_switched_on(
-    instance: dg.DagsterInstance,
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [(InstigatorStatus.RUNNING, True), (InstigatorStatus.DECLARED_IN_CODE, False)],
+)
+def test_a_run_of_a_schedule_says_when_a_person_switched_the_schedule_on(
+    instance: dg.DagsterInstance, status: InstigatorStatus, known: bool
 ) -> None:
-    from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.remote_origin import (
-        InProcessCodeLocationOrigin,
-        RemoteInstigatorOrigin,
-        RemoteRepositoryOrigin,
-    )
-    from dagster._core.scheduler.instigation import (
-        InstigatorState,
-        InstigatorStatus,
-        ScheduleInstigatorData,
-    )
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-
     began = datetime(2026, 1, 5, 9, tzinfo=UTC)
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
@@ -240,7 +243,7 @@ def test_a_run_of_a_schedule_says_when_the_schedule_was_switched_on(
         InstigatorState(
             origin,
             InstigatorType.SCHEDULE,
-            InstigatorStatus.RUNNING,
+            status,
             ScheduleInstigatorData(["0 17 * * *"], start_timestamp=began.timestamp()),
         )
     )
@@ -249,7 +252,7 @@ def test_a_run_of_a_schedule_says_when_the_schedule_was_switched_on(
     execute(instance, services)
 
     scheduled, manual = services.asked
-    assert scheduled["switched_on"] == began
+    assert scheduled["switched_on"] == (began if known else None)
     assert scheduled["at_or_before"] is True
     assert manual["switched_on"] is None
     assert manual["at_or_before"] is False
