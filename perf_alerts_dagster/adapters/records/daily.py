@@ -9,20 +9,17 @@ import polars as pl
 
 from perf_alerts_dagster.adapters.records.cells import (
     NO_NAME,
-    Broken,
     collect,
     day,
+    is_filled,
     number,
-    number_rules,
     require,
     text,
 )
-from perf_alerts_dagster.adapters.records.tables import ROW, Table, renamed
+from perf_alerts_dagster.adapters.records.contract import daily_rules
+from perf_alerts_dagster.adapters.records.tables import DAILY_COLUMNS, ROW, TORN, Table, renamed
 from perf_alerts_dagster.domain.errors import RecordsInvalid
 from perf_alerts_dagster.domain.record import RecordFault, StrategyRecord
-
-_KNOWN = ("strategy", "date", "pnl", "capital", "return", "segment", "currency", "group")
-_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,130 +36,79 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> Daily:
 
     Raises:
         RecordsUnavailable: the table cannot be reached.
-        RecordsInvalid: it is empty, lacks a column, or gives neither or both of `pnl` with
-            `capital` and `return`.
+        RecordsInvalid: it is empty, or lacks a column: `pnl` with `capital`, or `return`.
     """
     raw = renamed(table.read(), columns, table)
     require(raw, table, "strategy", "date")
-    has_return = "return" in raw.columns
-    if has_return and {"pnl", "capital"} <= set(raw.columns):
-        # P&L and capital say more; a return beside them is their quotient.
-        raw, has_return = raw.drop("return"), False
-    if not has_return:
-        require(raw, table, "pnl", "capital")
+    raw, notes = _one_form(raw, table)
     if raw.is_empty():
         raise RecordsInvalid(f"{table.name}: the table is empty")
-    frame, notes, extras = _typed(raw, has_return=has_return)
-    faults = collect(frame, table, _rules(frame, today, has_return=has_return))
+    frame, extras = _typed(raw)
+    if "segment" not in raw.columns:
+        notes.append("there is no column segment: every row is taken as live")
+    faults = collect(frame, table, daily_rules(frame, today))
     good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME])).sort("strategy", "date")
     strategies = {}
     for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
-        record, note = _record(str(name), rows, extras, has_return=has_return)
+        record, note = _record(str(name), rows, extras)
         strategies[str(name)] = record
         notes += note
     return Daily(strategies=strategies, faults=faults, notes=tuple(notes))
 
 
-def _typed(
-    raw: pl.DataFrame, *, has_return: bool
-) -> tuple[pl.DataFrame, list[str], tuple[str, ...]]:
-    """The frame with typed columns (`x` typed, `x__raw` as it stood), and the extra columns."""
-    notes: list[str] = []
-    numbers = ["return"] if has_return else ["pnl", "capital"]
+def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
+    """The table with `pnl` and `capital`, or with `return` alone; what is left out is noted."""
+    if "return" not in raw.columns:
+        require(raw, table, "pnl", "capital")
+        return raw, []
+    money = [name for name in ("pnl", "capital") if name in raw.columns]
+    if len(money) == 1:
+        note = f"{table.name}: there is a column return, so {money[0]} alone is not used"
+        return raw.drop(money), [note]
+    note = f"{table.name}: pnl and capital are used, and return is only compared with them"
+    return raw, [note] if money else []
+
+
+def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Typed columns, `x__filled` beside those that must be, and the names of the extra ones."""
+    numbers = [name for name in ("pnl", "capital", "return") if name in raw.columns]
     made = {
         "strategy": text(raw, "strategy").fill_null(NO_NAME),
         "date": day(raw, "date"),
-        "date__raw": text(raw, "date"),
+        "date__filled": is_filled(raw, "date"),
         **{name: number(raw, name) for name in numbers},
-        **{f"{name}__raw": text(raw, name) for name in numbers},
+        **{f"{name}__filled": is_filled(raw, name) for name in numbers},
     }
     if "segment" in raw.columns:
         made["segment"] = text(raw, "segment").str.to_lowercase()
     else:
         made["segment"] = pl.lit("live")
-        notes.append("there is no column segment: every row is taken as live")
     for name in ("currency", "group"):
         made[name] = text(raw, name) if name in raw.columns else pl.lit(None, dtype=pl.String)
+    others = [name for name in raw.columns if name not in (*DAILY_COLUMNS, ROW, TORN)]
     extras = tuple(
-        name for name in raw.columns if name not in (*_KNOWN, ROW) and _numeric(raw, name)
+        name for name in others if raw.select(number(raw, name).is_finite().any()).item()
     )
-    made |= {f"extra__{name}": number(raw, name) for name in extras}
+    made |= {f"extra__{name}": _extra(raw, name) for name in extras}
     return (
-        raw.select(pl.col(ROW), *(value.alias(name) for name, value in made.items())),
-        notes,
+        raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items())),
         extras,
     )
 
 
-def _numeric(raw: pl.DataFrame, column: str) -> bool:
-    """Whether every cell that is filled is a finite number."""
-    cells = raw.select(text(raw, column).alias("raw"), number(raw, column).alias("number"))
-    filled = cells.filter(pl.col("raw").is_not_null())
-    return len(filled) > 0 and bool(filled["number"].is_finite().fill_null(value=False).all())
-
-
-def _rules(frame: pl.DataFrame, today: date, *, has_return: bool) -> list[Broken]:
-    name = pl.col("strategy")
-    numbers = ("return",) if has_return else ("pnl", "capital")
-    rules = [
-        Broken("strategy", "is empty", name == NO_NAME),
-        Broken(
-            "strategy",
-            f"is longer than {_LONGEST_NAME} characters",
-            name.str.len_chars() > _LONGEST_NAME,
-        ),
-        Broken("strategy", "holds a control character", name.str.contains(r"[\p{Cc}\p{Zl}\p{Zp}]")),
-        Broken("date", "is empty", pl.col("date__raw").is_null()),
-        Broken(
-            "date",
-            "is no date YYYY-MM-DD",
-            pl.col("date__raw").is_not_null() & pl.col("date").is_null(),
-        ),
-        Broken("date", f"is in the future (today is {today})", pl.col("date") > today),
-        Broken(
-            "date",
-            "is there twice for this strategy",
-            pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
-        ),
-        Broken("segment", "must be backtest or live", ~_is_segment()),
-        Broken(
-            "currency",
-            "changes within the strategy",
-            (pl.col("currency").drop_nulls().n_unique() > 1).over("strategy")
-            & (pl.col("currency") != pl.col("currency").drop_nulls().first().over("strategy")),
-        ),
-    ]
-    for column in numbers:
-        rules += number_rules(column, f"{column}__raw")
-    if not has_return:
-        rules += [
-            Broken("capital", "is negative", pl.col("capital") < 0),
-            Broken(
-                "capital",
-                "is zero while pnl is not",
-                (pl.col("capital") == 0) & (pl.col("pnl") != 0),
-            ),
-            Broken(
-                "pnl",
-                "is too large against capital",
-                (pl.col("capital") > 0)
-                & pl.col("pnl").is_finite()
-                & ~(pl.col("pnl") / pl.col("capital")).is_finite(),
-            ),
-        ]
-    return rules
-
-
-def _is_segment() -> pl.Expr:
-    return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
+def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
+    """A further column's numbers; infinite where a cell is filled and holds none."""
+    value = number(raw, column)
+    has_none = is_filled(raw, column) & value.is_null()
+    return pl.when(has_none).then(float("inf")).otherwise(value)
 
 
 def _record(
-    name: str, rows: pl.DataFrame, extras: tuple[str, ...], *, has_return: bool
+    name: str, rows: pl.DataFrame, extras: tuple[str, ...]
 ) -> tuple[StrategyRecord, list[str]]:
     notes: list[str] = []
     pnl = capital = None
-    if has_return:
+    if "pnl" not in rows.columns:
         returns = rows["return"].to_numpy().astype(np.float64)
     else:
         pnl = rows["pnl"].to_numpy().astype(np.float64)
@@ -181,7 +127,12 @@ def _record(
         pnl=pnl,
         capital=capital,
         extras={
-            extra: rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy() for extra in extras
+            extra: values
+            for extra in extras
+            # Where one strategy has no numbers in a column, the others keep theirs.
+            if not np.isinf(
+                values := rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy()
+            ).any()
         },
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
+from perf_alerts_dagster.adapters.records.delimited import CsvTable
 from perf_alerts_dagster.adapters.records.source import TableSource
-from perf_alerts_dagster.adapters.records.tables import CsvTable, ParquetTable
+from perf_alerts_dagster.adapters.records.tables import ParquetTable
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.domain.errors import RecordsUnavailable
 from perf_alerts_dagster.domain.record import StrategyRecord, TrackRecords
 
 _FOLDER = Path(__file__).parent / "sample_data"
-_LAST = date(2022, 12, 28)
+_FIRST, _LAST = date(1990, 1, 1), date(2022, 12, 28)
 _BEFORE_END = timedelta(days=364)
 NAME = "bundled sample"
 
@@ -59,13 +60,19 @@ class SampleSource(RecordsSource):
             if not self._anchor.exists():
                 weeks = (today - (_LAST - _BEFORE_END)).days // 7
                 _create(self._anchor, json.dumps({"shift_weeks": weeks}))
-            kept = json.loads(self._anchor.read_text(encoding="utf-8"))
-            return timedelta(weeks=int(kept["shift_weeks"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return _parsed(self._anchor.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise RecordsUnavailable(
                 f"the sample's anchor {self._anchor} cannot be read or written; "
                 "delete it to start the replay anew"
             ) from error
+
+
+def _parsed(anchor: str) -> timedelta:
+    shift = timedelta(weeks=int(json.loads(anchor)["shift_weeks"]))
+    # Raises where the sample would lie outside all calendars.
+    _ = (_FIRST + shift, _LAST + shift)
+    return shift
 
 
 def _shifted(record: StrategyRecord, shift: timedelta) -> StrategyRecord:

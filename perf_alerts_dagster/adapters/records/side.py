@@ -10,18 +10,21 @@ import polars as pl
 
 from perf_alerts_dagster.adapters.records.cells import (
     NO_NAME,
+    TORN_ROW,
     Broken,
     collect,
     day,
+    is_filled,
     number,
     number_rules,
     require,
     text,
 )
 from perf_alerts_dagster.adapters.records.daily import Daily
-from perf_alerts_dagster.adapters.records.tables import ROW, Table, renamed
+from perf_alerts_dagster.adapters.records.tables import ROW, TORN, Table, renamed
 from perf_alerts_dagster.domain.record import RecordFault, Status, StrategyRecord, Trades
 
+_MOST_SHOWN = 5
 _TEXTS = ("status", "owner", "group", "calendar")
 
 
@@ -35,37 +38,37 @@ def with_trades(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily
     require(raw, table, "strategy", "entry_time", "exit_time", "pnl")
     cost = number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0)
     frame = raw.select(
-        pl.col(ROW),
+        pl.col(ROW, TORN),
         text(raw, "strategy").fill_null(NO_NAME).alias("strategy"),
         _moment_day(raw, "entry_time").alias("entry_time"),
         _moment_day(raw, "exit_time").alias("exit_time"),
         number(raw, "pnl").alias("pnl"),
-        text(raw, "pnl").alias("pnl__raw"),
+        is_filled(raw, "pnl").alias("pnl__filled"),
         cost.alias("cost"),
     )
     rules = [
+        TORN_ROW,
         *(
             Broken(name, "is no date YYYY-MM-DD, with or without a time", pl.col(name).is_null())
             for name in ("entry_time", "exit_time")
         ),
         Broken("exit_time", "is before entry_time", pl.col("exit_time") < pl.col("entry_time")),
         Broken("cost", "is not a finite number", ~pl.col("cost").is_finite().fill_null(False)),
-        *number_rules("pnl", "pnl__raw"),
+        *number_rules("pnl"),
     ]
     faults = collect(frame, table, rules)
     known = set(daily.strategies)
-    strangers = sorted(set(frame["strategy"].unique()) - known - set(daily.faults))
+    strangers = _strangers(frame, daily, f"{table.name}: trades of unknown strategies")
     good = frame.filter(pl.col("strategy").is_in(list(known - set(faults))))
     parts = good.sort("exit_time", "entry_time", ROW).partition_by("strategy", as_dict=True)
     strategies = dict(daily.strategies)
     for (name,), rows in parts.items():
         strategies[str(name)] = replace(strategies[str(name)], trades=_trades(rows))
-    notes = (f"{table.name}: trades of unknown strategies: {', '.join(strangers[:5])}",)
     return _without_faulty(
         replace(
             daily,
             strategies=strategies,
-            notes=daily.notes + (notes if strangers else ()),
+            notes=daily.notes + strangers,
         ),
         faults,
     )
@@ -83,11 +86,12 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
     for name in ("from", "until"):
         has = name in raw.columns
         made[name] = day(raw, name) if has else pl.lit(None, dtype=pl.Date)
-        made[f"{name}__raw"] = text(raw, name) if has else pl.lit(None, dtype=pl.String)
-    frame = raw.select(pl.col(ROW), *(value.alias(name) for name, value in made.items()))
+        made[f"{name}__filled"] = is_filled(raw, name) if has else pl.lit(value=False)
+    frame = raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items()))
     frame = frame.with_columns(pl.col("status").str.to_lowercase())
     words = [one.value for one in Status]
     rules = [
+        TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
         Broken(
             "status",
@@ -98,7 +102,7 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
             Broken(
                 name,
                 "is no date YYYY-MM-DD",
-                pl.col(f"{name}__raw").is_not_null() & pl.col(name).is_null(),
+                pl.col(f"{name}__filled") & pl.col(name).is_null(),
             )
             for name in ("from", "until")
         ),
@@ -110,7 +114,18 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
         record = strategies.get(row["strategy"])
         if record is not None and row["strategy"] not in faults:
             strategies[row["strategy"]] = _described(record, row)
-    return _without_faulty(replace(daily, strategies=strategies), faults)
+    strangers = _strangers(frame, daily, f"{table.name}: rows of unknown strategies")
+    return _without_faulty(
+        replace(daily, strategies=strategies, notes=daily.notes + strangers), faults
+    )
+
+
+def _strangers(frame: pl.DataFrame, daily: Daily, what: str) -> tuple[str, ...]:
+    """A note on strategies that the daily table does not have: a name may be misspelt."""
+    named = set(frame["strategy"].unique()) - {NO_NAME}
+    found = sorted(named - set(daily.strategies) - set(daily.faults))
+    rest = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
+    return (f"{what}: {', '.join(found[:_MOST_SHOWN])}{rest}",) if found else ()
 
 
 def _described(record: StrategyRecord, row: Mapping[str, Any]) -> StrategyRecord:

@@ -6,10 +6,17 @@ from datetime import date
 from pathlib import Path
 
 from perf_alerts_dagster.adapters.records.daily import read_daily
+from perf_alerts_dagster.adapters.records.database import SqlTable
+from perf_alerts_dagster.adapters.records.delimited import CsvTable
 from perf_alerts_dagster.adapters.records.side import with_strategies, with_trades
-from perf_alerts_dagster.adapters.records.tables import SqlTable, Table, file_table
+from perf_alerts_dagster.adapters.records.tables import (
+    DAILY_COLUMNS,
+    ParquetTable,
+    Table,
+    listed,
+)
 from perf_alerts_dagster.application.ports import RecordsSource
-from perf_alerts_dagster.domain.errors import RecordsUnavailable
+from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.domain.record import TrackRecords
 
 _ENDINGS = (".parquet", ".csv", ".csv.gz")
@@ -45,6 +52,7 @@ class TableSource(RecordsSource):
             read = with_strategies(read, self.strategies, self.columns)
         if self.trades is not None:
             read = with_trades(read, self.trades, self.columns)
+        self._refuse_unknown_columns()
         return TrackRecords(
             source=self.name,
             strategies=read.strategies,
@@ -52,6 +60,17 @@ class TableSource(RecordsSource):
             notes=read.notes,
             is_sample=self.is_sample,
         )
+
+    def _refuse_unknown_columns(self) -> None:
+        """A mapped column that no table has: the one that was read instead would be a guess."""
+        tables = [one for one in (self.daily, self.strategies, self.trades) if one is not None]
+        found = {name for one in tables for name in one.columns}
+        for ours, theirs in self.columns.items():
+            if ours in DAILY_COLUMNS and theirs not in found:
+                raise RecordsInvalid(
+                    f"{self.daily.name}: ALERT_RECORDS_COLUMNS maps {ours} to {theirs}, which is "
+                    f"no column; columns found: {listed(self.daily.columns)}"
+                )
 
 
 def open_records(
@@ -67,6 +86,7 @@ def open_records(
 
     Raises:
         RecordsUnavailable: there is no such file, folder or table.
+        RecordsInvalid: a folder holds one table in two forms.
     """
     if "://" in url:
         return _database(url, shown=shown, tables=tables, columns=columns)
@@ -75,57 +95,84 @@ def open_records(
         return TableSource(name=path.name, daily=file_table(path), columns=columns)
     if not path.is_dir():
         raise RecordsUnavailable(f"{shown}: there is no such file or folder")
-    daily = _in_folder(path, tables.daily)
-    if daily is None:
-        raise RecordsUnavailable(
-            f"{shown}: the folder holds no {tables.daily} table; expected one of "
-            + ", ".join(f"{tables.daily}{ending}" for ending in _ENDINGS)
-        )
+    daily, *others = _wanted(tables)
+    trades, strategies = (
+        _in_folder(path, name, shown) if is_needed or _files(path, name) else None
+        for name, is_needed in others
+    )
     return TableSource(
         name=path.name or shown,
-        daily=daily,
-        trades=_in_folder(path, tables.trades),
-        strategies=_in_folder(path, tables.strategies),
+        daily=_in_folder(path, daily[0], shown),
+        trades=trades,
+        strategies=strategies,
         columns=columns,
     )
 
 
-def _in_folder(folder: Path, name: str) -> Table | None:
+def _wanted(tables: TableNames) -> tuple[tuple[str, bool], ...]:
+    """The three names, and whether the table must be there: daily, and one that was named."""
+    usual = TableNames()
+    return (
+        (tables.daily, True),
+        (tables.trades, tables.trades != usual.trades),
+        (tables.strategies, tables.strategies != usual.strategies),
+    )
+
+
+def file_table(path: Path) -> Table:
+    """The table of a file, by its ending."""
+    return ParquetTable(path) if path.suffix.lower() == ".parquet" else CsvTable(path)
+
+
+def _files(folder: Path, name: str) -> list[Path]:
     named = folder / name
     if named.is_file():
-        return file_table(named)
-    for ending in _ENDINGS:
-        path = folder / f"{name}{ending}"
-        if path.is_file():
-            return file_table(path)
-    return None
+        return [named]
+    return [path for ending in _ENDINGS if (path := folder / f"{name}{ending}").is_file()]
+
+
+def _in_folder(folder: Path, name: str, shown: str) -> Table:
+    found = _files(folder, name)
+    if len(found) > 1:
+        both = " and ".join(path.name for path in found)
+        raise RecordsInvalid(f"{shown}: the folder holds {both}; leave one, or name it")
+    if not found:
+        raise RecordsUnavailable(
+            f"{shown}: the folder holds no {name} table; expected one of "
+            + ", ".join(f"{name}{ending}" for ending in _ENDINGS)
+        )
+    return file_table(found[0])
 
 
 def _database(
     url: str, *, shown: str, tables: TableNames, columns: Mapping[str, str]
 ) -> RecordsSource:
+    present = _tables_of(url, shown)
+
+    def optional(name: str, *, is_needed: bool) -> Table | None:
+        return SqlTable(url, name) if is_needed or name in present else None
+
+    _, *others = _wanted(tables)
+    trades, strategies = (optional(name, is_needed=is_needed) for name, is_needed in others)
+    return TableSource(
+        name=shown,
+        daily=SqlTable(url, tables.daily),
+        trades=trades,
+        strategies=strategies,
+        columns=columns,
+    )
+
+
+def _tables_of(url: str, shown: str) -> set[str]:
     from sqlalchemy import create_engine, inspect
     from sqlalchemy.exc import SQLAlchemyError
 
-    present: set[str] = set()
     try:
         engine = create_engine(url)
         try:
             looked = inspect(engine)
-            present = {*looked.get_table_names(), *looked.get_view_names()}
+            return {*looked.get_table_names(), *looked.get_view_names()}
         finally:
             engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error
-
-    def optional(name: str) -> Table | None:
-        is_named = name in present or " " in name.strip() or "." in name
-        return SqlTable(url, name) if is_named else None
-
-    return TableSource(
-        name=shown,
-        daily=SqlTable(url, tables.daily),
-        trades=optional(tables.trades),
-        strategies=optional(tables.strategies),
-        columns=columns,
-    )

@@ -1,13 +1,8 @@
-"""Read one table as it stands: a file of a kind that polars knows, or a database query.
+"""What a table of any source gives: rows as they stand, each with the number people know it by."""
 
-Text formats are read as text, so that a bad cell can be named with its row instead of being
-guessed at. Row numbers are the source's own: the line of a CSV file, else the 1-based row.
-"""
-
-import csv
-import gzip
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -15,16 +10,29 @@ import polars as pl
 from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable
 
 ROW = "__row__"
+TORN = "__torn__"
+DAILY_COLUMNS = frozenset(
+    ("strategy", "date", "pnl", "capital", "return", "segment", "currency", "group")
+)
+_MOST_NAMES = 30
+_LONGEST_NAME = 40
 
 
 class Table(ABC):
-    """One table of a source. `name` is how faults call it."""
+    """One table of a source.
+
+    `name` is how faults call it. `columns` are the source's names, known once it was read.
+    """
 
     name: str
+    columns: tuple[str, ...] = ()
 
     @abstractmethod
     def read(self) -> pl.DataFrame:
-        """All rows, blank ones left out, with their 0-based place in the column `__row__`.
+        """All rows, blank ones left out.
+
+        Two columns are added: `__row__`, the 0-based place, and `__torn__`, whether the row has
+        more cells than there are columns.
 
         Raises:
             RecordsUnavailable: the table cannot be reached.
@@ -34,51 +42,6 @@ class Table(ABC):
     def line(self, row: int) -> int:
         """The number people find the 0-based row by."""
         return row + 1
-
-
-class CsvTable(Table):
-    """A CSV file, also compressed by gzip."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.name = path.name
-        self._lines: list[int] | None = None
-
-    def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
-        try:
-            frame = pl.read_csv(self._path, infer_schema=False, encoding="utf8")
-        except FileNotFoundError as error:
-            raise RecordsUnavailable(f"{self.name}: there is no such file") from error
-        except OSError as error:
-            raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
-        except pl.exceptions.NoDataError as error:
-            raise RecordsInvalid(f"{self.name}: the file is empty") from error
-        except pl.exceptions.PolarsError as error:
-            raise RecordsInvalid(f"{self.name}: {self._why(error)}") from error
-        return _numbered(frame)
-
-    def line(self, row: int) -> int:
-        """The line on which the row ends; quoted cells may hold line breaks."""
-        if self._lines is None:
-            opener = gzip.open if self._path.suffix == ".gz" else open
-            with opener(self._path, "rt", encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file)
-                next(reader, None)
-                self._lines = [reader.line_num for _ in reader]
-        return self._lines[row]
-
-    def _why(self, error: pl.exceptions.PolarsError) -> str:
-        if "utf" in str(error).lower():
-            return "the file is not UTF-8 text"
-        opener = gzip.open if self._path.suffix == ".gz" else open
-        with opener(self._path, "rt", encoding="utf-8-sig", newline="", errors="replace") as file:
-            reader = csv.reader(file)
-            width = len(next(reader, []))
-            for cells in reader:
-                if len(cells) > width:
-                    return f"row {reader.line_num} has {len(cells)} cells, the header has {width}"
-        return "the file is no CSV table"
 
 
 class ParquetTable(Table):
@@ -91,83 +54,69 @@ class ParquetTable(Table):
     def read(self) -> pl.DataFrame:
         """See `Table.read`."""
         try:
-            return _numbered(pl.read_parquet(self._path, use_pyarrow=False))
+            return numbered(pl.read_parquet(self._path, use_pyarrow=False, glob=False))
         except FileNotFoundError as error:
             raise RecordsUnavailable(f"{self.name}: there is no such file") from error
         except OSError as error:
             raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
-        except pl.exceptions.PolarsError as error:
+        # A damaged file makes the reader panic, which polars hands on as a BaseException.
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
 
 
-class SqlTable(Table):
-    """A table or a query of a database. Errors never hold the URL's password."""
-
-    def __init__(self, url: str, table: str) -> None:
-        self._url = url
-        self._table = table.strip()
-        self._is_query = self._table.lower().startswith(("select ", "select\n", "with "))
-        self.name = "query" if self._is_query else self._table
-
-    def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
-        from sqlalchemy import create_engine, select, text
-        from sqlalchemy import table as sql_table
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-        try:
-            engine = create_engine(self._url)
-        except (SQLAlchemyError, ImportError) as error:
-            raise RecordsUnavailable(
-                f"{self.name}: no driver for this database URL is installed"
-            ) from error
-        try:
-            with engine.connect() as connection:
-                if self._is_query:
-                    rows = connection.execute(text(self._table))
-                else:
-                    schema, _, name = self._table.rpartition(".")
-                    source = sql_table(name, schema=schema or None)
-                    rows = connection.execute(select(text("*")).select_from(source))
-                columns = list(rows.keys())
-                frame = pl.DataFrame(
-                    [tuple(row) for row in rows],
-                    schema=columns,
-                    orient="row",
-                    infer_schema_length=None,
-                    strict=False,
-                )
-        except DBAPIError as error:
-            reason = str(error.orig).splitlines()[0] if error.orig else "the database refused"
-            raise RecordsUnavailable(f"{self.name}: {reason}") from error
-        except SQLAlchemyError as error:
-            raise RecordsUnavailable(f"{self.name}: the query cannot be run") from error
-        finally:
-            engine.dispose()
-        return _numbered(frame)
+def numbered(frame: pl.DataFrame, torn: Iterable[int] = ()) -> pl.DataFrame:
+    """Add `__row__` and `__torn__`, make bytes text, and leave blank rows out."""
+    frame = frame.drop(ROW, TORN, strict=False)
+    names = frame.columns
+    frame = frame.with_columns(
+        pl.Series(
+            name,
+            [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells],
+            dtype=pl.String,
+        )
+        for name in names
+        if (cells := frame[name]).dtype == pl.Binary
+    )
+    frame = frame.with_row_index(ROW).with_columns(pl.col(ROW).is_in(list(torn)).alias(TORN))
+    return frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in names))
 
 
-def file_table(path: Path) -> Table:
-    """The table of a file, by its ending."""
-    return ParquetTable(path) if path.suffix == ".parquet" else CsvTable(path)
+def refuse_repeats(names: Iterable[str], table: Table) -> None:
+    """Refuse columns of one name: which of them counts would be a guess.
+
+    Raises:
+        RecordsInvalid: a column is there twice.
+    """
+    counts = Counter(name.strip() for name in names if name.strip())
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise RecordsInvalid(f"{table.name}: column {listed(twice)} is there twice")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Column names for people; a file that is no table may have very long and strange ones."""
+    shown = [_short(name) for name in names]
+    rest = [f"and {len(shown) - _MOST_NAMES} more"] if len(shown) > _MOST_NAMES else []
+    return ", ".join(shown[:_MOST_NAMES] + rest) or "none"
+
+
+def _short(name: str) -> str:
+    kept = name if name.isprintable() else ascii(name)[1:-1]
+    return kept if len(kept) <= _LONGEST_NAME else f"{kept[:_LONGEST_NAME]}..."
 
 
 def renamed(frame: pl.DataFrame, columns: Mapping[str, str], table: Table) -> pl.DataFrame:
-    """The frame with the source's column names replaced by ours.
+    """The frame with the source's column names replaced by ours, all at once.
+
+    A mapped column that this table does not have is left alone: the mapping is for all tables.
 
     Raises:
-        RecordsInvalid: a mapped column is not there.
+        RecordsInvalid: a column is there twice.
     """
+    refuse_repeats(frame.columns, table)
     frame = frame.rename({name: name.strip() for name in frame.columns})
-    for ours, theirs in columns.items():
-        if theirs in frame.columns and ours != theirs:
-            if ours in frame.columns:
-                frame = frame.drop(ours)
-            frame = frame.rename({theirs: ours})
-    return frame
-
-
-def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
-    names = frame.columns
-    frame = frame.with_row_index(ROW)
-    return frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in names))
+    table.columns = tuple(name for name in frame.columns if name not in (ROW, TORN))
+    made = {ours: theirs for ours, theirs in columns.items() if theirs in frame.columns}
+    given = {ours: frame[theirs] for ours, theirs in made.items()}
+    # A column of one of our names keeps its own meaning too, unless that is mapped as well.
+    return frame.drop(set(made.values()) - DAILY_COLUMNS).with_columns(**given)

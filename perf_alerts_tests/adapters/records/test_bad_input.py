@@ -1,16 +1,16 @@
 """Every kind of bad input: its message, and that the other strategies are still judged."""
 
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from perf_alerts_dagster.adapters.records.source import TableNames, open_records
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable
-from perf_alerts_dagster.domain.record import TrackRecords
+from perf_alerts_dagster.domain.record import Status, TrackRecords
 
 TODAY = date(2026, 1, 9)
 HEADER = "strategy,date,pnl,capital,segment,currency"
@@ -54,6 +54,8 @@ def load(tmp_path: Path, *lines: str, header: str = HEADER) -> TrackRecords:
         ("trend,2026-01-05,10,1000,,USD", "column segment: must be backtest or live"),
         ("tre\tnd,2026-01-05,10,1000,live,USD", "column strategy: holds a control character"),
         ('"tre\nnd",2026-01-05,10,1000,live,USD', "column strategy: holds a control character"),
+        ("tre\u202ednd,2026-01-05,10,1000,live,USD", "column strategy: holds a control character"),
+        (f"{'x' * 10_000},2026-01-05,10,1000,live,USD", "strategy: is longer than 200 characters"),
         (f"{'x' * 201},2026-01-05,10,1000,live,USD", "strategy: is longer than 200 characters"),
         (",2026-01-05,10,1000,live,USD", "row 3, column strategy: is empty"),
     ],
@@ -88,6 +90,51 @@ def test_mixed_currencies_within_a_strategy_are_named(tmp_path: Path) -> None:
 
     (fault,) = records.faults["trend"]
     assert str(fault) == "daily.csv, row 4, column currency: changes within the strategy"
+
+
+def test_a_further_column_that_one_strategy_spoils_stays_with_the_others(tmp_path: Path) -> None:
+    records = load(
+        tmp_path,
+        GOOD + ",2.5,3 lots",
+        "trend,2026-01-05,10,1000,live,USD,n/a,none",
+        "trend,2026-01-06,10,1000,live,USD,3,none",
+        "fast,2026-01-05,10,1000,live,USD,,",
+        header=HEADER + ",leverage,remark",
+    )
+
+    assert not records.faults
+    assert records.strategies["carry"].extras["leverage"].tolist() == [2.5]
+    assert "leverage" not in records.strategies["trend"].extras
+    assert np.isnan(records.strategies["fast"].extras["leverage"]).all()
+    assert all("remark" not in one.extras for one in records.strategies.values())
+
+
+def test_a_return_beside_pnl_and_capital_is_compared_with_them(tmp_path: Path) -> None:
+    records = load(
+        tmp_path,
+        GOOD + ",0.0100",
+        "trend,2026-01-05,10,1000,live,USD,0.01",
+        "trend,2026-01-06,10,1000,live,USD,1.0",
+        "fast,2026-01-06,10,1000,live,USD,1%",
+        "idle,2026-01-06,0,0,live,USD,0",
+        header=HEADER + ",return",
+    )
+
+    assert [str(one) for one in records.faults["trend"]] == [
+        "daily.csv, row 4, column return: is not pnl / capital, by more than 0.0001"
+    ]
+    assert str(records.faults["fast"][0]) == "daily.csv, row 5, column return: is not a number"
+    assert set(records.strategies) == {"carry", "idle"}
+    assert records.notes == (
+        "daily.csv: pnl and capital are used, and return is only compared with them",
+    )
+
+
+def test_pnl_without_capital_gives_way_to_the_return_and_that_is_noted(tmp_path: Path) -> None:
+    records = load(tmp_path, "carry,2026-01-05,10,0.02", header="strategy,date,pnl,return")
+
+    assert records.strategies["carry"].returns.tolist() == [0.02]
+    assert "daily.csv: there is a column return, so pnl alone is not used" in records.notes
 
 
 def test_the_row_is_the_line_of_the_file_also_after_quoted_line_breaks(tmp_path: Path) -> None:
@@ -138,15 +185,10 @@ def write(path: Path, content: bytes) -> Path:
             b"strategy,date,pnl\na,2026-01-05,1\n",
             "column capital is missing",
         ),
-        (
-            "daily.csv",
-            f"{HEADER}\n{GOOD},extra\n".encode(),
-            "daily.csv: row 2 has 7 cells, the header has 6",
-        ),
         ("daily.csv", f"{HEADER}\nträum".encode("latin-1"), "the file is not UTF-8 text"),
-        ("daily.csv", bytes(range(256)) * 8, "daily.csv: "),
+        ("daily.csv", bytes(range(256)) * 8, "daily.csv: the file is not UTF-8 text"),
         ("daily.parquet", b"PAR1 this is none", "daily.parquet: the file is no Parquet table"),
-        ("daily.parquet", b"", "daily.parquet: "),
+        ("daily.parquet", b"", "daily.parquet: the file is no Parquet table"),
     ],
 )
 def test_a_table_that_is_none_is_refused_as_a_whole(
@@ -187,9 +229,6 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_folder_without_a_daily_table_says_what_it_expects(tmp_path: Path) -> None:
     with pytest.raises(RecordsUnavailable, match=r"expected one of daily\.parquet, daily\.csv"):
         opened(tmp_path)
-
-
-Writer = Callable[[Path, pl.DataFrame], None]
 
 
 @pytest.mark.parametrize(
@@ -254,17 +293,42 @@ def test_trades_of_unknown_strategies_are_noted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "fault"),
+    ("rows", "fault"),
     [
-        ("trend,asleep,,", "column status: "),
-        ("trend,live,soon,", "column from: "),
-        ("trend,live,2026-02-01,2026-01-01", "column until: "),
+        (
+            "trend,asleep,,",
+            "row 2, column status: must be one of incubating, live, paused, retired",
+        ),
+        ("trend,live,soon,", "row 2, column from: is no date YYYY-MM-DD"),
+        ("trend,live,2026-02-01,2026-01-01", "row 2, column until: is before from"),
+        ("trend,live,,\ntrend,live,,", "row 3, column strategy: is there twice"),
+        ("trend,live,,,x", "row 2: has more cells than the header"),
     ],
 )
 def test_a_bad_row_of_the_strategies_table_makes_its_strategy_faulty_alone(
-    tmp_path: Path, row: str, fault: str
+    tmp_path: Path, rows: str, fault: str
 ) -> None:
-    records = folder(tmp_path, strategies=f"strategy,status,from,until\n{row}\n")
+    records = folder(tmp_path, strategies=f"strategy,status,from,until\n{rows}\n")
 
-    assert fault in str(records.faults["trend"][0])
+    assert [str(one) for one in records.faults["trend"]] == [f"strategies.csv, {fault}"]
     assert set(records.strategies) == {"carry"}
+
+
+def test_rows_of_unknown_strategies_are_noted(tmp_path: Path) -> None:
+    names = [*"abcdef", "trend"]
+    table = "strategy,status\n" + "".join(f"{name},paused\n" for name in names)
+    records = folder(tmp_path, strategies=table)
+
+    assert "strategies.csv: rows of unknown strategies: a, b, c, d, e and 1 more" in records.notes
+
+
+def test_what_the_strategies_table_leaves_out_stays_as_it_is(tmp_path: Path) -> None:
+    records = folder(tmp_path, strategies="strategy,status\ntrend,\n")
+
+    assert records.strategies["trend"].status is Status.LIVE
+    assert records.strategies["carry"].status is Status.LIVE
+
+
+def test_an_optional_table_without_its_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordsInvalid, match=r"trades\.csv: column exit_time, pnl is missing"):
+        folder(tmp_path, trades="strategy,entry_time\ntrend,2026-01-05\n")

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -78,12 +79,42 @@ def test_everyone_is_told_that_it_is_a_sample(tmp_path: Path) -> None:
     assert "bundled sample" in note
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"shift_weeks": "many"}', "[1]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        '{"shift_weeks": "many"}',
+        "[1]",
+        '{"shift_weeks": 1e400}',
+        '{"shift_weeks": 1000000000000}',
+        '{"shift_weeks": -110000}',
+    ],
+)
 def test_a_broken_anchor_is_named_with_what_to_do(tmp_path: Path, content: str) -> None:
     (tmp_path / "sample-anchor.json").write_text(content)
 
     with pytest.raises(RecordsUnavailable, match="delete it to start the replay anew"):
         SampleSource(tmp_path).load(FIRST)
+
+
+def test_an_anchor_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file where the state folder should be")
+
+    with pytest.raises(RecordsUnavailable, match="cannot be read or written"):
+        SampleSource(tmp_path / "state").load(FIRST)
+
+
+def test_of_two_first_readers_one_sets_the_anchor_for_both(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        loads = [
+            pool.submit(SampleSource(tmp_path).load, FIRST + timedelta(weeks=weeks))
+            for weeks in (0, 1, 2, 3)
+        ]
+        starts = {load.result().dates[0] for load in loads}
+
+    assert len(starts) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["sample-anchor.json"]
 
 
 def test_the_samples_licence_notice_lies_beside_it() -> None:

@@ -1,7 +1,7 @@
 """The same rows as CSV, Parquet, SQLite and PostgreSQL are the same records."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -62,10 +62,10 @@ def as_parquet(folder: Path, _postgres: str) -> str:
     return str(folder)
 
 
-def fill(url: str) -> None:
+def fill(url: str, tables: Mapping[str, pl.DataFrame] = TABLES) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
-        for name, frame in TABLES.items():
+        for name, frame in tables.items():
             types = {pl.String: "text", pl.Float64: "double precision"}
             columns = ", ".join(
                 f'"{one}" {types[type(kind)]}' for one, kind in frame.schema.items()
@@ -196,7 +196,9 @@ def test_a_database_that_is_away_is_said_without_its_password() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(order=st.permutations(range(len(ROWS))))
 def test_the_order_of_the_rows_changes_nothing(tmp_path: Path, order: list[int]) -> None:
     DAILY.write_csv(tmp_path / "daily.csv")
