@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from perf_alerts_tests.processes.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.processes.stacks import eventually
@@ -19,7 +20,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 
-sync_api = pytest.importorskip("playwright.sync_api")
 
 DAILY = "daily_pnl_check"
 QUIET = (
@@ -73,15 +73,15 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield started
         started.close()
 
 
 @pytest.fixture
-def page(browser: "sync_api.Browser") -> Iterator["sync_api.Page"]:
+def page(browser: Browser) -> Iterator[Page]:
     opened = browser.new_page(viewport={"width": 1360, "height": 900})
     opened.set_default_timeout(60_000)
     yield opened
@@ -100,7 +100,7 @@ def is_on(system: System, name: str) -> bool:
 
 
 def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
-    page: "sync_api.Page", system: System
+    page: Page, system: System
 ) -> None:
     at = f"http://127.0.0.1:{system.port}"
     errors: list[str] = []
@@ -123,7 +123,7 @@ def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
     assert errors == []
 
 
-def test_a_schedule_is_toggled_by_its_switch(page: "sync_api.Page", system: System) -> None:
+def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None:
     page.goto(f"http://127.0.0.1:{system.port}/automation")
     row = page.get_by_text(f"{DAILY}_schedule", exact=True)
     row.wait_for()
@@ -159,9 +159,7 @@ def elsewhere(text: str) -> Iterator[str]:
         thread.join()
 
 
-def test_a_page_of_another_origin_launches_nothing_by_any_way(
-    page: "sync_api.Page", system: System
-) -> None:
+def test_a_page_of_another_origin_launches_nothing_by_any_way(page: Page, system: System) -> None:
     before = len(runs(system))
     with elsewhere(EVIL.format(port=system.port, launch=LAUNCH.replace('\\"', "&quot;"))) as url:
         page.goto(url)
