@@ -126,9 +126,8 @@ class Executor:
             restated=changes.sessions,
             switched_on=_final_by(reading, switched_on),
         )
-        outlook = self._outlook(alert, reading, plan, run_id=run_id)
-        judgements, repeats = self._judge(
-            alert, reading, plan, outlook, turn, run_id=run_id, now=now
+        judgements, repeats, outlook = self._judge(
+            alert, reading, plan, turn, run_id=run_id, now=now
         )
         if restating and not plan.recorded_only:
             restating.keep(reading)
@@ -155,29 +154,35 @@ class Executor:
             else (),
         )
 
-    def _outlook(self, alert: Alert, reading: Reading, plan: Plan, *, run_id: str) -> Outlook:
-        """Issue what is due first: a judgement never goes without its projection."""
-        if plan.recorded_only:
-            return self.projecting.outlook(reading.as_of)
-        if plan.finals:
-            self.projecting.issue_for(alert, reading, plan.finals[-1], run_id=run_id)
-        return self.projecting.outlook(reading.as_of)
+    def _outlook(
+        self, alert: Alert, reading: Reading, session: date, *, issue: bool, run_id: str
+    ) -> Outlook:
+        """What is in force on the session itself, not on a later one that is caught up with it.
+
+        What is due is issued first: a judgement never goes without its projection.
+        """
+        if issue:
+            self.projecting.issue_for(alert, reading, session, run_id=run_id)
+        return self.projecting.outlook(session)
 
     def _judge(
         self,
         alert: Alert,
         reading: Reading,
         plan: Plan,
-        outlook: Outlook,
         turn: Turn,
         *,
         run_id: str,
         now: datetime,
-    ) -> tuple[tuple[Judgement, ...], dict[date, str]]:
-        """The judgements, recorded; and of those that were recorded before, by which run."""
+    ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:
+        """The judgements, recorded; of those recorded before, by which run; the last outlook."""
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
+        outlook = Outlook()
         for session in plan.finals:
+            outlook = self._outlook(
+                alert, reading, session, issue=not plan.recorded_only, run_id=run_id
+            )
             judgement = self.judging.judge(
                 alert,
                 reading,
@@ -192,6 +197,7 @@ class Executor:
             self._keep(judgement, turn, repeats, watermark=watermark)
             judgements.append(judgement)
         if plan.provisional is not None:
+            outlook = self._outlook(alert, reading, plan.provisional, issue=False, run_id=run_id)
             judgement = self.judging.judge(
                 alert,
                 reading,
@@ -203,7 +209,7 @@ class Executor:
             )
             self._keep(judgement, turn, repeats, watermark=None)
             judgements.append(judgement)
-        return tuple(judgements), repeats
+        return tuple(judgements), repeats, outlook
 
     def _keep(
         self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None

@@ -147,7 +147,7 @@ def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     """The share of the earlier month's paths that fell as far below as this month did."""
     force = outlook.monthly.get(finals.strategy)
     since = None if force is None else force.returns_since(finals)
-    if force is None or since is None or not len(since):
+    if force is None or since is None or not len(since) or bool((since <= -1.0).any()):
         return None
     path = np.log1p(since).cumsum()
     return force.fan.share_below(force.fan.distance_below(path), len(path))

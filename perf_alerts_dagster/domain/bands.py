@@ -12,15 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.domain.fan import (
+    DRAWDOWN_PROBABILITIES,
+    PROBABILITIES,
+    SUP_LEVELS,
+    Fan,
+)
 from perf_alerts_dagster.domain.record import Floats
 from perf_alerts_dagster.domain.residuals import Floats32, Residuals
 from perf_alerts_dagster.domain.simulation import Batch, Draws, Walk, batch, chunks, drifts
 
-# Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
-PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)
-DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
-# The sup of the walk is kept at these quantiles: every half per cent.
-SUP_LEVELS = tuple(place / 200 for place in range(201))
 # Days at which quantiles are taken; between them they are interpolated in the root of the day.
 _DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
 _SUP_DAYS = (1, 5, 21, 63, 126, 252)
@@ -28,65 +29,6 @@ _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
 _STRATEGIES = 64
 _LEAST_WIDTH = 1e-9
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fan:
-    """What the paths of one strategy do over H days, in cumulative log returns.
-
-    `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
-    pilot's median, and its distance to the 5 % and the 95 % quantile. `sup_days` (D) with
-    `sup_below` (D, 201): quantiles, at `SUP_LEVELS`, of the greatest distance below the median
-    up to that day, in units of `below`; `sup_above` and `sup_both` (201) are those of the whole
-    horizon above the median, and on either side. `drawdowns` are the deepest ones, at
-    `DRAWDOWN_PROBABILITIES`.
-    """
-
-    pointwise: Floats
-    median: Floats
-    below: Floats
-    above: Floats
-    sup_days: Floats
-    sup_below: Floats
-    sup_above: Floats
-    sup_both: Floats
-    drawdowns: Floats
-
-    @property
-    def horizon(self) -> int:
-        """Days H."""
-        return len(self.median)
-
-    def lower(self, level: float) -> Floats:
-        """The one-sided simultaneous lower band (H): left by 1 - `level` of honest paths."""
-        return self.median - _at(self.sup_below[-1], level) * self.below
-
-    def upper(self, level: float) -> Floats:
-        """The one-sided simultaneous upper band (H)."""
-        return self.median + _at(self.sup_above, level) * self.above
-
-    def both(self, level: float) -> tuple[Floats, Floats]:
-        """The two-sided simultaneous band: lower and upper (H)."""
-        stretch = _at(self.sup_both, level)
-        return self.median - stretch * self.below, self.median + stretch * self.above
-
-    def distance_below(self, path: Floats) -> float:
-        """The greatest distance of a path (n <= H) below the median, in units of the shape."""
-        rows = len(path)
-        return float(((self.median[:rows] - path) / self.below[:rows]).max())
-
-    def distance_above(self, path: Floats) -> float:
-        """The greatest distance of a path (n <= H) above the median, in units of the shape."""
-        rows = len(path)
-        return float(((path - self.median[:rows]) / self.above[:rows]).max())
-
-    def share_below(self, distance: float, day: int) -> float:
-        """The sequential p-value: the share of honest paths that were as far below by `day`."""
-        at_days = [
-            1.0 - float(np.interp(distance, row, SUP_LEVELS, left=0.0, right=1.0))
-            for row in self.sup_below
-        ]
-        return float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
 
 
 def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fan]:
@@ -242,7 +184,3 @@ def _quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     high = np.minimum(low + 1, len(values) - 1)
     found: Floats = values[low].astype(np.float64) * (1.0 - part) + values[high] * part
     return found
-
-
-def _at(quantiles: Floats, level: float) -> float:
-    return float(np.interp(level, SUP_LEVELS, quantiles))

@@ -6,12 +6,13 @@ bad at any time. The same walk without the drift, or with 1.5 times the volatili
 soon the rule would see what it is there for.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from perf_alerts_dagster.domain.bands import Fan
+from perf_alerts_dagster.domain.fan import Fan
 from perf_alerts_dagster.domain.monitors import (
     CUSUM_YEARS,
     Monitors,
@@ -21,6 +22,7 @@ from perf_alerts_dagster.domain.monitors import (
 from perf_alerts_dagster.domain.record import Floats
 from perf_alerts_dagster.domain.residuals import Floats32, Residuals
 from perf_alerts_dagster.domain.simulation import Draws, Walk, batch, chunks, drifts
+from perf_alerts_dagster.domain.tails import wild_curve
 
 PATHS = 2_000
 # Fewer do for a chance that is read in per cent.
@@ -39,8 +41,9 @@ TAILS = tuple(
 # What a rule is there to see: no edge any more, or 1.5 times the volatility.
 WILD = 1.5
 _BY_VOLATILITY = frozenset({"exceedance_rate", "consecutive_exceedances"})
+_LATER_YEARS = frozenset(cusum_name(year) for year in range(2, CUSUM_YEARS + 1))
 _DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
-_STRATEGIES = 32
+_STRATEGIES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +53,8 @@ class Calibration:
     `worst` maps a rule to its badness (larger is worse) at `TAILS`. `told` is the badness from
     which a warning is told. `power` is the chance to be told within 126 days of the rule's own
     alternative, `half` the days until that chance is one half, NaN where a year is not enough.
-    `union` is the share of healthy years in which any of the rules is told.
+    `union` is the share of healthy years in which any of the rules is told, the CUSUM in its
+    first year of life.
     """
 
     worst: Mapping[str, Floats]
@@ -78,6 +82,11 @@ class Calibration:
     def badness_at(self, rule: str, share: float) -> float:
         """The badness that this share of healthy years reaches."""
         return float(np.interp(share, TAILS, self.worst[rule]))
+
+    def days_to_half(self, rule: str) -> float | None:
+        """Days until the chance to be told is one half; None where a year is not enough."""
+        days = self.half.get(rule, math.nan)
+        return None if math.isnan(days) else days
 
     def false_alarm_rate(self, rule: str) -> float:
         """Share of healthy years in which the rule is told."""
@@ -136,9 +145,11 @@ def _some(
         for rule, values in worst.items()
     }
     curves = _curves(strategies, bands, draws, told)
-    union = np.any([values >= told[rule][:, None] for rule, values in worst.items()], axis=0).mean(
-        axis=1
+    # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
+    curves["daily_exceedance"] = np.stack(
+        [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
     )
+    union = _union(worst, told, budget)
     return [
         Calibration(
             worst={
@@ -152,6 +163,22 @@ def _some(
         )
         for place in range(given.size)
     ]
+
+
+def _union(
+    worst: Mapping[str, Floats32],
+    told: Mapping[str, Floats32],
+    budget: float,
+) -> Floats:
+    """Share of healthy years (S) in which any rule is told.
+
+    Those of the daily exceedance, the budget, are added as if they came by themselves.
+    """
+    tells = [
+        values >= told[rule][:, None] for rule, values in worst.items() if rule not in _LATER_YEARS
+    ]
+    found: Floats = 1.0 - (1.0 - np.any(tells, axis=0).mean(axis=1)) * (1.0 - budget)
+    return found
 
 
 def _curves(
@@ -188,7 +215,7 @@ def _curves(
                     np.logical_or(mask, source.now[rule] >= told[rule], out=mask)
                 curve = curves.setdefault(rule, np.zeros((YEAR, given.size)))
                 curve[begun] += mask.sum(axis=0)
-    return {rule: curve / count for rule, curve in curves.items() if rule in told}
+    return {rule: curve / count for rule, curve in curves.items()}
 
 
 def _rarer(values: Floats32, budget: float) -> Floats32:

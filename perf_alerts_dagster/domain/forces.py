@@ -5,7 +5,7 @@ from datetime import date
 
 import numpy as np
 
-from perf_alerts_dagster.domain.bands import Fan
+from perf_alerts_dagster.domain.fan import Fan
 from perf_alerts_dagster.domain.record import Floats, StrategyRecord
 
 

@@ -13,7 +13,7 @@ from perf_alerts_dagster.domain.rules.data import judge_data, no_data
 from perf_alerts_dagster.domain.rules.exceedance import judge_exceedances
 from perf_alerts_dagster.domain.rules.interval import judge_intervals
 from perf_alerts_dagster.domain.rules.policy import judge_policy
-from perf_alerts_dagster.domain.rules.scores import score_evaluations
+from perf_alerts_dagster.domain.rules.scores import STABILITY, score_evaluations
 from perf_alerts_dagster.domain.rules.threshold import (
     judge_drawdown,
     judge_rolling_sharpe,
@@ -106,7 +106,11 @@ def _threshold(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 
 def _scores(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     return score_evaluations(
-        context.finals(record), periods_per_year=context.periods_per_year, seed=context.seed
+        context.finals(record),
+        periods_per_year=context.periods_per_year,
+        seed=context.seed,
+        trials=record.trials,
+        budgets=context.budgets_of(record.strategy, STABILITY),
     )
 
 

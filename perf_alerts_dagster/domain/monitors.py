@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.domain.bands import Fan
+from perf_alerts_dagster.domain.fan import Fan
 from perf_alerts_dagster.domain.residuals import NEWEST, Floats32, Residuals
 
 SHARPE_ROWS = 63
@@ -65,9 +65,10 @@ class Monitors:
         self._watched = frozenset(watched)
         self._mean = np.array([one.mean for one in strategies], dtype=np.float32)
         self._sigma = np.array([one.sigma for one in strategies], dtype=np.float32)
-        self._quantile = np.array(
-            [np.quantile(one.tiled, EXCEEDANCE) for one in strategies], dtype=np.float32
+        self._cut = np.array(
+            [-np.quantile(one.tiled, EXCEEDANCE) for one in strategies], dtype=np.float32
         )
+        self._floor = np.array([one.floor for one in strategies], dtype=np.float32)
         self._median = np.stack([one.median for one in bands], axis=1).astype(np.float32)
         self._below = np.stack([one.below for one in bands], axis=1).astype(np.float32)
         self._variance = np.empty(shape, dtype=np.float32)
@@ -128,9 +129,17 @@ class Monitors:
 
     def _see_exceedances(self, returns: Floats32, day: int) -> None:
         shocks = returns - self._mean
-        hit = shocks < np.sqrt(self._variance) * self._quantile
+        badness = np.empty_like(shocks)
+        np.sqrt(self._variance, out=badness)
+        np.divide(shocks, badness, out=badness)
+        np.negative(badness, out=badness)
+        hit = badness > self._cut
+        np.multiply(shocks, shocks, out=shocks)
+        shocks *= np.float32(NEWEST)
         self._variance *= np.float32(1.0 - NEWEST)
-        self._variance += np.float32(NEWEST) * shocks * shocks
+        self._variance += shocks
+        # Floored as the rule's own variance is: flat days do not make the next one a surprise.
+        np.maximum(self._variance, self._floor, out=self._variance)
         place = day % RATE_ROWS
         self._rate += hit
         self._rate -= self._hits[place]

@@ -8,13 +8,9 @@ from datetime import date
 
 import numpy as np
 
-from perf_alerts_dagster.domain.bands import (
-    DRAWDOWN_PROBABILITIES,
-    PROBABILITIES,
-    Fan,
-    fans,
-)
+from perf_alerts_dagster.domain.bands import fans
 from perf_alerts_dagster.domain.evaluation import Json
+from perf_alerts_dagster.domain.fan import DRAWDOWN_PROBABILITIES, PROBABILITIES, Fan
 from perf_alerts_dagster.domain.record import Floats, StrategyRecord
 from perf_alerts_dagster.domain.residuals import WINDOW, Residuals, filtered
 from perf_alerts_dagster.domain.simulation import draw
@@ -75,6 +71,7 @@ class Projection:
             "sup_below": self.fan.sup_below,
             "sup_above": self.fan.sup_above,
             "sup_both": self.fan.sup_both,
+            "sup_levels": self.fan.sup_levels,
         }
 
 
@@ -87,6 +84,8 @@ def fan_of(arrays: Mapping[str, Floats]) -> Fan:
     return Fan(
         pointwise=np.log1p(arrays["bands"]),
         drawdowns=np.log1p(arrays["drawdowns"]),
+        # The first projections had even levels and did not say so.
+        sup_levels=arrays.get("sup_levels", np.linspace(0.0, 1.0, arrays["sup_both"].size)),
         **{
             name: arrays[name]
             for name in (

@@ -1,7 +1,7 @@
 """From a rule's value to what it is worth: the calibration's badness, share and power."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from perf_alerts_dagster.domain.calibration import Calibration
 from perf_alerts_dagster.domain.rules.rating import Rating
@@ -16,19 +16,33 @@ _BADNESS: dict[str, Callable[[float, float], float]] = {
 
 
 def rating_of(
-    calibration: Calibration, rule: str, value: float, *, periods_per_year: float
+    calibration: Calibration,
+    rule: str,
+    value: float,
+    *,
+    periods_per_year: float,
+    budget: float | None = None,
+    documented: Mapping[str, float] | None = None,
 ) -> Rating | None:
-    """The rating of a value; None for a rule that the calibration does not know."""
+    """The rating of a value; None for a rule that the calibration does not know.
+
+    The false-alarm rate is that of the calibration's own budget, or, where they are given, of
+    the strategy's: `budget`, and in `documented` the least badness that is a breach at all.
+    """
     if rule not in calibration.worst:
         return None
     turn = _BADNESS.get(rule)
     badness = value if turn is None else turn(value, periods_per_year)
-    half = calibration.half.get(rule, math.nan)
     return Rating(
         p_year=calibration.p_year(rule, badness),
-        false_alarm_rate=calibration.false_alarm_rate(rule),
+        false_alarm_rate=(
+            calibration.false_alarm_rate(rule)
+            if budget is None
+            else min(budget, calibration.p_year(rule, (documented or {}).get(rule, -math.inf)))
+        ),
         power=calibration.power.get(rule),
-        days_to_half=None if math.isnan(half) else half,
+        days_to_half=calibration.days_to_half(rule),
+        union=calibration.union,
     )
 
 

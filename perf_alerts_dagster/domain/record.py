@@ -90,6 +90,7 @@ class StrategyRecord:
     `returns` are simple returns per session, finite; a return at or below -1 is a wipe-out.
     `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
     gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
+    `trials` (T, N) are the returns of every variant that was tried; None where none were kept.
     """
 
     strategy: str
@@ -107,6 +108,7 @@ class StrategyRecord:
     judged_from: date | None = None
     judged_until: date | None = None
     trades: Trades | None = None
+    trials: Floats | None = None
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -145,6 +147,8 @@ class StrategyRecord:
             *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
         ):
             digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())
+        if self.trials is not None:
+            digest.update(str(self.trials.shape).encode() + self.trials.tobytes())
         if self.trades is not None:
             for array in (
                 self.trades.exits.astype("datetime64[D]").astype(np.int64),

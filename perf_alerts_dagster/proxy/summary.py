@@ -6,8 +6,8 @@ from datetime import datetime
 
 from perf_alerts_dagster.application.history import Found, Period
 from perf_alerts_dagster.application.scheduling import AlertRun, RunState
-from perf_alerts_dagster.application.summary import timestamp
-from perf_alerts_dagster.domain.alerts import ALERTS
+from perf_alerts_dagster.application.summary import severity_of, timestamp
+from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.domain.evaluation import Outcome
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.shapes.summary import (
@@ -69,10 +69,10 @@ def alerts_told(breaches: Iterable[Found], *, gate: bool) -> dict[str, tuple[str
     """By dedup key: the strategy and the worst severity of each state that a person is told of."""
     told: dict[str, tuple[str, Severity]] = {}
     for one in breaches:
-        severity = one.evaluation.severity
-        if severity is None or not one.evaluation.is_told(gate=gate):
+        least = Severity(BY_NAME[one.alert].tells_from)
+        if not one.evaluation.is_told(gate=gate, least=least):
             continue
-        key = one.evaluation.dedup_key
+        severity, key = severity_of(one.evaluation, gate=gate), one.evaluation.dedup_key
         if key not in told or told[key][1].rank < severity.rank:
             told[key] = (one.evaluation.strategy, severity)
     return told

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.adapters.records.sample import SampleSource
-from perf_alerts_dagster.domain.bands import Fan, fans
+from perf_alerts_dagster.domain.bands import fans
+from perf_alerts_dagster.domain.fan import Fan
 from perf_alerts_dagster.domain.projection import (
     Subject,
     fan_of,
@@ -162,8 +163,8 @@ def test_a_simultaneous_band_is_left_by_as_many_paths_as_its_level_says() -> Non
 
     # The second draw's paths against the first one's band, in the units of the first.
     for level in (0.95, 0.99):
-        stretch = float(np.interp(level, np.arange(201) / 200, found.sup_below[-1]))
-        share = 1 - float(np.interp(stretch, fresh.sup_below[-1], np.arange(201) / 200))
+        stretch = float(np.interp(level, found.sup_levels, found.sup_below[-1]))
+        share = 1 - float(np.interp(stretch, fresh.sup_below[-1], fresh.sup_levels))
         assert share == pytest.approx(1 - level, abs=0.012)
     assert found.lower(0.99)[-1] < found.lower(0.95)[-1] < found.median[-1]
     assert found.upper(0.99)[-1] > found.upper(0.95)[-1] > found.median[-1]

@@ -80,12 +80,18 @@ def test_an_empty_period_counts_nothing_and_has_no_rate() -> None:
 
 def test_one_state_that_breached_often_is_one_alert_of_its_worst_severity() -> None:
     found = summary(
-        breach(), breach(severity=Severity.CRITICAL), breach(alert="evening_performance_check")
+        breach(),
+        breach(severity=Severity.CRITICAL),
+        breach(alert="evening_performance_check", severity=Severity.CRITICAL),
     )
 
     assert (found.total_alerts, found.critical_alerts, found.warning_alerts) == (1, 1, 0)
     assert [one.total_alerts for one in found.by_alert] == [1, 0, 0, 0, 1]
-    assert (found.by_alert[0].critical_alerts, found.by_alert[4].warning_alerts) == (1, 1)
+    assert (found.by_alert[0].critical_alerts, found.by_alert[4].critical_alerts) == (1, 1)
+
+
+def test_the_threshold_checks_tell_no_warning() -> None:
+    assert summary(breach(alert="evening_performance_check")).total_alerts == 0
 
 
 def test_events_of_two_sessions_are_two_alerts() -> None:

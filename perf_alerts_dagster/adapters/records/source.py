@@ -15,6 +15,7 @@ from perf_alerts_dagster.adapters.records.tables import (
     Table,
     listed,
 )
+from perf_alerts_dagster.adapters.records.trials import with_trials
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.domain.record import TrackRecords
@@ -24,16 +25,20 @@ _ENDINGS = (".parquet", ".csv", ".csv.gz")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNames:
-    """What the three tables are called: a file's name in the folder, a table, or a query."""
+    """What the tables are called: a file's name in the folder, a table, or a query.
+
+    There is no trial matrix unless it is named.
+    """
 
     daily: str = "daily"
     trades: str = "trades"
     strategies: str = "strategies"
+    trials: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource(RecordsSource):
-    """A source made of one daily table and up to two optional ones.
+    """A source made of one daily table and up to three optional ones.
 
     `columns` maps our column names to the source's, in every table.
     """
@@ -42,6 +47,7 @@ class TableSource(RecordsSource):
     daily: Table
     trades: Table | None = None
     strategies: Table | None = None
+    trials: Table | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     is_sample: bool = False
 
@@ -52,6 +58,8 @@ class TableSource(RecordsSource):
             read = with_strategies(read, self.strategies, self.columns)
         if self.trades is not None:
             read = with_trades(read, self.trades, self.columns)
+        if self.trials is not None:
+            read = with_trials(read, self.trials, self.columns)
         self._refuse_unknown_columns()
         return TrackRecords(
             source=self.name,
@@ -63,7 +71,8 @@ class TableSource(RecordsSource):
 
     def _refuse_unknown_columns(self) -> None:
         """A mapped column that no table has: the one that was read instead would be a guess."""
-        tables = [one for one in (self.daily, self.strategies, self.trades) if one is not None]
+        given = (self.daily, self.strategies, self.trades, self.trials)
+        tables = [one for one in given if one is not None]
         found = {name for one in tables for name in one.columns}
         for ours, theirs in self.columns.items():
             if ours in DAILY_COLUMNS and theirs not in found:
@@ -105,6 +114,7 @@ def open_records(
         daily=_in_folder(path, daily[0], shown),
         trades=trades,
         strategies=strategies,
+        trials=None if tables.trials is None else _in_folder(path, tables.trials, shown),
         columns=columns,
     )
 
@@ -159,6 +169,7 @@ def _database(
         daily=SqlTable(url, tables.daily),
         trades=trades,
         strategies=strategies,
+        trials=None if tables.trials is None else SqlTable(url, tables.trials),
         columns=columns,
     )
 

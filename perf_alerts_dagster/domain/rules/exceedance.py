@@ -25,6 +25,7 @@ from perf_alerts_dagster.domain.rules.verdict import (
     too_many_gaps,
 )
 from perf_alerts_dagster.domain.severity import Severity
+from perf_alerts_dagster.domain.tails import yearly_share
 
 RULES = ("daily_exceedance", "consecutive_exceedances", "exceedance_rate")
 LEAST_WINDOW = 252
@@ -34,9 +35,6 @@ _RARE = 0.01
 _BEYOND = 1.5
 _RUNS = (3, 5)
 _RATES = (0.15, 0.25)
-_YEAR = 252
-# Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
-_TAIL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,23 +102,6 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     ]
 
 
-def yearly_share(standardised: float, residuals: Floats) -> float:
-    """Chance of a healthy year with a day at least this bad, by a Pareto tail of the residuals.
-
-    `residuals` are sorted, worst first. Within the sample the empirical share counts; beyond it
-    the tail's index is Hill's estimate.
-    """
-    count = len(residuals)
-    within = float(np.searchsorted(residuals, standardised, side="right")) / count
-    tail = -residuals[: max(2, int(_TAIL * count))]
-    tail = tail[tail > 0.0]
-    daily = within
-    if within == 0.0 and len(tail) > 1:
-        index = 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), 1e-6)
-        daily = float((tail[0] / -standardised) ** index) / (count + 1)
-    return float(1.0 - (1.0 - daily) ** _YEAR)
-
-
 def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     value, residuals = float(newest.standardised[0]), newest.residuals
@@ -144,7 +125,7 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
         observations=len(residuals),
         required=LEAST_WINDOW,
         session=session,
-        rating=Rating(p_year=yearly_share(value, residuals)),
+        rating=_rating(context, finals.strategy, yearly_share(value, residuals)),
         message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
         f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
         parts={
@@ -152,6 +133,19 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
             "one_day_quantile_5": newest.quantile,
             "is_exceedance": bool(newest.hits[0]),
         },
+    )
+
+
+def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
+    """The tail's share of years; it is told in as many healthy years as the budget allows."""
+    rule = "daily_exceedance"
+    calibration = context.calibrations.get(strategy)
+    return Rating(
+        p_year=share,
+        false_alarm_rate=context.budgets_of(strategy, rule)[0],
+        power=None if calibration is None else calibration.power.get(rule),
+        days_to_half=None if calibration is None else calibration.days_to_half(rule),
+        union=None if calibration is None else calibration.union,
     )
 
 
@@ -190,6 +184,8 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Ev
         limit=limit,
         observations=rows,
         required=LEAST_RATE_ROWS,
+        # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
+        rating=context.rating(finals.strategy, rule, hits / RATE_ROWS),
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
             "hits": hits,

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Kind, Outcome
+from perf_alerts_dagster.domain.evaluation import Evaluation, Json, Kind, Outcome
+from perf_alerts_dagster.domain.rules.weight import evidence_of, told_as
 from perf_alerts_dagster.domain.severity import Severity
 
 _WARNING = 0.25
@@ -62,32 +63,14 @@ def forward_test_change(
         severity=severity,
         value=change,
         limit=-_CRITICAL if severity is Severity.CRITICAL else -_WARNING,
-        evidence=_evidence(severity, p_year, budgets),
+        evidence=evidence_of(severity, p_year, budgets),
         p_year=p_year,
         message=(
             f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
-        parts=_parts(before, now) | _told_as(severity, p_year, budgets),
+        parts=_parts(before, now) | told_as(severity, p_year, budgets),
     )
-
-
-def _told_as(
-    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
-) -> dict[str, Json]:
-    if severity is not Severity.CRITICAL or p_year is None:
-        return {}
-    return {"told_as": Severity.WARNING.value} if budgets[1] < p_year <= budgets[0] else {}
-
-
-def _evidence(
-    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
-) -> Evidence | None:
-    if severity is None:
-        return None
-    if p_year is None:
-        return Evidence.UNRATED
-    return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
 
 
 def _severity(change: float) -> Severity | None:

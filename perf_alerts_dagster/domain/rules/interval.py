@@ -6,8 +6,9 @@ import numpy as np
 
 from perf_alerts_dagster.domain.evaluation import Evaluation, Json
 from perf_alerts_dagster.domain.forces import InForce
+from perf_alerts_dagster.domain.projection import LEAST_REFERENCE_ROWS, REFERENCE_ROWS
 from perf_alerts_dagster.domain.record import Floats, StrategyRecord
-from perf_alerts_dagster.domain.rules.rating import Rating
+from perf_alerts_dagster.domain.rules.rating import Rating, yearly
 from perf_alerts_dagster.domain.rules.verdict import JudgeContext, insufficient, judged
 from perf_alerts_dagster.domain.severity import Severity
 
@@ -21,18 +22,26 @@ _WARNING, _CRITICAL = -0.25, -0.50
 def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """One evaluation per projection in force that judges; insufficient data where none is."""
     forces = context.forces_of(record.strategy)
-    if forces.launch is None:
-        return [_none(record, "interval_breach"), _none(record, "pnl_deviation")]
     finals = context.finals(record)
+    if forces.launch is None:
+        return [no_projection(finals, rule) for rule in ("interval_breach", "pnl_deviation")]
     found = [_interval(finals, context, forces.launch), _deviation(finals, context, forces.launch)]
     if forces.judging is not None:
         found.append(_interval(finals, context, forces.judging))
     return found
 
 
-def _none(record: StrategyRecord, rule: str) -> Evaluation:
+def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
+    """Insufficient data, with what a launch projection is missing."""
+    backtest = int((~finals.live).sum())
+    rows, required, kind = len(finals), REFERENCE_ROWS, "live"
+    if backtest:
+        rows, required, kind = backtest, LEAST_REFERENCE_ROWS, "backtest"
+    why = f"a projection needs {required} {kind} rows"
+    if rows >= required:
+        why = f"no projection is in force: the {kind} rows do not vary, or none was issued yet"
     return insufficient(
-        record.strategy, rule, observations=0, required=1, why="no projection is in force"
+        finals.strategy, rule, observations=min(rows, required), required=required, why=why
     )
 
 
@@ -59,7 +68,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
         required=1,
         projection=force.name,
         # Its own level is its evidence: being outside is as rare as the level says.
-        rating=Rating(p_year=share, false_alarm_rate=1.0 - warning),
+        rating=_rating(context, finals.strategy, force, share),
         message=f"returned {value:+.2%} in {day} sessions since {force.issued_on}, "
         + (
             f"outside the {critical if severity is Severity.CRITICAL else warning:.4g} band "
@@ -69,6 +78,8 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
         ),
         parts={
             "sequential_p": share,
+            "level_warning": warning,
+            "level_critical": critical,
             "expected": float(np.expm1(fan.median[day - 1])),
             "lower_warning": float(np.expm1(fan.lower(warning)[day - 1])),
             "lower_critical": float(np.expm1(fan.lower(critical)[day - 1])),
@@ -76,6 +87,19 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
             "horizon": fan.horizon,
             "haircut": force.haircut,
         },
+    )
+
+
+def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) -> Rating:
+    """A window's share as that of a year of such windows; the power is the launch band's."""
+    rows = force.fan.horizon
+    calibration = context.calibrations.get(strategy) if force.kind == "launch" else None
+    return Rating(
+        p_year=yearly(share, rows),
+        false_alarm_rate=yearly(1.0 - LEVELS[force.kind][0], rows),
+        power=None if calibration is None else calibration.power.get("interval_breach"),
+        days_to_half=None if calibration is None else calibration.days_to_half("interval_breach"),
+        union=None if calibration is None else calibration.union,
     )
 
 

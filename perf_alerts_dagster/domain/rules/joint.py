@@ -8,7 +8,7 @@ from perf_alerts_dagster.domain.evaluation import Evaluation
 from perf_alerts_dagster.domain.record import StrategyRecord
 from perf_alerts_dagster.domain.residuals import WINDOW, filtered
 from perf_alerts_dagster.domain.rules.exceedance import LEAST_WINDOW, standing
-from perf_alerts_dagster.domain.rules.rating import Rating
+from perf_alerts_dagster.domain.rules.rating import Rating, yearly
 from perf_alerts_dagster.domain.rules.verdict import JudgeContext, insufficient, judged
 from perf_alerts_dagster.domain.severity import Severity
 
@@ -33,6 +33,9 @@ def judge_joint(
     for name, record in sorted(records.items()):
         finals = context.finals(record)
         if not len(finals) or finals.dates[-1] != np.datetime64(context.as_of, "D"):
+            continue
+        if bool((finals.returns <= -1.0).any()):
+            # Wiped out: its statistics stop, and `wipe_out` speaks.
             continue
         now, before = standing(finals.returns, 1), filtered(finals.returns[:-1][-WINDOW:])
         if now is None or before is None:
@@ -62,7 +65,7 @@ def judge_joint(
             observations=len(days),
             required=LEAST_WINDOW,
             session=context.as_of,
-            rating=Rating(p_year=share),
+            rating=Rating(p_year=yearly(share)),
             message=f"{together} of {len(hits)} strategies below their 1 % quantile on one day; "
             f"as many on {share:.1%} of sessions",
             parts={"members": list(members), "probability": share},

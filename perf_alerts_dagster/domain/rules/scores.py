@@ -16,6 +16,7 @@ from perf_alerts_dagster.domain.folds import (
     split_record,
 )
 from perf_alerts_dagster.domain.legacy import LegacyScores, legacy_scores, months_from_trades
+from perf_alerts_dagster.domain.lives import lowest_scores, share_as_low
 from perf_alerts_dagster.domain.overfitting import (
     MissingSharpe,
     deflated_best_trial,
@@ -29,6 +30,7 @@ from perf_alerts_dagster.domain.rules.parts import (
     stability_parts,
     validation_parts,
 )
+from perf_alerts_dagster.domain.rules.weight import evidence_of, told_as
 from perf_alerts_dagster.domain.stability import stability
 from perf_alerts_dagster.domain.validation import out_of_sample
 
@@ -53,13 +55,15 @@ def score_evaluations(
     periods_per_year: float,
     seed: int,
     trials: Floats | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
 ) -> list[Evaluation]:
     """Judge one strategy's final rows by the three score rules, in the catalogue's order.
 
     `trials` (T, N) are the returns of every variant that was tried, if they were kept: the
     overfitting rule then judges the probability of backtest overfitting. The same record, seed
     and trials give the same evaluations, whatever other strategies there are. A record that
-    holds a wipe-out has no scores: its statistics stop there.
+    holds a wipe-out has no scores: its statistics stop there. `budgets` are the largest shares
+    of healthy years that are strong evidence of lost stability, at warning and at critical.
 
     Raises:
         UsageError: `trials` is no matrix of finite numbers with at least 2 columns.
@@ -77,20 +81,26 @@ def score_evaluations(
         legacy=None if record.trades is None else legacy_scores(months_from_trades(record.trades)),
     )
     return [
-        _judge_stability(scored),
+        _judge_stability(scored, seed, budgets),
         _judge_validation(scored, np.random.default_rng(seed)),
         _judge_missing(scored) if trials is None else _judge_trials(scored, trials),
     ]
 
 
-def _judge_stability(scored: _Scored) -> Evaluation:
+def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
     record = scored.record
     found = stability(record.returns, record.live, scored.periods_per_year)
     if isinstance(found, Insufficient):
         return _insufficient(record, STABILITY, found)
+    share = None
+    if SCORE_BOUNDS[STABILITY].severity(found.score) is not None:
+        # Only a breach is weighed: 200 healthy lives cost more than all else here.
+        share = _share_of_lives(scored, found.score, seed)
     return _judged(
         record,
         STABILITY,
+        share=share,
+        budgets=budgets,
         value=found.score,
         observations=len(found.folds),
         required=MIN_FOLDS,
@@ -101,6 +111,18 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         ),
         parts=stability_parts(record, found, scored.legacy),
     )
+
+
+def _share_of_lives(scored: _Scored, score: float, seed: int) -> float | None:
+    if isinstance(scored.split, Insufficient):
+        return None
+    lowest = lowest_scores(
+        scored.split.reference,
+        len(scored.record.returns) - scored.split.live_start,
+        periods_per_year=scored.periods_per_year,
+        seed=seed,
+    )
+    return None if lowest is None else share_as_low(lowest, score)
 
 
 def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
@@ -188,8 +210,10 @@ def _judged(
     required: int,
     shown: str,
     parts: Mapping[str, Json],
+    share: float | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
-    """Place a value against its rule's limits. A gated rule is unrated until it is calibrated."""
+    """Place a value against its limits; `share` of healthy years is a gated rule's weight."""
     bounds = SCORE_BOUNDS[rule]
     severity = bounds.severity(value)
     limit = bounds.limit(severity)
@@ -204,9 +228,14 @@ def _judged(
         limit=limit,
         observations=observations,
         required=required,
-        evidence=Evidence.UNRATED if BY_ID[rule].gated else Evidence.UNGATED,
+        evidence=(
+            evidence_of(severity, share, budgets)
+            if BY_ID[rule].gated
+            else (None if severity is None else Evidence.UNGATED)
+        ),
+        p_year=share,
         message=f"{title} of {record.strategy} is {verdict} limit {limit:g}: {shown}.",
-        parts=parts,
+        parts={**parts, **told_as(severity, share, budgets)},
     )
 
 

@@ -11,10 +11,11 @@ from perf_alerts_dagster.domain.calibration import Calibration
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Json, Outcome
 from perf_alerts_dagster.domain.forces import Forces
 from perf_alerts_dagster.domain.limits import LimitBook
-from perf_alerts_dagster.domain.ratings import rating_of
+from perf_alerts_dagster.domain.ratings import documented_badness, rating_of
 from perf_alerts_dagster.domain.record import Dates, StrategyRecord
 from perf_alerts_dagster.domain.rules.catalogue import BY_ID
 from perf_alerts_dagster.domain.rules.rating import Rating
+from perf_alerts_dagster.domain.rules.weight import evidence_of, told_as
 from perf_alerts_dagster.domain.sessions import missing_share
 from perf_alerts_dagster.domain.severity import Severity
 
@@ -69,7 +70,19 @@ class JudgeContext:
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
-        return rating_of(calibration, rule, value, periods_per_year=self.periods_per_year)
+        limits = self.book.limits_for(strategy)
+        return rating_of(
+            calibration,
+            rule,
+            value,
+            periods_per_year=self.periods_per_year,
+            budget=self.budgets_of(strategy, _budgeted(rule))[0],
+            documented=documented_badness(
+                rolling_sharpe=limits.rolling_sharpe_warning,
+                drawdown=limits.drawdown_warning,
+                periods_per_year=self.periods_per_year,
+            ),
+        )
 
     def finals(self, record: StrategyRecord) -> StrategyRecord:
         """The record's final rows."""
@@ -110,6 +123,7 @@ def judged(
     if needs_evidence and rating is None:
         rating = context.rating(strategy, rule, value)
     budgets = context.budgets_of(strategy, rule)
+    share = rating.p_year if rating else None
     return Evaluation(
         strategy=strategy,
         rule=rule,
@@ -120,8 +134,12 @@ def judged(
         limit=limit,
         observations=observations,
         required=required,
-        evidence=_evidence(budgets, severity, rating, gated=needs_evidence),
-        p_year=rating.p_year if rating else None,
+        evidence=(
+            evidence_of(severity, share, budgets)
+            if needs_evidence
+            else (None if severity is None else Evidence.UNGATED)
+        ),
+        p_year=share,
         false_alarm_rate=rating.false_alarm_rate if rating else None,
         power=rating.power if rating else None,
         days_to_half=rating.days_to_half if rating else None,
@@ -129,8 +147,20 @@ def judged(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **_told_as(budgets, severity, rating)},
+        parts={**(parts or {}), **_together(rating), **told_as(severity, share, budgets)},
     )
+
+
+def _budgeted(rule: str) -> str:
+    """The rule whose budget counts: the CUSUM is calibrated by year of life under more names."""
+    return rule if rule in BY_ID else rule.rsplit("_", 1)[0]
+
+
+def _together(rating: Rating | None) -> dict[str, Json]:
+    """The false-alarm rate of all calibrated rules together, beside the rule's own."""
+    if rating is None or rating.union is None:
+        return {}
+    return {"union_false_alarm_rate": rating.union}
 
 
 def insufficient(
@@ -164,29 +194,3 @@ def too_many_gaps(
         required=window,
         why=f"{share:.0%} of the sessions in the window have no row",
     )
-
-
-def _evidence(
-    budgets: tuple[float, float],
-    severity: Severity | None,
-    rating: Rating | None,
-    *,
-    gated: bool,
-) -> Evidence | None:
-    if severity is None:
-        return None
-    if not gated:
-        return Evidence.UNGATED
-    if rating is None:
-        return Evidence.UNRATED
-    return Evidence.STRONG if rating.p_year <= budgets[0] else Evidence.WEAK
-
-
-def _told_as(
-    budgets: tuple[float, float], severity: Severity | None, rating: Rating | None
-) -> dict[str, Json]:
-    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
-    if severity is None or rating is None or severity.rank < Severity.CRITICAL.rank:
-        return {}
-    is_between = budgets[1] < rating.p_year <= budgets[0]
-    return {"told_as": Severity.WARNING.value} if is_between else {}

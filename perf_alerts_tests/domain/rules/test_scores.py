@@ -61,17 +61,19 @@ def test_a_healthy_strategy_passes_all_three_rules_in_the_catalogues_order() -> 
     assert [one.required for one in found] == [4, 252, 252]
 
 
-def test_a_collapse_breaches_all_three_as_critical_and_only_the_gated_one_is_unrated() -> None:
+def test_a_collapse_breaches_all_three_as_critical_and_is_rare_among_healthy_lives() -> None:
     found = judge(collapsed())
 
     assert [one.severity for one in found] == [Severity.CRITICAL] * 3
     assert [one.limit for one in found] == [50.0, 0.01, 0.5]
     assert [one.evidence for one in found] == [
-        Evidence.UNRATED,
+        Evidence.STRONG,
         Evidence.UNGATED,
         Evidence.UNGATED,
     ]
-    assert [one.is_told() for one in found] == [False, True, True]
+    assert [one.is_told() for one in found] == [True, True, True]
+    assert found[0].p_year is not None
+    assert found[0].p_year <= 0.05
 
 
 def test_the_documented_limits_on_the_validation_score_are_shown_beside_f() -> None:
