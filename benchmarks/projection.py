@@ -1,12 +1,14 @@
-"""Projection and calibration against the field's bootstrap loop, as ratios in one run.
+"""The joint projection against arch's bootstrap loop and a plain Python loop, in one run.
 
-`python benchmarks/projection.py [STRATEGIES]`. The peers project one strategy at a time: arch's
-stationary bootstrap with bands and drawdown, and a plain Python loop with paths only. Each is
-timed on a few strategies and scaled, which favours the peer: it has no start-up cost to repeat.
+10,000 paths of 252 days per strategy: quantiles, all-day sup-t, drawdowns; then the calibration.
+arch's loop draws as many paths, takes the same pointwise bands and the drawdowns, and has no
+sup-t; the plain loop makes paths only. Both run for one strategy (the plain one on every 20th
+path) and are scaled up. Each size runs in a process of its own, so that its peak memory is its
+own. Run: `OMP_NUM_THREADS=1 python benchmarks/projection.py`, two minutes; or with sizes.
 """
 
+import json
 import platform
-import random
 import resource
 import subprocess
 import sys
@@ -16,100 +18,125 @@ from collections.abc import Callable
 import numpy as np
 
 from perf_alerts_dagster.domain.bands import fans
-from perf_alerts_dagster.domain.calibration import LIFE, PATHS, calibrate
+from perf_alerts_dagster.domain.calibration import LIFE, calibrate
+from perf_alerts_dagster.domain.calibration import PATHS as CALIBRATION_PATHS
+from perf_alerts_dagster.domain.fan import PROBABILITIES
+from perf_alerts_dagster.domain.ratings import documented_badness
 from perf_alerts_dagster.domain.record import Floats
 from perf_alerts_dagster.domain.residuals import WINDOW, filtered
 from perf_alerts_dagster.domain.simulation import draw
 
-B, H = 10_000, 252
-SIZES = (1, 10, 100, 1000)
+PATHS, HORIZON, SIZES, EVERY, BLOCK = 10_000, 252, (1, 10, 100, 1_000), 20, 10
 
 
-def windows(count: int) -> Floats:
-    return np.random.default_rng(1).standard_t(4, (count, WINDOW)) * 0.007 + 0.0003
+def history(strategies: int) -> Floats:
+    """Heavy-tailed returns (S, 756)."""
+    rng = np.random.default_rng(1)
+    found: Floats = rng.standard_t(4, (strategies, WINDOW)) * 0.007 + 0.0003
+    return found
 
 
-def seconds(work: Callable[[], object], repeats: int = 1) -> float:
+def peak() -> float:
+    """Most memory that this process ever held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(work: Callable[[], object], repeats: int = 1) -> float:
+    """The best of some runs, in seconds."""
     best = float("inf")
     for _ in range(repeats):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         work()
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - started)
     return best
 
 
-def arch_loop(returns: Floats) -> None:
-    """What a desk writes with arch: paths, pointwise bands, deepest drawdown.
+def measure(strategies: int) -> dict[str, float]:
+    """Seconds and MB above the start for one size."""
+    windows, before = history(strategies), peak()
+    started = time.perf_counter()
+    known = [one for window in windows if (one := filtered(window)) is not None]
+    bands = fans(known, draw(1, PATHS, HORIZON), HORIZON)
+    projection, memory = time.perf_counter() - started, peak() - before
+    documented = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=252)
+    started = time.perf_counter()
+    calibrate(known, bands, draw(1, CALIBRATION_PATHS, LIFE), budget=0.05, documented=documented)
+    return {
+        "projection": projection,
+        "projection_mb": memory,
+        "calibration": time.perf_counter() - started,
+        "all_mb": peak() - before,
+    }
 
-    arch resamples as many rows as it is given: the last H rows only, so that it draws no more
-    than is used.
-    """
+
+def arch_loop(returns: Floats) -> None:
+    """Arch's stationary bootstrap of one strategy: pointwise bands and drawdowns."""
     from arch.bootstrap import StationaryBootstrap
 
-    logs = np.log1p(returns[-H:])
-    drawn = StationaryBootstrap(20, logs, seed=1)
-    walked = np.empty((B, H))
-    for place, data in enumerate(drawn.bootstrap(B)):
-        walked[place] = np.cumsum(data[0][0][:H])
-    np.quantile(walked, [0.025, 0.05, 0.5, 0.95, 0.975], axis=0)
-    np.quantile((walked - np.maximum.accumulate(walked, axis=1)).min(axis=1), [0.01, 0.05, 0.5])
+    logs = np.log1p(returns[-HORIZON:])
+    sampler = StationaryBootstrap(BLOCK, logs, seed=1)
+    paths = np.empty((PATHS, HORIZON))
+    for place, (data, _) in enumerate(sampler.bootstrap(PATHS)):
+        np.cumsum(data[0], out=paths[place])
+    np.quantile(paths, PROBABILITIES, axis=0)
+    (paths - np.maximum.accumulate(paths, axis=1)).min(axis=1)
 
 
-def python_loop(returns: Floats, paths: int) -> None:
-    """Paths only, in plain Python."""
-    rows, rng = returns.tolist(), random.Random(1)
+def plain_loop(returns: Floats, paths: int) -> None:
+    """The same recursion, one number after the other; paths only."""
+    known = filtered(returns)
+    if known is None:
+        raise ValueError("the benchmark's returns vary")
+    residuals, rng = known.tiled.tolist(), np.random.default_rng(1)
     for _ in range(paths):
-        total = 1.0
-        for _ in range(H):
-            total *= 1.0 + rng.choice(rows)
+        variance, total = known.variance, 0.0
+        for place in rng.integers(0, WINDOW, HORIZON).tolist():
+            shock = residuals[place] * variance**0.5
+            total += shock + known.mean
+            variance = 0.98 * (0.94 * variance + 0.06 * shock * shock) + 0.02 * known.mean_variance
 
 
-def ours(count: int) -> tuple[float, float]:
-    """Seconds of the projection and of the calibration of so many strategies."""
-    data = windows(count)
-    strategies = [one for row in data if (one := filtered(row)) is not None]
-    projection = seconds(lambda: fans(strategies, draw(1, B, H), H))
-    bands = fans(strategies, draw(1, 1000, H), H)
-    calibration = seconds(
-        lambda: calibrate(strategies, bands, draw(1, PATHS, LIFE), budget=0.05, documented={})
+def main(sizes: tuple[int, ...]) -> None:
+    """Measure all and write the ratios to standard output."""
+    write = sys.stdout.write
+    write(
+        f"{PATHS} paths x {HORIZON} days, one thread, Python {platform.python_version()}, "
+        f"numpy {np.__version__}, {_processor()}\n"
     )
-    return projection, calibration
-
-
-def measured(count: int) -> tuple[float, float, float]:
-    """The same in a process of its own, with what it adds to the memory, in MiB."""
-    answer = subprocess.run(
-        [sys.executable, __file__, "--one", str(count)], capture_output=True, text=True, check=True
+    one = history(1)[0]
+    arch_loop(one)  # Its import and its compilation are no part of the loop.
+    arch, plain = (
+        timed(lambda: arch_loop(one), 3),
+        EVERY * timed(lambda: plain_loop(one, PATHS // EVERY)),
     )
-    projection, calibration, memory = (float(word) for word in answer.stdout.split())
-    return projection, calibration, memory
-
-
-def main(most: int) -> None:
-    print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
-    print(f"{B} paths x {H} days; horizon bands, drawdown and all-day sup-t; one thread\n")
-    few = windows(3)
-    arch = seconds(lambda: [arch_loop(row) for row in few]) / len(few)
-    plain = seconds(lambda: python_loop(few[0], B // 20)) * 20
-    head = ("strategies", "projection, s", "x arch", "x Python", "calibration", "memory, MiB")
-    print(f"| {' | '.join(head)} |")
-    print("|---|---|---|---|---|---|")
-    for count in [size for size in SIZES if size <= most]:
-        projection, calibration, memory = measured(count)
-        print(
-            f"| {count} | {projection:.2f} | {arch * count / projection:.0f} "
-            f"| {plain * count / projection:.0f} | {calibration / projection:.2f} "
-            f"| +{memory:.0f} |",
-            flush=True,
+    write(f"one strategy: arch's loop {arch:.3f} s, plain Python loop {plain:.1f} s\n")
+    for size in sizes:
+        text = subprocess.run(
+            [sys.executable, __file__, "measure", str(size)],
+            check=True, capture_output=True, text=True,
+        ).stdout  # fmt: skip
+        found = json.loads(text)
+        write(
+            f"{size:5d} strategies: projection {found['projection']:7.3f} s, "
+            f"+{found['projection_mb']:.0f} MB, {size * arch / found['projection']:.0f}x arch's "
+            f"loop, {size * plain / found['projection']:.0f}x the plain loop; calibration "
+            f"{found['calibration']:7.3f} s ({found['calibration'] / found['projection']:.2f} of "
+            f"the projection), +{found['all_mb']:.0f} MB in all\n"
         )
-    print(f"\narch's loop: {arch:.2f} s a strategy; the Python loop: {plain:.1f} s")
+        sys.stdout.flush()
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii") as lines:
+            names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--one"]:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        taken = ours(int(sys.argv[2]))
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(*taken, after - before)
+    if sys.argv[1:2] == ["measure"]:
+        sys.stdout.write(json.dumps(measure(int(sys.argv[2]))))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+        main(tuple(int(size) for size in sys.argv[1:]) or SIZES)

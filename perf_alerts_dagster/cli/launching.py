@@ -1,28 +1,15 @@
-"""Launch runs over the webserver's GraphQL and wait for them."""
+"""Launch the first runs over the webserver's GraphQL and wait for them."""
 
-import time
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from perf_alerts_dagster.application.scheduling import AlertRun, Launch, Scheduler, SchedulerError
 from perf_alerts_dagster.domain.alerts import ALERTS
 from perf_alerts_dagster.domain.errors import StackError
-from perf_alerts_dagster.processes.home import LOCATION
 
-if TYPE_CHECKING:
-    from dagster_graphql import DagsterGraphQLClient
-
-_ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 _POLL_SECONDS = 0.5
 _LONGEST_SECONDS = 180.0
-_TAGS = """
-query RunTags($runId: ID!) {
-  runOrError(runId: $runId) {
-    __typename
-    ... on Run { status tags { key value } }
-  }
-}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,47 +23,45 @@ class Launched:
     as_of: str
 
 
-def launch_all(port: int, *, report: Callable[[str], None]) -> Iterator[Launched]:
+async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterator[Launched]:
     """Launch the five alerts, then yield each as it ends, in their order.
 
     Raises:
-        StackError: the webserver refused a run.
+        StackError: the webserver refused a run, or went away.
     """
-    from dagster_graphql import DagsterGraphQLClient, DagsterGraphQLClientError
+    from perf_alerts_dagster.adapters.graphql.answers import ALERT, TRIGGERED_BY
+    from perf_alerts_dagster.adapters.graphql.client import GraphQLClient
+    from perf_alerts_dagster.adapters.graphql.scheduler import GraphQLScheduler
 
-    from perf_alerts_dagster.defs.tags import ALERT, TRIGGERED_BY
-
-    client = DagsterGraphQLClient("127.0.0.1", port_number=port, timeout=30)
-    runs = {}
+    client = GraphQLClient(f"http://127.0.0.1:{port}")
+    scheduler = GraphQLScheduler(client)
     try:
+        runs = []
         for alert in ALERTS:
-            runs[alert.name] = client.submit_job_execution(
-                alert.name,
-                repository_location_name=LOCATION,
-                tags={ALERT: alert.name, TRIGGERED_BY: "first start"},
-            )
+            tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
+            runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
             report(f"launched {alert.name}")
-    except DagsterGraphQLClientError as error:
+        end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
+        for run in runs:
+            yield _as_it_ended(await _wait(scheduler, run, end))
+    except SchedulerError as error:
         raise StackError(f"the first runs could not be launched: {error}") from error
-    end = time.monotonic() + _LONGEST_SECONDS
-    for name, run_id in runs.items():
-        yield _wait(client, name, run_id, end)
+    finally:
+        await client.close()
 
 
-def _wait(client: "DagsterGraphQLClient", alert: str, run_id: str, end: float) -> Launched:
-    while True:
-        answer = client._execute(_TAGS, {"runId": run_id})["runOrError"]
-        state = str(answer.get("status", answer["__typename"]))
-        if state in _ENDED or time.monotonic() > end:
-            break
-        time.sleep(_POLL_SECONDS)
-    from perf_alerts_dagster.defs.tags import AS_OF, ERROR, OUTCOME
+async def _wait(scheduler: Scheduler, run: AlertRun, end: float) -> AlertRun:
+    while not run.state.is_finished and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(_POLL_SECONDS)
+        run = await scheduler.run(run.run_id) or run
+    return run
 
-    tags = {tag["key"]: tag["value"] for tag in answer.get("tags", [])}
+
+def _as_it_ended(run: AlertRun) -> Launched:
     return Launched(
-        alert=alert,
-        run_id=run_id,
-        state=state,
-        outcome=tags.get(OUTCOME, tags.get(ERROR, "-")),
-        as_of=tags.get(AS_OF, "-"),
+        alert=run.alert,
+        run_id=run.run_id,
+        state=run.state.value,
+        outcome=run.outcome or run.error or "-",
+        as_of=run.as_of or "-",
     )

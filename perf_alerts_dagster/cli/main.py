@@ -13,6 +13,7 @@ from perf_alerts_dagster.cli.run import run
 from perf_alerts_dagster.cli.settings import check
 from perf_alerts_dagster.cli.stack import home, migrate, up
 from perf_alerts_dagster.cli.strategies import strategies
+from perf_alerts_dagster.cli.thresholds import thresholds
 from perf_alerts_dagster.domain.errors import PerfAlertsError, SettingsError, UsageError
 
 
@@ -37,6 +38,7 @@ for command in (
     evaluate,
     measure,
     strategies,
+    thresholds,
     keygen,
     proxy,
     home,

@@ -47,7 +47,7 @@ def up(first_runs: bool, proxy: bool) -> None:
         OUT.print(f"records  {escape(settings.records_shown)}")
         OUT.print(f"state    {escape(str(settings.state_dir))}")
         if first_runs and await asyncio.to_thread(_is_empty, settings):
-            await asyncio.to_thread(_run_all, settings)
+            await _run_all(settings)
         OUT.print("the stack is up; Ctrl-C stops it")
 
     sys.exit(asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy)))
@@ -104,16 +104,16 @@ def _is_empty(settings: Settings) -> bool:
         store.close()
 
 
-def _run_all(settings: Settings) -> None:
+async def _run_all(settings: Settings) -> None:
     """Launch the five alerts over GraphQL, wait, and show what they concluded."""
     from perf_alerts_dagster.cli.launching import launch_all
 
     ERR.print("the store is empty: executing the five alerts once ...")
     shown = table("first executions", "alert", "state", "outcome", "as of", "run")
-    for one in launch_all(settings.webserver_port, report=ERR.print):
+    async for one in launch_all(settings.webserver_port, report=ERR.print):
         shown.add_row(
             one.alert,
-            styled("ok") if one.state == "SUCCESS" else f"[red]{escape(one.state.lower())}[/red]",
+            styled("ok") if one.state == "success" else f"[red]{escape(one.state)}[/red]",
             escape(one.outcome),
             escape(one.as_of),
             one.run_id,

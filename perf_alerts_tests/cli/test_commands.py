@@ -1,5 +1,6 @@
 """The commands as a user meets them: real processes, real exit codes, standard output alone."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -205,3 +206,20 @@ def test_run_with_a_date_that_is_no_session_fails_at_once(run: Run, daily: Path)
     assert answer.returncode == 1
     assert "will not be retried" in answer.stderr
     assert "2021-06-05 is no session of the record" in answer.stderr
+
+
+def test_keygen_makes_a_strong_key_and_the_form_that_hides_it(run: Run) -> None:
+    first, second = run("keygen", "operator", "--hash"), run("keygen", "operator")
+    key, stored = first.stdout.split()
+
+    assert key.startswith("pa_operator_")
+    assert len(key) >= 32
+    assert stored == f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    assert key not in second.stdout
+
+
+def test_thresholds_need_a_key_and_say_where_it_comes_from(run: Run) -> None:
+    answer = run("thresholds", "show")
+
+    assert answer.returncode == 2
+    assert "PERF_ALERTS_KEY" in answer.stderr

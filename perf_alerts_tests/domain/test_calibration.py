@@ -168,7 +168,7 @@ def test_the_false_alarm_rate_is_that_of_the_strategys_own_budget_and_limit(
 ) -> None:
     def rate(rule: str, value: float, **changes: Any) -> float | None:
         found = rating_of(one, rule, value, periods_per_year=252, **changes)
-        return found and found.false_alarm_rate
+        return None if found is None else found.false_alarm_rate
 
     assert rate("drawdown", -0.1, budget=0.02, documented={}) == 0.02
     # A limit that only 5 % of healthy years reach is rarer than a budget of 20 %.

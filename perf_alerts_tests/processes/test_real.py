@@ -16,6 +16,7 @@ from perf_alerts_tests.processes.stacks import eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
 DAILY = "daily_pnl_check"
+KEY = "pa_admin_only-for-the-tests-0123456789abcdef"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 TAGS = "query Tags($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"
 SCHEDULE = """
@@ -38,7 +39,12 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     ledger.begin(days[0])
     for day in days:
         ledger.add(day)
-    environ = {"ALERT_RECORDS_URL": str(ledger.path), "ALERT_PROJECTION_PATHS": "1000"}
+    environ = {
+        "ALERT_RECORDS_URL": str(ledger.path),
+        "ALERT_PROJECTION_PATHS": "1000",
+        "ALERT_ADMIN_API_KEY": KEY,
+        "PERF_ALERTS_KEY": KEY,
+    }
     with real_system(folder / "state", environ) as running:
         running.start()
         yield running
@@ -112,3 +118,27 @@ def test_the_documented_commands_work_beside_a_running_system(
     ran = command(system, "run", DAILY)
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert f"{DAILY} finished" in ran.stdout
+
+
+def test_limits_that_are_set_over_the_api_count_in_the_next_evaluation(
+    system: System, tmp_path: Path
+) -> None:
+    limits = tmp_path / "limits.json"
+    limits.write_text(json.dumps({"default": {"drawdown_warning": 0.0001}}))
+    before = command(system, "thresholds", "show")
+    done = command(system, "thresholds", "set", str(limits))
+    run = system.running.launch("evening_performance_check")
+    eventually(lambda: system.running.status(run) in ENDED, seconds=60, what="the next run")
+
+    store = open_store(f"sqlite:///{system.state / 'perf_alerts.db'}")
+    newest = store.latest("evening_performance_check")
+    store.close()
+    assert before.returncode == done.returncode == 0, done.stderr
+    assert newest is not None
+    limit = next(one.limit for one in newest.evaluations if one.rule == "drawdown")
+    assert limit == -0.0001
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps({"default": {"drawdown": 1}}))
+    refused = command(system, "thresholds", "set", str(wrong))
+    assert refused.returncode == 1
+    assert "422" in refused.stderr
