@@ -34,6 +34,11 @@ def is_dead(state_dir: Path, run_id: str) -> bool:
     return True
 
 
+def is_known(state_dir: Path, run_id: str) -> bool:
+    """Whether a process of this machine has begun the run and not ended it in good order."""
+    return _path(state_dir, run_id).exists()
+
+
 def forget(state_dir: Path, run_id: str) -> None:
     """Remove what a dead process left."""
     _path(state_dir, run_id).unlink(missing_ok=True)

@@ -1,9 +1,13 @@
 """The sensor that ends runs whose process is gone, so that none stays STARTED until its limit."""
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.storage.dagster_run import RunRecord
+from dagster._core.storage.tags import GRPC_INFO_TAG
 
 from perf_alerts_dagster.adapters import alive
 from perf_alerts_dagster.domain.alerts import BY_NAME
@@ -11,7 +15,13 @@ from perf_alerts_dagster.settings import Settings
 
 NAME = "watch"
 _SECONDS = 30
-_UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_UNDER_WAY = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+# A run takes its lock within seconds after its process began.
+_LONGEST_START = timedelta(seconds=60)
 
 
 def build_watch(settings: Settings) -> dg.SensorDefinition:
@@ -24,7 +34,7 @@ def build_watch(settings: Settings) -> dg.SensorDefinition:
         description="Ends runs whose process was killed; Dagster then runs them again.",
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = end_dead_runs(context.instance, settings.state_dir)
+        ended = end_dead_runs(context.instance, settings.state_dir, datetime.now(UTC))
         for run_id in ended:
             context.log.warning("the process of run %s is gone; the run is ended", run_id)
         return dg.SkipReason(f"runs whose process is gone: {len(ended)}")
@@ -32,15 +42,19 @@ def build_watch(settings: Settings) -> dg.SensorDefinition:
     return watch
 
 
-def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path) -> list[str]:
+def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
     """Mark every run of an alert whose process is gone as failed; their ids, oldest first.
+
+    Gone is one that left its lock behind, and one of this machine's code server that did not
+    take its lock within a minute: it was killed before it could.
 
     Dagster's own launcher cannot tell, and would leave such a run STARTED until its
     `dagster/max_runtime`. What is failed for this reason is run again by `run_retries`.
     """
     ended = []
-    for run in reversed(instance.get_runs(filters=dg.RunsFilter(statuses=_UNDER_WAY))):
-        if run.job_name not in BY_NAME or not alive.is_dead(state_dir, run.run_id):
+    for record in reversed(instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))):
+        run = record.dagster_run
+        if run.job_name not in BY_NAME or not _is_gone(record, state_dir, now):
             continue
         if run.status is dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, "The run's process is gone.")
@@ -53,3 +67,22 @@ def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path) -> list[str]:
         alive.forget(state_dir, run.run_id)
         ended.append(run.run_id)
     return ended
+
+
+def _is_gone(record: RunRecord, state_dir: Path, now: datetime) -> bool:
+    run = record.dagster_run
+    if alive.is_dead(state_dir, run.run_id):
+        return True
+    if alive.is_known(state_dir, run.run_id) or not _is_ours(run):
+        return False
+    begun = record.start_time or record.create_timestamp.timestamp()
+    return now.timestamp() - begun > _LONGEST_START.total_seconds()
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    """Whether a code server on a socket of this machine started the run."""
+    try:
+        socket = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(socket, str) and Path(socket).parent.is_dir()

@@ -1,8 +1,10 @@
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +15,7 @@ from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.defs.watch import NAME, end_dead_runs
 from perf_alerts_dagster.settings import load_settings
 
+NOW = datetime.now(UTC)
 HOLD = """
 import sys, threading
 from pathlib import Path
@@ -33,9 +36,10 @@ def a_run(
     instance: dg.DagsterInstance,
     status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
     job: str = "daily_pnl_check",
+    tags: dict[str, str] | None = None,
 ) -> str:
     run_id = dg.DagsterRun(job_name=job).run_id
-    instance.add_run(dg.DagsterRun(job_name=job, run_id=run_id, status=status))
+    instance.add_run(dg.DagsterRun(job_name=job, run_id=run_id, status=status, tags=tags))
     return run_id
 
 
@@ -64,13 +68,13 @@ def test_a_run_whose_process_was_killed_is_ended_and_may_be_run_again(
     run_id = a_run(instance)
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path) == [run_id]
+    assert end_dead_runs(instance, tmp_path, NOW) == [run_id]
 
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
-    assert end_dead_runs(instance, tmp_path) == []
+    assert end_dead_runs(instance, tmp_path, NOW) == []
     assert list((tmp_path / "running").iterdir()) == []
 
 
@@ -80,7 +84,7 @@ def test_a_cancelled_run_whose_process_is_gone_is_canceled(
     run_id = a_run(instance, dg.DagsterRunStatus.CANCELING)
     leave_behind(tmp_path, run_id)
 
-    end_dead_runs(instance, tmp_path)
+    end_dead_runs(instance, tmp_path, NOW)
 
     assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
 
@@ -88,7 +92,7 @@ def test_a_cancelled_run_whose_process_is_gone_is_canceled(
 def test_a_run_that_lives_is_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     run_id = a_run(instance)
     with alive.held(tmp_path, run_id):
-        assert end_dead_runs(instance, tmp_path) == []
+        assert end_dead_runs(instance, tmp_path, NOW) == []
 
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
@@ -98,7 +102,7 @@ def test_a_run_of_another_machine_is_left_alone(
 ) -> None:
     run_id = a_run(instance)
 
-    assert end_dead_runs(instance, tmp_path) == []
+    assert end_dead_runs(instance, tmp_path, NOW) == []
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
 
@@ -106,7 +110,7 @@ def test_other_peoples_jobs_are_left_alone(instance: dg.DagsterInstance, tmp_pat
     run_id = a_run(instance, job="somebody_elses")
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path) == []
+    assert end_dead_runs(instance, tmp_path, NOW) == []
 
 
 def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
@@ -128,3 +132,26 @@ def test_the_sensor_is_on_by_default_and_skips_with_a_count(
 
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert data.skip_message == "runs whose process is gone: 0"
+
+
+@pytest.mark.parametrize(
+    "status_before", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+)
+def test_a_run_that_was_killed_before_it_took_its_lock_is_ended_after_a_minute(
+    instance: dg.DagsterInstance, tmp_path: Path, status_before: dg.DagsterRunStatus
+) -> None:
+    ours = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": f"{tmp_path}/s"})}
+    run_id = a_run(instance, status_before, tags=ours)
+
+    assert end_dead_runs(instance, tmp_path, NOW + timedelta(seconds=50)) == []
+    assert end_dead_runs(instance, tmp_path, NOW + timedelta(seconds=90)) == [run_id]
+    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("info", ["{}", "no json", "[1]", '{"socket": "/nowhere/else/code.sock"}'])
+def test_a_run_that_another_machine_started_is_never_taken_for_dead(
+    instance: dg.DagsterInstance, tmp_path: Path, info: str
+) -> None:
+    a_run(instance, tags={".dagster/grpc_info": info})
+
+    assert end_dead_runs(instance, tmp_path, NOW + timedelta(days=1)) == []
