@@ -142,9 +142,10 @@ def test_a_run_that_was_killed_before_it_took_its_lock_is_ended_after_a_minute(
 ) -> None:
     ours = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": f"{tmp_path}/s"})}
     run_id = a_run(instance, status_before, tags=ours)
+    begun = datetime.now(UTC)
 
-    assert end_dead_runs(instance, tmp_path, NOW + timedelta(seconds=50)) == []
-    assert end_dead_runs(instance, tmp_path, NOW + timedelta(seconds=90)) == [run_id]
+    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=50)) == []
+    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=90)) == [run_id]
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
 
 
