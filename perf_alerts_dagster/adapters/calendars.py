@@ -24,17 +24,19 @@ class ExchangeCalendar(Calendar):
                 f"ALERT_CALENDAR={code!r}: must be record, weekdays, 24/7, or a code of "
                 "exchange_calendars such as XNYS or XLON"
             ) from error
+        self._days = self._calendar.sessions.to_numpy().astype("datetime64[D]")
         self.name = code
 
     def sessions(self, first: date, last: date) -> Dates:
         """See `Calendar.sessions`."""
-        within = self._calendar.sessions
-        kept = within[(within >= str(first)) & (within <= str(last))]
-        return np.asarray(kept.to_numpy(), dtype="datetime64[D]")
+        days = self._days
+        kept: Dates = days[(days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))]
+        return kept
 
     def close(self, session: date) -> datetime:
         """See `Calendar.close`; a day that is no session closes at its end."""
-        if not self._calendar.is_session(str(session)):
+        # The calendar itself raises for a day before its first or after its last session.
+        if not len(self.sessions(session, session)):
             return datetime.combine(session, time(23, 59, 59), tzinfo=UTC)
         close: datetime = self._calendar.session_close(str(session)).to_pydatetime()
         return close

@@ -48,6 +48,19 @@ def test_a_row_on_an_exchange_holiday_closes_at_the_days_end() -> None:
     assert close == datetime(2026, 1, 19, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("day", [date(1, 1, 1), date(1985, 1, 4), date(2200, 1, 4)])
+def test_a_row_outside_an_exchanges_calendar_closes_at_the_days_end(day: date) -> None:
+    close = open_calendar("XNYS").close(day)
+
+    assert close == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
+
+
+def test_an_exchange_has_no_sessions_before_its_calendar_begins() -> None:
+    found = open_calendar("XNYS").sessions(date(1, 1, 1), date(1990, 1, 3))
+
+    assert found.astype(str).tolist() == ["1990-01-02", "1990-01-03"]
+
+
 def test_an_unknown_calendar_is_refused_with_what_is_accepted() -> None:
     with pytest.raises(SettingsError, match="must be record, weekdays, 24/7, or a code"):
         open_calendar("NOWHERE")

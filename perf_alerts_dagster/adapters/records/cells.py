@@ -67,11 +67,15 @@ def number(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 def day(frame: pl.DataFrame, column: str) -> pl.Expr:
     """A column as dates; null where the cell is no `YYYY-MM-DD` (midnight is accepted)."""
+    found = _day(frame, column)
+    # A damaged file may hold dates that no calendar has, and text the year 0.
+    return pl.when(found.is_between(date.min, date.max)).then(found).otherwise(None)
+
+
+def _day(frame: pl.DataFrame, column: str) -> pl.Expr:
     kind = frame.schema[column]
     if kind == pl.Date:
-        # A damaged file may hold dates that no calendar has.
-        has_year = pl.col(column).is_between(date.min, date.max)
-        return pl.when(has_year).then(pl.col(column)).otherwise(None)
+        return pl.col(column)
     if isinstance(kind, pl.Datetime):
         moment = pl.col(column)
         return pl.when(moment == moment.dt.truncate("1d")).then(moment.dt.date()).otherwise(None)

@@ -1,10 +1,15 @@
 """The rules that a row of the `daily` table may break."""
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 
 from perf_alerts_dagster.adapters.records.cells import NO_NAME, TORN_ROW, Broken, number_rules
+from perf_alerts_dagster.adapters.records.tables import listed
+from perf_alerts_dagster.domain.record import RecordFault
 
 _LONGEST_NAME = 200
 # Also line and paragraph separators, and those that turn the direction of the text around.
@@ -15,16 +20,10 @@ _APART = 0.0001
 
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     """The rules of the typed daily table; see `daily` for its columns."""
-    name = pl.col("strategy")
     rules = [
         TORN_ROW,
-        Broken("strategy", "is empty", name == NO_NAME),
-        Broken(
-            "strategy",
-            f"is longer than {_LONGEST_NAME} characters",
-            name.str.len_chars() > _LONGEST_NAME,
-        ),
-        Broken("strategy", "holds a control character", name.str.contains(_CONTROLS)),
+        Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
+        *(rule for column in ("strategy", "currency", "group") for rule in name_rules(column)),
         Broken("date", "is empty", ~pl.col("date__filled")),
         Broken(
             "date",
@@ -48,6 +47,19 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     if "pnl" not in frame.columns:
         return [*rules, *number_rules("return")]
     return [*rules, *number_rules("pnl"), *number_rules("capital"), *_money_rules(frame)]
+
+
+def name_rules(column: str) -> list[Broken]:
+    """The rules of a text that becomes part of a strategy's or a group's name."""
+    cell = pl.col(column)
+    return [
+        Broken(
+            column,
+            f"is longer than {_LONGEST_NAME} characters",
+            cell.str.len_chars() > _LONGEST_NAME,
+        ),
+        Broken(column, "holds a control character", cell.str.contains(_CONTROLS)),
+    ]
 
 
 def _money_rules(frame: pl.DataFrame) -> list[Broken]:
@@ -74,3 +86,22 @@ def _money_rules(frame: pl.DataFrame) -> list[Broken]:
 
 def _is_segment() -> pl.Expr:
     return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
+
+
+def told(faults: Mapping[str, tuple[RecordFault, ...]]) -> dict[str, tuple[RecordFault, ...]]:
+    """The faults under names that every store and screen takes.
+
+    A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
+    """
+    return {
+        (name := _told_name(raw)): tuple(replace(fault, strategy=name) for fault in found)
+        for raw, found in faults.items()
+    }
+
+
+def _told_name(raw: str) -> str:
+    is_good = len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item()
+    if is_good:
+        return raw
+    digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{listed([raw])} ({digest[:8]})"

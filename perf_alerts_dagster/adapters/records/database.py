@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _QUERY = re.compile(r"(\s|--[^\n]*\n|\()*(select|with|values)\b", re.IGNORECASE)
-_TAKEN = (str, int, float, date, bytes)
+_TAKEN = (str, int, float, date)
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
@@ -80,4 +80,7 @@ def _plain(cell: object) -> object:
     """The cell as a type that polars takes; a numeric NaN of PostgreSQL is a Decimal."""
     if cell is None or isinstance(cell, _TAKEN):
         return cell
+    if isinstance(cell, bytes):
+        # SQLite lets bytes stand in a column of numbers.
+        return cell.decode("utf-8", "backslashreplace")
     return float(cell) if isinstance(cell, Decimal) else str(cell)

@@ -47,7 +47,7 @@ class CsvTable(Table):
         if self._lines is None:
             with self._open() as file:
                 reader = csv.reader(file)
-                next(reader, None)
+                _skip_header(reader)
                 self._lines = [reader.line_num for _ in reader]
         return self._lines[row]
 
@@ -78,7 +78,7 @@ class CsvTable(Table):
         """The rows that have more cells than the header."""
         with self._open() as file:
             reader = csv.reader(file)
-            next(reader, None)
+            _skip_header(reader)
             return [row for row, cells in enumerate(reader) if len(cells) > width]
 
     def _why(self) -> str:
@@ -103,6 +103,11 @@ class CsvTable(Table):
         opener = gzip.open if is_compressed else open
         with opener(self._path, "rt", encoding="utf-8-sig", newline="") as text:
             yield text
+
+
+def _skip_header(reader: Iterator[list[str]]) -> None:
+    """Empty lines before the header are no rows; those after it are."""
+    next(filter(None, reader), None)
 
 
 def _kept(lines: TextIO, into: list[str]) -> Iterator[str]:

@@ -20,6 +20,7 @@ from perf_alerts_dagster.adapters.records.cells import (
     require,
     text,
 )
+from perf_alerts_dagster.adapters.records.contract import name_rules
 from perf_alerts_dagster.adapters.records.daily import Daily
 from perf_alerts_dagster.adapters.records.tables import ROW, TORN, Table, renamed
 from perf_alerts_dagster.domain.record import RecordFault, Status, StrategyRecord, Trades
@@ -93,6 +94,7 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
     rules = [
         TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
+        *(rule for column in ("group", "owner") for rule in name_rules(column)),
         Broken(
             "status",
             f"must be one of {', '.join(words)}",

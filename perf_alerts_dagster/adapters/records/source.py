@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from perf_alerts_dagster.adapters.records.contract import told
 from perf_alerts_dagster.adapters.records.daily import read_daily
 from perf_alerts_dagster.adapters.records.database import SqlTable
 from perf_alerts_dagster.adapters.records.delimited import CsvTable
@@ -64,7 +65,7 @@ class TableSource(RecordsSource):
         return TrackRecords(
             source=self.name,
             strategies=read.strategies,
-            faults=read.faults,
+            faults=told(read.faults),
             notes=read.notes,
             is_sample=self.is_sample,
         )

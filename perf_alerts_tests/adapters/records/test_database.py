@@ -75,6 +75,22 @@ def test_bytes_in_a_name_are_shown_and_harm_no_other(sqlite: str) -> None:
     assert set(load(sqlite).strategies) == {"carry", r"\xffa"}
 
 
+def test_bytes_among_numbers_are_the_fault_of_their_strategy_alone(sqlite: str) -> None:
+    execute(
+        sqlite,
+        insert(
+            "'carry', '2026-01-05', 10.5, 1000, 'live'",
+            "'trend', '2026-01-05', x'ff61', 1000, 'live'",
+        ),
+    )
+    records = load(sqlite)
+
+    assert [str(one) for one in records.faults["trend"]] == [
+        "daily, row 2, column pnl: is not a number"
+    ]
+    assert records.strategies["carry"].returns.tolist() == [0.0105]
+
+
 @pytest.mark.parametrize(
     "query",
     [

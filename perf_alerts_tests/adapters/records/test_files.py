@@ -205,6 +205,34 @@ def test_a_date_that_no_calendar_has_is_a_fault_of_its_strategy_alone(tmp_path: 
     assert set(records.strategies) == {"carry"}
 
 
+@pytest.mark.parametrize("cell", ["0000-01-01", "0000-01-01T00:00"])
+def test_the_year_zero_is_a_fault_of_its_strategy_alone(tmp_path: Path, cell: str) -> None:
+    text = f"strategy,date,return\ncarry,2026-01-05,0.1\ntrend,{cell},0.1\n"
+    (tmp_path / "daily.csv").write_text(text)
+    records = load(tmp_path / "daily.csv")
+
+    assert str(records.faults["trend"][0]) == (
+        "daily.csv, row 3, column date: is no date YYYY-MM-DD"
+    )
+    assert set(records.strategies) == {"carry"}
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("trend,2026-01-05,ten", "daily.csv, row 6, column return: is not a number"),
+        ("trend,2026-01-05,0.1,0.2", "daily.csv, row 6: has more cells than the header"),
+    ],
+)
+def test_empty_lines_anywhere_count_as_lines(tmp_path: Path, row: str, fault: str) -> None:
+    text = f"\n\nstrategy,date,return\ncarry,2026-01-05,0.1\n\n{row}\n"
+    (tmp_path / "daily.csv").write_text(text)
+    records = load(tmp_path / "daily.csv")
+
+    assert [str(one) for one in records.faults["trend"]] == [fault]
+    assert set(records.strategies) == {"carry"}
+
+
 def test_a_missing_value_of_a_data_frame_leaves_its_column_numeric(tmp_path: Path) -> None:
     table(leverage=[2.5, float("nan")]).write_parquet(tmp_path / "daily.parquet")
     records = load(tmp_path / "daily.parquet")
