@@ -18,16 +18,18 @@ from perf_alerts_dagster.domain.fan import (
     SUP_LEVELS,
     Fan,
 )
+from perf_alerts_dagster.domain.quantiles import quantiles
 from perf_alerts_dagster.domain.record import Floats
 from perf_alerts_dagster.domain.residuals import Floats32, Residuals
 from perf_alerts_dagster.domain.simulation import Batch, Draws, Walk, batch, chunks, drifts
 
 # Days at which quantiles are taken; between them they are interpolated in the root of the day.
-_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
+_DAYS = (1, 5, 21, 63, 126, 252)
+_SHAPE_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
 _SUP_DAYS = (1, 5, 21, 63, 126, 252)
 _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
-_STRATEGIES = 64
+_STRATEGIES = 256
 _LEAST_WIDTH = 1e-9
 
 
@@ -51,7 +53,7 @@ def _days(wanted: Sequence[int], horizon: int) -> list[int]:
 
 def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
     days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
-    shape = _shape(given, draws, days, horizon)
+    shape = _shape(given, draws, _days(_SHAPE_DAYS, horizon), horizon)
     kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
     for paths in chunks(draws.paths, given.size):
         _walk(given, draws, paths, horizon, days, sup_days, shape, kept)
@@ -70,9 +72,11 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Shape:
+    """Median and width below it per day (H, S); the width above is `ratio` (S) times that."""
+
     median: Floats32
     below: Floats32
-    above: Floats32
+    ratio: Floats32
 
 
 def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
@@ -87,14 +91,16 @@ def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
             total += drift
             if day + 1 in days:
                 at[days.index(day + 1), :, paths] = total.T
-    at.sort(axis=2)
+    found = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
     low, middle, high = (
-        _interpolated(_sorted_quantile(at, level), days, horizon) for level in _SHAPE
+        _interpolated(found[:, :, place], days, horizon) for place in range(len(_SHAPE))
     )
     return _Shape(
         median=middle.astype(np.float32),
         below=np.maximum(middle - low, _LEAST_WIDTH).astype(np.float32),
-        above=np.maximum(high - middle, _LEAST_WIDTH).astype(np.float32),
+        ratio=(
+            np.maximum(high - middle, _LEAST_WIDTH)[-1] / np.maximum(middle - low, _LEAST_WIDTH)[-1]
+        ).astype(np.float32),
     )
 
 
@@ -110,8 +116,8 @@ def _walk(
 ) -> None:
     walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
     total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
-    below, above = np.full_like(drift, -np.inf), np.full_like(drift, -np.inf)
-    per_below, per_above = 1.0 / shape.below, 1.0 / shape.above
+    lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
+    per_below = 1.0 / shape.below
     for day in range(horizon):
         total += walk.step(day)
         total += drift
@@ -119,39 +125,35 @@ def _walk(
         np.subtract(total, peak, out=away)
         np.minimum(deepest, away, out=deepest)
         np.subtract(shape.median[day], total, out=away)
-        # walk.shock is free until the next step.
-        np.multiply(away, per_below[day], out=walk.shock)
-        np.maximum(below, walk.shock, out=below)
-        away *= -per_above[day]
-        np.maximum(above, away, out=above)
+        away *= per_below[day]
+        np.maximum(lowest, away, out=lowest)
+        np.minimum(highest, away, out=highest)
         if day + 1 in days:
             kept.at[days.index(day + 1), :, paths] = total.T
         if day + 1 in sup_days:
-            kept.below[sup_days.index(day + 1), :, paths] = below.T
-    kept.above[:, paths] = above.T
+            kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+    highest /= -shape.ratio
+    kept.above[:, paths] = highest.T
     kept.deepest[:, paths] = deepest.T
 
 
 def _fan(
     kept: _Kept, place: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
 ) -> Fan:
-    both = np.sort(np.maximum(kept.below[-1, place], kept.above[place]))
-    at, below = np.sort(kept.at[:, place], axis=1), np.sort(kept.below[:, place], axis=1)
+    below, above = kept.below[:, place], kept.above[place]
+    sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
+    found = quantiles(sups, SUP_LEVELS)
+    at_days = quantiles(kept.at[:, place], PROBABILITIES)
     return Fan(
-        pointwise=np.stack(
-            [
-                _interpolated(_sorted_quantile(at[:, None], level), days, horizon)[:, 0]
-                for level in PROBABILITIES
-            ]
-        ),
+        pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
         median=shape.median[:, place].astype(np.float64),
         below=shape.below[:, place].astype(np.float64),
-        above=shape.above[:, place].astype(np.float64),
+        above=(shape.ratio[place] * shape.below[:, place]).astype(np.float64),
         sup_days=np.array(sup_days, dtype=np.float64),
-        sup_below=np.stack([_quantiles(row, SUP_LEVELS) for row in below]),
-        sup_above=_quantiles(np.sort(kept.above[place]), SUP_LEVELS),
-        sup_both=_quantiles(both, SUP_LEVELS),
-        drawdowns=_quantiles(np.sort(kept.deepest[place]), DRAWDOWN_PROBABILITIES),
+        sup_below=found[:-2],
+        sup_above=found[-2],
+        sup_both=found[-1],
+        drawdowns=quantiles(kept.deepest[place : place + 1], DRAWDOWN_PROBABILITIES)[0],
     )
 
 
@@ -163,24 +165,4 @@ def _interpolated(values: Floats, days: list[int], horizon: int) -> Floats:
     part = ((wanted - known[place - 1]) / (known[place] - known[place - 1]))[:, None]
     padded = np.concatenate([np.zeros((1, values.shape[1])), values])
     found: Floats = padded[place - 1] * (1.0 - part) + padded[place] * part
-    return found
-
-
-def _sorted_quantile(values: Floats32, level: float) -> Floats:
-    """Linear (type 7) quantile along the last axis, which is sorted, in double precision."""
-    place = level * (values.shape[-1] - 1)
-    low = int(place)
-    high = min(low + 1, values.shape[-1] - 1)
-    part = place - low
-    found: Floats = values[..., low].astype(np.float64) * (1.0 - part) + values[..., high] * part
-    return found
-
-
-def _quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
-    """Type 7 quantiles of a sorted row."""
-    places = np.asarray(levels) * (len(values) - 1)
-    low = places.astype(np.int64)
-    part = places - low
-    high = np.minimum(low + 1, len(values) - 1)
-    found: Floats = values[low].astype(np.float64) * (1.0 - part) + values[high] * part
     return found

@@ -14,21 +14,20 @@ import numpy as np
 
 from perf_alerts_dagster.domain.fan import Fan
 from perf_alerts_dagster.domain.monitors import (
+    COUNTED,
     CUSUM_YEARS,
+    YEAR,
     Monitors,
-    Watch,
     cusum_name,
 )
+from perf_alerts_dagster.domain.power import WILD, told_by_day
+from perf_alerts_dagster.domain.quantiles import quantiles
 from perf_alerts_dagster.domain.record import Floats
 from perf_alerts_dagster.domain.residuals import Floats32, Residuals
 from perf_alerts_dagster.domain.simulation import Draws, Walk, batch, chunks, drifts
 from perf_alerts_dagster.domain.tails import wild_curve
 
 PATHS = 2_000
-# Fewer do for a chance that is read in per cent.
-SICK_PATHS = 1_000
-WARM_UP = 63
-YEAR = 252
 # Days that the power is stated for.
 SOON = 126
 LIFE = YEAR * CUSUM_YEARS
@@ -38,11 +37,8 @@ TAILS = tuple(
         np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
     ).tolist()
 )
-# What a rule is there to see: no edge any more, or 1.5 times the volatility.
-WILD = 1.5
-_BY_VOLATILITY = frozenset({"exceedance_rate", "consecutive_exceedances"})
+_FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
 _LATER_YEARS = frozenset(cusum_name(year) for year in range(2, CUSUM_YEARS + 1))
-_DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
 _STRATEGIES = 64
 
 
@@ -136,7 +132,9 @@ def _some(
         monitors = Monitors(strategies, bands, shape=(_length(paths), given.size))
         walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
         for day in range(LIFE):
-            monitors.see(walk.step(day) + drift, day)
+            returns = walk.step(day)
+            returns += drift
+            monitors.see(returns, day)
         for rule, values in monitors.worst.items():
             kept = worst.setdefault(rule, np.empty((given.size, draws.paths), dtype=np.float32))
             kept[:, paths] = values.T
@@ -144,18 +142,22 @@ def _some(
         rule: np.maximum(_rarer(values, budget), documented.get(rule, -np.inf)).astype(np.float32)
         for rule, values in worst.items()
     }
-    curves = _curves(strategies, bands, draws, told)
+    curves = told_by_day(strategies, bands, draws, told)
     # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
     curves["daily_exceedance"] = np.stack(
         [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
     )
     union = _union(worst, told, budget)
+    # A count must stay the very number that it is.
+    tails = {
+        rule: np.quantile(values.astype(np.float64), _FROM_THE_TOP, axis=1).T
+        if rule in COUNTED
+        else quantiles(values, _FROM_THE_TOP)
+        for rule, values in worst.items()
+    }
     return [
         Calibration(
-            worst={
-                rule: np.quantile(values[place].astype(np.float64), 1.0 - np.asarray(TAILS))
-                for rule, values in worst.items()
-            },
+            worst={rule: values[place] for rule, values in tails.items()},
             told={rule: float(values[place]) for rule, values in told.items()},
             power={rule: float(curve[SOON - 1, place]) for rule, curve in curves.items()},
             half={rule: _half(curve[:, place]) for rule, curve in curves.items()},
@@ -181,48 +183,12 @@ def _union(
     return found
 
 
-def _curves(
-    strategies: Sequence[Residuals],
-    bands: Sequence[Fan],
-    draws: Draws,
-    told: Mapping[str, Floats32],
-) -> dict[str, Floats]:
-    """Share of sick paths that were told by each day (252, S), per rule.
-
-    The change comes after a healthy warm-up; for the band and the CUSUM on the first day.
-    """
-    given = batch(strategies)
-    curves: dict[str, Floats] = {}
-    count = min(SICK_PATHS, draws.paths)
-    for paths in chunks(count, given.size):
-        shape = (_length(paths), given.size)
-        dull = Monitors(strategies, bands, shape=shape, watched=_DULL)
-        wild = Monitors(strategies, bands, shape=shape, watched=[Watch.EXCEEDANCES])
-        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
-        no_edge = drift - given.mean
-        seen = {rule: np.zeros(shape, dtype=bool) for rule in told}
-        for day in range(WARM_UP + YEAR):
-            shock = walk.step(day)
-            late = day >= WARM_UP
-            dull.see(shock + (no_edge if late else drift), day, early=shock + no_edge)
-            wild.see(shock * np.float32(WILD if late else 1.0) + drift, day)
-            for rule, mask in seen.items():
-                begun = day if rule in Monitors.FROM_THE_FIRST_DAY else day - WARM_UP
-                if not 0 <= begun < YEAR:
-                    continue
-                source = wild if rule in _BY_VOLATILITY else dull
-                if rule in source.now:
-                    np.logical_or(mask, source.now[rule] >= told[rule], out=mask)
-                curve = curves.setdefault(rule, np.zeros((YEAR, given.size)))
-                curve[begun] += mask.sum(axis=0)
-    return {rule: curve / count for rule, curve in curves.items()}
-
-
 def _rarer(values: Floats32, budget: float) -> Floats32:
     """The least badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
     allowed = int(budget * values.shape[1])
-    ranked = np.sort(values, axis=1)[:, ::-1]
-    return np.nextafter(ranked[:, allowed], np.float32(np.inf), dtype=np.float32)
+    place = values.shape[1] - 1 - allowed
+    ranked = np.partition(values, place, axis=1)
+    return np.nextafter(ranked[:, place], np.float32(np.inf), dtype=np.float32)
 
 
 def _half(curve: Floats) -> float:

@@ -26,7 +26,8 @@ class Fan:
     """What the paths of one strategy do over H days, in cumulative log returns.
 
     `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
-    pilot's median, and its distance to the 5 % and the 95 % quantile. `sup_days` (D) with
+    pilot's median, its distance to the 5 % quantile, and that times the ratio which the distance
+    to the 95 % quantile has to it on the last day. `sup_days` (D) with
     `sup_below` (D, 201): quantiles, at `sup_levels` (201), of the greatest distance below the
     median up to that day, in units of `below`; `sup_above` and `sup_both` (201) are those of the
     whole horizon above the median, and on either side. `drawdowns` are the deepest ones, at

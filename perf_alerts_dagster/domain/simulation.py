@@ -25,7 +25,7 @@ Offsets = NDArray[np.int32]
 # and the errors of two strategies correlate as their returns do.
 _ERROR_DRAWS = 24
 # Numbers that one chunk works on at once: a few arrays of them fit into a core's cache.
-_CHUNK = 1 << 16
+_CHUNK = 1 << 17
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,37 +130,30 @@ def drifts(given: Batch, draws: Draws, paths: slice) -> Floats32:
 
 
 class Walk:
-    """A chunk of paths on its way; `step` gives the next day's log returns, (c, S) float32.
+    """A chunk of paths on its way; `step` gives the next day's shocks, (c, S) float32."""
 
-    `shock` is the residual part of the newest day, `residual` its standardised form. `stretch`
-    multiplies the volatility of every day.
-    """
-
-    def __init__(self, given: Batch, draws: Draws, paths: slice, *, stretch: float = 1.0) -> None:
-        self._given = given
+    def __init__(self, given: Batch, draws: Draws, paths: slice) -> None:
         self._days = draws.days[:, paths]
         shape = (self._days.shape[1], given.size)
-        self.variance = np.empty(shape, dtype=np.float32)
-        self.variance[:] = given.variance
-        self.residual = np.empty(shape, dtype=np.float32)
-        self.shock = np.empty(shape, dtype=np.float32)
+        self._shock = np.empty(shape, dtype=np.float32)
         self._root = np.empty(shape, dtype=np.float32)
         keep = np.float32((1.0 - PULL) * (1.0 - NEWEST))
         # What is added each day keeps the variance above its floor, where it begins above it.
-        self._pulled = np.maximum(PULL * given.mean_variance, (1 - keep) * given.floor)
+        pulled = np.maximum(PULL * given.mean_variance, (1 - keep) * given.floor)
         self._grows = given.tiled * given.tiled * np.float32((1.0 - PULL) * NEWEST) + keep
-        self._stretch = np.float32(stretch)
+        # In units of what is added, so that one number is added for all strategies.
+        self._tiled = given.tiled * np.sqrt(pulled)
+        self._variance = np.empty(shape, dtype=np.float32)
+        self._variance[:] = given.variance / pulled
 
     def step(self, day: int) -> Floats32:
         """The shock of `day` (0-based), without the drift; the array is used again next day."""
         rows = self._days[day]
-        self._given.tiled.take(rows, axis=0, out=self.residual, mode="clip")
-        np.sqrt(self.variance, out=self._root)
-        np.multiply(self.residual, self._root, out=self.shock)
+        self._tiled.take(rows, axis=0, out=self._shock, mode="clip")
+        np.sqrt(self._variance, out=self._root)
+        np.multiply(self._shock, self._root, out=self._shock)
         # v (keep + fresh z^2) + pull: the square of the shock is v z^2.
         self._grows.take(rows, axis=0, out=self._root, mode="clip")
-        self.variance *= self._root
-        self.variance += self._pulled
-        if self._stretch != 1.0:
-            self.shock *= self._stretch
-        return self.shock
+        self._variance *= self._root
+        self._variance += np.float32(1.0)
+        return self._shock

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.domain.bands import fans
-from perf_alerts_dagster.domain.calibration import WARM_UP, YEAR
-from perf_alerts_dagster.domain.monitors import Monitors
+from perf_alerts_dagster.domain.monitors import WARM_UP, YEAR, Monitors
 from perf_alerts_dagster.domain.rules.exceedance import judge_exceedances
 from perf_alerts_dagster.domain.simulation import draw
 from perf_alerts_tests.builders import a_record, context_of
