@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from perf_alerts_tests.processes.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.processes.stacks import eventually
@@ -127,14 +127,21 @@ def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None
     page.goto(f"http://127.0.0.1:{system.port}/automation")
     row = page.get_by_text(f"{DAILY}_schedule", exact=True)
     row.wait_for()
-    # The rows are in the order of their names, each with its switch as the second checkbox.
-    switch = page.locator("input[type=checkbox]:checked").first
+    # A row's switch comes with a query of its own, rows in any order: look for it in its row only.
+    boxes = row.locator("xpath=ancestor::div[.//input[@type='checkbox']][1]").locator(
+        "input[type=checkbox]"
+    )
+    selecting, switch = boxes.nth(0), boxes.nth(1)
+    switch.wait_for(state="attached")
+    assert boxes.count() == 2
     assert is_on(system, DAILY)
 
     switch.dispatch_event("click")
     eventually(lambda: not is_on(system, DAILY), seconds=30, what="the schedule is off")
-    page.locator("input[type=checkbox]").nth(2).dispatch_event("click")
+    expect(switch).not_to_be_checked()
+    switch.dispatch_event("click")
     eventually(lambda: is_on(system, DAILY), seconds=30, what="the schedule is on again")
+    expect(selecting).not_to_be_checked()
 
 
 @contextmanager
