@@ -180,7 +180,8 @@ async def test_leftovers_of_an_earlier_stack_are_ended_at_the_start(tmp_path: Pa
     eventually(lambda: (tmp_path / "left").exists(), seconds=10, what="the leftover runs")
 
     async with Stack([spec(tmp_path)], state_dir=state):
-        assert left.wait(5) == -signal.SIGTERM
+        # A loaded machine may take the second signal for the first.
+        assert left.wait(5) in (-signal.SIGTERM, -signal.SIGKILL)
 
 
 def a_run(state: Path, code: str, mark: Path) -> "subprocess.Popen[bytes]":
