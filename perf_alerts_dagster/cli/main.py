@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from perf_alerts_dagster.cli.archive import backup, restore
 from perf_alerts_dagster.cli.doctor import doctor
 from perf_alerts_dagster.cli.evaluate import evaluate
 from perf_alerts_dagster.cli.keygen import keygen
@@ -43,6 +44,8 @@ for command in (
     proxy,
     home,
     migrate,
+    backup,
+    restore,
 ):
     cli.add_command(command)
 

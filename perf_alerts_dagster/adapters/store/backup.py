@@ -31,7 +31,7 @@ def backup(engine: Engine, target: Path) -> None:
     try:
         # Made empty first, so that it is private before anything is in it.
         os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        _copy(source, draft)
+        copy_database(source, draft)
         os.replace(draft, target)
         _sync_folder(target.parent)
     except (OSError, sqlite3.Error) as exc:
@@ -42,7 +42,13 @@ def backup(engine: Engine, target: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _copy(source: Path, draft: Path) -> None:
+def copy_database(source: Path, draft: Path) -> None:
+    """Copy one SQLite database that may be in use, and check the copy.
+
+    Raises:
+        sqlite3.Error: it cannot be read, or the copy is not whole.
+        OSError: the copy cannot be written.
+    """
     with (
         closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as opened,
         closing(sqlite3.connect(draft, isolation_level=None)) as copy,
