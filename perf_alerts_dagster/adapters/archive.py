@@ -15,6 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
+# Before Python 3.12 pydantic cannot use the one of `typing`.
+from typing_extensions import TypedDict
+
 from perf_alerts_dagster.adapters.store.backup import copy_database
 from perf_alerts_dagster.domain.errors import StoreUnavailable, UsageError
 
@@ -24,6 +29,12 @@ _HEAD = b"SQLite format 3\x00"
 # What lives only as long as the processes do, or is made anew at each start.
 _SKIPPED_FOLDERS = frozenset({"running", "logs", "tmp"})
 _SKIPPED_ENDINGS = (".lock", ".sock", ".db-wal", ".db-shm", ".db-journal", ".part", ".pid")
+
+
+class _Manifest(TypedDict):
+    form: int
+    made_at: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +68,11 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
             # A log that was rotated away meanwhile is nothing to fail for.
             with suppress(FileNotFoundError):
                 files[name] = _copy(state_dir / name, draft / name)
-        manifest = {"form": _FORM, "made_at": now.astimezone(UTC).isoformat(), "files": files}
+        manifest: _Manifest = {
+            "form": _FORM,
+            "made_at": now.astimezone(UTC).isoformat(),
+            "files": files,
+        }
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
         found = verify(draft)
         draft.rename(target)
@@ -163,11 +178,16 @@ def _check(path: Path) -> None:
         raise UsageError(f"{path} is damaged: {answer[0]}")
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, str]]:
+def _manifest(folder: Path) -> _Manifest:
     try:
         found = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is no backup of perf-alerts: {MANIFEST}: {error}") from error
-    if not isinstance(found, dict) or found.get("form") != _FORM:
+    try:
+        manifest = TypeAdapter(_Manifest).validate_python(found, strict=True)
+        made_at = datetime.fromisoformat(manifest["made_at"])
+    except ValueError as error:
+        raise UsageError(f"{folder} is no backup that this version reads") from error
+    if manifest["form"] != _FORM or made_at.tzinfo is None:
         raise UsageError(f"{folder} is no backup that this version reads")
-    return found
+    return manifest

@@ -6,9 +6,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from perf_alerts_dagster.application.charts import Chart
+from perf_alerts_dagster.application.incidents import Decisions
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.plan import Plan
 from perf_alerts_dagster.application.reading import Reading
+from perf_alerts_dagster.domain.incidents.state import Incident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Execution:
     `repeats` are those of them that an earlier run had recorded, equal in every number: they
     are shown and were not recorded again. `left_to` is the run that waited already when this
     one came, and that judges in its place. `charts` are the worst strategies' bands and paths.
+    `incidents` are those that it opened, counted or resolved, worst first.
     """
 
     alert: str
@@ -30,11 +33,22 @@ class Execution:
     repeats: frozenset[date] = frozenset()
     left_to: str | None = None
     charts: tuple[Chart, ...] = ()
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def newest(self) -> Judgement | None:
         """The judgement of the newest date; None when nothing was judged."""
         return self.judgements[-1] if self.judgements else None
+
+
+def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
+    """The incidents that decisions touch, worst first."""
+    return tuple(
+        sorted(
+            (*decisions.opened, *decisions.changed),
+            key=lambda one: (one.is_over, -one.severity.rank, one.strategy, one.rule),
+        )
+    )
 
 
 def said(repeats: Mapping[date, str]) -> list[str]:

@@ -1,13 +1,15 @@
 """One execution of one alert: read, plan, judge each due session, keep, write the history."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.application.charts import charts_of
-from perf_alerts_dagster.application.executed import Execution, notes_of, said
+from perf_alerts_dagster.application.executed import Execution, incidents_of, notes_of, said
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging, Outlook
+from perf_alerts_dagster.application.lifecycle import Lifecycle
 from perf_alerts_dagster.application.plan import Plan, plan_execution
 from perf_alerts_dagster.application.ports import AlertStore, RecordsSource, SummaryWriter
 from perf_alerts_dagster.application.projecting import Projecting
@@ -24,7 +26,8 @@ class Executor:
     """Runs alerts over one source and one store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
-    ALERT_RULE_PRESET=documented.
+    ALERT_RULE_PRESET=documented. `deliver` sends what waits, for a bounded time; what it
+    cannot send the next sweep does.
     """
 
     records: RecordsSource
@@ -33,6 +36,8 @@ class Executor:
     judging: Judging
     projecting: Projecting
     turns: Turns
+    lifecycle: Lifecycle
+    deliver: Callable[[], object]
     market: Market
     timezone: ZoneInfo
     catch_up: int
@@ -131,6 +136,9 @@ class Executor:
         )
         if restating and not plan.recorded_only:
             restating.keep(reading)
+        # Before anything else can fail: what was found is told, though its file be never written.
+        decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
+        self.deliver()
         notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
         text = summary_json(
             alert.name,
@@ -149,6 +157,7 @@ class Executor:
             gate=self.gate,
             summary=self.summaries.write(alert.name, now, run_id, text),
             repeats=frozenset(repeats),
+            incidents=incidents_of(decisions),
             charts=charts_of(reading, outlook, judgements[-1].evaluations, judgements[-1].as_of)
             if judgements and Family.PROJECTION in alert.families
             else (),

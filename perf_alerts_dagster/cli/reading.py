@@ -35,7 +35,7 @@ def open_reading(
         RecordsUnavailable: the source cannot be read.
         RecordsInvalid: the source is no track record.
     """
-    from perf_alerts_dagster.bootstrap import open_market, open_source
+    from perf_alerts_dagster.bootstrap.records import open_market, open_source
 
     settings = load_settings()
     now = datetime.now(UTC)

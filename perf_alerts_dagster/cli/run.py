@@ -32,7 +32,7 @@ def run(alert: Alert, as_of: date | None) -> None:
     from dagster._core.definitions.reconstruct import ReconstructableRepository
     from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.bootstrap.store import migrate_store
     from perf_alerts_dagster.defs.tags import ALERT, OUTCOME, TRIGGERED_BY
 
     migrate_store(settings)

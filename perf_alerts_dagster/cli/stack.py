@@ -29,7 +29,7 @@ def up(first_runs: bool, proxy: bool) -> None:
     logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until
     the next start.
     """
-    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.bootstrap.store import migrate_store
     from perf_alerts_dagster.processes.stack import run_stack
     from perf_alerts_dagster.proxy.identity.secrets import first_admin_key
 
@@ -61,7 +61,7 @@ def home() -> None:
     export DAGSTER_HOME="$(perf-alerts home)"
     dagster job launch -w workspace.yaml -j daily_pnl_check
     """
-    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.bootstrap.store import migrate_store
     from perf_alerts_dagster.processes.home import prepare_home
 
     settings = load_settings()
@@ -76,7 +76,7 @@ def migrate() -> None:
     For stores that other processes write: migrate once, before the new version starts. Safe to
     repeat, and safe when two start it at once.
     """
-    from perf_alerts_dagster.bootstrap import migrate_store
+    from perf_alerts_dagster.bootstrap.store import migrate_store
 
     migrate_store(load_settings())
     OUT.print("the alert store is at this version")
@@ -95,7 +95,7 @@ def _show_api(settings: Settings, key: str | None) -> None:
 
 def _is_empty(settings: Settings) -> bool:
     from perf_alerts_dagster.adapters.store.store import open_store
-    from perf_alerts_dagster.bootstrap import store_url
+    from perf_alerts_dagster.bootstrap.store import store_url
 
     store = open_store(store_url(settings))
     try:

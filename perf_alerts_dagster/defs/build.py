@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from perf_alerts_dagster.adapters import alive
+from perf_alerts_dagster.defs.failing import Reporter, reporter
 from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
 from perf_alerts_dagster.defs.schedules import build_schedule
 from perf_alerts_dagster.defs.tags import judged_asset
@@ -13,15 +14,21 @@ from perf_alerts_dagster.domain.alerts import ALERTS
 from perf_alerts_dagster.settings import Settings
 
 
-def build_definitions(settings: Settings, open_services: Opener | None = None) -> dg.Definitions:
+def build_definitions(
+    settings: Settings,
+    open_services: Opener | None = None,
+    report_failure: Reporter | None = None,
+) -> dg.Definitions:
     """The five jobs, their schedules, and the assets that show which sessions were judged.
 
     Args:
         settings: What the whole code location is built from.
         open_services: Called once per attempt of a run; the real services where None.
+        report_failure: Called once per run that failed for good; the real one where None.
     """
     opener = open_services or _real_services(settings)
-    jobs = {alert.name: build_job(alert, settings) for alert in ALERTS}
+    report = report_failure or reporter(settings)
+    jobs = {alert.name: build_job(alert, settings, report) for alert in ALERTS}
     return dg.Definitions(
         jobs=list(jobs.values()),
         schedules=[build_schedule(alert, jobs[alert.name], settings) for alert in ALERTS],
@@ -57,7 +64,7 @@ def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
 def _real_services(settings: Settings) -> Opener:
     def open_services() -> object:
         # Imported by the run alone: the store and the record reader are heavy.
-        from perf_alerts_dagster.bootstrap import build_services
+        from perf_alerts_dagster.bootstrap.services import build_services
 
         return build_services(settings)
 

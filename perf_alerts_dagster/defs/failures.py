@@ -1,6 +1,6 @@
 """How the application's errors become Dagster's: what heals is retried, what does not is not."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import dagster as dg
@@ -29,10 +29,13 @@ class Interrupted(DagsterError, DagsterExecutionInterruptedError):
 
 
 @contextmanager
-def translated(context: dg.OpExecutionContext, policy: CappedBackoff) -> Iterator[None]:
+def translated(
+    context: dg.OpExecutionContext, policy: CappedBackoff, failed: Callable[[str], None]
+) -> Iterator[None]:
     """Count the attempt, and on an error say what happens next before Dagster does it.
 
     Attempts and the error's first line go into run tags, since a Dagster run has no error field.
+    `failed` takes that line where no further attempt follows.
     """
     attempt = context.retry_number + 1
     context.instance.add_run_tags(context.run_id, {ATTEMPTS: str(attempt)})
@@ -42,35 +45,40 @@ def translated(context: dg.OpExecutionContext, policy: CappedBackoff) -> Iterato
         context.log.warning("%s was told to stop and judges nothing more", context.job_name)
         raise Interrupted("the run was told to stop") from error
     except PerfAlertsError as error:
-        _tag_error(context, error)
+        line = _tag_error(context, _line(error))
         if isinstance(error, _MAY_HEAL):
-            _log_retry(context, policy, error)
+            if _is_over(context, policy, error):
+                failed(line)
             raise
         context.log.error("%s will not be retried: %s", context.job_name, error)
+        failed(line)
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:
         # The edge of a run: what nobody foresaw is tagged and retried like a source that is away.
         # Its text stays in Dagster's event log: a driver's message may quote a connection's URL.
-        context.instance.add_run_tags(
-            context.run_id, {ERROR: f"{type(error).__name__}: see the run's log"}
-        )
-        _log_retry(context, policy, error)
+        line = _tag_error(context, f"{type(error).__name__}: see the run's log")
+        if _is_over(context, policy, error):
+            failed(line)
         raise
 
 
-def _tag_error(context: dg.OpExecutionContext, error: Exception) -> None:
+def _line(error: Exception) -> str:
     first_line = (str(error).splitlines() or [""])[0]
-    context.instance.add_run_tags(
-        context.run_id, {ERROR: f"{type(error).__name__}: {first_line}"[:500]}
-    )
+    return f"{type(error).__name__}: {first_line}"[:500]
 
 
-def _log_retry(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> None:
+def _tag_error(context: dg.OpExecutionContext, line: str) -> str:
+    context.instance.add_run_tags(context.run_id, {ERROR: line})
+    return line
+
+
+def _is_over(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> bool:
+    """Whether that was the last attempt; says so, or when the next one comes."""
     retry = context.retry_number + 1
     attempts = policy.max_retries + 1
     if retry > policy.max_retries:
         context.log.error("%s failed after %d attempts: %s", context.job_name, attempts, error)
-        return
+        return True
     context.log.warning(
         "Retrying %s in %s seconds (attempt %d of %d failed: %s)",
         context.job_name,
@@ -79,3 +87,4 @@ def _log_retry(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exc
         attempts,
         error,
     )
+    return False

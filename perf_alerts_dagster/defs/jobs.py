@@ -1,6 +1,7 @@
 """One job per alert: a single op that judges what is due and shows what it concluded."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
 from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.defs import report
+from perf_alerts_dagster.defs.failing import Reporter
 from perf_alerts_dagster.defs.failures import translated
 from perf_alerts_dagster.defs.retries import CappedBackoff
 from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
@@ -24,8 +26,11 @@ Opener = Callable[[], Any]
 PARTITIONS = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, end_offset=1)
 
 
-def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
-    """The job of one alert, with its retry policy, limits and public settings as metadata."""
+def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.JobDefinition:
+    """The job of one alert, with its retry policy, limits and public settings as metadata.
+
+    `report_failure` is called once for a run whose last attempt has failed.
+    """
     policy = CappedBackoff(settings.retry_for(alert.name))
 
     @dg.op(
@@ -35,7 +40,10 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
         required_resource_keys={"services"},
     )
     def judge(context: dg.OpExecutionContext) -> None:
-        with translated(context, policy):
+        def failed(error: str) -> None:
+            report_failure(alert.name, _asked(context), context.run_id, error)
+
+        with translated(context, policy, failed):
             execution = context.resources.services().execute(
                 alert,
                 as_of=_partition(context),
@@ -104,6 +112,13 @@ def _partition(context: dg.OpExecutionContext) -> date | None:
         raise UsageError(
             f"the as-of date (partition) {context.partition_key!r} is no date: use YYYY-MM-DD"
         ) from error
+
+
+def _asked(context: dg.OpExecutionContext) -> date | None:
+    """The as-of date that the run asks for; None also where it is no date, which has failed."""
+    with suppress(UsageError):
+        return _partition(context)
+    return None
 
 
 def _show(context: dg.OpExecutionContext, execution: Execution) -> None:

@@ -1,88 +1,103 @@
-"""The sensor that ends runs whose process is gone, so that none stays STARTED until its limit."""
+"""The sensor that keeps things going between executions; it launches nothing by itself.
+
+It ends runs whose process is gone, reports executions that failed or never came, lets time do
+its work on incidents, and sends what waits to go.
+"""
 
 import json
+import logging
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
-from dagster._core.events import JobFailureData, RunFailureReason
-from dagster._core.storage.dagster_run import RunRecord
-from dagster._core.storage.tags import GRPC_INFO_TAG
 
-from perf_alerts_dagster.adapters import alive
-from perf_alerts_dagster.domain.alerts import BY_NAME
+from perf_alerts_dagster.application.tending import Tending
+from perf_alerts_dagster.defs.dead import end_dead_runs
+from perf_alerts_dagster.defs.overdue import failed_runs, overdue
 from perf_alerts_dagster.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 NAME = "watch"
 _SECONDS = 30
-_UNDER_WAY = [
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-# A run takes its lock within seconds after its process began.
-_LONGEST_START = timedelta(seconds=60)
+# Within the 60 s that Dagster gives a sensor.
+_DRAIN_SECONDS = 20.0
+# After an outage the scheduler and this sensor start together: its late tick comes first.
+_PATIENCE = timedelta(seconds=90)
+
+Opened = Callable[[], Tending]
 
 
-def build_watch(settings: Settings) -> dg.SensorDefinition:
-    """The sensor; it launches nothing by itself."""
+def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        settings: What the code location is built from.
+        opened: Opens the sweeper, once; the real one where None.
+    """
+    kept: list[Tending] = []
+
+    def tending() -> Tending:
+        if not kept:
+            kept.append((opened or _real(settings))())
+        return kept[0]
 
     @dg.sensor(
         name=NAME,
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Ends runs whose process was killed; Dagster then runs them again.",
+        description=(
+            "Ends runs whose process was killed (Dagster then runs them again); reports failed "
+            "and missed executions; escalates, repeats and closes incidents; sends what waits."
+        ),
     )
-    def watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        ended = end_dead_runs(context.instance, settings.state_dir, datetime.now(UTC))
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        ended = end_dead_runs(context.instance, settings.state_dir, now)
         for run_id in ended:
             context.log.warning("the process of run %s is gone; the run is ended", run_id)
-        return dg.SkipReason(f"runs whose process is gone: {len(ended)}")
+        late = overdue(context.instance, settings.timezone, now)
+        missed, cursor = _missed(late, context.cursor, now)
+
+        def faults() -> None:
+            lifecycle = tending().desk.lifecycle
+            for run in failed_runs(context.instance):
+                lifecycle.failed(run.alert, run_id=run.run_id, error=run.error, now=now)
+            for alert, due_at in missed.items():
+                lifecycle.missed(alert, due_at=due_at, now=now)
+
+        drained = tending().tend(now, seconds=_DRAIN_SECONDS, faults=faults)
+        words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
+        words += "; another one sweeps" if drained is None else f"; messages: {drained}"
+        return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
 
     return watch
 
 
-def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
-    """Mark every run of an alert whose process is gone as failed; their ids, oldest first.
-
-    Gone is one that left its lock behind, and one of this machine's code server that did not
-    take its lock within a minute: it was killed before it could.
-
-    Dagster's own launcher cannot tell, and would leave such a run STARTED until its
-    `dagster/max_runtime`. What is failed for this reason is run again by `run_retries`.
-    """
-    ended = []
-    for record in reversed(instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))):
-        run = record.dagster_run
-        if run.job_name not in BY_NAME or not _is_gone(record, state_dir, now):
-            continue
-        if run.status is dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "The run's process is gone.")
-        else:
-            instance.report_run_failed(
-                run,
-                "The run's process is gone: killed, or its machine went down.",
-                JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION),
-            )
-        alive.forget(state_dir, run.run_id)
-        ended.append(run.run_id)
-    return ended
+def _missed(
+    late: Mapping[str, datetime], cursor: str | None, now: datetime
+) -> tuple[dict[str, datetime], str]:
+    """What has been late for long enough, and the cursor that remembers since when each is."""
+    before = json.loads(cursor) if cursor else {}
+    since = {}
+    for alert, due_at in late.items():
+        key = f"{alert} {due_at.isoformat()}"
+        since[key] = min(before.get(key, now.timestamp()), now.timestamp())
+    missed = {
+        alert: due_at
+        for alert, due_at in late.items()
+        if now.timestamp() - since[f"{alert} {due_at.isoformat()}"] >= _PATIENCE.total_seconds()
+    }
+    return missed, json.dumps(since, sort_keys=True)
 
 
-def _is_gone(record: RunRecord, state_dir: Path, now: datetime) -> bool:
-    run = record.dagster_run
-    if alive.is_dead(state_dir, run.run_id):
-        return True
-    if alive.is_known(state_dir, run.run_id) or not _is_ours(run):
-        return False
-    begun = record.start_time or record.create_timestamp.timestamp()
-    return now.timestamp() - begun > _LONGEST_START.total_seconds()
+def _real(settings: Settings) -> Opened:
+    def opened() -> Tending:
+        # Imported by the first tick: the store is heavy, and loading definitions must not be.
+        from perf_alerts_dagster.adapters.store.store import open_store
+        from perf_alerts_dagster.bootstrap.incidents import build_tending
+        from perf_alerts_dagster.bootstrap.store import store_url
 
+        return build_tending(settings, open_store(store_url(settings)).engine, owner="sensor")
 
-def _is_ours(run: dg.DagsterRun) -> bool:
-    """Whether a code server on a socket of this machine started the run."""
-    try:
-        socket = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket")
-    except (ValueError, AttributeError):
-        return False
-    return isinstance(socket, str) and Path(socket).parent.is_dir()
+    return opened

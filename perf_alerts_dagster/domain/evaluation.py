@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from typing_extensions import TypeAliasType
+
 from perf_alerts_dagster.domain.severity import Severity
 
-Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+# A named type, since tools that follow types at run time cannot follow a bare recursive one.
+Json = TypeAliasType("Json", "str | int | float | bool | list[Json] | dict[str, Json] | None")
 
 
 class Outcome(StrEnum):

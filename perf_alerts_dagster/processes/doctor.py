@@ -46,7 +46,7 @@ def examine(settings: Settings, now: datetime, *, mend: bool = False) -> Iterato
 
 def _store(settings: Settings) -> Iterator[Finding]:
     from perf_alerts_dagster.adapters.store.store import open_store
-    from perf_alerts_dagster.bootstrap import store_url
+    from perf_alerts_dagster.bootstrap.store import store_url
 
     try:
         store = open_store(store_url(settings))

@@ -17,7 +17,8 @@ from perf_alerts_dagster.adapters.store.store import open_store
 from perf_alerts_dagster.adapters.store.thresholds import SqlThresholds
 from perf_alerts_dagster.adapters.store.toggles import SqlPauses
 from perf_alerts_dagster.adapters.store.waiting import SqlWaitingRuns
-from perf_alerts_dagster.bootstrap import open_source, store_url
+from perf_alerts_dagster.bootstrap.records import open_source
+from perf_alerts_dagster.bootstrap.store import store_url
 from perf_alerts_dagster.proxy.control import Tables
 from perf_alerts_dagster.proxy.records import Records
 from perf_alerts_dagster.proxy.resources import Parts

@@ -9,6 +9,8 @@ from perf_alerts_dagster.adapters.calendars import open_calendar
 from perf_alerts_dagster.application.executed import Execution
 from perf_alerts_dagster.application.execution import Executor
 from perf_alerts_dagster.application.judging import Judging
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market
 from perf_alerts_dagster.application.turns import Turns
@@ -16,6 +18,7 @@ from perf_alerts_dagster.domain.alerts import BY_NAME, Alert
 from perf_alerts_dagster.domain.budgets import Budgets
 from perf_alerts_dagster.domain.limits import limit_book
 from perf_alerts_dagster.domain.record import Dates, StrategyRecord, TrackRecords
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 from perf_alerts_tests.fakes import (
     FakeAlertStore,
     FakeLeases,
@@ -56,6 +59,7 @@ class Desk:
         self.store = FakeAlertStore()
         self.summaries = FakeSummaryWriter()
         self.leases = FakeLeases()
+        self.incidents = MemoryIncidents()
         self.catch_up = catch_up
 
     def run(
@@ -87,6 +91,8 @@ class Desk:
                 periods_per_year=252,
                 settings_version="test",
             ),
+            lifecycle=Lifecycle(store=self.incidents, policy=Policy()),
+            deliver=lambda: None,
             turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
             market=Market(calendar=open_calendar("record"), own_days=True),
             timezone=ZoneInfo("UTC"),

@@ -1,29 +1,38 @@
-import json
-import os
-import signal
-import subprocess
-import sys
+"""The sensor that keeps things going, over a real Dagster instance and a real store."""
+
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from perf_alerts_dagster.adapters import alive
+from perf_alerts_dagster.adapters.store.store import open_store
+from perf_alerts_dagster.application.desk import Desk
+from perf_alerts_dagster.application.incidents import Filter
+from perf_alerts_dagster.bootstrap.incidents import open_desk
+from perf_alerts_dagster.bootstrap.store import migrate_store, store_url
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.defs.watch import NAME, end_dead_runs
-from perf_alerts_dagster.settings import load_settings
+from perf_alerts_dagster.defs.tags import ERROR
+from perf_alerts_dagster.defs.watch import NAME
+from perf_alerts_dagster.domain.incidents.state import Incident, Resolution, Status
+from perf_alerts_dagster.settings import Settings, load_settings
 
-NOW = datetime.now(UTC)
-HOLD = """
-import sys, threading
-from pathlib import Path
-from perf_alerts_dagster.adapters import alive
-with alive.held(Path(sys.argv[1]), sys.argv[2]):
-    print("held", flush=True)
-    threading.Event().wait(60)
-"""
+DAILY = "daily_pnl_check"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = load_settings({"ALERT_STATE_DIR": str(tmp_path / "state")}, None)
+    migrate_store(made)
+    return made
+
+
+@pytest.fixture
+def desk(settings: Settings) -> Iterator[Desk]:
+    store = open_store(store_url(settings))
+    yield open_desk(settings, store.engine)
+    store.close()
 
 
 @pytest.fixture
@@ -32,127 +41,71 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def a_run(
-    instance: dg.DagsterInstance,
-    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
-    job: str = "daily_pnl_check",
-    tags: dict[str, str] | None = None,
-) -> str:
-    run_id = dg.DagsterRun(job_name=job).run_id
-    instance.add_run(dg.DagsterRun(job_name=job, run_id=run_id, status=status, tags=tags))
+def tick(settings: Settings, instance: dg.DagsterInstance) -> dg.SensorResult:
+    sensor = build_definitions(settings).get_repository_def().get_sensor_def(NAME)
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    with dg.build_sensor_context(instance=instance) as context:
+        return sensor.evaluate_tick(context)  # type: ignore[return-value]
+
+
+def a_failed_run(instance: dg.DagsterInstance, error: str) -> str:
+    run_id = dg.DagsterRun(job_name=DAILY).run_id
+    instance.add_run(
+        dg.DagsterRun(
+            job_name=DAILY,
+            run_id=run_id,
+            status=dg.DagsterRunStatus.FAILURE,
+            tags={ERROR: error},
+        )
+    )
     return run_id
 
 
-def leave_behind(state: Path, run_id: str) -> None:
-    """What `kill -9` of a run's process leaves."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(state), run_id], stdout=subprocess.PIPE
+def failures(desk: Desk) -> list[Incident]:
+    return list(desk.incidents.incidents(Filter(rule="execution_failed")).incidents)
+
+
+def test_a_quiet_tick_says_what_it_did(settings: Settings, instance: dg.DagsterInstance) -> None:
+    said = tick(settings, instance).skip_message  # type: ignore[attr-defined]
+
+    assert said == (
+        "runs whose process is gone: 0; executions missed: 0; "
+        "messages: 0 sent, 0 to be tried again, 0 given up"
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"held\n"
-    assert not alive.is_dead(state, run_id)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
 
 
-def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
-    run = instance.get_run_by_id(run_id)
-    assert run is not None
-    return run.status
-
-
-def test_a_run_whose_process_was_killed_is_ended_and_may_be_run_again(
-    instance: dg.DagsterInstance, tmp_path: Path
+def test_a_failed_run_is_one_incident_however_often_it_is_seen(
+    settings: Settings, instance: dg.DagsterInstance, desk: Desk
 ) -> None:
-    run_id = a_run(instance)
-    leave_behind(tmp_path, run_id)
+    run_id = a_failed_run(instance, "RecordsUnavailable: the disk is gone")
 
-    assert end_dead_runs(instance, tmp_path, NOW) == [run_id]
+    tick(settings, instance)
+    tick(settings, instance)
 
-    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
-    run = instance.get_run_by_id(run_id)
-    assert run is not None
-    assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
-    assert end_dead_runs(instance, tmp_path, NOW) == []
-    assert list((tmp_path / "running").iterdir()) == []
+    (one,) = failures(desk)
+    assert (one.run_id, one.breaches, one.status) == (run_id, 1, Status.OPEN)
+    assert "the disk is gone" in one.message
 
 
-def test_a_cancelled_run_whose_process_is_gone_is_canceled(
-    instance: dg.DagsterInstance, tmp_path: Path
+def test_a_failure_that_was_resolved_by_a_person_is_not_opened_again(
+    settings: Settings, instance: dg.DagsterInstance, desk: Desk
 ) -> None:
-    run_id = a_run(instance, dg.DagsterRunStatus.CANCELING)
-    leave_behind(tmp_path, run_id)
+    a_failed_run(instance, "RecordsUnavailable: the disk is gone")
+    tick(settings, instance)
+    (one,) = failures(desk)
+    desk.lifecycle.resolve(one.id, by="ann", now=datetime.now(UTC), outcome=Resolution.KNOWN)
+    tick(settings, instance)
 
-    end_dead_runs(instance, tmp_path, NOW)
-
-    assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
-
-
-def test_a_run_that_lives_is_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    run_id = a_run(instance)
-    with alive.held(tmp_path, run_id):
-        assert end_dead_runs(instance, tmp_path, NOW) == []
-
-    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
+    assert [one.status for one in failures(desk)] == [Status.RESOLVED]
 
 
-def test_a_run_of_another_machine_is_left_alone(
-    instance: dg.DagsterInstance, tmp_path: Path
+def test_the_next_failure_is_counted_in_the_same_incident(
+    settings: Settings, instance: dg.DagsterInstance, desk: Desk
 ) -> None:
-    run_id = a_run(instance)
+    a_failed_run(instance, "first")
+    tick(settings, instance)
+    second = a_failed_run(instance, "second")
+    tick(settings, instance)
 
-    assert end_dead_runs(instance, tmp_path, NOW) == []
-    assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
-
-
-def test_other_peoples_jobs_are_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
-    run_id = a_run(instance, job="somebody_elses")
-    leave_behind(tmp_path, run_id)
-
-    assert end_dead_runs(instance, tmp_path, NOW) == []
-
-
-def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
-    with alive.held(tmp_path, "run"):
-        pass
-
-    assert list((tmp_path / "running").iterdir()) == []
-    assert not alive.is_dead(tmp_path, "run")
-
-
-def test_the_sensor_is_on_by_default_and_skips_with_a_count(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    settings = load_settings({"ALERT_STATE_DIR": str(tmp_path / "state")}, None)
-    sensor = build_definitions(settings).get_repository_def().get_sensor_def(NAME)
-
-    with dg.build_sensor_context(instance=instance) as context:
-        data = sensor.evaluate_tick(context)
-
-    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
-    assert data.skip_message == "runs whose process is gone: 0"
-
-
-@pytest.mark.parametrize(
-    "status_before", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
-)
-def test_a_run_that_was_killed_before_it_took_its_lock_is_ended_after_a_minute(
-    instance: dg.DagsterInstance, tmp_path: Path, status_before: dg.DagsterRunStatus
-) -> None:
-    ours = {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": f"{tmp_path}/s"})}
-    run_id = a_run(instance, status_before, tags=ours)
-    begun = datetime.now(UTC)
-
-    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=50)) == []
-    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=90)) == [run_id]
-    assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
-
-
-@pytest.mark.parametrize("info", ["{}", "no json", "[1]", '{"socket": "/nowhere/else/code.sock"}'])
-def test_a_run_that_another_machine_started_is_never_taken_for_dead(
-    instance: dg.DagsterInstance, tmp_path: Path, info: str
-) -> None:
-    a_run(instance, tags={".dagster/grpc_info": info})
-
-    assert end_dead_runs(instance, tmp_path, NOW + timedelta(days=1)) == []
+    (one,) = failures(desk)
+    assert (one.run_id, one.breaches) == (second, 2)

@@ -22,7 +22,7 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
-from perf_alerts_dagster.bootstrap import migrate_store
+from perf_alerts_dagster.bootstrap.store import migrate_store
 from perf_alerts_dagster.processes import ailments
 from perf_alerts_dagster.processes.doctor import examine
 from perf_alerts_dagster.settings import Settings, load_settings

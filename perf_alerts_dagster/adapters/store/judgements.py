@@ -57,6 +57,17 @@ def latest(connection: Connection, alert: str) -> Judgement | None:
     return next(iter(_read(connection, query)), None)
 
 
+def after(connection: Connection, alert: str, row_id: int) -> list[tuple[int, Judgement]]:
+    """The judgements of an alert that were stored after the row of an id, with their ids."""
+    query = (
+        select(judgements)
+        .where(judgements.c.alert == alert, judgements.c.id > row_id)
+        .order_by(judgements.c.id)
+    )
+    found = connection.execute(query).mappings().all()
+    return [(row["id"], _judgement(connection, row)) for row in found]
+
+
 def _read(connection: Connection, query: Select[Any]) -> list[Judgement]:
     found = connection.execute(query).mappings().all()
     return [_judgement(connection, row) for row in found]

@@ -21,7 +21,7 @@ from perf_alerts_dagster.adapters.store.columns import JsonText, RowId, UtcDateT
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = MetaData(

@@ -1,0 +1,1 @@
+"""Where messages go: a signed JSON webhook, and everything that Apprise knows."""

@@ -1,0 +1,187 @@
+"""Incidents and their timelines in SQLite or PostgreSQL."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+from sqlalchemy import Engine, Select, and_, func, or_, select, tuple_
+
+from perf_alerts_dagster.adapters.store import applying, judgements
+from perf_alerts_dagster.adapters.store.engine import reading, writing
+from perf_alerts_dagster.adapters.store.incident_rows import (
+    entry_of,
+    incident_of,
+    silence_of,
+    told_of,
+)
+from perf_alerts_dagster.adapters.store.incident_schema import (
+    incident_entries,
+    incident_marks,
+    incidents,
+    notification_items,
+    notifications,
+    silences,
+)
+from perf_alerts_dagster.adapters.store.schema import judgements as judgement_rows
+from perf_alerts_dagster.application.incidents import (
+    Counts,
+    Decisions,
+    Filter,
+    IncidentPage,
+    IncidentStore,
+    Snapshot,
+    TimelineEntry,
+    Unapplied,
+)
+from perf_alerts_dagster.domain.errors import UsageError
+from perf_alerts_dagster.domain.incidents.outbox import Delivery
+from perf_alerts_dagster.domain.incidents.state import Incident
+from perf_alerts_dagster.domain.severity import Severity
+
+_WAITING = [one.value for one in Delivery if one.is_waiting]
+
+
+class SqlIncidents(IncidentStore):
+    """The store of incidents; the schema must be current."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+        """See the port. Executions of one alert follow each other, and so do their ids."""
+        with reading(self.engine) as connection:
+            mark = (
+                connection.scalar(
+                    select(incident_marks.c.judgement_id).where(incident_marks.c.alert == alert)
+                )
+                or 0
+            )
+            found = judgements.after(connection, alert, mark)
+        kept = []
+        for row_id, judgement in found:
+            if judged_before is not None and judgement.judged_at >= judged_before:
+                break
+            kept.append((row_id, judgement))
+        return Unapplied(alert=alert, mark=mark, judgements=tuple(kept))
+
+    def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
+        """See the port."""
+        known = or_(incidents.c.live_key.is_not(None), incidents.c.owes)
+        about = (
+            select(
+                notification_items,
+                *(notifications.c[name] for name in ("channel", "kind", "state", "sent_at")),
+            )
+            .join(notifications)
+            .where(
+                or_(
+                    notification_items.c.incident_id.in_(select(incidents.c.id).where(known)),
+                    notifications.c.state.in_(_WAITING),
+                    notifications.c.sent_at >= since,
+                )
+            )
+            .order_by(notification_items.c.notification_id, notification_items.c.position)
+        )
+        active = select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
+        with reading(self.engine) as connection:
+            query = select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
+            return Snapshot(
+                incidents=tuple(incident_of(one) for one in connection.execute(query).mappings()),
+                told=tuple(told_of(one) for one in connection.execute(about).mappings()),
+                silences=tuple(silence_of(one) for one in connection.execute(active).mappings()),
+            )
+
+    def apply(self, decisions: Decisions) -> None:
+        """See the port."""
+        with writing(self.engine) as connection:
+            applying.apply(connection, decisions)
+
+    def judged_sessions(self, after: date) -> Sequence[date]:
+        """See the port."""
+        query = (
+            select(judgement_rows.c.as_of)
+            .where(judgement_rows.c.as_of > after, judgement_rows.c.provisional.is_(False))
+            .distinct()
+            .order_by(judgement_rows.c.as_of)
+        )
+        with reading(self.engine) as connection:
+            return list(connection.scalars(query))
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """See the port."""
+        query = select(incidents).where(incidents.c.id == incident_id)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else incident_of(row)
+
+    def incidents(
+        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+    ) -> IncidentPage:
+        """See the port."""
+        query = _filtered(wanted)
+        if before is not None:
+            query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _place(before))
+        # One more than asked for tells whether there is a next page.
+        query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.limit(limit + 1)).mappings().all()
+        found = tuple(incident_of(one) for one in rows[:limit])
+        is_last = len(rows) <= limit or not found
+        place = None if is_last else f"{found[-1].opened_at.isoformat()} {found[-1].id}"
+        return IncidentPage(incidents=found, last=place)
+
+    def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        """See the port."""
+        query = (
+            select(incident_entries)
+            .where(incident_entries.c.incident_id == incident_id)
+            .order_by(incident_entries.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [entry_of(one) for one in connection.execute(query).mappings()]
+
+    def counts(self, start: datetime, end: datetime) -> Counts:
+        """See the port."""
+        entries = incident_entries.c
+        period = and_(entries.at >= start, entries.at < end)
+        breached = select(entries.incident_id).where(entries.what.in_(["opened", "breached"]))
+        by_severity = (
+            select(incidents.c.severity, func.count())
+            .where(incidents.c.id.in_(breached.where(period)))
+            .group_by(incidents.c.severity)
+        )
+        by_what = (
+            select(entries.what, func.count())
+            .where(entries.what.in_(["suppressed", "escalated"]), period)
+            .group_by(entries.what)
+        )
+        with reading(self.engine) as connection:
+            severities = {Severity(one): int(n) for one, n in connection.execute(by_severity)}
+            whats = {str(one): int(n) for one, n in connection.execute(by_what)}
+        return Counts(
+            by_severity=severities,
+            suppressed=whats.get("suppressed", 0),
+            escalated=whats.get("escalated", 0),
+        )
+
+
+def _filtered(wanted: Filter) -> Select[tuple[object, ...]]:
+    query = select(incidents)
+    if wanted.status is not None:
+        query = query.where(incidents.c.status == wanted.status.value)
+    if wanted.severity is not None:
+        query = query.where(incidents.c.severity == wanted.severity.value)
+    if wanted.strategy is not None:
+        query = query.where(incidents.c.strategy == wanted.strategy)
+    if wanted.rule is not None:
+        query = query.where(incidents.c.rule == wanted.rule)
+    if wanted.since is not None:
+        query = query.where(incidents.c.last_seen_at >= wanted.since)
+    return query
+
+
+def _place(text: str) -> tuple[datetime, str]:
+    at, _, incident_id = text.partition(" ")
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC), incident_id
+    except (ValueError, OverflowError) as exc:
+        raise UsageError("cursor: one that an earlier page has given is accepted") from exc
