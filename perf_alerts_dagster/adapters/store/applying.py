@@ -51,12 +51,11 @@ def _move(connection: Connection, mark: Mark) -> None:
         .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
         .values(judgement_id=mark.after)
     ).rowcount
-    if moved == 0 and mark.before == 0:
-        moved = connection.execute(
-            once.insert(connection, incident_marks).on_conflict_do_nothing(),
-            {"alert": mark.alert, "judgement_id": mark.after},
-        ).rowcount
-    if moved != 1:
+    is_moved = moved == 1
+    if not is_moved and mark.before == 0:
+        row = {"alert": mark.alert, "judgement_id": mark.after}
+        is_moved = once.added(connection, incident_marks, row)
+    if not is_moved:
         raise Overtaken(f"the judgements of {mark.alert} were applied by another process")
 
 
@@ -72,10 +71,7 @@ def _change(connection: Connection, incident: Incident) -> None:
 
 def _open(connection: Connection, incident: Incident) -> None:
     row = {**incident_row(incident), "id": incident.id, "version": incident.version}
-    added = connection.execute(
-        once.insert(connection, incidents).on_conflict_do_nothing(), row
-    ).rowcount
-    if added != 1:
+    if not once.added(connection, incidents, row):
         raise Overtaken(f"another process has opened an incident of {incident.dedup_key}")
 
 

@@ -1,5 +1,8 @@
 """INSERT with a conflict clause, which SQLAlchemy knows per database only."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -9,3 +12,13 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+def added(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert one row; False where one that is unique with it is there already.
+
+    What is returned tells, since PostgreSQL's driver counts no rows of such an INSERT.
+    """
+    query = insert(connection, table).on_conflict_do_nothing()
+    found = connection.execute(query.returning(*table.primary_key), dict(row)).first()
+    return found is not None

@@ -23,10 +23,8 @@ class SqlSilences(Silences):
     def add(self, silence: Silence, change: Change | None = None) -> None:
         """See the port."""
         with writing(self.engine) as connection:
-            added = connection.execute(
-                once.insert(connection, silences).on_conflict_do_nothing(), silence_row(silence)
-            ).rowcount
-            if change is not None and added == 1:
+            is_new = once.added(connection, silences, silence_row(silence))
+            if change is not None and is_new:
                 audit.add(connection, change)
 
     def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:

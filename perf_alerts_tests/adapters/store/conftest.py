@@ -13,6 +13,7 @@ from perf_alerts_dagster.adapters.store.store import SqlAlertStore
 from perf_alerts_dagster.adapters.store.versions import migrate
 from perf_alerts_dagster.application.leases import Leases
 from perf_alerts_dagster.application.ports import AlertStore
+from perf_alerts_tests.adapters.store.bench import Bench, memory_bench, sql_bench
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
 
 
@@ -71,3 +72,10 @@ def leases(request: pytest.FixtureRequest) -> Leases:
     if request.param == "fake":
         return FakeLeases()
     return SqlLeases(request.getfixturevalue(f"{request.param}_engine"))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    if request.param == "memory":
+        return memory_bench()
+    return sql_bench(request.getfixturevalue(f"{request.param}_engine"))
