@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from perf_alerts_tests.receivers import Receiver, http_receiver
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
@@ -39,3 +41,10 @@ def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
         admin.execute(f'CREATE DATABASE "{name}"'.encode())
         yield url.set(database=name).render_as_string(hide_password=False)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An HTTP server on loopback that keeps what it gets."""
+    with http_receiver() as found:
+        yield found

@@ -196,6 +196,10 @@ class IncidentStore(ABC):
         """Everything that happened to an incident, oldest first."""
 
     @abstractmethod
+    def live(self) -> Mapping[Status, int]:
+        """How many are not over, by status; a status without any may be missing."""
+
+    @abstractmethod
     def counts(self, start: datetime, end: datetime) -> Counts:
         """The numbers from `start` on and before `end`."""
 

@@ -5,13 +5,16 @@ import sys
 import click
 
 from perf_alerts_dagster.cli.archive import backup, restore
+from perf_alerts_dagster.cli.channels import test_channel
 from perf_alerts_dagster.cli.doctor import doctor
 from perf_alerts_dagster.cli.evaluate import evaluate
+from perf_alerts_dagster.cli.incidents import incidents
 from perf_alerts_dagster.cli.keygen import keygen
 from perf_alerts_dagster.cli.measure import measure
 from perf_alerts_dagster.cli.proxy import proxy
 from perf_alerts_dagster.cli.run import run
 from perf_alerts_dagster.cli.settings import check
+from perf_alerts_dagster.cli.silences import silence
 from perf_alerts_dagster.cli.stack import home, migrate, up
 from perf_alerts_dagster.cli.strategies import strategies
 from perf_alerts_dagster.cli.thresholds import thresholds
@@ -40,6 +43,9 @@ for command in (
     measure,
     strategies,
     thresholds,
+    incidents,
+    silence,
+    test_channel,
     keygen,
     proxy,
     home,

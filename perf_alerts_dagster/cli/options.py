@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 
 import click
 
@@ -49,6 +49,24 @@ class Day(click.ParamType[date]):
             with suppress(ValueError):
                 return date.fromisoformat(value)
         return self.fail(f"{value!r} is no date: use YYYY-MM-DD", param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """A time with a zone, such as 2026-01-30T17:00:00Z."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Parse the time."""
+        if isinstance(value, datetime):
+            return value
+        with suppress(ValueError):
+            found = datetime.fromisoformat(value)
+            if found.tzinfo is not None:
+                return found
+        return self.fail(f"{value!r} is no time: use 2026-01-30T17:00:00Z", param, ctx)
 
 
 alert_argument = click.argument("alert", type=AlertName())

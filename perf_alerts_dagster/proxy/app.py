@@ -23,8 +23,10 @@ from perf_alerts_dagster.proxy.routes import (
     changes,
     config,
     documents,
+    incidents,
     operation,
     schedule,
+    silences,
     strategies,
 )
 from perf_alerts_dagster.settings import Settings
@@ -69,6 +71,8 @@ def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
         schedule.router,
         changes.router,
         strategies.router,
+        incidents.router,
+        silences.router,
         operation.router,
         config.router,
         admin.router,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 
+from perf_alerts_dagster.application.incidents import UnknownIncident
 from perf_alerts_dagster.application.scheduling import (
     DefinitionsNotLoaded,
     SchedulerHung,
@@ -16,7 +17,13 @@ from perf_alerts_dagster.domain.errors import (
     RecordsUnavailable,
     StoreUnavailable,
 )
-from perf_alerts_dagster.proxy.inputs import InputError, UnknownAlert, UnknownStrategy
+from perf_alerts_dagster.domain.incidents.table import Refused
+from perf_alerts_dagster.proxy.inputs import (
+    InputError,
+    UnknownAlert,
+    UnknownSilence,
+    UnknownStrategy,
+)
 from perf_alerts_dagster.proxy.problems import Problem, problem_response, request_id_of
 from perf_alerts_dagster.proxy.toggle import ToggleBusy
 from perf_alerts_dagster.proxy.trigger import KeyInUse, KeyMismatch
@@ -54,6 +61,13 @@ FAULTS: Mapping[type[Exception], Fault] = {
         detail="the request with this Idempotency-Key is still under way; repeat it",
         retry_after=1,
     ),
+    UnknownIncident: Fault(
+        status=404, code="unknown_incident", detail="there is no incident of this id"
+    ),
+    UnknownSilence: Fault(
+        status=404, code="unknown_silence", detail="there is no silence of this id that goes on"
+    ),
+    Refused: Fault(status=409, code="refused"),
     ToggleBusy: Fault(
         status=409,
         code="toggle_in_progress",

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from perf_alerts_dagster.application.incidents import Outbox, OutboxState
 from perf_alerts_dagster.application.leases import Leases
 from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
 from perf_alerts_dagster.application.summary import timestamp
@@ -15,6 +16,8 @@ from perf_alerts_dagster.proxy.shapes.operation import CheckResult, ReadyAnswer
 _AHEAD = timedelta(seconds=60)
 _STORE_SECONDS = 4.0
 _LEASE = "readiness"
+# A message that waits as long was tried, and failed, several times.
+STUCK = timedelta(seconds=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +26,19 @@ class Health:
 
     status: Callable[[], Awaitable[SchedulerStatus]]
     leases: Leases
+    outbox: Outbox
     owner: str
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
         """By the check's name: None where it holds, else what is wrong."""
-        store, (dagster, heartbeat, ticks) = await asyncio.gather(
+        (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
             self._store(now), self._scheduler(now)
         )
         return {
             "dagster": dagster,
             "daemon_heartbeat": heartbeat,
             "store_writable": store,
+            "outbox_not_stuck": outbox,
             "ticks_not_in_future": ticks,
         }
 
@@ -44,20 +49,31 @@ class Health:
             return str(error), "unknown: Dagster does not answer", None
         return None, silent_daemon(found, now), future_ticks(found, now)
 
-    async def _store(self, now: datetime) -> str | None:
+    async def _store(self, now: datetime) -> tuple[str | None, str | None]:
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                await asyncio.to_thread(self._write, now)
+                state = await asyncio.to_thread(self._write, now)
         except StoreUnavailable:
             # Its text names the place of the store, which is nobody's business here.
-            return "the alert store cannot be written"
+            return "the alert store cannot be written", "unknown: the store cannot be used"
         except TimeoutError:
-            return f"the alert store did not answer within {_STORE_SECONDS:g} s"
-        return None
+            late = f"the alert store did not answer within {_STORE_SECONDS:g} s"
+            return late, "unknown: the store does not answer"
+        return None, stuck_outbox(state, now)
 
-    def _write(self, now: datetime) -> None:
+    def _write(self, now: datetime) -> OutboxState:
         self.leases.acquire(_LEASE, self.owner, now, timedelta(seconds=5))
         self.leases.release(_LEASE, self.owner)
+        return self.outbox.state()
+
+
+def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
+    """What is wrong with the outbox; None while no message waits for long."""
+    if state.oldest is None or now - state.oldest < STUCK:
+        return None
+    age = (now - state.oldest).total_seconds()
+    waiting = state.pending + state.leased
+    return f"{waiting} messages wait to be delivered, the oldest for {age:.0f} s"
 
 
 def silent_daemon(found: SchedulerStatus, now: datetime) -> str | None:

@@ -3,6 +3,8 @@
 import re
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
 
 from perf_alerts_dagster.adapters.graphql.scheduler import FIRST_PARTITION
 from perf_alerts_dagster.application.scheduling import RunState
@@ -10,13 +12,17 @@ from perf_alerts_dagster.domain.alerts import BY_NAME, Alert
 
 STRATEGY_LENGTH = 200
 REASON_LENGTH = 500
+COMMENT_LENGTH = 2000
 LONGEST_PAUSE = timedelta(days=366)
+
+E = TypeVar("E", bound=StrEnum)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_ID = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
 
 
@@ -141,12 +147,51 @@ class UnknownStrategy(Exception):
     """Neither the record nor the store knows a strategy of this name."""
 
 
-def strategy_name(text: str) -> str:
+def strategy_name(text: str, field: str = "name") -> str:
     """A strategy's name as the record holds it; what it may not hold is nobody's name.
 
     Raises:
         InputError: it is too long, or holds control characters.
     """
     if not text or len(text) > STRATEGY_LENGTH or not text.isprintable():
-        raise InputError("name", f"a name of 1 to {STRATEGY_LENGTH} printable characters")
+        raise InputError(field, f"a name of 1 to {STRATEGY_LENGTH} printable characters")
     return text
+
+
+class UnknownSilence(Exception):
+    """There is no silence of this id, or it has ended."""
+
+
+def one_of(kind: type[E], text: str, field: str) -> E:
+    """The member of an enumeration.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise InputError(field, f"one of {', '.join(kind)}") from error
+
+
+def identifier(text: str, field: str = "id") -> str:
+    """An id as answers give it.
+
+    Raises:
+        InputError: its form is wrong.
+    """
+    if not _ID.fullmatch(text):
+        raise InputError(field, "8 to 64 digits and letters from a to f")
+    return text
+
+
+def comment(text: str, field: str = "comment") -> str:
+    """A text for people, of several lines at most.
+
+    Raises:
+        InputError: it is too long, or holds control characters.
+    """
+    lines = text.strip().splitlines()
+    if len(text) > COMMENT_LENGTH or not all(one.isprintable() for one in lines):
+        raise InputError(field, f"at most {COMMENT_LENGTH} printable characters")
+    return "\n".join(lines)

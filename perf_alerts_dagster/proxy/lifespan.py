@@ -10,9 +10,11 @@ from threading import Event
 from perf_alerts_dagster.application.control import Change
 from perf_alerts_dagster.application.identity import SYSTEM
 from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.application.tending import Tending
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.proxy.coalesce import Coalesced
 from perf_alerts_dagster.proxy.health import Health
+from perf_alerts_dagster.proxy.keeping import Keeper
 from perf_alerts_dagster.proxy.metrics import Metrics
 from perf_alerts_dagster.proxy.recording import Recorder
 from perf_alerts_dagster.proxy.resources import Parts, Resources
@@ -33,13 +35,15 @@ async def running(
     """The resources of one proxy, while it runs."""
     resources = _resources(settings, parts, metrics, stopping)
     over = asyncio.Event()
-    keeper = asyncio.create_task(_keep_resuming(resources, over))
+    keepers = [asyncio.create_task(_keep_resuming(resources, over))]
+    if parts.tending is not None:
+        keepers.append(asyncio.create_task(_keeper(resources, parts.tending).run(over)))
     try:
         yield resources
     finally:
-        # What it is about to change is also recorded, so it is not cancelled.
+        # What they are about to change is also recorded, so they are not cancelled.
         over.set()
-        await keeper
+        await asyncio.gather(*keepers)
         await resources.triggers.close()
         await resources.status.close()
 
@@ -79,8 +83,21 @@ def _resources(settings: Settings, parts: Parts, metrics: Metrics, stopping: Eve
             changed=status.forget,
             pause=parts.pause,
         ),
-        health=Health(status=fresh, leases=parts.leases, owner=uuid.uuid4().hex),
+        health=Health(
+            status=fresh, leases=parts.leases, outbox=parts.desk.outbox, owner=uuid.uuid4().hex
+        ),
         metrics=metrics,
+    )
+
+
+def _keeper(resources: Resources, tending: Tending) -> Keeper:
+    url = resources.settings.heartbeat_url
+    return Keeper(
+        tending=tending,
+        status=resources.health.status,
+        checks=resources.health.checks,
+        heartbeat_url=url.get_secret_value() if url else None,
+        clock=resources.parts.clock,
     )
 
 

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from perf_alerts_dagster.application.delivery import Channel
+from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.history import History
 from perf_alerts_dagster.application.leases import Leases
 from perf_alerts_dagster.application.ports import AlertStore
 from perf_alerts_dagster.application.scheduling import Scheduler, SchedulerStatus
+from perf_alerts_dagster.application.tending import Tending
 from perf_alerts_dagster.application.toggling import Pauses
 from perf_alerts_dagster.application.triggering import Claims, WaitingRuns
 from perf_alerts_dagster.proxy.coalesce import Coalesced
@@ -24,7 +27,10 @@ from perf_alerts_dagster.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What stands behind a proxy: real adapters, or a test's own."""
+    """What stands behind a proxy: real adapters, or a test's own.
+
+    `tending` sweeps while Dagster's sensor does not; without one nobody does.
+    """
 
     scheduler: Scheduler
     store: AlertStore
@@ -35,6 +41,9 @@ class Parts:
     pauses: Pauses
     tables: Tables
     records: Records
+    desk: Desk
+    channels: Sequence[Channel] = ()
+    tending: Tending | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -1,14 +1,16 @@
 """A period in numbers: runs from the scheduler's history, findings from the store."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from perf_alerts_dagster.application.history import Found, Period
+from perf_alerts_dagster.application.incidents import Counts
 from perf_alerts_dagster.application.scheduling import AlertRun, RunState
 from perf_alerts_dagster.application.summary import severity_of, timestamp
 from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.domain.evaluation import Outcome
+from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.shapes.summary import (
     AlertTotals,
@@ -30,6 +32,9 @@ def summary_data(
     runs: Sequence[AlertRun],
     period: Period,
     sharpes: Sequence[Found],
+    counts: Counts,
+    live: Mapping[Status, int],
+    silences: int,
     gate: bool,
 ) -> SummaryData:
     """The summary of the time from `start` to `end`.
@@ -40,6 +45,9 @@ def summary_data(
         runs: All runs that were made in it.
         period: What was judged in it.
         sharpes: The newest Sharpe evaluation of each strategy.
+        counts: What was held back and escalated in it.
+        live: How many incidents are not over now, by status.
+        silences: How many silences are active now.
         gate: Whether breaches without evidence are told to nobody.
     """
     told = alerts_told(period.breaches, gate=gate)
@@ -54,9 +62,11 @@ def summary_data(
         warning_alerts=count[Severity.WARNING],
         info_alerts=count[Severity.INFO],
         emergency_alerts=count[Severity.EMERGENCY],
-        active_suppressions=0,
-        suppressed_notifications=0,
-        escalated=0,
+        active_suppressions=silences,
+        suppressed_notifications=counts.suppressed,
+        escalated=counts.escalated,
+        open_incidents=live.get(Status.OPEN, 0),
+        acknowledged_incidents=live.get(Status.ACKNOWLEDGED, 0),
         executions=executions(runs),
         by_alert=[_of_alert(one.name, runs, period, gate=gate) for one in ALERTS],
         by_strategy=_by_strategy(period, told, sharpes, words),

@@ -1,6 +1,7 @@
 """From settings to what really stands behind a proxy."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ from perf_alerts_dagster.adapters.store.store import open_store
 from perf_alerts_dagster.adapters.store.thresholds import SqlThresholds
 from perf_alerts_dagster.adapters.store.toggles import SqlPauses
 from perf_alerts_dagster.adapters.store.waiting import SqlWaitingRuns
+from perf_alerts_dagster.bootstrap.channels import open_all_channels
+from perf_alerts_dagster.bootstrap.incidents import build_tending
 from perf_alerts_dagster.bootstrap.records import open_source
 from perf_alerts_dagster.bootstrap.store import store_url
 from perf_alerts_dagster.proxy.control import Tables
@@ -33,6 +36,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         StoreUnavailable: the store cannot be reached, or was not migrated.
     """
     store = await asyncio.to_thread(open_store, store_url(settings))
+    tending = build_tending(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
     client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
     try:
         yield Parts(
@@ -50,6 +54,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 key_use=SqlKeyUse(store.engine),
             ),
             records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
+            desk=tending.desk,
+            channels=open_all_channels(settings),
+            tending=tending,
         )
     finally:
         await client.close()

@@ -9,7 +9,11 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from perf_alerts_dagster.application.delivery import Channel
+from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.identity import ROLE_PERMISSIONS
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.domain.record import TrackRecords
 from perf_alerts_dagster.proxy.app import create_app
 from perf_alerts_dagster.proxy.calls import BASE
@@ -18,6 +22,7 @@ from perf_alerts_dagster.proxy.control import Tables
 from perf_alerts_dagster.proxy.records import Records
 from perf_alerts_dagster.proxy.resources import Parts
 from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
 from perf_alerts_tests.proxy.fakes import (
     UTC_ZONE,
@@ -51,6 +56,8 @@ class Proxy:
         self.claims: FakeClaims = other.claims if other else FakeClaims()
         self.pauses: FakePauses = other.pauses if other else FakePauses()
         self.audit: FakeAudit = other.audit if other else FakeAudit()
+        self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
+        self.channels: list[Channel] = []
         self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
         self.app: FastAPI = create_app(self.settings, opened=self._opened)
@@ -72,6 +79,13 @@ class Proxy:
                 key_use=FakeKeyUse(),
             ),
             records=Records(lambda: self.source, UTC_ZONE),
+            desk=Desk(
+                incidents=self.incidents,
+                silences=self.incidents,
+                outbox=self.incidents,
+                lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+            ),
+            channels=self.channels,
             clock=self.time,
             seconds=self.time.seconds,
             pause=self.time.pause,

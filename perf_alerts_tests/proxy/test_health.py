@@ -1,19 +1,31 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from perf_alerts_dagster.application.incidents import Decisions
 from perf_alerts_dagster.application.scheduling import SchedulerStatus, SchedulerUnreachable
 from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.domain.incidents.firing import of_system
+from perf_alerts_dagster.domain.incidents.outbox import Channels, Line, row
+from perf_alerts_dagster.domain.incidents.state import Reason
+from perf_alerts_dagster.domain.incidents.transitions import opened
 from perf_alerts_dagster.proxy.health import Health, ready_answer
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler
 
 
-def health(scheduler: FakeScheduler, leases: FakeLeases | None = None) -> Health:
+def health(
+    scheduler: FakeScheduler, leases: FakeLeases | None = None, waits: timedelta | None = None
+) -> Health:
+    outbox = MemoryIncidents()
+    if waits is not None:
+        outbox.apply(a_message(NOW - waits))
+
     async def status() -> SchedulerStatus:
         return await scheduler.status(NOW)
 
-    return Health(status=status, leases=leases or FakeLeases(), owner="me")
+    return Health(status=status, leases=leases or FakeLeases(), outbox=outbox, owner="me")
 
 
 async def failing(scheduler: FakeScheduler, leases: FakeLeases | None = None) -> list[str]:
@@ -28,6 +40,7 @@ async def test_all_is_well() -> None:
         "dagster",
         "daemon_heartbeat",
         "store_writable",
+        "outbox_not_stuck",
         "ticks_not_in_future",
     }
     assert all(check.ok and check.detail is None for check in found.checks.values())
@@ -48,8 +61,23 @@ async def test_a_store_that_cannot_be_written_is_named_without_its_place() -> No
     leases = FakeLeases(error=StoreUnavailable("/secret/place.db is read-only"))
     found = ready_answer(await health(FakeScheduler(), leases).checks(NOW), NOW)
 
-    assert (found.ready, found.failing) == (False, ["store_writable"])
+    assert (found.ready, found.failing) == (False, ["store_writable", "outbox_not_stuck"])
     assert "secret" not in found.model_dump_json()
+
+
+@pytest.mark.parametrize(("waits", "failing"), [(299.999, []), (300, ["outbox_not_stuck"])])
+async def test_a_message_that_waits_for_minutes_is_named(waits: float, failing: list[str]) -> None:
+    found = await health(FakeScheduler(), waits=timedelta(seconds=waits)).checks(NOW)
+
+    assert ready_answer(found, NOW).failing == failing
+
+
+def a_message(at: datetime) -> Decisions:
+    firing = of_system("execution_failed", "a", message="m", run_id="r", as_of=None)
+    incident = opened(firing, now=at, chain=None)
+    line = Line(incident=incident, reason=Reason.OPENED, number=1)
+    message = row(Channels.NORMAL, "w", "a", [line], "mail", at)
+    return Decisions(opened=(incident,), notifications=(message,))
 
 
 async def test_a_tick_in_the_future_is_named_with_the_schedules_it_silences() -> None:

@@ -30,12 +30,25 @@ NEEDS: dict[tuple[str, str], Permission | str] = {
     ("POST", "/schedule/trigger/{alert}"): Permission.TRIGGER,
     ("POST", "/schedule/enable/{alert}"): Permission.TOGGLE,
     ("POST", "/schedule/disable/{alert}"): Permission.TOGGLE,
+    ("GET", "/incidents"): Permission.VIEW_HISTORY,
+    ("GET", "/incidents/{id}"): Permission.VIEW_HISTORY,
+    ("POST", "/incidents/{id}/acknowledge"): Permission.TOGGLE,
+    ("POST", "/incidents/{id}/resolve"): Permission.TOGGLE,
+    ("GET", "/silences"): Permission.VIEW_HISTORY,
+    ("POST", "/silences"): Permission.TOGGLE,
+    ("DELETE", "/silences/{id}"): Permission.TOGGLE,
     ("GET", "/config/thresholds"): Permission.CONFIGURE,
     ("PUT", "/config/thresholds"): Permission.CONFIGURE,
     ("GET", "/admin/audit"): Permission.ADMIN,
+    ("POST", "/admin/test-notification"): Permission.ADMIN,
     ("POST", "/admin/reload"): Permission.ADMIN,
 }
-FILLED = {"{alert}": "daily_pnl_check", "{hours}": "24", "{name}": "nobody"}
+FILLED = {
+    "{alert}": "daily_pnl_check",
+    "{hours}": "24",
+    "{name}": "nobody",
+    "{id}": "0123456789abcdef",
+}
 CLOSED = [one for one, needed in NEEDS.items() if needed != OPEN]
 
 

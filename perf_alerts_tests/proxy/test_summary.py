@@ -4,8 +4,10 @@ from datetime import date, timedelta
 import pytest
 
 from perf_alerts_dagster.application.history import SHARPE_RULE, Found, Period
+from perf_alerts_dagster.application.incidents import Counts
 from perf_alerts_dagster.application.scheduling import AlertRun, RunState
 from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.shapes.summary import ExecutionCounts, SummaryData
 from perf_alerts_dagster.proxy.summary import summary_data
@@ -60,8 +62,19 @@ def summary(
         runs=runs,
         period=Period(breaches=breaches, counts=counts or {}),
         sharpes=sharpes,
+        counts=Counts(by_severity={}, suppressed=7, escalated=2),
+        live={Status.OPEN: 3, Status.ACKNOWLEDGED: 1},
+        silences=4,
         gate=gate,
     )
+
+
+def test_incidents_and_silences_are_counted() -> None:
+    found = summary()
+
+    assert (found.suppressed_notifications, found.escalated) == (7, 2)
+    assert (found.open_incidents, found.acknowledged_incidents) == (3, 1)
+    assert found.active_suppressions == 4
 
 
 def test_an_empty_period_counts_nothing_and_has_no_rate() -> None:

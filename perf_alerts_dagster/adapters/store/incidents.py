@@ -1,6 +1,6 @@
 """Incidents and their timelines in SQLite or PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 from sqlalchemy import Engine, Select, and_, func, or_, select, tuple_
@@ -34,7 +34,7 @@ from perf_alerts_dagster.application.incidents import (
 )
 from perf_alerts_dagster.domain.errors import UsageError
 from perf_alerts_dagster.domain.incidents.outbox import Delivery
-from perf_alerts_dagster.domain.incidents.state import Incident
+from perf_alerts_dagster.domain.incidents.state import Incident, Status
 from perf_alerts_dagster.domain.severity import Severity
 
 _WAITING = [one.value for one in Delivery if one.is_waiting]
@@ -138,6 +138,16 @@ class SqlIncidents(IncidentStore):
         )
         with reading(self.engine) as connection:
             return [entry_of(one) for one in connection.execute(query).mappings()]
+
+    def live(self) -> Mapping[Status, int]:
+        """See the port."""
+        query = (
+            select(incidents.c.status, func.count())
+            .where(incidents.c.live_key.is_not(None))
+            .group_by(incidents.c.status)
+        )
+        with reading(self.engine) as connection:
+            return {Status(one): int(number) for one, number in connection.execute(query)}
 
     def counts(self, start: datetime, end: datetime) -> Counts:
         """See the port."""

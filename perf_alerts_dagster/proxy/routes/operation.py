@@ -1,17 +1,22 @@
 """For those who run it: health, metrics, reload."""
 
+import asyncio
 from contextlib import suppress
 
 from fastapi import APIRouter, Request, Response
 
+from perf_alerts_dagster.application.delivery import Tried, try_channels
+from perf_alerts_dagster.application.messages import test_message as make_test
 from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
 from perf_alerts_dagster.application.summary import timestamp
 from perf_alerts_dagster.proxy.callers import Administrator, StatusViewer
 from perf_alerts_dagster.proxy.health import ready_answer
 from perf_alerts_dagster.proxy.metrics import CONTENT_TYPE
+from perf_alerts_dagster.proxy.problems import Problem
 from perf_alerts_dagster.proxy.recording import recorder
 from perf_alerts_dagster.proxy.requests import answered, fields, resources_of
 from perf_alerts_dagster.proxy.shapes.changes import ReloadAnswer
+from perf_alerts_dagster.proxy.shapes.incidents import ChannelTried, TestAnswer
 from perf_alerts_dagster.proxy.shapes.operation import LiveAnswer, ReadyAnswer
 
 router = APIRouter(tags=["operation"])
@@ -47,6 +52,37 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
         found = await resources.status.get()
         status = None if found.stale else found.value
     return Response(resources.metrics.render(status, resources.now()), media_type=CONTENT_TYPE)
+
+
+@admin.post(
+    "/test-notification",
+    response_model=TestAnswer,
+    responses={409: {"description": "No channel is configured."}},
+)
+async def test_notification(request: Request, who: Administrator) -> Response:
+    """Send every channel a message that says that it is a test, past incidents and outbox."""
+    await fields(request)
+    resources = resources_of(request)
+    if not resources.parts.channels:
+        raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
+    message = make_test(resources.now(), public_url=resources.settings.public_url)
+    record = recorder(request, who, "test_notification", "channels", {})
+    tried: list[Tried] = []
+
+    async def send() -> None:
+        tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
+
+    await record.of_nothing(send)
+    return answered(
+        TestAnswer(
+            success=all(one.error is None for one in tried),
+            data=[
+                ChannelTried(channel=one.channel, ok=one.error is None, error=one.error)
+                for one in tried
+            ],
+            timestamp=timestamp(resources.now()),
+        )
+    )
 
 
 @admin.post("/reload", response_model=ReloadAnswer)

@@ -55,10 +55,14 @@ async def summary(
     end = resources.now()
     count = inputs.whole(hours, "hours", least=1, most=_MOST_HOURS)
     start = end - timedelta(hours=count)
-    runs, period, sharpes = await asyncio.gather(
+    desk = resources.parts.desk
+    runs, period, sharpes, counts, live, silences = await asyncio.gather(
         _runs(resources, RunFilter(since=start, limit=_PAGE)),
         asyncio.to_thread(resources.parts.history.period, start, end),
         asyncio.to_thread(resources.parts.history.current, rule=SHARPE_RULE),
+        asyncio.to_thread(desk.incidents.counts, start, end),
+        asyncio.to_thread(desk.incidents.live),
+        asyncio.to_thread(desk.silences.active, end),
     )
     data = summary_data(
         start=start,
@@ -66,6 +70,9 @@ async def summary(
         runs=runs,
         period=period,
         sharpes=sharpes,
+        counts=counts,
+        live=live,
+        silences=sum(one.is_active(end) for one in silences),
         gate=resources.settings.rule_preset == "evidence",
     )
     return answered(

@@ -50,6 +50,8 @@ class SummaryData(Model):
     active_suppressions: int
     suppressed_notifications: int
     escalated: int
+    open_incidents: int
+    acknowledged_incidents: int
     executions: ExecutionCounts
     by_alert: list[AlertTotals]
     by_strategy: list[StrategyTotals]

@@ -256,6 +256,14 @@ def test_incidents_are_filtered(bench: Bench, wanted: Filter, keys: list[str]) -
     assert [one.dedup_key for one in bench.incidents.incidents(wanted).incidents] == keys
 
 
+def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
+    held = acknowledged(incident("b"), by="ann", at=START)
+    over = resolved(incident("d"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    stored(bench, incident("a"), held, incident("c"), over)
+
+    assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
+
+
 def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:
     # Several of one moment: their order must hold between pages.
     stored(bench, *(incident(f"k{n}", at=n // 3 * MINUTE) for n in range(7)))

@@ -1,7 +1,7 @@
 """The store of incidents, silences and the outbox in plain dictionaries: the model."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -139,6 +139,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return [one for one in self.entries if one.incident_id == incident_id]
+
+    def live(self) -> Mapping[Status, int]:
+        return Counter(one.status for one in self.by_id.values() if not one.is_over)
 
     def counts(self, start: datetime, end: datetime) -> Counts:
         inside = [one for one in self.entries if start <= one.at < end]

@@ -1,0 +1,111 @@
+"""Incidents and silences as answers show them."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from perf_alerts_dagster.application.incidents import TimelineEntry
+from perf_alerts_dagster.application.summary import timestamp
+from perf_alerts_dagster.domain.incidents.escalation import next_step_at
+from perf_alerts_dagster.domain.incidents.silences import Silence
+from perf_alerts_dagster.domain.incidents.state import Acknowledged, Incident, Resolved
+from perf_alerts_dagster.proxy.shapes.incidents import (
+    AcknowledgedBy,
+    IncidentData,
+    IncidentDetail,
+    MatchersData,
+    ResolvedBy,
+    SilenceData,
+    TimelineItem,
+)
+from perf_alerts_dagster.proxy.status import optional_time
+
+
+def incident_data(one: Incident, *, public_url: str | None) -> IncidentData:
+    """An incident in a list."""
+    return IncidentData(
+        id=one.id,
+        dedup_key=one.dedup_key,
+        strategy=one.strategy,
+        rule=one.rule,
+        projection=one.projection,
+        kind=one.kind,
+        alert=one.alert,
+        status=one.status,
+        severity=one.severity,
+        trend=one.trend,
+        evidence=one.evidence,
+        value=one.value,
+        limit=one.limit,
+        p_year=one.p_year,
+        first_as_of=_day(one.first_as_of),
+        as_of=_day(one.as_of),
+        session=_day(one.session),
+        provisional=one.provisional,
+        opened_at=timestamp(one.opened_at),
+        last_seen_at=timestamp(one.last_seen_at),
+        last_notified_at=optional_time(one.last_notified_at),
+        breaches=one.breaches,
+        notifications=one.notifications,
+        acknowledged=_acknowledged(one.acknowledged),
+        resolved=_resolved(one.resolved),
+        escalation_step=one.escalation_step,
+        next_escalation_at=optional_time(next_step_at(one)),
+        muted=one.muted,
+        parent=one.parent,
+        run_id=one.run_id,
+        message=one.message,
+        link=f"{public_url}/incidents/{one.id}" if public_url else None,
+    )
+
+
+def incident_detail(
+    one: Incident, timeline: Sequence[TimelineEntry], *, public_url: str | None
+) -> IncidentDetail:
+    """An incident with its timeline."""
+    return IncidentDetail(
+        **dict(incident_data(one, public_url=public_url)),
+        parts=dict(one.parts),
+        timeline=[
+            TimelineItem(at=timestamp(x.at), what=x.what, actor=x.actor, detail=dict(x.detail))
+            for x in timeline
+        ],
+    )
+
+
+def silence_data(one: Silence, *, now: datetime) -> SilenceData:
+    """A silence."""
+    matchers = one.matchers
+    return SilenceData(
+        id=one.id,
+        matchers=MatchersData(
+            strategy=matchers.strategy,
+            rule=matchers.rule,
+            alert=matchers.alert,
+            severity=matchers.severity,
+        ),
+        starts_at=timestamp(one.starts_at),
+        ends_at=timestamp(one.ends_at),
+        author=one.author,
+        reason=one.reason,
+        active=one.is_active(now),
+    )
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _acknowledged(held: Acknowledged | None) -> AcknowledgedBy | None:
+    if held is None:
+        return None
+    return AcknowledgedBy(
+        by=held.by, at=timestamp(held.at), comment=held.comment, until=optional_time(held.until)
+    )
+
+
+def _resolved(ended: Resolved | None) -> ResolvedBy | None:
+    if ended is None:
+        return None
+    return ResolvedBy(
+        by=ended.by, at=timestamp(ended.at), outcome=ended.outcome, comment=ended.comment
+    )
