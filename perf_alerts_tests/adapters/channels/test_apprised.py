@@ -75,9 +75,10 @@ def test_a_hostile_name_does_no_harm_in_a_mail(mailbox: Mailbox, strategy: str) 
     assert got["Bcc"] is None
     assert "\n" not in str(got["Subject"])
     assert len(str(got["Subject"])) < 250
-    html = _text(mailbox)
-    assert "<script" not in html
-    assert not {"\u202e", "\u2066", "\u200b", "\x1b", "\x00"} & set(html + str(got["Subject"]))
+    # As plain text it is only text.
+    assert "<script" not in _text(mailbox, "html")
+    text = _text(mailbox) + str(got["Subject"])
+    assert not {"\u202e", "\u2066", "\u200b", "\x1b", "\x00"} & set(text)
 
 
 @pytest.mark.parametrize("strategy", HOSTILE)
@@ -130,11 +131,12 @@ def test_nothing_tells_the_password(
     assert "canary" not in f"{caught.value} {channel!r} {channel.name} {caplog.text} {out} {err}"
 
 
-def _text(mailbox: Mailbox) -> str:
-    """All readable parts of the mail."""
+def _text(mailbox: Mailbox, kind: str = "") -> str:
+    """All readable parts of the mail, or those of one kind."""
     found = []
     for part in mailbox.mails[0].walk():
-        if part.get_content_maintype() == "text":
+        is_wanted = not kind or part.get_content_subtype() == kind
+        if part.get_content_maintype() == "text" and is_wanted:
             content = part.get_payload(decode=True)
             assert isinstance(content, bytes)
             found.append(content.decode())
