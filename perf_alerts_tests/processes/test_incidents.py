@@ -1,0 +1,140 @@
+"""A live stack over a record that goes bad, worse and good again, with a real HTTP receiver."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from perf_alerts_tests.processes.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.processes.stacks import eventually
+from perf_alerts_tests.receivers import Receiver, http_receiver
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
+
+DAILY = "daily_pnl_check"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+KEY = "admin-key-of-the-tests-0123456789abcdef"
+RULE = "trend/policy_drawdown"
+
+
+class Life:
+    """A system whose record grows by a session at a time."""
+
+    def __init__(self, system: System, ledger: Ledger, days: list[Any]) -> None:
+        self.system = system
+        self.ledger = ledger
+        self.days = iter(days)
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{system.proxy_port}/api/performance-alerts",
+            headers={"X-Alert-API-Key": KEY},
+            timeout=20,
+        )
+
+    def session(self, pnl: float) -> str:
+        """One more session, judged by a run of its own; how the run ended."""
+        self.ledger.add(next(self.days), pnl)
+        run = self.system.running.launch(DAILY)
+        eventually(
+            lambda: self.system.running.status(run) in ENDED, seconds=60, what="the run's end"
+        )
+        return self.system.running.status(run)
+
+    def incident(self) -> dict[str, Any]:
+        """The newest incident of the drawdown's mandate, with its timeline."""
+        answer = self.api.get("/incidents", params={"rule": "policy_drawdown"})
+        found = answer.json()["data"][0]["id"]
+        data: dict[str, Any] = self.api.get(f"/incidents/{found}").json()["data"]
+        return data
+
+
+@pytest.fixture
+def boss() -> Iterator[Receiver]:
+    with http_receiver() as found:
+        yield found
+
+
+@pytest.fixture
+def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
+    ledger = Ledger(tmp_path / "daily.csv")
+    days = weekdays_before(datetime.now(UTC).date(), 12)
+    ledger.begin(days[0])
+    environ = {
+        "ALERT_RECORDS_URL": str(ledger.path),
+        "ALERT_SCHEDULES_START": "stopped",
+        "ALERT_MAX_DATA_LAG_SESSIONS": "1000",
+        "ALERT_PROJECTION_PATHS": "1000",
+        "ALERT_POLICY_LIMITS": '{"default": {"drawdown": 0.05}}',
+        "ALERT_NOTIFY_URLS": receiver.channel,
+        "ALERT_ESCALATION_URLS": boss.channel,
+        "ALERT_NOTIFY_ALLOWED_HOSTS": "127.0.0.1",
+        "ALERT_ESCALATION_DELAY_MINUTES": "1",
+        "ALERT_SUPPRESS_SIMILAR_MINUTES": "1",
+        "ALERT_PUBLIC_URL": "https://alerts.example",
+        "ALERT_ADMIN_API_KEY": KEY,
+    }
+    with real_system(tmp_path / "state", environ) as system:
+        system.start()
+        made = Life(system, ledger, days)
+        yield made
+        made.api.close()
+
+
+def about(receiver: Receiver) -> list[str]:
+    """What was told of the mandate, in order."""
+    return [one.removesuffix(f" {RULE}") for one in receiver.told if one.endswith(RULE)]
+
+
+def test_a_desk_is_told_once_in_time_until_somebody_answers(
+    life: Life, receiver: Receiver, boss: Receiver
+) -> None:
+    assert life.session(100.0) == "SUCCESS"
+    assert about(receiver) == []
+
+    life.session(-9_000.0)
+    assert about(receiver) == ["opened critical"]
+    # The same breach again is counted, and told to nobody.
+    life.session(0.0)
+    assert about(receiver) == ["opened critical"]
+    assert life.incident()["breaches"] == 2
+
+    # Nobody answers: a minute later the sweep escalates, to those who get escalations.
+    eventually(lambda: about(boss) == ["escalated critical"], seconds=150, what="an escalation")
+    answer = life.api.post(f"/incidents/{life.incident()['id']}/acknowledge", json={})
+    assert answer.status_code == 200, answer.text
+    assert life.api.get("/schedule/summary/1").json()["data"]["escalated"] >= 1
+
+    # A quarter worse than when it was acknowledged.
+    life.session(-4_000.0)
+    assert about(receiver) == ["opened critical", "reopened critical"]
+    life.session(30_000.0)
+    assert about(receiver) == ["opened critical", "reopened critical", "recovered critical"]
+
+    found = life.incident()
+    assert (found["status"], found["resolved"]["outcome"]) == ("resolved", "recovered")
+    whats = [one["what"] for one in found["timeline"]]
+    for what in ("opened", "breached", "notified", "escalated", "acknowledged", "resolved"):
+        assert what in whats
+    assert len(receiver.keys) == len(set(receiver.keys))
+    first = receiver.got[0].json
+    assert f"https://alerts.example/incidents/{found['id']}" in first["text"]
+
+
+def test_a_failed_execution_is_told_once_and_over_with_the_next_success(
+    life: Life, receiver: Receiver
+) -> None:
+    life.session(100.0)
+    content = life.ledger.path.read_text()
+    life.ledger.path.write_text("no track record\n")
+    run = life.system.running.launch(DAILY)
+    eventually(lambda: life.system.running.status(run) in ENDED, seconds=60, what="a failure")
+    assert life.system.running.status(run) == "FAILURE"
+    # The run has told it; the sensor, which sees the failed run as well, does not tell it again.
+    failed = f"opened critical /{'execution_failed'}"
+    assert receiver.told == [failed]
+
+    life.ledger.path.write_text(content)
+    assert life.session(100.0) == "SUCCESS"
+    assert receiver.told == [failed, "recovered critical /execution_failed"]
