@@ -99,12 +99,17 @@ def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = F
             lines.append(f"By now it is over. {_ENDS.get(str(one['resolution']), '')}".rstrip())
     lines += [_since(one), _answered(one)]
     if one["reason"] != "recovered":
-        lines.append("Look at: " + _HINTS.get(str(one["rule"]), _HINT))
+        lines.append("Look at: " + hint(one))
     where = link(one, public_url)
     if where:
         lines.append(where)
     margin = "    " if indented else ""
     return "\n".join(margin + line for line in lines if line)
+
+
+def hint(one: Mapping[str, Json]) -> str:
+    """What to look at first."""
+    return _HINTS.get(str(one["rule"]), _HINT)
 
 
 def link(one: Mapping[str, Json], public_url: str | None) -> str | None:

@@ -15,6 +15,8 @@ from perf_alerts_dagster.proxy.lifespan import running
 from perf_alerts_dagster.proxy.metrics import Metrics
 from perf_alerts_dagster.proxy.observe import Observed
 from perf_alerts_dagster.proxy.openapi import add_document
+from perf_alerts_dagster.proxy.pages import routes as pages
+from perf_alerts_dagster.proxy.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.problems import add_handlers
 from perf_alerts_dagster.proxy.resources import Parts
 from perf_alerts_dagster.proxy.routes import (
@@ -84,6 +86,8 @@ def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
     # Where probes and scrapers look by themselves.
     app.include_router(operation.router, include_in_schema=False)
     app.state.stopping = stopping
+    app.include_router(pages.router)
+    app.add_exception_handler(LoginNeeded, pages.to_login)
     add_document(app, settings.api_key_header)
     add_handlers(app)
     answer_faults(app)

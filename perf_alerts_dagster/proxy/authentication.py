@@ -26,6 +26,9 @@ OPEN = frozenset(
         ),
     }
 )
+# The pages for people, which ask for a session by themselves (`proxy.pages.session`).
+_PAGES = frozenset({"/", "/login", "/logout", "/incidents", "/assets/pages.css"})
+_BELOW_PAGES = "/incidents/"
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -67,7 +70,8 @@ async def _admit(scope: Scope) -> None:
     identity: Identity = scope["app"].state.identity
     if not identity.enabled:
         _refuse_foreign_pages(scope["headers"], identity.own_hosts)
-    if (scope["method"], scope["path"]) in OPEN:
+    path = scope["path"]
+    if (scope["method"], path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES):
         return
     try:
         given = credential(scope["headers"], identity.key_header)

@@ -21,7 +21,7 @@ async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str
         Problem: 413 above 64 KiB, 415 for another media type or an encoded body, 400 for what
             is no strict JSON in UTF-8, 422 for JSON that is no object, 408 for a slow sender.
     """
-    content = await _read(request, within)
+    content = await read_body(request, within=within)
     if not content:
         return {}
     _check_type(request)
@@ -45,7 +45,12 @@ def refuse_others(body: dict[str, Json], *accepted: str) -> None:
         raise Problem(422, "validation", f"the body holds a member that is unknown; known: {names}")
 
 
-async def _read(request: Request, within: float) -> bytes:
+async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
+    """All bytes of a body.
+
+    Raises:
+        Problem: 413 above 64 KiB, 408 for a slow sender.
+    """
     content = bytearray()
     try:
         async with asyncio.timeout(within):

@@ -1,0 +1,72 @@
+"""From values to HTML: templates that escape everything, under a policy without scripts."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from fastapi import Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from perf_alerts_dagster.application import wording
+from perf_alerts_dagster.application.summary import timestamp
+from perf_alerts_dagster.domain.incidents.outbox import Line, shown
+from perf_alerts_dagster.domain.incidents.state import Incident, Reason
+from perf_alerts_dagster.proxy.pages.session import Session
+
+_PACKAGE = "perf_alerts_dagster.proxy.pages"
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    # With none at all a browser would not say from which page a form comes.
+    "Referrer-Policy": "same-origin",
+}
+_NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["time"] = lambda at: timestamp(at) if at else "-"
+    made.filters["number"] = lambda value: "-" if value is None else f"{value:.4g}"
+    return made
+
+
+@cache
+def stylesheet() -> str:
+    """The one stylesheet."""
+    return files(_PACKAGE).joinpath("pages.css").read_text(encoding="utf-8")
+
+
+def rendered(
+    template: str, *, session: Session | None, status: int = 200, **values: object
+) -> Response:
+    """A page; `session` None on the login page."""
+    text = _environment().get_template(template).render(session=session, **values)
+    return Response(
+        text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
+    )
+
+
+def words(incident: Incident) -> dict[str, str]:
+    """What messages say of an incident, in the same words."""
+    line = shown(Line(incident=incident, reason=Reason.OPENED, number=0))
+    return {
+        "title": wording.title(line),
+        "subject": wording.subject_of(line),
+        "message": wording.clean(incident.message, 600),
+        "measured": wording.measured(line),
+        "sureness": wording.sureness(line),
+        "hint": wording.hint(line),
+    }
+
+
+def local(path: str | None) -> str:
+    """Where to go after the login: one of our own pages, whatever was asked for."""
+    return path if path is not None and _NEXT.fullmatch(path) else "/incidents"
