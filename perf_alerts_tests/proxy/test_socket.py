@@ -230,4 +230,5 @@ async def test_thousands_of_damaged_requests_are_refused_and_hurt_nothing(
 ) -> None:
     found = await check_damaged(gate, seed=seed, count=2000)
 
-    assert {one // 100 for one in found} == {4}
+    # "100 Continue" is no answer yet: a body that was announced is waited for.
+    assert {one // 100 for one in found} - {1} == {4}
