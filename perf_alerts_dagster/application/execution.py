@@ -20,6 +20,9 @@ from perf_alerts_dagster.application.turns import Turn, Turns
 from perf_alerts_dagster.domain.alerts import Alert, Family
 from perf_alerts_dagster.domain.sessions import is_final
 
+# The alert after which the digest of the day goes out.
+DIGESTED = "daily_pnl_check"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
@@ -138,6 +141,8 @@ class Executor:
             restating.keep(reading)
         # Before anything else can fail: what was found is told, though its file be never written.
         decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
+        if alert.name == DIGESTED and judgements and not plan.recorded_only:
+            self.lifecycle.digest(judgements[-1], now=now)
         self.deliver()
         notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
         text = summary_json(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.application.control import Change
+from perf_alerts_dagster.application.digest import digest_of
 from perf_alerts_dagster.application.draft import Draft
 from perf_alerts_dagster.application.faults import apply_all, succeeded
 from perf_alerts_dagster.application.incidents import (
@@ -14,6 +15,7 @@ from perf_alerts_dagster.application.incidents import (
     Overtaken,
     UnknownIncident,
 )
+from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.opening import fire, recover
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.sweeping import day_of, expire, is_open_event, sweep_incident
@@ -29,6 +31,7 @@ from perf_alerts_dagster.domain.incidents.firing import (
     of_system,
     system_key,
 )
+from perf_alerts_dagster.domain.incidents.outbox import digest_row
 from perf_alerts_dagster.domain.incidents.state import Incident, Resolution
 from perf_alerts_dagster.domain.incidents.table import Event
 from perf_alerts_dagster.domain.incidents.transitions import acknowledged, resolved
@@ -79,6 +82,21 @@ class Lifecycle:
             if found.judgements:
                 run_id = found.judgements[-1][1].run_id
                 self.after(one.name, run_id=run_id, now=now, judged_before=now - LEFT)
+
+    def digest(self, judgement: Judgement, *, now: datetime) -> None:
+        """Tell the day of a judgement, once for its date, where the settings want it.
+
+        It goes to every channel of the normal messages, also where people only observe.
+        """
+        if not self.policy.digest:
+            return
+        live = self.store.snapshot(now=now, since=now).incidents
+        payload = digest_of(
+            judgement, [one for one in live if not one.is_over], gate=self.policy.gate
+        )
+        day = judgement.as_of.isoformat()
+        rows = tuple(digest_row(payload, day, one, now) for one in self.policy.channels)
+        self.store.apply(Decisions(notifications=rows))
 
     def failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
         """An execution failed after its last retry: one incident until the next one succeeds."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from perf_alerts_dagster.application import wording
+from perf_alerts_dagster.application import digest, wording
 from perf_alerts_dagster.domain.evaluation import Json
-from perf_alerts_dagster.domain.incidents.outbox import Notification
+from perf_alerts_dagster.domain.incidents.outbox import Channels, Notification
 from perf_alerts_dagster.domain.severity import Severity
 
 # More are counted, and found behind the link: a phone shows no longer text.
@@ -47,6 +47,8 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
         Unreadable: the payload is none of ours.
     """
     try:
+        if row.kind is Channels.DIGEST:
+            return _digest(row, public_url)
         incidents = row.payload["incidents"]
         alert, at = row.payload["alert"], row.payload["at"]
         if not isinstance(incidents, list) or not incidents:
@@ -70,6 +72,17 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
             "text": text,
             "incidents": [_linked(one, public_url) for one in lines],
         },
+    )
+
+
+def _digest(row: Notification, public_url: str | None) -> Message:
+    subject, text = digest.subject(row.payload), digest.text(row.payload, public_url)
+    return Message(
+        key=row.key,
+        kind=row.kind.value,
+        subject=wording.cut(subject, _SUBJECT),
+        text=text,
+        payload={**row.payload, "key": row.key, "subject": subject, "text": text},
     )
 
 

@@ -19,7 +19,8 @@ class Policy:
     `channels` and `escalation_channels` are names; without the latter escalations go to the
     normal ones. `least` has the severity that a channel is told from, of those that are not
     told everything. `window` is ALERT_SUPPRESS_SIMILAR_MINUTES, `repeat` ALERT_REPEAT_HOURS,
-    `close_after` ALERT_EVENT_CLOSE_SESSIONS. `gate` is off under ALERT_RULE_PRESET=documented.
+    `close_after` ALERT_EVENT_CLOSE_SESSIONS, `digest` ALERT_DAILY_DIGEST.
+    `gate` is off under ALERT_RULE_PRESET=documented.
     """
 
     channels: tuple[str, ...] = ()
@@ -30,6 +31,7 @@ class Policy:
     patience: Patience = field(default_factory=Patience)
     close_after: int = 5
     observe_only: bool = False
+    digest: bool = False
     gate: bool = True
     budgets: Budgets = field(default_factory=Budgets)
 

@@ -39,6 +39,7 @@ def build_policy(settings: Settings) -> Policy:
         ),
         close_after=settings.event_close_sessions,
         observe_only=settings.observe_only,
+        digest=settings.daily_digest,
         gate=settings.rule_preset == "evidence",
         budgets=build_judging(settings).budgets,
     )

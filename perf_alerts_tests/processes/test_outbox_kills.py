@@ -98,6 +98,7 @@ def test_a_worker_killed_at_each_point_loses_nothing(tmp_path: Path, receiver: R
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 @pytest.mark.e2e
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_hundreds_of_kills_lose_nothing(

@@ -28,10 +28,14 @@ class Delivery(StrEnum):
 
 
 class Channels(StrEnum):
-    """The two sorts of messages; an escalation goes to channels of its own where there are any."""
+    """The sorts of messages; an escalation goes to channels of its own where there are any.
+
+    A digest tells the whole desk's day, and no incident.
+    """
 
     NORMAL = "normal"
     ESCALATION = "escalation"
+    DIGEST = "digest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +110,19 @@ def row(
             "incidents": [shown(one) for one in ordered],
         },
         items=tuple(_item(one) for one in ordered),
+        created_at=now,
+        next_at=now,
+    )
+
+
+def digest_row(payload: Mapping[str, Json], day: str, channel: str, now: datetime) -> Notification:
+    """The digest of a day for one channel: its key is the day's, so that it goes out once."""
+    return Notification(
+        key=key_of(Channels.DIGEST, day, (), channel),
+        kind=Channels.DIGEST,
+        channel=channel,
+        payload={**payload, "kind": Channels.DIGEST.value, "at": now.isoformat()},
+        items=(),
         created_at=now,
         next_at=now,
     )

@@ -237,5 +237,6 @@ def test_store_and_model_do_not_diverge(engine: Engine) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(2400)
 def test_store_and_model_do_not_diverge_in_long_lives(engine: Engine) -> None:
     live(engine, examples=250, steps=60)
