@@ -1,11 +1,13 @@
 """The status answer from one look at the scheduler."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
+from perf_alerts_dagster.application.incidents import OutboxState
 from perf_alerts_dagster.application.scheduling import (
     AlertRun,
     AlertSchedule,
@@ -13,11 +15,14 @@ from perf_alerts_dagster.application.scheduling import (
     SchedulerUnexpected,
 )
 from perf_alerts_dagster.application.summary import timestamp
+from perf_alerts_dagster.application.toggling import Pause
 from perf_alerts_dagster.domain.alerts import BY_NAME
+from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.proxy.shapes.history import Execution
 from perf_alerts_dagster.proxy.shapes.status import (
     AlertRetry,
     Configuration,
+    IncidentCounts,
     RecentExecution,
     ScheduledAlert,
     StatusData,
@@ -38,8 +43,21 @@ def optional_time(at: datetime | None) -> str | None:
     return timestamp(at) if at is not None else None
 
 
-def status_data(found: SchedulerStatus, *, now: datetime, stale: bool) -> StatusData:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the alert store tells beside the scheduler."""
+
+    live: Mapping[Status, int]
+    outbox: OutboxState
+    pauses: Mapping[str, Pause]
+
+
+def status_data(
+    found: SchedulerStatus, *, now: datetime, stale: bool, kept: Kept | None = None
+) -> StatusData:
     """What a look at the scheduler tells, `now` being the time of the answer.
+
+    `kept` is None while the alert store cannot be read.
 
     Raises:
         SchedulerUnexpected: the running definitions carry other settings than these.
@@ -52,8 +70,12 @@ def status_data(found: SchedulerStatus, *, now: datetime, stale: bool) -> Status
             missed_ticks=sum(one.missed for one in found.alerts),
             stale=stale,
             as_of=timestamp(found.at),
+            incidents=None if kept is None else _incidents(kept, now),
             configuration=Configuration.model_validate(found.settings),
-            scheduled_alerts=[_alert(one, found.settings) for one in found.alerts],
+            scheduled_alerts=[
+                _alert(one, found.settings, kept.pauses.get(one.name) if kept else None)
+                for one in found.alerts
+            ],
         )
     except (ValidationError, KeyError, TypeError) as error:
         raise SchedulerUnexpected(
@@ -66,7 +88,18 @@ def execution(run: AlertRun) -> Execution:
     return Execution(alert_name=run.alert, created_at=timestamp(run.created_at), **_recent(run))
 
 
-def _alert(one: AlertSchedule, settings: Mapping[str, Any]) -> ScheduledAlert:
+def _incidents(kept: Kept, now: datetime) -> IncidentCounts:
+    oldest = kept.outbox.oldest
+    return IncidentCounts(
+        open=kept.live.get(Status.OPEN, 0),
+        acknowledged=kept.live.get(Status.ACKNOWLEDGED, 0),
+        messages_waiting=kept.outbox.pending + kept.outbox.leased,
+        oldest_message_seconds=None if oldest is None else (now - oldest).total_seconds(),
+        messages_given_up=kept.outbox.dead,
+    )
+
+
+def _alert(one: AlertSchedule, settings: Mapping[str, Any], pause: Pause | None) -> ScheduledAlert:
     alert = BY_NAME[one.name]
     time, day = _TIMES[one.name]
     last = next((run.started_at for run in one.runs if run.started_at is not None), None)
@@ -80,6 +113,8 @@ def _alert(one: AlertSchedule, settings: Mapping[str, Any]) -> ScheduledAlert:
         last_run=optional_time(last),
         next_run=optional_time(one.next_run),
         missed_ticks=one.missed,
+        paused_until=optional_time(pause.until) if pause else None,
+        pause_reason=pause.reason if pause else None,
         retry_config=AlertRetry.model_validate(settings["retry_configs"][one.name]),
         recent_executions=[RecentExecution(**_recent(run)) for run in one.runs],
     )

@@ -39,9 +39,9 @@ class Crashes:
         self.receiver = receiver
         self.minutes = 0
         self.kills: Counter[str] = Counter()
-        engine = open_engine(url)
-        migrate(engine)
-        self.incidents, self.outbox = SqlIncidents(engine), SqlOutbox(engine)
+        self.engine = open_engine(url)
+        migrate(self.engine)
+        self.incidents, self.outbox = SqlIncidents(self.engine), SqlOutbox(self.engine)
         self.policy = Policy(channels=(name_of(receiver.channel),))
         self.keys: set[str] = set()
         for place in range(messages):
@@ -75,6 +75,7 @@ class Crashes:
         """A last worker that lives, and everything has arrived once."""
         assert self.work(*NEVER) == 0
         state = self.outbox.state()
+        self.engine.dispose()
         assert (state.pending, state.leased, state.dead) == (0, 0, 0)
         assert set(self.receiver.keys) == self.keys
         assert len(self.receiver.told) == len(self.keys)

@@ -11,8 +11,10 @@ from perf_alerts_dagster.application.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.application.lifecycle import Lifecycle
 from perf_alerts_dagster.application.messages import Message
 from perf_alerts_dagster.application.policy import Policy
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.application.incidents.desk import DAILY, breach, judged
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 from perf_alerts_tests.proxy.apps import Proxy, serving
 
 UNTIL = timedelta(hours=1)
@@ -260,6 +262,40 @@ class Told(Channel):
         if self.error:
             raise DeliveryFailed(self.error)
         self.sent.append(message)
+
+
+async def test_status_tells_of_incidents_messages_and_pauses(
+    proxy: Proxy, http: httpx.AsyncClient
+) -> None:
+    judge(proxy, "trend")
+    until = at(proxy, UNTIL)
+    body = {"reason": "holiday", "until": until}
+    await http.post(f"/schedule/disable/{DAILY}", json=body)
+    await proxy.time.pause(5)
+
+    data = (await http.get("/schedule/status")).json()["data"]
+    assert data["incidents"] == {
+        "open": 1,
+        "acknowledged": 0,
+        "messages_waiting": 1,
+        "oldest_message_seconds": 5.0,
+        "messages_given_up": 0,
+    }
+    alert = data["scheduled_alerts"][0]
+    assert (alert["paused_until"], alert["pause_reason"]) == (until, "holiday")
+    assert data["scheduled_alerts"][1]["paused_until"] is None
+
+
+async def test_status_is_told_while_the_store_cannot_be_read(
+    proxy: Proxy, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def live(_: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(MemoryIncidents, "live", live)
+    answer = await http.get("/schedule/status")
+
+    assert (answer.status_code, answer.json()["data"]["incidents"]) == (200, None)
 
 
 async def test_a_test_message_goes_to_every_channel(proxy: Proxy, http: httpx.AsyncClient) -> None:

@@ -53,6 +53,8 @@ async def test_the_documented_fields_are_there_with_the_documented_types() -> No
         "last_run": "2026-01-30T17:00:17Z",
         "next_run": "2026-01-31T17:00:00Z",
         "missed_ticks": 0,
+        "paused_until": None,
+        "pause_reason": None,
         "retry_config": {
             "max_attempts": 3,
             "initial_delay": 60.0,

@@ -68,7 +68,10 @@ class RecentExecution(Model):
 
 
 class ScheduledAlert(Model):
-    """One alert; `last_run` is when its newest started run began, null before the first."""
+    """One alert; `last_run` is when its newest started run began, null before the first.
+
+    `paused_until` is when a schedule that was turned off for a time goes on again.
+    """
 
     name: str
     title: str
@@ -79,18 +82,34 @@ class ScheduledAlert(Model):
     last_run: Time | None
     next_run: Time | None
     missed_ticks: int
+    paused_until: Time | None
+    pause_reason: str | None
     retry_config: AlertRetry
     recent_executions: list[RecentExecution]
 
 
+class IncidentCounts(Model):
+    """Incidents that are not over, and messages on their way or given up for good."""
+
+    open: int
+    acknowledged: int
+    messages_waiting: int
+    oldest_message_seconds: float | None
+    messages_given_up: int
+
+
 class StatusData(Model):
-    """The scheduler and its five alerts. `stale`: Dagster does not answer, this is from before."""
+    """The scheduler and its five alerts. `stale`: Dagster does not answer, this is from before.
+
+    `incidents` is null while the alert store cannot be read.
+    """
 
     scheduler_running: bool
     scheduler_heartbeat_age_seconds: float | None
     missed_ticks: int
     stale: bool
     as_of: Time
+    incidents: IncidentCounts | None
     configuration: Configuration
     scheduled_alerts: list[ScheduledAlert]
 
