@@ -4,6 +4,7 @@ Nothing that is told here is remembered: no incident, no silence, no window. The
 told in the regular way once the store is back and the sessions are judged again.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -133,5 +134,14 @@ class Direct:
         if not lines:
             return ()
         made = row(Channels.NORMAL, f"direct:{run_id}", alert.name, lines, channel.name, now)
+        made = replace(made, key=_key(run_id, channel.name, [one.dedup_key for one in incidents]))
         message = message_of(made, public_url=self.public_url)
-        return try_channels([channel], replace(message, subject=MARK + message.subject))
+        subject = MARK + message.subject
+        payload = {**message.payload, "subject": subject, "direct": True}
+        return try_channels([channel], replace(message, subject=subject, payload=payload))
+
+
+def _key(run_id: str, channel: str, dedup_keys: Sequence[str]) -> str:
+    """The same for the same run: its incidents have ids by their time, so those are left out."""
+    text = "\0".join(["direct", run_id, channel, *sorted(dedup_keys)])
+    return hashlib.sha256(text.encode()).hexdigest()

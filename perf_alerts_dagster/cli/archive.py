@@ -12,7 +12,7 @@ from perf_alerts_dagster.settings import Settings, load_settings
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 def backup(target: Path | None) -> None:
-    r"""Copy the state folder into the new folder TARGET, while the stack runs, and check it.
+    """Copy the state folder into the new folder TARGET, while the stack runs, and check it.
 
     Incidents, judgements, audit, Dagster's runs and toggles, secrets and history files. Without
     TARGET it goes to `perf-alerts-backup-<time>` in this folder. It holds secrets: it is
@@ -36,7 +36,7 @@ def backup(target: Path | None) -> None:
 @click.argument("source", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--check", is_flag=True, help="Only check the backup; change nothing.")
 def restore(source: Path, check: bool) -> None:
-    r"""Put the backup SOURCE in the place of the state folder; the stack must be stopped.
+    """Put the backup SOURCE in the place of the state folder; the stack must be stopped.
 
     The backup is checked first. The state that was there is kept beside it. Sessions since the
     backup are judged again by the next executions; messages about them carry the same keys.

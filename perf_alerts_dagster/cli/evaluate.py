@@ -42,7 +42,7 @@ def evaluate(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    r"""Judge every strategy by one alert's rules; store nothing, tell nobody.
+    """Judge every strategy by one alert's rules; store nothing, tell nobody.
 
     Exit code 1 when something would be told, or is error or no_data.
 

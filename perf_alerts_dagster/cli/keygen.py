@@ -11,7 +11,7 @@ import click
 )
 @click.option("--hash", "with_hash", is_flag=True, help="Print the form that stores the hash only.")
 def keygen(role: str, with_hash: bool) -> None:
-    r"""Make a strong API key for a role, or a secret for tokens (`jwt`), and print it.
+    """Make a strong API key for a role, or a secret for tokens (`jwt`), and print it.
 
     Nothing is stored. With --hash the second line is what a setting may hold in place of the
     key.

@@ -38,7 +38,7 @@ _SHOWN = {
 def measure(
     as_of: date | None, records_url: str | None, periods_per_year: float | None, as_json: bool
 ) -> None:
-    r"""Print every metric of each strategy, backtest and live apart.
+    """Print every metric of each strategy, backtest and live apart.
 
     Returns are fractions per session; a drawdown, a value at risk and an expected shortfall are
     negative. Ratios are annualised with --periods-per-year. A metric without enough data is

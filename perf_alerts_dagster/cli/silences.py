@@ -61,7 +61,7 @@ def add(
     span: timedelta,
     reason: str,
 ) -> None:
-    r"""Mute what all the given options match, from now on.
+    """Mute what all the given options match, from now on.
 
     \b
     perf-alerts silence add --strategy momentum --for 2d --reason "rebalancing"

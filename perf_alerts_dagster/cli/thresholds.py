@@ -48,7 +48,7 @@ def show(key: str, url: str | None) -> None:
 @_KEY
 @_URL
 def set_(file: IO[str], key: str, url: str | None) -> None:
-    r"""Set the limits from a JSON FILE (- for standard input); the next evaluation uses them.
+    """Set the limits from a JSON FILE (- for standard input); the next evaluation uses them.
 
     The JSON has the shape of ALERT_THRESHOLDS, and replaces what was set before. With a
     `version` in it, it is refused where somebody else was faster.

@@ -1,0 +1,208 @@
+"""What a proxy does by itself: the dead man's switch, and telling that the daemon is dead."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+
+from perf_alerts_dagster.application.delivery import Channel, Delivering
+from perf_alerts_dagster.application.desk import Desk
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.messages import Message
+from perf_alerts_dagster.application.policy import Policy
+from perf_alerts_dagster.application.scheduling import SchedulerStatus, SchedulerUnreachable
+from perf_alerts_dagster.application.tending import LEASE, TTL, Tending
+from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.domain.severity import Severity
+from perf_alerts_dagster.proxy.keeping import Keeper
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
+from perf_alerts_tests.fakes import FakeLeases
+from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler, Time
+from perf_alerts_tests.receivers import Receiver
+
+LIMIT = timedelta(seconds=120)
+
+
+class Post(Channel):
+    def __init__(self) -> None:
+        self.name, self.least = "mail", Severity.INFO
+        self.got: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.got.append(message)
+
+
+@dataclass
+class Round:
+    """A keeper over fakes, with a clock that the test moves."""
+
+    heartbeat_url: str | None = None
+    now: datetime = NOW
+    beat: datetime | None = NOW
+    down: bool = False
+    failing: dict[str, str] = field(default_factory=dict)
+    leases: FakeLeases = field(default_factory=FakeLeases)
+    post: Post = field(default_factory=Post)
+    incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
+
+    def __post_init__(self) -> None:
+        self.keeper = self.another()
+
+    def another(self) -> Keeper:
+        store = self.incidents
+        lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+        delivering = Delivering(
+            outbox=store,
+            channels={"mail": self.post},
+            on_dead=lambda channel, error, now: None,
+            on_sent=lambda channel, now: None,
+            clock=lambda: self.now,
+            jitter=Random(1),
+            owner="proxy",
+            public_url=None,
+        )
+        desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=lifecycle)
+        return Keeper(
+            tending=Tending(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
+            status=self.status,
+            checks=self.checks,
+            heartbeat_url=self.heartbeat_url,
+            clock=lambda: self.now,
+        )
+
+    async def status(self) -> SchedulerStatus:
+        if self.down:
+            raise SchedulerUnreachable("Dagster's webserver cannot be reached")
+        heartbeat = None if self.beat is None else self.now - self.beat
+        return await FakeScheduler(heartbeat=heartbeat, clock=Time(self.now)).status(self.now)
+
+    async def checks(self, now: datetime) -> Mapping[str, str | None]:
+        return {"dagster": None, **self.failing}
+
+    async def after(self, span: timedelta) -> list[str]:
+        """A round after a while; the subjects of what was told by then."""
+        self.now += span
+        await self.keeper.round()
+        return [one.subject for one in self.post.got]
+
+
+DEAD = "[CRITICAL] perf-alerts: the scheduler is down"
+BACK = "[RECOVERED] perf-alerts: the scheduler is down (over)"
+
+
+async def test_a_daemon_that_is_silent_for_two_minutes_is_told_once_and_when_it_is_back() -> None:
+    keeper = Round()
+    assert await keeper.after(LIMIT) == []
+    assert await keeper.after(timedelta(microseconds=1)) == [DEAD]
+    assert await keeper.after(timedelta(seconds=10)) == [DEAD]
+
+    keeper.beat = keeper.now
+    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
+    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
+
+
+async def test_while_dagster_does_not_answer_the_last_sign_of_life_ages() -> None:
+    keeper = Round()
+    assert await keeper.after(timedelta(0)) == []
+    keeper.down = True
+    assert await keeper.after(LIMIT) == []
+    assert await keeper.after(timedelta(seconds=1)) == [DEAD]
+
+
+async def test_a_proxy_that_has_just_begun_waits_as_long() -> None:
+    keeper = Round(beat=None, down=True)
+    assert await keeper.after(timedelta(0)) == []
+    assert await keeper.after(LIMIT) == []
+    assert await keeper.after(timedelta(seconds=1)) == [DEAD]
+
+
+async def test_another_proxy_ends_what_an_earlier_one_told() -> None:
+    keeper = Round()
+    await keeper.after(LIMIT + timedelta(seconds=1))
+    keeper.keeper = keeper.another()
+    keeper.beat = keeper.now
+
+    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
+
+
+async def test_two_proxies_tell_it_once() -> None:
+    keeper = Round()
+    other = keeper.another()
+    keeper.now += LIMIT + timedelta(seconds=1)
+    await keeper.keeper.round()
+    await other.round()
+
+    assert [one.subject for one in keeper.post.got] == [DEAD]
+
+
+async def test_it_sweeps_only_while_the_sensor_is_silent() -> None:
+    keeper = Round()
+    keeper.leases.acquire(LEASE, "sensor", keeper.now, TTL)
+    lifecycle = keeper.keeper.tending.desk.lifecycle
+    lifecycle.failed("daily_pnl_check", run_id="r", error="e", now=keeper.now)
+
+    keeper.beat = keeper.now + timedelta(seconds=80)
+    assert await keeper.after(timedelta(seconds=80)) == []
+    keeper.beat = keeper.now
+    assert await keeper.after(timedelta(seconds=11)) == [
+        "[CRITICAL] daily_pnl_check: an alert's execution failed"
+    ]
+
+
+async def test_the_heartbeat_goes_out_each_minute_while_all_is_well(receiver: Receiver) -> None:
+    keeper = Round(heartbeat_url=receiver.channel)
+    for seconds in (0, 10, 20, 29.999, 0.001, 10):
+        keeper.beat = keeper.now
+        await keeper.after(timedelta(seconds=seconds))
+
+    assert len(receiver.got) == 2
+
+
+async def test_no_heartbeat_goes_out_while_something_does_not_hold(receiver: Receiver) -> None:
+    keeper = Round(heartbeat_url=receiver.channel, failing={"store_writable": "no"})
+    await keeper.after(timedelta(0))
+    assert receiver.got == []
+
+    keeper.failing = {}
+    await keeper.after(timedelta(seconds=10))
+    assert len(receiver.got) == 1
+
+
+@pytest.mark.parametrize("answer", ["reset", 500, (302, {"Location": "http://127.0.0.1:1/"})])
+async def test_a_heartbeat_that_fails_hurts_nothing_and_tells_no_url(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, answer: object
+) -> None:
+    receiver.answers = [answer]
+    keeper = Round(heartbeat_url=receiver.channel + "?token=canary")
+    await keeper.after(timedelta(0))
+
+    assert len(receiver.got) == 1
+    assert "the heartbeat to 127.0.0.1" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_a_store_that_fails_is_a_warning_and_the_next_round_comes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper = Round()
+
+    def fails(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(MemoryIncidents, "snapshot", fails)
+    await keeper.after(LIMIT + timedelta(seconds=1))
+    assert "incidents cannot be looked after: the disk is full" in caplog.text
+
+    monkeypatch.undo()
+    assert await keeper.after(timedelta(seconds=10)) == [DEAD]
+
+
+async def test_it_stops_when_it_is_told_to() -> None:
+    over = asyncio.Event()
+    task = asyncio.create_task(Round().keeper.run(over))
+    await asyncio.sleep(0)
+    over.set()
+    await asyncio.wait_for(task, 5)
