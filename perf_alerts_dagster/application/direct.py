@@ -13,14 +13,19 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.application.delivery import Channel, Tried, try_channels
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging
-from perf_alerts_dagster.application.messages import message_of
+from perf_alerts_dagster.application.messages import Message, message_of
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market, read
 from perf_alerts_dagster.application.summary import severity_of, told
 from perf_alerts_dagster.domain.alerts import Alert
 from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable, UsageError
-from perf_alerts_dagster.domain.incidents.firing import EXECUTION_FAILED, of_evaluation, of_system
+from perf_alerts_dagster.domain.incidents.firing import (
+    EXECUTION_FAILED,
+    STORE_UNAVAILABLE,
+    of_evaluation,
+    of_system,
+)
 from perf_alerts_dagster.domain.incidents.outbox import Channels, Line, row
 from perf_alerts_dagster.domain.incidents.state import Incident, Reason
 from perf_alerts_dagster.domain.incidents.transitions import opened
@@ -135,10 +140,37 @@ class Direct:
             return ()
         made = row(Channels.NORMAL, f"direct:{run_id}", alert.name, lines, channel.name, now)
         made = replace(made, key=_key(run_id, channel.name, [one.dedup_key for one in incidents]))
-        message = message_of(made, public_url=self.public_url)
-        subject = MARK + message.subject
-        payload = {**message.payload, "subject": subject, "direct": True}
-        return try_channels([channel], replace(message, subject=subject, payload=payload))
+        return try_channels([channel], _marked(message_of(made, public_url=self.public_url)))
+
+
+def tell_store_unavailable(
+    channels: Sequence[Channel], *, since: datetime, now: datetime, public_url: str | None
+) -> Sequence[Tried]:
+    """Say that nothing can be recorded, and so nothing be judged or told in the regular way.
+
+    Whoever says it within the same hour says it under the same key.
+    """
+    firing = of_system(
+        STORE_UNAVAILABLE,
+        "",
+        message=f"{MARK}nothing could be recorded since {since:%Y-%m-%dT%H:%M:%SZ}: no alert is "
+        "judged, and none is told in the regular way",
+        as_of=None,
+    )
+    lines = [Line(incident=opened(firing, now=since, chain=None), reason=Reason.OPENED, number=1)]
+    window = f"{since:%Y-%m-%dT%H}"
+    found: list[Tried] = []
+    for channel in channels:
+        made = row(Channels.NORMAL, window, "", lines, channel.name, now)
+        made = replace(made, key=_key(window, channel.name, [firing.dedup_key]))
+        found += try_channels([channel], _marked(message_of(made, public_url=public_url)))
+    return found
+
+
+def _marked(message: Message) -> Message:
+    subject = MARK + message.subject
+    payload = {**message.payload, "subject": subject, "direct": True}
+    return replace(message, subject=subject, payload=payload)
 
 
 def _key(run_id: str, channel: str, dedup_keys: Sequence[str]) -> str:

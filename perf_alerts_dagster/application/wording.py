@@ -13,6 +13,7 @@ _TITLES = {
     "execution_missed": "an alert did not run",
     "dead_letter": "a channel does not deliver",
     "daemon_dead": "the scheduler is down",
+    "store_unavailable": "the alert store cannot be used",
     "no_data": "no recent data",
     "record_error": "the record cannot be read",
 }
@@ -21,6 +22,7 @@ _HINTS = {
     "execution_missed": "`perf-alerts doctor`, the daemon and its schedules in the web UI.",
     "dead_letter": "the channel's address and account; then `perf-alerts test-channel`.",
     "daemon_dead": "the machine and its `perf-alerts up` or daemon service.",
+    "store_unavailable": "the disk and its free space; then `perf-alerts doctor`.",
     "no_data": "the job that writes the record: every judgement waits for it.",
     "record_error": "the rows that are named; nothing is judged from them until they are mended.",
 }

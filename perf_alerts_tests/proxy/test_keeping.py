@@ -71,6 +71,7 @@ class Round:
             checks=self.checks,
             heartbeat_url=self.heartbeat_url,
             clock=lambda: self.now,
+            channels=[self.post],
         )
 
     async def status(self) -> SchedulerStatus:
@@ -198,6 +199,35 @@ async def test_a_store_that_fails_is_a_warning_and_the_next_round_comes(
 
     monkeypatch.undo()
     assert await keeper.after(timedelta(seconds=10)) == [DEAD]
+
+
+STORE = (
+    "[told directly, the alert store cannot be used] [CRITICAL] perf-alerts: "
+    "the alert store cannot be used"
+)
+
+
+async def test_a_store_that_fails_for_a_minute_is_told_directly_and_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keeper = Round()
+
+    def fails(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(FakeLeases, "acquire", fails)
+    for seconds, times in ((0, 0), (59.9, 0), (0.1, 1), (10, 1), (600, 1)):
+        keeper.beat = keeper.now + timedelta(seconds=seconds)
+        assert await keeper.after(timedelta(seconds=seconds)) == [STORE] * times
+
+    monkeypatch.undo()
+    keeper.beat = keeper.now
+    await keeper.after(timedelta(seconds=10))
+    monkeypatch.setattr(FakeLeases, "acquire", fails)
+    for _ in range(2):
+        keeper.beat = keeper.now + timedelta(seconds=60)
+        told = await keeper.after(timedelta(seconds=60))
+    assert [one for one in told if one == STORE] == [STORE, STORE]
 
 
 async def test_it_stops_when_it_is_told_to() -> None:
