@@ -86,7 +86,7 @@ def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[Trie
 
     def tried(channel: Channel) -> Tried:
         try:
-            channel.send(message)
+            _hand_over(channel, message)
         except DeliveryFailed as error:
             return Tried(channel=channel.name, error=str(error))
         return Tried(channel=channel.name, error=None)
@@ -97,12 +97,30 @@ def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[Trie
         return list(pool.map(tried, channels))
 
 
+def _hand_over(channel: Channel, message: Message) -> None:
+    """Send it; whatever goes wrong in a channel is that channel's failure.
+
+    Raises:
+        DeliveryFailed: it was not taken.
+    """
+    try:
+        channel.send(message)
+    except DeliveryFailed:
+        raise
+    except Exception as error:
+        # The edge of one unit of work: a channel is other people's code, and one that breaks over
+        # a message must hold up neither its next one nor other channels. The text of such an
+        # error may hold the channel's URL, so only its kind is told.
+        raise DeliveryFailed(f"the channel broke: {type(error).__name__}") from error
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivering:
     """A worker over the outbox.
 
-    `on_dead` hears of a message that was given up, with its channel and the error; `on_sent` of
-    one that a channel has taken. `owner` names this worker in leases. `reached` is called at the
+    `on_dead` hears of a message that is given up, with its channel and the error, before it is
+    marked so: a crash in between tells it again, and never not at all. `on_sent` hears of one
+    that a channel has taken. `owner` names this worker in leases. `reached` is called at the
     named points `claimed`, `sent` and `marked`, where crash tests end the process.
     """
 
@@ -145,7 +163,7 @@ class Delivering:
     def _send(self, channel: Channel, row: Notification) -> Drained:
         try:
             message = message_of(row, public_url=self.public_url)
-            channel.send(message)
+            _hand_over(channel, message)
         except Unreadable as error:
             return self._give_up(row, str(error))
         except DeliveryFailed as error:
@@ -174,8 +192,8 @@ class Delivering:
         return max(timedelta(seconds=1), most * self.jitter.random())
 
     def _give_up(self, row: Notification, error: str) -> Drained:
-        if self.outbox.dead(row.id, row.fence, error):
-            self.on_dead(row.channel, error, self.clock())
+        self.on_dead(row.channel, error, self.clock())
+        self.outbox.dead(row.id, row.fence, error)
         return Drained(dead=1)
 
     def _bury(self, over: float) -> Drained:

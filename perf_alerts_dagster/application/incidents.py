@@ -168,6 +168,9 @@ class IncidentStore(ABC):
     def apply(self, decisions: Decisions) -> None:
         """Store all of it, or nothing.
 
+        A message brings forward those that failed before it, wait to be tried again, and are for
+        the same channel about the same incident: they go out first.
+
         Raises:
             Overtaken: an incident or a mark is not what was read, or a dedup key has got a live
                 incident meanwhile; read again and decide again.
@@ -235,7 +238,9 @@ class Outbox(ABC):
     ) -> Sequence[Notification]:
         """Lease rows that are due, oldest first; of a row, one owner at a time.
 
-        A row is due where it is pending and its time has come, or where its lease ran out.
+        A row is due where it is pending and its time has come, or where its lease ran out. One
+        that tells of an incident waits while an earlier one about it is due or being sent to the
+        same channel: people hear in order.
         """
 
     @abstractmethod

@@ -53,10 +53,15 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
         alert, at = row.payload["alert"], row.payload["at"]
         if not isinstance(incidents, list) or not incidents:
             raise Unreadable("the row tells of no incident")
-        lines = [one for one in incidents if isinstance(one, dict)]
+        over = {one.incident_id for one in row.items if one.over}
+        lines = [
+            {**one, "over": one.get("over") or one["id"] in over}
+            for one in incidents
+            if isinstance(one, dict)
+        ]
         text = _text(lines, public_url)
         subject = _subject(lines)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise Unreadable(f"the row's payload cannot be read: {type(error).__name__}") from error
     return Message(
         key=row.key,

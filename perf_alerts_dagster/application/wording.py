@@ -87,6 +87,9 @@ def headline(one: Mapping[str, Json]) -> str:
     step = one["escalation_step"]
     if one["reason"] == "escalated":
         said += f", escalation {step}"
+    if one.get("over") and one["reason"] != "recovered":
+        # It waited for its channel, or ended in the very execution that opened it.
+        said = ", ".join(part for part in (said, "over by now") if part)
     return f"{words} ({said})" if said else words
 
 
@@ -97,7 +100,7 @@ def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = F
         lines.append(_ENDS.get(str(one["resolution"]), "It is over."))
     else:
         lines += [measured(one), sureness(one)]
-        if one["resolution"]:
+        if one.get("over"):
             lines.append(f"By now it is over. {_ENDS.get(str(one['resolution']), '')}".rstrip())
     lines += [_since(one), _answered(one)]
     if one["reason"] != "recovered":

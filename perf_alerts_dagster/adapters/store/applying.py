@@ -102,6 +102,26 @@ def _post(connection: Connection, one: Notification) -> None:
             for position, item in enumerate(one.items)
         ],
     )
+    _bring_forward(connection, one, added)
+
+
+def _bring_forward(connection: Connection, one: Notification, added: int) -> None:
+    """What failed before and tells of the same incidents goes out before it, in order."""
+    about = select(notification_items.c.notification_id).where(
+        notification_items.c.incident_id.in_([item.incident_id for item in one.items])
+    )
+    connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.channel == one.channel,
+            notifications.c.state == Delivery.PENDING.value,
+            notifications.c.attempts > 0,
+            notifications.c.next_at > one.next_at,
+            notifications.c.id < added,
+            notifications.c.id.in_(about),
+        )
+        .values(next_at=one.next_at)
+    )
 
 
 def _withdraw(connection: Connection, ids: Sequence[str]) -> None:

@@ -137,6 +137,7 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
                     severity=Severity(one["severity"]),
                     reason=Reason(one["reason"]),
                     number=one["number"],
+                    over=bool(one["over"]),
                 )
                 for one in items
             ),

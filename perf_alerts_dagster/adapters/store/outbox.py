@@ -3,7 +3,18 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, RowMapping, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from perf_alerts_dagster.adapters.store.engine import reading, writing
 from perf_alerts_dagster.adapters.store.incident_rows import notification_of
@@ -14,7 +25,7 @@ from perf_alerts_dagster.adapters.store.incident_schema import (
 )
 from perf_alerts_dagster.application.incidents import Outbox, OutboxState
 from perf_alerts_dagster.domain.incidents.outbox import Delivery, Notification
-from perf_alerts_dagster.domain.incidents.state import Reason
+from perf_alerts_dagster.domain.incidents.state import Reason, Status
 
 
 class SqlOutbox(Outbox):
@@ -38,12 +49,12 @@ class SqlOutbox(Outbox):
             and_(row.state == Delivery.PENDING.value, row.next_at <= now),
             and_(row.state == Delivery.LEASED.value, row.lease_until <= now),
         )
-        query = select(row.id).where(due).order_by(row.next_at, row.id).limit(limit)
+        query = select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
         if channels is not None:
             query = query.where(row.channel.in_(channels))
         with writing(self.engine) as connection:
             # On SQLite the transaction holds the write lock already.
-            ids = list(connection.scalars(query.with_for_update(skip_locked=True)))
+            ids = list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
             connection.execute(
                 update(notifications)
                 .where(row.id.in_(ids))
@@ -138,6 +149,31 @@ class SqlOutbox(Outbox):
             return None if found is None else _read(connection, found)
 
 
+def _is_behind(now: datetime) -> ColumnElement[bool]:
+    """Whether an earlier message about one of a row's incidents is due, or on its way."""
+    mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
+    earlier = notifications.alias("earlier")
+    is_next = or_(
+        earlier.c.state == Delivery.LEASED.value,
+        and_(earlier.c.state == Delivery.PENDING.value, earlier.c.next_at <= now),
+    )
+    return exists(
+        select(earlier.c.id)
+        .select_from(
+            mine.join(theirs, theirs.c.incident_id == mine.c.incident_id).join(
+                earlier, earlier.c.id == theirs.c.notification_id
+            )
+        )
+        .where(
+            mine.c.notification_id == notifications.c.id,
+            earlier.c.channel == notifications.c.channel,
+            earlier.c.id < notifications.c.id,
+            is_next,
+        )
+        .correlate(notifications)
+    )
+
+
 def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
     """End the lease of whoever holds it under `fence`; False where another one was taken."""
     return (
@@ -157,8 +193,10 @@ def _close(connection: Connection, row_id: int, fence: int, **values: object) ->
 
 
 def _read(connection: Connection, row: RowMapping) -> Notification:
+    over = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
     query = (
-        select(notification_items)
+        select(notification_items, over.label("over"))
+        .outerjoin(incidents, incidents.c.id == notification_items.c.incident_id)
         .where(notification_items.c.notification_id == row["id"])
         .order_by(notification_items.c.position)
     )

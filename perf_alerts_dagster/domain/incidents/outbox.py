@@ -49,13 +49,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What is remembered of a line: which incident was told, at which severity, and why."""
+    """What is remembered of a line: which incident was told, at which severity, and why.
+
+    `over`: the incident is resolved by the time that the row was read.
+    """
 
     incident_id: str
     dedup_key: str
     severity: Severity
     reason: Reason
     number: int
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +193,7 @@ def shown(one: Line) -> dict[str, Json]:
         "escalation_step": incident.escalation_step,
         "acknowledged_by": acknowledged.by if acknowledged else None,
         "resolution": resolved.outcome.value if resolved else None,
+        "over": incident.is_over,
         "parent": incident.parent,
         "run_id": incident.run_id,
         "message": incident.message,

@@ -203,9 +203,10 @@ class Lives(RuleBasedStateMachine):
         """Rows may be numbered differently."""
         assert isinstance(self.model.outbox, MemoryIncidents)
         for one in self.model.outbox.rows.values():
-            found = self.real.outbox.row(one.key)
-            assert found is not None
-            assert replace(found, id=0) == replace(one, id=0)
+            ours, theirs = self.model.outbox.row(one.key), self.real.outbox.row(one.key)
+            assert ours is not None
+            assert theirs is not None
+            assert replace(theirs, id=0) == replace(ours, id=0)
 
 
 def emptied(engine: Engine) -> Bench:

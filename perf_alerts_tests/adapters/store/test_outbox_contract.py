@@ -97,16 +97,85 @@ def test_a_lease_that_ran_out_is_anybodys(bench: Bench, known: Incident) -> None
     assert bench.outbox.sent(new.id, new.fence, START + TTL)
 
 
-def test_rows_come_oldest_first_and_only_when_due(bench: Bench, known: Incident) -> None:
+def test_rows_come_oldest_first_and_only_when_due(bench: Bench) -> None:
+    others = [an_incident(name) for name in "bcd"]
+    bench.incidents.apply(Decisions(opened=tuple(others)))
     later, first, soon = (
-        a_row(known, window="later", after=2 * MINUTE),
-        a_row(known, window="first"),
-        a_row(known, window="soon", after=MINUTE),
+        a_row(others[0], window="later", after=2 * MINUTE),
+        a_row(others[1], window="first"),
+        a_row(others[2], window="soon", after=MINUTE),
     )
     posted(bench, later, first, soon)
 
     found = bench.outbox.claim(START + MINUTE, "a", TTL, limit=10)
     assert [one.key for one in found] == [first.key, soon.key]
+
+
+def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident) -> None:
+    other = an_incident("b")
+    bench.incidents.apply(Decisions(opened=(other,)))
+    first, second = a_row(known), a_row(known, other, window="second", reason=Reason.RAISED)
+    posted(bench, first, second, a_row(other, channel="chat", window="chat"))
+
+    claimed = bench.outbox.claim(START, "a", TTL, limit=10)
+    assert [one.channel for one in claimed] == ["mail", "chat"]
+    assert claimed[0].key == first.key
+    # While it is on its way, or its worker was killed, the second one waits.
+    assert list(bench.outbox.claim(START + TTL - INSTANT, "b", TTL, limit=10)) == []
+    (again,) = bench.outbox.claim(START + TTL, "b", TTL, channels=["mail"], limit=10)
+    assert again.key == first.key
+    assert bench.outbox.sent(again.id, again.fence, START + TTL)
+    (next_,) = bench.outbox.claim(START + TTL, "b", TTL, channels=["mail"], limit=10)
+    assert next_.key == second.key
+
+
+@pytest.mark.parametrize("ending", ["retry", "dead"])
+def test_what_fails_holds_up_nothing_after_it(
+    bench: Bench, known: Incident, ending: str
+) -> None:
+    first, second = a_row(known), a_row(known, window="second")
+    posted(bench, first, second)
+    (failed,) = bench.outbox.claim(START, "a", TTL)
+    if ending == "retry":
+        bench.outbox.retry(failed.id, failed.fence, START + INSTANT, "HTTP 500")
+    else:
+        bench.outbox.dead(failed.id, failed.fence, "HTTP 400")
+
+    (found,) = bench.outbox.claim(START, "a", TTL, limit=10)
+    assert found.key == second.key
+
+
+def test_a_message_brings_forward_what_failed_before_it(bench: Bench, known: Incident) -> None:
+    other = an_incident("b")
+    bench.incidents.apply(Decisions(opened=(other,)))
+    mine, theirs, chat = (
+        a_row(known),
+        a_row(other, window="theirs"),
+        a_row(known, channel="chat"),
+    )
+    posted(bench, mine, theirs, chat)
+    for one in bench.outbox.claim(START, "a", TTL, limit=10):
+        bench.outbox.retry(one.id, one.fence, START + HOUR, "HTTP 500")
+    later = a_row(known, window="later", after=MINUTE)
+    posted(bench, later)
+
+    (first,) = bench.outbox.claim(START + MINUTE, "a", TTL, limit=10)
+    assert first.key == mine.key
+    bench.outbox.sent(first.id, first.fence, START + MINUTE)
+    (second,) = bench.outbox.claim(START + MINUTE, "a", TTL, limit=10)
+    assert second.key == later.key
+
+
+def test_a_row_says_which_of_its_incidents_are_over_by_now(bench: Bench, known: Incident) -> None:
+    other = an_incident("b")
+    bench.incidents.apply(Decisions(opened=(other,)))
+    given = a_row(known, other)
+    posted(bench, given)
+    over = resolved(other, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    bench.incidents.apply(Decisions(changed=(over,)))
+
+    (found,) = bench.outbox.claim(START, "a", TTL)
+    assert {one.incident_id: one.over for one in found.items} == {known.id: False, other.id: True}
 
 
 def test_only_the_channels_that_are_asked_for_are_leased(bench: Bench, known: Incident) -> None:
@@ -190,7 +259,7 @@ def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> No
         bench,
         a_row(known, kind=Channels.ESCALATION, window="one"),
         a_row(known, other, kind=Channels.ESCALATION, window="both"),
-        a_row(known, window="normal"),
+        a_row(known, window="normal", channel="chat"),
     )
     over = resolved(known, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
     bench.incidents.apply(Decisions(changed=(over,), withdrawn=(known.id,)))

@@ -83,6 +83,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         self.entries += decisions.entries
         for row in decisions.notifications:
             if self.row(row.key) is None:
+                self._bring_forward(row)
                 self.rows[len(self.rows) + 1] = replace(row, id=len(self.rows) + 1)
         self._withdraw(decisions.withdrawn)
         if decisions.audit is not None:
@@ -100,6 +101,25 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             or max(live.values(), default=0) > 1
         ):
             raise Overtaken("a live incident is there")
+
+    def _bring_forward(self, row: Notification) -> None:
+        for row_id, other in self.rows.items():
+            waits = other.state is Delivery.PENDING and other.attempts > 0
+            if waits and _is_about(other, row) and other.next_at > row.next_at:
+                self.rows[row_id] = replace(other, next_at=row.next_at)
+
+    def _is_behind(self, row: Notification, now: datetime) -> bool:
+        return any(
+            other.id < row.id and _is_about(other, row)
+            for other in self.rows.values()
+            if other.state is Delivery.LEASED or _is_due(other, now)
+        )
+
+    def _read(self, row: Notification) -> Notification:
+        over = {one.id for one in self.by_id.values() if one.is_over}
+        return replace(
+            row, items=tuple(replace(one, over=one.incident_id in over) for one in row.items)
+        )
 
     def _withdraw(self, ids: Collection[str]) -> None:
         for row_id, row in self.rows.items():
@@ -178,7 +198,11 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        due = [one for one in self.rows.values() if _is_due(one, now)]
+        due = [
+            one
+            for one in self.rows.values()
+            if _is_due(one, now) and not self._is_behind(one, now)
+        ]
         due = [one for one in due if channels is None or one.channel in channels]
         claimed = []
         for one in sorted(due, key=lambda one: (one.next_at, one.id))[:limit]:
@@ -190,7 +214,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
                 fence=one.fence + 1,
             )
             self.rows[one.id] = row
-            claimed.append(row)
+            claimed.append(self._read(row))
         return claimed
 
     def sent(self, row_id: int, fence: int, at: datetime) -> bool:
@@ -223,7 +247,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return {one.channel for one in self.rows.values() if one.state.is_waiting}
 
     def row(self, key: str) -> Notification | None:
-        return next((one for one in self.rows.values() if one.key == key), None)
+        return next((self._read(one) for one in self.rows.values() if one.key == key), None)
 
     def _close(self, row_id: int, fence: int, **values: object) -> bool:
         row = self.rows.get(row_id)
@@ -238,6 +262,13 @@ def _is_due(one: Notification, now: datetime) -> bool:
     if one.state is Delivery.LEASED:
         return one.lease_until is not None and one.lease_until <= now
     return one.state is Delivery.PENDING and one.next_at <= now
+
+
+def _is_about(one: Notification, other: Notification) -> bool:
+    """Whether both tell one channel of the same incident."""
+    named = {item.incident_id for item in one.items}
+    is_same = any(item.incident_id in named for item in other.items)
+    return one.channel == other.channel and is_same
 
 
 def _is_wanted(one: Incident, wanted: Filter) -> bool:
