@@ -1,4 +1,4 @@
-"""The regular sweep: what executions left behind, what time does to incidents, what waits to go.
+"""The regular sweep: what executions left behind, what time does, what waits to go.
 
 A sensor does it every 30 s. While that one is silent the proxies do, so that a dead daemon holds
 no message up: whoever sweeps holds a lease, and the next one takes over when it runs out.
@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from perf_alerts_dagster.application.delivery import Delivering, Drained
 from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.leases import Leases, Place
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 
 LEASE = "sweep"
 # Three sweeps of the sensor: then it is silent, and another one may sweep.
@@ -19,12 +20,16 @@ TTL = timedelta(seconds=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tending:
-    """One sweeper; `owner` names it among others, and the same one may come back at any time."""
+    """One sweeper; `owner` names it among others, and the same one may come back at any time.
+
+    `resume` switches schedules on whose pause is over.
+    """
 
     desk: Desk
     delivering: Delivering
     leases: Leases
     owner: str
+    resume: Callable[[], None] = lambda: None
 
     def tend(
         self,
@@ -43,15 +48,24 @@ class Tending:
             leave: Give the turn up at the end, so that the sensor has it when it comes back.
 
         Raises:
-            StoreUnavailable: the store cannot be read or written.
+            StoreUnavailable: the store cannot be read or written. Where only part of it cannot,
+                such as a judgement that is damaged, the rest has been done.
         """
         if self.leases.acquire(LEASE, self.owner, now, TTL).place is not Place.HELD:
             return None
+        lifecycle = self.desk.lifecycle
+        steps = (lambda: lifecycle.catch_up(now), faults, lambda: lifecycle.sweep(now), self.resume)
+        failed: list[StoreUnavailable] = []
         try:
-            self.desk.lifecycle.catch_up(now)
-            faults()
-            self.desk.lifecycle.sweep(now)
-            return self.delivering.drain(seconds)
+            for step in steps:
+                try:
+                    step()
+                except StoreUnavailable as error:
+                    failed.append(error)
+            drained = self.delivering.drain(seconds)
+            if failed:
+                raise failed[0]
+            return drained
         finally:
             if leave:
                 self.leases.release(LEASE, self.owner)

@@ -19,6 +19,7 @@ from perf_alerts_dagster.application.tending import Tending
 from perf_alerts_dagster.bootstrap.channels import open_all_channels, open_channels
 from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting
 from perf_alerts_dagster.bootstrap.records import open_market, open_source
+from perf_alerts_dagster.bootstrap.resuming import build_resume
 from perf_alerts_dagster.domain.incidents.escalation import Patience
 from perf_alerts_dagster.settings import Settings
 
@@ -79,6 +80,7 @@ def build_tending(settings: Settings, engine: Engine, *, owner: str) -> Tending:
         delivering=build_delivering(settings, desk, owner=owner),
         leases=SqlLeases(engine),
         owner=owner,
+        resume=build_resume(settings, engine),
     )
 
 

@@ -1,7 +1,7 @@
 """The sensor that keeps things going between executions; it launches nothing by itself.
 
 It ends runs whose process is gone, reports executions that failed or never came, lets time do
-its work on incidents, and sends what waits to go.
+its work on incidents, silences and paused schedules, and sends what waits to go.
 """
 
 import json
@@ -48,7 +48,8 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
             "Ends runs whose process was killed (Dagster then runs them again); reports failed "
-            "and missed executions; escalates, repeats and closes incidents; sends what waits."
+            "and missed executions; escalates, repeats and closes incidents; ends silences and "
+            "pauses; sends what waits."
         ),
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:

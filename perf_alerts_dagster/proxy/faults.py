@@ -12,6 +12,7 @@ from perf_alerts_dagster.application.scheduling import (
     SchedulerUnexpected,
     SchedulerUnreachable,
 )
+from perf_alerts_dagster.application.toggles import ToggleBusy
 from perf_alerts_dagster.domain.errors import (
     RecordsInvalid,
     RecordsUnavailable,
@@ -25,7 +26,6 @@ from perf_alerts_dagster.proxy.inputs import (
     UnknownStrategy,
 )
 from perf_alerts_dagster.proxy.problems import Problem, problem_response, request_id_of
-from perf_alerts_dagster.proxy.toggle import ToggleBusy
 from perf_alerts_dagster.proxy.trigger import KeyInUse, KeyMismatch
 
 

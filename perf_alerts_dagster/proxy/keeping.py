@@ -60,7 +60,13 @@ class Keeper:
     async def run(self, over: asyncio.Event) -> None:
         """Make rounds until `over`; a fault of one round is logged, and the next one comes."""
         while not over.is_set():
-            await self.round()
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001 - the edge of a round
+                # The edge of a round: who watches the watchers goes on whatever happens. The
+                # heartbeat stays away meanwhile, so that somebody outside hears of it. The text
+                # of what nobody foresaw may hold a secret.
+                LOG.error("a round has failed and is made again: %s", type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _ROUND)
 

@@ -1,31 +1,21 @@
 """What a proxy opens at its start, keeps going, and closes at its end."""
 
 import asyncio
-import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from threading import Event
 
-from perf_alerts_dagster.application.control import Change
-from perf_alerts_dagster.application.identity import SYSTEM
-from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.application.scheduling import SchedulerStatus
 from perf_alerts_dagster.application.tending import Tending
-from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.application.toggles import Toggles
 from perf_alerts_dagster.proxy.coalesce import Coalesced
 from perf_alerts_dagster.proxy.health import Health
 from perf_alerts_dagster.proxy.keeping import Keeper
 from perf_alerts_dagster.proxy.metrics import Metrics
-from perf_alerts_dagster.proxy.recording import Recorder
 from perf_alerts_dagster.proxy.resources import Parts, Resources
-from perf_alerts_dagster.proxy.toggle import Recorded, ToggleBusy, Toggles
 from perf_alerts_dagster.proxy.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
-
-LOG = logging.getLogger(__name__)
-
-# How late a pause may end.
-_RESUME_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -35,15 +25,16 @@ async def running(
     """The resources of one proxy, while it runs."""
     resources = _resources(settings, parts, metrics, stopping)
     over = asyncio.Event()
-    keepers = [asyncio.create_task(_keep_resuming(resources, over))]
+    keeping = None
     if parts.tending is not None:
-        keepers.append(asyncio.create_task(_keeper(resources, parts.tending).run(over)))
+        keeping = asyncio.create_task(_keeper(resources, parts.tending).run(over))
     try:
         yield resources
     finally:
-        # What they are about to change is also recorded, so they are not cancelled.
+        # What it is about to change is also recorded, so it is not cancelled.
         over.set()
-        await asyncio.gather(*keepers)
+        if keeping is not None:
+            await keeping
         await resources.triggers.close()
         await resources.status.close()
 
@@ -101,33 +92,3 @@ def _keeper(resources: Resources, tending: Tending) -> Keeper:
         channels=() if resources.settings.observe_only else resources.parts.channels,
         public_url=resources.settings.public_url,
     )
-
-
-async def _keep_resuming(resources: Resources, over: asyncio.Event) -> None:
-    """Turn schedules on at the end of their pauses, at once and until it is over."""
-    while True:
-        try:
-            await resources.toggles.resume_due(_recorded(resources))
-        except (SchedulerError, StoreUnavailable, ToggleBusy) as error:
-            LOG.warning("pauses that are over could not be ended, trying again: %s", error)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(over.wait(), _RESUME_SECONDS)
-        if over.is_set():
-            return
-
-
-def _recorded(resources: Resources) -> Callable[[str], Recorded]:
-    def of(alert: str) -> Recorded:
-        change = Change(
-            at=resources.now(),
-            actor=SYSTEM.user_id,
-            key_id=SYSTEM.key_id,
-            address="",
-            action="enable",
-            target=alert,
-            request_id=uuid.uuid4().hex,
-            after={"reason": "its pause is over"},
-        )
-        return Recorder(audit=resources.parts.tables.audit, change=change).of_schedule
-
-    return of

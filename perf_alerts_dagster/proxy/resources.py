@@ -13,6 +13,7 @@ from perf_alerts_dagster.application.leases import Leases
 from perf_alerts_dagster.application.ports import AlertStore
 from perf_alerts_dagster.application.scheduling import Scheduler, SchedulerStatus
 from perf_alerts_dagster.application.tending import Tending
+from perf_alerts_dagster.application.toggles import Toggles
 from perf_alerts_dagster.application.toggling import Pauses
 from perf_alerts_dagster.application.triggering import Claims, WaitingRuns
 from perf_alerts_dagster.proxy.coalesce import Coalesced
@@ -20,7 +21,6 @@ from perf_alerts_dagster.proxy.control import Tables
 from perf_alerts_dagster.proxy.health import Health
 from perf_alerts_dagster.proxy.metrics import Metrics
 from perf_alerts_dagster.proxy.records import Records
-from perf_alerts_dagster.proxy.toggle import Toggles
 from perf_alerts_dagster.proxy.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 

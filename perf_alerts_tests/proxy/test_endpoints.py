@@ -259,19 +259,6 @@ async def test_a_disable_that_is_wrong_changes_nothing(body: dict[str, str]) -> 
     assert proxy.scheduler.disabled == set()
 
 
-async def test_a_pause_that_is_over_ends_by_itself_and_is_recorded_as_the_systems() -> None:
-    proxy = Proxy()
-    async with serving(proxy) as client:
-        await client.post(DISABLE, json={"until": "2026-01-30T19:00:00Z"})
-    proxy.time.now += timedelta(hours=1)
-    # A proxy that starts looks at once.
-    async with serving(proxy):
-        pass
-
-    assert proxy.scheduler.disabled == set()
-    assert (proxy.audit.rows[1].actor, proxy.audit.rows[1].action) == ("system", "enable")
-
-
 async def test_executions_are_filtered_and_paged() -> None:
     proxy = Proxy()
     proxy.scheduler.history = [

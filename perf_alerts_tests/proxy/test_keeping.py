@@ -230,6 +230,26 @@ async def test_a_store_that_fails_for_a_minute_is_told_directly_and_once(
     assert [one for one in told if one == STORE] == [STORE, STORE]
 
 
+async def test_a_round_that_breaks_is_logged_without_its_text_and_made_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    keeper, over, rounds = Round(), asyncio.Event(), []
+
+    async def breaks(_: Keeper) -> None:
+        rounds.append(1)
+        if len(rounds) == 2:
+            over.set()
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(Keeper, "round", breaks)
+    monkeypatch.setattr("perf_alerts_dagster.proxy.keeping._ROUND", 0.001)
+    await asyncio.wait_for(keeper.keeper.run(over), 5)
+
+    assert len(rounds) == 2
+    assert "a round has failed and is made again: ZeroDivisionError" in caplog.text
+    assert "canary" not in caplog.text
+
+
 async def test_it_stops_when_it_is_told_to() -> None:
     over = asyncio.Event()
     task = asyncio.create_task(Round().keeper.run(over))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,19 @@ class Live:
         alerts = self.call("GET", "/schedule/status").json()["data"]["scheduled_alerts"]
         found: dict[str, Any] = next(one for one in alerts if one["name"] == name)
         return found
+
+    def is_on(self, name: str) -> bool:
+        """Whether a schedule is on, as Dagster says: without the proxy."""
+
+        async def ask() -> bool:
+            client = GraphQLClient(f"http://127.0.0.1:{self.webserver}")
+            try:
+                found = await GraphQLScheduler(client).status(datetime.now(UTC))
+                return found.of(name).enabled
+            finally:
+                await client.close()
+
+        return asyncio.run(ask())
 
     def web_ui(self, *, enabled: bool) -> AlertSchedule:
         """Toggle as the web UI does: without the proxy."""
@@ -175,6 +188,25 @@ def test_toggles_show_in_rest_and_in_dagster(live: Live) -> None:
     assert [(one["enabled"], one["next_run"]) for one in off] == [(False, None)] * 2
     assert on["enabled"]
     assert on["next_run"] > datetime.now(UTC).isoformat()
+
+
+def test_a_pause_ends_by_itself_without_any_proxy(live: Live) -> None:
+    until = (datetime.now(UTC) + timedelta(seconds=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = {"until": until, "reason": "maintenance"}
+    live.call("POST", "/schedule/disable/evening_performance_check", json=body)
+    live.proxy.send_signal(signal.SIGSTOP)
+    try:
+        # Dagster's own sensor does it, every 30 s.
+        eventually(lambda: live.is_on("evening_performance_check"), seconds=100, what="it is on")
+    finally:
+        live.proxy.send_signal(signal.SIGCONT)
+    eventually(lambda: live.alert("evening_performance_check")["enabled"], seconds=5, what="status")
+    rows = live.call("GET", "/admin/audit").json()["data"]
+    assert [
+        (one["actor"], one["outcome"])
+        for one in rows
+        if (one["action"], one["target"]) == ("enable", "evening_performance_check")
+    ] == [("system", "done")]
 
 
 def test_a_webserver_that_hangs_is_answered_in_time(live: Live) -> None:

@@ -130,9 +130,7 @@ def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident
 
 
 @pytest.mark.parametrize("ending", ["retry", "dead"])
-def test_what_fails_holds_up_nothing_after_it(
-    bench: Bench, known: Incident, ending: str
-) -> None:
+def test_what_fails_holds_up_nothing_after_it(bench: Bench, known: Incident, ending: str) -> None:
     first, second = a_row(known), a_row(known, window="second")
     posted(bench, first, second)
     (failed,) = bench.outbox.claim(START, "a", TTL)

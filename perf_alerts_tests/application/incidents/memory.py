@@ -199,9 +199,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         limit: int = 1,
     ) -> Sequence[Notification]:
         due = [
-            one
-            for one in self.rows.values()
-            if _is_due(one, now) and not self._is_behind(one, now)
+            one for one in self.rows.values() if _is_due(one, now) and not self._is_behind(one, now)
         ]
         due = [one for one in due if channels is None or one.channel in channels]
         claimed = []

@@ -369,8 +369,9 @@ def test_a_recovery_waits_for_the_opening_that_another_worker_sends(office: Offi
     # The other one was killed: its lease runs out.
     office.desk.wait(MINUTE)
     office.drain()
-    assert [one.key for one in office.mail.got][0] == row.key
-    assert [one.subject for one in office.mail.got][1] == "[RECOVERED] trend: max drawdown (over)"
+    opening, recovery = office.mail.got
+    assert opening.key == row.key
+    assert recovery.subject == "[RECOVERED] trend: max drawdown (over)"
 
 
 def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None:

@@ -42,7 +42,7 @@ class Toggles:
     pauses: Pauses
     leases: Leases
     clock: Callable[[], datetime]
-    changed: Callable[[], None]
+    changed: Callable[[], None] = lambda: None
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def enable(self, alert: str, recorded: Recorded) -> AlertSchedule:

@@ -9,8 +9,8 @@ from perf_alerts_dagster.application.scheduling import (
     SchedulerHung,
     SchedulerUnreachable,
 )
+from perf_alerts_dagster.application.toggles import Recorded, ToggleBusy, Toggles
 from perf_alerts_dagster.application.toggling import Pause
-from perf_alerts_dagster.proxy.toggle import Recorded, ToggleBusy, Toggles
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.proxy.fakes import NOW, FakePauses, FakeScheduler, Time
 
