@@ -24,11 +24,9 @@ class Found:
 class Period:
     """What judgements of a period concluded; dates that were only recorded are left out.
 
-    `breaches` are in the order in which they were judged. `counts` are evaluations by
-    (strategy, outcome).
+    `counts` are evaluations by (strategy, outcome).
     """
 
-    breaches: tuple[Found, ...]
     counts: Mapping[tuple[str, Outcome], int]
 
     def breach_rate(self) -> float | None:

@@ -15,6 +15,7 @@ from perf_alerts_dagster.domain.incidents.state import Incident, Status
 from perf_alerts_dagster.domain.severity import Severity
 
 __all__ = [
+    "Breached",
     "Counts",
     "Decisions",
     "Delivery",
@@ -131,10 +132,22 @@ class IncidentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breached:
+    """An incident that breached in a period, and the alerts that found it then.
+
+    `strategy` is empty for the whole system. `severity` is the incident's, its highest.
+    """
+
+    strategy: str
+    severity: Severity
+    alerts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """A period in numbers: incidents that breached in it, messages held back, escalations."""
 
-    by_severity: Mapping[Severity, int]
+    breached: tuple[Breached, ...]
     suppressed: int
     escalated: int
 

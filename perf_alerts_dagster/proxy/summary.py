@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from perf_alerts_dagster.application.history import Found, Period
-from perf_alerts_dagster.application.incidents import Counts
+from perf_alerts_dagster.application.incidents import Breached, Counts
 from perf_alerts_dagster.application.scheduling import AlertRun, RunState
-from perf_alerts_dagster.application.summary import severity_of, timestamp
-from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME
+from perf_alerts_dagster.application.summary import timestamp
+from perf_alerts_dagster.domain.alerts import ALERTS
 from perf_alerts_dagster.domain.evaluation import Outcome
 from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.domain.severity import Severity
@@ -35,7 +35,6 @@ def summary_data(
     counts: Counts,
     live: Mapping[Status, int],
     silences: int,
-    gate: bool,
 ) -> SummaryData:
     """The summary of the time from `start` to `end`.
 
@@ -45,19 +44,17 @@ def summary_data(
         runs: All runs that were made in it.
         period: What was judged in it.
         sharpes: The newest Sharpe evaluation of each strategy.
-        counts: What was held back and escalated in it.
+        counts: The incidents that breached in it, what was held back and what was escalated.
         live: How many incidents are not over now, by status.
         silences: How many silences are active now.
-        gate: Whether breaches without evidence are told to nobody.
     """
-    told = alerts_told(period.breaches, gate=gate)
-    count = Counter(severity for _, severity in told.values())
+    count = Counter(one.severity for one in counts.breached)
     words = {one.evaluation.strategy: sharpe_word(one) for one in sharpes}
     return SummaryData(
         period_hours=round((end - start).total_seconds() / 3600),
         period_start=timestamp(start),
         period_end=timestamp(end),
-        total_alerts=len(told),
+        total_alerts=len(counts.breached),
         critical_alerts=count[Severity.CRITICAL],
         warning_alerts=count[Severity.WARNING],
         info_alerts=count[Severity.INFO],
@@ -68,24 +65,11 @@ def summary_data(
         open_incidents=live.get(Status.OPEN, 0),
         acknowledged_incidents=live.get(Status.ACKNOWLEDGED, 0),
         executions=executions(runs),
-        by_alert=[_of_alert(one.name, runs, period, gate=gate) for one in ALERTS],
-        by_strategy=_by_strategy(period, told, sharpes, words),
+        by_alert=[_of_alert(one.name, runs, counts.breached) for one in ALERTS],
+        by_strategy=_by_strategy(period, counts.breached, sharpes, words),
         breach_rate=period.breach_rate(),
         sharpe_status=min(words.values(), key=_WORST_FIRST.index, default="no_data"),
     )
-
-
-def alerts_told(breaches: Iterable[Found], *, gate: bool) -> dict[str, tuple[str, Severity]]:
-    """By dedup key: the strategy and the worst severity of each state that a person is told of."""
-    told: dict[str, tuple[str, Severity]] = {}
-    for one in breaches:
-        least = Severity(BY_NAME[one.alert].tells_from)
-        if not one.evaluation.is_told(gate=gate, least=least):
-            continue
-        severity, key = severity_of(one.evaluation, gate=gate), one.evaluation.dedup_key
-        if key not in told or told[key][1].rank < severity.rank:
-            told[key] = (one.evaluation.strategy, severity)
-    return told
 
 
 def executions(runs: Iterable[AlertRun]) -> ExecutionCounts:
@@ -110,13 +94,13 @@ def sharpe_word(found: Found) -> str:
     return one.outcome.value
 
 
-def _of_alert(name: str, runs: Sequence[AlertRun], period: Period, *, gate: bool) -> AlertTotals:
-    told = alerts_told((one for one in period.breaches if one.alert == name), gate=gate)
-    count = Counter(severity for _, severity in told.values())
+def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached]) -> AlertTotals:
+    found = [one for one in breached if name in one.alerts]
+    count = Counter(one.severity for one in found)
     return AlertTotals(
         name=name,
         executions=executions(run for run in runs if run.alert == name),
-        total_alerts=len(told),
+        total_alerts=len(found),
         warning_alerts=count[Severity.WARNING],
         critical_alerts=count[Severity.CRITICAL],
         emergency_alerts=count[Severity.EMERGENCY],
@@ -125,14 +109,15 @@ def _of_alert(name: str, runs: Sequence[AlertRun], period: Period, *, gate: bool
 
 def _by_strategy(
     period: Period,
-    told: dict[str, tuple[str, Severity]],
+    breached: Iterable[Breached],
     sharpes: Sequence[Found],
     words: dict[str, str],
 ) -> list[StrategyTotals]:
     ratios = {one.evaluation.strategy: one.evaluation.value for one in sharpes}
     severities: dict[str, list[Severity]] = {}
-    for strategy, severity in told.values():
-        severities.setdefault(strategy, []).append(severity)
+    for one in breached:
+        if one.strategy:
+            severities.setdefault(one.strategy, []).append(one.severity)
     counts: dict[str, dict[tuple[str, Outcome], int]] = {}
     for (strategy, outcome), count in period.counts.items():
         counts.setdefault(strategy, {})[strategy, outcome] = count
@@ -141,11 +126,11 @@ def _by_strategy(
             strategy=name,
             total_alerts=len(severities.get(name, [])),
             worst_severity=_worst(severities.get(name, [])),
-            breach_rate=Period(breaches=(), counts=counts.get(name, {})).breach_rate(),
+            breach_rate=Period(counts=counts.get(name, {})).breach_rate(),
             sharpe_status=words.get(name),
             sharpe_ratio=ratios.get(name),
         )
-        for name in sorted({*counts, *words})
+        for name in sorted({*counts, *words, *severities})
     ]
 
 

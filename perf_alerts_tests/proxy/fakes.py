@@ -293,7 +293,7 @@ class FakeHistory(History):
 
     def __init__(self) -> None:
         self.found: list[Found] = []
-        self.told = Period(breaches=(), counts={})
+        self.told = Period(counts={})
 
     def period(self, start: datetime, end: datetime) -> Period:
         return self.told

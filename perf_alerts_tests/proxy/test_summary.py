@@ -4,9 +4,9 @@ from datetime import date, timedelta
 import pytest
 
 from perf_alerts_dagster.application.history import SHARPE_RULE, Found, Period
-from perf_alerts_dagster.application.incidents import Counts
+from perf_alerts_dagster.application.incidents import Breached, Counts
 from perf_alerts_dagster.application.scheduling import AlertRun, RunState
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.shapes.summary import ExecutionCounts, SummaryData
@@ -16,26 +16,10 @@ from perf_alerts_tests.proxy.fakes import NOW, alert_run
 
 def breach(
     strategy: str = "alpha",
-    rule: str = "drawdown",
     severity: Severity = Severity.WARNING,
-    evidence: Evidence = Evidence.STRONG,
-    alert: str = "daily_pnl_check",
-    session: date | None = None,
-) -> Found:
-    return Found(
-        alert=alert,
-        as_of=date(2026, 1, 30),
-        judged_at=NOW - timedelta(hours=1),
-        evaluation=Evaluation(
-            strategy=strategy,
-            rule=rule,
-            outcome=Outcome.BREACH,
-            severity=severity,
-            evidence=evidence,
-            kind=Kind.EVENT if session else Kind.LEVEL,
-            session=session,
-        ),
-    )
+    alerts: tuple[str, ...] = ("daily_pnl_check",),
+) -> Breached:
+    return Breached(strategy=strategy, severity=severity, alerts=frozenset(alerts))
 
 
 def sharpe(
@@ -50,22 +34,20 @@ def sharpe(
 
 
 def summary(
-    *breaches: Found,
+    *breached: Breached,
     runs: tuple[AlertRun, ...] = (),
     counts: Mapping[tuple[str, Outcome], int] | None = None,
     sharpes: tuple[Found, ...] = (),
-    gate: bool = True,
 ) -> SummaryData:
     return summary_data(
         start=NOW - timedelta(hours=24),
         end=NOW,
         runs=runs,
-        period=Period(breaches=breaches, counts=counts or {}),
+        period=Period(counts=counts or {}),
         sharpes=sharpes,
-        counts=Counts(by_severity={}, suppressed=7, escalated=2),
+        counts=Counts(breached=breached, suppressed=7, escalated=2),
         live={Status.OPEN: 3, Status.ACKNOWLEDGED: 1},
         silences=4,
-        gate=gate,
     )
 
 
@@ -91,26 +73,13 @@ def test_an_empty_period_counts_nothing_and_has_no_rate() -> None:
     assert found.by_strategy == []
 
 
-def test_one_state_that_breached_often_is_one_alert_of_its_worst_severity() -> None:
-    found = summary(
-        breach(),
-        breach(severity=Severity.CRITICAL),
-        breach(alert="evening_performance_check", severity=Severity.CRITICAL),
-    )
+def test_an_incident_that_two_alerts_found_is_one_alert() -> None:
+    both = ("daily_pnl_check", "evening_performance_check")
+    found = summary(breach(severity=Severity.CRITICAL, alerts=both))
 
     assert (found.total_alerts, found.critical_alerts, found.warning_alerts) == (1, 1, 0)
     assert [one.total_alerts for one in found.by_alert] == [1, 0, 0, 0, 1]
     assert (found.by_alert[0].critical_alerts, found.by_alert[4].critical_alerts) == (1, 1)
-
-
-def test_the_threshold_checks_tell_no_warning() -> None:
-    assert summary(breach(alert="evening_performance_check")).total_alerts == 0
-
-
-def test_events_of_two_sessions_are_two_alerts() -> None:
-    found = summary(breach(session=date(2026, 1, 29)), breach(session=date(2026, 1, 30)))
-
-    assert found.total_alerts == 2
 
 
 def test_severities_are_counted_apart() -> None:
@@ -118,17 +87,18 @@ def test_severities_are_counted_apart() -> None:
         breach("a", severity=Severity.EMERGENCY),
         breach("b", severity=Severity.CRITICAL),
         breach("c", severity=Severity.WARNING),
-        breach("d", severity=Severity.INFO),
     )
 
     assert (found.emergency_alerts, found.critical_alerts, found.warning_alerts) == (1, 1, 1)
-    # What is only worth noting is told to nobody.
     assert (found.info_alerts, found.total_alerts) == (0, 3)
 
 
-@pytest.mark.parametrize(("gate", "total"), [(True, 0), (False, 1)])
-def test_a_weak_breach_is_an_alert_only_without_the_gate(gate: bool, total: int) -> None:
-    assert summary(breach(evidence=Evidence.WEAK), gate=gate).total_alerts == total
+def test_a_fault_of_the_system_is_an_alert_of_no_strategy() -> None:
+    found = summary(breach("", severity=Severity.CRITICAL, alerts=()))
+
+    assert (found.total_alerts, found.critical_alerts) == (1, 1)
+    assert found.by_strategy == []
+    assert [one.total_alerts for one in found.by_alert] == [0] * 5
 
 
 def test_executions_are_counted_by_how_they_ended() -> None:
@@ -164,7 +134,7 @@ def test_the_breach_rate_is_of_what_could_be_judged() -> None:
 def test_a_strategys_worst_severity_is_of_all_its_alerts() -> None:
     found = summary(
         breach(),
-        breach(rule="win_rate", severity=Severity.CRITICAL),
+        breach(severity=Severity.CRITICAL),
         counts={("alpha", Outcome.BREACH): 2},
     )
 

@@ -38,15 +38,8 @@ class SqlHistory(History):
             .where(*within)
             .group_by(rows.c.strategy, rows.c.outcome)
         )
-        breaches = (
-            select(rows, *_ORIGIN)
-            .select_from(joined)
-            .where(*within, rows.c.outcome == Outcome.BREACH.value)
-            .order_by(judgements.c.judged_at, judgements.c.id, rows.c.position)
-        )
         with reading(self.engine) as connection:
             return Period(
-                breaches=tuple(_found(connection, breaches)),
                 counts={
                     (strategy, Outcome(outcome)): count
                     for strategy, outcome, count in connection.execute(counts)

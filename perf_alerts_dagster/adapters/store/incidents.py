@@ -23,6 +23,7 @@ from perf_alerts_dagster.adapters.store.incident_schema import (
 )
 from perf_alerts_dagster.adapters.store.schema import judgements as judgement_rows
 from perf_alerts_dagster.application.incidents import (
+    Breached,
     Counts,
     Decisions,
     Filter,
@@ -153,11 +154,11 @@ class SqlIncidents(IncidentStore):
         """See the port."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
-        breached = select(entries.incident_id).where(entries.what.in_(["opened", "breached"]))
-        by_severity = (
-            select(incidents.c.severity, func.count())
-            .where(incidents.c.id.in_(breached.where(period)))
-            .group_by(incidents.c.severity)
+        found = (
+            select(incidents.c.id, incidents.c.strategy, incidents.c.severity, entries.detail)
+            .join(incidents, incidents.c.id == entries.incident_id)
+            .where(entries.what.in_(["opened", "breached"]), period)
+            .order_by(incidents.c.opened_at, incidents.c.id)
         )
         by_what = (
             select(entries.what, func.count())
@@ -165,10 +166,19 @@ class SqlIncidents(IncidentStore):
             .group_by(entries.what)
         )
         with reading(self.engine) as connection:
-            severities = {Severity(one): int(n) for one, n in connection.execute(by_severity)}
+            rows = connection.execute(found).all()
             whats = {str(one): int(n) for one, n in connection.execute(by_what)}
+        alerts: dict[tuple[str, str, str], set[str]] = {}
+        for incident_id, strategy, severity, detail in rows:
+            alert = detail.get("alert")
+            alerts.setdefault((incident_id, strategy, severity), set()).update(
+                [alert] if alert else []
+            )
         return Counts(
-            by_severity=severities,
+            breached=tuple(
+                Breached(strategy=strategy, severity=Severity(severity), alerts=frozenset(named))
+                for (_, strategy, severity), named in alerts.items()
+            ),
             suppressed=whats.get("suppressed", 0),
             escalated=whats.get("escalated", 0),
         )

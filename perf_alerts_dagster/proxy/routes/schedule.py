@@ -75,7 +75,6 @@ async def summary(
         counts=counts,
         live=live,
         silences=sum(one.is_active(end) for one in silences),
-        gate=resources.settings.rule_preset == "evidence",
     )
     return answered(
         SummaryAnswer(success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id)

@@ -37,7 +37,7 @@ class StrategyTotals(Model):
 
 
 class SummaryData(Model):
-    """A period in numbers; an alert is one breached state, however often it was seen."""
+    """A period in numbers; an alert is one incident that breached in it, however often."""
 
     period_hours: int
     period_start: Time

@@ -9,22 +9,19 @@ from perf_alerts_dagster.adapters.store.schema import evaluations
 from perf_alerts_dagster.adapters.store.store import SqlAlertStore
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
-from perf_alerts_tests.adapters.store.examples import BARE, FULL, MONDAY, NOON, TUESDAY, judgement
+from perf_alerts_tests.adapters.store.examples import BARE, FULL, NOON, TUESDAY, judgement
 
 DAY = timedelta(days=1)
 OK = Evaluation(strategy="s", rule="r", outcome=Outcome.OK, value=1.0)
 
 
-def test_a_period_holds_what_was_judged_in_it_and_its_breaches_whole(engine: Engine) -> None:
+def test_a_period_counts_what_was_judged_in_it(engine: Engine) -> None:
     store, history = SqlAlertStore(engine), SqlHistory(engine)
     store.record(judgement(run_id="before", judged_at=NOON - DAY), watermark=None)
     store.record(judgement(run_id="first", judged_at=NOON), watermark=None)
     store.record(judgement(run_id="end", judged_at=NOON + DAY), watermark=None)
     found = history.period(NOON, NOON + DAY)
 
-    assert [one.evaluation for one in found.breaches] == [FULL]
-    assert (found.breaches[0].alert, found.breaches[0].as_of) == ("daily_pnl_check", MONDAY)
-    assert found.breaches[0].judged_at == NOON
     assert found.counts == {
         (FULL.strategy, Outcome.BREACH): 1,
         ("s", Outcome.INSUFFICIENT_DATA): 1,
@@ -35,7 +32,7 @@ def test_a_date_that_was_only_recorded_is_left_out(engine: Engine) -> None:
     SqlAlertStore(engine).record(judgement(recorded_only=True), watermark=None)
     found = SqlHistory(engine).period(NOON - DAY, NOON + DAY)
 
-    assert (found.breaches, found.counts) == ((), {})
+    assert found.counts == {}
 
 
 def test_an_empty_store_has_an_empty_history(engine: Engine) -> None:

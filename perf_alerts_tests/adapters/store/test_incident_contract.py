@@ -72,9 +72,15 @@ def stored(bench: Bench, *incidents: Incident, **changes: Any) -> None:
     bench.incidents.apply(Decisions(opened=incidents, **changes))
 
 
-def entry(one: Incident, what: str, at: timedelta = 0 * MINUTE) -> TimelineEntry:
+def entry(
+    one: Incident, what: str, at: timedelta = 0 * MINUTE, alert: str = "daily_pnl_check"
+) -> TimelineEntry:
     return TimelineEntry(
-        incident_id=one.id, at=START + at, what=what, actor="ann", detail={"why": "a \x00 \ud800"}
+        incident_id=one.id,
+        at=START + at,
+        what=what,
+        actor="ann",
+        detail={"why": "a \x00 \ud800", "alert": alert},
     )
 
 
@@ -86,7 +92,7 @@ def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
     assert list(bench.incidents.timeline("x")) == []
     assert list(bench.incidents.judged_sessions(MONDAY)) == []
     counts = bench.incidents.counts(START, START + DAY)
-    assert (dict(counts.by_severity), counts.suppressed, counts.escalated) == ({}, 0, 0)
+    assert (counts.breached, counts.suppressed, counts.escalated) == ((), 0, 0)
 
 
 def test_an_incident_comes_back_equal(bench: Bench) -> None:
@@ -294,8 +300,9 @@ def test_a_period_counts_what_happened_in_it(bench: Bench) -> None:
         c,
         entries=(
             entry(a, "opened"),
+            entry(a, "breached", HOUR, alert="evening_performance_check"),
             entry(a, "breached", HOUR),
-            entry(b, "breached", DAY - INSTANT),
+            entry(b, "breached", DAY - INSTANT, alert=""),
             entry(c, "opened", -INSTANT),
             entry(c, "opened", DAY),
             entry(a, "suppressed"),
@@ -307,5 +314,10 @@ def test_a_period_counts_what_happened_in_it(bench: Bench) -> None:
     )
 
     counts = bench.incidents.counts(START, START + DAY)
-    assert dict(counts.by_severity) == {Severity.CRITICAL: 1, Severity.WARNING: 1}
+    daily, evening = "daily_pnl_check", "evening_performance_check"
+    assert {(one.severity, one.alerts) for one in counts.breached} == {
+        (Severity.CRITICAL, frozenset({daily, evening})),
+        (Severity.WARNING, frozenset()),
+    }
+    assert {one.strategy for one in counts.breached} == {a.strategy, b.strategy}
     assert (counts.suppressed, counts.escalated) == (2, 1)

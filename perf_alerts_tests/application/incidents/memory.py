@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 from perf_alerts_dagster.application.control import Change
 from perf_alerts_dagster.application.incidents import (
+    Breached,
     Counts,
     Decisions,
     Filter,
@@ -165,9 +166,21 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def counts(self, start: datetime, end: datetime) -> Counts:
         inside = [one for one in self.entries if start <= one.at < end]
-        breached = {one.incident_id for one in inside if one.what in ("opened", "breached")}
+        alerts: dict[str, set[str]] = {}
+        for one in inside:
+            if one.what in ("opened", "breached"):
+                named = {str(one.detail["alert"])} - {""}
+                alerts.setdefault(one.incident_id, set()).update(named)
+        ordered = sorted(alerts, key=lambda one: (self.by_id[one].opened_at, one))
         return Counts(
-            by_severity=Counter(self.by_id[one].severity for one in breached),
+            breached=tuple(
+                Breached(
+                    strategy=self.by_id[one].strategy,
+                    severity=self.by_id[one].severity,
+                    alerts=frozenset(alerts[one]),
+                )
+                for one in ordered
+            ),
             suppressed=sum(one.what == "suppressed" for one in inside),
             escalated=sum(one.what == "escalated" for one in inside),
         )
