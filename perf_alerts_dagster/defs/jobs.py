@@ -52,7 +52,7 @@ def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.
                 at_or_before=SCHEDULE_NAME_TAG in context.run.tags,
                 switched_on=_switched_on(context),
             )
-            _show(context, execution)
+            _show(context, execution, settings)
 
     @dg.job(
         name=alert.name,
@@ -121,7 +121,7 @@ def _asked(context: dg.OpExecutionContext) -> date | None:
     return None
 
 
-def _show(context: dg.OpExecutionContext, execution: Execution) -> None:
+def _show(context: dg.OpExecutionContext, execution: Execution, settings: Settings) -> None:
     for note in execution.notes:
         context.log.info(note)
     for judgement in execution.judgements:
@@ -130,6 +130,8 @@ def _show(context: dg.OpExecutionContext, execution: Execution) -> None:
     context.log.info(report.sentence(execution))
     tags = {OUTCOME: report.outcome_word(execution)}
     if newest is not None:
-        context.add_output_metadata(report.output_metadata(execution))
+        # Who reads this sits at this machine, as Dagster's web UI is nowhere else.
+        pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
+        context.add_output_metadata(report.output_metadata(execution, pages=pages))
         tags[AS_OF] = newest.as_of.isoformat()
     context.instance.add_run_tags(context.run_id, tags)

@@ -1,11 +1,13 @@
 """What a run shows in the Dagster UI: one materialisation per judged session, tables, numbers."""
 
+import re
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from perf_alerts_dagster.application import wording
 from perf_alerts_dagster.application.charts import Chart
 from perf_alerts_dagster.application.drawing import svg
 from perf_alerts_dagster.application.executed import Execution
@@ -13,10 +15,14 @@ from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.summary import outcomes, told
 from perf_alerts_dagster.defs.tags import judged_asset
 from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.domain.incidents.state import Incident
 from perf_alerts_dagster.domain.severity import Severity
 
 # A table is for reading: the worst rows come first and the rest is counted.
 _MOST_ROWS = 200
+_MOST_INCIDENTS = 50
+# With a backslash before it, each of these is itself in Markdown.
+_MARKS = re.compile(r"[!-/:-@\[-`{-~]")
 
 _ORDER = (
     Outcome.BREACH,
@@ -53,12 +59,18 @@ def materialization(execution: Execution, judgement: Judgement) -> dg.AssetMater
     )
 
 
-def output_metadata(execution: Execution) -> Mapping[str, dg.MetadataValue]:
-    """What the run's page shows: the newest judged session's table and numbers."""
+def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.MetadataValue]:
+    """What the run's page shows: incidents, the newest judged session's table and numbers.
+
+    `pages` is where the pages of incidents are.
+    """
     newest = execution.newest
     if newest is None:
         return {}
-    shown: dict[str, dg.MetadataValue] = {
+    shown: dict[str, dg.MetadataValue] = {}
+    if execution.incidents:
+        shown["incidents"] = dg.MetadataValue.md(_linked(execution.incidents, pages))
+    shown |= {
         **_numbers(newest, gate=execution.gate),
         **_origin(newest),
         "evaluations": _table(newest.evaluations),
@@ -70,6 +82,24 @@ def output_metadata(execution: Execution) -> Mapping[str, dg.MetadataValue]:
     if execution.summary is not None:
         shown["summary_file"] = dg.MetadataValue.path(str(execution.summary))
     return shown
+
+
+def _linked(incidents: Sequence[Incident], pages: str) -> str:
+    """The incidents that the execution touched, each with the link to its page."""
+    lines = [
+        f"- [{one.severity.value}, {one.status.value}]({pages}/incidents/{one.id}): "
+        f"{_plain(one.strategy or 'the system')}, {_plain(one.rule)}"
+        for one in incidents[:_MOST_INCIDENTS]
+    ]
+    rest = len(incidents) - _MOST_INCIDENTS
+    if rest > 0:
+        lines.append(f"- [and {rest} more]({pages}/incidents)")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """A name of the record as Markdown that shows it, whatever is in it."""
+    return _MARKS.sub(r"\\\g<0>", wording.clean(text))
 
 
 def _pictures(charts: Sequence[Chart]) -> str:

@@ -63,8 +63,8 @@ class Resources:
 
     @property
     def web_ui(self) -> str:
-        """Where a person finds the web UI."""
-        return self.settings.public_url or f"http://127.0.0.1:{self.settings.webserver_port}"
+        """Where a person finds Dagster's web UI: on this machine, and nowhere else."""
+        return f"http://127.0.0.1:{self.settings.webserver_port}"
 
     def now(self) -> datetime:
         """The time, aware."""

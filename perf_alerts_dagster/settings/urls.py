@@ -52,10 +52,12 @@ def web(value: str) -> str:
 
 
 def page(value: str) -> str:
-    """An http or https URL that everyone may see."""
+    """The root of an http or https server, which everyone may see."""
     if "@" in web(value):
         raise ValueError("must hold no user name or password: it is shown in messages")
-    return value
+    if not re.fullmatch(r"https?://[^/?#]+/?", value):
+        raise ValueError("must have no path, query or fragment: the pages are at /incidents there")
+    return value.rstrip("/")
 
 
 def channels(value: str) -> str:

@@ -82,7 +82,8 @@ async def test_summary_counts_the_runs_of_all_pages() -> None:
 
 
 async def test_a_trigger_answers_with_the_run_and_the_audit_has_both_rows() -> None:
-    proxy = Proxy(ALERT_WEBSERVER_PORT="3123")
+    # The web UI is on this machine only; what the world reaches is this proxy.
+    proxy = Proxy(ALERT_WEBSERVER_PORT="3123", ALERT_PUBLIC_URL="https://alerts.example.org")
     async with serving(proxy) as client:
         answer = await client.post(TRIGGER, json={"as_of": "2026-01-29"})
     body = answer.json()

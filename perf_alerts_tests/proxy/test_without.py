@@ -72,7 +72,7 @@ async def test_without_authentication_this_machine_is_served(
     control_engine: Engine, tmp_path: Path, headers: dict[str, str]
 ) -> None:
     settings = settings_of(
-        tmp_path, ALERT_AUTH_ENABLED="off", ALERT_PUBLIC_URL="https://Desk.example/alerts"
+        tmp_path, ALERT_AUTH_ENABLED="off", ALERT_PUBLIC_URL="https://Desk.example"
     )
     async with gated(settings, control_engine) as gate:
         answer = await gate.http.post("/probe/toggle/x", headers=headers)

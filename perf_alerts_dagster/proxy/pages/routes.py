@@ -271,9 +271,7 @@ async def _page(
         timeline=timeline,
         members=[one for one in later.incidents if one.parent == found.id],
         drawing=await drawing_of(resources, found),
-        run_url=f"{resources.web_ui.rstrip('/')}/runs/{found.run_id}"
-        if found.run_id and found.alert
-        else None,
+        run_url=f"{resources.web_ui}/runs/{found.run_id}" if found.run_id and found.alert else None,
         outcomes=OUTCOMES,
         error=error,
     )

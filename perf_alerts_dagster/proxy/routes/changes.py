@@ -153,7 +153,7 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
         state=run.state,
         will_start=reason is None,
         reason=reason,
-        run_url=f"{resources.web_ui.rstrip('/')}/runs/{run.run_id}",
+        run_url=f"{resources.web_ui}/runs/{run.run_id}",
     )
     return answered(
         TriggerAnswer(
