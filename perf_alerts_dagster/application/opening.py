@@ -92,6 +92,7 @@ def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
             as_of=judgement.as_of,
             run_id=judgement.run_id,
             provisional=judgement.provisional,
+            restated=judgement.restated,
         )
         for one, severity in found
     ]
@@ -204,4 +205,5 @@ def _facts(firing: Firing) -> dict[str, Json]:
         "value": finite(firing.value),
         "limit": finite(firing.limit),
         "provisional": firing.provisional,
+        "restated": firing.restated,
     }

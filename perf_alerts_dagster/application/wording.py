@@ -173,7 +173,12 @@ def _since(one: Mapping[str, Json]) -> str:
         words += f", seen {one['breaches']} times"
     if one["projection"]:
         words += f"; judged by the projection {clean(one['projection'])}"
-    return words + ("; from provisional rows." if one["provisional"] else ".")
+    if one["provisional"]:
+        words += "; from provisional rows"
+    parts = one["parts"]
+    if isinstance(parts, dict) and parts.get("restated"):
+        words += "; from rows that were restated"
+    return f"{words}."
 
 
 def _answered(one: Mapping[str, Json]) -> str:

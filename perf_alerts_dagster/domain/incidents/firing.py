@@ -36,13 +36,24 @@ class Firing:
     limit: float | None = None
     p_year: float | None = None
     provisional: bool = False
+    restated: bool = False
     parts: Mapping[str, Json] = field(default_factory=dict)
 
 
 def of_evaluation(
-    one: Evaluation, severity: Severity, *, alert: str, as_of: date, run_id: str, provisional: bool
+    one: Evaluation,
+    severity: Severity,
+    *,
+    alert: str,
+    as_of: date,
+    run_id: str,
+    provisional: bool,
+    restated: bool = False,
 ) -> Firing:
-    """What an evaluation tells at `severity`, from a judgement that may be provisional."""
+    """What an evaluation tells at `severity`, from a judgement that may be provisional.
+
+    `restated`: the session was judged before, and its rows have changed.
+    """
     return Firing(
         dedup_key=one.dedup_key,
         strategy=one.strategy,
@@ -60,7 +71,8 @@ def of_evaluation(
         limit=one.limit,
         p_year=one.p_year,
         provisional=provisional or one.provisional,
-        parts={**one.parts, **_rated(one)},
+        restated=restated,
+        parts={**one.parts, **_rated(one), **({"restated": True} if restated else {})},
     )
 
 

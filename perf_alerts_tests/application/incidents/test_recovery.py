@@ -2,6 +2,7 @@
 
 import pytest
 
+from perf_alerts_dagster.application.messages import message_of
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.domain.evaluation import Evidence, Outcome
 from perf_alerts_dagster.domain.incidents.state import Resolution, Status
@@ -154,6 +155,21 @@ def test_an_older_date_that_is_restated_opens_its_event() -> None:
     desk.judge(fine())
 
     assert desk.only().session == MONDAY
+
+
+def test_what_restated_rows_open_or_confirm_says_so() -> None:
+    desk = IncidentDesk()
+    desk.judge(breach())
+    desk.judge(breach(value=-0.31), restated=True)
+
+    assert [one.detail.get("restated") for one in desk.entries() if one.what != "notified"] == [
+        False,
+        True,
+    ]
+    desk = IncidentDesk()
+    desk.judge(breach(), restated=True)
+    (row,) = desk.memory.rows.values()
+    assert "from rows that were restated." in message_of(row, public_url=None).text
 
 
 def test_restated_data_resolve_the_level_whose_cause_is_gone(desk: IncidentDesk) -> None:
