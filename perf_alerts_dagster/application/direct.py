@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.application.delivery import Channel, Tried, try_channels
 from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.judging import Judging
-from perf_alerts_dagster.application.messages import Message, message_of
+from perf_alerts_dagster.application.messages import message_of
 from perf_alerts_dagster.application.ports import RecordsSource
 from perf_alerts_dagster.application.projecting import Projecting
 from perf_alerts_dagster.application.reading import Market, read
@@ -22,12 +22,12 @@ from perf_alerts_dagster.domain.alerts import Alert
 from perf_alerts_dagster.domain.errors import RecordsInvalid, RecordsUnavailable, UsageError
 from perf_alerts_dagster.domain.incidents.firing import (
     EXECUTION_FAILED,
-    STORE_UNAVAILABLE,
+    Firing,
     of_evaluation,
     of_system,
 )
 from perf_alerts_dagster.domain.incidents.outbox import Channels, Line, row
-from perf_alerts_dagster.domain.incidents.state import Incident, Reason
+from perf_alerts_dagster.domain.incidents.state import Reason
 from perf_alerts_dagster.domain.incidents.transitions import opened
 
 MARK = "[told directly, the alert store cannot be used] "
@@ -67,33 +67,45 @@ class Direct:
         failure = of_system(
             EXECUTION_FAILED,
             alert.name,
-            message=f"{MARK}{alert.name} could not be recorded: {error}",
+            message=f"{alert.name} could not be recorded: {error}",
             alert=alert.name,
             run_id=run_id,
             as_of=as_of,
         )
-        firings = [failure]
-        judgement = self._judge(alert, as_of, run_id, now)
-        if judgement is not None:
-            firings += [
-                replace(
-                    of_evaluation(
-                        one,
-                        severity_of(one, gate=self.gate),
-                        alert=alert.name,
-                        as_of=judgement.as_of,
-                        run_id=run_id,
-                        provisional=judgement.provisional,
-                    ),
-                    message=MARK + one.message,
-                )
-                for one in told(judgement, gate=self.gate)
-            ]
-        incidents = [opened(firing, now=now, chain=None) for firing in firings]
+        firings = [failure, *self.breaches(alert, as_of=as_of, run_id=run_id, now=now)]
         return [
             tried
             for channel in self.channels
-            for tried in self._send(channel, alert, run_id, incidents, now)
+            for tried in send(
+                channel,
+                firings,
+                alert=alert.name,
+                window=run_id,
+                now=now,
+                public_url=self.public_url,
+            )
+        ]
+
+    def breaches(
+        self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
+    ) -> Sequence[Firing]:
+        """What an execution of `alert` would tell now, worst first; none without a record.
+
+        The arguments are those of `tell`.
+        """
+        judgement = self._judge(alert, as_of, run_id, now)
+        if judgement is None:
+            return ()
+        return [
+            of_evaluation(
+                one,
+                severity_of(one, gate=self.gate),
+                alert=alert.name,
+                as_of=judgement.as_of,
+                run_id=run_id,
+                provisional=judgement.provisional,
+            )
+            for one in told(judgement, gate=self.gate)
         ]
 
     def _judge(
@@ -109,7 +121,7 @@ class Direct:
                 at_or_before=True,
             )
         except (RecordsUnavailable, RecordsInvalid, UsageError):
-            # That the execution failed is told all the same.
+            # That nothing could be recorded is told all the same.
             return None
         if reading.last_final is not None:
             self.projecting.issue_for(alert, reading, reading.last_final, run_id=run_id)
@@ -123,57 +135,36 @@ class Direct:
             provisional=reading.last_final is None or reading.as_of > reading.last_final,
         )
 
-    def _send(
-        self,
-        channel: Channel,
-        alert: Alert,
-        run_id: str,
-        incidents: Sequence[Incident],
-        now: datetime,
-    ) -> Sequence[Tried]:
-        lines = [
-            Line(incident=one, reason=Reason.OPENED, number=1)
-            for one in incidents
-            if one.severity.rank >= channel.least.rank
-        ]
-        if not lines:
-            return ()
-        made = row(Channels.NORMAL, f"direct:{run_id}", alert.name, lines, channel.name, now)
-        made = replace(made, key=_key(run_id, channel.name, [one.dedup_key for one in incidents]))
-        return try_channels([channel], _marked(message_of(made, public_url=self.public_url)))
 
-
-def tell_store_unavailable(
-    channels: Sequence[Channel], *, since: datetime, now: datetime, public_url: str | None
+def send(
+    channel: Channel,
+    firings: Sequence[Firing],
+    *,
+    alert: str,
+    window: str,
+    now: datetime,
+    public_url: str | None,
 ) -> Sequence[Tried]:
-    """Say that nothing can be recorded, and so nothing be judged or told in the regular way.
+    """Tell one channel of what it wants to hear of `firings`, marked, in one message.
 
-    Whoever says it within the same hour says it under the same key.
+    The key is the same for the same `window`, channel and dedup keys; of nothing, nothing is sent.
     """
-    firing = of_system(
-        STORE_UNAVAILABLE,
-        "",
-        message=f"{MARK}nothing could be recorded since {since:%Y-%m-%dT%H:%M:%SZ}: no alert is "
-        "judged, and none is told in the regular way",
-        as_of=None,
-    )
-    lines = [Line(incident=opened(firing, now=since, chain=None), reason=Reason.OPENED, number=1)]
-    window = f"{since:%Y-%m-%dT%H}"
-    found: list[Tried] = []
-    for channel in channels:
-        made = row(Channels.NORMAL, window, "", lines, channel.name, now)
-        made = replace(made, key=_key(window, channel.name, [firing.dedup_key]))
-        found += try_channels([channel], _marked(message_of(made, public_url=public_url)))
-    return found
-
-
-def _marked(message: Message) -> Message:
+    incidents = [
+        opened(replace(one, message=MARK + one.message), now=now, chain=None)
+        for one in firings
+        if one.severity.rank >= channel.least.rank
+    ]
+    if not incidents:
+        return ()
+    lines = [Line(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
+    made = row(Channels.NORMAL, f"direct:{window}", alert, lines, channel.name, now)
+    # The ids of these incidents hang on the time, so the key stands on what they are about.
+    named = sorted(one.dedup_key for one in incidents)
+    text = "\0".join(["direct", window, channel.name, *named])
+    made = replace(made, key=hashlib.sha256(text.encode()).hexdigest())
+    message = message_of(made, public_url=public_url)
     subject = MARK + message.subject
-    payload = {**message.payload, "subject": subject, "direct": True}
-    return replace(message, subject=subject, payload=payload)
-
-
-def _key(run_id: str, channel: str, dedup_keys: Sequence[str]) -> str:
-    """The same for the same run: its incidents have ids by their time, so those are left out."""
-    text = "\0".join(["direct", run_id, channel, *sorted(dedup_keys)])
-    return hashlib.sha256(text.encode()).hexdigest()
+    marked = replace(
+        message, subject=subject, payload={**message.payload, "subject": subject, "direct": True}
+    )
+    return try_channels([channel], marked)

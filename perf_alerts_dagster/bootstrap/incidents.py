@@ -1,11 +1,13 @@
 """Incidents of the settings: how they are told, by what, and who sweeps."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from perf_alerts_dagster.adapters.store.engine import open_engine
 from perf_alerts_dagster.adapters.store.incidents import SqlIncidents
 from perf_alerts_dagster.adapters.store.leases import SqlLeases
 from perf_alerts_dagster.adapters.store.outbox import SqlOutbox
@@ -14,14 +16,24 @@ from perf_alerts_dagster.application.delivery import Delivering
 from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.direct import Direct
 from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.tending import Tending
 from perf_alerts_dagster.bootstrap.channels import open_all_channels, open_channels
-from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting
+from perf_alerts_dagster.bootstrap.judging import (
+    build_judging,
+    build_projecting,
+    with_thresholds,
+)
 from perf_alerts_dagster.bootstrap.records import open_market, open_source
 from perf_alerts_dagster.bootstrap.resuming import build_resume
+from perf_alerts_dagster.bootstrap.store import store_url
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.domain.incidents.escalation import Patience
 from perf_alerts_dagster.settings import Settings
+
+# Seconds: whoever tells people past the store does not wait long for it.
+_HASTE = 1.0
 
 
 def build_policy(settings: Settings) -> Policy:
@@ -85,7 +97,16 @@ def build_tending(settings: Settings, engine: Engine, *, owner: str) -> Tending:
 
 
 def build_direct(settings: Settings) -> Direct:
-    """What tells people while the alert store cannot be used; it opens none."""
+    """What tells people while the alert store cannot be used.
+
+    Thresholds that were set over REST count where the store can still be read, as on a full disk.
+    """
+    engine = open_engine(store_url(settings), wait=_HASTE)
+    try:
+        with suppress(StoreUnavailable):
+            settings = with_thresholds(settings, engine)
+    finally:
+        engine.dispose()
     judging = build_judging(settings)
     return Direct(
         records=open_source(settings),
@@ -96,6 +117,15 @@ def build_direct(settings: Settings) -> Direct:
         timezone=ZoneInfo(settings.timezone),
         gate=settings.rule_preset == "evidence",
         observe_only=settings.observe_only,
+        public_url=settings.public_url,
+    )
+
+
+def build_outage(settings: Settings) -> Outage:
+    """What a process does for people while the alert store cannot be used."""
+    return Outage(
+        channels=() if settings.observe_only else open_channels(settings)[0],
+        opened=lambda: build_direct(settings),
         public_url=settings.public_url,
     )
 

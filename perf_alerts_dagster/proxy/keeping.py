@@ -7,7 +7,7 @@ called each minute while all is well, and whoever is there raises the alarm when
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from perf_alerts_dagster.application.delivery import Channel
-from perf_alerts_dagster.application.direct import tell_store_unavailable
+from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.application.scheduling import (
     HEARTBEAT_LIMIT,
     SchedulerError,
@@ -29,7 +28,6 @@ LOG = logging.getLogger(__name__)
 
 _ROUND = 10.0
 _DRAIN_SECONDS = 20.0
-_STORE_PATIENCE = timedelta(seconds=60)
 _BEAT = timedelta(seconds=60)
 _BEAT_TIMEOUT = 5.0
 
@@ -39,22 +37,19 @@ class Keeper:
     """One proxy's rounds, every ten seconds until it is told to stop.
 
     `status` gives a fresh look at the scheduler, `checks` the checks of readiness by name.
-    `channels` are told past the store when it cannot be used for a minute.
+    `outage` tells people past the store while that cannot be used.
     """
 
     tending: Tending
     status: Callable[[], Awaitable[SchedulerStatus]]
     checks: Callable[[datetime], Awaitable[Mapping[str, str | None]]]
     heartbeat_url: str | None
-    channels: Sequence[Channel] = ()
-    public_url: str | None = None
+    outage: Outage | None = None
     clock: Callable[[], datetime]
     transport: httpx.AsyncBaseTransport | None = None
     _alive_at: datetime | None = field(default=None, init=False)
     # None until it is known: an earlier proxy may have opened an incident.
     _dead: bool | None = field(default=None, init=False)
-    _store_down_at: datetime | None = field(default=None, init=False)
-    _told_store: bool = field(default=False, init=False)
     _beaten_at: datetime | None = field(default=None, init=False)
 
     async def run(self, over: asyncio.Event) -> None:
@@ -77,27 +72,18 @@ class Keeper:
             await asyncio.to_thread(
                 self.tending.tend, self.clock(), seconds=_DRAIN_SECONDS, leave=True
             )
-            self._store_down_at, self._told_store = None, False
+            if self.outage is not None:
+                self.outage.over()
         except StoreUnavailable as error:
             LOG.warning("incidents cannot be looked after: %s", error)
-            await self._tell_store()
+            await self._tell_directly()
         await self._beat()
 
-    async def _tell_store(self) -> None:
-        """Say once, past the store, that it cannot be used: a full disk stops everything else."""
-        now = self.clock()
-        since = self._store_down_at = self._store_down_at or now
-        if self._told_store or now - since < _STORE_PATIENCE:
+    async def _tell_directly(self) -> None:
+        """Past the store, where it cannot be used: a full disk stops everything else."""
+        if self.outage is None:
             return
-        self._told_store = True
-        told = await asyncio.to_thread(
-            tell_store_unavailable,
-            self.channels,
-            since=since,
-            now=now,
-            public_url=self.public_url,
-        )
-        for one in told:
+        for one in await asyncio.to_thread(self.outage.lasts, self.clock()):
             LOG.warning("told directly through %s: %s", one.channel, one.error or "delivered")
 
     async def _watch_daemon(self) -> None:

@@ -89,6 +89,5 @@ def _keeper(resources: Resources, tending: Tending) -> Keeper:
         checks=resources.health.checks,
         heartbeat_url=url.get_secret_value() if url else None,
         clock=resources.parts.clock,
-        channels=() if resources.settings.observe_only else resources.parts.channels,
-        public_url=resources.settings.public_url,
+        outage=resources.parts.outage,
     )

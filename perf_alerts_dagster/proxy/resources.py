@@ -10,6 +10,7 @@ from perf_alerts_dagster.application.delivery import Channel
 from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.history import History
 from perf_alerts_dagster.application.leases import Leases
+from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.application.ports import AlertStore
 from perf_alerts_dagster.application.scheduling import Scheduler, SchedulerStatus
 from perf_alerts_dagster.application.tending import Tending
@@ -29,7 +30,8 @@ from perf_alerts_dagster.settings import Settings
 class Parts:
     """What stands behind a proxy: real adapters, or a test's own.
 
-    `tending` sweeps while Dagster's sensor does not; without one nobody does.
+    `tending` sweeps while Dagster's sensor does not; without one nobody does. `outage` tells
+    people while the alert store cannot be used.
     """
 
     scheduler: Scheduler
@@ -44,6 +46,7 @@ class Parts:
     desk: Desk
     channels: Sequence[Channel] = ()
     tending: Tending | None = None
+    outage: Outage | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep

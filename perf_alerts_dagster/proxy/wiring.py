@@ -19,7 +19,7 @@ from perf_alerts_dagster.adapters.store.thresholds import SqlThresholds
 from perf_alerts_dagster.adapters.store.toggles import SqlPauses
 from perf_alerts_dagster.adapters.store.waiting import SqlWaitingRuns
 from perf_alerts_dagster.bootstrap.channels import open_all_channels
-from perf_alerts_dagster.bootstrap.incidents import build_tending
+from perf_alerts_dagster.bootstrap.incidents import build_outage, build_tending
 from perf_alerts_dagster.bootstrap.records import open_source
 from perf_alerts_dagster.bootstrap.store import store_url
 from perf_alerts_dagster.proxy.control import Tables
@@ -57,6 +57,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             desk=tending.desk,
             channels=open_all_channels(settings),
             tending=tending,
+            outage=build_outage(settings),
         )
     finally:
         await client.close()

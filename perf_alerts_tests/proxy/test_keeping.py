@@ -10,12 +10,14 @@ import pytest
 
 from perf_alerts_dagster.application.delivery import Channel, Delivering
 from perf_alerts_dagster.application.desk import Desk
+from perf_alerts_dagster.application.direct import Direct
 from perf_alerts_dagster.application.lifecycle import Lifecycle
 from perf_alerts_dagster.application.messages import Message
+from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.scheduling import SchedulerStatus, SchedulerUnreachable
 from perf_alerts_dagster.application.tending import LEASE, TTL, Tending
-from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_dagster.domain.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.keeping import Keeper
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
@@ -71,7 +73,7 @@ class Round:
             checks=self.checks,
             heartbeat_url=self.heartbeat_url,
             clock=lambda: self.now,
-            channels=[self.post],
+            outage=Outage(channels=[self.post], opened=_no_record, public_url=None),
         )
 
     async def status(self) -> SchedulerStatus:
@@ -88,6 +90,10 @@ class Round:
         self.now += span
         await self.keeper.round()
         return [one.subject for one in self.post.got]
+
+
+def _no_record() -> Direct:
+    raise RecordsUnavailable("there is no record here")
 
 
 DEAD = "[CRITICAL] perf-alerts: the scheduler is down"
