@@ -18,7 +18,7 @@ import pytest
 from perf_alerts_dagster.processes import group
 from perf_alerts_tests.processes.stacks import Running, free_port
 
-HEADER = "strategy,date,pnl,capital,segment\n"
+HEADER = "strategy,date,pnl,capital,segment,leverage\n"
 BACKTEST = 300
 
 
@@ -36,15 +36,15 @@ class Ledger:
         )
         pnl = np.random.default_rng(1).normal(50, 1000, BACKTEST)
         rows = [
-            f"trend,{day},{amount:.2f},100000,backtest\n"
+            f"trend,{day},{amount:.2f},100000,backtest,1\n"
             for day, amount in zip(days, pnl, strict=True)
         ]
         self.path.write_text(HEADER + "".join(rows))
 
-    def add(self, day: date, pnl: float = 100.0) -> None:
+    def add(self, day: date, pnl: float = 100.0, leverage: float = 1.0) -> None:
         """One more final live session."""
         with self.path.open("a") as file:
-            file.write(f"trend,{day},{pnl},100000,live\n")
+            file.write(f"trend,{day},{pnl},100000,live,{leverage}\n")
         self.days.append(day)
 
 

@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 DAILY = "daily_pnl_check"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 KEY = "admin-key-of-the-tests-0123456789abcdef"
-RULE = "trend/policy_drawdown"
+BAND, MANDATE, LEVERAGE = "interval_breach", "policy_drawdown", "policy_column"
+LIMITS = '{"default": {"drawdown": 0.08, "columns": {"leverage": {"max": 3}}}}'
 
 
 class Life:
@@ -33,18 +34,18 @@ class Life:
             timeout=20,
         )
 
-    def session(self, pnl: float) -> str:
+    def session(self, pnl: float, leverage: float = 1.0) -> str:
         """One more session, judged by a run of its own; how the run ended."""
-        self.ledger.add(next(self.days), pnl)
+        self.ledger.add(next(self.days), pnl, leverage)
         run = self.system.running.launch(DAILY)
         eventually(
             lambda: self.system.running.status(run) in ENDED, seconds=60, what="the run's end"
         )
         return self.system.running.status(run)
 
-    def incident(self) -> dict[str, Any]:
-        """The newest incident of the drawdown's mandate, with its timeline."""
-        answer = self.api.get("/incidents", params={"rule": "policy_drawdown"})
+    def incident(self, rule: str) -> dict[str, Any]:
+        """The newest incident of a rule, with its timeline."""
+        answer = self.api.get("/incidents", params={"rule": rule})
         found = answer.json()["data"][0]["id"]
         data: dict[str, Any] = self.api.get(f"/incidents/{found}").json()["data"]
         return data
@@ -66,7 +67,7 @@ def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
         "ALERT_SCHEDULES_START": "stopped",
         "ALERT_MAX_DATA_LAG_SESSIONS": "1000",
         "ALERT_PROJECTION_PATHS": "1000",
-        "ALERT_POLICY_LIMITS": '{"default": {"drawdown": 0.05}}',
+        "ALERT_POLICY_LIMITS": LIMITS,
         "ALERT_NOTIFY_URLS": receiver.channel,
         "ALERT_ESCALATION_URLS": boss.channel,
         "ALERT_NOTIFY_ALLOWED_HOSTS": "127.0.0.1",
@@ -82,44 +83,62 @@ def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
         made.api.close()
 
 
-def about(receiver: Receiver) -> list[str]:
-    """What was told of the mandate, in order."""
-    return [one.removesuffix(f" {RULE}") for one in receiver.told if one.endswith(RULE)]
+def about(receiver: Receiver, rule: str) -> list[str]:
+    """What was told of a rule, in order."""
+    end = f" trend/{rule}"
+    return [one.removesuffix(end) for one in receiver.told if one.endswith(end)]
 
 
 def test_a_desk_is_told_once_in_time_until_somebody_answers(
     life: Life, receiver: Receiver, boss: Receiver
 ) -> None:
     assert life.session(100.0) == "SUCCESS"
-    assert about(receiver) == []
+    assert receiver.got == []
 
-    life.session(-9_000.0)
-    assert about(receiver) == ["opened critical"]
+    # Out of the 95 % band, and geared too high.
+    life.session(-4_300.0, leverage=5)
+    assert about(receiver, BAND) == ["opened warning"]
+    assert about(receiver, LEVERAGE) == ["opened critical"]
     # The same breach again is counted, and told to nobody.
-    life.session(0.0)
-    assert about(receiver) == ["opened critical"]
-    assert life.incident()["breaches"] == 2
+    life.session(-1_000.0)
+    assert about(receiver, BAND) == ["opened warning"]
+    assert life.incident(BAND)["breaches"] == 2
+    assert about(receiver, LEVERAGE) == ["opened critical", "recovered critical"]
 
+    # Worse passes the window; the same as a minute ago is held back.
+    life.session(-6_000.0, leverage=5)
+    assert about(receiver, BAND) == ["opened warning", "raised critical"]
+    assert about(receiver, MANDATE) == ["opened critical"]
+    assert about(receiver, LEVERAGE) == ["opened critical", "recovered critical"]
+    held = life.incident(LEVERAGE)["timeline"]
+    assert [x["detail"]["why"] for x in held if x["what"] == "suppressed"] == ["suppression_window"]
+
+    # The window ends, and what was held back still holds.
+    again = ["opened critical", "recovered critical", "opened critical"]
+    eventually(lambda: about(receiver, LEVERAGE) == again, seconds=150, what="the window's end")
     # Nobody answers: a minute later the sweep escalates, to those who get escalations.
-    eventually(lambda: about(boss) == ["escalated critical"], seconds=150, what="an escalation")
-    answer = life.api.post(f"/incidents/{life.incident()['id']}/acknowledge", json={})
+    eventually(lambda: about(boss, MANDATE) == ["escalated critical"], seconds=150, what="a step")
+    answer = life.api.post(f"/incidents/{life.incident(MANDATE)['id']}/acknowledge", json={})
     assert answer.status_code == 200, answer.text
     assert life.api.get("/schedule/summary/1").json()["data"]["escalated"] >= 1
 
     # A quarter worse than when it was acknowledged.
-    life.session(-4_000.0)
-    assert about(receiver) == ["opened critical", "reopened critical"]
+    life.session(-4_000.0, leverage=5)
+    assert about(receiver, MANDATE) == ["opened critical", "reopened critical"]
     life.session(30_000.0)
-    assert about(receiver) == ["opened critical", "reopened critical", "recovered critical"]
+    assert about(receiver, MANDATE)[2:] == ["recovered critical"]
+    assert about(receiver, BAND) == ["opened warning", "raised critical", "recovered critical"]
+    assert about(receiver, LEVERAGE) == [*again, "recovered critical"]
 
-    found = life.incident()
+    found = life.incident(MANDATE)
     assert (found["status"], found["resolved"]["outcome"]) == ("resolved", "recovered")
     whats = [one["what"] for one in found["timeline"]]
     for what in ("opened", "breached", "notified", "escalated", "acknowledged", "resolved"):
         assert what in whats
     assert len(receiver.keys) == len(set(receiver.keys))
-    first = receiver.got[0].json
-    assert f"https://alerts.example/incidents/{found['id']}" in first["text"]
+    assert f"https://alerts.example/incidents/{found['id']}" in " ".join(
+        one.json["text"] for one in receiver.got
+    )
 
 
 def test_a_failed_execution_is_told_once_and_over_with_the_next_success(

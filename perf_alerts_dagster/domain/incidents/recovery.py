@@ -28,6 +28,9 @@ def is_recovered(one: Evaluation, *, budget: float) -> bool:
         return False
     if one.outcome not in (Outcome.OK, Outcome.BREACH):
         return False
+    if one.parts.get("above"):
+        # A band's upper side, which is good news: as far from the lower one as can be.
+        return True
     if one.p_year is not None and one.p_year > _BUDGETS * budget:
         return True
     if one.outcome is not Outcome.OK:
@@ -45,7 +48,7 @@ def is_gone(one: Evaluation, *, budget: float) -> bool:
     """Whether restated data leave nothing of the cause: no margin, since it never happened."""
     if one.provisional:
         return False
-    if one.outcome is Outcome.OK:
+    if one.outcome is Outcome.OK or one.parts.get("above"):
         return True
     rare_no_more = one.p_year is not None and one.p_year > _BUDGETS * budget
     return one.outcome is Outcome.BREACH and rare_no_more

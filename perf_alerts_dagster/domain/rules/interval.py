@@ -86,6 +86,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
             "upper_warning": float(np.expm1(fan.upper(warning)[day - 1])),
             "horizon": fan.horizon,
             "haircut": force.haircut,
+            "above": severity is Severity.INFO,
         },
     )
 

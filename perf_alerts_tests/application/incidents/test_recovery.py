@@ -1,5 +1,7 @@
 """What ends incidents by itself: recovery with a margin, restated data, age; and what does not."""
 
+from dataclasses import replace
+
 import pytest
 
 from perf_alerts_dagster.application.messages import message_of
@@ -71,6 +73,15 @@ def test_a_weak_breach_is_neither_counted_nor_a_recovery(desk: IncidentDesk) -> 
 
     assert desk.only().status is Status.OPEN
     assert desk.only().breaches == 1
+
+
+def test_a_path_that_is_above_its_band_is_not_below_it_any_more(desk: IncidentDesk) -> None:
+    above = breach(severity=Severity.INFO, value=0.3, limit=0.2, p_year=0.0001)
+    desk.judge(above)
+    assert ended(desk) is None
+
+    desk.judge(replace(above, parts={"above": True}))
+    assert ended(desk) is Resolution.RECOVERED
 
 
 def test_a_recovery_is_told_once(desk: IncidentDesk) -> None:
