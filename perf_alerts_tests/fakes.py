@@ -67,9 +67,11 @@ class FakeAlertStore(AlertStore):
         found = [one for one in self._newest_first() if alert in (None, one.alert)]
         return copy.deepcopy(found[: max(limit, 0)])
 
-    def latest(self, alert: str) -> Judgement | None:
+    def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
         self._reach()
-        found = [one for one in self._newest_first() if one.alert == alert]
+        found = [
+            one for one in self._newest_first() if one.alert == alert and as_of in (None, one.as_of)
+        ]
         # max() gives the first of equals, which is the one made last.
         return copy.deepcopy(max(found, key=lambda one: one.as_of, default=None))
 

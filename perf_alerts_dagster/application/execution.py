@@ -228,9 +228,9 @@ class Executor:
     def _keep(
         self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None
     ) -> None:
-        """Record it, unless the alert's newest judgement says the very same: one date, once."""
+        """Record it, unless the date's newest judgement says the very same: one date, once."""
         turn.check()
-        newest = self.store.latest(judgement.alert)
+        newest = self.store.latest(judgement.alert, as_of=judgement.as_of)
         if newest is not None and newest.repeats(judgement):
             repeats[judgement.as_of] = newest.run_id
         else:

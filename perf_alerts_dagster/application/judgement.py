@@ -32,8 +32,14 @@ class Judgement:
     restated: bool = False
 
     def repeats(self, other: "Judgement") -> bool:
-        """Whether `other` is the same but for the run that made it and its time."""
-        return self == replace(other, run_id=self.run_id, judged_at=self.judged_at)
+        """Whether `other` is the same but for the run that made it, its time, and why.
+
+        On the same data nothing was restated: `other` only could not know that its rows were
+        seen before, since the run that saw them was killed.
+        """
+        return self == replace(
+            other, run_id=self.run_id, judged_at=self.judged_at, restated=self.restated
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

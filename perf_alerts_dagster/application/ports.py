@@ -67,8 +67,11 @@ class AlertStore(ProjectionStore):
         """The newest judgements first, by the time they were made."""
 
     @abstractmethod
-    def latest(self, alert: str) -> Judgement | None:
-        """The judgement of the newest as-of date of `alert`, the last made where several."""
+    def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
+        """The judgement of an as-of date of `alert`, its newest one where none is given.
+
+        The last made where there are several.
+        """
 
     @abstractmethod
     def month_hashes(self) -> Mapping[tuple[str, str], str]:

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -195,6 +196,28 @@ def test_the_same_date_on_the_same_data_is_recorded_once_and_says_who_did() -> N
     assert again.repeats == {day(409)}
     assert "third" not in {one.run_id for one in desk.store.judgements()}
     assert any("was judged already by run" in note for note in again.notes)
+
+
+def test_what_a_killed_execution_judged_is_not_judged_again_as_restated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.run(record(408), after_close(407), run_id="before")
+
+    def killed(*_: object) -> None:
+        raise StoreUnavailable("stands for a kill right here")
+
+    # It judged two sessions, and died before it remembered the rows that they stood on.
+    monkeypatch.setattr(FakeAlertStore, "save_month_hashes", killed)
+    with pytest.raises(StoreUnavailable):
+        desk.run(record(410), after_close(409), run_id="killed")
+    monkeypatch.undo()
+    again = desk.run(record(411), after_close(410), run_id="again")
+
+    assert dates(again) == [day(408), day(409), day(410)]
+    assert again.repeats == {day(408), day(409)}
+    counted = Counter(one.as_of for one in desk.store.judgements(limit=100))
+    assert counted == dict.fromkeys([day(407), day(408), day(409), day(410)], 1)
 
 
 def test_a_date_whose_data_changed_is_recorded_again() -> None:

@@ -1,6 +1,7 @@
 """Judgements with their evaluations, written once and read back equal."""
 
 from dataclasses import fields
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select, insert, select
@@ -46,14 +47,16 @@ def newest(connection: Connection, *, alert: str | None, limit: int) -> list[Jud
     return _read(connection, query.limit(max(limit, 0)))
 
 
-def latest(connection: Connection, alert: str) -> Judgement | None:
-    """The judgement of the alert's newest as-of date, the last made where there are several."""
+def latest(connection: Connection, alert: str, as_of: date | None) -> Judgement | None:
+    """The judgement of the alert's newest as-of date or of the given one, the last made."""
     query = (
         select(judgements)
         .where(judgements.c.alert == alert)
         .order_by(judgements.c.as_of.desc(), judgements.c.judged_at.desc(), judgements.c.id.desc())
         .limit(1)
     )
+    if as_of is not None:
+        query = query.where(judgements.c.as_of == as_of)
     return next(iter(_read(connection, query)), None)
 
 

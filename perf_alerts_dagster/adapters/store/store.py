@@ -60,10 +60,10 @@ class SqlAlertStore(AlertStore):
         with reading(self.engine) as connection:
             return judgements.newest(connection, alert=alert, limit=limit)
 
-    def latest(self, alert: str) -> Judgement | None:
+    def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
         """See the port."""
         with reading(self.engine) as connection:
-            return judgements.latest(connection, alert)
+            return judgements.latest(connection, alert, as_of)
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
         """See the port; kept means: the same strategy, kind and issue date."""

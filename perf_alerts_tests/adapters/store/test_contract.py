@@ -198,6 +198,19 @@ def test_the_latest_is_of_the_newest_date_even_after_a_backfill(store: AlertStor
     assert store.latest("daily_pnl_check") == newest
 
 
+def test_the_latest_of_a_date_is_the_last_made_of_it(store: AlertStore) -> None:
+    first = judgement(run_id="first")
+    second = judgement(run_id="second", judged_at=NOON + timedelta(hours=1))
+    newer = judgement(run_id="newer", as_of=TUESDAY, judged_at=NOON + timedelta(hours=2))
+    for one in (second, first, newer):
+        store.record(one, watermark=None)
+
+    assert store.latest("daily_pnl_check", as_of=MONDAY) == second
+    assert store.latest("daily_pnl_check", as_of=TUESDAY) == newer
+    assert store.latest("daily_pnl_check", as_of=TUESDAY + timedelta(days=1)) is None
+    assert store.latest("evening_performance_check", as_of=MONDAY) is None
+
+
 def test_what_the_caller_changes_afterwards_is_not_in_the_store(store: AlertStore) -> None:
     parts: dict[str, Any] = {"share": [1]}
     given = Evaluation(strategy="s", rule="r", outcome=Outcome.OK, parts=parts)
