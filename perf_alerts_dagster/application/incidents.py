@@ -279,3 +279,7 @@ class Outbox(ABC):
     @abstractmethod
     def row(self, key: str) -> Notification | None:
         """The row of a key."""
+
+    @abstractmethod
+    def about(self, incident_id: str) -> Sequence[Notification]:
+        """The rows that tell of an incident, oldest first."""

@@ -8,6 +8,7 @@ from perf_alerts_dagster.application.judgement import Judgement
 from perf_alerts_dagster.application.summary import severity_of, told
 from perf_alerts_dagster.domain.evaluation import Evaluation, Json, Kind, Outcome
 from perf_alerts_dagster.domain.incidents.firing import (
+    JOINT,
     NO_DATA,
     Firing,
     of_evaluation,
@@ -22,7 +23,6 @@ from perf_alerts_dagster.domain.incidents.transitions import breached, opened, r
 
 # What the incident about a source without any recent row is about.
 _RECORDS = "records"
-_JOINT = "joint_exceedances"
 _RECORD_ERROR = "record_error"
 _UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
@@ -127,7 +127,7 @@ def _gather(draft: Draft, judgement: Judgement) -> None:
     for one in told(judgement, gate=draft.policy.gate):
         members = one.parts.get("members")
         group = draft.live(one.dedup_key)
-        if one.rule != _JOINT or group is None or not isinstance(members, list):
+        if one.rule != JOINT or group is None or not isinstance(members, list):
             continue
         for incident in draft.incidents:
             is_member = incident.strategy in members and incident.session == one.session

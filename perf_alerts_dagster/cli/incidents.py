@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.application.incidents import Filter, TimelineEntry, UnknownIncident
+from perf_alerts_dagster.application.incidents import Filter, UnknownIncident
 from perf_alerts_dagster.application.summary import timestamp
 from perf_alerts_dagster.cli.desks import change_of, opened_desk, user
 from perf_alerts_dagster.cli.options import Moment, json_option
@@ -83,21 +83,37 @@ def list_(
 @click.argument("incident_id", metavar="ID")
 @json_option
 def show(incident_id: str, as_json: bool) -> None:
-    """One incident, with everything that happened to it."""
+    """One incident, with everything that happened to it and was told of it."""
+    # The same fields as REST's, so that a script may read either.
+    from perf_alerts_dagster.proxy.incidents import delivery_item, incident_detail, story_of
+
     with opened_desk() as desk:
         found = desk.incidents.incident(incident_id)
         if found is None:
             raise UnknownIncident(f"there is no incident {incident_id}")
-        timeline = desk.incidents.timeline(incident_id)
+        story = story_of(desk, found)
     if as_json:
-        print_json({**_shown(found), "timeline": [_entry(one) for one in timeline]})
+        print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
         return
     _tell(found)
     shown = table("timeline", "at", "what", "by", "why")
-    for one in timeline:
+    for one in story.timeline:
         details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
         shown.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
     OUT.print(shown)
+    if story.messages:
+        sent = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
+        for row in story.messages:
+            item = delivery_item(row, found.id)
+            sent.add_row(
+                escape(item.channel),
+                item.reason.value,
+                item.state.value,
+                item.sent_at or "-",
+                str(item.attempts),
+                escape(item.error or "-"),
+            )
+        OUT.print(sent)
 
 
 @incidents.command()
@@ -170,12 +186,3 @@ def _shown(one: Incident) -> dict[str, object]:
     from perf_alerts_dagster.proxy.incidents import incident_data
 
     return incident_data(one, public_url=None).model_dump(mode="json")
-
-
-def _entry(one: TimelineEntry) -> dict[str, object]:
-    return {
-        "at": timestamp(one.at),
-        "what": one.what,
-        "actor": one.actor,
-        "detail": dict(one.detail),
-    }

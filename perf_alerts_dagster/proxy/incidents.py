@@ -1,15 +1,20 @@
 """Incidents and silences as answers show them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from perf_alerts_dagster.application.incidents import TimelineEntry
+from perf_alerts_dagster.application.desk import Desk
+from perf_alerts_dagster.application.incidents import Filter, Notification, TimelineEntry
 from perf_alerts_dagster.application.summary import timestamp
 from perf_alerts_dagster.domain.incidents.escalation import next_step_at
+from perf_alerts_dagster.domain.incidents.firing import JOINT
+from perf_alerts_dagster.domain.incidents.outbox import Delivery
 from perf_alerts_dagster.domain.incidents.silences import Silence
 from perf_alerts_dagster.domain.incidents.state import Acknowledged, Incident, Resolved
 from perf_alerts_dagster.proxy.shapes.incidents import (
     AcknowledgedBy,
+    DeliveryItem,
     IncidentData,
     IncidentDetail,
     MatchersData,
@@ -18,6 +23,9 @@ from perf_alerts_dagster.proxy.shapes.incidents import (
     TimelineItem,
 )
 from perf_alerts_dagster.proxy.status import optional_time
+
+# More incidents after a group's than this are no longer of its session.
+_MEMBERS = 500
 
 
 def incident_data(one: Incident, *, public_url: str | None) -> IncidentData:
@@ -58,17 +66,58 @@ def incident_data(one: Incident, *, public_url: str | None) -> IncidentData:
     )
 
 
-def incident_detail(
-    one: Incident, timeline: Sequence[TimelineEntry], *, public_url: str | None
-) -> IncidentDetail:
-    """An incident with its timeline."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """An incident with all that is known of it."""
+
+    incident: Incident
+    timeline: Sequence[TimelineEntry]
+    messages: Sequence[Notification]
+    members: Sequence[Incident]
+
+
+def story_of(desk: Desk, found: Incident) -> Story:
+    """What happened to an incident, what was told of it, and what stands under it."""
+    members: list[Incident] = []
+    if found.rule == JOINT:
+        later = desk.incidents.incidents(Filter(since=found.opened_at), limit=_MEMBERS).incidents
+        members = [one for one in later if one.parent == found.id]
+    return Story(
+        incident=found,
+        timeline=desk.incidents.timeline(found.id),
+        messages=desk.outbox.about(found.id),
+        members=members,
+    )
+
+
+def incident_detail(story: Story, *, public_url: str | None) -> IncidentDetail:
+    """An incident with its story."""
+    one = story.incident
     return IncidentDetail(
         **dict(incident_data(one, public_url=public_url)),
         parts=dict(one.parts),
         timeline=[
             TimelineItem(at=timestamp(x.at), what=x.what, actor=x.actor, detail=dict(x.detail))
-            for x in timeline
+            for x in story.timeline
         ],
+        deliveries=[delivery_item(x, one.id) for x in story.messages],
+        members=[x.id for x in story.members],
+    )
+
+
+def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
+    """A message as far as it is about one incident."""
+    item = next(one for one in row.items if one.incident_id == incident_id)
+    return DeliveryItem(
+        channel=row.channel,
+        kind=row.kind,
+        reason=item.reason,
+        state=row.state,
+        attempts=row.attempts,
+        created_at=timestamp(row.created_at),
+        next_at=timestamp(row.next_at) if row.state is Delivery.PENDING else None,
+        sent_at=optional_time(row.sent_at),
+        error=row.error,
     )
 
 

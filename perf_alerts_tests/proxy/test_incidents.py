@@ -68,6 +68,29 @@ async def test_an_incident_is_told_in_full(proxy: Proxy, http: httpx.AsyncClient
     assert data["next_escalation_at"] == at(proxy, timedelta(minutes=15))
     assert [one["what"] for one in data["timeline"]] == ["opened", "notified"]
     assert data["timeline"][1]["detail"]["channels"] == ["mail"]
+    assert data["members"] == []
+
+
+async def test_an_incident_says_which_messages_arrived_and_why_not(
+    proxy: Proxy, http: httpx.AsyncClient
+) -> None:
+    judge(proxy, "trend", "carry")
+    outbox, now = proxy.incidents, proxy.time()
+    (row,) = outbox.claim(now, "w", UNTIL)
+    outbox.retry(row.id, row.fence, now + UNTIL, "answered with 503")
+
+    async def delivery() -> dict[str, Any]:
+        (found,) = (await http.get(f"/incidents/{await first(http)}")).json()["data"]["deliveries"]
+        return dict(found)
+
+    found = await delivery()
+    assert (found["channel"], found["kind"], found["reason"]) == ("mail", "normal", "opened")
+    assert (found["state"], found["attempts"]) == ("pending", 1)
+    assert (found["error"], found["next_at"]) == ("answered with 503", at(proxy, UNTIL))
+    (row,) = outbox.claim(now + UNTIL, "w", UNTIL)
+    outbox.sent(row.id, row.fence, now + UNTIL)
+    found = await delivery()
+    assert (found["state"], found["sent_at"], found["next_at"]) == ("sent", at(proxy, UNTIL), None)
 
 
 async def test_incidents_are_filtered_and_paged(proxy: Proxy, http: httpx.AsyncClient) -> None:

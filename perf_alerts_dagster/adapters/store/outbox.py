@@ -148,6 +148,19 @@ class SqlOutbox(Outbox):
             )
             return None if found is None else _read(connection, found)
 
+    def about(self, incident_id: str) -> Sequence[Notification]:
+        """See the port."""
+        telling = select(notification_items.c.notification_id).where(
+            notification_items.c.incident_id == incident_id
+        )
+        query = (
+            select(notifications)
+            .where(notifications.c.id.in_(telling))
+            .order_by(notifications.c.created_at, notifications.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [_read(connection, one) for one in connection.execute(query).mappings().all()]
+
 
 def _is_behind(now: datetime) -> ColumnElement[bool]:
     """Whether an earlier message about one of a row's incidents is due, or on its way."""

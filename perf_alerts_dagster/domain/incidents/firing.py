@@ -14,6 +14,8 @@ DEAD_LETTER = "dead_letter"
 DAEMON_DEAD = "daemon_dead"
 STORE_UNAVAILABLE = "store_unavailable"
 NO_DATA = "no_data"
+# The rule of a group: its incident has those of the group's strategies under it.
+JOINT = "joint_exceedances"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

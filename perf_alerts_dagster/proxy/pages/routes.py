@@ -20,6 +20,7 @@ from perf_alerts_dagster.proxy.control import change_of, identity_of
 from perf_alerts_dagster.proxy.cursors import from_cursor, to_cursor
 from perf_alerts_dagster.proxy.faults import FAULTS
 from perf_alerts_dagster.proxy.identity.credentials import key_of
+from perf_alerts_dagster.proxy.incidents import delivery_item, story_of
 from perf_alerts_dagster.proxy.pages import session as sessions
 from perf_alerts_dagster.proxy.pages.charting import drawing_of
 from perf_alerts_dagster.proxy.pages.rendering import local, rendered, stylesheet, words
@@ -57,7 +58,6 @@ OUTCOMES: Mapping[str, str] = {
     "data_error": "wrong data",
 }
 _PAGE = 50
-_MEMBERS = 500
 
 
 @router.get("/")
@@ -259,17 +259,16 @@ async def _page(
     status: int = 200,
 ) -> Response:
     resources = resources_of(request)
-    store = resources.parts.desk.incidents
-    timeline = await asyncio.to_thread(store.timeline, found.id)
-    later = await asyncio.to_thread(store.incidents, Filter(since=found.opened_at), limit=_MEMBERS)
+    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
     return rendered(
         "incident.html",
         session=session,
         status=status,
         one=found,
         words=words(found),
-        timeline=timeline,
-        members=[one for one in later.incidents if one.parent == found.id],
+        timeline=story.timeline,
+        messages=[delivery_item(one, found.id) for one in story.messages],
+        members=story.members,
         drawing=await drawing_of(resources, found),
         run_url=f"{resources.web_ui}/runs/{found.run_id}" if found.run_id and found.alert else None,
         outcomes=OUTCOMES,

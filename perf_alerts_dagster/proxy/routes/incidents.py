@@ -14,7 +14,7 @@ from perf_alerts_dagster.proxy import inputs
 from perf_alerts_dagster.proxy.callers import HistoryViewer, Switcher
 from perf_alerts_dagster.proxy.control import change_of
 from perf_alerts_dagster.proxy.cursors import to_cursor
-from perf_alerts_dagster.proxy.incidents import incident_data, incident_detail
+from perf_alerts_dagster.proxy.incidents import incident_data, incident_detail, story_of
 from perf_alerts_dagster.proxy.requests import (
     PAGED,
     answered,
@@ -163,11 +163,11 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
 
 
 async def _answer(resources: Resources, found: Incident) -> Response:
-    timeline = await asyncio.to_thread(resources.parts.desk.incidents.timeline, found.id)
+    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
     return answered(
         IncidentAnswer(
             success=True,
-            data=incident_detail(found, timeline, public_url=resources.settings.public_url),
+            data=incident_detail(story, public_url=resources.settings.public_url),
             timestamp=timestamp(resources.now()),
         )
     )

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from perf_alerts_dagster.domain.evaluation import Evidence, Kind
-from perf_alerts_dagster.domain.incidents.state import Resolution, Status, Trend
+from perf_alerts_dagster.domain.incidents.outbox import Channels, Delivery
+from perf_alerts_dagster.domain.incidents.state import Reason, Resolution, Status, Trend
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.shapes.base import Model, Number, Page, Time
 
@@ -80,10 +81,32 @@ class TimelineItem(Model):
     detail: dict[str, Any]
 
 
+class DeliveryItem(Model):
+    """A message about the incident to one channel: whether and when it arrived there.
+
+    `error` is why the last attempt failed; `next_at` is when it is tried again.
+    """
+
+    channel: str
+    kind: Channels
+    reason: Reason
+    state: Delivery
+    attempts: int
+    created_at: Time
+    next_at: Time | None
+    sent_at: Time | None
+    error: str | None
+
+
 class IncidentDetail(IncidentData):
-    """An incident with everything that happened to it, oldest first, and its members."""
+    """An incident with everything that happened to it, oldest first.
+
+    `members` are the ids of the incidents that stand under a group's.
+    """
 
     timeline: list[TimelineItem]
+    deliveries: list[DeliveryItem]
+    members: list[str]
     parts: dict[str, Any]
 
 

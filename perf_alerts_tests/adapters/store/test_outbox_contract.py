@@ -242,6 +242,17 @@ def test_a_dead_row_stays_dead(bench: Bench, known: Incident) -> None:
     assert not bench.outbox.dead(leased.id, leased.fence, "HTTP 400")
 
 
+def test_the_messages_about_an_incident_come_oldest_first(bench: Bench, known: Incident) -> None:
+    other = an_incident("b")
+    bench.incidents.apply(Decisions(opened=(other,)))
+    both = a_row(known, other, window="both", after=MINUTE)
+    chat = a_row(known, channel="chat")
+    posted(bench, both, chat, a_row(other, window="other"))
+
+    assert [one.key for one in bench.outbox.about(known.id)] == [chat.key, both.key]
+    assert list(bench.outbox.about("x")) == []
+
+
 def test_the_state_counts_what_waits_and_since_when(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known, window="b", after=MINUTE), a_row(known, window="a"))
     bench.outbox.claim(START, "a", TTL)

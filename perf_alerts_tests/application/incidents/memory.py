@@ -260,6 +260,14 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
     def row(self, key: str) -> Notification | None:
         return next((self._read(one) for one in self.rows.values() if one.key == key), None)
 
+    def about(self, incident_id: str) -> Sequence[Notification]:
+        found = [
+            self._read(one)
+            for one in self.rows.values()
+            if any(item.incident_id == incident_id for item in one.items)
+        ]
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
     def _close(self, row_id: int, fence: int, **values: object) -> bool:
         row = self.rows.get(row_id)
         if row is None or row.fence != fence or row.state is not Delivery.LEASED:
