@@ -8,6 +8,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from perf_alerts_dagster.application.scheduling import AlertSchedule, SchedulerStatus
+from perf_alerts_dagster.domain.incidents.state import Status
+from perf_alerts_dagster.proxy.status import Kept
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -47,10 +49,15 @@ class Metrics:
         """Count one status query."""
         self._upstream.inc()
 
-    def render(self, found: SchedulerStatus | None, now: datetime) -> bytes:
-        """The text to scrape; `found` is None while Dagster does not answer."""
+    def render(
+        self, found: SchedulerStatus | None, now: datetime, kept: Kept | None = None
+    ) -> bytes:
+        """The text to scrape.
+
+        `found` is None while Dagster does not answer, `kept` while the alert store does not.
+        """
         states = CollectorRegistry()
-        states.register(_Fixed(_states(found, now)))
+        states.register(_Fixed([*_states(found, now), *_of_store(kept, now)]))
         return generate_latest(self._registry) + generate_latest(states)
 
 
@@ -79,6 +86,34 @@ def _states(found: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
         beat.add_metric((), age)
     yield beat
     yield from _of_alerts(found.alerts)
+
+
+def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
+    up = GaugeMetricFamily("perf_alerts_store_up", "1 if the alert store can be read.")
+    up.add_metric((), float(kept is not None))
+    yield up
+    if kept is None:
+        return
+    live = GaugeMetricFamily(
+        "perf_alerts_incidents", "Incidents that are not resolved.", labels=("status",)
+    )
+    for status in (Status.OPEN, Status.ACKNOWLEDGED):
+        live.add_metric((status.value,), float(kept.live.get(status, 0)))
+    outbox = kept.outbox
+    age = 0.0 if outbox.oldest is None else (now - outbox.oldest).total_seconds()
+    yield live
+    for name, help_text, value in (
+        (
+            "perf_alerts_messages_waiting",
+            "Messages that are not delivered yet.",
+            outbox.pending + outbox.leased,
+        ),
+        ("perf_alerts_oldest_message_seconds", "Age of the one that waits longest.", age),
+        ("perf_alerts_messages_given_up", "Messages that were never delivered.", outbox.dead),
+    ):
+        gauge = GaugeMetricFamily(name, help_text)
+        gauge.add_metric((), float(value))
+        yield gauge
 
 
 def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:

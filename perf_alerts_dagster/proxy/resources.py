@@ -17,11 +17,13 @@ from perf_alerts_dagster.application.tending import Tending
 from perf_alerts_dagster.application.toggles import Toggles
 from perf_alerts_dagster.application.toggling import Pauses
 from perf_alerts_dagster.application.triggering import Claims, WaitingRuns
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.proxy.coalesce import Coalesced
 from perf_alerts_dagster.proxy.control import Tables
 from perf_alerts_dagster.proxy.health import Health
 from perf_alerts_dagster.proxy.metrics import Metrics
 from perf_alerts_dagster.proxy.records import Records
+from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_dagster.proxy.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 
@@ -68,6 +70,17 @@ class Resources:
     def web_ui(self) -> str:
         """Where a person finds Dagster's web UI: on this machine, and nowhere else."""
         return f"http://127.0.0.1:{self.settings.webserver_port}"
+
+    def kept(self) -> Kept | None:
+        """What the alert store tells; None where it cannot, which is no reason to tell nothing."""
+        try:
+            return Kept(
+                live=self.parts.desk.incidents.live(),
+                outbox=self.parts.desk.outbox.state(),
+                pauses=self.parts.pauses.pauses(),
+            )
+        except StoreUnavailable:
+            return None
 
     def now(self) -> datetime:
         """The time, aware."""

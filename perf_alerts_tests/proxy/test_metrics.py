@@ -1,13 +1,20 @@
+from datetime import timedelta
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from perf_alerts_dagster.application.incidents import OutboxState
 from perf_alerts_dagster.application.scheduling import RunState, SchedulerStatus
+from perf_alerts_dagster.domain.incidents.state import Status
 from perf_alerts_dagster.proxy.metrics import Metrics
+from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler, alert_run
 
 
-def samples(metrics: Metrics, status: SchedulerStatus | None) -> dict[tuple[str, str], float]:
+def samples(
+    metrics: Metrics, status: SchedulerStatus | None, kept: Kept | None = None
+) -> dict[tuple[str, str], float]:
     """By the sample's name and its last label: the value."""
-    text = metrics.render(status, NOW).decode()
+    text = metrics.render(status, NOW, kept).decode()
     return {
         (sample.name, "".join(list(sample.labels.values())[-1:])): sample.value
         for family in text_string_to_metric_families(text)
@@ -51,6 +58,30 @@ def test_without_dagster_there_are_still_the_proxys_own_numbers() -> None:
     assert found["perf_alerts_status_queries_total", ""] == 1
     assert found["perf_alerts_request_seconds_count", "/schedule/status"] == 1
     assert not any(name == "perf_alerts_alert_enabled" for name, _ in found)
+
+
+def test_incidents_and_waiting_messages_are_gauges() -> None:
+    oldest = NOW - timedelta(seconds=90)
+    kept = Kept(
+        live={Status.OPEN: 3},
+        outbox=OutboxState(pending=2, leased=1, dead=4, oldest=oldest),
+        pauses={},
+    )
+    found = samples(Metrics(), None, kept)
+
+    assert found["perf_alerts_store_up", ""] == 1
+    assert found["perf_alerts_incidents", "open"] == 3
+    assert found["perf_alerts_incidents", "acknowledged"] == 0
+    assert found["perf_alerts_messages_waiting", ""] == 3
+    assert found["perf_alerts_oldest_message_seconds", ""] == 90
+    assert found["perf_alerts_messages_given_up", ""] == 4
+
+
+def test_a_store_that_cannot_be_read_is_down_and_counts_nothing() -> None:
+    found = samples(Metrics(), None)
+
+    assert found["perf_alerts_store_up", ""] == 0
+    assert not any(name == "perf_alerts_messages_waiting" for name, _ in found)
 
 
 def test_two_apps_count_apart() -> None:

@@ -51,7 +51,9 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
     with suppress(SchedulerError):
         found = await resources.status.get()
         status = None if found.stale else found.value
-    return Response(resources.metrics.render(status, resources.now()), media_type=CONTENT_TYPE)
+    kept = await asyncio.to_thread(resources.kept)
+    text = resources.metrics.render(status, resources.now(), kept)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 @admin.post(

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from perf_alerts_dagster.application.history import SHARPE_RULE
 from perf_alerts_dagster.application.scheduling import AlertRun, RunFilter, RunState
 from perf_alerts_dagster.application.summary import timestamp
-from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.proxy import inputs
 from perf_alerts_dagster.proxy.callers import HistoryViewer, StatusViewer
 from perf_alerts_dagster.proxy.cursors import to_cursor
@@ -18,7 +17,7 @@ from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.proxy.shapes.history import ExecutionsAnswer
 from perf_alerts_dagster.proxy.shapes.status import StatusAnswer
 from perf_alerts_dagster.proxy.shapes.summary import SummaryAnswer
-from perf_alerts_dagster.proxy.status import Kept, execution, status_data
+from perf_alerts_dagster.proxy.status import execution, status_data
 from perf_alerts_dagster.proxy.summary import summary_data
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
@@ -34,7 +33,7 @@ async def status(request: Request, who: StatusViewer) -> Response:
     """The scheduler, the settings it runs with, and the five alerts with their last runs."""
     resources = resources_of(request)
     found = await resources.status.get()
-    kept = await asyncio.to_thread(_kept, resources)
+    kept = await asyncio.to_thread(resources.kept)
     now = resources.now()
     return answered(
         StatusAnswer(
@@ -110,19 +109,6 @@ async def executions(
             timestamp=timestamp(resources.now()),
         )
     )
-
-
-def _kept(resources: Resources) -> Kept | None:
-    """What the alert store tells; None where it cannot, which is no reason to tell nothing."""
-    parts = resources.parts
-    try:
-        return Kept(
-            live=parts.desk.incidents.live(),
-            outbox=parts.desk.outbox.state(),
-            pauses=parts.pauses.pauses(),
-        )
-    except StoreUnavailable:
-        return None
 
 
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
