@@ -150,7 +150,7 @@ def send(
     The key is the same for the same `window`, channel and dedup keys; of nothing, nothing is sent.
     """
     incidents = [
-        opened(replace(one, message=MARK + one.message), now=now, chain=None)
+        opened(one, now=now, chain=None)
         for one in firings
         if one.severity.rank >= channel.least.rank
     ]
@@ -163,8 +163,7 @@ def send(
     text = "\0".join(["direct", window, channel.name, *named])
     made = replace(made, key=hashlib.sha256(text.encode()).hexdigest())
     message = message_of(made, public_url=public_url)
-    subject = MARK + message.subject
-    marked = replace(
-        message, subject=subject, payload={**message.payload, "subject": subject, "direct": True}
-    )
+    subject, text = MARK + message.subject, f"{MARK.rstrip()}\n{message.text}"
+    payload = {**message.payload, "subject": subject, "text": text, "direct": True}
+    marked = replace(message, subject=subject, text=text, payload=payload)
     return try_channels([channel], marked)

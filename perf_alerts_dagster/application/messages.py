@@ -121,7 +121,11 @@ def test_message(now: datetime, *, public_url: str | None) -> Message:
 def _subject(lines: Sequence[Shown]) -> str:
     worst = lines[0]
     if len(lines) == 1:
-        return f"{wording.badge(worst)} {wording.headline(worst)}"
+        headline = f"{wording.badge(worst)} {wording.headline(worst)}"
+        if not worst["strategy"] or worst["reason"] == "recovered":
+            return headline
+        # By how much: a pager and a locked phone show no more than this.
+        return f"{headline}: {wording.sentence(worst)}"
     going_on = [one for one in lines if one["reason"] != "recovered"]
     counts = Counter(Severity(str(one["severity"])) for one in going_on)
     words = [

@@ -95,7 +95,7 @@ def headline(one: Mapping[str, Json]) -> str:
 
 def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = False) -> str:
     """All that is said of one incident, a line per thing."""
-    lines = [f"{badge(one)} {headline(one)}", _sentence(one)]
+    lines = [f"{badge(one)} {headline(one)}", sentence(one)]
     if one["reason"] == "recovered":
         lines.append(_ENDS.get(str(one["resolution"]), "It is over."))
     else:
@@ -158,7 +158,8 @@ def _share(number: float) -> str:
     return "under 0.1 %" if 0 <= number < 0.001 else f"{100 * number:.3g} %"
 
 
-def _sentence(one: Mapping[str, Json]) -> str:
+def sentence(one: Mapping[str, Json]) -> str:
+    """What the rule found, in its own words."""
     return clean(one["message"], _SENTENCE)
 
 

@@ -107,7 +107,7 @@ def test_what_waits_is_sent_once_to_every_channel(office: Office) -> None:
 
     (mail,), (chat,) = office.mail.got, office.chat.got
     assert mail.key != chat.key
-    assert mail.subject == "[CRITICAL] trend: max drawdown"
+    assert mail.subject == "[CRITICAL] trend: max drawdown: the drawdown is 30 %"
     assert office.desk.only().last_notified_at == START
     assert sorted(office.points) == sorted(["claimed", "sent", "marked"] * 2)
 
@@ -194,7 +194,7 @@ def test_what_can_never_succeed_is_a_dead_letter_with_its_incident(office: Offic
     assert (incident.rule, incident.parts["about"]) == ("dead_letter", "mail")
     assert "HTTP 404" in incident.message
     assert [one.subject for one in office.chat.got] == [
-        "[CRITICAL] trend: max drawdown",
+        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
         "[CRITICAL] mail: a channel does not deliver",
     ]
 
@@ -226,7 +226,9 @@ def test_a_poison_row_is_pushed_on_and_the_next_one_is_sent(office: Office) -> N
     office.desk.judge(breach(strategy="carry"))
 
     assert (office.drain() + office.drain()).dead == 1
-    assert "[WARNING] carry: max drawdown" in [one.subject for one in office.mail.got]
+    assert "[WARNING] carry: max drawdown: the drawdown is 30 %" in [
+        one.subject for one in office.mail.got
+    ]
 
 
 def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Office) -> None:
@@ -240,7 +242,9 @@ def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Offic
     office.mail.does = breaks
 
     assert office.drain() == Drained(sent=3, retried=1)
-    assert [one.subject for one in office.mail.got] == ["[WARNING] carry: max drawdown"]
+    assert [one.subject for one in office.mail.got] == [
+        "[WARNING] carry: max drawdown: the drawdown is 30 %"
+    ]
     (broken,) = [one for one in office.desk.memory.rows.values() if one.attempts and one.error]
     # Whose text it is nobody knows: it may hold the channel's secret.
     assert broken.error == "the channel broke: ZeroDivisionError"
@@ -266,7 +270,7 @@ def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -
         Delivery.DEAD,
     }
     assert [one.subject for one in office.chat.got] == [
-        "[CRITICAL] trend: max drawdown",
+        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
         "[CRITICAL] mail: a channel does not deliver",
     ]
 
@@ -340,7 +344,7 @@ def test_a_recovery_is_told_after_its_opening(office: Office) -> None:
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now)",
+        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
@@ -355,7 +359,7 @@ def test_a_recovery_is_told_after_an_opening_that_had_to_wait(office: Office) ->
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now)",
+        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
@@ -391,7 +395,7 @@ def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None
     office.drain()
 
     late = office.mail.got[-1]
-    assert late.subject == "[CRITICAL] trend: max drawdown (over by now)"
+    assert late.subject == "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %"
     assert "By now it is over." in late.text
 
 

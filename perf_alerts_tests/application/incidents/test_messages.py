@@ -46,7 +46,7 @@ def test_a_breach_says_everything_that_a_person_needs(desk: IncidentDesk) -> Non
     desk.judge(breach(severity=Severity.EMERGENCY, projection="launch:2025-01-02"))
     message = newest(desk)
 
-    assert message.subject == "[EMERGENCY] trend: max drawdown (now worse)"
+    assert message.subject == "[EMERGENCY] trend: max drawdown (now worse): the drawdown is 30 %"
     desk.sweep()
     first = message_of(next(iter(desk.memory.rows.values())), public_url=URL)
     assert first.text.splitlines() == [
@@ -126,7 +126,7 @@ def test_an_escalation_says_that_nobody_answered(desk: IncidentDesk) -> None:
     desk.sweep()
 
     assert newest(desk).subject == (
-        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1)"
+        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1): the drawdown is 30 %"
     )
 
 

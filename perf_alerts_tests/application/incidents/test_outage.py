@@ -24,7 +24,7 @@ from perf_alerts_tests.application.incidents.desk import (
 
 MARK = "[told directly, the alert store cannot be used]"
 STORE = f"{MARK} [CRITICAL] perf-alerts: the alert store cannot be used"
-TREND = f"{MARK} [WARNING] trend: max drawdown"
+TREND = f"{MARK} [WARNING] trend: max drawdown: the drawdown is 30 %"
 
 
 class Post(Channel):
@@ -90,7 +90,9 @@ def test_after_a_minute_people_hear_that_nothing_is_recorded_and_what_breaches()
     assert down.after(MINUTE - INSTANT) == []
     assert down.after(INSTANT) == [STORE, TREND]
     assert down.after(MINUTE) == [STORE, TREND]
-    assert "the drawdown is 30 %" in down.channels[0].got[1].text
+    text = down.channels[0].got[1].text
+    assert text.splitlines()[0] == MARK
+    assert "the drawdown is 30 %" in text
     assert all(one.payload["direct"] is True for one in down.channels[0].got)
 
 
