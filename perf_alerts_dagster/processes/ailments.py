@@ -1,4 +1,4 @@
-"""What may be wrong with the running system's Dagster side, each with how to mend it."""
+"""What may be wrong with the running system, each with how to mend it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,23 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+)
+
+from perf_alerts_dagster.application.incidents import Filter, IncidentStore, Outbox
+from perf_alerts_dagster.domain.incidents.firing import DEAD_LETTER
+from perf_alerts_dagster.domain.incidents.state import Status
 
 # A daemon beats about every 30 s; Dagster itself calls it healthy for 30 minutes.
 HEARTBEAT_LIMIT = timedelta(seconds=120)
 _LONGEST_START = timedelta(minutes=3)
+# A message is tried several times by then.
+_LONGEST_WAIT = timedelta(minutes=5)
+# The sensor of `defs.watch`, which processes may not import.
+WATCH = "watch"
 # Clocks of two machines differ a little.
 _SKEW = timedelta(seconds=60)
 
@@ -52,6 +64,31 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
                 what=f"reports an error: {error.message.strip().splitlines()[0]}",
                 mend="read the daemon's log in <state>/logs/",
             )
+
+
+def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
+    """Whether somebody has switched the sensor off that looks after incidents and messages."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.instigator_name == WATCH and state.status is InstigatorStatus.STOPPED:
+            yield Finding(
+                where=f"sensor {WATCH}",
+                what="is switched off: failed and missed executions are told by nobody, and "
+                "messages wait for the REST process",
+                mend="switch it on in the web UI, under Automation",
+            )
+
+
+def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterator[Finding]:
+    """Messages that do not arrive, and channels that were given up."""
+    mend = "`perf-alerts test-channel` says which channel fails, and why"
+    state = outbox.state()
+    waited = timedelta(0) if state.oldest is None else now - state.oldest
+    if waited > _LONGEST_WAIT:
+        what = f"{state.pending + state.leased} wait, the oldest for {_ago(waited.total_seconds())}"
+        yield Finding(where="messages", what=what, mend=mend)
+    for status in (Status.OPEN, Status.ACKNOWLEDGED):
+        for one in incidents.incidents(Filter(status=status, rule=DEAD_LETTER)).incidents:
+            yield Finding(where=f"channel {one.parts.get('about')}", what=one.message, mend=mend)
 
 
 def runs(

@@ -37,21 +37,23 @@ def examine(settings: Settings, now: datetime, *, mend: bool = False) -> Iterato
         return
     broken = list(ailments.free_space(folder, least=_LEAST_FREE))
     yield from broken
-    yield from _store(settings)
+    yield from _store(settings, now)
     if any("cannot be written" in one.what for one in broken):
         return
     yield from _locations(settings.webserver_port)
     yield from _instance(settings, now, mend=mend)
 
 
-def _store(settings: Settings) -> Iterator[Finding]:
+def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
+    from perf_alerts_dagster.adapters.store.incidents import SqlIncidents
+    from perf_alerts_dagster.adapters.store.outbox import SqlOutbox
     from perf_alerts_dagster.adapters.store.store import open_store
     from perf_alerts_dagster.bootstrap.store import store_url
 
     try:
         store = open_store(store_url(settings))
         try:
-            store.watermark("daily_pnl_check")
+            yield from ailments.messages(SqlOutbox(store.engine), SqlIncidents(store.engine), now)
         finally:
             store.close()
     except PerfAlertsError as error:
@@ -108,6 +110,7 @@ def _instance(settings: Settings, now: datetime, *, mend: bool) -> Iterator[Find
     home = prepare_home(settings)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield from ailments.daemon(instance, now)
+        yield from ailments.sweeper(instance)
         yield from ailments.runs(instance, now, lambda run: is_dead(settings.state_dir, run))
         if mend:
             ailments.mend_clock(instance, now)

@@ -22,10 +22,14 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.bootstrap.store import migrate_store
+from perf_alerts_dagster.defs.watch import NAME
 from perf_alerts_dagster.processes import ailments
 from perf_alerts_dagster.processes.doctor import examine
 from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 
 NOW = datetime.now(UTC)
 SCHEDULE = "daily_pnl_check_schedule"
@@ -68,6 +72,38 @@ def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
     assert instance.get_daemon_statuses()["SCHEDULER"].healthy
     assert found
     assert "gave its last sign of life 10 min ago; schedules are not executed" in found[0].what
+
+
+def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -> None:
+    assert list(ailments.sweeper(instance)) == []
+    assert ailments.WATCH == NAME
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(
+            InProcessCodeLocationOrigin(
+                LoadableTargetOrigin(module_name="perf_alerts_dagster.definitions"), None
+            ),
+            "__repository__",
+        ),
+        NAME,
+    )
+    instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, None)
+    )
+
+    (found,) = ailments.sweeper(instance)
+    assert "is switched off" in found.what
+
+
+def test_messages_that_do_not_arrive_and_dead_channels_are_named() -> None:
+    store = MemoryIncidents()
+    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail", "chat")))
+    lifecycle.dead_letter("chat", error="answered with 404", now=NOW - timedelta(minutes=5))
+    (dead,) = ailments.messages(store, store, NOW)
+    assert (dead.where, "answered with 404" in dead.what) == ("channel chat", True)
+
+    waiting, _ = ailments.messages(store, store, NOW + timedelta(seconds=1))
+    assert waiting.what == "1 wait, the oldest for 5 min"
+    assert "test-channel" in waiting.mend
 
 
 def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: str = "900") -> str:
