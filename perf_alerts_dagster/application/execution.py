@@ -141,8 +141,8 @@ class Executor:
             restating.keep(reading)
         # Before anything else can fail: what was found is told, though its file be never written.
         decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
-        if alert.name == DIGESTED and judgements and not plan.recorded_only:
-            self.lifecycle.digest(judgements[-1], now=now)
+        if alert.name == DIGESTED and not plan.recorded_only:
+            self._digest(alert, now)
         self.deliver()
         notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
         text = summary_json(
@@ -167,6 +167,18 @@ class Executor:
             if judgements and Family.PROJECTION in alert.families
             else (),
         )
+
+    def _digest(self, alert: Alert, now: datetime) -> None:
+        """Tell the day of the newest session that was judged for good, unless it was told.
+
+        Not of an open session, which is not over; and also where a killed execution judged it.
+        """
+        if not self.lifecycle.policy.digest:
+            return
+        session = self.store.watermark(alert.name)
+        judgement = None if session is None else self.store.latest(alert.name, as_of=session)
+        if judgement is not None:
+            self.lifecycle.digest(judgement, now=now)
 
     def _outlook(
         self, alert: Alert, reading: Reading, session: date, *, issue: bool, run_id: str

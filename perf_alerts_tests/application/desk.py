@@ -61,6 +61,7 @@ class Desk:
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
+        self.policy = Policy()
 
     def run(
         self,
@@ -91,7 +92,7 @@ class Desk:
                 periods_per_year=252,
                 settings_version="test",
             ),
-            lifecycle=Lifecycle(store=self.incidents, policy=Policy()),
+            lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
             deliver=lambda: None,
             turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
             market=Market(calendar=open_calendar("record"), own_days=True),

@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.turns import TTL
 from perf_alerts_dagster.domain.errors import (
     RecordsUnavailable,
@@ -12,6 +14,7 @@ from perf_alerts_dagster.domain.errors import (
     UsageError,
 )
 from perf_alerts_dagster.domain.evaluation import Outcome
+from perf_alerts_dagster.domain.incidents.outbox import Channels
 from perf_alerts_dagster.domain.record import RecordFault, TrackRecords
 from perf_alerts_tests.application.desk import (
     BACKTEST,
@@ -228,6 +231,46 @@ def test_a_date_whose_data_changed_is_recorded_again() -> None:
 
     assert not again.repeats
     assert {one.run_id for one in desk.store.judgements()} == {"first", "second"}
+
+
+def digests(desk: Desk) -> list[str]:
+    """The days of which a digest was made, in order."""
+    return [
+        str(one.payload["as_of"])
+        for one in desk.incidents.rows.values()
+        if one.kind is Channels.DIGEST
+    ]
+
+
+def test_a_days_digest_waits_until_the_session_is_over_and_goes_out_once() -> None:
+    desk = Desk()
+    desk.policy = Policy(channels=("mail",), digest=True)
+    desk.run(record(400), after_close(399), run_id="a")
+    assert digests(desk) == [str(day(399))]
+
+    desk.run(record(401), after_close(400).replace(hour=12), run_id="early")
+    desk.run(record(400), after_close(399), alert=WEEKLY, run_id="weekly")
+    assert digests(desk) == [str(day(399))]
+    for run_id in ("evening", "again"):
+        desk.run(record(401), after_close(400), run_id=run_id)
+    assert digests(desk) == [str(day(399)), str(day(400))]
+
+
+def test_the_digest_that_a_killed_execution_owes_is_sent_by_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = Desk()
+    desk.policy = Policy(channels=("mail",), digest=True)
+
+    def killed(*_: object, **__: object) -> None:
+        raise StoreUnavailable("stands for a kill right here")
+
+    monkeypatch.setattr(Lifecycle, "digest", killed)
+    with pytest.raises(StoreUnavailable):
+        desk.run(record(400), after_close(399), run_id="killed")
+    monkeypatch.undo()
+    desk.run(record(401), after_close(400).replace(hour=12), run_id="early")
+    assert digests(desk) == [str(day(399))]
 
 
 def test_a_schedule_that_was_off_catches_up_nothing_from_that_time() -> None:
