@@ -97,8 +97,9 @@ def own_folder(folder: Path) -> None:
 def _storage(home: Path, url: str | None) -> str:
     if url is None:
         return f"storage:\n  sqlite:\n    base_dir: {_quoted(home)}\n"
-    plain = re.sub(r"^(postgres(ql)?)(\+\w+)?://", "postgresql://", url)
-    if not plain.startswith("postgresql://"):
+    # Named, since SQLAlchemy 2.1 takes psycopg where none is, which Dagster's NOTIFY fails with.
+    plain = re.sub(r"^(postgres(ql)?)(\+\w+)?://", "postgresql+psycopg2://", url)
+    if not plain.startswith("postgresql+psycopg2://"):
         kind = url.partition("://")[0]
         raise StackError(
             f"ALERT_DAGSTER_DATABASE_URL must start with postgresql://, not {kind!r}; "

@@ -74,6 +74,11 @@ def test_one_setting_moves_the_storage_to_postgresql(
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert type(instance.run_storage).__name__ == "PostgresRunStorage"
         assert instance.get_runs_count() == 0
+        # Dagster tells of each event by NOTIFY, which not every driver can.
+        run = dg.DagsterRun(job_name="daily_pnl_check")
+        instance.add_run(run)
+        instance.report_engine_event("hello", run)
+        assert len(instance.all_logs(run.run_id)) == 1
     assert stat.S_IMODE((home / "dagster.yaml").stat().st_mode) == 0o600
 
 

@@ -1,6 +1,7 @@
 """A live stack over a record that goes bad, worse and good again, with a real HTTP receiver."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,9 @@ def boss() -> Iterator[Receiver]:
         yield found
 
 
-@pytest.fixture
-def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
-    ledger = Ledger(tmp_path / "daily.csv")
+@contextmanager
+def living(folder: Path, receiver: Receiver, boss: Receiver, **more: str) -> Iterator[Life]:
+    ledger = Ledger(folder / "daily.csv")
     days = weekdays_before(datetime.now(UTC).date(), 12)
     ledger.begin(days[0])
     environ = {
@@ -75,12 +76,19 @@ def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
         "ALERT_SUPPRESS_SIMILAR_MINUTES": "1",
         "ALERT_PUBLIC_URL": "https://alerts.example",
         "ALERT_ADMIN_API_KEY": KEY,
+        **more,
     }
-    with real_system(tmp_path / "state", environ) as system:
+    with real_system(folder / "state", environ) as system:
         system.start()
         made = Life(system, ledger, days)
         yield made
         made.api.close()
+
+
+@pytest.fixture
+def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
+    with living(tmp_path, receiver, boss) as made:
+        yield made
 
 
 def about(receiver: Receiver, rule: str) -> list[str]:
@@ -157,3 +165,23 @@ def test_a_failed_execution_is_told_once_and_over_with_the_next_success(
     life.ledger.path.write_text(content)
     assert life.session(100.0) == "SUCCESS"
     assert receiver.told == [failed, "recovered critical /execution_failed"]
+
+
+def test_the_same_over_one_postgresql_for_everything(
+    tmp_path: Path, receiver: Receiver, boss: Receiver, fresh_postgres_url: str
+) -> None:
+    stores = {
+        "ALERT_DATABASE_URL": fresh_postgres_url,
+        "ALERT_DAGSTER_DATABASE_URL": fresh_postgres_url,
+    }
+    with living(tmp_path, receiver, boss, **stores) as life:
+        assert life.session(100.0) == "SUCCESS"
+        assert life.session(-9_000.0) == "SUCCESS"
+        assert life.session(30_000.0) == "SUCCESS"
+        # The sensor that sweeps lives as well, and so does the web UI.
+        eventually(
+            lambda: life.api.get("/health/ready").status_code == 200, seconds=60, what="readiness"
+        )
+
+    assert about(receiver, MANDATE) == ["opened critical", "recovered critical"]
+    assert not list((tmp_path / "state").rglob("*.db"))
