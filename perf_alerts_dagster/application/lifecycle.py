@@ -27,6 +27,7 @@ from perf_alerts_dagster.domain.incidents.firing import (
     DEAD_LETTER,
     EXECUTION_FAILED,
     EXECUTION_MISSED,
+    WATCH_SILENT,
     Firing,
     of_system,
     system_key,
@@ -124,6 +125,18 @@ class Lifecycle:
     def daemon_back(self, *, now: datetime) -> Decisions:
         """The daemon lives: its incident is over."""
         return self._over(DAEMON_DEAD, "", now)
+
+    def watch_silent(self, *, since: datetime, now: datetime) -> Decisions:
+        """Dagster's daemon lives, and the sensor that sweeps does not."""
+        text = (
+            f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
+            "messages in its place, and failed or missed executions are told by nobody"
+        )
+        return self._fault(WATCH_SILENT, "", text, now, run_id=since.isoformat())
+
+    def watch_back(self, *, now: datetime) -> Decisions:
+        """The sensor sweeps: its incident is over."""
+        return self._over(WATCH_SILENT, "", now)
 
     def acknowledge(
         self,

@@ -14,8 +14,23 @@ from perf_alerts_dagster.application.leases import Leases, Place
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 
 LEASE = "sweep"
+# The sensor's name among the sweepers.
+SENSOR = "sensor"
 # Three sweeps of the sensor: then it is silent, and another one may sweep.
 TTL = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Who sweeps at the moment, and what that one sent if it was this sweeper."""
+
+    by: str
+    drained: Drained | None
+
+    @property
+    def is_sensors(self) -> bool:
+        """Whether the sensor does its work, so that nobody need stand in."""
+        return self.by == SENSOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +53,8 @@ class Tending:
         seconds: float,
         faults: Callable[[], None] = lambda: None,
         leave: bool = False,
-    ) -> Drained | None:
-        """Sweep once; None where another one does.
+    ) -> Swept:
+        """Sweep once, unless another one does.
 
         Args:
             now: The time, aware.
@@ -51,8 +66,9 @@ class Tending:
             StoreUnavailable: the store cannot be read or written. Where only part of it cannot,
                 such as a judgement that is damaged, the rest has been done.
         """
-        if self.leases.acquire(LEASE, self.owner, now, TTL).place is not Place.HELD:
-            return None
+        state = self.leases.acquire(LEASE, self.owner, now, TTL)
+        if state.place is not Place.HELD:
+            return Swept(by=state.holder or "", drained=None)
         lifecycle = self.desk.lifecycle
         steps = (lambda: lifecycle.catch_up(now), faults, lambda: lifecycle.sweep(now), self.resume)
         failed: list[StoreUnavailable] = []
@@ -65,7 +81,7 @@ class Tending:
             drained = self.delivering.drain(seconds)
             if failed:
                 raise failed[0]
-            return drained
+            return Swept(by=self.owner, drained=drained)
         finally:
             if leave:
                 self.leases.release(LEASE, self.owner)

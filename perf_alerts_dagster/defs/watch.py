@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from perf_alerts_dagster.application.tending import Tending
+from perf_alerts_dagster.application.tending import SENSOR, Tending
 from perf_alerts_dagster.defs.dead import end_dead_runs
 from perf_alerts_dagster.defs.overdue import failed_runs, overdue
 from perf_alerts_dagster.settings import Settings
@@ -67,7 +67,7 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
             for alert, due_at in missed.items():
                 lifecycle.missed(alert, due_at=due_at, now=now)
 
-        drained = tending().tend(now, seconds=_DRAIN_SECONDS, faults=faults)
+        drained = tending().tend(now, seconds=_DRAIN_SECONDS, faults=faults).drained
         words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
         words += "; another one sweeps" if drained is None else f"; messages: {drained}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
@@ -99,6 +99,6 @@ def _real(settings: Settings) -> Opened:
         from perf_alerts_dagster.bootstrap.incidents import build_tending
         from perf_alerts_dagster.bootstrap.store import store_url
 
-        return build_tending(settings, open_store(store_url(settings)).engine, owner="sensor")
+        return build_tending(settings, open_store(store_url(settings)).engine, owner=SENSOR)
 
     return opened

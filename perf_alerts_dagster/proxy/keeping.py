@@ -21,7 +21,7 @@ from perf_alerts_dagster.application.scheduling import (
     SchedulerError,
     SchedulerStatus,
 )
-from perf_alerts_dagster.application.tending import Tending
+from perf_alerts_dagster.application.tending import Swept, Tending
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class Keeper:
     _alive_at: datetime | None = field(default=None, init=False)
     # None until it is known: an earlier proxy may have opened an incident.
     _dead: bool | None = field(default=None, init=False)
+    _silent: bool | None = field(default=None, init=False)
+    _sensor_missed_at: datetime | None = field(default=None, init=False)
     _beaten_at: datetime | None = field(default=None, init=False)
 
     async def run(self, over: asyncio.Event) -> None:
@@ -69,9 +71,10 @@ class Keeper:
         """Look after the daemon, the incidents and the heartbeat, once each."""
         try:
             await self._watch_daemon()
-            await asyncio.to_thread(
+            swept = await asyncio.to_thread(
                 self.tending.tend, self.clock(), seconds=_DRAIN_SECONDS, leave=True
             )
+            await self._watch_sensor(swept)
             if self.outage is not None:
                 self.outage.over()
         except StoreUnavailable as error:
@@ -108,6 +111,24 @@ class Keeper:
         elif seen is not None and self._dead is not False:
             await asyncio.to_thread(lambda: lifecycle.daemon_back(now=now))
             self._dead = False
+
+    async def _watch_sensor(self, swept: Swept) -> None:
+        """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
+        now = self.clock()
+        lifecycle = self.tending.desk.lifecycle
+        if swept.is_sensors:
+            self._sensor_missed_at = None
+            if self._silent is not False:
+                await asyncio.to_thread(lambda: lifecycle.watch_back(now=now))
+                self._silent = False
+        elif self._dead is not False:
+            # Without a daemon no sensor runs, and that has been told.
+            self._sensor_missed_at = None
+        else:
+            since = self._sensor_missed_at = self._sensor_missed_at or now
+            if now - since > HEARTBEAT_LIMIT:
+                await asyncio.to_thread(lambda: lifecycle.watch_silent(since=since, now=now))
+                self._silent = True
 
     async def _beat(self) -> None:
         now = self.clock()

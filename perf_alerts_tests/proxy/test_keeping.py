@@ -159,6 +159,48 @@ async def test_it_sweeps_only_while_the_sensor_is_silent() -> None:
     ]
 
 
+SILENT = "[CRITICAL] perf-alerts: the sensor `watch` is silent"
+AGAIN = "[RECOVERED] perf-alerts: the sensor `watch` is silent (over)"
+
+
+async def test_a_sensor_that_does_not_sweep_is_told_once_and_when_it_is_back() -> None:
+    keeper = Round()
+
+    async def after(span: timedelta) -> list[str]:
+        keeper.beat = keeper.now + span
+        return await keeper.after(span)
+
+    assert await after(timedelta(0)) == []
+    assert await after(LIMIT) == []
+    await after(timedelta(seconds=1))
+    # The round after sends what this one has found.
+    assert await after(timedelta(seconds=10)) == [SILENT]
+    assert await after(timedelta(seconds=600)) == [SILENT]
+
+    keeper.leases.acquire(LEASE, "sensor", keeper.now, TTL)
+    assert (await after(timedelta(seconds=10)), keeper.incidents.live()) == ([SILENT], {})
+    # The sensor itself sends what that made.
+    keeper.leases.release(LEASE, "sensor")
+    assert await after(timedelta(seconds=10)) == [SILENT, AGAIN]
+
+
+async def test_another_proxy_that_sweeps_is_no_sensor() -> None:
+    keeper = Round()
+    for seconds in (0, 60, 60, 1):
+        keeper.now += timedelta(seconds=seconds)
+        keeper.beat = keeper.now
+        keeper.leases.acquire(LEASE, "another proxy", keeper.now, TTL)
+        await keeper.keeper.round()
+
+    assert [one.rule for one in keeper.incidents.by_id.values()] == ["watch_silent"]
+
+
+async def test_without_a_daemon_nothing_is_said_of_its_sensor() -> None:
+    keeper = Round()
+    await keeper.after(LIMIT + timedelta(seconds=1))
+    assert await keeper.after(timedelta(seconds=600)) == [DEAD]
+
+
 async def test_the_heartbeat_goes_out_each_minute_while_all_is_well(receiver: Receiver) -> None:
     keeper = Round(heartbeat_url=receiver.channel)
     for seconds in (0, 10, 20, 29.999, 0.001, 10):

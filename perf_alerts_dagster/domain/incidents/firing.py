@@ -12,6 +12,7 @@ EXECUTION_FAILED = "execution_failed"
 EXECUTION_MISSED = "execution_missed"
 DEAD_LETTER = "dead_letter"
 DAEMON_DEAD = "daemon_dead"
+WATCH_SILENT = "watch_silent"
 STORE_UNAVAILABLE = "store_unavailable"
 NO_DATA = "no_data"
 # The rule of a group: its incident has those of the group's strategies under it.

@@ -9,7 +9,7 @@ import pytest
 from perf_alerts_dagster.application.delivery import Channel, Delivering
 from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.messages import Message
-from perf_alerts_dagster.application.tending import TTL, Tending
+from perf_alerts_dagster.application.tending import TTL, Swept, Tending
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.application.incidents.desk import INSTANT, MINUTE, IncidentDesk, breach
@@ -38,7 +38,7 @@ class Sweepers:
     def resume(self) -> None:
         self.resumed += 1
 
-    def sweep(self, owner: str = "sensor", *, leave: bool = False) -> object:
+    def sweep(self, owner: str = "sensor", *, leave: bool = False) -> Swept:
         store = self.desk.memory
         delivering = Delivering(
             outbox=store,
@@ -61,14 +61,18 @@ def test_one_sweeps_and_the_others_leave_it_to_it() -> None:
     sweepers = Sweepers()
     sweepers.desk.judge(breach())
 
-    assert str(sweepers.sweep()) == "1 sent, 0 to be tried again, 0 given up"
-    assert sweepers.sweep("proxy") is None
+    assert str(sweepers.sweep().drained) == "1 sent, 0 to be tried again, 0 given up"
+    left = Swept(by="sensor", drained=None)
+    assert left.is_sensors
+    assert sweepers.sweep("proxy") == left
     sweepers.desk.wait(TTL - INSTANT)
-    assert sweepers.sweep("proxy") is None
+    assert sweepers.sweep("proxy") == left
     sweepers.desk.wait(INSTANT)
-    assert sweepers.sweep("proxy", leave=True) is not None
+    standing_in = sweepers.sweep("proxy", leave=True)
+    assert (standing_in.by, standing_in.is_sensors) == ("proxy", False)
+    assert standing_in.drained is not None
     # It has given its turn up, so that the sensor has it at once when it comes back.
-    assert sweepers.sweep() is not None
+    assert sweepers.sweep().drained is not None
     assert sweepers.resumed == 3
 
 
@@ -94,4 +98,4 @@ def test_what_cannot_be_read_does_not_keep_messages_from_going_out(
     assert sweepers.resumed == 1
     sweepers.desk.wait(MINUTE)
     monkeypatch.undo()
-    assert sweepers.sweep() is not None
+    assert sweepers.sweep().drained is not None
