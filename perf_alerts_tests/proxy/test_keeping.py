@@ -8,33 +8,23 @@ from random import Random
 
 import pytest
 
-from perf_alerts_dagster.application.delivery import Channel, Delivering
+from perf_alerts_dagster.application.delivery import Delivering
 from perf_alerts_dagster.application.desk import Desk
 from perf_alerts_dagster.application.direct import Direct
 from perf_alerts_dagster.application.lifecycle import Lifecycle
-from perf_alerts_dagster.application.messages import Message
 from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.application.scheduling import SchedulerStatus, SchedulerUnreachable
 from perf_alerts_dagster.application.tending import LEASE, TTL, Tending
 from perf_alerts_dagster.domain.errors import RecordsUnavailable, StoreUnavailable
-from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_dagster.proxy.keeping import Keeper
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
+from perf_alerts_tests.application.incidents.post import Post
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler, Time
 from perf_alerts_tests.receivers import Receiver
 
 LIMIT = timedelta(seconds=120)
-
-
-class Post(Channel):
-    def __init__(self) -> None:
-        self.name, self.least = "mail", Severity.INFO
-        self.got: list[Message] = []
-
-    def send(self, message: Message) -> None:
-        self.got.append(message)
 
 
 @dataclass

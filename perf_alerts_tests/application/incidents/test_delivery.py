@@ -9,13 +9,11 @@ from random import Random
 import pytest
 
 from perf_alerts_dagster.application.delivery import (
-    Channel,
     Delivering,
     DeliveryFailed,
     Drained,
     try_channels,
 )
-from perf_alerts_dagster.application.messages import Message
 from perf_alerts_dagster.application.messages import test_message as make_test
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.domain.errors import StoreUnavailable
@@ -32,18 +30,7 @@ from perf_alerts_tests.application.incidents.desk import (
     fine,
 )
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
-
-
-class Post(Channel):
-    """Takes messages; `does` is what it does first, such as failing."""
-
-    def __init__(self, name: str, does: Callable[[], None] = lambda: None) -> None:
-        self.name, self.least, self.does = name, Severity.INFO, does
-        self.got: list[Message] = []
-
-    def send(self, message: Message) -> None:
-        self.does()
-        self.got.append(message)
+from perf_alerts_tests.application.incidents.post import Post
 
 
 class Fixed(Random):

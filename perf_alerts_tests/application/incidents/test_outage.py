@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from perf_alerts_dagster.application.delivery import Channel, DeliveryFailed
-from perf_alerts_dagster.application.messages import Message
+from perf_alerts_dagster.application.delivery import DeliveryFailed
 from perf_alerts_dagster.application.outage import Outage
 from perf_alerts_dagster.domain.alerts import Alert
 from perf_alerts_dagster.domain.errors import RecordsUnavailable
@@ -21,25 +20,15 @@ from perf_alerts_tests.application.incidents.desk import (
     START,
     breach,
 )
+from perf_alerts_tests.application.incidents.post import Post
 
 MARK = "[told directly, the alert store cannot be used]"
 STORE = f"{MARK} [CRITICAL] perf-alerts: the alert store cannot be used"
 TREND = f"{MARK} [WARNING] trend: max drawdown: the drawdown is 30 %"
 
 
-class Post(Channel):
-    def __init__(self, name: str = "mail", least: Severity = Severity.INFO) -> None:
-        self.name, self.least, self.fault = name, least, ""
-        self.got: list[Message] = []
-
-    def send(self, message: Message) -> None:
-        if self.fault:
-            raise DeliveryFailed(self.fault)
-        self.got.append(message)
-
-    @property
-    def subjects(self) -> list[str]:
-        return [one.subject for one in self.got]
+def failing() -> None:
+    raise DeliveryFailed("HTTP 500")
 
 
 @dataclass
@@ -119,11 +108,11 @@ def test_without_a_record_people_still_hear_that_nothing_is_recorded() -> None:
 def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_told_once() -> None:
     down = Down(channels=[Post(), Post("chat")], found=[breach()])
     mail, chat = down.channels
-    chat.fault = "HTTP 500"
+    chat.does = failing
     down.after(timedelta(0))
     down.after(MINUTE)
     down.after(MINUTE - INSTANT)
-    chat.fault = ""
+    chat.does = lambda: None
     down.after(INSTANT)
 
     assert mail.subjects == [STORE, TREND]

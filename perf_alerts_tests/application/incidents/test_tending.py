@@ -6,24 +6,15 @@ from random import Random
 
 import pytest
 
-from perf_alerts_dagster.application.delivery import Channel, Delivering
+from perf_alerts_dagster.application.delivery import Delivering
 from perf_alerts_dagster.application.desk import Desk
-from perf_alerts_dagster.application.messages import Message
 from perf_alerts_dagster.application.tending import TTL, Swept, Tending
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.domain.severity import Severity
 from perf_alerts_tests.application.incidents.desk import INSTANT, MINUTE, IncidentDesk, breach
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
+from perf_alerts_tests.application.incidents.post import Post
 from perf_alerts_tests.fakes import FakeLeases
-
-
-class Post(Channel):
-    def __init__(self) -> None:
-        self.name, self.least = "mail", Severity.INFO
-        self.got: list[Message] = []
-
-    def send(self, message: Message) -> None:
-        self.got.append(message)
 
 
 @dataclass
