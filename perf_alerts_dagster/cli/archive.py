@@ -39,7 +39,7 @@ def restore(source: Path, check: bool) -> None:
     """Put the backup SOURCE in the place of the state folder; the stack must be stopped.
 
     The backup is checked first. The state that was there is kept beside it. Sessions since the
-    backup are judged again by the next executions; messages about them carry the same keys.
+    backup are judged again by the next executions, and people may be told of them once more.
 
     \b
     perf-alerts restore /backups/2026-01-30
