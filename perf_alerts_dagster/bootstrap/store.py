@@ -1,5 +1,6 @@
 """The alert store of the settings."""
 
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.settings import Settings
 
 
@@ -8,6 +9,22 @@ def store_url(settings: Settings) -> str:
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
     return f"sqlite:///{settings.state_dir / 'perf_alerts.db'}"
+
+
+def make_state_dir(settings: Settings) -> None:
+    """Make the state folder, where it is not there, for its owner alone.
+
+    Raises:
+        StoreUnavailable: it cannot be made.
+    """
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the state folder {folder} cannot be made: {error.strerror}; "
+            "give this user its place, or set ALERT_STATE_DIR to another one"
+        ) from error
 
 
 def migrate_store(settings: Settings) -> None:
@@ -19,7 +36,7 @@ def migrate_store(settings: Settings) -> None:
     from perf_alerts_dagster.adapters.store.engine import open_engine
     from perf_alerts_dagster.adapters.store.versions import migrate
 
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(settings)
     engine = open_engine(store_url(settings))
     try:
         migrate(engine)

@@ -46,6 +46,7 @@ def restore(source: Path, check: bool) -> None:
     """
     from perf_alerts_dagster.adapters.archive import restore as put_back
     from perf_alerts_dagster.adapters.archive import verify
+    from perf_alerts_dagster.bootstrap.store import make_state_dir
     from perf_alerts_dagster.processes.lock import only_stack
 
     settings, now = load_settings(), datetime.now(UTC)
@@ -55,7 +56,7 @@ def restore(source: Path, check: bool) -> None:
         OUT.print(f"{source}: {len(found.files)} files of {made} are whole", highlight=False)
         return
     _note_postgres(settings)
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_state_dir(settings)
     with only_stack(settings.state_dir), working("restoring"):
         kept = put_back(source, settings.state_dir, now=now)
     OUT.print(f"{settings.state_dir} is restored", highlight=False)

@@ -14,10 +14,17 @@ def only_stack(state_dir: Path) -> Iterator[None]:
     """Hold the state folder; the kernel lets go of it when this process ends, however it ends.
 
     Raises:
-        StackError: Another process holds it.
+        StackError: Another process holds it, or it cannot be written.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "up.lock").open("a+") as file:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        opened = (state_dir / "up.lock").open("a+")
+    except OSError as error:
+        raise StackError(
+            f"the state folder {state_dir} cannot be written: {error.strerror}; "
+            "give this user the folder, or set ALERT_STATE_DIR to another one"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -208,6 +208,18 @@ def test_run_with_a_date_that_is_no_session_fails_at_once(run: Run, daily: Path)
     assert "2021-06-05 is no session of the record" in answer.stderr
 
 
+@pytest.mark.parametrize("command", [["up"], ["migrate"], ["home"], ["restore", "."]])
+def test_a_state_folder_that_cannot_be_made_is_said_in_a_line(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    done = run(*command, ALERT_STATE_DIR=str(tmp_path / "file" / "state"))
+
+    assert done.returncode == 1
+    assert "ALERT_STATE_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_keygen_makes_a_strong_key_and_the_form_that_hides_it(run: Run) -> None:
     first, second = run("keygen", "operator", "--hash"), run("keygen", "operator")
     key, stored = first.stdout.split()
