@@ -86,10 +86,14 @@ class Draft:
         )
 
     def tell(self, incident: Incident, reason: Reason) -> None:
-        """Have people told; of several messages about one incident the graver one goes out."""
+        """Have people told; of several messages about one incident the graver one goes out.
+
+        What has only just opened is told as opened, as it is at the end: people never heard of it.
+        """
         kind = Channels.ESCALATION if reason is Reason.ESCALATED else Channels.NORMAL
-        is_first = (incident.id, kind) not in self._messages
-        if is_first or reason not in (Reason.RECOVERED, Reason.REPEATED):
+        known = self._messages.get((incident.id, kind))
+        is_graver = reason not in (Reason.RECOVERED, Reason.REPEATED)
+        if known is None or (known is not Reason.OPENED and is_graver):
             self._messages[incident.id, kind] = reason
 
     def withdraw(self, incident: Incident) -> None:

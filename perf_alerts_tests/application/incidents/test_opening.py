@@ -16,6 +16,7 @@ from perf_alerts_tests.application.incidents.desk import (
     breach,
     event,
     fine,
+    judged,
 )
 
 
@@ -115,6 +116,15 @@ def test_the_same_judgement_twice_changes_nothing(desk: IncidentDesk) -> None:
 
     assert desk.only() == before
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
+
+
+def test_what_opened_and_rose_in_one_execution_is_told_as_opened(desk: IncidentDesk) -> None:
+    # After an outage an execution judges several sessions.
+    desk.memory.add_judgement(judged(breach()))
+    desk.day += DAY
+    desk.judge(breach(severity=Severity.CRITICAL))
+
+    assert desk.waiting() == ["mail: opened critical trend/max_drawdown"]
 
 
 def test_different_rules_strategies_and_projections_are_different_incidents(
