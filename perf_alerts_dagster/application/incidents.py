@@ -182,7 +182,7 @@ class IncidentStore(ABC):
         """Store all of it, or nothing.
 
         A message brings forward those that failed before it, wait to be tried again, and are for
-        the same channel about the same incident: they go out first.
+        the same channel about the same dedup key: they go out first.
 
         Raises:
             Overtaken: an incident or a mark is not what was read, or a dedup key has got a live
@@ -252,8 +252,8 @@ class Outbox(ABC):
         """Lease rows that are due, oldest first; of a row, one owner at a time.
 
         A row is due where it is pending and its time has come, or where its lease ran out. One
-        that tells of an incident waits while an earlier one about it is due or being sent to the
-        same channel: people hear in order.
+        waits while an earlier one about one of its dedup keys is due or being sent to the same
+        channel: people hear in order, also of an incident and the next one of its key.
         """
 
     @abstractmethod

@@ -106,9 +106,9 @@ def _post(connection: Connection, one: Notification) -> None:
 
 
 def _bring_forward(connection: Connection, one: Notification, added: int) -> None:
-    """What failed before and tells of the same incidents goes out before it, in order."""
+    """What failed before and tells of the same dedup keys goes out before it, in order."""
     about = select(notification_items.c.notification_id).where(
-        notification_items.c.incident_id.in_([item.incident_id for item in one.items])
+        notification_items.c.dedup_key.in_([item.dedup_key for item in one.items])
     )
     connection.execute(
         update(notifications)

@@ -163,7 +163,7 @@ class SqlOutbox(Outbox):
 
 
 def _is_behind(now: datetime) -> ColumnElement[bool]:
-    """Whether an earlier message about one of a row's incidents is due, or on its way."""
+    """Whether an earlier message about one of a row's dedup keys is due, or on its way."""
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
     is_next = or_(
@@ -173,7 +173,7 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
     return exists(
         select(earlier.c.id)
         .select_from(
-            mine.join(theirs, theirs.c.incident_id == mine.c.incident_id).join(
+            mine.join(theirs, theirs.c.dedup_key == mine.c.dedup_key).join(
                 earlier, earlier.c.id == theirs.c.notification_id
             )
         )

@@ -129,6 +129,23 @@ def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident
     assert next_.key == second.key
 
 
+def test_an_incident_is_told_after_what_waits_about_the_one_before_it(
+    bench: Bench, known: Incident
+) -> None:
+    over = resolved(known, Event.RECOVERED, Resolution.RECOVERED, at=START)
+    next_ = replace(known, id="0" * 24)
+    bench.incidents.apply(Decisions(changed=(over,), opened=(next_,)))
+    first, second = a_row(known, reason=Reason.RECOVERED), a_row(next_, window="next")
+    posted(bench, first, second)
+
+    (claimed,) = bench.outbox.claim(START, "a", TTL, limit=10)
+    assert claimed.key == first.key
+    assert list(bench.outbox.claim(START, "b", TTL, limit=10)) == []
+    bench.outbox.sent(claimed.id, claimed.fence, START)
+    (claimed,) = bench.outbox.claim(START, "b", TTL, limit=10)
+    assert claimed.key == second.key
+
+
 @pytest.mark.parametrize("ending", ["retry", "dead"])
 def test_what_fails_holds_up_nothing_after_it(bench: Bench, known: Incident, ending: str) -> None:
     first, second = a_row(known), a_row(known, window="second")

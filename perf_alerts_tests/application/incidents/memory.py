@@ -284,9 +284,9 @@ def _is_due(one: Notification, now: datetime) -> bool:
 
 
 def _is_about(one: Notification, other: Notification) -> bool:
-    """Whether both tell one channel of the same incident."""
-    named = {item.incident_id for item in one.items}
-    is_same = any(item.incident_id in named for item in other.items)
+    """Whether both tell one channel of the same dedup key."""
+    named = {item.dedup_key for item in one.items}
+    is_same = any(item.dedup_key in named for item in other.items)
     return one.channel == other.channel and is_same
 
 
