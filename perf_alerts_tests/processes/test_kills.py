@@ -120,7 +120,7 @@ def told_once_and_in_order(receiver: Receiver) -> None:
         if lines[0]["rule"] != "policy_drawdown":
             # These may rise, and what rises passes what an opening is held back by.
             assert reasons[0] in ("opened", "raised"), lines
-            assert max(reasons.count("opened"), reasons.count("recovered")) == 1, lines
+            assert max(reasons.count("opened"), reasons.count("recovered")) <= 1, lines
             continue
         was_told = [lines[0]["resolution"]] if len(lines) == 1 else []
         assert (reasons, was_told) in (
