@@ -147,7 +147,8 @@ def send(
 ) -> Sequence[Tried]:
     """Tell one channel of what it wants to hear of `firings`, marked, in one message.
 
-    The key is the same for the same `window`, channel and dedup keys; of nothing, nothing is sent.
+    The key is the same for the same `window`, channel, dedup keys and severities. Of nothing,
+    nothing is sent.
     """
     incidents = [
         opened(one, now=now, chain=None)
@@ -159,7 +160,7 @@ def send(
     lines = [Line(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
     made = row(Channels.NORMAL, f"direct:{window}", alert, lines, channel.name, now)
     # The ids of these incidents hang on the time, so the key stands on what they are about.
-    named = sorted(one.dedup_key for one in incidents)
+    named = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
     text = "\0".join(["direct", window, channel.name, *named])
     made = replace(made, key=hashlib.sha256(text.encode()).hexdigest())
     message = message_of(made, public_url=public_url)

@@ -96,6 +96,8 @@ def test_what_breaches_later_is_told_within_the_hour_and_worse_again() -> None:
     down.found = [breach(severity=Severity.CRITICAL)]
     assert down.after(HOUR)[2:] == [TREND.replace("WARNING", "CRITICAL")]
     assert len(down.judged) == 3
+    # Receivers drop a key that they have.
+    assert len({one.key for one in down.channels[0].got}) == 3
 
 
 def test_without_a_record_people_still_hear_that_nothing_is_recorded() -> None:
