@@ -3,8 +3,8 @@
 import http.server
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -125,34 +125,37 @@ def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
 
 def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None:
     page.goto(f"http://127.0.0.1:{system.port}/automation")
-    row = page.get_by_text(f"{DAILY}_schedule", exact=True)
-    row.wait_for()
-    # A row's switch comes with a query of its own, rows in any order: look for it in its row only.
-    boxes = row.locator("xpath=ancestor::div[.//input[@type='checkbox']][1]").locator(
-        "input[type=checkbox]"
-    )
-    selecting, switch = boxes.nth(0), boxes.nth(1)
-    switch.wait_for(state="attached")
-    assert boxes.count() == 2
+    # Rows move while the page loads and their switches come with a query of their own: hold on to
+    # what stands beside the schedule's link.
+    link = page.locator(f"a[href$='/schedules/{DAILY}_schedule']")
+    selecting = link.locator("xpath=preceding-sibling::div//input[@type='checkbox']")
+    switch = link.locator("xpath=following-sibling::div//input[@type='checkbox']")
+    expect(switch).to_be_checked(timeout=60_000)
     assert is_on(system, DAILY)
 
-    clicked(switch, lambda: not is_on(system, DAILY), what="the schedule is off")
-    expect(switch).not_to_be_checked()
-    clicked(switch, lambda: is_on(system, DAILY), what="the schedule is on again")
+    turn(switch, system, on=False)
+    turn(switch, system, on=True)
     expect(selecting).not_to_be_checked()
 
 
-def clicked(switch: Locator, is_done: Callable[[], bool], *, what: str) -> None:
-    """Click a switch as a person does: once more where the page, still loading, ignored it."""
-    shown = switch.is_checked()
-    switch.dispatch_event("click")
-    for _ in range(5):
-        try:
-            expect(switch).to_be_checked(checked=not shown, timeout=5_000)
-            break
-        except AssertionError:
-            switch.dispatch_event("click")
-    eventually(is_done, seconds=30, what=what)
+def turn(switch: Locator, system: System, *, on: bool) -> None:
+    """Click a switch as a person does: once more where the page, still loading, ignored it.
+
+    A click asks for the contrary of what the page shows, so only what still shows the contrary of
+    what is wanted is clicked, and only after the click before had its time.
+    """
+
+    def is_turned() -> bool:
+        if is_on(system, DAILY) == on:
+            return True
+        switch.dispatch_event("click")
+        with suppress(AssertionError):
+            expect(switch).to_be_checked(checked=on, timeout=10_000)
+        return is_on(system, DAILY) == on
+
+    expect(switch).to_be_checked(checked=not on, timeout=60_000)
+    eventually(is_turned, seconds=60, what=f"the schedule is {'on' if on else 'off'}")
+    expect(switch).to_be_checked(checked=on, timeout=60_000)
 
 
 @contextmanager
