@@ -13,7 +13,6 @@ import pytest
 from perf_alerts_dagster.adapters import alive
 from perf_alerts_dagster.defs.dead import end_dead_runs
 
-NOW = datetime.now(UTC)
 HOLD = """
 import sys, threading
 from pathlib import Path
@@ -22,6 +21,12 @@ with alive.held(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     threading.Event().wait(60)
 """
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time of the test: Dagster writes that of its own clock."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -61,54 +66,58 @@ def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
 
 
 def test_a_run_whose_process_was_killed_is_ended_and_may_be_run_again(
-    instance: dg.DagsterInstance, tmp_path: Path
+    instance: dg.DagsterInstance, tmp_path: Path, now: datetime
 ) -> None:
     run_id = a_run(instance)
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path, NOW) == [run_id]
+    assert end_dead_runs(instance, tmp_path, now) == [run_id]
 
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
-    assert end_dead_runs(instance, tmp_path, NOW) == []
+    assert end_dead_runs(instance, tmp_path, now) == []
     assert list((tmp_path / "running").iterdir()) == []
 
 
 def test_a_cancelled_run_whose_process_is_gone_is_canceled(
-    instance: dg.DagsterInstance, tmp_path: Path
+    instance: dg.DagsterInstance, tmp_path: Path, now: datetime
 ) -> None:
     run_id = a_run(instance, dg.DagsterRunStatus.CANCELING)
     leave_behind(tmp_path, run_id)
 
-    end_dead_runs(instance, tmp_path, NOW)
+    end_dead_runs(instance, tmp_path, now)
 
     assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
 
 
-def test_a_run_that_lives_is_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_a_run_that_lives_is_left_alone(
+    instance: dg.DagsterInstance, tmp_path: Path, now: datetime
+) -> None:
     run_id = a_run(instance)
     with alive.held(tmp_path, run_id):
-        assert end_dead_runs(instance, tmp_path, NOW) == []
+        assert end_dead_runs(instance, tmp_path, now) == []
 
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
 
 def test_a_run_of_another_machine_is_left_alone(
-    instance: dg.DagsterInstance, tmp_path: Path
+    instance: dg.DagsterInstance, tmp_path: Path, now: datetime
 ) -> None:
     run_id = a_run(instance)
 
-    assert end_dead_runs(instance, tmp_path, NOW) == []
+    assert end_dead_runs(instance, tmp_path, now) == []
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
 
-def test_other_peoples_jobs_are_left_alone(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_other_peoples_jobs_are_left_alone(
+    instance: dg.DagsterInstance, tmp_path: Path, now: datetime
+) -> None:
     run_id = a_run(instance, job="somebody_elses")
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path, NOW) == []
+    assert end_dead_runs(instance, tmp_path, now) == []
 
 
 def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
@@ -136,8 +145,8 @@ def test_a_run_that_was_killed_before_it_took_its_lock_is_ended_after_a_minute(
 
 @pytest.mark.parametrize("info", ["{}", "no json", "[1]", '{"socket": "/nowhere/else/code.sock"}'])
 def test_a_run_that_another_machine_started_is_never_taken_for_dead(
-    instance: dg.DagsterInstance, tmp_path: Path, info: str
+    instance: dg.DagsterInstance, tmp_path: Path, info: str, now: datetime
 ) -> None:
     a_run(instance, tags={".dagster/grpc_info": info})
 
-    assert end_dead_runs(instance, tmp_path, NOW + timedelta(days=1)) == []
+    assert end_dead_runs(instance, tmp_path, now + timedelta(days=1)) == []

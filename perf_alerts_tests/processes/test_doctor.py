@@ -31,8 +31,13 @@ from perf_alerts_dagster.processes.doctor import examine
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
 
-NOW = datetime.now(UTC)
 SCHEDULE = "daily_pnl_check_schedule"
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time of the test: Dagster writes that of its own clock."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -41,33 +46,35 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
         yield made
 
 
-def beat(instance: dg.DagsterInstance, seconds_ago: float) -> None:
+def beat(instance: dg.DagsterInstance, now: datetime, seconds_ago: float) -> None:
     for kind in instance.get_required_daemon_types():
         instance.add_daemon_heartbeat(
-            DaemonHeartbeat(NOW.timestamp() - seconds_ago, kind, "id", errors=[])
+            DaemonHeartbeat(now.timestamp() - seconds_ago, kind, "id", errors=[])
         )
 
 
-def test_a_daemon_that_never_beat_is_named(instance: dg.DagsterInstance) -> None:
-    found = list(ailments.daemon(instance, NOW))
+def test_a_daemon_that_never_beat_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+    found = list(ailments.daemon(instance, now))
 
     assert {one.where for one in found} >= {"daemon scheduler"}
     assert all("never given a sign of life" in one.what for one in found)
     assert all("perf-alerts up" in one.mend for one in found)
 
 
-def test_a_daemon_that_beat_two_minutes_ago_is_alive(instance: dg.DagsterInstance) -> None:
-    beat(instance, 119)
+def test_a_daemon_that_beat_two_minutes_ago_is_alive(
+    instance: dg.DagsterInstance, now: datetime
+) -> None:
+    beat(instance, now, seconds_ago=119)
 
-    assert list(ailments.daemon(instance, NOW)) == []
+    assert list(ailments.daemon(instance, now)) == []
 
 
 def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
-    instance: dg.DagsterInstance,
+    instance: dg.DagsterInstance, now: datetime
 ) -> None:
-    beat(instance, 600)
+    beat(instance, now, seconds_ago=600)
 
-    found = list(ailments.daemon(instance, NOW))
+    found = list(ailments.daemon(instance, now))
 
     assert instance.get_daemon_statuses()["SCHEDULER"].healthy
     assert found
@@ -94,14 +101,14 @@ def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -
     assert "is switched off" in found.what
 
 
-def test_messages_that_do_not_arrive_and_dead_channels_are_named() -> None:
+def test_messages_that_do_not_arrive_and_dead_channels_are_named(now: datetime) -> None:
     store = MemoryIncidents()
     lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail", "chat")))
-    lifecycle.dead_letter("chat", error="answered with 404", now=NOW - timedelta(minutes=5))
-    (dead,) = ailments.messages(store, store, NOW)
+    lifecycle.dead_letter("chat", error="answered with 404", now=now - timedelta(minutes=5))
+    (dead,) = ailments.messages(store, store, now)
     assert (dead.where, "answered with 404" in dead.what) == ("channel chat", True)
 
-    waiting, _ = ailments.messages(store, store, NOW + timedelta(seconds=1))
+    waiting, _ = ailments.messages(store, store, now + timedelta(seconds=1))
     assert waiting.what == "1 wait, the oldest for 5 min"
     assert "test-channel" in waiting.mend
 
@@ -120,34 +127,36 @@ def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: str 
 
 @pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING])
 def test_a_run_that_waits_too_long_for_its_start_is_named(
-    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, now: datetime
 ) -> None:
     run_id = a_run(instance, status)
 
-    soon = list(ailments.runs(instance, NOW + timedelta(minutes=2), lambda _: False))
-    late = list(ailments.runs(instance, NOW + timedelta(minutes=10), lambda _: False))
+    soon = list(ailments.runs(instance, now + timedelta(minutes=2), lambda _: False))
+    late = list(ailments.runs(instance, now + timedelta(minutes=10), lambda _: False))
 
     assert soon == []
     assert [one.where for one in late] == [f"run {run_id} of daily_pnl_check"]
 
 
-def test_a_run_whose_process_is_gone_is_named(instance: dg.DagsterInstance) -> None:
+def test_a_run_whose_process_is_gone_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
     run_id = a_run(instance, dg.DagsterRunStatus.STARTED)
 
-    (found,) = ailments.runs(instance, NOW, lambda run: run == run_id)
+    (found,) = ailments.runs(instance, now, lambda run: run == run_id)
 
     assert "its process is gone" in found.what
 
 
-def test_a_run_beyond_its_limit_is_named(instance: dg.DagsterInstance) -> None:
+def test_a_run_beyond_its_limit_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
     a_run(instance, dg.DagsterRunStatus.STARTED, limit="60")
 
-    (found,) = ailments.runs(instance, NOW + timedelta(minutes=5), lambda _: False)
+    (found,) = ailments.runs(instance, now + timedelta(minutes=5), lambda _: False)
 
     assert "its limit is 60 s" in found.what
 
 
-def a_schedule_with_a_tick(instance: dg.DagsterInstance, at: datetime) -> InstigatorState:
+def a_schedule_with_a_tick(
+    instance: dg.DagsterInstance, now: datetime, at: datetime
+) -> InstigatorState:
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
             InProcessCodeLocationOrigin(LoadableTargetOrigin(), location_name="perf_alerts"),
@@ -160,7 +169,7 @@ def a_schedule_with_a_tick(instance: dg.DagsterInstance, at: datetime) -> Instig
             origin,
             InstigatorType.SCHEDULE,
             InstigatorStatus.RUNNING,
-            ScheduleInstigatorData(["0 17 * * *"], start_timestamp=NOW.timestamp() - 86400),
+            ScheduleInstigatorData(["0 17 * * *"], start_timestamp=now.timestamp() - 86400),
         )
     )
     instance.create_tick(
@@ -177,25 +186,27 @@ def a_schedule_with_a_tick(instance: dg.DagsterInstance, at: datetime) -> Instig
     return state
 
 
-def test_a_tick_in_the_future_is_named_and_mended(instance: dg.DagsterInstance) -> None:
-    a_schedule_with_a_tick(instance, NOW + timedelta(days=30))
+def test_a_tick_in_the_future_is_named_and_mended(
+    instance: dg.DagsterInstance, now: datetime
+) -> None:
+    a_schedule_with_a_tick(instance, now, at=now + timedelta(days=30))
 
-    (found,) = ailments.clock(instance, NOW)
-    mended = ailments.mend_clock(instance, NOW)
+    (found,) = ailments.clock(instance, now)
+    mended = ailments.mend_clock(instance, now)
 
     assert found.where == f"schedule {SCHEDULE}"
     assert "in the future: the clock jumped" in found.what
     assert mended == [SCHEDULE]
-    assert list(ailments.clock(instance, NOW)) == []
+    assert list(ailments.clock(instance, now)) == []
     (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
     assert state.status is InstigatorStatus.RUNNING
 
 
-def test_a_tick_of_the_past_is_fine(instance: dg.DagsterInstance) -> None:
-    a_schedule_with_a_tick(instance, NOW - timedelta(hours=1))
+def test_a_tick_of_the_past_is_fine(instance: dg.DagsterInstance, now: datetime) -> None:
+    a_schedule_with_a_tick(instance, now, at=now - timedelta(hours=1))
 
-    assert list(ailments.clock(instance, NOW)) == []
-    assert ailments.mend_clock(instance, NOW) == []
+    assert list(ailments.clock(instance, now)) == []
+    assert ailments.mend_clock(instance, now) == []
 
 
 def test_a_disk_with_too_little_space_is_named(tmp_path: Path) -> None:
@@ -220,25 +231,25 @@ def settings_for(state: Path) -> Settings:
     return load_settings({"ALERT_STATE_DIR": str(state), "ALERT_WEBSERVER_PORT": str(port)}, None)
 
 
-def test_before_the_first_start_the_doctor_says_how_to_start(tmp_path: Path) -> None:
-    (found,) = examine(settings_for(tmp_path / "none"), NOW)
+def test_before_the_first_start_the_doctor_says_how_to_start(tmp_path: Path, now: datetime) -> None:
+    (found,) = examine(settings_for(tmp_path / "none"), now)
 
     assert found.what == "is not there"
     assert "perf-alerts up" in found.mend
 
 
-def test_a_store_that_was_not_migrated_is_named(tmp_path: Path) -> None:
-    found = {one.where: one for one in examine(settings_for(tmp_path), NOW)}
+def test_a_store_that_was_not_migrated_is_named(tmp_path: Path, now: datetime) -> None:
+    found = {one.where: one for one in examine(settings_for(tmp_path), now)}
 
     assert "perf-alerts migrate" in found["alert store"].mend
 
 
-def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path) -> None:
+def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path, now: datetime) -> None:
     settings = settings_for(tmp_path)
     migrate_store(settings)
 
     started = time.monotonic()
-    found = {one.where: one for one in examine(settings, NOW)}
+    found = {one.where: one for one in examine(settings, now)}
 
     assert "alert store" not in found
     assert found[f"web UI http://127.0.0.1:{settings.webserver_port}"].what == "does not answer"
