@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from perf_alerts_dagster.domain.errors import SettingsError, StoreUnavailable
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _ACCEPTED = "sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<database>"
 _WRITES = "perf_alerts_writes"
+# A file that was opened while it could not be written stays read-only for its connection, and one
+# that was replaced stays the old one: after these only a new connection sees what is there now.
+_OPENED_ANEW = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
 
 
 def open_engine(url: str, *, wait: float = 30.0) -> Engine:
@@ -132,6 +140,12 @@ def _open_sqlite(url: URL, wait: float) -> Engine:
     def prepare(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "handle_error")
+    def leave(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in _OPENED_ANEW:
+            context.is_disconnect = True
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from perf_alerts_dagster.application.ports import AlertStore
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_tests.adapters.store.examples import BARE, MONDAY, NOON, TTL, judgement, projection
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
+from perf_alerts_tests.rights import bound_by_modes
 
 CALLS: dict[str, Callable[[AlertStore], object]] = {
     "watermark": lambda store: store.watermark("a"),
@@ -107,6 +108,41 @@ def test_a_read_only_database_is_unavailable_to_writers_and_serves_readers(
         CALLS[name](SqlAlertStore(readonly))
     assert SqlAlertStore(readonly).latest("daily_pnl_check") == judgement()
     readonly.dispose()
+
+
+READONLY_FOR_A_WHILE = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from perf_alerts_dagster.adapters.store.engine import open_engine
+from perf_alerts_dagster.adapters.store.leases import SqlLeases
+from perf_alerts_dagster.domain.errors import StoreUnavailable
+from perf_alerts_tests.adapters.store.examples import NOON
+file = Path(sys.argv[1])
+leases = SqlLeases(open_engine(f"sqlite:///{file}"))
+file.chmod(0o400)
+try:
+    leases.acquire("a", "run", NOON, timedelta(seconds=1))
+except StoreUnavailable as error:
+    print(error)
+for one in file.parent.iterdir():  # its -wal and -shm were made as read-only as the file
+    one.chmod(0o600)
+print(leases.acquire("a", "run", NOON, timedelta(seconds=1)).place)
+"""
+
+
+def test_a_file_that_was_read_only_for_a_while_can_be_written_after(
+    sqlite_engine: Engine,
+) -> None:
+    file = str(sqlite_engine.url.database)
+    sqlite_engine.dispose()
+
+    command = bound_by_modes([sys.executable, "-c", READONLY_FOR_A_WHILE, file])
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    refused, place = done.stdout.splitlines()
+    assert refused.endswith("attempt to write a readonly database")
+    assert place == "held"
 
 
 def test_a_full_disk_loses_the_new_judgement_whole_and_keeps_the_old_ones(
