@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.application.incidents import Outbox, OutboxState
-from perf_alerts_dagster.application.leases import Leases
 from perf_alerts_dagster.application.scheduling import SchedulerError, SchedulerStatus
 from perf_alerts_dagster.application.summary import timestamp
 from perf_alerts_dagster.domain.errors import StoreUnavailable
@@ -15,19 +14,17 @@ from perf_alerts_dagster.proxy.shapes.operation import CheckResult, ReadyAnswer
 # Ticks carry the time that they were due; clocks of one machine differ by less than this.
 _AHEAD = timedelta(seconds=60)
 _STORE_SECONDS = 4.0
-_LEASE = "readiness"
 # A message that waits as long was tried, and failed, several times.
 STUCK = timedelta(seconds=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The checks of readiness. `owner` names this proxy in the store's probe."""
+    """The checks of readiness. `probe` raises StoreUnavailable while nobody can write."""
 
     status: Callable[[], Awaitable[SchedulerStatus]]
-    leases: Leases
+    probe: Callable[[datetime], None]
     outbox: Outbox
-    owner: str
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
         """By the check's name: None where it holds, else what is wrong."""
@@ -62,8 +59,7 @@ class Health:
         return None, stuck_outbox(state, now)
 
     def _write(self, now: datetime) -> OutboxState:
-        self.leases.acquire(_LEASE, self.owner, now, timedelta(seconds=5))
-        self.leases.release(_LEASE, self.owner)
+        self.probe(now)
         return self.outbox.state()
 
 

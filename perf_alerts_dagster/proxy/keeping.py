@@ -37,12 +37,14 @@ class Keeper:
     """One proxy's rounds, every ten seconds until it is told to stop.
 
     `status` gives a fresh look at the scheduler, `checks` the checks of readiness by name.
-    `outage` tells people past the store while that cannot be used.
+    `probe` raises StoreUnavailable while the store cannot be written by whoever begins now, and
+    `outage` tells people past it meanwhile.
     """
 
     tending: Tending
     status: Callable[[], Awaitable[SchedulerStatus]]
     checks: Callable[[datetime], Awaitable[Mapping[str, str | None]]]
+    probe: Callable[[datetime], None]
     heartbeat_url: str | None
     outage: Outage | None = None
     clock: Callable[[], datetime]
@@ -75,6 +77,7 @@ class Keeper:
                 self.tending.tend, self.clock(), seconds=_DRAIN_SECONDS, leave=True
             )
             await self._watch_sensor(swept)
+            await asyncio.to_thread(self.probe, self.clock())
             if self.outage is not None:
                 self.outage.over()
         except StoreUnavailable as error:

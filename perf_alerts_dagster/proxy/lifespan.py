@@ -1,7 +1,6 @@
 """What a proxy opens at its start, keeps going, and closes at its end."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from threading import Event
@@ -74,9 +73,7 @@ def _resources(settings: Settings, parts: Parts, metrics: Metrics, stopping: Eve
             changed=status.forget,
             pause=parts.pause,
         ),
-        health=Health(
-            status=fresh, leases=parts.leases, outbox=parts.desk.outbox, owner=uuid.uuid4().hex
-        ),
+        health=Health(status=fresh, probe=parts.probe, outbox=parts.desk.outbox),
         metrics=metrics,
     )
 
@@ -87,6 +84,7 @@ def _keeper(resources: Resources, tending: Tending) -> Keeper:
         tending=tending,
         status=resources.health.status,
         checks=resources.health.checks,
+        probe=resources.health.probe,
         heartbeat_url=url.get_secret_value() if url else None,
         clock=resources.parts.clock,
         outage=resources.parts.outage,

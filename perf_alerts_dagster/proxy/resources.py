@@ -32,8 +32,8 @@ from perf_alerts_dagster.settings import Settings
 class Parts:
     """What stands behind a proxy: real adapters, or a test's own.
 
-    `tending` sweeps while Dagster's sensor does not; without one nobody does. `outage` tells
-    people while the alert store cannot be used.
+    `tending` sweeps while Dagster's sensor does not; without one nobody does. `probe` raises
+    StoreUnavailable while the alert store cannot be written; `outage` tells people meanwhile.
     """
 
     scheduler: Scheduler
@@ -46,6 +46,7 @@ class Parts:
     tables: Tables
     records: Records
     desk: Desk
+    probe: Callable[[datetime], None]
     channels: Sequence[Channel] = ()
     tending: Tending | None = None
     outage: Outage | None = None

@@ -13,6 +13,7 @@ from perf_alerts_dagster.adapters.store.history import SqlHistory
 from perf_alerts_dagster.adapters.store.idempotency import SqlClaims
 from perf_alerts_dagster.adapters.store.keys import SqlKeyUse
 from perf_alerts_dagster.adapters.store.leases import SqlLeases
+from perf_alerts_dagster.adapters.store.probe import Probe
 from perf_alerts_dagster.adapters.store.revocations import SqlRevocations
 from perf_alerts_dagster.adapters.store.store import open_store
 from perf_alerts_dagster.adapters.store.thresholds import SqlThresholds
@@ -55,6 +56,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             ),
             records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
             desk=tending.desk,
+            probe=Probe(store_url(settings)),
             channels=open_all_channels(settings),
             tending=tending,
             outage=build_outage(settings),

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -60,10 +60,14 @@ def weekdays_before(today: date, count: int) -> list[date]:
 
 
 class System:
-    """`perf-alerts up` over a state folder; `start` and `kill` as often as one likes."""
+    """`perf-alerts up` over a state folder; `start` and `kill` as often as one likes.
 
-    def __init__(self, state: Path, environ: dict[str, str]) -> None:
+    `head` goes before the command, such as one that takes rights away.
+    """
+
+    def __init__(self, state: Path, environ: dict[str, str], head: Sequence[str] = ()) -> None:
         self.state = state
+        self.head = head
         self.port = free_port()
         self.proxy_port = free_port()
         self.environ = {
@@ -80,7 +84,7 @@ class System:
         began = time.monotonic()
         log = (self.state.parent / "up.log").open("a")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "perf_alerts_dagster.cli", "up", "--no-first-runs"],
+            [*self.head, sys.executable, "-m", "perf_alerts_dagster.cli", "up", "--no-first-runs"],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -125,9 +129,9 @@ class System:
 
 
 @contextmanager
-def real_system(state: Path, environ: dict[str, str]) -> Iterator[System]:
+def real_system(state: Path, environ: dict[str, str], head: Sequence[str] = ()) -> Iterator[System]:
     """A system that leaves no process behind, whatever a test did to it."""
-    system = System(state, environ)
+    system = System(state, environ, head)
     try:
         yield system
     finally:

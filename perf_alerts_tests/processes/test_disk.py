@@ -1,4 +1,7 @@
-"""A live stack whose disk fills up or whose store is locked: people hear of it, and it recovers."""
+"""A live stack whose disk fills up, whose store is locked or whose folder becomes read-only.
+
+People hear of it, and it recovers by itself.
+"""
 
 import os
 import sqlite3
@@ -14,6 +17,7 @@ import pytest
 from perf_alerts_tests.processes.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.processes.stacks import eventually
 from perf_alerts_tests.receivers import Receiver
+from perf_alerts_tests.rights import bound_by_modes
 
 pytestmark = [
     pytest.mark.e2e,
@@ -39,6 +43,12 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only who may mount can fill a disk of its own")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def head() -> list[str]:
+    """What makes the modes of files count, also for root."""
+    return bound_by_modes([])
 
 
 class Life:
@@ -117,7 +127,8 @@ def life(tmp_path: Path, receiver: Receiver, request: pytest.FixtureRequest) -> 
         "ALERT_NOTIFY_ALLOWED_HOSTS": "127.0.0.1",
         "ALERT_ADMIN_API_KEY": KEY,
     }
-    with real_system(folder / "state", environ) as system:
+    head = request.getfixturevalue("head") if "head" in request.fixturenames else []
+    with real_system(folder / "state", environ, head) as system:
         made = Life(system, ledger)
         system.start()
         assert made.run() == "SUCCESS"
@@ -144,6 +155,27 @@ def test_a_full_disk_silences_nobody(disk: Path, life: Life, receiver: Receiver)
     assert regular(receiver) == []
 
     filler.unlink()
+    life.recovers(receiver)
+
+
+def test_a_state_folder_that_becomes_read_only_silences_nobody(
+    head: list[str], life: Life, receiver: Receiver
+) -> None:
+    life.goes_bad()
+    state = life.system.state
+    modes = {one: one.stat().st_mode for one in (state, *state.rglob("*")) if not one.is_socket()}
+    for one, mode in modes.items():
+        one.chmod(mode & ~0o222)
+
+    # The daemon can begin no run and the sensor none of its ticks, so the proxy judges and tells.
+    assert life.api.post(f"/schedule/trigger/{DAILY}").status_code == 503
+    assert not life.is_ready()
+    assert life.api.get("/incidents").status_code == 200
+    eventually(lambda: BREACH in directly(receiver), seconds=150, what="the breach, directly")
+    assert "opened critical /store_unavailable" in directly(receiver)
+
+    for one, mode in modes.items():
+        one.chmod(mode)
     life.recovers(receiver)
 
 

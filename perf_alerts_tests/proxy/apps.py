@@ -85,6 +85,7 @@ class Proxy:
                 outbox=self.incidents,
                 lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
             ),
+            probe=lambda now: None,
             channels=self.channels,
             clock=self.time,
             seconds=self.time.seconds,

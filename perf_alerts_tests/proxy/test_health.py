@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,12 +12,13 @@ from perf_alerts_dagster.domain.incidents.state import Reason
 from perf_alerts_dagster.domain.incidents.transitions import opened
 from perf_alerts_dagster.proxy.health import Health, ready_answer
 from perf_alerts_tests.application.incidents.memory import MemoryIncidents
-from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler
 
 
 def health(
-    scheduler: FakeScheduler, leases: FakeLeases | None = None, waits: timedelta | None = None
+    scheduler: FakeScheduler,
+    waits: timedelta | None = None,
+    probe: Callable[[datetime], None] = lambda now: None,
 ) -> Health:
     outbox = MemoryIncidents()
     if waits is not None:
@@ -25,11 +27,11 @@ def health(
     async def status() -> SchedulerStatus:
         return await scheduler.status(NOW)
 
-    return Health(status=status, leases=leases or FakeLeases(), outbox=outbox, owner="me")
+    return Health(status=status, probe=probe, outbox=outbox)
 
 
-async def failing(scheduler: FakeScheduler, leases: FakeLeases | None = None) -> list[str]:
-    return ready_answer(await health(scheduler, leases).checks(NOW), NOW).failing
+async def failing(scheduler: FakeScheduler) -> list[str]:
+    return ready_answer(await health(scheduler).checks(NOW), NOW).failing
 
 
 async def test_all_is_well() -> None:
@@ -58,8 +60,10 @@ async def test_a_dead_daemon_is_named(heartbeat: timedelta | None) -> None:
 
 
 async def test_a_store_that_cannot_be_written_is_named_without_its_place() -> None:
-    leases = FakeLeases(error=StoreUnavailable("/secret/place.db is read-only"))
-    found = ready_answer(await health(FakeScheduler(), leases).checks(NOW), NOW)
+    def probe(now: datetime) -> None:
+        raise StoreUnavailable("/secret/place.db is read-only")
+
+    found = ready_answer(await health(FakeScheduler(), probe=probe).checks(NOW), NOW)
 
     assert (found.ready, found.failing) == (False, ["store_writable", "outbox_not_stuck"])
     assert "secret" not in found.model_dump_json()
@@ -90,10 +94,3 @@ async def test_a_tick_in_the_future_is_named_with_the_schedules_it_silences() ->
 
 async def test_a_tick_of_this_moment_is_no_tick_of_the_future() -> None:
     assert await failing(FakeScheduler(newest_tick=NOW + timedelta(seconds=60))) == []
-
-
-async def test_two_proxies_may_look_at_once() -> None:
-    leases = FakeLeases()
-    leases.acquire("readiness", "another", NOW, timedelta(seconds=5))
-
-    assert await failing(FakeScheduler(), leases) == []

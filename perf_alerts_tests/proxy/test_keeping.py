@@ -35,6 +35,7 @@ class Round:
     now: datetime = NOW
     beat: datetime | None = NOW
     down: bool = False
+    readonly: bool = False
     failing: dict[str, str] = field(default_factory=dict)
     leases: FakeLeases = field(default_factory=FakeLeases)
     post: Post = field(default_factory=Post)
@@ -61,6 +62,7 @@ class Round:
             tending=Tending(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
             status=self.status,
             checks=self.checks,
+            probe=self.probe,
             heartbeat_url=self.heartbeat_url,
             clock=lambda: self.now,
             outage=Outage(channels=[self.post], opened=_no_record, public_url=None),
@@ -71,6 +73,10 @@ class Round:
             raise SchedulerUnreachable("Dagster's webserver cannot be reached")
         heartbeat = None if self.beat is None else self.now - self.beat
         return await FakeScheduler(heartbeat=heartbeat, clock=Time(self.now)).status(self.now)
+
+    def probe(self, now: datetime) -> None:
+        if self.readonly:
+            raise StoreUnavailable("the folder is read-only")
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
         return {"dagster": None, **self.failing}
@@ -266,6 +272,13 @@ async def test_a_store_that_fails_for_a_minute_is_told_directly_and_once(
         keeper.beat = keeper.now + timedelta(seconds=60)
         told = await keeper.after(timedelta(seconds=60))
     assert [one for one in told if one == STORE] == [STORE, STORE]
+
+
+async def test_a_store_that_only_who_has_it_open_can_write_is_told_directly_as_well() -> None:
+    keeper = Round(readonly=True)
+    for seconds, times in ((0, 0), (59.9, 0), (0.1, 1), (600, 1)):
+        keeper.beat = keeper.now + timedelta(seconds=seconds)
+        assert await keeper.after(timedelta(seconds=seconds)) == [STORE] * times
 
 
 async def test_a_round_that_breaks_is_logged_without_its_text_and_made_again(

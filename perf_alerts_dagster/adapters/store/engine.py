@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    NullPool,
+    Pool,
+    QueuePool,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from perf_alerts_dagster.domain.errors import SettingsError, StoreUnavailable
@@ -31,12 +42,13 @@ _OPENED_ANEW = {
 }
 
 
-def open_engine(url: str, *, wait: float = 30.0) -> Engine:
+def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> Engine:
     """Prepare access to the database of `url`; nothing is connected yet.
 
     Args:
         url: `sqlite:///<file>` or `postgresql+psycopg://...`.
         wait: seconds to wait for a lock of another process.
+        pooled: keep connections for the next ones, instead of opening each anew.
 
     Raises:
         SettingsError: the URL is of another kind. The text does not repeat it: it may hold a
@@ -46,10 +58,11 @@ def open_engine(url: str, *, wait: float = 30.0) -> Engine:
         parsed = make_url(url)
     except ArgumentError as exc:
         raise SettingsError(f"the alert store's URL cannot be read; accepted: {_ACCEPTED}") from exc
+    pool = QueuePool if pooled else NullPool
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
-        return _open_sqlite(parsed, wait)
+        return _open_sqlite(parsed, wait, pool)
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
-        return _open_postgres(parsed.set(drivername="postgresql+psycopg"), wait)
+        return _open_postgres(parsed.set(drivername="postgresql+psycopg"), wait, pool)
     raise SettingsError(
         f"the alert store's URL begins with {parsed.drivername}; accepted: {_ACCEPTED}"
     )
@@ -118,7 +131,7 @@ def _sentence(engine: Engine, exc: BaseException) -> str:
     return f"the alert store ({name_of(engine)}) cannot be used: {reason}"
 
 
-def _open_sqlite(url: URL, wait: float) -> Engine:
+def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise SettingsError("the alert store's SQLite URL names a file, as in sqlite:///alerts.db")
     file = Path(url.database).absolute()
@@ -134,7 +147,9 @@ def _open_sqlite(url: URL, wait: float) -> Engine:
             check_same_thread=False,
         )
 
-    engine = create_engine(url.set(database=str(file)), creator=connect, hide_parameters=True)
+    engine = create_engine(
+        url.set(database=str(file)), creator=connect, hide_parameters=True, poolclass=pool
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:
@@ -157,10 +172,11 @@ def _open_sqlite(url: URL, wait: float) -> Engine:
     return engine
 
 
-def _open_postgres(url: URL, wait: float) -> Engine:
+def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
+        poolclass=pool,
         pool_pre_ping=True,
         # A URL may say otherwise; without a limit a dead host is waited for without end.
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
