@@ -27,6 +27,7 @@ incidents = Table(
     Column("version", Integer, nullable=False),
     Column("body", Text, nullable=False),
     Index(None, "opened_at", "id"),
+    *(Index(None, one, "opened_at", "id") for one in ("status", "severity", "strategy", "rule")),
     Index(None, "last_seen_at"),
     Index(None, "owes"),
 )
@@ -85,6 +86,7 @@ notifications = Table(
     Column("sent_at", UtcDateTime),
     Column("error", Text),
     Index(None, "state", "next_at"),
+    Index(None, "sent_at"),
 )
 
 notification_items = Table(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Engine, Select, and_, func, or_, select, tuple_
+from sqlalchemy import Engine, Select, and_, func, or_, select, tuple_, union_all
 
 from perf_alerts_dagster.adapters.store import applying, judgements
 from perf_alerts_dagster.adapters.store.engine import reading, writing
@@ -38,6 +38,7 @@ from perf_alerts_dagster.domain.incidents.outbox import Delivery
 from perf_alerts_dagster.domain.incidents.state import Incident, Status
 from perf_alerts_dagster.domain.severity import Severity
 
+_LIVE = [one.value for one in Status if one is not Status.RESOLVED]
 _WAITING = [one.value for one in Delivery if one.is_waiting]
 
 
@@ -66,28 +67,28 @@ class SqlIncidents(IncidentStore):
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         """See the port."""
-        known = or_(incidents.c.live_key.is_not(None), incidents.c.owes)
-        about = (
-            select(
-                notification_items,
-                *(notifications.c[name] for name in ("channel", "kind", "state", "sent_at")),
-            )
-            .join(notifications)
-            .where(
-                or_(
-                    notification_items.c.incident_id.in_(select(incidents.c.id).where(known)),
-                    notifications.c.state.in_(_WAITING),
-                    notifications.c.sent_at >= since,
-                )
-            )
-            .order_by(notification_items.c.notification_id, notification_items.c.position)
+        known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
+        lines = select(
+            notification_items,
+            *(notifications.c[name] for name in ("channel", "kind", "state", "sent_at")),
+        ).join(notifications)
+        # Three small sets, each by its index: as one condition, or sorted by the database, it would
+        # be a look at every line that was ever sent.
+        about = union_all(
+            lines.where(notification_items.c.incident_id.in_(select(incidents.c.id).where(known))),
+            lines.where(notifications.c.state.in_(_WAITING)),
+            lines.where(notifications.c.sent_at >= since),
         )
         active = select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
         with reading(self.engine) as connection:
             query = select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
+            told = {
+                (one["notification_id"], one["position"]): told_of(one)
+                for one in connection.execute(about).mappings()
+            }
             return Snapshot(
                 incidents=tuple(incident_of(one) for one in connection.execute(query).mappings()),
-                told=tuple(told_of(one) for one in connection.execute(about).mappings()),
+                told=tuple(told[line] for line in sorted(told)),
                 silences=tuple(silence_of(one) for one in connection.execute(active).mappings()),
             )
 
@@ -144,7 +145,7 @@ class SqlIncidents(IncidentStore):
         """See the port."""
         query = (
             select(incidents.c.status, func.count())
-            .where(incidents.c.live_key.is_not(None))
+            .where(incidents.c.status.in_(_LIVE))
             .group_by(incidents.c.status)
         )
         with reading(self.engine) as connection:

@@ -118,10 +118,13 @@ class SqlOutbox(Outbox):
         """See the port."""
         row = notifications.c
         waiting = [one.value for one in Delivery if one.is_waiting]
+        counting = (
+            select(row.state, func.count(), func.min(row.created_at))
+            .where(row.state.in_([*waiting, Delivery.DEAD.value]))
+            .group_by(row.state)
+        )
         with reading(self.engine) as connection:
-            counted = connection.execute(
-                select(row.state, func.count(), func.min(row.created_at)).group_by(row.state)
-            ).all()
+            counted = connection.execute(counting).all()
         counts = {str(state): int(number) for state, number, _ in counted}
         oldest = [made for state, _, made in counted if state in waiting]
         return OutboxState(

@@ -21,7 +21,7 @@ from perf_alerts_dagster.adapters.store.columns import JsonText, RowId, UtcDateT
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = MetaData(
@@ -56,6 +56,8 @@ judgements = Table(
     Column("restated", Boolean, nullable=False),
     UniqueConstraint("alert", "as_of", "run_id"),
     Index(None, "alert", "judged_at"),
+    Index(None, "alert", "id"),
+    Index(None, "as_of"),
     Index(None, "judged_at"),
 )
 
