@@ -36,7 +36,7 @@ def test_the_definitions_load_no_heavy_library_beside_dagster() -> None:
     code = (
         "import sys, dagster; before = set(sys.modules)\n"
         "import perf_alerts_dagster.definitions\n"
-        "heavy = {'pandas', 'scipy', 'polars', 'sqlalchemy.engine', 'empyrical', 'arch'}\n"
+        "heavy = {'numpy', 'pandas', 'scipy', 'polars', 'sqlalchemy.engine', 'empyrical', 'arch'}\n"
         "print(sorted(heavy & (set(sys.modules) - before)))"
     )
 

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from perf_alerts_dagster.application.scheduling import AlertRun, Launch, Scheduler, SchedulerError
+from perf_alerts_dagster.application.scheduling import (
+    AlertRun,
+    Launch,
+    RunFilter,
+    RunState,
+    Scheduler,
+    SchedulerError,
+)
 from perf_alerts_dagster.domain.alerts import ALERTS
 from perf_alerts_dagster.domain.errors import StackError
 
@@ -21,6 +28,25 @@ class Launched:
     state: str
     outcome: str
     as_of: str
+
+
+async def is_first_start(port: int) -> bool:
+    """Whether no execution of an alert has succeeded yet.
+
+    Raises:
+        StackError: the webserver does not say.
+    """
+    from perf_alerts_dagster.adapters.graphql.client import GraphQLClient
+    from perf_alerts_dagster.adapters.graphql.scheduler import GraphQLScheduler
+
+    client = GraphQLClient(f"http://127.0.0.1:{port}")
+    wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
+    try:
+        return not (await GraphQLScheduler(client).runs(wanted)).runs
+    except SchedulerError as error:
+        raise StackError(f"the runs of the past cannot be read: {error}") from error
+    finally:
+        await client.close()
 
 
 async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterator[Launched]:

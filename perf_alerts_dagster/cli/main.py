@@ -1,27 +1,52 @@
 """The command group: errors become one clear line and an exit code."""
 
 import sys
+from importlib import import_module
 
 import click
 
-from perf_alerts_dagster.cli.archive import backup, restore
-from perf_alerts_dagster.cli.channels import test_channel
-from perf_alerts_dagster.cli.doctor import doctor
-from perf_alerts_dagster.cli.evaluate import evaluate
-from perf_alerts_dagster.cli.incidents import incidents
-from perf_alerts_dagster.cli.keygen import keygen
-from perf_alerts_dagster.cli.measure import measure
-from perf_alerts_dagster.cli.proxy import proxy
-from perf_alerts_dagster.cli.run import run
-from perf_alerts_dagster.cli.settings import check
-from perf_alerts_dagster.cli.silences import silence
-from perf_alerts_dagster.cli.stack import home, migrate, up
-from perf_alerts_dagster.cli.strategies import strategies
-from perf_alerts_dagster.cli.thresholds import thresholds
 from perf_alerts_dagster.domain.errors import PerfAlertsError, SettingsError, UsageError
+
+# In the order of the help; each is imported when it is asked for: one that runs for months must
+# not hold what the others need.
+_COMMANDS = {
+    "up": "stack",
+    "check": "settings",
+    "doctor": "doctor",
+    "run": "run",
+    "evaluate": "evaluate",
+    "measure": "measure",
+    "strategies": "strategies",
+    "thresholds": "thresholds",
+    "incidents": "incidents",
+    "silence": "silences",
+    "test-channel": "channels",
+    "keygen": "keygen",
+    "proxy": "proxy",
+    "home": "stack",
+    "migrate": "stack",
+    "backup": "archive",
+    "restore": "archive",
+}
+
+
+class _Commands(click.Group):
+    """Commands by their module in this package; see "Lazily Loading Subcommands" of click."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        found = import_module(f"perf_alerts_dagster.cli.{module}")
+        command: click.Command = getattr(found, cmd_name.replace("-", "_"))
+        return command
 
 
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 fine, 1 something was found or failed, 2 wrong use or settings.",
 )
@@ -32,28 +57,6 @@ def cli() -> None:
     Start with `perf-alerts up`: the whole stack over the bundled sample record. Then point
     ALERT_RECORDS_URL at your own records and let `perf-alerts check` say what is missing.
     """
-
-
-for command in (
-    up,
-    check,
-    doctor,
-    run,
-    evaluate,
-    measure,
-    strategies,
-    thresholds,
-    incidents,
-    silence,
-    test_channel,
-    keygen,
-    proxy,
-    home,
-    migrate,
-    backup,
-    restore,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

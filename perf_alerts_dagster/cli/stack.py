@@ -1,12 +1,15 @@
 """`perf-alerts up`, `home` and `migrate`: the running stack and its state."""
 
 import asyncio
+import os
+import subprocess
 import sys
 
 import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.output import ERR, OUT, styled, table
+from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
 
 
@@ -14,7 +17,7 @@ from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
 @click.option(
     "--first-runs/--no-first-runs",
     default=True,
-    help="On an empty store, execute the five alerts once, so that there is something to see.",
+    help="Where none has succeeded yet, execute the five alerts once: there is something to see.",
 )
 @click.option(
     "--proxy/--no-proxy",
@@ -29,14 +32,13 @@ def up(first_runs: bool, proxy: bool) -> None:
     logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until
     the next start.
     """
-    from perf_alerts_dagster.bootstrap.store import migrate_store
     from perf_alerts_dagster.processes.stack import run_stack
     from perf_alerts_dagster.proxy.identity.secrets import first_admin_key
 
     settings = load_settings()
     for warning in (*unknown_names(), *settings.warnings):
         ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
-    migrate_store(settings)
+    _migrate(settings)
     key = first_admin_key(settings) if proxy else None
     ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
 
@@ -46,8 +48,8 @@ def up(first_runs: bool, proxy: bool) -> None:
             _show_api(settings, key)
         OUT.print(f"records  {escape(settings.records_shown)}")
         OUT.print(f"state    {escape(str(settings.state_dir))}")
-        if first_runs and await asyncio.to_thread(_is_empty, settings):
-            await _run_all(settings)
+        if first_runs:
+            await _run_first(settings)
         OUT.print("the stack is up; Ctrl-C stops it")
 
     sys.exit(asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy)))
@@ -93,22 +95,29 @@ def _show_api(settings: Settings, key: str | None) -> None:
     click.echo(f'  curl -H "{settings.api_key_header}: {key}" {base}/schedule/status')
 
 
-def _is_empty(settings: Settings) -> bool:
-    from perf_alerts_dagster.adapters.store.store import open_store
-    from perf_alerts_dagster.bootstrap.store import store_url
+def _migrate(settings: Settings) -> None:
+    """In a process of its own: what migrates is needed once, and would stay in memory."""
+    from perf_alerts_dagster.bootstrap.store import make_state_dir
 
-    store = open_store(store_url(settings))
-    try:
-        return not store.judgements(limit=1)
-    finally:
-        store.close()
+    make_state_dir(settings)
+    done = subprocess.run(
+        [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate"],
+        env={**os.environ, **settings.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StoreUnavailable(done.stderr.strip())
 
 
-async def _run_all(settings: Settings) -> None:
-    """Launch the five alerts over GraphQL, wait, and show what they concluded."""
-    from perf_alerts_dagster.cli.launching import launch_all
+async def _run_first(settings: Settings) -> None:
+    """Where no execution has succeeded yet, launch the five alerts and show what they concluded."""
+    from perf_alerts_dagster.cli.launching import is_first_start, launch_all
 
-    ERR.print("the store is empty: executing the five alerts once ...")
+    if not await is_first_start(settings.webserver_port):
+        return
+    ERR.print("nothing was executed yet: executing the five alerts once ...")
     shown = table("first executions", "alert", "state", "outcome", "as of", "run")
     async for one in launch_all(settings.webserver_port, report=ERR.print):
         shown.add_row(

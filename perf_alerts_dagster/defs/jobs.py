@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
-from perf_alerts_dagster.application.executed import Execution
-from perf_alerts_dagster.defs import report
 from perf_alerts_dagster.defs.failing import Reporter
 from perf_alerts_dagster.defs.failures import translated
 from perf_alerts_dagster.defs.retries import CappedBackoff
@@ -19,6 +17,9 @@ from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
 from perf_alerts_dagster.domain.alerts import Alert
 from perf_alerts_dagster.domain.errors import UsageError
 from perf_alerts_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.application.executed import Execution
 
 # Opens what an attempt works with: an object with `execute(...)`, the application's entry.
 Opener = Callable[[], Any]
@@ -121,7 +122,10 @@ def _asked(context: dg.OpExecutionContext) -> date | None:
     return None
 
 
-def _show(context: dg.OpExecutionContext, execution: Execution, settings: Settings) -> None:
+def _show(context: dg.OpExecutionContext, execution: "Execution", settings: Settings) -> None:
+    # Imported by a run: what judges is heavy, and loading definitions must not be.
+    from perf_alerts_dagster.defs import report
+
     for note in execution.notes:
         context.log.info(note)
     for judgement in execution.judgements:

@@ -8,13 +8,16 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from perf_alerts_dagster.application.tending import SENSOR, Tending
 from perf_alerts_dagster.defs.dead import end_dead_runs
 from perf_alerts_dagster.defs.overdue import failed_runs, overdue
 from perf_alerts_dagster.settings import Settings
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.application.tending import Tending
 
 LOG = logging.getLogger(__name__)
 
@@ -25,7 +28,7 @@ _DRAIN_SECONDS = 20.0
 # After an outage the scheduler and this sensor start together: its late tick comes first.
 _PATIENCE = timedelta(seconds=90)
 
-Opened = Callable[[], Tending]
+Opened = Callable[[], "Tending"]
 
 
 def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDefinition:
@@ -37,7 +40,7 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
     """
     kept: list[Tending] = []
 
-    def tending() -> Tending:
+    def tending() -> "Tending":
         if not kept:
             kept.append((opened or _real(settings))())
         return kept[0]
@@ -93,9 +96,10 @@ def _missed(
 
 
 def _real(settings: Settings) -> Opened:
-    def opened() -> Tending:
+    def opened() -> "Tending":
         # Imported by the first tick: the store is heavy, and loading definitions must not be.
         from perf_alerts_dagster.adapters.store.store import open_store
+        from perf_alerts_dagster.application.tending import SENSOR
         from perf_alerts_dagster.bootstrap.incidents import build_tending
         from perf_alerts_dagster.bootstrap.store import store_url
 

@@ -1,5 +1,6 @@
 """The real system as its operators use it: triggers at once, toggles over restarts, the doctor."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.adapters.store.store import open_store
+from perf_alerts_dagster.cli.launching import is_first_start
 from perf_alerts_tests.processes.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.processes.stacks import eventually
 
@@ -66,6 +68,15 @@ def state_of(system: System) -> dict[str, str]:
     answer = system.running.query(SCHEDULE, name=f"{DAILY}_schedule")["scheduleOrError"]
     found: dict[str, str] = answer["scheduleState"]
     return found
+
+
+def test_a_start_is_the_first_one_until_an_execution_has_succeeded(system: System) -> None:
+    assert asyncio.run(is_first_start(system.port))
+
+    run = system.running.launch(DAILY)
+    eventually(lambda: system.running.status(run) == "SUCCESS", seconds=60, what="the run")
+
+    assert not asyncio.run(is_first_start(system.port))
 
 
 def test_many_triggers_at_once_judge_a_date_once(system: System) -> None:

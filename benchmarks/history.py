@@ -1,0 +1,310 @@
+"""What a long history costs: the same questions to a live stack over 1,000 and 100,000 executions.
+
+Per size: 1,000 executions of the five alerts over four strategies, made by the application itself
+(16 evaluations each, incidents that open and end, messages), then copied by SQL into the past;
+as many runs in Dagster's storage. The stack is `perf-alerts up`. Beside it, one size: requests a
+second of `GET /schedule/status` against the bare GraphQL query that it stands for.
+Run: `python benchmarks/history.py`, about three minutes; or with sizes.
+"""
+
+import asyncio
+import os
+import platform
+import socket
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+
+from perf_alerts_dagster.adapters.graphql.client import GraphQLClient
+from perf_alerts_dagster.adapters.graphql.scheduler import GraphQLScheduler
+from perf_alerts_dagster.adapters.store.engine import open_engine
+from perf_alerts_dagster.adapters.store.incidents import SqlIncidents
+from perf_alerts_dagster.adapters.store.outbox import SqlOutbox
+from perf_alerts_dagster.adapters.store.store import SqlAlertStore
+from perf_alerts_dagster.application.judgement import Judgement
+from perf_alerts_dagster.application.lifecycle import Lifecycle
+from perf_alerts_dagster.application.policy import Policy
+from perf_alerts_dagster.domain.alerts import ALERTS
+from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.domain.severity import Severity
+
+SIZES, BASE, REPEATS, CALLERS, SECONDS = (1_000, 100_000), 1_000, 20, 8, 3.0
+RULES = ("policy_drawdown", "rolling_sharpe", "interval_breach", "exceedance_rate")
+KEY = "benchmark-key-0123456789abcdef0123456789"
+PATHS = {
+    "summary of a day": "/schedule/summary/24",
+    "executions": "/schedule/executions",
+    "incidents": "/incidents",
+    "incidents of a strategy": "/incidents?strategy=s1",
+    "strategies": "/strategies",
+}
+Answers = dict[str, float]
+
+
+def judge(file: Path) -> None:
+    """The newest 1,000 executions, one each half hour until now, and what follows from them."""
+    engine = open_engine(f"sqlite:///{file}")
+    store, outbox = SqlAlertStore(engine), SqlOutbox(engine)
+    lifecycle = Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail", "chat")))
+    begun, first = datetime.now(UTC) - timedelta(minutes=30) * BASE, datetime.now(UTC).date()
+    for number in range(BASE):
+        alert, now = ALERTS[number % 5].name, begun + timedelta(minutes=30) * number
+        day = first - timedelta(days=(BASE - number) // 5)
+        evaluations = tuple(
+            evaluation(
+                f"s{place}", rule, is_bad=rule == RULES[0] and (day.day + place) % 10 in (3, 4)
+            )
+            for place in range(4)
+            for rule in RULES
+        )
+        made = Judgement(
+            alert=alert, as_of=day, run_id=f"r{number}", judged_at=now, settings_version="v",
+            data_hash="h", seed=1, evaluations=evaluations,
+        )  # fmt: skip
+        store.record(made, watermark=day)
+        lifecycle.after(alert, run_id=made.run_id, now=now)
+        for row in outbox.claim(now, "benchmark", timedelta(seconds=60), limit=50):
+            outbox.sent(row.id, row.fence, now)
+    engine.dispose()
+
+
+def evaluation(strategy: str, rule: str, *, is_bad: bool) -> Evaluation:
+    """What a rule finds of a strategy."""
+    if not is_bad:
+        return Evaluation(strategy=strategy, rule=rule, outcome=Outcome.OK, kind=Kind.LEVEL)
+    return Evaluation(
+        strategy=strategy, rule=rule, outcome=Outcome.BREACH, kind=Kind.LEVEL,
+        severity=Severity.CRITICAL, evidence=Evidence.STRONG, value=-0.2, limit=-0.1, message="m",
+    )  # fmt: skip
+
+
+def _shifted(*columns: str) -> str:
+    return ", ".join(
+        f"strftime('%Y-%m-%d %H:%M:%f', {one}, '-' || :days || ' days') || '000'" for one in columns
+    )
+
+
+# One older copy of the newest 1,000 executions, `:copy` times 200 days before them.
+COPY = (
+    f"""INSERT INTO judgements SELECT id + :copy * 1000000, alert,
+        date(as_of, '-' || :days || ' days'), run_id || '-' || :copy, {_shifted("judged_at")},
+        settings_version, data_hash, seed, provisional, recorded_only, restated
+        FROM judgements WHERE id < 1000000""",
+    """INSERT INTO evaluations SELECT judgement_id + :copy * 1000000, position, strategy, rule,
+        outcome, kind, severity, value, "limit", observations, required, evidence, p_year,
+        false_alarm_rate, power, days_to_half, session, projection, provisional, message, parts
+        FROM evaluations WHERE judgement_id < 1000000""",
+    f"""INSERT INTO incidents SELECT id || '-' || :copy, NULL, strategy, rule, 'resolved', severity,
+        {_shifted("opened_at", "last_seen_at", "last_notified_at")}, 0, version,
+        replace(body, id, id || '-' || :copy) FROM incidents WHERE instr(id, '-') = 0""",
+    f"""INSERT INTO incident_entries SELECT id + :copy * 1000000, incident_id || '-' || :copy,
+        {_shifted("at")}, what, actor, detail FROM incident_entries WHERE id < 1000000""",
+    f"""INSERT INTO notifications SELECT id + :copy * 1000000, key || '-' || :copy, kind, channel,
+        payload, {_shifted("created_at", "next_at")}, 'sent', attempts, NULL, NULL, fence,
+        {_shifted("sent_at")}, error FROM notifications WHERE id < 1000000""",
+    """INSERT INTO notification_items SELECT notification_id + :copy * 1000000, position,
+        incident_id || '-' || :copy, dedup_key, severity, reason, number
+        FROM notification_items WHERE notification_id < 1000000""",
+)
+
+RUN = (
+    """INSERT INTO runs (run_id, pipeline_name, status, run_body, create_timestamp,
+        update_timestamp, start_time, end_time) SELECT :id, pipeline_name, status,
+        replace(run_body, run_id, :id), :at, :at, :seconds, :seconds FROM runs
+        WHERE run_id = :template""",
+    """INSERT INTO run_tags (run_id, key, value) SELECT :id, key, value FROM run_tags
+        WHERE run_id = :template""",
+)
+
+
+def copy_store(file: Path, copies: int) -> None:
+    """The older executions, and the marks behind them."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        for copy in range(1, copies + 1):
+            for statement in COPY:
+                connection.execute(statement, {"copy": copy, "days": 200 * copy})
+        connection.execute(
+            "UPDATE incident_marks SET judgement_id = (SELECT max(id) FROM judgements)"
+        )
+
+
+def fill_dagster(home: Path, runs: int) -> None:
+    """As many ended runs in Dagster's storage, one each half hour until now."""
+    import dagster as dg
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        made = [
+            dg.DagsterRun(
+                job_name=one.name, status=dg.DagsterRunStatus.SUCCESS,
+                tags={"perf_alerts/alert": one.name, "perf_alerts/attempts": "1"},
+            ) for one in ALERTS
+        ]  # fmt: skip
+        for one in made:
+            instance.add_run(one)
+    (file,) = home.rglob("runs.db")
+    newest = datetime.now(UTC)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous=OFF")
+        connection.execute("BEGIN")
+        for number in range(runs):
+            template = made[number % len(made)].run_id
+            at = newest - timedelta(minutes=30) * (runs - number)
+            values = {
+                "id": f"{template[:-8]}{number:08d}", "template": template,
+                "seconds": at.timestamp(), "at": at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+            }  # fmt: skip
+            for statement in RUN:
+                connection.execute(statement, values)
+        for one in made:
+            connection.execute("DELETE FROM run_tags WHERE run_id = ?", (one.run_id,))
+            connection.execute("DELETE FROM runs WHERE run_id = ?", (one.run_id,))
+        connection.execute("COMMIT")
+
+
+@contextmanager
+def stack(state: Path, ports: tuple[int, int]) -> Iterator[None]:
+    """`perf-alerts up` over a state folder."""
+    with (state / "up.log").open("w") as log:
+        process = subprocess.Popen(
+            command("up", "--no-first-runs"), env=environ(state, ports), stdout=log, stderr=log
+        )
+    try:
+        while not is_up(ports[1]):
+            if process.poll() is not None:
+                raise SystemExit((state / "up.log").read_text())
+            time.sleep(0.2)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def is_up(port: int) -> bool:
+    """Whether the REST API answers and finds everything ready."""
+    try:
+        url = f"http://127.0.0.1:{port}/api/performance-alerts/health/ready"
+        return httpx.get(url, timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def command(*words: str) -> list[str]:
+    """A command of perf-alerts."""
+    return [sys.executable, "-m", "perf_alerts_dagster.cli", *words]
+
+
+def environ(state: Path, ports: tuple[int, int]) -> dict[str, str]:
+    """The settings of a stack on ports of its own, in which nothing happens by itself."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ALERT_", "DAGSTER_"))}
+    return {
+        **kept,
+        "ALERT_STATE_DIR": str(state),
+        "ALERT_WEBSERVER_PORT": str(ports[0]),
+        "ALERT_PROXY_PORT": str(ports[1]),
+        "ALERT_ADMIN_API_KEY": KEY,
+        "ALERT_SCHEDULES_START": "stopped",
+    }
+
+
+async def ask(ports: tuple[int, int]) -> tuple[Answers, float]:
+    """Median milliseconds per question, and how often status beats the bare query."""
+    upstream = GraphQLClient(f"http://127.0.0.1:{ports[0]}")
+    scheduler = GraphQLScheduler(upstream)
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{ports[1]}/api/performance-alerts",
+        headers={"X-Alert-API-Key": KEY},
+        timeout=60,
+    ) as api:
+
+        def get(path: str) -> Callable[[], Awaitable[object]]:
+            async def call() -> None:
+                (await api.get(path)).raise_for_status()
+
+            return call
+
+        async def status_upstream() -> None:
+            await scheduler.status(datetime.now(UTC))
+
+        found = {"status, asked of Dagster": await median(status_upstream)}
+        for name, path in PATHS.items():
+            found[name] = await median(get(path))
+        ratio = await often(get("/schedule/status")) / await often(status_upstream)
+    await upstream.close()
+    return found, ratio
+
+
+async def median(call: Callable[[], Awaitable[object]]) -> float:
+    """Median milliseconds, after one call that warms up."""
+    await call()
+    taken = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        await call()
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken)
+
+
+async def often(call: Callable[[], Awaitable[object]]) -> float:
+    """Calls a second, of several callers at once."""
+    until = time.perf_counter() + SECONDS
+    done = 0
+
+    async def caller() -> None:
+        nonlocal done
+        while time.perf_counter() < until:
+            await call()
+            done += 1
+
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return done / SECONDS
+
+
+def measure(size: int) -> tuple[Answers, float]:
+    """All answers of a stack with a history of one size."""
+    with tempfile.TemporaryDirectory() as folder:
+        state, ports = Path(folder) / "state", (free_port(), free_port())
+        for word in ("migrate", "home"):
+            subprocess.run(
+                command(word), env=environ(state, ports), check=True, stdout=subprocess.DEVNULL
+            )
+        judge(state / "perf_alerts.db")
+        copy_store(state / "perf_alerts.db", size // BASE - 1)
+        fill_dagster(state / "dagster_home", size)
+        with stack(state, ports):
+            return asyncio.run(ask(ports))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main(sizes: tuple[int, ...]) -> None:
+    """Measure all and write the ratios to standard output."""
+    write = sys.stdout.write
+    write(f"Python {platform.python_version()}, {os.cpu_count()} cores, SQLite, a live stack\n")
+    found = {}
+    for size in sizes:
+        found[size], ratio = measure(size)
+        write(f"{size} executions: status answered {ratio:.0f}x as often as the bare query\n")
+        sys.stdout.flush()
+    least, most = min(sizes), max(sizes)
+    for name in found[least]:
+        few, many = found[least][name], found[most][name]
+        write(f"{name:28s} {few:7.1f} ms  {many:7.1f} ms  {many / few:5.2f}x\n")
+
+
+if __name__ == "__main__":
+    main(tuple(int(one) for one in sys.argv[1:]) or SIZES)

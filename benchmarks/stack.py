@@ -1,0 +1,226 @@
+"""The whole stack against bare Dagster, in one run: import, trigger to finish, idle memory.
+
+The peer is Dagster as its documentation starts it: a webserver and a daemon, each with a code
+server of its own, over one location with one job that does nothing. Ours is `perf-alerts up` over
+the bundled record: code server, guarded webserver, daemon and REST API. A trigger is one POST that
+waits for the end; the peer's job is launched over GraphQL and asked for until it has ended.
+Memory is the sum of proportional set sizes (Linux). Run: `python benchmarks/stack.py`, two minutes.
+"""
+
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+
+REPEATS, IDLE_SECONDS = 9, 20
+KEY = "benchmark-key-0123456789abcdef0123456789"
+NOOP = """
+import dagster as dg
+
+@dg.op
+def nothing() -> None:
+    return
+
+@dg.job(executor_def=dg.in_process_executor)
+def noop() -> None:
+    nothing()
+
+defs = dg.Definitions(jobs=[noop])
+"""
+DAGSTER = """
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: DefaultRunCoordinator
+telemetry:
+  enabled: false
+"""
+LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryLocationName: "noop.py",
+  repositoryName: "__repository__", jobName: "noop"}}) {
+  __typename ... on LaunchRunSuccess { run { runId } } } }"""
+STATUS = "query Q($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+
+
+def kept() -> dict[str, str]:
+    """This environment without anybody's settings."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("ALERT_", "DAGSTER_"))}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def importing(module: str) -> float:
+    """Seconds that a new Python takes to import a module."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=kept(), check=True)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def processes(
+    commands: list[list[str]], environ: dict[str, str], folder: Path, url: str
+) -> Iterator[list[psutil.Process]]:
+    """Commands that run until the end; yields when an address answers with 200."""
+    with (folder / "log").open("a") as log:
+        started = [
+            subprocess.Popen(one, env=environ, cwd=folder, stdout=log, stderr=log)
+            for one in commands
+        ]
+    try:
+        while not answers(url):
+            if any(one.poll() is not None for one in started):
+                raise SystemExit((folder / "log").read_text())
+            time.sleep(0.2)
+        yield [psutil.Process(one.pid) for one in started]
+    finally:
+        for one in started:
+            one.terminate()
+        for one in started:
+            one.wait(30)
+
+
+def answers(url: str) -> bool:
+    """Whether somebody says that all is well there."""
+    try:
+        return httpx.get(url, timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def memory(parents: list[psutil.Process]) -> float:
+    """MB of all processes, shared pages counted once."""
+    every = {one for parent in parents for one in (parent, *parent.children(recursive=True))}
+    return float(sum(one.memory_full_info().pss for one in every)) / 2**20
+
+
+def median(call: Callable[[], None]) -> float:
+    """Median seconds, after one call that warms up."""
+    call()
+    taken = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def bare() -> tuple[float, float]:
+    """Dagster alone: seconds from launch to end, MB when idle."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        (folder / "noop.py").write_text(NOOP)
+        (folder / "workspace.yaml").write_text("load_from:\n  - python_file: noop.py\n")
+        (folder / "dagster.yaml").write_text(DAGSTER)
+        commands = [
+            [tool("dagster-webserver"), "-h", "127.0.0.1", "-p", str(port)],
+            [tool("dagster-daemon"), "run"],
+        ]
+        url = f"http://127.0.0.1:{port}"
+        environ = {**kept(), "DAGSTER_HOME": name}
+        with (
+            processes(commands, environ, folder, f"{url}/server_info") as parents,
+            httpx.Client(base_url=url, timeout=60) as api,
+        ):
+
+            def launch() -> None:
+                answer = api.post("/graphql", json={"query": LAUNCH}).json()
+                run_id = answer["data"]["launchRun"]["run"]["runId"]
+                body = {"query": STATUS, "variables": {"id": run_id}}
+                while True:
+                    found = api.post("/graphql", json=body).json()["data"]["runOrError"]["status"]
+                    if found in ("SUCCESS", "FAILURE"):
+                        return
+                    time.sleep(0.05)
+
+            taken = median(launch)
+            time.sleep(IDLE_SECONDS)
+            return taken, memory(parents)
+
+
+def ours() -> tuple[dict[str, float], float]:
+    """The whole stack: seconds from trigger to end by alert, MB when idle."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), free_port()
+        environ = {
+            **kept(),
+            "ALERT_STATE_DIR": str(folder / "state"),
+            "ALERT_WEBSERVER_PORT": str(free_port()),
+            "ALERT_PROXY_PORT": str(port),
+            "ALERT_ADMIN_API_KEY": KEY,
+            "ALERT_SCHEDULES_START": "stopped",
+        }
+        url = f"http://127.0.0.1:{port}/api/performance-alerts"
+        up = [[sys.executable, "-m", "perf_alerts_dagster.cli", "up", "--no-first-runs"]]
+        with (
+            processes(up, environ, folder, f"{url}/health/ready") as parents,
+            httpx.Client(base_url=url, headers={"X-Alert-API-Key": KEY}, timeout=90) as api,
+        ):
+            taken = {}
+            for alert in ("performance_threshold_check", "daily_pnl_check"):
+
+                def trigger(alert: str = alert) -> None:
+                    # Without a key of its own it would be one with the trigger just before it.
+                    key = {"Idempotency-Key": uuid.uuid4().hex}
+                    answer = api.post(f"/schedule/trigger/{alert}?wait=60", headers=key)
+                    if answer.status_code != 200:
+                        raise SystemExit(answer.text)
+
+                taken[alert] = median(trigger)
+            time.sleep(IDLE_SECONDS)
+            return taken, memory(parents)
+
+
+def tool(name: str) -> str:
+    """A command of this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def main() -> None:
+    """Measure all and write the ratios to standard output."""
+    from importlib.metadata import version
+
+    write = sys.stdout.write
+    write(
+        f"Python {platform.python_version()}, dagster {version('dagster')}, "
+        f"{os.cpu_count()} cores\n"
+    )
+    for module in ("dagster", "perf_alerts_dagster.definitions"):
+        importing(module)
+    pairs = [
+        (importing("dagster"), importing("perf_alerts_dagster.definitions")) for _ in range(REPEATS)
+    ]
+    alone, definitions = (statistics.median(one) for one in zip(*pairs, strict=True))
+    write(
+        f"import: dagster {alone:.2f} s, our definitions {definitions:.2f} s, "
+        f"{definitions - alone:+.2f} s, {definitions / alone:.2f}x\n"
+    )
+    noop, bare_memory = bare()
+    write(f"bare dagster: launch to end of a job that does nothing {noop:.2f} s\n")
+    taken, our_memory = ours()
+    for alert, seconds in taken.items():
+        write(
+            f"{alert}: trigger to end {seconds:.2f} s, {seconds - noop:+.2f} s, "
+            f"{seconds / noop:.2f}x the bare job\n"
+        )
+    write(
+        f"idle memory: bare dagster {bare_memory:.0f} MB, our whole stack {our_memory:.0f} MB, "
+        f"{our_memory / bare_memory:.2f}x\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
