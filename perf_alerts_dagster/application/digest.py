@@ -43,6 +43,13 @@ def digest_of(
     }
 
 
+def listed(payload: Found, longest: int) -> dict[str, Json]:
+    """The digest with its lists cut to what a program is told, and how long each was."""
+    cut: dict[str, Json] = {name: [*_list(payload, name)[:longest]] for name, _ in _PARTS}
+    totals: dict[str, Json] = {name: len(_list(payload, name)) for name, _ in _PARTS}
+    return {**payload, **cut, "totals": totals}
+
+
 def subject(payload: Found) -> str:
     """The digest in a line."""
     words = [f"{len(_list(payload, name))} {said}" for name, said in _PARTS if _list(payload, name)]

@@ -13,6 +13,9 @@ from perf_alerts_dagster.domain.severity import Severity
 
 # More are counted, and found behind the link: a phone shows no longer text.
 SHOWN = 20
+# A program is told as many; the day on which everything breaks must not be the one on which a
+# receiver finds the message too large.
+LISTED = 200
 _SUBJECT = 150
 
 Shown = Mapping[str, Json]
@@ -75,7 +78,8 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
             "at": at,
             "subject": wording.cut(subject, _SUBJECT),
             "text": text,
-            "incidents": [_linked(one, public_url) for one in lines],
+            "total": len(lines),
+            "incidents": [_linked(one, public_url) for one in lines[:LISTED]],
         },
     )
 
@@ -87,7 +91,12 @@ def _digest(row: Notification, public_url: str | None) -> Message:
         kind=row.kind.value,
         subject=wording.cut(subject, _SUBJECT),
         text=text,
-        payload={**row.payload, "key": row.key, "subject": subject, "text": text},
+        payload={
+            **digest.listed(row.payload, LISTED),
+            "key": row.key,
+            "subject": subject,
+            "text": text,
+        },
     )
 
 

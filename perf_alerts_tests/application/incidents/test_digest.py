@@ -2,7 +2,7 @@
 
 import pytest
 
-from perf_alerts_dagster.application.messages import Message, message_of
+from perf_alerts_dagster.application.messages import LISTED, Message, message_of
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.domain.evaluation import Evidence, Outcome
 from perf_alerts_dagster.domain.incidents.outbox import Channels
@@ -67,6 +67,16 @@ def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
         "- late: no_data",
         f"{URL}/incidents",
     ]
+
+
+def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+    weak = [breach(strategy=f"s{n:03}", evidence=Evidence.WEAK) for n in range(LISTED + 5)]
+    desk.lifecycle.digest(judged(*weak), now=desk.now)
+
+    payload = digests(desk)[0].payload
+    assert isinstance(payload["weak"], list)
+    assert len(payload["weak"]) == LISTED
+    assert payload["totals"] == {"incidents": 0, "weak": LISTED + 5, "unmeasured": 0}
 
 
 def test_a_day_has_one(desk: IncidentDesk) -> None:

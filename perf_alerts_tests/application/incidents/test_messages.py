@@ -2,7 +2,7 @@
 
 import pytest
 
-from perf_alerts_dagster.application.messages import SHOWN, Message, Unreadable, message_of
+from perf_alerts_dagster.application.messages import LISTED, SHOWN, Message, Unreadable, message_of
 from perf_alerts_dagster.application.policy import Policy
 from perf_alerts_dagster.domain.incidents.outbox import Notification
 from perf_alerts_dagster.domain.severity import Severity
@@ -87,7 +87,19 @@ def test_a_long_list_is_cut_and_counted(desk: IncidentDesk) -> None:
     assert message.text.endswith(f"and 5 more: {URL}/incidents")
     incidents = message.payload["incidents"]
     assert isinstance(incidents, list)
-    assert len(incidents) == SHOWN + 5
+    assert len(incidents) == message.payload["total"] == SHOWN + 5
+
+
+def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+    many = [breach(strategy=f"s{n:03}", severity=Severity.WARNING) for n in range(LISTED)]
+    desk.judge(*many, breach(strategy="worst", severity=Severity.EMERGENCY))
+    payload = newest(desk).payload
+
+    incidents = payload["incidents"]
+    assert isinstance(incidents, list)
+    assert (len(incidents), payload["total"]) == (LISTED, LISTED + 1)
+    assert isinstance(incidents[0], dict)
+    assert incidents[0]["strategy"] == "worst"
 
 
 def test_members_stand_under_their_group(desk: IncidentDesk) -> None:
