@@ -145,15 +145,15 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
     )
 
 
-def told_of(row: RowMapping) -> Told:
-    """What a line of a message, joined with its message, says was told."""
+def told_of(row: RowMapping, message: RowMapping) -> Told:
+    """What a line of a message says was told."""
     return Told(
-        channel=row["channel"],
-        kind=Channels(row["kind"]),
+        channel=message["channel"],
+        kind=Channels(message["kind"]),
         incident_id=row["incident_id"],
         dedup_key=row["dedup_key"],
         severity=Severity(row["severity"]),
         reason=Reason(row["reason"]),
-        state=Delivery(row["state"]),
-        sent_at=row["sent_at"],
+        state=Delivery(message["state"]),
+        sent_at=message["sent_at"],
     )

@@ -100,5 +100,5 @@ notification_items = Table(
     Column("reason", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Index(None, "incident_id"),
-    Index(None, "dedup_key"),
+    Index(None, "dedup_key", "notification_id"),
 )

@@ -173,18 +173,28 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
         earlier.c.state == Delivery.LEASED.value,
         and_(earlier.c.state == Delivery.PENDING.value, earlier.c.next_at <= now),
     )
+    # From the few messages that wait to their lines: the other way round each line would be a look
+    # at every message that ever told of its key.
+    is_mine = exists(
+        select(mine.c.position)
+        .where(
+            mine.c.dedup_key == theirs.c.dedup_key,
+            mine.c.notification_id == notifications.c.id,
+        )
+        .correlate(theirs, notifications)
+    )
+    is_shared = exists(
+        select(theirs.c.position)
+        .where(theirs.c.notification_id == earlier.c.id, is_mine)
+        .correlate(earlier, notifications)
+    )
     return exists(
         select(earlier.c.id)
-        .select_from(
-            mine.join(theirs, theirs.c.dedup_key == mine.c.dedup_key).join(
-                earlier, earlier.c.id == theirs.c.notification_id
-            )
-        )
         .where(
-            mine.c.notification_id == notifications.c.id,
+            is_next,
             earlier.c.channel == notifications.c.channel,
             earlier.c.id < notifications.c.id,
-            is_next,
+            is_shared,
         )
         .correlate(notifications)
     )

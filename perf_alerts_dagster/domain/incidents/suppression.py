@@ -1,7 +1,7 @@
 """Which messages are held back, and why: silences, windows, what waits already."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -33,14 +33,21 @@ class Memory:
     """What was told: the rows of live incidents, and those inside the window."""
 
     told: Sequence[Told] = ()
+    # On the day on which everything breaks, thousands of incidents ask.
+    _by_incident: dict[str, list[Told]] = field(default_factory=dict, init=False, repr=False)
+    _by_key: dict[str, list[Told]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for one in self.told:
+            self._by_incident.setdefault(one.incident_id, []).append(one)
+            self._by_key.setdefault(one.dedup_key, []).append(one)
 
     def of(self, incident: Incident, channel: str) -> list[Told]:
         """What a channel was told of the incident itself, and may still be told; no recoveries."""
         return [
             one
-            for one in self.told
-            if one.incident_id == incident.id
-            and one.channel == channel
+            for one in self._by_incident.get(incident.id, ())
+            if one.channel == channel
             and one.reason is not Reason.RECOVERED
             and (one.state.is_waiting or one.state is Delivery.SENT)
         ]
@@ -49,9 +56,8 @@ class Memory:
         """What a channel was told at the incident's dedup key and severity; no recoveries."""
         return [
             one
-            for one in self.told
-            if one.dedup_key == incident.dedup_key
-            and one.severity is incident.severity
+            for one in self._by_key.get(incident.dedup_key, ())
+            if one.severity is incident.severity
             and one.channel == channel
             and one.kind is Channels.NORMAL
             and one.reason is not Reason.RECOVERED
@@ -60,7 +66,7 @@ class Memory:
     def last_sent(self, incident: Incident) -> datetime | None:
         """When the incident itself was last delivered anywhere."""
         return max(
-            (one.sent_at for one in self.told if one.incident_id == incident.id and one.sent_at),
+            (one.sent_at for one in self._by_incident.get(incident.id, ()) if one.sent_at),
             default=None,
         )
 
