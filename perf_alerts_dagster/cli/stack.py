@@ -108,7 +108,8 @@ def _migrate(settings: Settings) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise StoreUnavailable(done.stderr.strip())
+        ended = f"`perf-alerts migrate` ended with exit code {done.returncode}"
+        raise StoreUnavailable(done.stderr.strip() or ended)
 
 
 async def _run_first(settings: Settings) -> None:

@@ -158,8 +158,9 @@ def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def leave(context: ExceptionContext) -> None:
-        error = context.original_exception
-        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in _OPENED_ANEW:
+        # Errors of Python's module, such as that it is closed, carry no code.
+        code = getattr(context.original_exception, "sqlite_errorcode", 0)
+        if code & 0xFF in _OPENED_ANEW:
             context.is_disconnect = True
 
     @event.listens_for(engine, "begin")

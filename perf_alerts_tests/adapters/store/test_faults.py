@@ -145,6 +145,18 @@ def test_a_file_that_was_read_only_for_a_while_can_be_written_after(
     assert place == "held"
 
 
+def test_a_connection_that_somebody_closed_is_unavailable(sqlite_engine: Engine) -> None:
+    def read() -> None:
+        with reading(sqlite_engine) as connection:
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            raw.close()
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(StoreUnavailable):
+        read()
+
+
 def test_a_full_disk_loses_the_new_judgement_whole_and_keeps_the_old_ones(
     sqlite_engine: Engine, sqlite_url: str
 ) -> None:
