@@ -2,27 +2,27 @@
 
 Per size: 1,000 executions of the five alerts over four strategies, made by the application itself
 (16 evaluations each, incidents that open and end, messages), then copied by SQL into the past;
-as many runs in Dagster's storage. The stack is `perf-alerts up`. Beside it, one size: requests a
+as many runs in Dagster's storage. The stack is `perf-alerts up`. Beside it, per size: requests a
 second of `GET /schedule/status` against the bare GraphQL query that it stands for.
-Run: `python benchmarks/history.py`, about three minutes; or with sizes.
+Run: `python benchmarks/history.py`, one or two minutes; or with sizes.
 """
 
 import asyncio
 import os
 import platform
-import socket
 import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+from stack import KEY, api_url, free_port, perf_alerts, settings, stack
 
 from perf_alerts_dagster.adapters.graphql.client import GraphQLClient
 from perf_alerts_dagster.adapters.graphql.scheduler import GraphQLScheduler
@@ -39,7 +39,6 @@ from perf_alerts_dagster.domain.severity import Severity
 
 SIZES, BASE, REPEATS, CALLERS, SECONDS = (1_000, 100_000), 1_000, 20, 8, 3.0
 RULES = ("policy_drawdown", "rolling_sharpe", "interval_breach", "exceedance_rate")
-KEY = "benchmark-key-0123456789abcdef0123456789"
 PATHS = {
     "summary of a day": "/schedule/summary/24",
     "executions": "/schedule/executions",
@@ -171,57 +170,12 @@ def fill_dagster(home: Path, runs: int) -> None:
         connection.execute("COMMIT")
 
 
-@contextmanager
-def stack(state: Path, ports: tuple[int, int]) -> Iterator[None]:
-    """`perf-alerts up` over a state folder."""
-    with (state / "up.log").open("w") as log:
-        process = subprocess.Popen(
-            command("up", "--no-first-runs"), env=environ(state, ports), stdout=log, stderr=log
-        )
-    try:
-        while not is_up(ports[1]):
-            if process.poll() is not None:
-                raise SystemExit((state / "up.log").read_text())
-            time.sleep(0.2)
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(port: int) -> bool:
-    """Whether the REST API answers and finds everything ready."""
-    try:
-        url = f"http://127.0.0.1:{port}/api/performance-alerts/health/ready"
-        return httpx.get(url, timeout=10).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def command(*words: str) -> list[str]:
-    """A command of perf-alerts."""
-    return [sys.executable, "-m", "perf_alerts_dagster.cli", *words]
-
-
-def environ(state: Path, ports: tuple[int, int]) -> dict[str, str]:
-    """The settings of a stack on ports of its own, in which nothing happens by itself."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ALERT_", "DAGSTER_"))}
-    return {
-        **kept,
-        "ALERT_STATE_DIR": str(state),
-        "ALERT_WEBSERVER_PORT": str(ports[0]),
-        "ALERT_PROXY_PORT": str(ports[1]),
-        "ALERT_ADMIN_API_KEY": KEY,
-        "ALERT_SCHEDULES_START": "stopped",
-    }
-
-
 async def ask(ports: tuple[int, int]) -> tuple[Answers, float]:
     """Median milliseconds per question, and how often status beats the bare query."""
     upstream = GraphQLClient(f"http://127.0.0.1:{ports[0]}")
     scheduler = GraphQLScheduler(upstream)
     async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{ports[1]}/api/performance-alerts",
+        base_url=api_url(ports[1]),
         headers={"X-Alert-API-Key": KEY},
         timeout=60,
     ) as api:
@@ -275,20 +229,16 @@ def measure(size: int) -> tuple[Answers, float]:
         state, ports = Path(folder) / "state", (free_port(), free_port())
         for word in ("migrate", "home"):
             subprocess.run(
-                command(word), env=environ(state, ports), check=True, stdout=subprocess.DEVNULL
+                perf_alerts(word),
+                env=settings(state, ports),
+                check=True,
+                stdout=subprocess.DEVNULL,
             )
         judge(state / "perf_alerts.db")
         copy_store(state / "perf_alerts.db", size // BASE - 1)
         fill_dagster(state / "dagster_home", size)
         with stack(state, ports):
             return asyncio.run(ask(ports))
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main(sizes: tuple[int, ...]) -> None:

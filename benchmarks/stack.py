@@ -151,23 +151,46 @@ def bare() -> tuple[float, float]:
             return taken, memory(parents)
 
 
+@contextmanager
+def stack(state: Path, ports: tuple[int, int]) -> Iterator[list[psutil.Process]]:
+    """`perf-alerts up` over a state folder, with its web UI and its REST API on two ports."""
+    up = [perf_alerts("up", "--no-first-runs")]
+    url = f"{api_url(ports[1])}/health/ready"
+    with processes(up, settings(state, ports), state.parent, url) as parents:
+        yield parents
+
+
+def api_url(port: int) -> str:
+    """Where the REST API is."""
+    return f"http://127.0.0.1:{port}/api/performance-alerts"
+
+
+def perf_alerts(*words: str) -> list[str]:
+    """A command of perf-alerts."""
+    return [sys.executable, "-m", "perf_alerts_dagster.cli", *words]
+
+
+def settings(state: Path, ports: tuple[int, int]) -> dict[str, str]:
+    """The environment of a stack on ports of its own, in which nothing happens by itself."""
+    return {
+        **kept(),
+        "ALERT_STATE_DIR": str(state),
+        "ALERT_WEBSERVER_PORT": str(ports[0]),
+        "ALERT_PROXY_PORT": str(ports[1]),
+        "ALERT_ADMIN_API_KEY": KEY,
+        "ALERT_SCHEDULES_START": "stopped",
+    }
+
+
 def ours() -> tuple[dict[str, float], float]:
     """The whole stack: seconds from trigger to end by alert, MB when idle."""
     with tempfile.TemporaryDirectory() as name:
-        folder, port = Path(name), free_port()
-        environ = {
-            **kept(),
-            "ALERT_STATE_DIR": str(folder / "state"),
-            "ALERT_WEBSERVER_PORT": str(free_port()),
-            "ALERT_PROXY_PORT": str(port),
-            "ALERT_ADMIN_API_KEY": KEY,
-            "ALERT_SCHEDULES_START": "stopped",
-        }
-        url = f"http://127.0.0.1:{port}/api/performance-alerts"
-        up = [[sys.executable, "-m", "perf_alerts_dagster.cli", "up", "--no-first-runs"]]
+        ports = (free_port(), free_port())
         with (
-            processes(up, environ, folder, f"{url}/health/ready") as parents,
-            httpx.Client(base_url=url, headers={"X-Alert-API-Key": KEY}, timeout=90) as api,
+            stack(Path(name) / "state", ports) as parents,
+            httpx.Client(
+                base_url=api_url(ports[1]), headers={"X-Alert-API-Key": KEY}, timeout=90
+            ) as api,
         ):
             taken = {}
             for alert in ("performance_threshold_check", "daily_pnl_check"):

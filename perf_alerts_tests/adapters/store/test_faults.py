@@ -20,7 +20,7 @@ from perf_alerts_dagster.application.ports import AlertStore
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_tests.adapters.store.examples import BARE, MONDAY, NOON, TTL, judgement, projection
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
-from perf_alerts_tests.rights import bound_by_modes
+from perf_alerts_tests.rights import lines_of
 
 CALLS: dict[str, Callable[[AlertStore], object]] = {
     "watermark": lambda store: store.watermark("a"),
@@ -137,10 +137,8 @@ def test_a_file_that_was_read_only_for_a_while_can_be_written_after(
     file = str(sqlite_engine.url.database)
     sqlite_engine.dispose()
 
-    command = bound_by_modes([sys.executable, "-c", READONLY_FOR_A_WHILE, file])
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    refused, place = lines_of(READONLY_FOR_A_WHILE, file)
 
-    refused, place = done.stdout.splitlines()
     assert refused.endswith("attempt to write a readonly database")
     assert place == "held"
 

@@ -1,7 +1,5 @@
 """The proof that somebody who begins now can write to the store."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ from perf_alerts_dagster.adapters.store.leases import SqlLeases
 from perf_alerts_dagster.adapters.store.probe import Probe
 from perf_alerts_dagster.domain.errors import StoreUnavailable
 from perf_alerts_tests.adapters.store.examples import NOON, TTL
-from perf_alerts_tests.rights import bound_by_modes
+from perf_alerts_tests.rights import lines_of
 
 READONLY_BESIDE_WRITERS = """
 import sys
@@ -71,9 +69,7 @@ def test_who_has_the_file_open_writes_on_but_the_probe_sees_that_nobody_else_can
     file = str(sqlite_engine.url.database)
     sqlite_engine.dispose()
 
-    command = bound_by_modes([sys.executable, "-c", READONLY_BESIDE_WRITERS, file])
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    renewed, refused = lines_of(READONLY_BESIDE_WRITERS, file)
 
-    renewed, refused = done.stdout.splitlines()
     assert renewed == "True"
     assert refused.endswith("attempt to write a readonly database")
