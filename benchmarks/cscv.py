@@ -11,8 +11,8 @@ from itertools import combinations
 
 import numpy as np
 
-from perf_alerts_dagster.domain.cscv import BLOCKS, cscv
-from perf_alerts_dagster.domain.record import Floats
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.cscv import BLOCKS, cscv
 
 ROWS, TRIALS, REPEATS, EVERY = 7_000, 30, 5, 40
 

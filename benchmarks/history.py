@@ -24,18 +24,18 @@ from pathlib import Path
 import httpx
 from stack import KEY, api_url, free_port, perf_alerts, settings, stack
 
-from perf_alerts_dagster.adapters.graphql.client import GraphQLClient
-from perf_alerts_dagster.adapters.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.adapters.store.engine import open_engine
-from perf_alerts_dagster.adapters.store.incidents import SqlIncidents
-from perf_alerts_dagster.adapters.store.outbox import SqlOutbox
-from perf_alerts_dagster.adapters.store.store import SqlAlertStore
-from perf_alerts_dagster.application.judgement import Judgement
-from perf_alerts_dagster.application.lifecycle import Lifecycle
-from perf_alerts_dagster.application.policy import Policy
-from perf_alerts_dagster.domain.alerts import ALERTS
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.domain.severity import Severity
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
+from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+from perf_alerts_dagster.storage.engine import open_engine
 
 SIZES, BASE, REPEATS, CALLERS, SECONDS = (1_000, 100_000), 1_000, 20, 8, 3.0
 RULES = ("policy_drawdown", "rolling_sharpe", "interval_breach", "exceedance_rate")

@@ -13,17 +13,17 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from perf_alerts_dagster.adapters.store.engine import open_engine
-from perf_alerts_dagster.adapters.store.incidents import SqlIncidents
-from perf_alerts_dagster.adapters.store.outbox import SqlOutbox
-from perf_alerts_dagster.adapters.store.store import SqlAlertStore
-from perf_alerts_dagster.adapters.store.versions import migrate
-from perf_alerts_dagster.application.incidents import Filter
-from perf_alerts_dagster.application.judgement import Judgement
-from perf_alerts_dagster.application.lifecycle import Lifecycle
-from perf_alerts_dagster.application.policy import Policy
-from perf_alerts_dagster.domain.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.domain.severity import Severity
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
+from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.storage.engine import open_engine
+from perf_alerts_dagster.storage.migrate import migrate
 
 SIZES, ALERT = (100, 1_000), "daily_pnl_check"
 RULES = ("max_drawdown", "rolling_sharpe", "interval_breach")

@@ -18,14 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from perf_alerts_dagster.domain.bands import fans
-from perf_alerts_dagster.domain.calibration import LIFE, calibrate
-from perf_alerts_dagster.domain.calibration import PATHS as CALIBRATION_PATHS
-from perf_alerts_dagster.domain.fan import PROBABILITIES
-from perf_alerts_dagster.domain.ratings import documented_badness
-from perf_alerts_dagster.domain.record import Floats
-from perf_alerts_dagster.domain.residuals import WINDOW, filtered
-from perf_alerts_dagster.domain.simulation import draw
+from perf_alerts_dagster.projections.bands import PROBABILITIES, fans
+from perf_alerts_dagster.projections.calibration import LIFE, calibrate, documented_badness
+from perf_alerts_dagster.projections.calibration import PATHS as CALIBRATION_PATHS
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
 
 PATHS, HORIZON, SIZES, EVERY, BLOCK = 10_000, 252, (1, 10, 100, 1_000), 20, 10
 

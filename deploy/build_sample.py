@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-TARGET = Path(__file__).parent.parent / "perf_alerts_dagster/adapters/records/sample_data"
+TARGET = Path(__file__).parent.parent / "perf_alerts_dagster/records/sources/sample_data"
 INDEX = ("sma_50_200", "rsi2_reversion", "turn_of_month", "vol_managed_spx", "wfo_sma_spx")
 LIVE_YEARS = 3
 

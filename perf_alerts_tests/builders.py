@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from perf_alerts_dagster.domain.limits import limit_book
-from perf_alerts_dagster.domain.record import Dates, Floats, StrategyRecord, Trades
-from perf_alerts_dagster.domain.rules.verdict import JudgeContext
+from perf_alerts_dagster.judging.context import JudgeContext
+from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord, Trades
 
 FIRST = date(2023, 1, 2)
 

@@ -9,12 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, count
 from pathlib import Path
 
-from perf_alerts_dagster.application.judgement import Judgement, StoredProjection
-from perf_alerts_dagster.application.leases import Leases, LeaseState, Line
-from perf_alerts_dagster.application.ports import AlertStore, RecordsSource, SummaryWriter
-from perf_alerts_dagster.domain.errors import PerfAlertsError
-from perf_alerts_dagster.domain.evaluation import Json
-from perf_alerts_dagster.domain.record import TrackRecords
+from perf_alerts_dagster.control.leases import Leases, LeaseState, Line
+from perf_alerts_dagster.core.errors import PerfAlertsError
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.executions.summary_file import SummaryWriter
+from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.ports import RecordsSource
 
 
 class FakeRecordsSource(RecordsSource):

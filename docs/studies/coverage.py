@@ -10,16 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from perf_alerts_dagster.adapters.records import sample
-from perf_alerts_dagster.adapters.records.tables import ParquetTable
-from perf_alerts_dagster.domain.bands import fans
-from perf_alerts_dagster.domain.calibration import LIFE, Calibration, calibrate
-from perf_alerts_dagster.domain.ratings import documented_badness
-from perf_alerts_dagster.domain.record import Floats
-from perf_alerts_dagster.domain.residuals import WINDOW, filtered
-from perf_alerts_dagster.domain.rolling import drawdown_path, rolling_sharpe
-from perf_alerts_dagster.domain.rules.exceedance import standing
-from perf_alerts_dagster.domain.simulation import draw
+from perf_alerts_dagster.judging.rules.exceedances import standing
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.calibration import (
+    LIFE,
+    Calibration,
+    calibrate,
+    documented_badness,
+)
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.sources import sample
+from perf_alerts_dagster.records.sources.table import ParquetTable
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
+from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 
 PATHS = 2_000
 YEAR = 252

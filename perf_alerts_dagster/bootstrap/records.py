@@ -1,8 +1,9 @@
-"""The records of the settings, and which days are sessions."""
+"""The records, their sessions and the alert store, from the settings."""
 
-from perf_alerts_dagster.adapters.calendars import open_calendar
-from perf_alerts_dagster.application.ports import RecordsSource
-from perf_alerts_dagster.application.reading import Market
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.reading import Market
+from perf_alerts_dagster.records.sessions import open_calendar
 from perf_alerts_dagster.settings import Settings
 
 
@@ -13,10 +14,9 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
         SettingsError: the URL cannot be a source.
         RecordsUnavailable: there is nothing at the URL.
     """
-    from perf_alerts_dagster.adapters.records.sample import SampleSource
-    from perf_alerts_dagster.adapters.records.source import TableNames, open_records
-    from perf_alerts_dagster.domain.errors import UsageError
-    from perf_alerts_dagster.settings.sources import records_fault
+    from perf_alerts_dagster.core.errors import UsageError
+    from perf_alerts_dagster.records.sources.open import TableNames, open_records, records_fault
+    from perf_alerts_dagster.records.sources.sample import SampleSource
     from perf_alerts_dagster.settings.views import masked_url
 
     url = records_url or settings.records_url
@@ -48,3 +48,43 @@ def open_market(settings: Settings, *, own_days: bool = False) -> Market:
         calendar=open_calendar(settings.calendar, close_time=settings.close_time),
         own_days=settings.calendar == "record",
     )
+
+
+def store_url(settings: Settings) -> str:
+    """The alert store's URL: PostgreSQL where set, else a SQLite file in the state folder."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return f"sqlite:///{settings.state_dir / 'perf_alerts.db'}"
+
+
+def make_state_dir(settings: Settings) -> None:
+    """Make the state folder, where it is not there, for its owner alone.
+
+    Raises:
+        StoreUnavailable: it cannot be made.
+    """
+    folder = settings.state_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the state folder {folder} cannot be made: {error.strerror}; "
+            "give this user its place, or set ALERT_STATE_DIR to another one"
+        ) from error
+
+
+def migrate_store(settings: Settings) -> None:
+    """Bring the alert store to this version; two starters do not collide.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached or written.
+    """
+    from perf_alerts_dagster.storage.engine import open_engine
+    from perf_alerts_dagster.storage.migrate import migrate
+
+    make_state_dir(settings)
+    engine = open_engine(store_url(settings))
+    try:
+        migrate(engine)
+    finally:
+        engine.dispose()

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import click
 
-from perf_alerts_dagster.domain.errors import PerfAlertsError, SettingsError, UsageError
+from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
 
 # In the order of the help; each is imported when it is asked for: one that runs for months must
 # not hold what the others need.

@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import click
 
-from perf_alerts_dagster.domain.alerts import ALERTS, BY_NAME, Alert
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
 
 
 class AlertName(click.ParamType[Alert]):

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from perf_alerts_dagster.adapters import alive
-from perf_alerts_dagster.defs.failing import Reporter, reporter
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.defs.failures import Reporter, reporter
 from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
 from perf_alerts_dagster.defs.schedules import build_schedule
+from perf_alerts_dagster.defs.sensors import build_watch
 from perf_alerts_dagster.defs.tags import judged_asset
-from perf_alerts_dagster.defs.watch import build_watch
-from perf_alerts_dagster.domain.alerts import ALERTS
+from perf_alerts_dagster.scheduler import run_lock
 from perf_alerts_dagster.settings import Settings
 
 
@@ -55,7 +55,7 @@ def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
         if context.run is None:
             yield opener
             return
-        with alive.held(settings.state_dir, context.run.run_id):
+        with run_lock.held(settings.state_dir, context.run.run_id):
             yield opener
 
     return services
@@ -64,7 +64,7 @@ def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
 def _real_services(settings: Settings) -> Opener:
     def open_services() -> object:
         # Imported by the run alone: the store and the record reader are heavy.
-        from perf_alerts_dagster.bootstrap.services import build_services
+        from perf_alerts_dagster.bootstrap.executions import build_services
 
         return build_services(settings)
 

@@ -1,20 +1,72 @@
-"""How the application's errors become Dagster's: what heals is retried, what does not is not."""
+"""What happens when an execution fails: retries, the failure that people are notified of."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 
 import dagster as dg
 from dagster import DagsterError
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from perf_alerts_dagster.defs.retries import CappedBackoff
-from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
-from perf_alerts_dagster.domain.errors import (
+from perf_alerts_dagster.core.alerts import BY_NAME
+from perf_alerts_dagster.core.errors import (
     PerfAlertsError,
     RecordsUnavailable,
     StoreUnavailable,
     TurnLost,
 )
+from perf_alerts_dagster.defs.retry_policy import CappedBackoff
+from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
+from perf_alerts_dagster.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+# The longest that a failed execution waits for slow channels; the sweep sends what is left.
+_SECONDS = 20.0
+# Takes the alert's name, the session that was asked for, the run's id and the error's line.
+Reporter = Callable[[str, date | None, str, str], None]
+
+
+def reporter(settings: Settings) -> Reporter:
+    """Opens an incident; past the alert store, marked as such, where that is what fails."""
+
+    def report(alert: str, as_of: date | None, run_id: str, error: str) -> None:
+        # Imported only when something has failed: the channels and the store are heavy.
+        from perf_alerts_dagster.bootstrap.notifications import build_direct
+
+        now = datetime.now(UTC)
+        try:
+            _open_incident(settings, alert, run_id, error, now)
+        except StoreUnavailable as unavailable:
+            LOG.warning("%s", unavailable)
+            told = build_direct(settings).tell(
+                BY_NAME[alert], as_of=as_of, run_id=run_id, error=error, now=now
+            )
+            for one in told:
+                LOG.warning(
+                    "%s failed; told directly through %s: %s",
+                    alert,
+                    one.channel,
+                    one.error or "delivered",
+                )
+
+    return report
+
+
+def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now: datetime) -> None:
+    from perf_alerts_dagster.bootstrap.notifications import build_delivering, open_desk
+    from perf_alerts_dagster.bootstrap.records import store_url
+    from perf_alerts_dagster.judging.store.sql import open_store
+
+    store = open_store(store_url(settings))
+    try:
+        desk = open_desk(settings, store.engine)
+        desk.lifecycle.failed(alert, run_id=run_id, error=error, now=now)
+        build_delivering(settings, desk, owner=f"run:{run_id}").drain(_SECONDS)
+    finally:
+        store.close()
+
 
 _MAY_HEAL = (RecordsUnavailable, StoreUnavailable, TurnLost)
 

@@ -10,16 +10,15 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
-from perf_alerts_dagster.defs.failing import Reporter
-from perf_alerts_dagster.defs.failures import translated
-from perf_alerts_dagster.defs.retries import CappedBackoff
+from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.defs.failures import Reporter, translated
+from perf_alerts_dagster.defs.retry_policy import CappedBackoff
 from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
-from perf_alerts_dagster.domain.alerts import Alert
-from perf_alerts_dagster.domain.errors import UsageError
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from perf_alerts_dagster.application.executed import Execution
+    from perf_alerts_dagster.executions.result import Execution
 
 # Opens what an attempt works with: an object with `execute(...)`, the application's entry.
 Opener = Callable[[], Any]
@@ -124,18 +123,18 @@ def _asked(context: dg.OpExecutionContext) -> date | None:
 
 def _show(context: dg.OpExecutionContext, execution: "Execution", settings: Settings) -> None:
     # Imported by a run: what judges is heavy, and loading definitions must not be.
-    from perf_alerts_dagster.defs import report
+    from perf_alerts_dagster.defs import metadata
 
     for note in execution.notes:
         context.log.info(note)
     for judgement in execution.judgements:
-        context.log_event(report.materialization(execution, judgement))
+        context.log_event(metadata.materialization(execution, judgement))
     newest = execution.newest
-    context.log.info(report.sentence(execution))
-    tags = {OUTCOME: report.outcome_word(execution)}
+    context.log.info(metadata.sentence(execution))
+    tags = {OUTCOME: metadata.outcome_word(execution)}
     if newest is not None:
         # Who reads this sits at this machine, as Dagster's web UI is nowhere else.
         pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
-        context.add_output_metadata(report.output_metadata(execution, pages=pages))
+        context.add_output_metadata(metadata.output_metadata(execution, pages=pages))
         tags[AS_OF] = newest.as_of.isoformat()
     context.instance.add_run_tags(context.run_id, tags)

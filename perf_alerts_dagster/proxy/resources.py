@@ -1,58 +1,20 @@
-"""All that one proxy owns, from its start to its end; nothing of it is kept between starts."""
+"""What one proxy owns, from its start to its end; nothing of it is kept between starts."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from perf_alerts_dagster.application.delivery import Channel
-from perf_alerts_dagster.application.desk import Desk
-from perf_alerts_dagster.application.history import History
-from perf_alerts_dagster.application.leases import Leases
-from perf_alerts_dagster.application.outage import Outage
-from perf_alerts_dagster.application.ports import AlertStore
-from perf_alerts_dagster.application.scheduling import Scheduler, SchedulerStatus
-from perf_alerts_dagster.application.tending import Tending
-from perf_alerts_dagster.application.toggles import Toggles
-from perf_alerts_dagster.application.toggling import Pauses
-from perf_alerts_dagster.application.triggering import Claims, WaitingRuns
-from perf_alerts_dagster.domain.errors import StoreUnavailable
-from perf_alerts_dagster.proxy.coalesce import Coalesced
-from perf_alerts_dagster.proxy.control import Tables
-from perf_alerts_dagster.proxy.health import Health
-from perf_alerts_dagster.proxy.metrics import Metrics
-from perf_alerts_dagster.proxy.records import Records
+from fastapi import Request
+
+from perf_alerts_dagster.api.operations.health import Health
+from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.proxy.status import Kept
-from perf_alerts_dagster.proxy.trigger import Triggers
+from perf_alerts_dagster.scheduler.pauses import Toggles
+from perf_alerts_dagster.scheduler.port import SchedulerStatus
+from perf_alerts_dagster.scheduler.trigger import Triggers
+from perf_alerts_dagster.server.parts import Parts
 from perf_alerts_dagster.settings import Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What stands behind a proxy: real adapters, or a test's own.
-
-    `tending` sweeps while Dagster's sensor does not; without one nobody does. `probe` raises
-    StoreUnavailable while the alert store cannot be written; `outage` tells people meanwhile.
-    """
-
-    scheduler: Scheduler
-    store: AlertStore
-    history: History
-    leases: Leases
-    claims: Claims
-    waiting: WaitingRuns
-    pauses: Pauses
-    tables: Tables
-    records: Records
-    desk: Desk
-    probe: Callable[[datetime], None]
-    channels: Sequence[Channel] = ()
-    tending: Tending | None = None
-    outage: Outage | None = None
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    seconds: Callable[[], float] = time.monotonic
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +48,9 @@ class Resources:
     def now(self) -> datetime:
         """The time, aware."""
         return self.parts.clock()
+
+
+def resources_of(request: Request) -> Resources:
+    """What this proxy owns; its lifespan put it there."""
+    found: Resources = request.state.resources
+    return found

@@ -7,25 +7,25 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from perf_alerts_dagster.application.incidents import OutboxState
-from perf_alerts_dagster.application.scheduling import (
-    AlertRun,
-    AlertSchedule,
-    SchedulerStatus,
-    SchedulerUnexpected,
-)
-from perf_alerts_dagster.application.summary import timestamp
-from perf_alerts_dagster.application.toggling import Pause
-from perf_alerts_dagster.domain.alerts import BY_NAME
-from perf_alerts_dagster.domain.incidents.state import Status
-from perf_alerts_dagster.proxy.shapes.history import Execution
-from perf_alerts_dagster.proxy.shapes.status import (
+from perf_alerts_dagster.core.alerts import BY_NAME
+from perf_alerts_dagster.core.clock import optional_time, timestamp
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import OutboxState
+from perf_alerts_dagster.proxy.schemas import (
     AlertRetry,
     Configuration,
+    Execution,
     IncidentCounts,
     RecentExecution,
     ScheduledAlert,
     StatusData,
+)
+from perf_alerts_dagster.scheduler.pauses import Pause
+from perf_alerts_dagster.scheduler.port import (
+    AlertRun,
+    AlertSchedule,
+    SchedulerStatus,
+    SchedulerUnexpected,
 )
 
 # By the alert: where the public settings keep its time and its day.
@@ -36,11 +36,6 @@ _TIMES = {
     "performance_threshold_check": ("threshold_check_1_time", None),
     "evening_performance_check": ("threshold_check_2_time", None),
 }
-
-
-def optional_time(at: datetime | None) -> str | None:
-    """A time as answers show it; None stays None."""
-    return timestamp(at) if at is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

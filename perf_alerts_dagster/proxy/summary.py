@@ -4,20 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from perf_alerts_dagster.application.history import Found, Period
-from perf_alerts_dagster.application.incidents import Breached, Counts
-from perf_alerts_dagster.application.scheduling import AlertRun, RunState
-from perf_alerts_dagster.application.summary import timestamp
-from perf_alerts_dagster.domain.alerts import ALERTS
-from perf_alerts_dagster.domain.evaluation import Outcome
-from perf_alerts_dagster.domain.incidents.state import Status
-from perf_alerts_dagster.domain.severity import Severity
-from perf_alerts_dagster.proxy.shapes.summary import (
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import Breached, Counts
+from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.history import Found, Period
+from perf_alerts_dagster.proxy.schemas import (
     AlertTotals,
     ExecutionCounts,
     StrategyTotals,
     SummaryData,
 )
+from perf_alerts_dagster.scheduler.port import AlertRun, RunState
 
 # The word of the whole: the worst of the strategies' words.
 _WORST_FIRST = (

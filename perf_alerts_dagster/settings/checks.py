@@ -6,8 +6,12 @@ Nothing is stripped or guessed, so that a stray space is seen instead of carried
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
@@ -129,3 +133,23 @@ def folder(value: str) -> Path:
     if not value.strip() or is_other:
         raise ValueError("must be the path of a folder")
     return path
+
+
+# No delay and no lifetime is longer than this many seconds.
+YEAR = 31_536_000
+
+
+def read(check: Callable[[str], Any]) -> BeforeValidator:
+    """Apply a check to raw text; a default has its type already."""
+    return BeforeValidator(lambda value: check(value) if isinstance(value, str) else value)
+
+
+def optional(check: Callable[[str], Any]) -> BeforeValidator:
+    """As `read`; a blank text means that nothing is set."""
+
+    def checked(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
+        if not isinstance(value, str):
+            return value
+        return check(value) if value.strip() else None
+
+    return BeforeValidator(checked)

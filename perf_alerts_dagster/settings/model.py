@@ -4,13 +4,99 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perf_alerts_dagster.settings import checks, shapes, urls
+from perf_alerts_dagster.settings import checks, json_values, urls
+from perf_alerts_dagster.settings.checks import YEAR, optional, read
 from perf_alerts_dagster.settings.keys import key_texts
-from perf_alerts_dagster.settings.retries import RetryFields
-from perf_alerts_dagster.settings.text import YEAR, optional, read
+
+Attempts = Annotated[int, read(partial(checks.whole, least=1, most=100))]
+Seconds = Annotated[float, read(partial(checks.number, least=0, most=YEAR))]
+Factor = Annotated[float, read(partial(checks.number, least=1, most=1000))]
+
+OwnAttempts = Annotated[int | None, optional(partial(checks.whole, least=1, most=100))]
+OwnSeconds = Annotated[float | None, optional(partial(checks.number, least=0, most=YEAR))]
+OwnFactor = Annotated[float | None, optional(partial(checks.number, least=1, most=1000))]
+
+# The first words of an alert's own variables.
+PREFIXES = {
+    "daily_pnl_check": "daily_pnl",
+    "weekly_stability_check": "weekly_stability",
+    "monthly_forward_test_update": "monthly_forward",
+    "performance_threshold_check": "threshold_1",
+    "evening_performance_check": "threshold_2",
+}
+
+
+class RetrySettings(BaseModel):
+    """How one alert is retried. `max_attempts` counts the first attempt too; delays in seconds.
+
+    Before retry n (1 is the first) it waits
+    `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    max_attempts: int = 3
+    initial_delay: float = 60.0
+    backoff_multiplier: float = 2.0
+    max_delay: float = 300.0
+
+
+class RetryFields(BaseSettings):
+    """The retry variables. Without an own value an alert has the one of all alerts."""
+
+    max_retry_attempts: Attempts = 3
+    retry_delay_seconds: Seconds = 60.0
+    retry_backoff_multiplier: Factor = 2.0
+    retry_max_delay_seconds: Seconds = 300.0
+
+    daily_pnl_max_retry_attempts: OwnAttempts = None
+    daily_pnl_retry_delay_seconds: OwnSeconds = None
+    daily_pnl_retry_backoff_multiplier: OwnFactor = None
+    daily_pnl_retry_max_delay_seconds: OwnSeconds = None
+
+    weekly_stability_max_retry_attempts: OwnAttempts = None
+    weekly_stability_retry_delay_seconds: OwnSeconds = None
+    weekly_stability_retry_backoff_multiplier: OwnFactor = None
+    weekly_stability_retry_max_delay_seconds: OwnSeconds = None
+
+    monthly_forward_max_retry_attempts: OwnAttempts = None
+    monthly_forward_retry_delay_seconds: OwnSeconds = None
+    monthly_forward_retry_backoff_multiplier: OwnFactor = None
+    monthly_forward_retry_max_delay_seconds: OwnSeconds = None
+
+    threshold_1_max_retry_attempts: OwnAttempts = None
+    threshold_1_retry_delay_seconds: OwnSeconds = None
+    threshold_1_retry_backoff_multiplier: OwnFactor = None
+    threshold_1_retry_max_delay_seconds: OwnSeconds = None
+
+    threshold_2_max_retry_attempts: OwnAttempts = None
+    threshold_2_retry_delay_seconds: OwnSeconds = None
+    threshold_2_retry_backoff_multiplier: OwnFactor = None
+    threshold_2_retry_max_delay_seconds: OwnSeconds = None
+
+    def retry_for(self, alert: str) -> RetrySettings:
+        """The retry settings of one alert, its own values before those of all alerts.
+
+        Raises:
+            KeyError: `alert` is none of the five.
+        """
+        own = PREFIXES[alert]
+
+        def value(name: str) -> float:
+            one = getattr(self, f"{own}_{name}")
+            found: float = getattr(self, name) if one is None else one
+            return found
+
+        return RetrySettings(
+            max_attempts=int(value("max_retry_attempts")),
+            initial_delay=value("retry_delay_seconds"),
+            backoff_multiplier=value("retry_backoff_multiplier"),
+            max_delay=value("retry_max_delay_seconds"),
+        )
+
 
 Time = Annotated[str, read(checks.time_of_day)]
 Switch = Annotated[bool, read(checks.boolean)]
@@ -74,7 +160,9 @@ class Settings(RetryFields):
     trades_table: Table = "trades"
     strategies_table: Table = "strategies"
     trials_table: Annotated[str | None, optional(checks.table)] = None
-    records_columns: Annotated[dict[str, str], read(shapes.names)] = Field(default_factory=dict)
+    records_columns: Annotated[dict[str, str], read(json_values.names)] = Field(
+        default_factory=dict
+    )
     calendar: Annotated[str, read(checks.calendar)] = "record"
     session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
@@ -82,15 +170,19 @@ class Settings(RetryFields):
     periods_per_year: Annotated[float, read(partial(checks.number, least=1, most=8784))] = 252.0
 
     # Judging
-    thresholds: Annotated[dict[str, Any], read(shapes.thresholds)] = Field(default_factory=dict)
-    policy_limits: Annotated[dict[str, Any], read(shapes.policy)] = Field(default_factory=dict)
+    thresholds: Annotated[dict[str, Any], read(json_values.thresholds)] = Field(
+        default_factory=dict
+    )
+    policy_limits: Annotated[dict[str, Any], read(json_values.policy)] = Field(default_factory=dict)
     rule_preset: Annotated[
         Literal["evidence", "documented"],
         read(lambda value: checks.one_of(value, "evidence", "documented")),
     ] = "evidence"
     false_alarm_warning: Share = 0.05
     false_alarm_critical: Share = 0.01
-    false_alarm_rules: Annotated[dict[str, Any], read(shapes.budgets)] = Field(default_factory=dict)
+    false_alarm_rules: Annotated[dict[str, Any], read(json_values.budgets)] = Field(
+        default_factory=dict
+    )
     backtest_haircut: Annotated[float, read(partial(checks.number, least=0, most=1))] = 0.0
     projection_paths: Annotated[int, read(partial(checks.whole, least=1000, most=1_000_000))] = (
         10_000

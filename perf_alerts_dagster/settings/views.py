@@ -7,12 +7,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from perf_alerts_dagster.settings.model import Settings
-from perf_alerts_dagster.settings.retries import PREFIXES
+from perf_alerts_dagster.settings.environment import FIELDS, FILES, variable
+from perf_alerts_dagster.settings.model import PREFIXES, Settings
 
 # Shown beside the public view, and asked for here by who shows a source.
 from perf_alerts_dagster.settings.urls import masked_url as masked_url
-from perf_alerts_dagster.settings.variables import FIELDS, FILES, variable
 
 # Results depend on these and on nothing else: they make the version, and with it the seed.
 STATISTICAL = (

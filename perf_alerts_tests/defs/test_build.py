@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import dagster as dg
 import pytest
 
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.defs.retries import CappedBackoff
-from perf_alerts_dagster.domain.alerts import ALERTS
+from perf_alerts_dagster.defs.retry_policy import CappedBackoff
 from perf_alerts_dagster.settings import load_settings
 
 NAMES = [

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from perf_alerts_dagster.defs.crons import crons
+from perf_alerts_dagster.defs.schedules import crons
 from perf_alerts_dagster.settings import load_settings
 
 FIRST, LAST = date(2024, 1, 1), date(2033, 12, 31)

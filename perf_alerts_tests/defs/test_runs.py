@@ -25,9 +25,7 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
-from perf_alerts_dagster.application.executed import Execution
-from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.domain.errors import (
+from perf_alerts_dagster.core.errors import (
     RecordsInvalid,
     RecordsUnavailable,
     SettingsError,
@@ -35,6 +33,8 @@ from perf_alerts_dagster.domain.errors import (
     TurnLost,
     UsageError,
 )
+from perf_alerts_dagster.defs.build import build_definitions
+from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.settings import load_settings
 
 DAILY = "daily_pnl_check"

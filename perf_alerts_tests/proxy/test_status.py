@@ -2,16 +2,16 @@ from datetime import timedelta
 
 import pytest
 
-from perf_alerts_dagster.application.scheduling import (
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.proxy.status import execution, status_data
+from perf_alerts_dagster.scheduler.port import (
     AlertSchedule,
     RunState,
     SchedulerStatus,
     SchedulerUnexpected,
 )
-from perf_alerts_dagster.domain.alerts import ALERTS
-from perf_alerts_dagster.proxy.status import execution, status_data
 from perf_alerts_dagster.settings import load_settings
-from perf_alerts_tests.proxy.fakes import NOW, FakeScheduler, alert_run
+from perf_alerts_tests.server.fakes import NOW, FakeScheduler, alert_run
 
 
 async def shown(scheduler: FakeScheduler, *, stale: bool = False) -> dict[str, object]:

@@ -3,15 +3,15 @@ from datetime import date, timedelta
 
 import pytest
 
-from perf_alerts_dagster.application.history import SHARPE_RULE, Found, Period
-from perf_alerts_dagster.application.incidents import Breached, Counts
-from perf_alerts_dagster.application.scheduling import AlertRun, RunState
-from perf_alerts_dagster.domain.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.domain.incidents.state import Status
-from perf_alerts_dagster.domain.severity import Severity
-from perf_alerts_dagster.proxy.shapes.summary import ExecutionCounts, SummaryData
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import Breached, Counts
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.history import SHARPE_RULE, Found, Period
+from perf_alerts_dagster.proxy.schemas import ExecutionCounts, SummaryData
 from perf_alerts_dagster.proxy.summary import summary_data
-from perf_alerts_tests.proxy.fakes import NOW, alert_run
+from perf_alerts_dagster.scheduler.port import AlertRun, RunState
+from perf_alerts_tests.server.fakes import NOW, alert_run
 
 
 def breach(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perf_alerts_dagster.domain.errors import SettingsError
+from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_dagster.settings.variables import FIELDS, SECRETS, variable
+from perf_alerts_dagster.settings.environment import FIELDS, SECRETS, variable
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz" * 2
 

@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from perf_alerts_dagster.domain.errors import SettingsError
+from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.settings import load_settings
-from perf_alerts_dagster.settings.loading import reveal
+from perf_alerts_dagster.settings.environment import reveal
 from perf_alerts_dagster.settings.urls import masked_url, split_channels
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ-~"

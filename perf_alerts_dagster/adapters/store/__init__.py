@@ -1,1 +1,0 @@
-"""The alert store: what was judged, projected and marked, in SQLite or PostgreSQL."""

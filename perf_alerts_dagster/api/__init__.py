@@ -1,0 +1,1 @@
+"""The endpoints beside the documented ones: incidents, strategies, operations, administration."""

@@ -1,0 +1,26 @@
+"""What the endpoints of administration work with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import Request
+
+from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.core.json import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """Records and thresholds; `configured` is ALERT_THRESHOLDS, which counts until one is set."""
+
+    audit: Audit
+    thresholds: Thresholds
+    configured: Mapping[str, Json]
+    clock: Callable[[], datetime]
+
+
+def control_of(request: Request) -> Control:
+    """The application's `Control`."""
+    found: Control = request.app.state.control
+    return found

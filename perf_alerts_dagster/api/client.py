@@ -1,0 +1,191 @@
+"""A typed asynchronous client of the REST API.
+
+```python
+async with AlertsClient("http://127.0.0.1:8089", api_key=key) as client:
+    status = await client.status()
+    answer = await client.trigger("daily_pnl_check", wait=30)
+```
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from perf_alerts_dagster.api.connection import SECONDS, Calls
+from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
+from perf_alerts_dagster.api.strategies.schemas import (
+    ProjectionAnswer,
+    StrategiesAnswer,
+    StrategyState,
+)
+from perf_alerts_dagster.proxy.schemas import (
+    Execution,
+    ExecutionsAnswer,
+    ReloadAnswer,
+    StatusAnswer,
+    SummaryAnswer,
+    ToggleAnswer,
+    TriggerAnswer,
+)
+
+
+class AlertsClient:
+    """Calls one proxy, as the holder of an API key or of a token."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None = None,
+        token: str | None = None,
+        header: str = "X-Alert-API-Key",
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Prepare calls; nothing is connected yet.
+
+        Args:
+            url: Scheme, host and port of the proxy.
+            api_key: Sent with every call.
+            token: Sent in its place, once there is one; `login` sets it.
+            header: The name that ALERT_API_KEY_HEADER gives.
+            transport: Of tests, in place of the network.
+        """
+        self._calls = Calls(url, api_key=api_key, token=token, header=header, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        """Use as a context: the connections end with it."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go of all connections."""
+        await self._calls.close()
+
+    async def login(self) -> Mapping[str, Any]:
+        """Exchange the API key for a token, which later calls use."""
+        answer = await self._calls.send(
+            "POST", "/auth/login", json={"api_key": self._calls.api_key}, bare=True
+        )
+        found: dict[str, Any] = answer.json()
+        self._calls.token = found["access_token"]
+        return found
+
+    async def logout(self) -> None:
+        """Revoke the token; later calls use the API key again."""
+        await self._calls.send("POST", "/auth/logout")
+        self._calls.token = None
+
+    async def me(self) -> Mapping[str, Any]:
+        """Who the caller is, with roles and permissions."""
+        found: dict[str, Any] = (await self._calls.send("GET", "/auth/me")).json()
+        return found
+
+    async def status(self) -> StatusAnswer:
+        """The scheduler and its alerts."""
+        return await self._calls.get(StatusAnswer, "/schedule/status")
+
+    async def summary(self, hours: int) -> SummaryAnswer:
+        """The last 1 to 168 hours in numbers."""
+        return await self._calls.get(SummaryAnswer, f"/schedule/summary/{hours}")
+
+    async def trigger(
+        self,
+        alert: str,
+        *,
+        as_of: date | None = None,
+        wait: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> TriggerAnswer:
+        """Start an alert's run, or find the one that the key stands for.
+
+        Args:
+            alert: Its name.
+            as_of: The session to judge; the newest where None.
+            wait: Seconds to wait for its end, at most 60.
+            idempotency_key: The same key gives the same run, for a day.
+        """
+        answer = await self._calls.send(
+            "POST",
+            f"/schedule/trigger/{quote(alert, safe='')}",
+            json=None if as_of is None else {"as_of": as_of.isoformat()},
+            params={} if wait is None else {"wait": str(wait)},
+            headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
+            seconds=SECONDS + (wait or 0),
+        )
+        return TriggerAnswer.model_validate(answer.json())
+
+    async def enable(self, alert: str) -> ToggleAnswer:
+        """Turn an alert's schedule on."""
+        answer = await self._calls.send("POST", f"/schedule/enable/{quote(alert, safe='')}")
+        return ToggleAnswer.model_validate(answer.json())
+
+    async def disable(
+        self, alert: str, *, reason: str | None = None, until: datetime | None = None
+    ) -> ToggleAnswer:
+        """Turn an alert's schedule off, until an aware time where one is given."""
+        given = {"reason": reason, "until": _time(until)}
+        body = {name: value for name, value in given.items() if value is not None}
+        answer = await self._calls.send(
+            "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
+        )
+        return ToggleAnswer.model_validate(answer.json())
+
+    async def executions(
+        self,
+        *,
+        alert: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[Execution]:
+        """All runs that fit, newest first, page after page."""
+        given = {"alert": alert, "status": status, "since": _time(since)}
+        async for page in self._calls.pages(ExecutionsAnswer, "/schedule/executions", given):
+            for one in page.data:
+                yield one
+
+    async def strategies(self) -> AsyncIterator[StrategyState]:
+        """All strategies with their newest evaluations, by name, page after page."""
+        async for page in self._calls.pages(StrategiesAnswer, "/strategies", {}):
+            for one in page.data:
+                yield one
+
+    async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
+        """The projections in force for a strategy, with the path lived since."""
+        path = f"/strategies/{quote(strategy, safe='')}/projection"
+        params = {} if as_of is None else {"as_of": as_of.isoformat()}
+        return await self._calls.get(ProjectionAnswer, path, params)
+
+    async def ready(self) -> ReadyAnswer:
+        """Which checks of readiness hold; not being ready is no error here."""
+        answer = await self._calls.whatever("/health/ready")
+        return ReadyAnswer.model_validate(answer.json())
+
+    async def reload(self) -> ReloadAnswer:
+        """Have Dagster load the definitions again."""
+        answer = await self._calls.send("POST", "/admin/reload")
+        return ReloadAnswer.model_validate(answer.json())
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON of any other endpoint; `path` is below the base path."""
+        answer = await self._calls.send(method, path, json=json, params=params)
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

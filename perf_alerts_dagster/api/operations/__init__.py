@@ -1,0 +1,1 @@
+"""Health, metrics, test messages, reload."""

@@ -1,0 +1,107 @@
+"""Whether this proxy can do its work: each check says what is wrong, in one line."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
+
+# Ticks carry the time that they were due; clocks of one machine differ by less than this.
+_AHEAD = timedelta(seconds=60)
+_STORE_SECONDS = 4.0
+# A message that waits as long was tried, and failed, several times.
+STUCK = timedelta(seconds=300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The checks of readiness. `probe` raises StoreUnavailable while nobody can write."""
+
+    status: Callable[[], Awaitable[SchedulerStatus]]
+    probe: Callable[[datetime], None]
+    outbox: Outbox
+
+    async def checks(self, now: datetime) -> Mapping[str, str | None]:
+        """By the check's name: None where it holds, else what is wrong."""
+        (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
+            self._store(now), self._scheduler(now)
+        )
+        return {
+            "dagster": dagster,
+            "daemon_heartbeat": heartbeat,
+            "store_writable": store,
+            "outbox_not_stuck": outbox,
+            "ticks_not_in_future": ticks,
+        }
+
+    async def _scheduler(self, now: datetime) -> tuple[str | None, str | None, str | None]:
+        try:
+            found = await self.status()
+        except SchedulerError as error:
+            return str(error), "unknown: Dagster does not answer", None
+        return None, silent_daemon(found, now), future_ticks(found, now)
+
+    async def _store(self, now: datetime) -> tuple[str | None, str | None]:
+        try:
+            async with asyncio.timeout(_STORE_SECONDS):
+                state = await asyncio.to_thread(self._write, now)
+        except StoreUnavailable:
+            # Its text names the place of the store, which is nobody's business here.
+            return "the alert store cannot be written", "unknown: the store cannot be used"
+        except TimeoutError:
+            late = f"the alert store did not answer within {_STORE_SECONDS:g} s"
+            return late, "unknown: the store does not answer"
+        return None, stuck_outbox(state, now)
+
+    def _write(self, now: datetime) -> OutboxState:
+        self.probe(now)
+        return self.outbox.state()
+
+
+def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
+    """What is wrong with the outbox; None while no message waits for long."""
+    if state.oldest is None or now - state.oldest < STUCK:
+        return None
+    age = (now - state.oldest).total_seconds()
+    waiting = state.pending + state.leased
+    return f"{waiting} messages wait to be delivered, the oldest for {age:.0f} s"
+
+
+def silent_daemon(found: SchedulerStatus, now: datetime) -> str | None:
+    """What is wrong with the daemon's heartbeat; None if it is fresh."""
+    age = found.heartbeat_age(now)
+    if age is None:
+        return "the daemon never gave a sign of life"
+    if not found.is_running(now):
+        return f"the daemon's last sign of life is {age:.0f} s old"
+    return None
+
+
+def future_ticks(found: SchedulerStatus, now: datetime) -> str | None:
+    """Which schedules wait for a tick in the future to pass: the clock was ahead once."""
+    names = [
+        one.name
+        for one in found.alerts
+        if one.newest_tick is not None and one.newest_tick > now + _AHEAD
+    ]
+    if not names:
+        return None
+    return f"the newest tick is in the future, so these stay silent: {', '.join(names)}"
+
+
+def ready_answer(checks: Mapping[str, str | None], now: datetime) -> ReadyAnswer:
+    """The answer that names what does not hold."""
+    failing = [name for name, wrong in checks.items() if wrong is not None]
+    return ReadyAnswer(
+        ready=not failing,
+        failing=failing,
+        checks={
+            name: CheckResult(ok=wrong is None, detail=wrong) for name, wrong in checks.items()
+        },
+        timestamp=timestamp(now),
+    )

@@ -1,0 +1,140 @@
+"""What Prometheus scrapes: this proxy's own requests, and the state of scheduler and alerts."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerStatus
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+
+class Metrics:
+    """Counters of one app, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "perf_alerts_requests_total",
+            "Requests answered, by route template.",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "perf_alerts_request_seconds",
+            "Time to the answer's first byte.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._upstream = Counter(
+            "perf_alerts_status_queries_total",
+            "Status queries sent to Dagster.",
+            registry=self._registry,
+        )
+
+    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def asked_upstream(self) -> None:
+        """Count one status query."""
+        self._upstream.inc()
+
+    def render(
+        self, found: SchedulerStatus | None, now: datetime, kept: Kept | None = None
+    ) -> bytes:
+        """The text to scrape.
+
+        `found` is None while Dagster does not answer, `kept` while the alert store does not.
+        """
+        states = CollectorRegistry()
+        states.register(_Fixed([*_states(found, now), *_of_store(kept, now)]))
+        return generate_latest(self._registry) + generate_latest(states)
+
+
+class _Fixed(Collector):
+    """Metrics that were made already."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics, as they are."""
+        return self._metrics
+
+
+def _states(found: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
+    up = GaugeMetricFamily("perf_alerts_dagster_up", "1 if Dagster answers the status query.")
+    up.add_metric((), float(found is not None))
+    yield up
+    if found is None:
+        return
+    beat = GaugeMetricFamily(
+        "perf_alerts_heartbeat_age_seconds", "Age of the scheduling daemon's last sign of life."
+    )
+    age = found.heartbeat_age(now)
+    if age is not None:
+        beat.add_metric((), age)
+    yield beat
+    yield from _of_alerts(found.alerts)
+
+
+def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
+    up = GaugeMetricFamily("perf_alerts_store_up", "1 if the alert store can be read.")
+    up.add_metric((), float(kept is not None))
+    yield up
+    if kept is None:
+        return
+    live = GaugeMetricFamily(
+        "perf_alerts_incidents", "Incidents that are not resolved.", labels=("status",)
+    )
+    for status in (Status.OPEN, Status.ACKNOWLEDGED):
+        live.add_metric((status.value,), float(kept.live.get(status, 0)))
+    outbox = kept.outbox
+    age = 0.0 if outbox.oldest is None else (now - outbox.oldest).total_seconds()
+    yield live
+    for name, help_text, value in (
+        (
+            "perf_alerts_messages_waiting",
+            "Messages that are not delivered yet.",
+            outbox.pending + outbox.leased,
+        ),
+        ("perf_alerts_oldest_message_seconds", "Age of the one that waits longest.", age),
+        ("perf_alerts_messages_given_up", "Messages that were never delivered.", outbox.dead),
+    ):
+        gauge = GaugeMetricFamily(name, help_text)
+        gauge.add_metric((), float(value))
+        yield gauge
+
+
+def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:
+    enabled = _by_alert("perf_alerts_alert_enabled", "1 if the alert's schedule is on.")
+    missed = _by_alert("perf_alerts_missed_ticks", "Due ticks of the last 7 days without a run.")
+    next_run = _by_alert("perf_alerts_next_run_seconds", "When the alert runs next, Unix time.")
+    last = _by_alert("perf_alerts_last_run_seconds", "When the last finished run ended, Unix time.")
+    success = _by_alert("perf_alerts_last_run_success", "1 if the last finished run succeeded.")
+    for one in alerts:
+        label = (one.name,)
+        enabled.add_metric(label, float(one.enabled))
+        missed.add_metric(label, float(one.missed))
+        if one.next_run is not None:
+            next_run.add_metric(label, one.next_run.timestamp())
+        finished = next((run for run in one.runs if run.success is not None), None)
+        if finished is not None:
+            success.add_metric(label, float(bool(finished.success)))
+            if finished.ended_at is not None:
+                last.add_metric(label, finished.ended_at.timestamp())
+    yield from (enabled, missed, next_run, last, success)
+
+
+def _by_alert(name: str, help_text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help_text, labels=("alert",))

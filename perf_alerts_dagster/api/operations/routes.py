@@ -1,0 +1,107 @@
+"""For those who run it: health, metrics, reload."""
+
+import asyncio
+from contextlib import suppress
+
+from fastapi import APIRouter, Request, Response
+
+from perf_alerts_dagster.api.incidents.schemas import ChannelTried, TestAnswer
+from perf_alerts_dagster.api.operations.health import ready_answer
+from perf_alerts_dagster.api.operations.metrics import CONTENT_TYPE
+from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.http.requests import answered, fields
+from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
+from perf_alerts_dagster.notifications.delivery import Tried, try_channels
+from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_dagster.proxy.recorder import recorder
+from perf_alerts_dagster.proxy.resources import resources_of
+from perf_alerts_dagster.proxy.schemas import ReloadAnswer
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
+
+router = APIRouter(tags=["operation"])
+admin = APIRouter(prefix="/admin", tags=["admin"])
+
+
+@router.get("/health/live", response_model=LiveAnswer)
+async def live() -> Response:
+    """This process answers; nothing else is looked at."""
+    return answered(LiveAnswer(status="alive"))
+
+
+@router.get(
+    "/health/ready",
+    response_model=ReadyAnswer,
+    responses={503: {"model": ReadyAnswer, "description": "`failing` names what does not hold."}},
+)
+async def ready(request: Request) -> Response:
+    """Dagster, its daemon, the store and the clock: can alerts be executed and answered?"""
+    resources = resources_of(request)
+    now = resources.now()
+    found = ready_answer(await resources.health.checks(now), now)
+    headers = None if found.ready else {"Retry-After": "5"}
+    return answered(found, status=200 if found.ready else 503, headers=headers)
+
+
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+async def metrics(request: Request, who: StatusViewer) -> Response:
+    """Everything in Prometheus' text format; without Dagster, this proxy's own numbers."""
+    resources = resources_of(request)
+    status: SchedulerStatus | None = None
+    with suppress(SchedulerError):
+        found = await resources.status.get()
+        status = None if found.stale else found.value
+    kept = await asyncio.to_thread(resources.kept)
+    text = resources.metrics.render(status, resources.now(), kept)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+@admin.post(
+    "/test-notification",
+    response_model=TestAnswer,
+    responses={409: {"description": "No channel is configured."}},
+)
+async def test_notification(request: Request, who: Administrator) -> Response:
+    """Send every channel a message that says that it is a test, past incidents and outbox."""
+    await fields(request)
+    resources = resources_of(request)
+    if not resources.parts.channels:
+        raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
+    message = make_test(resources.now(), public_url=resources.settings.public_url)
+    record = recorder(request, who, "test_notification", "channels", {})
+    tried: list[Tried] = []
+
+    async def send() -> None:
+        tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
+
+    await record.of_nothing(send)
+    return answered(
+        TestAnswer(
+            success=all(one.error is None for one in tried),
+            data=[
+                ChannelTried(channel=one.channel, ok=one.error is None, error=one.error)
+                for one in tried
+            ],
+            timestamp=timestamp(resources.now()),
+        )
+    )
+
+
+@admin.post("/reload", response_model=ReloadAnswer)
+async def reload(request: Request, who: Administrator) -> Response:
+    """Have Dagster load the alerts' definitions again."""
+    await fields(request)
+    resources = resources_of(request)
+    record = recorder(request, who, "reload", "definitions", {})
+    try:
+        await record.of_nothing(resources.parts.scheduler.reload)
+    finally:
+        resources.status.forget()
+    return answered(
+        ReloadAnswer(
+            success=True,
+            message="the alerts' definitions were loaded again",
+            timestamp=timestamp(resources.now()),
+        )
+    )

@@ -1,0 +1,73 @@
+"""The strategies: what is known of each now, and its projections with the path lived since."""
+
+import asyncio
+from datetime import date
+
+from fastapi import APIRouter, Request, Response
+
+from perf_alerts_dagster.api.strategies.schemas import ProjectionAnswer, StrategiesAnswer
+from perf_alerts_dagster.api.strategies.views import projection_data, strategy_states
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.http import inputs
+from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.identity.permissions import StatusViewer
+from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
+from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.proxy.resources import resources_of
+
+router = APIRouter(prefix="/strategies", tags=["strategies"])
+
+
+@router.get("", response_model=StrategiesAnswer, openapi_extra={"parameters": PAGED})
+async def strategies(request: Request, who: StatusViewer) -> Response:
+    """Every judged strategy and group by name, with its newest evaluation per rule."""
+    resources = resources_of(request)
+    given = query(request, "cursor", "limit")
+    after, count = cursor(given), limit(given)
+    found = await asyncio.to_thread(resources.parts.history.current)
+    names = sorted({one.evaluation.strategy for one in found})
+    rest = [name for name in names if after is None or name > after]
+    shown = set(rest[:count])
+    states = strategy_states([one for one in found if one.evaluation.strategy in shown])
+    return answered(
+        StrategiesAnswer(
+            success=True,
+            data=states,
+            next_cursor=to_cursor(rest[count - 1] if len(rest) > count else None),
+            timestamp=timestamp(resources.now()),
+        )
+    )
+
+
+@router.get("/{name:path}/projection", response_model=ProjectionAnswer)
+async def projection(
+    request: Request, who: StatusViewer, name: str, as_of: str | None = None
+) -> Response:
+    """The bands in force on a date and the path lived since, ready to draw."""
+    resources = resources_of(request)
+    now = resources.now()
+    today = resources.parts.records.today(now)
+    strategy = inputs.strategy_name(name)
+    given = query(request, "as_of")
+    day = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else today
+    record = await resources.parts.records.of(strategy, now)
+    found = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
+    if record is None and not found:
+        raise inputs.UnknownStrategy
+    return answered(
+        ProjectionAnswer(
+            success=True,
+            data=projection_data(strategy, day, found, record),
+            timestamp=timestamp(now),
+        )
+    )
+
+
+def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
+    """The newest launch and the newest current projection issued up to a day."""
+    found = [
+        store.projections(kind=kind, on_or_before=day, strategies=[strategy])
+        for kind in (LAUNCH, CURRENT)
+    ]
+    return [one[strategy] for one in found if strategy in one]

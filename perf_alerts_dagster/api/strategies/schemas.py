@@ -1,0 +1,80 @@
+"""GET /strategies and their projections."""
+
+from typing import Any
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+
+
+class RuleEvaluation(Model):
+    """The newest judgement of one rule for one strategy."""
+
+    rule: str
+    projection: str | None
+    alert: str
+    as_of: str
+    outcome: str
+    severity: Severity | None
+    value: Number
+    limit: Number
+    observations: int | None
+    required: int | None
+    evidence: str | None
+    p_year: Number
+    false_alarm_rate: Number
+    power: Number
+    provisional: bool
+    message: str
+
+
+class StrategyState(Model):
+    """One strategy: the worst outcome in one word, and the newest evaluation per rule."""
+
+    strategy: str
+    outcome: str
+    evaluations: list[RuleEvaluation]
+
+
+class StrategiesAnswer(Page):
+    """GET /strategies."""
+
+    data: list[StrategyState]
+
+
+class LivePoint(Model):
+    """The compounded return since the day of issue, at one row after it."""
+
+    date: str
+    row: int
+    cumulative_return: float
+
+
+class Bands(Model):
+    """A projection: `bands[q][h]` is the quantile `probabilities[q]` after h + 1 rows."""
+
+    kind: str
+    issued_on: str
+    horizon: int
+    settings_version: str
+    facts: dict[str, Any]
+    probabilities: list[float]
+    bands: list[list[float]]
+    drawdown_probabilities: list[float]
+    drawdowns: list[float]
+    live: list[LivePoint]
+
+
+class ProjectionData(Model):
+    """All projections in force on a date, each with the path that was lived since."""
+
+    strategy: str
+    as_of: str
+    projections: list[Bands]
+
+
+class ProjectionAnswer(Model):
+    """GET /strategies/{name}/projection."""
+
+    success: bool
+    data: ProjectionData
+    timestamp: Time

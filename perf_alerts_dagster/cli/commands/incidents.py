@@ -1,0 +1,188 @@
+"""`perf-alerts incidents`: what is open, what happened to it, and who answers it."""
+
+from datetime import UTC, datetime
+
+import click
+from rich.markup import escape
+
+from perf_alerts_dagster.cli.options import Moment, json_option
+from perf_alerts_dagster.cli.output import OUT, number, print_json, styled, table
+from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
+
+_OUTCOMES = [one.value for one in Resolution if one.is_a_persons]
+
+
+@click.group()
+def incidents() -> None:
+    """List, show, acknowledge and resolve incidents, in the alert store of these settings.
+
+    It needs no running stack, only the store. What it changes is recorded as done by
+    cli:<your user name>.
+    """
+
+
+@incidents.command(name="list")
+@click.option("--status", type=click.Choice([one.value for one in Status]), help="Only these.")
+@click.option("--severity", type=click.Choice([one.value for one in Severity]), help="Only these.")
+@click.option("--strategy", help="Only this strategy's.")
+@click.option("--rule", help="Only this rule's.")
+@click.option("--all", "everything", is_flag=True, help="Those that are over, too.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@json_option
+def list_(
+    status: str | None,
+    severity: str | None,
+    strategy: str | None,
+    rule: str | None,
+    everything: bool,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """The incidents, newest first; without --status or --all, those that are not over."""
+    wanted = Filter(
+        status=Status(status) if status else None,
+        severity=Severity(severity) if severity else None,
+        strategy=strategy,
+        rule=rule,
+    )
+    found: list[Incident] = []
+    with opened_desk() as desk:
+        place: str | None = None
+        while len(found) < limit:
+            page = desk.incidents.incidents(wanted, before=place, limit=limit)
+            found += [one for one in page.incidents if status or everything or not one.is_over]
+            place = page.last
+            if place is None:
+                break
+    found = found[:limit]
+    if as_json:
+        print_json({"incidents": [_shown(one) for one in found]})
+        return
+    if not found:
+        OUT.print("no incident is open" if not (status or everything) else "no incident fits")
+        return
+    shown = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
+    for one in found:
+        shown.add_row(
+            one.id,
+            styled(one.severity.value),
+            one.status.value,
+            escape(one.strategy or "-"),
+            escape(one.rule),
+            timestamp(one.opened_at),
+            f"{one.breaches}x",
+        )
+    OUT.print(shown)
+
+
+@incidents.command()
+@click.argument("incident_id", metavar="ID")
+@json_option
+def show(incident_id: str, as_json: bool) -> None:
+    """One incident, with everything that happened to it and was told of it."""
+    # The same fields as REST's, so that a script may read either.
+    from perf_alerts_dagster.api.incidents.views import delivery_item, incident_detail, story_of
+
+    with opened_desk() as desk:
+        found = desk.incidents.incident(incident_id)
+        if found is None:
+            raise UnknownIncident(f"there is no incident {incident_id}")
+        story = story_of(desk, found)
+    if as_json:
+        print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
+        return
+    _tell(found)
+    shown = table("timeline", "at", "what", "by", "why")
+    for one in story.timeline:
+        details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
+        shown.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
+    OUT.print(shown)
+    if story.messages:
+        sent = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
+        for row in story.messages:
+            item = delivery_item(row, found.id)
+            sent.add_row(
+                escape(item.channel),
+                item.reason.value,
+                item.state.value,
+                item.sent_at or "-",
+                str(item.attempts),
+                escape(item.error or "-"),
+            )
+        OUT.print(sent)
+
+
+@incidents.command()
+@click.argument("incident_id", metavar="ID")
+@click.option("--comment", default="", help="Why, or what you do about it.")
+@click.option("--until", type=Moment(), help="When it opens again unless it is over.")
+def ack(incident_id: str, comment: str, until: datetime | None) -> None:
+    """Say that you look after it: it escalates no more, and is not told again unless worse."""
+    now = datetime.now(UTC)
+    with opened_desk() as desk:
+        after = desk.lifecycle.acknowledge(
+            incident_id,
+            by=user(),
+            now=now,
+            comment=comment,
+            until=until,
+            change=change_of("acknowledge", f"incidents/{incident_id}", now),
+        )
+    _tell(after)
+
+
+@incidents.command()
+@click.argument("incident_id", metavar="ID")
+@click.option(
+    "--outcome",
+    type=click.Choice(_OUTCOMES),
+    required=True,
+    help="What it was: a true alarm, a false one, a known matter, or wrong data.",
+)
+@click.option("--comment", default="", help="What you found.")
+def resolve(incident_id: str, outcome: str, comment: str) -> None:
+    """End it, and say what it was; a later breach is a new incident."""
+    now = datetime.now(UTC)
+    with opened_desk() as desk:
+        after = desk.lifecycle.resolve(
+            incident_id,
+            by=user(),
+            now=now,
+            outcome=Resolution(outcome),
+            comment=comment,
+            change=change_of("resolve", f"incidents/{incident_id}", now),
+        )
+    _tell(after)
+
+
+def _tell(one: Incident) -> None:
+    OUT.print(
+        f"{styled(one.severity.value)} {one.status.value}  "
+        f"{escape(one.strategy or 'the system')}: {escape(one.rule)}"
+    )
+    OUT.print(escape(one.message))
+    OUT.print(
+        f"value {number(one.value)}, limit {number(one.limit)}, "
+        f"seen {one.breaches} times since {timestamp(one.opened_at)}"
+    )
+    if one.acknowledged is not None:
+        OUT.print(
+            f"acknowledged by {escape(one.acknowledged.by)} at {timestamp(one.acknowledged.at)}"
+            f" {escape(one.acknowledged.comment)}"
+        )
+    if one.resolved is not None:
+        OUT.print(
+            f"resolved by {escape(one.resolved.by)} at {timestamp(one.resolved.at)}: "
+            f"{one.resolved.outcome.value} {escape(one.resolved.comment)}"
+        )
+
+
+def _shown(one: Incident) -> dict[str, object]:
+    # The same fields as REST's, so that a script may read either.
+    from perf_alerts_dagster.api.incidents.views import incident_data
+
+    return incident_data(one, public_url=None).model_dump(mode="json")

@@ -1,0 +1,131 @@
+"""`perf-alerts silence`: mute messages about something until a time."""
+
+import re
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import click
+from rich.markup import escape
+
+from perf_alerts_dagster.cli.output import OUT, table
+from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.ports import Matchers, Silence
+from perf_alerts_dagster.incidents.silences import checked
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+LONGEST = timedelta(days=366)
+
+
+class Span(click.ParamType[timedelta]):
+    """A length of time such as 90m, 8h or 2d."""
+
+    name = "SPAN"
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Parse it; it has an end, and not after a year."""
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", value, re.ASCII)
+        found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+        if found is None or found > LONGEST:
+            self.fail(f"{value!r} is no span: use 90m, 8h or 2d, up to a year", param, ctx)
+        return found
+
+
+@click.group()
+def silence() -> None:
+    """Mute messages about a strategy, a rule, an alert or a severity, until a time.
+
+    Incidents open and close all the same; what is still open when the silence ends is told.
+    """
+
+
+@silence.command()
+@click.option("--strategy", help="Only this strategy's.")
+@click.option("--rule", help="Only this rule's.")
+@click.option("--alert", type=click.Choice([one.name for one in ALERTS]), help="Only this one's.")
+@click.option("--severity", type=click.Choice([one.value for one in Severity]), help="Only these.")
+@click.option("--for", "span", type=Span(), required=True, help="How long: 90m, 8h, 2d.")
+@click.option("--reason", required=True, help="Why, for the others.")
+def add(
+    strategy: str | None,
+    rule: str | None,
+    alert: str | None,
+    severity: str | None,
+    span: timedelta,
+    reason: str,
+) -> None:
+    """Mute what all the given options match, from now on.
+
+    \b
+    perf-alerts silence add --strategy momentum --for 2d --reason "rebalancing"
+    """
+    now = datetime.now(UTC)
+    made = checked(
+        Silence(
+            id=uuid.uuid4().hex,
+            matchers=Matchers(
+                strategy=strategy,
+                rule=rule,
+                alert=alert,
+                severity=Severity(severity) if severity else None,
+            ),
+            starts_at=now,
+            ends_at=now + span,
+            author=user(),
+            reason=reason.strip(),
+        )
+    )
+    with opened_desk() as desk:
+        desk.silences.add(made, change_of("silence", f"silences/{made.id}", now))
+    OUT.print(f"silence {made.id} until {timestamp(made.ends_at)}")
+
+
+@silence.command(name="list")
+def list_() -> None:
+    """The silences that have not ended."""
+    now = datetime.now(UTC)
+    with opened_desk() as desk:
+        found = desk.silences.active(now)
+    if not found:
+        OUT.print("nothing is silenced")
+        return
+    shown = table("silences", "id", "matches", "from", "until", "by", "why")
+    for one in found:
+        shown.add_row(
+            one.id,
+            escape(_matched(one.matchers)),
+            timestamp(one.starts_at),
+            timestamp(one.ends_at),
+            escape(one.author),
+            escape(one.reason),
+        )
+    OUT.print(shown)
+
+
+@silence.command()
+@click.argument("silence_id", metavar="ID")
+def end(silence_id: str) -> None:
+    """End a silence now; what it held back is told by the next sweep."""
+    now = datetime.now(UTC)
+    with opened_desk() as desk:
+        change = change_of("end_silence", f"silences/{silence_id}", now)
+        if not desk.silences.end(silence_id, now, change):
+            raise UsageError(f"there is no silence {silence_id} that goes on")
+    OUT.print(f"silence {silence_id} has ended")
+
+
+def _matched(matchers: Matchers) -> str:
+    parts = {
+        "strategy": matchers.strategy,
+        "rule": matchers.rule,
+        "alert": matchers.alert,
+        "severity": matchers.severity,
+    }
+    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)

@@ -1,0 +1,48 @@
+"""What the commands about incidents share: the store's desk, and who it is that asks."""
+
+import getpass
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.settings import load_settings
+
+
+@contextmanager
+def opened_desk() -> Iterator[Desk]:
+    """The desk of these settings' alert store.
+
+    Raises:
+        StoreUnavailable: it cannot be reached, or was not migrated.
+    """
+    from perf_alerts_dagster.bootstrap.notifications import open_desk
+    from perf_alerts_dagster.bootstrap.records import store_url
+    from perf_alerts_dagster.judging.store.sql import open_store
+
+    settings = load_settings()
+    store = open_store(store_url(settings))
+    try:
+        yield open_desk(settings, store.engine)
+    finally:
+        store.close()
+
+
+def user() -> str:
+    """Who asks, as timelines show it."""
+    return f"cli:{getpass.getuser()}"
+
+
+def change_of(action: str, target: str, now: datetime) -> Change:
+    """The change as the audit tells it."""
+    return Change(
+        at=now,
+        actor=user(),
+        key_id="",
+        address="",
+        action=action,
+        target=target,
+        request_id=uuid.uuid4().hex,
+    )

@@ -1,0 +1,1 @@
+"""Who asks, what they changed, and who works now: principals, audit, leases."""

@@ -1,0 +1,243 @@
+"""The sensor: sweeps incidents, ends orphaned runs, finds missed executions.
+
+It ends runs whose process is gone, reports executions that failed or never came, lets time do
+its work on incidents, silences and paused schedules, and sends what waits to go.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickStatus,
+)
+from dagster._core.storage.dagster_run import RunRecord
+from dagster._core.storage.tags import GRPC_INFO_TAG, WILL_RETRY_TAG
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
+from perf_alerts_dagster.defs.schedules import schedule_name
+from perf_alerts_dagster.defs.tags import ERROR
+from perf_alerts_dagster.scheduler import run_lock
+from perf_alerts_dagster.settings import Settings
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+# A run takes its lock within seconds after its process began.
+_LONGEST_START = timedelta(seconds=60)
+
+
+def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
+    """Mark every run of an alert whose process is gone as failed; their ids, oldest first.
+
+    Gone is one that left its lock behind, and one of this machine's code server that did not
+    take its lock within a minute: it was killed before it could.
+
+    Dagster's own launcher cannot tell, and would leave such a run STARTED until its
+    `dagster/max_runtime`. What is failed for this reason is run again by `run_retries`.
+    """
+    ended = []
+    for record in reversed(instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))):
+        run = record.dagster_run
+        if run.job_name not in BY_NAME or not _is_gone(record, state_dir, now):
+            continue
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, "The run's process is gone.")
+        else:
+            instance.report_run_failed(
+                run,
+                "The run's process is gone: killed, or its machine went down.",
+                JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION),
+            )
+        run_lock.forget(state_dir, run.run_id)
+        ended.append(run.run_id)
+    return ended
+
+
+def _is_gone(record: RunRecord, state_dir: Path, now: datetime) -> bool:
+    run = record.dagster_run
+    if run_lock.is_dead(state_dir, run.run_id):
+        return True
+    if run_lock.is_known(state_dir, run.run_id) or not _is_ours(run):
+        return False
+    begun = record.start_time or record.create_timestamp.timestamp()
+    return now.timestamp() - begun > _LONGEST_START.total_seconds()
+
+
+def _is_ours(run: dg.DagsterRun) -> bool:
+    """Whether a code server on a socket of this machine started the run."""
+    try:
+        socket = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket")
+    except (ValueError, AttributeError):
+        return False
+    return isinstance(socket, str) and Path(socket).parent.is_dir()
+
+
+# A busy daemon is late by less; what comes later was missed.
+GRACE = timedelta(minutes=5)
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """An alert whose newest finished run failed, and is not run again by itself."""
+
+    alert: str
+    run_id: str
+    error: str
+
+
+def failed_runs(instance: dg.DagsterInstance) -> list[Failed]:
+    """The alerts that are down because of their newest run.
+
+    An older failure is over: something has succeeded since, or failed anew.
+    """
+    found = []
+    for alert in ALERTS:
+        wanted = dg.RunsFilter(job_name=alert.name, statuses=_FINISHED)
+        for run in instance.get_runs(wanted, limit=1):
+            is_down = run.status is dg.DagsterRunStatus.FAILURE
+            if is_down and run.tags.get(WILL_RETRY_TAG) != "true":
+                error = run.tags.get(ERROR, "its process was killed, or never began")
+                found.append(Failed(alert=alert.name, run_id=run.run_id, error=error))
+    return found
+
+
+def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
+    """By alert the newest due time, at least `GRACE` ago, of which there is no good tick."""
+    states = instance.all_instigator_state(
+        instigator_type=InstigatorType.SCHEDULE,
+        instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
+    )
+    by_name = {one.instigator_name: one for one in states}
+    found = {}
+    for alert in ALERTS:
+        state = by_name.get(schedule_name(alert.name))
+        due = None if state is None else _due(state, timezone, now - GRACE)
+        if state is not None and due is not None and not _has_tick(instance, state, due):
+            found[alert.name] = due
+    return found
+
+
+def _due(state: InstigatorState, timezone: str, before: datetime) -> datetime | None:
+    data = state.instigator_data
+    if not isinstance(data, ScheduleInstigatorData) or data.start_timestamp is None:
+        return None
+    earlier = schedule_execution_time_iterator(
+        before.timestamp(), data.cron_schedule, timezone, ascending=False
+    )
+    due = next(earlier)
+    return None if due.timestamp() < data.start_timestamp else due.astimezone(UTC)
+
+
+def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetime) -> bool:
+    """Whether the due time, or one after it, was seen to; a tick that failed was not."""
+    ticks = instance.get_ticks(
+        state.instigator_origin_id, state.selector_id, after=due.timestamp() - 1, limit=10
+    )
+    return any(one.status is not TickStatus.FAILURE for one in ticks)
+
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.notifications.sweeper import Tending
+
+LOG = logging.getLogger(__name__)
+
+NAME = "watch"
+_SECONDS = 30
+# Within the 60 s that Dagster gives a sensor.
+_DRAIN_SECONDS = 20.0
+# After an outage the scheduler and this sensor start together: its late tick comes first.
+_PATIENCE = timedelta(seconds=90)
+
+Opened = Callable[[], "Tending"]
+
+
+def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDefinition:
+    """The sensor.
+
+    Args:
+        settings: What the code location is built from.
+        opened: Opens the sweeper, once; the real one where None.
+    """
+    kept: list[Tending] = []
+
+    def tending() -> "Tending":
+        if not kept:
+            kept.append((opened or _real(settings))())
+        return kept[0]
+
+    @dg.sensor(
+        name=NAME,
+        minimum_interval_seconds=_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Ends runs whose process was killed (Dagster then runs them again); reports failed "
+            "and missed executions; escalates, repeats and closes incidents; ends silences and "
+            "pauses; sends what waits."
+        ),
+    )
+    def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        now = datetime.now(UTC)
+        ended = end_dead_runs(context.instance, settings.state_dir, now)
+        for run_id in ended:
+            context.log.warning("the process of run %s is gone; the run is ended", run_id)
+        late = overdue(context.instance, settings.timezone, now)
+        missed, cursor = _missed(late, context.cursor, now)
+
+        def faults() -> None:
+            lifecycle = tending().desk.lifecycle
+            for run in failed_runs(context.instance):
+                lifecycle.failed(run.alert, run_id=run.run_id, error=run.error, now=now)
+            for alert, due_at in missed.items():
+                lifecycle.missed(alert, due_at=due_at, now=now)
+
+        drained = tending().tend(now, seconds=_DRAIN_SECONDS, faults=faults).drained
+        words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
+        words += "; another one sweeps" if drained is None else f"; messages: {drained}"
+        return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
+
+    return watch
+
+
+def _missed(
+    late: Mapping[str, datetime], cursor: str | None, now: datetime
+) -> tuple[dict[str, datetime], str]:
+    """What has been late for long enough, and the cursor that remembers since when each is."""
+    before = json.loads(cursor) if cursor else {}
+    since = {}
+    for alert, due_at in late.items():
+        key = f"{alert} {due_at.isoformat()}"
+        since[key] = min(before.get(key, now.timestamp()), now.timestamp())
+    missed = {
+        alert: due_at
+        for alert, due_at in late.items()
+        if now.timestamp() - since[f"{alert} {due_at.isoformat()}"] >= _PATIENCE.total_seconds()
+    }
+    return missed, json.dumps(since, sort_keys=True)
+
+
+def _real(settings: Settings) -> Opened:
+    def opened() -> "Tending":
+        # Imported by the first tick: the store is heavy, and loading definitions must not be.
+        from perf_alerts_dagster.bootstrap.notifications import build_tending
+        from perf_alerts_dagster.bootstrap.records import store_url
+        from perf_alerts_dagster.judging.store.sql import open_store
+        from perf_alerts_dagster.notifications.sweeper import SENSOR
+
+        return build_tending(settings, open_store(store_url(settings)).engine, owner=SENSOR)
+
+    return opened

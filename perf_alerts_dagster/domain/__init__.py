@@ -1,1 +1,0 @@
-"""Pure decisions about performance: no clock, no randomness of its own, no framework."""

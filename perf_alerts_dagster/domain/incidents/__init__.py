@@ -1,1 +1,0 @@
-"""The life of an incident: pure decisions over frozen values; the time is an argument."""

@@ -1,0 +1,1 @@
+"""The edge that proxy, api and pages share: middleware, strict JSON, problems, OpenAPI."""

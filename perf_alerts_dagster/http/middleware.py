@@ -1,0 +1,178 @@
+"""The outermost layers around every request: id, sizes, headers, the log, the last resort."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.http.problems import Problem, internal, problem_response
+
+LOG = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_LONGEST_PATH = 2 * 1024
+_LARGEST_HEADER = 8 * 1024
+_LARGEST_HEAD = 16 * 1024
+_MOST_HEADERS = 64
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Border:
+    """ASGI middleware: what passes it has an id and is of bounded size; all errors are answered.
+
+    The id goes into `scope["state"]["request_id"]` and, as X-Request-ID, into the answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer why not."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope["headers"])
+        scope.setdefault("state", {})["request_id"] = request_id
+        began = False
+
+        async def dressed(message: Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start":
+                began = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _ALWAYS.items():
+                    headers.setdefault(name, value)
+                headers["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            _check(scope)
+            await self._app(scope, receive, dressed)
+        except Problem as problem:
+            if began:
+                raise
+            await problem_response(problem, request_id)(scope, receive, dressed)
+        except Exception:
+            LOG.exception("request %s failed", request_id)
+            if began:
+                raise
+            await problem_response(internal(request_id), request_id)(scope, receive, dressed)
+
+
+def _request_id(headers: Headers) -> str:
+    given = [value for name, value in headers if name == b"x-request-id"]
+    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
+
+
+def _check(scope: Scope) -> None:
+    """Refuse what is larger than anything we ask for, and what two readers may read in two ways.
+
+    Raises:
+        Problem: 400, 414 or 431.
+    """
+    headers = scope["headers"]
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise _closing(
+            400, "ambiguous_length", "Transfer-Encoding and Content-Length exclude each other"
+        )
+    if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > _LONGEST_PATH:
+        raise _closing(414, "uri_too_long", f"the path must have at most {_LONGEST_PATH} bytes")
+    sizes = [len(name) + len(value) for name, value in headers]
+    if (
+        len(sizes) > _MOST_HEADERS
+        or sum(sizes) > _LARGEST_HEAD
+        or max(sizes, default=0) > _LARGEST_HEADER
+    ):
+        raise _closing(
+            431,
+            "headers_too_large",
+            f"at most {_MOST_HEADERS} headers of {_LARGEST_HEADER} bytes each, {_LARGEST_HEAD} "
+            "in all, are accepted",
+        )
+
+
+def _closing(status: int, code: str, detail: str) -> Problem:
+    return Problem(status, code, detail, headers={"Connection": "close"})
+
+
+ACCESS_LOG = logging.getLogger("perf_alerts.access")
+
+_LONGEST_LOGGED_PATH = 200
+_UNMATCHED = "unmatched"
+_OPEN_ENDED = 599
+
+
+class Observed:
+    """ASGI middleware, outside all others, so that refusals count too."""
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and note its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        # Where nothing was answered, the connection is closed: worse than any status.
+        status = _OPEN_ENDED
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            self._note(scope, status, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.answered(method=method, route=_route(scope), status=status, seconds=seconds)
+        state = scope.get("state", {})
+        who = getattr(state.get("principal"), "user_id", "-")
+        ACCESS_LOG.info(
+            "%s %s %d %.1f ms user=%s request=%s",
+            method,
+            quote(scope["path"][:_LONGEST_LOGGED_PATH]),
+            status,
+            seconds * 1000,
+            who,
+            state.get("request_id", "-"),
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"})
+
+
+def _route(scope: Scope) -> str:
+    """The route's template: names and numbers in paths would make a time series each."""
+    return str(getattr(scope.get("route"), "path", _UNMATCHED))
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from: the peer, since nobody vouches for a header."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -1,0 +1,17 @@
+"""Where the API is, and which paths need no credential."""
+
+BASE = "/api/performance-alerts"
+# Nothing else is open. Health tells strangers no more than that.
+OPEN = frozenset(
+    {
+        ("POST", f"{BASE}/auth/login"),
+        *(
+            ("GET", f"{prefix}/health/{name}")
+            for prefix in ("", BASE)
+            for name in ("live", "ready")
+        ),
+    }
+)
+# The pages for people, which ask for a session by themselves (`proxy.pages.session`).
+_PAGES = frozenset({"/", "/login", "/logout", "/incidents", "/assets/pages.css"})
+_BELOW_PAGES = "/incidents/"

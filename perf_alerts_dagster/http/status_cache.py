@@ -1,0 +1,101 @@
+"""One upstream request for all callers of a second, and a recent answer where it fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from perf_alerts_dagster.scheduler.port import SchedulerError
+
+T = TypeVar("T")
+
+FRESH_SECONDS = 1.0
+STALE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared(Generic[T]):
+    """A value that several callers share. `stale`: its source did not answer this time.
+
+    `asked_at` is when it was asked for, on the coalescer's clock, in seconds.
+    """
+
+    value: T
+    asked_at: float
+    stale: bool = False
+
+
+class Coalesced(Generic[T]):
+    """Fetches at most once per `fresh` seconds, however many ask, and never twice at once."""
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[T]],
+        *,
+        clock: Callable[[], float],
+        fresh: float = FRESH_SECONDS,
+        stale: float = STALE_SECONDS,
+    ) -> None:
+        """Share what `fetch` gives.
+
+        Args:
+            fetch: Asks the source.
+            clock: Seconds that only rise.
+            fresh: Seconds for which a value is given to later callers.
+            stale: Seconds for which a value stands in while its source fails.
+        """
+        self._fetch = fetch
+        self._clock = clock
+        self._fresh = fresh
+        self._stale = stale
+        self._kept: Shared[T] | None = None
+        self._outdated = False
+        self._flight: asyncio.Task[Shared[T]] | None = None
+
+    async def get(self) -> Shared[T]:
+        """The value, at most `fresh` seconds old, or a recent one that is marked stale.
+
+        Raises:
+            SchedulerError: the source failed and there is no recent value.
+        """
+        kept = self._kept
+        if kept is not None and not self._outdated and self._age(kept) < self._fresh:
+            return kept
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._fly())
+        try:
+            # A caller that goes away must not take the others' request with it.
+            return await asyncio.shield(self._flight)
+        except SchedulerError:
+            kept = self._kept
+            if kept is None or self._age(kept) > self._stale:
+                raise
+            return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
+
+    def forget(self) -> None:
+        """Something was changed: whoever asks from now on gets what is true after it."""
+        self._outdated = True
+        self._flight = None
+
+    async def close(self) -> None:
+        """End a request that is under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            with suppress(asyncio.CancelledError, SchedulerError):
+                await self._flight
+
+    async def _fly(self) -> Shared[T]:
+        flight = asyncio.current_task()
+        asked_at = self._clock()
+        try:
+            found = Shared(value=await self._fetch(), asked_at=asked_at)
+            if self._flight is flight:
+                self._kept, self._outdated = found, False
+            return found
+        finally:
+            if self._flight is flight:
+                self._flight = None
+
+    def _age(self, kept: Shared[T]) -> float:
+        return self._clock() - kept.asked_at

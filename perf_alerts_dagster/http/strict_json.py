@@ -1,0 +1,93 @@
+"""JSON as it should be: one reading only, and nothing that a later step stumbles over."""
+
+import json
+import math
+from typing import NoReturn
+
+from perf_alerts_dagster.core.json import Json
+
+_DEEPEST = 32
+_LONGEST_INTEGER = 18
+
+
+def strict_json(content: bytes) -> Json:
+    """The value of a JSON text in UTF-8.
+
+    Refused, beside what is no JSON: a byte order mark, members of the same name, NaN and
+    infinities, numbers too large for a float or for 64 bits, lone surrogates, deep nesting.
+
+    Raises:
+        ValueError: it is refused; the text names the kind of fault, never the content.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8") from error
+    _refuse_deep(text)
+    try:
+        found: Json = json.loads(
+            text,
+            object_pairs_hook=_members,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_integer,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError("it is not JSON") from error
+    _refuse_surrogates(found)
+    return found
+
+
+def _refuse_deep(text: str) -> None:
+    """Count brackets without recursion, before the parser recurses over them."""
+    depth = deepest = 0
+    in_text = escaped = False
+    for character in text:
+        if in_text:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_text = False
+        elif character == '"':
+            in_text = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    if deepest > _DEEPEST:
+        raise ValueError("it is nested too deeply")
+
+
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member is given twice")
+    return found
+
+
+def _constant(text: str) -> NoReturn:
+    raise ValueError("a number is not finite")
+
+
+def _float(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError("a number is too large")
+    return found
+
+
+def _integer(text: str) -> int:
+    if len(text.removeprefix("-")) > _LONGEST_INTEGER:
+        raise ValueError("a number is too large")
+    return int(text)
+
+
+def _refuse_surrogates(value: Json) -> None:
+    # An escape of half a character is accepted by JSON and by nothing that writes UTF-8 later.
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("a text holds half a character") from error

@@ -1,0 +1,197 @@
+"""API keys: those that count now, and the secrets that nobody configured.
+
+Of several starters one makes a secret, and all of them use that one.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, Principal
+from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.settings.keys import ROLES, digest, entries
+
+# Enough of a hash to tell keys apart in logs and tokens, far too little to be one.
+_ID_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of one role; `name` may be empty. The hash stays out of every repr."""
+
+    role: str
+    name: str
+    hash: bytes
+
+    def __repr__(self) -> str:
+        return f"Key({self.user_id!r}, {self.key_id!r})"
+
+    @property
+    def key_id(self) -> str:
+        """Names the key without telling it: the first 16 hex digits of its hash."""
+        return self.hash.hex()[:_ID_LENGTH]
+
+    @property
+    def user_id(self) -> str:
+        """The role, or `role:name`."""
+        return f"{self.role}:{self.name}" if self.name else self.role
+
+    def principal(self, last_used: datetime | None) -> Principal:
+        """Who comes with this key; a master is shown as an admin."""
+        return Principal(
+            user_id=self.user_id,
+            username=self.name or self.role,
+            roles=("admin" if self.role == "master" else self.role,),
+            permissions=frozenset(ROLE_PERMISSIONS[self.role]),
+            key_id=self.key_id,
+            last_used=last_used,
+        )
+
+
+class Registry:
+    """All keys. What is not in it counts for nothing, nor do the tokens it was exchanged for."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = tuple(keys)
+        self._by_id: Mapping[tuple[str, str], Key] = {
+            (key.user_id, key.key_id): key for key in self._keys
+        }
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, candidate: str) -> Key | None:
+        """The entry of a key.
+
+        All entries are compared in constant time and none is left out, so that the time says
+        nothing. A hash is no key: what comes is always hashed.
+        """
+        given = hashlib.sha256(candidate.encode()).digest()
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(given, key.hash) and found is None:
+                found = key
+        return found
+
+    def of(self, user_id: str, key_id: str) -> Key | None:
+        """The entry that a token was given for; None once it is gone."""
+        return self._by_id.get((user_id, key_id))
+
+
+def configured_keys(settings: Settings) -> list[Key]:
+    """The keys of the settings, in the order of the roles."""
+    found = []
+    for role in ROLES:
+        secret = getattr(settings, f"{role}_api_key")
+        if secret is None:
+            continue
+        for name, key in entries(secret.get_secret_value()):
+            found.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
+    return found
+
+
+ADMIN_KEY_FILE = "admin_key.sha256"
+TOKEN_SECRET_FILE = "jwt_secret"  # noqa: S105 - the name of a file
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+# Enough for each of the algorithms: 64 bytes for HS512.
+_SECRET_BYTES = 64
+_SECRET = re.compile(r"[A-Za-z0-9_-]{86,}", re.ASCII)
+
+
+def new_key(role: str) -> str:
+    """A key that nobody guesses; its beginning lets scanners find one that leaked."""
+    return f"pa_{role}_{secrets.token_urlsafe(32)}"
+
+
+def first_admin_key(settings: Settings) -> str | None:
+    """Make an admin key where none is configured and none was made: the text to print, once.
+
+    Only its hash is kept. To have another one made, delete the file `admin_key.sha256`.
+
+    Raises:
+        SettingsError: the state folder cannot be written.
+    """
+    if not settings.auth_enabled or configured_keys(settings):
+        return None
+    key = new_key("admin")
+    made = _make(settings.state_dir / ADMIN_KEY_FILE, hashlib.sha256(key.encode()).hexdigest())
+    return key if made else None
+
+
+def registry(settings: Settings) -> Registry:
+    """The keys of the settings, or the one that the first start made.
+
+    None is made here, where nobody could be told of it: `first_admin_key` comes before.
+
+    Raises:
+        SettingsError: there is no key at all, or the state folder cannot be read.
+    """
+    keys = configured_keys(settings)
+    if keys or not settings.auth_enabled:
+        return Registry(keys)
+    path = settings.state_dir / ADMIN_KEY_FILE
+    if not path.exists():
+        raise SettingsError(
+            "ALERT_ADMIN_API_KEY is not set, nor is a key of another role, and none was made yet"
+        )
+    text = _kept(path, _HASH)
+    return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))])
+
+
+def token_secret(settings: Settings) -> bytes:
+    """What tokens are signed with: the configured secret, or one that is made once.
+
+    Raises:
+        SettingsError: the state folder cannot be read or written.
+    """
+    if settings.jwt_secret is not None:
+        return settings.jwt_secret.get_secret_value().encode()
+    path = settings.state_dir / TOKEN_SECRET_FILE
+    if not path.exists():
+        _make(path, secrets.token_urlsafe(_SECRET_BYTES))
+    return _kept(path, _SECRET).encode()
+
+
+def _make(path: Path, text: str) -> bool:
+    """Whether this call made the file; it is there as a whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if path.exists():
+            return False
+        # mkstemp makes files of mode 0600.
+        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w") as file:
+                file.write(f"{text}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            # Unlike a rename, a link never replaces what another starter has made meanwhile.
+            os.link(draft, path)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(draft)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+    return True
+
+
+def _kept(path: Path, form: re.Pattern[str]) -> str:
+    try:
+        path.chmod(0o600)
+        text = path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is damaged; delete it to have a new one made") from error
+    if not form.fullmatch(text):
+        raise SettingsError(f"{path} is damaged; delete it to have a new one made")
+    return text

@@ -1,0 +1,87 @@
+"""Tokens that were ended before their time, asked of the store at most once a second each."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Engine, delete, exists, select
+
+from perf_alerts_dagster.control import sql
+from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.control.principal import Revocations
+from perf_alerts_dagster.storage import upsert
+from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.tables import revoked_tokens
+
+
+class SqlRevocations(Revocations):
+    """The revoked tokens in SQLite or PostgreSQL; the schema must be current."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def revoke(self, token_id: str, until: datetime, change: Change) -> None:
+        """See the port."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                upsert.insert(connection, revoked_tokens).on_conflict_do_nothing(
+                    index_elements=[revoked_tokens.c.token_id]
+                ),
+                {"token_id": token_id, "until": until},
+            )
+            sql.add(connection, change)
+
+    def is_revoked(self, token_id: str) -> bool:
+        """See the port."""
+        query = select(exists().where(revoked_tokens.c.token_id == token_id))
+        with reading(self.engine) as connection:
+            return connection.execute(query).scalar_one()
+
+    def prune(self, now: datetime) -> int:
+        """See the port."""
+        with writing(self.engine) as connection:
+            return connection.execute(
+                delete(revoked_tokens).where(revoked_tokens.c.until <= now)
+            ).rowcount
+
+
+# How late another proxy's logout may reach this one.
+_FRESH_SECONDS = 1.0
+_MOST_TOKENS = 10_000
+
+
+class Revoked:
+    """What the store says of tokens, remembered for a second; `seconds` rises steadily."""
+
+    def __init__(self, store: Revocations, seconds: Callable[[], float]) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._good: OrderedDict[str, float] = OrderedDict()
+
+    async def has(self, token_id: str) -> bool:
+        """Whether a token was revoked.
+
+        Raises:
+            StoreUnavailable: it cannot be known; then the token must not count.
+        """
+        now = self._seconds()
+        if now - self._good.get(token_id, -_FRESH_SECONDS) < _FRESH_SECONDS:
+            return False
+        if await asyncio.to_thread(self._store.is_revoked, token_id):
+            return True
+        self._good[token_id] = now
+        self._good.move_to_end(token_id)
+        while len(self._good) > _MOST_TOKENS:
+            self._good.popitem(last=False)
+        return False
+
+    async def add(self, token_id: str, until: datetime, change: Change) -> None:
+        """Revoke a token, here at once; and forget those that ran out by themselves.
+
+        Raises:
+            StoreUnavailable: it could not be kept, and the token counts as before.
+        """
+        await asyncio.to_thread(self._store.revoke, token_id, until, change)
+        self._good.pop(token_id, None)
+        await asyncio.to_thread(self._store.prune, change.at)

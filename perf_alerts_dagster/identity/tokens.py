@@ -1,0 +1,169 @@
+"""Tokens: who somebody is for a day, signed; what they may do is never inside.
+
+The profile is as narrow as it can be (RFC 8725): one algorithm, one type, a closed set of header
+members and of claims, each of one form. What is not exactly so is no token of ours.
+"""
+
+import base64
+import binascii
+import json
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import jwt
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.http.strict_json import strict_json
+from perf_alerts_dagster.settings.keys import ROLES
+
+ISSUER = "perf-alerts"
+AUDIENCE = "perf-alerts-api"
+TYPE = "pa-access+jwt"
+# Ours have about 400 characters; nothing longer is even looked at.
+LONGEST = 1024
+# Two proxies' clocks may differ a little.
+_SKEW = timedelta(seconds=5)
+_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_TEXTS = {
+    "sub": re.compile(rf"({'|'.join(ROLES)})(:[A-Za-z0-9._-]{{1,64}})?", re.ASCII),
+    "jti": re.compile(r"[0-9a-f]{32}", re.ASCII),
+    "key": re.compile(r"[0-9a-f]{16}", re.ASCII),
+}
+_TIMES = ("iat", "nbf", "exp")
+_CLAIMS = {"iss", "aud", *_TEXTS, *_TIMES}
+_LATEST = 253402300799  # the end of the year 9999
+
+
+class TokenInvalid(Exception):
+    """It is no token of ours; the text says no more than that."""
+
+
+class TokenExpired(Exception):
+    """It was one of ours, and its time is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """What a token says: whose it is, which key it was given for, and until when it counts."""
+
+    token_id: str
+    user_id: str
+    key_id: str
+    expires_at: datetime
+
+
+class Tokens:
+    """Signs and reads tokens; `clock` gives the time, aware."""
+
+    def __init__(
+        self,
+        *,
+        secret: bytes,
+        algorithm: str,
+        lifetime: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._secret = secret
+        self._algorithm = algorithm
+        self._lifetime = lifetime
+        self._clock = clock
+        self._signer = jwt.PyJWS(
+            algorithms=[algorithm], options={"enforce_minimum_key_length": True}
+        )
+
+    @property
+    def lifetime_seconds(self) -> int:
+        """For how long a new token counts."""
+        return int(self._lifetime.total_seconds())
+
+    def issue(self, user_id: str, key_id: str) -> str:
+        """A new token for the holder of a key."""
+        now = int(self._clock().timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": user_id,
+            "jti": uuid.uuid4().hex,
+            "iat": now,
+            "nbf": now,
+            "exp": now + self.lifetime_seconds,
+            "key": key_id,
+        }
+        return self._signer.encode(
+            json.dumps(claims, separators=(",", ":")).encode(),
+            self._secret,
+            algorithm=self._algorithm,
+            headers={"typ": TYPE},
+        )
+
+    def read(self, text: str) -> Token:
+        """What a token says, once everything about it is in order.
+
+        Raises:
+            TokenInvalid: anything about it is not exactly as `issue` makes it.
+            TokenExpired: it is genuine, and its time is over.
+        """
+        if len(text) > LONGEST or not _FORM.fullmatch(text):
+            raise TokenInvalid
+        header, payload, signature = (_decoded(part) for part in text.split("."))
+        if _object(header) != {"alg": self._algorithm, "typ": TYPE} or not signature:
+            raise TokenInvalid
+        try:
+            self._signer.decode(text, self._secret, algorithms=[self._algorithm])
+        except (jwt.PyJWTError, ValueError) as error:
+            raise TokenInvalid from error
+        return self._checked(_object(payload))
+
+    def _checked(self, claims: dict[str, Json]) -> Token:
+        if set(claims) != _CLAIMS or (claims["iss"], claims["aud"]) != (ISSUER, AUDIENCE):
+            raise TokenInvalid
+        user_id, token_id, key_id = (_text(claims, name) for name in ("sub", "jti", "key"))
+        issued, begins, ends = (_time(claims, name) for name in _TIMES)
+        now = self._clock()
+        if issued > now + _SKEW or begins != issued or not issued < ends:
+            raise TokenInvalid
+        # A lifetime that was shortened holds for the tokens that are out already.
+        if ends - issued > self._lifetime:
+            raise TokenInvalid
+        if ends <= now:
+            raise TokenExpired
+        return Token(token_id=token_id, user_id=user_id, key_id=key_id, expires_at=ends)
+
+
+def _decoded(part: str) -> bytes:
+    """The bytes of a part, of which there is one writing only."""
+    try:
+        found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except binascii.Error as error:
+        raise TokenInvalid from error
+    if base64.urlsafe_b64encode(found).rstrip(b"=") != part.encode():
+        raise TokenInvalid
+    return found
+
+
+def _object(content: bytes) -> dict[str, Json]:
+    try:
+        found = strict_json(content)
+    except ValueError as error:
+        raise TokenInvalid from error
+    if not isinstance(found, dict):
+        raise TokenInvalid
+    return found
+
+
+def _text(claims: dict[str, Json], name: str) -> str:
+    value = claims[name]
+    if not isinstance(value, str) or not _TEXTS[name].fullmatch(value):
+        raise TokenInvalid
+    return value
+
+
+def _time(claims: dict[str, Json], name: str) -> datetime:
+    value = claims[name]
+    # True is an int to Python; and a float, a text or a far year is no time of ours.
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LATEST:
+        raise TokenInvalid
+    return datetime.fromtimestamp(value, UTC)

@@ -1,0 +1,1 @@
+"""Incidents, silences and the outbox in SQLite or PostgreSQL."""

@@ -1,0 +1,225 @@
+"""The outbox in SQLite or PostgreSQL: leases with fences, so that one worker marks a row."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from perf_alerts_dagster.incidents.model import Reason, Status
+from perf_alerts_dagster.incidents.notification import Delivery, Notification
+from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.incidents.store.rows import notification_of
+from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.tables import incidents, notification_items, notifications
+
+
+class SqlOutbox(Outbox):
+    """The outbox; the schema must be current."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def claim(
+        self,
+        now: datetime,
+        owner: str,
+        ttl: timedelta,
+        *,
+        channels: Collection[str] | None = None,
+        limit: int = 1,
+    ) -> Sequence[Notification]:
+        """See the port."""
+        row = notifications.c
+        due = or_(
+            and_(row.state == Delivery.PENDING.value, row.next_at <= now),
+            and_(row.state == Delivery.LEASED.value, row.lease_until <= now),
+        )
+        query = select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
+        if channels is not None:
+            query = query.where(row.channel.in_(channels))
+        with writing(self.engine) as connection:
+            # On SQLite the transaction holds the write lock already.
+            ids = list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
+            connection.execute(
+                update(notifications)
+                .where(row.id.in_(ids))
+                .values(
+                    state=Delivery.LEASED.value,
+                    lease_owner=owner,
+                    lease_until=now + ttl,
+                    fence=row.fence + 1,
+                )
+            )
+            found = {
+                one["id"]: one
+                for one in connection.execute(
+                    select(notifications).where(row.id.in_(ids))
+                ).mappings()
+            }
+            return [_read(connection, found[one]) for one in ids]
+
+    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        """See the port; its incidents remember when they were last delivered."""
+        told = select(notification_items.c.incident_id).where(
+            notification_items.c.notification_id == row_id,
+            notification_items.c.reason != Reason.RECOVERED.value,
+        )
+        with writing(self.engine) as connection:
+            is_ours = _close(
+                connection, row_id, fence, state=Delivery.SENT.value, sent_at=at, error=None
+            )
+            if is_ours:
+                connection.execute(
+                    update(incidents)
+                    .where(
+                        incidents.c.id.in_(told),
+                        or_(
+                            incidents.c.last_notified_at.is_(None),
+                            incidents.c.last_notified_at < at,
+                        ),
+                    )
+                    .values(last_notified_at=at)
+                )
+        return is_ours
+
+    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        """See the port."""
+        with writing(self.engine) as connection:
+            return _close(
+                connection,
+                row_id,
+                fence,
+                state=Delivery.PENDING.value,
+                next_at=next_at,
+                error=error,
+            )
+
+    def dead(self, row_id: int, fence: int, error: str) -> bool:
+        """See the port."""
+        with writing(self.engine) as connection:
+            return _close(connection, row_id, fence, state=Delivery.DEAD.value, error=error)
+
+    def state(self) -> OutboxState:
+        """See the port."""
+        row = notifications.c
+        waiting = [one.value for one in Delivery if one.is_waiting]
+        counting = (
+            select(row.state, func.count(), func.min(row.created_at))
+            .where(row.state.in_([*waiting, Delivery.DEAD.value]))
+            .group_by(row.state)
+        )
+        with reading(self.engine) as connection:
+            counted = connection.execute(counting).all()
+        counts = {str(state): int(number) for state, number, _ in counted}
+        oldest = [made for state, _, made in counted if state in waiting]
+        return OutboxState(
+            pending=counts.get(Delivery.PENDING.value, 0),
+            leased=counts.get(Delivery.LEASED.value, 0),
+            dead=counts.get(Delivery.DEAD.value, 0),
+            oldest=min(oldest, default=None),
+        )
+
+    def channels(self) -> Collection[str]:
+        """See the port."""
+        waiting = [one.value for one in Delivery if one.is_waiting]
+        query = select(notifications.c.channel).where(notifications.c.state.in_(waiting))
+        with reading(self.engine) as connection:
+            return set(connection.scalars(query.distinct()))
+
+    def row(self, key: str) -> Notification | None:
+        """See the port."""
+        with reading(self.engine) as connection:
+            found = (
+                connection.execute(select(notifications).where(notifications.c.key == key))
+                .mappings()
+                .one_or_none()
+            )
+            return None if found is None else _read(connection, found)
+
+    def about(self, incident_id: str) -> Sequence[Notification]:
+        """See the port."""
+        telling = select(notification_items.c.notification_id).where(
+            notification_items.c.incident_id == incident_id
+        )
+        query = (
+            select(notifications)
+            .where(notifications.c.id.in_(telling))
+            .order_by(notifications.c.created_at, notifications.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [_read(connection, one) for one in connection.execute(query).mappings().all()]
+
+
+def _is_behind(now: datetime) -> ColumnElement[bool]:
+    """Whether an earlier message about one of a row's dedup keys is due, or on its way."""
+    mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
+    earlier = notifications.alias("earlier")
+    is_next = or_(
+        earlier.c.state == Delivery.LEASED.value,
+        and_(earlier.c.state == Delivery.PENDING.value, earlier.c.next_at <= now),
+    )
+    # From the few messages that wait to their lines: the other way round each line would be a look
+    # at every message that ever told of its key.
+    is_mine = exists(
+        select(mine.c.position)
+        .where(
+            mine.c.dedup_key == theirs.c.dedup_key,
+            mine.c.notification_id == notifications.c.id,
+        )
+        .correlate(theirs, notifications)
+    )
+    is_shared = exists(
+        select(theirs.c.position)
+        .where(theirs.c.notification_id == earlier.c.id, is_mine)
+        .correlate(earlier, notifications)
+    )
+    return exists(
+        select(earlier.c.id)
+        .where(
+            is_next,
+            earlier.c.channel == notifications.c.channel,
+            earlier.c.id < notifications.c.id,
+            is_shared,
+        )
+        .correlate(notifications)
+    )
+
+
+def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
+    """End the lease of whoever holds it under `fence`; False where another one was taken."""
+    return (
+        connection.execute(
+            update(notifications)
+            .where(
+                notifications.c.id == row_id,
+                notifications.c.fence == fence,
+                notifications.c.state == Delivery.LEASED.value,
+            )
+            .values(
+                lease_owner=None, lease_until=None, attempts=notifications.c.attempts + 1, **values
+            )
+        ).rowcount
+        == 1
+    )
+
+
+def _read(connection: Connection, row: RowMapping) -> Notification:
+    over = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
+    query = (
+        select(notification_items, over.label("over"))
+        .outerjoin(incidents, incidents.c.id == notification_items.c.incident_id)
+        .where(notification_items.c.notification_id == row["id"])
+        .order_by(notification_items.c.position)
+    )
+    return notification_of(row, list(connection.execute(query).mappings()))

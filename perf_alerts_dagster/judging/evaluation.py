@@ -1,0 +1,105 @@
+"""What a judgement concluded for one strategy and one rule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+
+
+class Outcome(StrEnum):
+    """How a judgement ended. Only `ok` is good news, only `breach` is bad news."""
+
+    OK = "ok"
+    BREACH = "breach"
+    INSUFFICIENT_DATA = "insufficient_data"
+    NO_DATA = "no_data"
+    ERROR = "error"
+
+
+class Kind(StrEnum):
+    """Whether a rule is about one row (event) or about a state that lasts (level)."""
+
+    EVENT = "event"
+    LEVEL = "level"
+
+
+class Evidence(StrEnum):
+    """How much a breach is worth against the strategy's own healthy years.
+
+    strong: `p_year` is within the budget of a warning at least. weak: it is not. unrated: there
+    is no calibration yet. ungated: a rule that needs none (a policy limit, a data rule).
+    """
+
+    STRONG = "strong"
+    WEAK = "weak"
+    UNRATED = "unrated"
+    UNGATED = "ungated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The outcome of one rule for one strategy on one as-of date.
+
+    `value` and `limit` are in the rule's own unit and sign (returns: losses are negative); None
+    where nothing could be measured. `observations` of `required` rows were there. `severity` is
+    set for a breach only. `p_year`, `false_alarm_rate` and `power` are probabilities in [0, 1].
+    `session` is the row that an event is about. `message` is one sentence for people; `parts`
+    holds the rule's further numbers, JSON-ready, without NaN or infinity.
+    """
+
+    strategy: str
+    rule: str
+    outcome: Outcome
+    kind: Kind = Kind.LEVEL
+    severity: Severity | None = None
+    value: float | None = None
+    limit: float | None = None
+    observations: int | None = None
+    required: int | None = None
+    evidence: Evidence | None = None
+    p_year: float | None = None
+    false_alarm_rate: float | None = None
+    power: float | None = None
+    days_to_half: float | None = None
+    session: date | None = None
+    projection: str | None = None
+    provisional: bool = False
+    message: str = ""
+    parts: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def dedup_key(self) -> str:
+        """Identity of the incident this belongs to: never the severity, never the wording."""
+        parts = [self.strategy, self.rule, self.projection or "-"]
+        column = self.parts.get("column")
+        if isinstance(column, str):
+            # One mandate per column: leverage must not hide turnover.
+            parts.append(column)
+        if self.kind is Kind.EVENT and self.session is not None:
+            parts.append(self.session.isoformat())
+        return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+
+    @property
+    def told_severity(self) -> Severity | None:
+        """The severity at which a person is told: a warning where the evidence is only for one.
+
+        `severity` is the documented limit that was passed; a drawdown beyond the critical limit
+        that 3 % of healthy years see is told as a warning.
+        """
+        told_as = self.parts.get("told_as")
+        return Severity(told_as) if isinstance(told_as, str) else self.severity
+
+    def is_told(self, *, gate: bool = True, least: Severity = Severity.WARNING) -> bool:
+        """Whether a person is told of it: a breach of weight, at `least` or above.
+
+        Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are told too.
+        """
+        if self.outcome is not Outcome.BREACH or self.severity is None:
+            return False
+        told = (self.told_severity if gate else self.severity) or self.severity
+        if told.rank < max(least.rank, Severity.WARNING.rank):
+            return False
+        return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)

@@ -1,0 +1,87 @@
+"""False alarms: budgets per rule, what a share of healthy years makes of a breach."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence
+from perf_alerts_dagster.records.model import Floats
+
+Shares = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """The largest `p_year` at which a person is told, at warning and at critical and above.
+
+    `rules` maps a rule to `{"warning": share, "critical": share}`, either of which may be
+    missing; `of_strategy` maps a strategy to the same, and wins.
+    """
+
+    warning: float = 0.05
+    critical: float = 0.01
+    rules: Mapping[str, Shares] = field(default_factory=dict)
+    of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
+
+    def of(self, strategy: str, rule: str) -> tuple[float, float]:
+        """The budgets of one rule of one strategy."""
+        common = self.rules.get(rule, {})
+        own = self.of_strategy.get(strategy, {}).get(rule, {})
+        return (
+            own.get("warning", common.get("warning", self.warning)),
+            own.get("critical", common.get("critical", self.critical)),
+        )
+
+
+def benjamini_hochberg(shares: Floats) -> Floats:
+    """Adjusted p-values (n), each in [0, 1]: the least false discovery rate that includes it.
+
+    Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
+    """
+    count = len(shares)
+    order = np.argsort(shares, kind="stable")
+    ranked = shares[order] * count / np.arange(1, count + 1)
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def with_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Put the Benjamini-Hochberg value of `p_year`, across strategies, into each rule's parts.
+
+    It is shown and gates nothing.
+    """
+    places: dict[str, list[int]] = {}
+    for place, one in enumerate(evaluations):
+        if one.p_year is not None:
+            places.setdefault(one.rule, []).append(place)
+    found = list(evaluations)
+    for members in places.values():
+        shares = np.array([found[place].p_year for place in members], dtype=np.float64)
+        for place, value in zip(members, benjamini_hochberg(shares).tolist(), strict=True):
+            one = found[place]
+            found[place] = replace(one, parts={**one.parts, "benjamini_hochberg": value})
+    return found
+
+
+def evidence_of(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> Evidence | None:
+    """Of a gated rule: strong within the budget of a warning; None where there is no breach."""
+    if severity is None:
+        return None
+    if p_year is None:
+        return Evidence.UNRATED
+    return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
+
+
+def told_as(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> dict[str, Json]:
+    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
+    if severity is None or p_year is None or severity.rank < Severity.CRITICAL.rank:
+        return {}
+    return {"told_as": Severity.WARNING.value} if budgets[1] < p_year <= budgets[0] else {}

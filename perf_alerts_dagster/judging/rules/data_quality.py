@@ -1,0 +1,205 @@
+"""Rules about the record itself: late, stuck, asleep or wild."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
+
+# Rows of the reference segment that runs and volatility are compared with.
+_REFERENCE_ROWS = 252
+_VOLATILITY_WINDOW = 63
+_LEAST_REPEATS = 3
+_SHOWN_FAULTS = 3
+_TINY = 1e-12
+
+
+def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """The data rules of a strategy whose rows are good and not too late."""
+    return [
+        _no_data(record, context),
+        _stale(record, context),
+        _flat_run(record, context),
+        _repeated(record, context),
+        _volatility(record, context),
+    ]
+
+
+def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
+    """The one evaluation of a strategy whose rows break the input contract."""
+    shown = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
+    rest = len(faults) - _SHOWN_FAULTS
+    return Evaluation(
+        strategy=strategy,
+        rule="record_error",
+        outcome=Outcome.ERROR,
+        severity=Severity.CRITICAL,
+        evidence=Evidence.UNGATED,
+        message=shown + (f"; and {rest} more" if rest > 0 else ""),
+        parts={"faults": [str(fault) for fault in faults]},
+    )
+
+
+def no_data(strategy: str, rule: str, *, late: int, allowed: int, newest: object) -> Evaluation:
+    """What every rule says of a strategy whose newest row is too far behind."""
+    return Evaluation(
+        strategy=strategy,
+        rule=rule,
+        outcome=Outcome.NO_DATA,
+        kind=BY_ID[rule].kind,
+        severity=Severity.CRITICAL if rule == "no_data" else None,
+        evidence=Evidence.UNGATED if rule == "no_data" else None,
+        value=float(late),
+        limit=float(allowed),
+        message=f"newest row is of {newest}, {late} sessions behind; {allowed} are allowed",
+    )
+
+
+def longest_run(flags: Flags) -> int:
+    """Length of the longest run of True."""
+    if not len(flags) or not flags.any():
+        return 0
+    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max())
+
+
+def newest_run(flags: Flags) -> int:
+    """Length of the run of True that the last element ends; 0 where it is False."""
+    stops = np.flatnonzero(~flags)
+    return len(flags) - (int(stops[-1]) + 1 if len(stops) else 0)
+
+
+def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    late = context.lateness.get(record.strategy, 0)
+    return judged(
+        context,
+        record.strategy,
+        "no_data",
+        severity=None,
+        value=float(late),
+        limit=float(context.max_lag_sessions),
+        observations=len(record),
+        required=1,
+        message=f"newest row is of {record.dates[-1]}",
+    )
+
+
+def _stale(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    """Behind, but within what is allowed: worth seeing, not worth telling."""
+    late = context.lateness.get(record.strategy, 0)
+    return judged(
+        context,
+        record.strategy,
+        "stale_data",
+        severity=Severity.INFO if late > 0 else None,
+        value=float(late),
+        limit=1.0,
+        observations=len(record),
+        required=1,
+        message=f"newest row is of {record.dates[-1]}, {late} closed sessions behind",
+    )
+
+
+def _flat_run(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    """Zero-P&L run at the end of live, longer than the longest of the backtest.
+
+    Runs of 200 flat days are honest for some strategies, so there is no fixed number.
+    """
+    return _run_rule(record, context, "flat_run", lambda values: values == 0.0, least=2)
+
+
+def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    """The same non-zero P&L again and again: a feed that repeats its last row."""
+
+    def repeats(values: Floats) -> Flags:
+        same: Flags = np.r_[False, (values[1:] == values[:-1]) & (values[1:] != 0.0)]
+        return same
+
+    return _run_rule(record, context, "repeated_pnl", repeats, least=_LEAST_REPEATS)
+
+
+def _run_rule(
+    record: StrategyRecord,
+    context: JudgeContext,
+    rule: str,
+    flags: Callable[[Floats], Flags],
+    *,
+    least: int,
+) -> Evaluation:
+    finals = context.finals(record)
+    amounts = finals.pnl if finals.pnl is not None else finals.returns
+    reference = amounts[~finals.live]
+    live = amounts[finals.live]
+    if len(reference) < _REFERENCE_ROWS or not len(live):
+        return insufficient(
+            record.strategy,
+            rule,
+            observations=len(reference),
+            required=_REFERENCE_ROWS,
+            why="a run is compared with the backtest's longest",
+        )
+    longest = longest_run(flags(reference))
+    run = newest_run(flags(live))
+    limit = max(longest, least - 1)
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=Severity.WARNING if run > limit else None,
+        value=float(run),
+        limit=float(limit),
+        observations=len(reference),
+        required=_REFERENCE_ROWS,
+        message=f"run of {run} sessions, the backtest's longest is {longest}",
+        parts={"backtest_longest": longest},
+    )
+
+
+def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    """Realised volatility of the last 63 live rows over the backtest's, outside 0.5 to 2."""
+    rule = "volatility_shift"
+    finals = context.finals(record)
+    reference = finals.returns[~finals.live][-756:]
+    live = finals.returns[finals.live][-_VOLATILITY_WINDOW:]
+    if len(reference) < _REFERENCE_ROWS or len(live) < _VOLATILITY_WINDOW:
+        return insufficient(
+            record.strategy,
+            rule,
+            observations=min(len(live), _VOLATILITY_WINDOW),
+            required=_VOLATILITY_WINDOW,
+            why=f"needs {_REFERENCE_ROWS} backtest rows as well",
+        )
+    gaps = too_many_gaps(context, finals, rule, _VOLATILITY_WINDOW)
+    if gaps:
+        return gaps
+    # A square that overflows leaves infinity, which is no volatility.
+    with np.errstate(over="ignore", invalid="ignore"):
+        before, now = (float(np.std(one, ddof=1)) for one in (reference, live))
+    if not (_TINY <= before < math.inf and now < math.inf):
+        return insufficient(
+            record.strategy,
+            rule,
+            observations=len(live),
+            required=_VOLATILITY_WINDOW,
+            why="the backtest does not vary" if before < _TINY else "a return is beyond numbers",
+        )
+    ratio = now / before
+    limits = context.book.limits_for(record.strategy)
+    low, high = limits.volatility_low, limits.volatility_high
+    outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=Severity.WARNING if outside else None,
+        value=ratio,
+        limit=limits.volatility_low if ratio < 1 else limits.volatility_high,
+        observations=len(live),
+        required=_VOLATILITY_WINDOW,
+        message=f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",
+    )

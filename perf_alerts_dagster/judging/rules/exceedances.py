@@ -1,0 +1,217 @@
+"""Rows below their conditional one-day quantile: one of them, several in a run, too many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.judging.rules.data_quality import newest_run
+from perf_alerts_dagster.projections.detection_power import yearly_share
+from perf_alerts_dagster.projections.monitors import EXCEEDANCE, RATE_ROWS
+from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filtered
+from perf_alerts_dagster.statistics.var_backtests import (
+    binomial_at_least,
+    christoffersen_independence,
+    kupiec,
+    traffic_light,
+    transitions,
+)
+
+RULES = ("daily_exceedance", "consecutive_exceedances", "exceedance_rate")
+LEAST_WINDOW = 252
+LEAST_RATE_ROWS = 20
+_BACKTEST_ROWS = 250
+_RARE = 0.01
+_BEYOND = 1.5
+_RUNS = (3, 5)
+_RATES = (0.15, 0.25)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standing:
+    """Rows (n) against what was known before the first of them.
+
+    `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
+    the 5 % quantile of the residuals before. `residuals` (m) are those, sorted. `quantile` is
+    the newest row's conditional 5 % quantile, as a simple return.
+    """
+
+    standardised: Floats
+    hits: Flags
+    residuals: Floats
+    quantile: float
+
+
+def standing(returns: Floats, newest: int) -> Standing | None:
+    """The last `newest` rows against the 756 before them, at least 252; None where too few."""
+    before, after = returns[:-newest][-WINDOW:], returns[-newest:]
+    if len(before) < LEAST_WINDOW:
+        return None
+    known = filtered(before)
+    if known is None:
+        return None
+    residuals = np.sort(known.standardised)
+    cut = float(np.quantile(residuals, EXCEEDANCE))
+    variance = known.variance
+    found, quantile = np.empty(newest), 0.0
+    for place, shock in enumerate((np.log1p(after) - known.mean).tolist()):
+        volatility = variance**0.5
+        quantile = float(np.expm1(known.mean + volatility * cut))
+        found[place] = shock / volatility
+        variance = max((1.0 - NEWEST) * variance + NEWEST * shock * shock, known.floor)
+    return Standing(standardised=found, hits=found < cut, residuals=residuals, quantile=quantile)
+
+
+def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """The three rules, over live final rows."""
+    finals = context.finals(record)
+    live = int(finals.live.sum())
+    if not live:
+        return [
+            insufficient(record.strategy, rule, observations=0, required=1, why="no live rows")
+            for rule in RULES
+        ]
+    newest = standing(finals.returns, 1)
+    recent = standing(finals.returns, min(RATE_ROWS, live))
+    if newest is None or recent is None:
+        rows = max(0, len(finals) - min(RATE_ROWS, live))
+        return [
+            insufficient(
+                record.strategy,
+                rule,
+                observations=min(rows, LEAST_WINDOW - 1),
+                required=LEAST_WINDOW,
+                why="needs rows that vary, before the ones that are judged",
+            )
+            for rule in RULES
+        ]
+    return [
+        _daily(finals, context, newest),
+        _consecutive(finals, context, recent),
+        _rate(finals, context, recent),
+    ]
+
+
+def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> Evaluation:
+    """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
+    value, residuals = float(newest.standardised[0]), newest.residuals
+    worst = float(residuals[0])
+    severity, limit = None, float(np.quantile(residuals, _RARE))
+    if value < _BEYOND * worst:
+        severity, limit = Severity.CRITICAL, _BEYOND * worst
+    elif value < worst:
+        severity, limit = Severity.WARNING, worst
+    elif value < limit:
+        severity = Severity.INFO
+    session = finals.dates[-1].astype(object)
+    actual = float(finals.returns[-1])
+    return judged(
+        context,
+        finals.strategy,
+        "daily_exceedance",
+        severity=severity if bool(finals.live[-1]) else None,
+        value=value,
+        limit=limit,
+        observations=len(residuals),
+        required=LEAST_WINDOW,
+        session=session,
+        rating=_rating(context, finals.strategy, yearly_share(value, residuals)),
+        message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
+        f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
+        parts={
+            "return": actual,
+            "one_day_quantile_5": newest.quantile,
+            "is_exceedance": bool(newest.hits[0]),
+        },
+    )
+
+
+def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
+    """The tail's share of years; it is told in as many healthy years as the budget allows."""
+    rule = "daily_exceedance"
+    calibration = context.calibrations.get(strategy)
+    return Rating(
+        p_year=share,
+        false_alarm_rate=context.budgets_of(strategy, rule)[0],
+        power=None if calibration is None else calibration.power.get(rule),
+        days_to_half=None if calibration is None else calibration.days_to_half(rule),
+        union=None if calibration is None else calibration.union,
+    )
+
+
+def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
+    run = newest_run(recent.hits)
+    severity, limit = _pick(float(run), _RUNS)
+    return judged(
+        context,
+        finals.strategy,
+        "consecutive_exceedances",
+        severity=severity,
+        value=float(run),
+        limit=limit,
+        observations=len(recent.hits),
+        required=1,
+        message=f"{run} sessions in a row below the 5 % quantile of their day",
+    )
+
+
+def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
+    rule, rows = "exceedance_rate", len(recent.hits)
+    if rows < LEAST_RATE_ROWS:
+        return insufficient(finals.strategy, rule, observations=rows, required=LEAST_RATE_ROWS)
+    gaps = too_many_gaps(context, finals, rule, rows)
+    if gaps:
+        return gaps
+    hits = int(recent.hits.sum())
+    value = hits / rows
+    severity, limit = _pick(value, _RATES)
+    return judged(
+        context,
+        finals.strategy,
+        rule,
+        severity=severity,
+        value=value,
+        limit=limit,
+        observations=rows,
+        required=LEAST_RATE_ROWS,
+        # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
+        rating=context.rating(finals.strategy, rule, hits / RATE_ROWS),
+        message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
+        parts={
+            "hits": hits,
+            "binomial_p": binomial_at_least(hits, rows, EXCEEDANCE),
+            **_backtests(finals),
+        },
+    )
+
+
+def _backtests(finals: StrategyRecord) -> dict[str, Json]:
+    """Kupiec, Christoffersen and the traffic light over the last 250 live rows, where there."""
+    if int(finals.live.sum()) < _BACKTEST_ROWS:
+        return {}
+    found = standing(finals.returns, _BACKTEST_ROWS)
+    if found is None:
+        return {}
+    hits = int(found.hits.sum())
+    proportion = kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    independence = christoffersen_independence(transitions(found.hits.tolist()))
+    light = traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    return {
+        "hits_250": hits,
+        "kupiec_p": proportion.p_value if proportion else None,
+        "christoffersen_p": independence.p_value if independence else None,
+        "traffic_light": light.zone if light else None,
+    }
+
+
+def _pick(value: float, limits: tuple[float, float]) -> tuple[Severity | None, float]:
+    warning, critical = limits
+    if value >= critical:
+        return Severity.CRITICAL, critical
+    return (Severity.WARNING if value >= warning else None), warning

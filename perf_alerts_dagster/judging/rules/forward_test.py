@@ -1,0 +1,93 @@
+"""Forward test change: how far the expected monthly P&L fell since last month's projection."""
+
+from datetime import date
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
+from perf_alerts_dagster.judging.false_alarms import evidence_of, told_as
+from perf_alerts_dagster.projections.projection import Expectation
+
+_WARNING = 0.25
+_CRITICAL = 0.50
+_MONTHS = 12
+
+
+def forward_test_change(
+    strategy: str,
+    *,
+    before: Expectation | None,
+    now: Expectation | None,
+    month_share: float | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
+) -> Evaluation:
+    """Judge the relative change `(now - before) / |before|` of the expected monthly return.
+
+    `month_share` is the share of the earlier projection's paths that fell as far as the month
+    did; its yearly form, 1 - (1 - share)^12, is the evidence, against `budgets` at warning and
+    at critical.
+
+    A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
+    projection, or where the earlier expectation is smaller than its own standard error, there is
+    nothing to compare with: insufficient data, never a zero.
+    """
+    if now is None or before is None:
+        return _insufficient(strategy, "needs a projection of an earlier month", before, now)
+    if abs(before.monthly) <= before.standard_error:
+        return _insufficient(
+            strategy,
+            "the earlier expectation is smaller than its standard error, no change can be told",
+            before,
+            now,
+        )
+    change = (now.monthly - before.monthly) / abs(before.monthly)
+    severity = _severity(change)
+    p_year = None if month_share is None else 1.0 - (1.0 - month_share) ** _MONTHS
+    return Evaluation(
+        strategy=strategy,
+        rule="forward_test_change",
+        kind=Kind.EVENT,
+        session=date.fromisoformat(now.issued_on),
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=change,
+        limit=-_CRITICAL if severity is Severity.CRITICAL else -_WARNING,
+        evidence=evidence_of(severity, p_year, budgets),
+        p_year=p_year,
+        message=(
+            f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
+            f"as projected on {before.issued_on} ({change:+.0%})"
+        ),
+        parts=_parts(before, now) | told_as(severity, p_year, budgets),
+    )
+
+
+def _severity(change: float) -> Severity | None:
+    if change <= -_CRITICAL:
+        return Severity.CRITICAL
+    if change <= -_WARNING:
+        return Severity.WARNING
+    return Severity.INFO if change >= _WARNING else None
+
+
+def _insufficient(
+    strategy: str, why: str, before: Expectation | None, now: Expectation | None
+) -> Evaluation:
+    return Evaluation(
+        strategy=strategy,
+        rule="forward_test_change",
+        kind=Kind.EVENT,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        limit=-_WARNING,
+        message=f"insufficient data: {why}",
+        parts=_parts(before, now),
+    )
+
+
+def _parts(before: Expectation | None, now: Expectation | None) -> dict[str, Json]:
+    return {
+        "expected_monthly_return": now.monthly if now else None,
+        "expected_monthly_return_before": before.monthly if before else None,
+        "standard_error_before": before.standard_error if before else None,
+        "issued_before": before.issued_on if before else None,
+    }

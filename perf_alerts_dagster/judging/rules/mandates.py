@@ -1,0 +1,180 @@
+"""A desk's own mandates: never gated, since they need no evidence to be broken."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+
+import numpy as np
+
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.judging.limits import Mandate
+from perf_alerts_dagster.judging.rules.bounds import reaches
+from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.statistics.rolling import drawdown_path
+
+# The log of the largest number there is: a period that grew by more has no return to show.
+_MOST_GROWTH = math.log(sys.float_info.max)
+
+
+def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """One evaluation per mandate that is set; nothing for a strategy without any.
+
+    The newest row may be provisional for the drawdown, the daily loss and the column bounds;
+    losses of a week and a month count final rows only.
+    """
+    mandate = context.book.mandate_for(record.strategy)
+    found: list[Evaluation] = []
+    if mandate.drawdown is not None:
+        judge = partial(_drawdown, context=context, mandate=mandate, limit=mandate.drawdown)
+        found.append(_worse(record, context, judge))
+    if mandate.daily_loss is not None:
+        found.append(_daily_loss(record, context, mandate, mandate.daily_loss))
+    for rule, limit, unit in (
+        ("policy_weekly_loss", mandate.weekly_loss, "W"),
+        ("policy_monthly_loss", mandate.monthly_loss, "M"),
+    ):
+        if limit is not None:
+            found.append(_period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit))
+    found += [
+        _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
+        for column in sorted(mandate.columns)
+    ]
+    return found
+
+
+def _worse(
+    record: StrategyRecord, context: JudgeContext, judge: Callable[[StrategyRecord], Evaluation]
+) -> Evaluation:
+    """What the final rows say, unless a provisional one breaks the mandate: it never mends it."""
+    final = judge(context.finals(record))
+    if final.severity is not None or not context.is_open(record):
+        return final
+    opened = judge(record)
+    return final if opened.severity is None else opened
+
+
+def _drawdown(
+    record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
+) -> Evaluation:
+    live = record.returns[record.live]
+    if not len(live):
+        return insufficient(record.strategy, "policy_drawdown", observations=0, required=1)
+    value = float(drawdown_path(live)[-1])
+    return judged(
+        context,
+        record.strategy,
+        "policy_drawdown",
+        severity=mandate.severity if reaches(value, -limit) else None,
+        value=value,
+        limit=-limit,
+        observations=len(live),
+        required=1,
+        provisional=context.is_open(record),
+        message=f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}",
+    )
+
+
+def _daily_loss(
+    record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
+) -> Evaluation:
+    rule = "policy_daily_loss"
+    if not record.live[-1]:
+        why = "the newest row is no live one"
+        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+    value = float(record.returns[-1])
+    session: date = record.dates[-1].astype(object)
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=mandate.severity if reaches(value, -limit) else None,
+        value=value,
+        limit=-limit,
+        observations=1,
+        required=1,
+        session=session,
+        provisional=context.is_open(record),
+        message=f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}",
+    )
+
+
+def _period_loss(
+    record: StrategyRecord,
+    context: JudgeContext,
+    mandate: Mandate,
+    *,
+    rule: str,
+    limit: float,
+    unit: str,
+) -> Evaluation:
+    """Compounded return of the newest final row's week (from Monday) or calendar month."""
+    finals = context.finals(record)
+    live = finals.live
+    if not len(finals) or not live.any():
+        return insufficient(record.strategy, rule, observations=0, required=1)
+    # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
+    shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
+    periods = shifted.astype(f"datetime64[{unit}]")
+    chosen = finals.returns[(periods == periods[-1]) & live]
+    name = "week" if unit == "W" else "month"
+    grown = float(np.log1p(chosen).sum())
+    if not len(chosen) or grown > _MOST_GROWTH:
+        why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
+        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+    value = math.expm1(grown)
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=mandate.severity if reaches(value, -limit) else None,
+        value=value,
+        limit=-limit,
+        observations=len(chosen),
+        required=1,
+        message=f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}",
+    )
+
+
+def _column(
+    record: StrategyRecord,
+    context: JudgeContext,
+    mandate: Mandate,
+    *,
+    column: str,
+) -> Evaluation:
+    rule = "policy_column"
+    least, most = mandate.columns[column]
+    values = record.extras.get(column)
+    if values is None or not len(values) or not np.isfinite(values[-1]):
+        return insufficient(
+            record.strategy,
+            rule,
+            observations=0,
+            required=1,
+            why=f"the newest row has no number in the column {column!r}",
+        )
+    value = float(values[-1])
+    below = least is not None and value < least
+    above = most is not None and value > most
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=mandate.severity if below or above else None,
+        value=value,
+        limit=least if below else (most if most is not None else least),
+        observations=1,
+        required=1,
+        provisional=context.is_open(record),
+        message=f"{column} is {value:g}, the mandate allows {_range(least, most)}",
+        parts={"column": column, "min": least, "max": most},
+    )
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is None:
+        return f"at most {most:g}"
+    return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"

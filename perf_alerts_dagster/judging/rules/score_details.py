@@ -1,0 +1,97 @@
+"""The numbers behind a score, JSON-ready: what a person is shown next to it.
+
+Sharpe ratios are annualised here; a number that is not finite is shown as null.
+"""
+
+import math
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.judging.rules.bounds import DOCUMENTED_VALIDATION
+from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.statistics.cscv import Cscv
+from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
+from perf_alerts_dagster.statistics.out_of_sample import ValidationScore
+from perf_alerts_dagster.statistics.overfitting import MissingSharpe
+from perf_alerts_dagster.statistics.walk_forward import StabilityScore
+
+
+def stability_parts(
+    record: StrategyRecord, found: StabilityScore, legacy: LegacyScores | None
+) -> dict[str, Json]:
+    """The parts of a stability score, with one entry per fold."""
+    return {
+        "psr": found.psr,
+        "share_profitable": found.share_profitable,
+        "walk_forward_efficiency": _finite(found.efficiency),
+        "sharpe_ratio": found.sharpe,
+        "t_statistic": found.t_statistic,
+        "total_return": found.total_return,
+        "rows": found.rows,
+        "folds": [
+            {
+                "first": str(record.dates[result.fold.start]),
+                "last": str(record.dates[result.fold.stop - 1]),
+                "in_sample_annual_return": result.in_sample_annual,
+                "out_of_sample_annual_return": result.out_of_sample_annual,
+                "out_of_sample_return": result.out_of_sample_total,
+            }
+            for result in found.folds
+        ],
+        "legacy_stability": _finite(legacy.stability if legacy else None),
+    }
+
+
+def validation_parts(
+    found: ValidationScore, periods_per_year: float, legacy: LegacyScores | None
+) -> dict[str, Json]:
+    """The parts of an out-of-sample validation."""
+    year = math.sqrt(periods_per_year)
+    documented = DOCUMENTED_VALIDATION.severity(found.score)
+    return {
+        "score": found.score,
+        "share_below": found.share_below,
+        "share_below_standard_error": found.standard_error,
+        "in_sample_sharpe_ratio": found.in_sample_sharpe * year,
+        "live_sharpe_ratio": found.live_sharpe * year,
+        "paths": found.paths,
+        "documented_warning": DOCUMENTED_VALIDATION.warning,
+        "documented_critical": DOCUMENTED_VALIDATION.critical,
+        "documented_severity": None if documented is None else documented.value,
+        "legacy_validation": _finite(legacy.validation if legacy else None),
+    }
+
+
+def overfitting_parts(
+    missing: MissingSharpe | None,
+    trials: tuple[Cscv, float | None] | None,
+    periods_per_year: float,
+    legacy: LegacyScores | None,
+) -> dict[str, Json]:
+    """The parts of an overfitting judgement; `measure` says which of them is the value."""
+    year = math.sqrt(periods_per_year)
+    parts: dict[str, Json] = {
+        "measure": "missing_sharpe" if trials is None else "pbo",
+        "missing_sharpe": missing.missing if missing else None,
+        "in_sample_sharpe_ratio": missing.in_sample_sharpe * year if missing else None,
+        "live_sharpe_ratio": missing.live_sharpe * year if missing else None,
+        "live_sharpe_standard_error": missing.standard_error * year if missing else None,
+        "legacy_overfitting": _finite(legacy.overfitting if legacy else None),
+    }
+    if trials is not None:
+        found, deflated = trials
+        parts |= {
+            "pbo": found.pbo,
+            "mean_logit": found.mean_logit,
+            "out_of_sample_loss": found.out_of_sample_loss,
+            "degradation_slope": _finite(found.degradation_slope),
+            "degradation_intercept": _finite(found.degradation_intercept),
+            "deflated_sharpe_ratio": _finite(deflated),
+            "splits": found.splits,
+            "trials": found.trials,
+            "trial_rows": found.rows,
+        }
+    return parts
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

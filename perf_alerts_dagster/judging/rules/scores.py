@@ -1,0 +1,275 @@
+"""The three score rules of the weekly check: stability, out-of-sample validity, overfitting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.false_alarms import evidence_of, told_as
+from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.score_details import (
+    overfitting_parts,
+    stability_parts,
+    validation_parts,
+)
+from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.legacy_scores import (
+    LegacyScores,
+    legacy_scores,
+    months_from_trades,
+)
+from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
+from perf_alerts_dagster.statistics.overfitting import (
+    MissingSharpe,
+    deflated_best_trial,
+    missing_sharpe,
+)
+from perf_alerts_dagster.statistics.walk_forward import (
+    MIN_FOLDS,
+    MIN_IN_SAMPLE_ROWS,
+    MIN_LIVE_ROWS,
+    Insufficient,
+    Split,
+    split_record,
+    stability,
+)
+
+STABILITY = "walk_forward_stability"
+VALIDATION = "out_of_sample_validation"
+OVERFITTING = "overfitting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Scored:
+    """One strategy on its way through the three rules."""
+
+    record: StrategyRecord
+    periods_per_year: float
+    split: Split | Insufficient
+    legacy: LegacyScores | None
+
+
+def score_evaluations(
+    record: StrategyRecord,
+    *,
+    periods_per_year: float,
+    seed: int,
+    trials: Floats | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
+) -> list[Evaluation]:
+    """Judge one strategy's final rows by the three score rules, in the catalogue's order.
+
+    `trials` (T, N) are the returns of every variant that was tried, if they were kept: the
+    overfitting rule then judges the probability of backtest overfitting. The same record, seed
+    and trials give the same evaluations, whatever other strategies there are. A record that
+    holds a wipe-out has no scores: its statistics stop there. `budgets` are the largest shares
+    of healthy years that are strong evidence of lost stability, at warning and at critical.
+
+    Raises:
+        UsageError: `trials` is no matrix of finite numbers with at least 2 columns.
+    """
+    wiped_out = np.flatnonzero(record.returns <= -1.0)
+    if len(wiped_out):
+        first = int(wiped_out[0])
+        reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
+        gone = Insufficient(observations=first, required=len(record), reason=reason)
+        return [_insufficient(record, rule, gone) for rule in (STABILITY, VALIDATION, OVERFITTING)]
+    scored = _Scored(
+        record=record,
+        periods_per_year=periods_per_year,
+        split=split_record(record.returns, record.live),
+        legacy=None if record.trades is None else legacy_scores(months_from_trades(record.trades)),
+    )
+    return [
+        _judge_stability(scored, seed, budgets),
+        _judge_validation(scored, np.random.default_rng(seed)),
+        _judge_missing(scored) if trials is None else _judge_trials(scored, trials),
+    ]
+
+
+def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
+    record = scored.record
+    found = stability(record.returns, record.live, scored.periods_per_year)
+    if isinstance(found, Insufficient):
+        return _insufficient(record, STABILITY, found)
+    share = None
+    if SCORE_BOUNDS[STABILITY].severity(found.score) is not None:
+        # Only a breach is weighed: 200 healthy lives cost more than all else here.
+        share = _share_of_lives(scored, found.score, seed)
+    return _judged(
+        record,
+        STABILITY,
+        share=share,
+        budgets=budgets,
+        value=found.score,
+        observations=len(found.folds),
+        required=MIN_FOLDS,
+        shown=(
+            f"{found.score:.1f} of 100 over {len(found.folds)} folds, PSR {found.psr:.3f}, "
+            f"{found.share_profitable:.0%} of folds profitable, "
+            f"efficiency {_shown(found.efficiency, '.2f')}"
+        ),
+        parts=stability_parts(record, found, scored.legacy),
+    )
+
+
+def _share_of_lives(scored: _Scored, score: float, seed: int) -> float | None:
+    if isinstance(scored.split, Insufficient):
+        return None
+    lowest = lowest_scores(
+        scored.split.reference,
+        len(scored.record.returns) - scored.split.live_start,
+        periods_per_year=scored.periods_per_year,
+        seed=seed,
+    )
+    return None if lowest is None else share_as_low(lowest, score)
+
+
+def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
+    split = scored.split
+    if isinstance(split, Insufficient):
+        return _insufficient(scored.record, VALIDATION, split)
+    found = out_of_sample(split.reference, split.live, rng)
+    if found is None:
+        return _insufficient(scored.record, VALIDATION, _still(split))
+    return _judged(
+        scored.record,
+        VALIDATION,
+        value=found.share_below,
+        observations=len(split.live),
+        required=MIN_LIVE_ROWS,
+        shown=(
+            f"{found.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
+            f"score {found.score:.1f} of 100"
+        ),
+        parts=validation_parts(found, scored.periods_per_year, scored.legacy),
+    )
+
+
+def _judge_missing(scored: _Scored) -> Evaluation:
+    """Overfitting without a trial matrix: the part of the Sharpe ratio that live is missing."""
+    split = scored.split
+    if isinstance(split, Insufficient):
+        return _insufficient(scored.record, OVERFITTING, split)
+    found = missing_sharpe(split.reference, split.live)
+    if found is None:
+        return _insufficient(scored.record, OVERFITTING, _still(split))
+    parts = overfitting_parts(found, None, scored.periods_per_year, scored.legacy)
+    if found.missing is None:
+        nothing = Insufficient(
+            observations=len(split.reference),
+            required=MIN_IN_SAMPLE_ROWS,
+            reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
+        )
+        return _insufficient(scored.record, OVERFITTING, nothing, parts)
+    return _judged(
+        scored.record,
+        OVERFITTING,
+        value=found.missing,
+        observations=len(split.live),
+        required=MIN_LIVE_ROWS,
+        shown=f"{found.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        parts=parts,
+    )
+
+
+def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
+    """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
+    if len(trials) < MIN_IN_SAMPLE_ROWS:
+        few = Insufficient(
+            observations=len(trials),
+            required=MIN_IN_SAMPLE_ROWS,
+            reason=f"the trial matrix has {len(trials)} of {MIN_IN_SAMPLE_ROWS} rows",
+        )
+        return _insufficient(scored.record, OVERFITTING, few)
+    found = cscv(trials)
+    deflated = deflated_best_trial(trials)
+    missing: MissingSharpe | None = None
+    if isinstance(scored.split, Split):
+        missing = missing_sharpe(scored.split.reference, scored.split.live)
+    return _judged(
+        scored.record,
+        OVERFITTING,
+        value=found.pbo,
+        observations=found.rows,
+        required=MIN_IN_SAMPLE_ROWS,
+        shown=(
+            f"the probability of backtest overfitting is {found.pbo:.2f} over {found.trials} "
+            f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
+        ),
+        parts=overfitting_parts(missing, (found, deflated), scored.periods_per_year, scored.legacy),
+    )
+
+
+def _judged(
+    record: StrategyRecord,
+    rule: str,
+    *,
+    value: float,
+    observations: int,
+    required: int,
+    shown: str,
+    parts: Mapping[str, Json],
+    share: float | None = None,
+    budgets: tuple[float, float] = (0.05, 0.01),
+) -> Evaluation:
+    """Place a value against its limits; `share` of healthy years is a gated rule's weight."""
+    bounds = SCORE_BOUNDS[rule]
+    severity = bounds.severity(value)
+    limit = bounds.limit(severity)
+    verdict = "within" if severity is None else f"{bounds.past} the {severity.value}"
+    title = BY_ID[rule].title
+    return Evaluation(
+        strategy=record.strategy,
+        rule=rule,
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=value,
+        limit=limit,
+        observations=observations,
+        required=required,
+        evidence=(
+            evidence_of(severity, share, budgets)
+            if BY_ID[rule].gated
+            else (None if severity is None else Evidence.UNGATED)
+        ),
+        p_year=share,
+        message=f"{title} of {record.strategy} is {verdict} limit {limit:g}: {shown}.",
+        parts={**parts, **told_as(severity, share, budgets)},
+    )
+
+
+def _insufficient(
+    record: StrategyRecord,
+    rule: str,
+    found: Insufficient,
+    parts: Mapping[str, Json] | None = None,
+) -> Evaluation:
+    return Evaluation(
+        strategy=record.strategy,
+        rule=rule,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        limit=SCORE_BOUNDS[rule].warning,
+        observations=found.observations,
+        required=found.required,
+        message=f"{BY_ID[rule].title} of {record.strategy} cannot be judged: {found.reason}.",
+        parts=parts or {},
+    )
+
+
+def _still(split: Split) -> Insufficient:
+    rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
+    return Insufficient(
+        observations=0,
+        required=MIN_LIVE_ROWS,
+        reason=f"the {rows} do not vary enough for a Sharpe ratio",
+    )
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "undefined" if value is None else format(value, form)

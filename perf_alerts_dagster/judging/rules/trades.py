@@ -1,0 +1,170 @@
+"""Closed live trades against the backtest's: win rate, profit factor, losing run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.records.model import StrategyRecord, Trades
+from perf_alerts_dagster.statistics.trades import (
+    TradeMeasures,
+    closed_from,
+    largest_shortfall_part,
+    last_closed,
+    losing_run_probability,
+    measure_trades,
+    profit_factor_probability,
+    win_rate_probability,
+)
+
+RULES = ("win_rate", "profit_factor", "losing_run")
+_MOST = 100
+_LEAST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """The backtest's trades and the last live ones, measured."""
+
+    before: TradeMeasures
+    live: TradeMeasures
+    before_trades: Trades
+    live_trades: Trades
+    parts: dict[str, Json]
+
+
+def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """The three trade rules; nothing for a strategy whose source has no trades for it.
+
+    The last 100 live trades at most, at least 20, against all backtest trades, at least 20. The
+    severity is the probability that a strategy which still trades as its backtest did shows
+    something at least this bad: 5 % warning, 1 % critical.
+    """
+    finals = context.finals(record)
+    if finals.trades is None or not len(finals.trades):
+        return []
+    sides = _sides(finals, finals.trades, context)
+    if isinstance(sides, tuple):
+        observations, why = sides
+        return [
+            insufficient(record.strategy, rule, observations=observations, required=_LEAST, why=why)
+            for rule in RULES
+        ]
+    before, live = sides.before, sides.live
+    rng = np.random.default_rng(context.seed)
+    return [
+        _judge(
+            record,
+            context,
+            sides,
+            rule="win_rate",
+            value=live.win_rate,
+            limit=before.win_rate,
+            probability=win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
+            shown=f"{live.wins} of {live.trades} live trades won",
+        ),
+        _judge(
+            record,
+            context,
+            sides,
+            rule="profit_factor",
+            value=live.profit_factor,
+            limit=before.profit_factor,
+            probability=profit_factor_probability(
+                sides.before_trades.pnl, sides.live_trades.pnl, rng
+            ),
+            shown=f"profit factor of {live.trades} live trades",
+        ),
+        _judge(
+            record,
+            context,
+            sides,
+            rule="losing_run",
+            value=None if live.longest_losing_run is None else float(live.longest_losing_run),
+            limit=None if before.longest_losing_run is None else float(before.longest_losing_run),
+            probability=losing_run_probability(
+                live.longest_losing_run or 0, live.trades, before.losses / before.trades
+            ),
+            shown=f"longest losing run of {live.trades} live trades",
+        ),
+    ]
+
+
+def _sides(
+    finals: StrategyRecord, trades: Trades, context: JudgeContext
+) -> _Sides | tuple[int, str]:
+    places = np.flatnonzero(finals.live)
+    if not len(places):
+        return 0, "there are no live rows"
+    first_live = finals.dates[places[0]].astype(object)
+    after = closed_from(trades, first_live)
+    before = Trades(
+        exits=trades.exits[: len(trades) - len(after)],
+        entries=trades.entries[: len(trades) - len(after)],
+        pnl=trades.pnl[: len(trades) - len(after)],
+        cost=trades.cost[: len(trades) - len(after)],
+    )
+    chosen = last_closed(after, _MOST)
+    if len(chosen) < _LEAST:
+        return len(chosen), "closed live trades"
+    if len(before) < _LEAST:
+        return len(before), "closed backtest trades"
+    measured = measure_trades(
+        before, years=max(1, int((~finals.live).sum())) / context.periods_per_year
+    )
+    span = finals.dates[places] >= chosen.exits[0]
+    live = measure_trades(chosen, years=max(1, int(span.sum())) / context.periods_per_year)
+    shortfall = largest_shortfall_part(measured, live)
+    return _Sides(
+        before=measured,
+        live=live,
+        before_trades=before,
+        live_trades=chosen,
+        parts={
+            "largest_part_of_shortfall": shortfall.largest if shortfall else None,
+            "shortfall_per_year": shortfall.per_year if shortfall else None,
+        },
+    )
+
+
+def _judge(
+    record: StrategyRecord,
+    context: JudgeContext,
+    sides: _Sides,
+    *,
+    rule: str,
+    value: float | None,
+    limit: float | None,
+    probability: float | None,
+    shown: str,
+) -> Evaluation:
+    count = sides.live.trades
+    if value is None or limit is None or probability is None:
+        return insufficient(
+            record.strategy, rule, observations=count, required=_LEAST, why="no wins or no losses"
+        )
+    limits = context.book.limits_for(record.strategy)
+    severity = None
+    if probability <= limits.trade_probability_critical:
+        severity = Severity.CRITICAL
+    elif probability <= limits.trade_probability_warning:
+        severity = Severity.WARNING
+    largest = sides.parts["largest_part_of_shortfall"]
+    return judged(
+        context,
+        record.strategy,
+        rule,
+        severity=severity,
+        value=value,
+        limit=limit,
+        observations=count,
+        required=_LEAST,
+        message=f"{shown}: {value:.3g} against {limit:.3g} in the backtest, probability "
+        f"{probability:.3g} if nothing changed"
+        + (f"; largest part of the shortfall: {largest}" if severity and largest else ""),
+        parts={"probability": probability, **sides.parts},
+    )

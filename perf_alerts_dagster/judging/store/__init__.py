@@ -1,0 +1,1 @@
+"""Judgements, watermarks and month hashes in SQLite or PostgreSQL."""

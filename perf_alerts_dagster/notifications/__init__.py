@@ -1,0 +1,1 @@
+"""Messages to people: their text, their delivery, the digest, and the sweep."""

@@ -1,0 +1,100 @@
+"""Which hosts a message may be sent to: none inside, but for those that the settings name.
+
+A URL of the settings may name a host whose address somebody else decides. Names are resolved
+once, every address is checked, and the webhook connects to the checked one.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from perf_alerts_dagster.notifications.delivery import DeliveryFailed
+
+_PORTS = (443, 8443)
+_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+
+Resolve = Callable[[str, int], Sequence[str]]
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a host, as the system knows them.
+
+    Raises:
+        OSError: it has none.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """The rule. `allowed` are host names and addresses that may be inside, at any port."""
+
+    allowed: frozenset[str] = frozenset()
+    resolve: Resolve = resolve
+
+    def is_allowed(self, host: str) -> bool:
+        """Whether the settings name the host."""
+        return host.lower().rstrip(".") in self.allowed
+
+    def of(self, host: str, port: int) -> str:
+        """The address to connect to.
+
+        Raises:
+            DeliveryFailed: the host has no address, or one that is not on the open internet.
+        """
+        is_allowed = self.is_allowed(host)
+        if not is_allowed and port not in _PORTS:
+            raise DeliveryFailed(
+                f"port {port} is refused; 443 and 8443 are accepted, any other one for the hosts "
+                "of ALERT_NOTIFY_ALLOWED_HOSTS",
+                permanent=True,
+            )
+        found = self.addresses(host, port)
+        if not is_allowed and not all(is_public(one) for one in found):
+            raise DeliveryFailed(
+                "the host has an address that is not on the open internet; it is accepted where "
+                "ALERT_NOTIFY_ALLOWED_HOSTS names the host",
+                permanent=True,
+            )
+        return found[0]
+
+    def addresses(self, host: str, port: int) -> Sequence[str]:
+        """All addresses of a host.
+
+        Raises:
+            DeliveryFailed: it has none.
+        """
+        try:
+            found = self.resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise DeliveryFailed("the host's name cannot be resolved") from error
+        if not found:
+            raise DeliveryFailed("the host's name has no address")
+        return found
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the open internet, whatever it is wrapped in."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    return all(one.is_global and not one.is_multicast for one in _unwrapped(found))
+
+
+def _unwrapped(address: _Address) -> list[_Address]:
+    """The address, and the IPv4 addresses that it leads to."""
+    found: list[_Address] = [address]
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return [address.ipv4_mapped]
+        if address.sixtofour:
+            found.append(address.sixtofour)
+        if address.teredo:
+            found.extend(address.teredo)
+        if any(address in network for network in _NAT64):
+            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return found

@@ -1,0 +1,95 @@
+"""Everything else that can take a message, through Apprise: mail, Slack, Telegram and the like."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
+from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
+from perf_alerts_dagster.notifications.messages import Message
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+# What a chat would take for a mention, a link or a tag looks alike and does nothing. Names of
+# strategies come from files that anybody may write.
+_HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": "］", "`": "ˋ"})
+_MAIL = frozenset({"mailto", "mailtos"})
+
+
+class Apprised(Channel):
+    """One Apprise URL, which is a secret: only its kind is shown."""
+
+    def __init__(
+        self, plugin: "NotifyBase", *, name: str, least: Severity, addresses: Addresses
+    ) -> None:
+        self.name = name
+        self.least = least
+        self._plugin = plugin
+        self._addresses = addresses
+
+    def __repr__(self) -> str:
+        return f"Apprised({self.name})"
+
+    def send(self, message: Message) -> None:
+        """See `Channel`. Apprise tells only that it failed, so every failure may heal."""
+        from apprise import NotifyFormat
+
+        self._check_host()
+        is_mail = self._scheme in _MAIL
+        subject, text = message.subject, message.text
+        if not is_mail:
+            subject, text = subject.translate(_HARMLESS), text.translate(_HARMLESS)
+        # As plain text: what goes out as HTML is escaped by Apprise then.
+        if not self._plugin.notify(
+            title=subject,
+            body=text,
+            body_format=NotifyFormat.TEXT,
+            notify_type=_TYPES[_worst(message)],
+        ):
+            raise DeliveryFailed(
+                f"{self._scheme} did not take it; `perf-alerts test-channel` tries"
+            )
+
+    @property
+    def _scheme(self) -> str:
+        protocols = (self._plugin.secure_protocol, self._plugin.protocol)
+        found = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
+        return str(found if isinstance(found, str) else next(iter(found or ("apprise",))))
+
+    def _check_host(self) -> None:
+        """Refuse a server of the user's that is inside, unless the settings name it."""
+        host = own_host(self._plugin)
+        if host is None or self._addresses.is_allowed(host):
+            return
+        if not all(is_public(one) for one in self._addresses.addresses(host, 443)):
+            raise DeliveryFailed(
+                "the server has an address that is not on the open internet; it is accepted "
+                "where ALERT_NOTIFY_ALLOWED_HOSTS names it",
+                permanent=True,
+            )
+
+
+_TYPES = {"info": "info", "warning": "warning", "critical": "failure", "emergency": "failure"}
+
+
+def own_host(plugin: "NotifyBase") -> str | None:
+    """The server that a URL names; None where the service is one that Apprise knows."""
+    smtp: object = getattr(plugin, "smtp_host", None)
+    if isinstance(smtp, str) and smtp:
+        return smtp
+    templates: tuple[str, ...] = plugin.templates
+    is_named = any("{host}" in one for one in templates)
+    return plugin.host if is_named and isinstance(plugin.host, str) else None
+
+
+def silence_apprise() -> None:
+    """Keep Apprise's own log, which repeats URLs, out of everybody's."""
+    logging.getLogger("apprise").disabled = True
+
+
+def _worst(message: Message) -> str:
+    incidents = message.payload.get("incidents")
+    if isinstance(incidents, list) and incidents and isinstance(incidents[0], dict):
+        return str(incidents[0]["severity"])
+    return "info"

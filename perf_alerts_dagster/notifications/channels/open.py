@@ -1,0 +1,80 @@
+"""Channels from the URLs of the settings; nothing is connected before a message is sent."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.channels.addresses import Addresses
+from perf_alerts_dagster.notifications.channels.apprise_url import Apprised, silence_apprise
+from perf_alerts_dagster.notifications.channels.webhook import Webhook
+from perf_alerts_dagster.notifications.delivery import Channel
+
+_LEAST = re.compile(r"[?&]min_severity=([^&]*)")
+
+
+def open_channels(
+    urls: Sequence[str], *, variable: str, secret: str | None, addresses: Addresses
+) -> tuple[Channel, ...]:
+    """A channel for each URL, in their order.
+
+    `min_severity=info|warning|critical|emergency` in a URL's query is ours: the channel is told
+    from that severity on. `https` and `http` URLs are the JSON webhook, others Apprise's.
+
+    Raises:
+        SettingsError: a URL is none of these. The text names `variable`, never the URL.
+    """
+    opened = [
+        _open(url, f"{variable}: URL {place}", secret, addresses)
+        for place, url in enumerate(urls, start=1)
+    ]
+    return tuple({one.name: one for one in opened}.values())
+
+
+def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
+    url, least = _routed(url, where)
+    digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme.lower(), parts.hostname
+        is_sound = bool(host) and parts.port != 0
+    except ValueError as error:
+        raise SettingsError(f"{where} cannot be read") from error
+    if scheme in ("https", "http"):
+        if not is_sound or parts.username is not None or parts.password is not None:
+            raise SettingsError(f"{where} needs a host, and no user or password")
+        return Webhook(
+            url, name=f"webhook:{host}:{digest}", least=least, secret=secret, addresses=addresses
+        )
+    return _apprise(url, where, f"{scheme}:{digest}", least, addresses)
+
+
+def _apprise(url: str, where: str, name: str, least: Severity, addresses: Addresses) -> Channel:
+    # Heavy, and most processes send nothing.
+    from apprise import Apprise, AppriseAsset
+
+    silence_apprise()
+    asset = AppriseAsset(app_id="perf-alerts", app_desc="perf-alerts", http_redirects=False)
+    plugin = Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if plugin is None:
+        raise SettingsError(
+            f"{where} is none that Apprise can read; accepted are https://... and the URLs of "
+            "https://github.com/caronc/apprise/wiki"
+        )
+    return Apprised(plugin, name=name, least=least, addresses=addresses)
+
+
+def _routed(url: str, where: str) -> tuple[str, Severity]:
+    """The URL without what is ours in it, and the severity that it is told from."""
+    found = _LEAST.search(url)
+    if found is None:
+        return url, Severity.INFO
+    names = [one.value for one in Severity]
+    if found[1] not in names:
+        raise SettingsError(f"{where} has a min_severity of none of: {', '.join(names)}")
+    rest = url[: found.start()] + url[found.end() :]
+    if found[0].startswith("?") and rest[found.start() : found.start() + 1] == "&":
+        rest = f"{rest[: found.start()]}?{rest[found.start() + 1 :]}"
+    return rest, Severity(found[1])

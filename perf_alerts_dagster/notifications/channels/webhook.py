@@ -1,0 +1,156 @@
+"""The JSON webhook: signed, with an idempotency key, to a checked address, in bounded time."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.channels.addresses import Addresses
+from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
+from perf_alerts_dagster.notifications.messages import Message
+
+_CONNECT_SECONDS = 5.0
+_TOTAL_SECONDS = 10.0
+_LARGEST_ANSWER = 64 * 1024
+# What a later try may change: the rest of 4xx says that the request itself is wrong.
+_MAY_HEAL = (408, 425, 429)
+
+
+class Webhook(Channel):
+    """Posts each message as JSON to one URL. The URL is a secret: only its host is shown.
+
+    Args:
+        url: An `https` URL; `http` only to hosts that `addresses` allows.
+        name: What is shown of it.
+        least: It is told from this severity on.
+        secret: Signs each message; None leaves them unsigned.
+        addresses: Which hosts may be connected to.
+        trusted: The certificates that are trusted; the usual ones where None.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str,
+        least: Severity,
+        secret: str | None,
+        addresses: Addresses,
+        trusted: ssl.SSLContext | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.least = least
+        self._url = urlsplit(url)
+        self._secret = secret
+        self._addresses = addresses
+        self._trusted = trusted
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"Webhook({self.name})"
+
+    def send(self, message: Message) -> None:
+        """See `Channel`."""
+        address = self._address(self._url)
+        body = json.dumps(message.payload, allow_nan=False).encode()
+        try:
+            status, headers = asyncio.run(self._post(address, body, message.key))
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise DeliveryFailed(f"no answer within {_TOTAL_SECONDS:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            # Its text may hold the URL.
+            raise DeliveryFailed(f"the request failed: {type(error).__name__}") from error
+        self._judge(status, headers)
+
+    async def _post(self, address: str, body: bytes, key: str) -> tuple[int, httpx.Headers]:
+        host = self._url.hostname or ""
+        shown = f"[{address}]" if ":" in address else address
+        url = httpx.URL(self._url.geturl()).copy_with(host=shown)
+        async with (
+            # httpx has no limit for the whole; a receiver may trickle for ever.
+            asyncio.timeout(_TOTAL_SECONDS),
+            httpx.AsyncClient(
+                timeout=httpx.Timeout(_TOTAL_SECONDS, connect=_CONNECT_SECONDS),
+                trust_env=False,
+                follow_redirects=False,
+                verify=True if self._trusted is None else self._trusted,
+            ) as client,
+            client.stream(
+                "POST",
+                url,
+                content=body,
+                headers={"Host": self._url.netloc, **self._headers(body, key)},
+                extensions={"sni_hostname": host},
+            ) as answer,
+        ):
+            size = 0
+            async for chunk in answer.aiter_raw():
+                size += len(chunk)
+                if size > _LARGEST_ANSWER:
+                    break
+            return answer.status_code, answer.headers
+
+    def _headers(self, body: bytes, key: str) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "perf-alerts",
+            "Idempotency-Key": key,
+        }
+        if self._secret is not None:
+            headers["X-Signature"] = signature(self._secret, body, int(self._clock()))
+        return headers
+
+    def _address(self, url: SplitResult) -> str:
+        host = url.hostname or ""
+        if url.scheme != "https" and not self._addresses.is_allowed(host):
+            raise DeliveryFailed(
+                "http is refused; https is accepted, http for the hosts of "
+                "ALERT_NOTIFY_ALLOWED_HOSTS",
+                permanent=True,
+            )
+        return self._addresses.of(host, url.port or (443 if url.scheme == "https" else 80))
+
+    def _judge(self, status: int, headers: httpx.Headers) -> None:
+        if 200 <= status < 300:
+            return
+        if 300 <= status < 400:
+            raise DeliveryFailed(
+                f"answered with {status}; redirects are not followed", permanent=True
+            )
+        raise DeliveryFailed(
+            f"answered with {status}",
+            permanent=400 <= status < 500 and status not in _MAY_HEAL,
+            retry_after=asked_wait(headers.get("Retry-After"), self._clock()),
+        )
+
+
+def signature(secret: str, body: bytes, at: int) -> str:
+    """The `X-Signature` of a body sent `at` seconds since 1970: HMAC-SHA256 over `at.body`."""
+    signed = f"{at}.".encode() + body
+    return f"t={at},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
+
+
+def asked_wait(value: str | None, now: float) -> timedelta | None:
+    """What a `Retry-After` header asks for, in seconds or as a date; None where it is neither."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return timedelta(seconds=int(text))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(timedelta(0), at - datetime.fromtimestamp(now, UTC))

@@ -1,0 +1,104 @@
+"""From values to HTML and drawings: templates that escape everything, without scripts."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from fastapi import Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.incidents.model import Incident, Reason
+from perf_alerts_dagster.incidents.notification import Line, shown
+from perf_alerts_dagster.notifications import text as wording
+from perf_alerts_dagster.pages.session import Session
+from perf_alerts_dagster.projections.chart import chart_of, svg
+from perf_alerts_dagster.projections.issue import LAUNCH, in_force
+from perf_alerts_dagster.proxy.resources import Resources
+
+
+async def drawing_of(resources: Resources, incident: Incident) -> str | None:
+    """The drawing as SVG; None where nothing was projected, or the record cannot be read.
+
+    It stands on the newest row, and on the launch projection that was in force when the
+    incident was seen last.
+    """
+    now = resources.now()
+    try:
+        record = await resources.parts.records.of(incident.strategy, now)
+    except (RecordsUnavailable, RecordsInvalid):
+        return None
+    if record is None:
+        return None
+    day = incident.as_of or resources.parts.records.today(now)
+    found = await asyncio.to_thread(
+        resources.parts.store.projections,
+        kind=LAUNCH,
+        on_or_before=day,
+        strategies=[incident.strategy],
+    )
+    force = in_force(found.get(incident.strategy))
+    if force is None:
+        return None
+    return svg(chart_of(record, force, resources.parts.records.today(now)))
+
+
+_PACKAGE = "perf_alerts_dagster.pages"
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'",
+    # With none at all a browser would not say from which page a form comes.
+    "Referrer-Policy": "same-origin",
+}
+_NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["time"] = lambda at: timestamp(at) if at else "-"
+    made.filters["number"] = lambda value: "-" if value is None else f"{value:.4g}"
+    return made
+
+
+@cache
+def stylesheet() -> str:
+    """The one stylesheet."""
+    return files(_PACKAGE).joinpath("pages.css").read_text(encoding="utf-8")
+
+
+def rendered(
+    template: str, *, session: Session | None, status: int = 200, **values: object
+) -> Response:
+    """A page; `session` None on the login page."""
+    text = _environment().get_template(template).render(session=session, **values)
+    return Response(
+        text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
+    )
+
+
+def words(incident: Incident) -> dict[str, str]:
+    """What messages say of an incident, in the same words."""
+    line = shown(Line(incident=incident, reason=Reason.OPENED, number=0))
+    return {
+        "title": wording.title(line),
+        "subject": wording.subject_of(line),
+        "message": wording.clean(incident.message, 600),
+        "measured": wording.measured(line),
+        "sureness": wording.sureness(line),
+        "hint": wording.hint(line),
+    }
+
+
+def local(path: str | None) -> str:
+    """Where to go after the login: one of our own pages, whatever was asked for."""
+    return path if path is not None and _NEXT.fullmatch(path) else "/incidents"

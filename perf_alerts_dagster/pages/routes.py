@@ -1,0 +1,275 @@
+"""The pages: log in, incidents, one incident, and what a person does with it."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from perf_alerts_dagster.api.incidents.views import delivery_item, story_of
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.http import inputs
+from perf_alerts_dagster.http.errors import FAULTS
+from perf_alerts_dagster.http.middleware import address_of
+from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.http.requests import from_cursor, to_cursor
+from perf_alerts_dagster.identity.credentials import key_of
+from perf_alerts_dagster.identity.permissions import change_of, identity_of
+from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
+from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.pages import session as sessions
+from perf_alerts_dagster.pages.rendering import drawing_of, local, rendered, stylesheet, words
+from perf_alerts_dagster.pages.session import Session, form_of, session_of
+from perf_alerts_dagster.proxy.resources import resources_of
+
+
+class PageRoute(APIRoute):
+    """Answers errors with a page for people in place of a problem document."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler around the endpoint."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except Problem as problem:
+                return _problem_page(problem.status, problem.title, problem.detail)
+            except tuple(FAULTS) as error:
+                fault = FAULTS[type(error)]
+                title = HTTPStatus(fault.status).phrase
+                return _problem_page(fault.status, title, fault.detail or str(error))
+
+        return handle
+
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+OUTCOMES: Mapping[str, str] = {
+    "true": "a true alarm",
+    "false": "a false alarm",
+    "known": "known already",
+    "data_error": "wrong data",
+}
+_PAGE = 50
+
+
+@router.get("/")
+async def root() -> Response:
+    """The incidents are what there is to see."""
+    return RedirectResponse("/incidents", 303)
+
+
+@router.get("/assets/pages.css")
+async def style() -> Response:
+    """The stylesheet; it tells nobody anything."""
+    return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
+
+
+@router.get("/login")
+async def login_page(request: Request) -> Response:
+    """The form that asks for a key."""
+    wanted = local(request.query_params.get("next"))
+    return rendered("login.html", session=None, wanted=wanted, error=None)
+
+
+@router.post("/login")
+async def login(request: Request) -> Response:
+    """A session in exchange for a key; then back to the page that was asked for."""
+    form = await form_of(request, None)
+    wanted = local(form.get("next"))
+    identity = identity_of(request)
+    try:
+        key = key_of(form.get("api_key", "").strip().encode())
+        found = identity.login(key, address_of(request.scope))
+    except Problem as problem:
+        page = rendered(
+            "login.html", session=None, status=problem.status, wanted=wanted, error=problem.detail
+        )
+        if "Retry-After" in problem.headers:
+            page.headers["Retry-After"] = problem.headers["Retry-After"]
+        return page
+    response = RedirectResponse(wanted, 303)
+    sessions.begin(request, response, found.token, found.expires_in)
+    return response
+
+
+@router.post("/logout")
+async def logout(request: Request) -> Response:
+    """End the session: its token counts no more, wherever it is."""
+    session = await session_of(request)
+    await form_of(request, session)
+    response = RedirectResponse("/login", 303)
+    if session.token is not None:
+        identity = identity_of(request)
+        change = change_of(
+            request, session.who, "logout", session.token.token_id, at=identity.clock()
+        )
+        await identity.logout(session.token, change)
+    sessions.end(request, response)
+    return response
+
+
+@router.get("/incidents")
+async def incidents(request: Request) -> Response:
+    """Incidents, newest first; without a choice, those that are open."""
+    session = await session_of(request)
+    choice = request.query_params.get("status", "open")
+    place = request.query_params.get("cursor")
+    if choice not in ("all", *Status):
+        raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
+    store = resources_of(request).parts.desk.incidents
+    wanted = Filter(status=None if choice == "all" else Status(choice))
+    try:
+        before = from_cursor(place) if place else None
+        page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
+    except (ValueError, UsageError) as error:
+        raise Problem(422, "validation", "cursor: one that a page has given") from error
+    found = page.incidents
+    if choice == "open":
+        found = tuple(sorted(found, key=lambda one: -one.severity.rank))
+    return rendered(
+        "incidents.html",
+        session=session,
+        rows=[(one, words(one)) for one in found],
+        choice=choice,
+        choices=["open", "acknowledged", "resolved", "all"],
+        more=to_cursor(page.last),
+    )
+
+
+@router.get("/incidents/{id_}")
+async def incident(request: Request, id_: str) -> Response:
+    """One incident: what happened, the band and the path, its timeline, and its forms."""
+    session = await session_of(request)
+    return await _page(request, session, await _found(request, id_))
+
+
+@router.post("/incidents/{id_}/acknowledge")
+async def acknowledge(request: Request, id_: str) -> Response:
+    """Somebody looks after it."""
+    session = await _answering(request)
+    form = await form_of(request, session)
+    found = await _found(request, id_)
+    resources = resources_of(request)
+    now = resources.now()
+    try:
+        comment = inputs.comment(form.get("comment", ""))
+        await asyncio.to_thread(
+            resources.parts.desk.lifecycle.acknowledge,
+            found.id,
+            by=session.who.user_id,
+            now=now,
+            comment=comment,
+            change=change_of(request, session.who, "acknowledge", f"incidents/{found.id}", at=now),
+        )
+    except (Refused, inputs.InputError) as error:
+        return await _refused(request, session, found, error)
+    return RedirectResponse(f"/incidents/{found.id}", 303)
+
+
+@router.post("/incidents/{id_}/resolve")
+async def resolve(request: Request, id_: str) -> Response:
+    """It is over, and what it was."""
+    session = await _answering(request)
+    form = await form_of(request, session)
+    found = await _found(request, id_)
+    resources = resources_of(request)
+    now = resources.now()
+    try:
+        outcome = _outcome(form)
+        comment = inputs.comment(form.get("comment", ""))
+        await asyncio.to_thread(
+            resources.parts.desk.lifecycle.resolve,
+            found.id,
+            by=session.who.user_id,
+            now=now,
+            outcome=outcome,
+            comment=comment,
+            change=change_of(request, session.who, "resolve", f"incidents/{found.id}", at=now),
+        )
+    except (Refused, inputs.InputError) as error:
+        return await _refused(request, session, found, error)
+    return RedirectResponse(f"/incidents/{found.id}", 303)
+
+
+async def to_login(request: Request, exc: Exception) -> Response:
+    """Send whoever is not logged in to the login, and afterwards back."""
+    if request.method != "GET":
+        return rendered(
+            "problem.html",
+            session=None,
+            status=403,
+            title="Not logged in",
+            detail="Your session is over. Log in and try again.",
+        )
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
+
+
+def _outcome(form: Mapping[str, str]) -> Resolution:
+    if form.get("outcome") not in OUTCOMES:
+        raise inputs.InputError("outcome", "choose what it was")
+    return Resolution(form["outcome"])
+
+
+def _problem_page(status: int, title: str, detail: str) -> Response:
+    return rendered("problem.html", session=None, status=status, title=title, detail=detail)
+
+
+async def _answering(request: Request) -> Session:
+    session = await session_of(request)
+    if not session.may_answer:
+        raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
+    return session
+
+
+async def _found(request: Request, id_: str) -> Incident:
+    try:
+        wanted = inputs.identifier(id_)
+    except inputs.InputError as error:
+        raise UnknownIncident from error
+    found = await asyncio.to_thread(resources_of(request).parts.desk.incidents.incident, wanted)
+    if found is None:
+        raise UnknownIncident
+    return found
+
+
+async def _refused(
+    request: Request, session: Session, found: Incident, error: Refused | inputs.InputError
+) -> Response:
+    status = 409 if isinstance(error, Refused) else 422
+    # As it is by now: somebody else was faster.
+    found = await _found(request, found.id)
+    return await _page(request, session, found, error=str(error), status=status)
+
+
+async def _page(
+    request: Request,
+    session: Session,
+    found: Incident,
+    *,
+    error: str | None = None,
+    status: int = 200,
+) -> Response:
+    resources = resources_of(request)
+    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
+    return rendered(
+        "incident.html",
+        session=session,
+        status=status,
+        one=found,
+        words=words(found),
+        timeline=story.timeline,
+        messages=[delivery_item(one, found.id) for one in story.messages],
+        members=story.members,
+        drawing=await drawing_of(resources, found),
+        run_url=f"{resources.web_ui}/runs/{found.run_id}" if found.run_id and found.alert else None,
+        outcomes=OUTCOMES,
+        error=error,
+    )

@@ -1,0 +1,141 @@
+"""A person's session: the API's own token in a cookie that only the pages read.
+
+The API takes no cookie, so that no page of somebody else's can make a browser call it. The pages'
+forms carry a word that is made from the session's token, which other pages cannot know.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+from fastapi import Request, Response
+
+from perf_alerts_dagster.control.principal import Permission, Principal
+from perf_alerts_dagster.http.body import read_body
+from perf_alerts_dagster.http.middleware import address_of
+from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.identity.credentials import Bearer
+from perf_alerts_dagster.identity.permissions import identity_of
+from perf_alerts_dagster.identity.tokens import Token
+
+FORM = "application/x-www-form-urlencoded"
+_NAME = "perf_alerts_session"
+_MOST_FIELDS = 16
+
+
+class LoginNeeded(Exception):
+    """Nobody is logged in; the browser is sent to the login page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Who looks at the pages; `token` None where authentication is off."""
+
+    who: Principal
+    token: Token | None
+    text: str = field(repr=False)
+
+    @property
+    def form_word(self) -> str:
+        """What each form of this session carries."""
+        return hmac.new(self.text.encode(), b"perf-alerts form", hashlib.sha256).hexdigest()
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether it may acknowledge and resolve."""
+        return Permission.TOGGLE in self.who.permissions
+
+
+async def session_of(request: Request) -> Session:
+    """The session of a request.
+
+    Raises:
+        LoginNeeded: there is none, or it is over.
+        Problem: 403 where the role may see nothing, 429 and 503 as the API's.
+    """
+    identity = identity_of(request)
+    text = request.cookies.get(cookie_name(request), "")
+    if identity.enabled and not text:
+        raise LoginNeeded
+    try:
+        admitted = await identity.admit(Bearer(text), address_of(request.scope))
+    except Problem as problem:
+        if problem.status == 401:
+            raise LoginNeeded from problem
+        raise
+    if Permission.VIEW_HISTORY not in admitted.principal.permissions:
+        raise Problem(403, "insufficient_permission", "alert:view_history is needed")
+    return Session(who=admitted.principal, token=admitted.token, text=text)
+
+
+async def form_of(request: Request, session: Session | None) -> dict[str, str]:
+    """The fields of a form that one of our own pages sent.
+
+    Args:
+        request: A POST.
+        session: Whose form it must be; None for the login, which has no session yet.
+
+    Raises:
+        Problem: 403 for the form of another page, 400, 413, 415 and 422 for one that is none.
+    """
+    _refuse_foreign(request)
+    if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
+        raise Problem(415, "unsupported_media_type", f"a form ({FORM}) is accepted")
+    try:
+        text = (await read_body(request)).decode("ascii")
+        pairs = parse_qsl(
+            text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+        )
+    except ValueError as error:
+        raise Problem(400, "bad_form", "the form cannot be read") from error
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Problem(422, "validation", "each field of a form is given once")
+    word = found.pop("form_word", "")
+    if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
+        raise Problem(403, "foreign_form", "this form is of another session; load the page again")
+    return found
+
+
+def begin(request: Request, response: Response, token: str, seconds: int) -> None:
+    """Put the session's token into the browser."""
+    response.set_cookie(
+        cookie_name(request),
+        token,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        # A link in a mail leads here with the cookie; a form of another page comes without it.
+        samesite="lax",
+        secure=_is_secure(request),
+    )
+
+
+def end(request: Request, response: Response) -> None:
+    """Take it out."""
+    response.delete_cookie(
+        cookie_name(request), path="/", httponly=True, samesite="lax", secure=_is_secure(request)
+    )
+
+
+def cookie_name(request: Request) -> str:
+    """The cookie's name; over https it is one that no other host can set."""
+    return f"__Host-{_NAME}" if _is_secure(request) else _NAME
+
+
+def _is_secure(request: Request) -> bool:
+    url: str | None = request.state.resources.settings.public_url
+    return (url or "").lower().startswith("https:")
+
+
+def _refuse_foreign(request: Request) -> None:
+    """Refuse what a browser says that it comes from another page."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    host = request.headers.get("host", "")
+    public = urlsplit(request.state.resources.settings.public_url or "").netloc
+    own = {one.lower() for one in (host, public) if one}
+    is_own = origin is None or urlsplit(origin).netloc.lower() in own
+    if site not in ("same-origin", "none") or not is_own:
+        raise Problem(403, "foreign_origin", "forms of other pages are not accepted")

@@ -1,1 +1,0 @@
-"""The running stack: code server, guarded webserver, daemon and who watches them."""

@@ -1,0 +1,245 @@
+"""Bands around simulated paths: pointwise, and simultaneous over the horizon.
+
+A pointwise 95 % band is left at some day by far more than 5 % of honest paths. The simultaneous
+band stretches it by the k at which the share of simulated paths that ever leave it is what the
+level says (Montiel Olea, Plagborg-Moller, J. Applied Econometrics 34, 2019). The shape that is
+stretched comes from a pilot of the same paths; any shape that is fixed in advance gives a
+simultaneous band of exact level.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from perf_alerts_dagster.projections.simulation import Batch, Draws, Walk, batch, chunks, drifts
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
+from perf_alerts_dagster.statistics.quantiles import quantiles
+
+# Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
+PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)
+DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
+# The sup of the walk is kept at these 201 quantiles: every per cent, and from 90 % on each step
+# is 6 % of what is left above it. Wider steps would put the 99.75 % band half-way to the worst
+# path of all.
+SUP_LEVELS: tuple[float, ...] = (
+    *(place / 100 for place in range(91)),
+    *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
+    1.0,
+)
+# A share below this is none that 10,000 paths can tell.
+LEAST_SHARE = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fan:
+    """What the paths of one strategy do over H days, in cumulative log returns.
+
+    `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
+    pilot's median, its distance to the 5 % quantile, and that times the ratio which the distance
+    to the 95 % quantile has to it on the last day. `sup_days` (D) with
+    `sup_below` (D, 201): quantiles, at `sup_levels` (201), of the greatest distance below the
+    median up to that day, in units of `below`; `sup_above` and `sup_both` (201) are those of the
+    whole horizon above the median, and on either side. `drawdowns` are the deepest ones, at
+    `DRAWDOWN_PROBABILITIES`.
+    """
+
+    pointwise: Floats
+    median: Floats
+    below: Floats
+    above: Floats
+    sup_days: Floats
+    sup_below: Floats
+    sup_above: Floats
+    sup_both: Floats
+    drawdowns: Floats
+    sup_levels: Floats = field(default_factory=lambda: np.array(SUP_LEVELS))
+
+    @property
+    def horizon(self) -> int:
+        """Days H."""
+        return len(self.median)
+
+    def lower(self, level: float) -> Floats:
+        """The one-sided simultaneous lower band (H): left by 1 - `level` of honest paths."""
+        return self.median - self._at(self.sup_below[-1], level) * self.below
+
+    def upper(self, level: float) -> Floats:
+        """The one-sided simultaneous upper band (H)."""
+        return self.median + self._at(self.sup_above, level) * self.above
+
+    def both(self, level: float) -> tuple[Floats, Floats]:
+        """The two-sided simultaneous band: lower and upper (H)."""
+        stretch = self._at(self.sup_both, level)
+        return self.median - stretch * self.below, self.median + stretch * self.above
+
+    def distance_below(self, path: Floats) -> float:
+        """The greatest distance of a path (n <= H) below the median, in units of the shape."""
+        rows = len(path)
+        return float(((self.median[:rows] - path) / self.below[:rows]).max())
+
+    def distance_above(self, path: Floats) -> float:
+        """The greatest distance of a path (n <= H) above the median, in units of the shape."""
+        rows = len(path)
+        return float(((path - self.median[:rows]) / self.above[:rows]).max())
+
+    def share_below(self, distance: float, day: int) -> float:
+        """The sequential p-value: the share of honest paths that were as far below by `day`.
+
+        Beyond every simulated path it is `LEAST_SHARE`: never zero.
+        """
+        at_days = [
+            1.0 - float(np.interp(distance, row, self.sup_levels, left=0.0, right=1.0))
+            for row in self.sup_below
+        ]
+        found = float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
+        return max(found, LEAST_SHARE)
+
+    def _at(self, quantiles: Floats, level: float) -> float:
+        return float(np.interp(level, self.sup_levels, quantiles))
+
+
+# Days at which quantiles are taken; between them they are interpolated in the root of the day.
+_DAYS = (1, 5, 21, 63, 126, 252)
+_SHAPE_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
+_SUP_DAYS = (1, 5, 21, 63, 126, 252)
+_PILOT = 1_000
+_SHAPE = (0.05, 0.5, 0.95)
+_STRATEGIES = 256
+_LEAST_WIDTH = 1e-9
+
+
+def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fan]:
+    """Walk all strategies along the shared draws; one fan each, in their order.
+
+    Raises:
+        ValueError: the draws are shorter than the horizon.
+    """
+    if draws.horizon < horizon:
+        raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
+    found: list[Fan] = []
+    for first in range(0, len(strategies), _STRATEGIES):
+        found += _some(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
+    return found
+
+
+def _days(wanted: Sequence[int], horizon: int) -> list[int]:
+    return sorted({one for one in wanted if one < horizon} | {horizon})
+
+
+def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
+    days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
+    shape = _shape(given, draws, _days(_SHAPE_DAYS, horizon), horizon)
+    kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
+    for paths in chunks(draws.paths, given.size):
+        _walk(given, draws, paths, horizon, days, sup_days, shape, kept)
+    return [_fan(kept, place, shape, days, sup_days, horizon) for place in range(given.size)]
+
+
+class _Kept:
+    """What every path leaves: its place at some days, its sups, its deepest drawdown."""
+
+    def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
+        self.at = np.empty((days, size, paths), dtype=np.float32)
+        self.below = np.empty((sup_days, size, paths), dtype=np.float32)
+        self.above = np.empty((size, paths), dtype=np.float32)
+        self.deepest = np.empty((size, paths), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Shape:
+    """Median and width below it per day (H, S); the width above is `ratio` (S) times that."""
+
+    median: Floats32
+    below: Floats32
+    ratio: Floats32
+
+
+def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
+    """The pilot's median and widths per day (H, S)."""
+    pilot = min(_PILOT, draws.paths)
+    at = np.empty((len(days), given.size, pilot), dtype=np.float32)
+    for paths in chunks(pilot, given.size):
+        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+        total = np.zeros_like(drift)
+        for day in range(horizon):
+            total += walk.step(day)
+            total += drift
+            if day + 1 in days:
+                at[days.index(day + 1), :, paths] = total.T
+    found = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
+    low, middle, high = (
+        _interpolated(found[:, :, place], days, horizon) for place in range(len(_SHAPE))
+    )
+    return _Shape(
+        median=middle.astype(np.float32),
+        below=np.maximum(middle - low, _LEAST_WIDTH).astype(np.float32),
+        ratio=(
+            np.maximum(high - middle, _LEAST_WIDTH)[-1] / np.maximum(middle - low, _LEAST_WIDTH)[-1]
+        ).astype(np.float32),
+    )
+
+
+def _walk(
+    given: Batch,
+    draws: Draws,
+    paths: slice,
+    horizon: int,
+    days: list[int],
+    sup_days: list[int],
+    shape: _Shape,
+    kept: _Kept,
+) -> None:
+    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
+    lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
+    per_below = 1.0 / shape.below
+    for day in range(horizon):
+        total += walk.step(day)
+        total += drift
+        np.maximum(peak, total, out=peak)
+        np.subtract(total, peak, out=away)
+        np.minimum(deepest, away, out=deepest)
+        np.subtract(shape.median[day], total, out=away)
+        away *= per_below[day]
+        np.maximum(lowest, away, out=lowest)
+        np.minimum(highest, away, out=highest)
+        if day + 1 in days:
+            kept.at[days.index(day + 1), :, paths] = total.T
+        if day + 1 in sup_days:
+            kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+    highest /= -shape.ratio
+    kept.above[:, paths] = highest.T
+    kept.deepest[:, paths] = deepest.T
+
+
+def _fan(
+    kept: _Kept, place: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
+) -> Fan:
+    below, above = kept.below[:, place], kept.above[place]
+    sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
+    found = quantiles(sups, SUP_LEVELS)
+    at_days = quantiles(kept.at[:, place], PROBABILITIES)
+    return Fan(
+        pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
+        median=shape.median[:, place].astype(np.float64),
+        below=shape.below[:, place].astype(np.float64),
+        above=(shape.ratio[place] * shape.below[:, place]).astype(np.float64),
+        sup_days=np.array(sup_days, dtype=np.float64),
+        sup_below=found[:-2],
+        sup_above=found[-2],
+        sup_both=found[-1],
+        drawdowns=quantiles(kept.deepest[place : place + 1], DRAWDOWN_PROBABILITIES)[0],
+    )
+
+
+def _interpolated(values: Floats, days: list[int], horizon: int) -> Floats:
+    """Values (D, S) at some days to every day (H, S), linear in the root of the day from 0."""
+    known = np.sqrt(np.array([0, *days], dtype=np.float64))
+    wanted = np.sqrt(np.arange(1, horizon + 1, dtype=np.float64))
+    place = np.clip(np.searchsorted(known, wanted, side="left"), 1, len(known) - 1)
+    part = ((wanted - known[place - 1]) / (known[place] - known[place - 1]))[:, None]
+    padded = np.concatenate([np.zeros((1, values.shape[1])), values])
+    found: Floats = padded[place - 1] * (1.0 - part) + padded[place] * part
+    return found

@@ -1,0 +1,225 @@
+"""What a rule's statistic is worth: how bad it gets in the healthy years of that very strategy.
+
+Healthy years are simulated from the strategy's own reference. Of each rule the worst value of a
+year is kept: `p_year` of an observed value is the share of healthy years that are at least as
+bad at any time. The same walk without the drift, or with 1.5 times the volatility, tells how
+soon the rule would see what it is there for.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perf_alerts_dagster.projections.bands import Fan
+from perf_alerts_dagster.projections.detection_power import WILD, told_by_day, wild_curve
+from perf_alerts_dagster.projections.monitors import (
+    COUNTED,
+    CUSUM_YEARS,
+    YEAR,
+    Monitors,
+    cusum_name,
+)
+from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, chunks, drifts
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
+from perf_alerts_dagster.statistics.quantiles import quantiles
+
+PATHS = 2_000
+# Days that the power is stated for.
+SOON = 126
+LIFE = YEAR * CUSUM_YEARS
+# The shares of healthy years at which the worst values are kept: 101, dense where it matters.
+TAILS = tuple(
+    np.unique(
+        np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
+    ).tolist()
+)
+_FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
+_LATER_YEARS = frozenset(cusum_name(year) for year in range(2, CUSUM_YEARS + 1))
+_STRATEGIES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Calibration:
+    """One strategy's healthy years.
+
+    `worst` maps a rule to its badness (larger is worse) at `TAILS`. `told` is the badness from
+    which a warning is told. `power` is the chance to be told within 126 days of the rule's own
+    alternative, `half` the days until that chance is one half, NaN where a year is not enough.
+    `union` is the share of healthy years in which any of the rules is told, the CUSUM in its
+    first year of life.
+    """
+
+    worst: Mapping[str, Floats]
+    told: Mapping[str, float]
+    power: Mapping[str, float]
+    half: Mapping[str, float]
+    union: float
+
+    def p_year(self, rule: str, badness: float) -> float:
+        """Share of healthy years in which the rule is at least this bad at any time."""
+        rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
+        place = int(np.searchsorted(rising, badness, side="left"))
+        if place == 0:
+            return 1.0
+        # Beyond every simulated year, the share is below what so many years can tell.
+        least = 1.0 / (PATHS + 1)
+        if place == len(rising):
+            return least
+        if rising[place] == badness:
+            # A count is reached by all years of that count.
+            return max(float(shares[place]), least)
+        part = (badness - rising[place - 1]) / (rising[place] - rising[place - 1])
+        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), least)
+
+    def badness_at(self, rule: str, share: float) -> float:
+        """The badness that this share of healthy years reaches."""
+        return float(np.interp(share, TAILS, self.worst[rule]))
+
+    def days_to_half(self, rule: str) -> float | None:
+        """Days until the chance to be told is one half; None where a year is not enough."""
+        days = self.half.get(rule, math.nan)
+        return None if math.isnan(days) else days
+
+    def false_alarm_rate(self, rule: str) -> float:
+        """Share of healthy years in which the rule is told."""
+        return self.p_year(rule, self.told[rule])
+
+
+def calibrate(
+    strategies: Sequence[Residuals],
+    bands: Sequence[Fan],
+    draws: Draws,
+    *,
+    budget: float,
+    documented: Mapping[str, float],
+) -> list[Calibration]:
+    """Calibrate strategies together, along shared draws; none depends on the others.
+
+    Args:
+        strategies: Their filtered reference segments.
+        bands: Their launch projections' fans.
+        draws: Of at least `LIFE` days.
+        budget: Share of healthy years in which a warning may be told.
+        documented: Least badness of a rule's documented warning; a rule that is not named has
+            none.
+
+    Raises:
+        ValueError: the draws are shorter than `LIFE`.
+    """
+    if draws.horizon < LIFE:
+        raise ValueError(f"the draws hold {draws.horizon} days, fewer than {LIFE}")
+    found: list[Calibration] = []
+    for first in range(0, len(strategies), _STRATEGIES):
+        part = slice(first, first + _STRATEGIES)
+        found += _some(strategies[part], bands[part], draws, budget, documented)
+    return found
+
+
+def _some(
+    strategies: Sequence[Residuals],
+    bands: Sequence[Fan],
+    draws: Draws,
+    budget: float,
+    documented: Mapping[str, float],
+) -> list[Calibration]:
+    given = batch(strategies)
+    worst: dict[str, Floats32] = {}
+    for paths in chunks(draws.paths, given.size):
+        monitors = Monitors(strategies, bands, shape=(_length(paths), given.size))
+        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+        for day in range(LIFE):
+            returns = walk.step(day)
+            returns += drift
+            monitors.see(returns, day)
+        for rule, values in monitors.worst.items():
+            kept = worst.setdefault(rule, np.empty((given.size, draws.paths), dtype=np.float32))
+            kept[:, paths] = values.T
+    told = {
+        rule: np.maximum(_rarer(values, budget), documented.get(rule, -np.inf)).astype(np.float32)
+        for rule, values in worst.items()
+    }
+    curves = told_by_day(strategies, bands, draws, told)
+    # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
+    curves["daily_exceedance"] = np.stack(
+        [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
+    )
+    union = _union(worst, told, budget)
+    # A count must stay the very number that it is.
+    tails = {
+        rule: np.quantile(values.astype(np.float64), _FROM_THE_TOP, axis=1).T
+        if rule in COUNTED
+        else quantiles(values, _FROM_THE_TOP)
+        for rule, values in worst.items()
+    }
+    return [
+        Calibration(
+            worst={rule: values[place] for rule, values in tails.items()},
+            told={rule: float(values[place]) for rule, values in told.items()},
+            power={rule: float(curve[SOON - 1, place]) for rule, curve in curves.items()},
+            half={rule: _half(curve[:, place]) for rule, curve in curves.items()},
+            union=float(union[place]),
+        )
+        for place in range(given.size)
+    ]
+
+
+def _union(
+    worst: Mapping[str, Floats32],
+    told: Mapping[str, Floats32],
+    budget: float,
+) -> Floats:
+    """Share of healthy years (S) in which any rule is told.
+
+    Those of the daily exceedance, the budget, are added as if they came by themselves.
+    """
+    tells = [
+        values >= told[rule][:, None] for rule, values in worst.items() if rule not in _LATER_YEARS
+    ]
+    found: Floats = 1.0 - (1.0 - np.any(tells, axis=0).mean(axis=1)) * (1.0 - budget)
+    return found
+
+
+def _rarer(values: Floats32, budget: float) -> Floats32:
+    """The least badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
+    allowed = int(budget * values.shape[1])
+    place = values.shape[1] - 1 - allowed
+    ranked = np.partition(values, place, axis=1)
+    return np.nextafter(ranked[:, place], np.float32(np.inf), dtype=np.float32)
+
+
+def _half(curve: Floats) -> float:
+    reached = np.flatnonzero(curve >= 0.5)
+    return float(reached[0] + 1) if len(reached) else float("nan")
+
+
+def _length(paths: slice) -> int:
+    return int(paths.stop - paths.start)
+
+
+def cusum_rule(rows: int) -> str:
+    """The calibrated name of the CUSUM after so many live rows: its year of life."""
+    return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))
+
+
+# A rule's value in the orientation of the calibration: larger is worse, per row, in logs.
+_BADNESS: dict[str, Callable[[float, float], float]] = {
+    "rolling_sharpe": lambda value, periods: -value / math.sqrt(periods),
+    "drawdown": lambda value, periods: -math.log1p(max(value, -1.0 + 1e-12)),
+    "exceedance_rate": lambda value, periods: value,
+    "consecutive_exceedances": lambda value, periods: value,
+}
+
+
+def documented_badness(
+    *, rolling_sharpe: float, drawdown: float, periods_per_year: float
+) -> dict[str, float]:
+    """The least badness of each documented warning; the limits as the rules write them."""
+    return {
+        "rolling_sharpe": _BADNESS["rolling_sharpe"](rolling_sharpe, periods_per_year),
+        "drawdown": _BADNESS["drawdown"](-drawdown, periods_per_year),
+        "exceedance_rate": 0.15,
+        "consecutive_exceedances": 3.0,
+    }

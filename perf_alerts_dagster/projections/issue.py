@@ -1,0 +1,297 @@
+"""Issue the projections that are due, with what values mean in them, and say what is in force."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from perf_alerts_dagster.core.alerts import Alert, Family
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections.calibration import (
+    LIFE,
+    PATHS,
+    Calibration,
+    calibrate,
+    documented_badness,
+)
+from perf_alerts_dagster.projections.in_force import Forces, InForce, Outlook
+from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
+from perf_alerts_dagster.projections.projection import (
+    CURRENT_HORIZON,
+    LAUNCH_HORIZON,
+    Expectation,
+    Projection,
+    Subject,
+    fan_of,
+    monthly_expectation,
+    project,
+    recent_returns,
+    reference_returns,
+    seed_for,
+)
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.records.reading import Reading
+
+LAUNCH = "launch"
+CURRENT = "current"
+# The current projection that judges, and a launch's calibration, are kept as kinds of their own.
+JUDGING = "judging"
+CALIBRATION = "calibration"
+
+
+def in_force(stored: StoredProjection | None) -> InForce | None:
+    """The projection as the rules look at it; None for one of an older method, without a band."""
+    if stored is None or "sup_below" not in stored.arrays:
+        return None
+    return InForce(
+        kind=stored.kind,
+        issued_on=stored.issued_on,
+        fan=fan_of(stored.arrays),
+        mean=_number(stored.facts, "mean"),
+        log_mean=_number(stored.facts, "log_mean"),
+        log_sigma=_number(stored.facts, "log_sigma"),
+        haircut=_number(stored.facts, "haircut"),
+    )
+
+
+def expectation(stored: StoredProjection | None, periods_per_year: float) -> Expectation | None:
+    """What the projection expects of a month; None where there is none."""
+    if stored is None:
+        return None
+    monthly, error = monthly_expectation(
+        _number(stored.facts, "mean"),
+        _number(stored.facts, "sigma"),
+        int(_number(stored.facts, "rows")),
+        periods_per_year=periods_per_year,
+    )
+    return Expectation(
+        issued_on=stored.issued_on.isoformat(), monthly=monthly, standard_error=error
+    )
+
+
+def calibration_facts(one: Calibration) -> dict[str, Json]:
+    """What is not an array, JSON-ready."""
+    return {
+        "told": dict(one.told),
+        "power": dict(one.power),
+        "half": {rule: None if math.isnan(days) else days for rule, days in one.half.items()},
+        "union": one.union,
+    }
+
+
+def calibration_arrays(one: Calibration) -> dict[str, Floats]:
+    """The worst values of healthy years, by rule."""
+    return dict(one.worst)
+
+
+def calibrated(stored: StoredProjection) -> Calibration:
+    """The calibration that was stored."""
+    half = _numbers(stored.facts, "half")
+    return Calibration(
+        worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
+        told=_numbers(stored.facts, "told"),
+        power=_numbers(stored.facts, "power"),
+        half=half,
+        union=_number(stored.facts, "union"),
+    )
+
+
+def _number(facts: Mapping[str, Json], name: str) -> float:
+    value = facts[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} of a stored projection is no number")
+    return float(value)
+
+
+def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
+    values = facts[name]
+    if not isinstance(values, dict):
+        raise TypeError(f"{name} of a stored calibration is no mapping")
+    return {
+        rule: float(value) if isinstance(value, int | float) else math.nan
+        for rule, value in values.items()
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projecting:
+    """Issues and looks up projections; all but the store is statistical.
+
+    `budget` is the share of healthy years in which a warning may be told; `documented` holds
+    the warning limits of the rolling Sharpe ratio and of the drawdown.
+    """
+
+    store: ProjectionStore
+    paths: int
+    haircut: float
+    periods_per_year: float
+    settings_version: str
+    budget: float = 0.05
+    documented: tuple[float, float] = (0.8, 0.08)
+
+    def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
+        """Issue a launch projection for each live strategy that has none in force.
+
+        It is dated at the start of live, from the reference segment, for 252 rows, with that
+        day's volatility; at its end it is issued again from the same reference. With it goes
+        the calibration. Strategies of one day of issue are projected together.
+        """
+        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        due: dict[date, list[tuple[StrategyRecord, Subject]]] = {}
+        for name, record in sorted(reading.records.strategies.items()):
+            rows = record.until(as_of)
+            start = _launch_day(rows)
+            if start is None or (name in known and known[name].issued_on >= start):
+                continue
+            window = reference_returns(rows)
+            if window is not None:
+                recent = recent_returns(rows.until(start))
+                due.setdefault(start, []).append(
+                    (rows.until(start), Subject(strategy=name, window=window, recent=recent))
+                )
+        for day, members in sorted(due.items()):
+            self._issue(members, LAUNCH, day, run_id)
+
+    def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
+        """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
+
+        It is stored and drawn. One of them judges, for its full 63 rows; the next one that is
+        issued after its end follows it, so that judging windows do not overlap.
+        """
+        known = self.store.projections(kind=CURRENT, on_or_before=as_of)
+        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
+        members, follow = [], set()
+        for name, record in sorted(reading.records.strategies.items()):
+            rows = record.until(as_of)
+            window = recent_returns(rows)
+            if window is None or (name in known and known[name].issued_on == as_of):
+                continue
+            members.append((rows, Subject(strategy=name, window=window)))
+            if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON:
+                follow.add(name)
+        if members:
+            self._issue(members, CURRENT, as_of, run_id, judging=follow)
+
+    def issue_for(self, alert: Alert, reading: Reading, as_of: date, *, run_id: str) -> None:
+        """Issue what `alert` needs before it judges: a judgement never goes without."""
+        if Family.FORWARD in alert.families:
+            self.issue_current(reading, as_of, run_id=run_id)
+        # A limit is weighed against the projection as well.
+        if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
+            self.issue_launch(reading, as_of, run_id=run_id)
+
+    def outlook(self, as_of: date) -> Outlook:
+        """What the projections in force on `as_of` say."""
+        launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
+        calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
+        now = self.store.projections(kind=CURRENT, on_or_before=as_of)
+        before = self._month_before(now)
+        return Outlook(
+            projected=frozenset(launched),
+            expectations={
+                name: (
+                    expectation(before.get(name), self.periods_per_year),
+                    expectation(one, self.periods_per_year),
+                )
+                for name, one in now.items()
+            },
+            forces={
+                name: Forces(
+                    launch=in_force(launched.get(name)), judging=in_force(judging.get(name))
+                )
+                for name in {*launched, *judging}
+            },
+            monthly={name: force for name, one in before.items() if (force := in_force(one))},
+            calibrations={name: calibrated(one) for name, one in calibrations.items()},
+        )
+
+    def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
+        found: dict[str, StoredProjection] = {}
+        for issued_on in sorted({one.issued_on for one in now.values()}):
+            names = [name for name, one in now.items() if one.issued_on == issued_on]
+            earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
+            found |= self.store.projections(kind=CURRENT, on_or_before=earlier, strategies=names)
+        return found
+
+    def _issue(
+        self,
+        members: Sequence[tuple[StrategyRecord, Subject]],
+        kind: str,
+        day: date,
+        run_id: str,
+        *,
+        judging: frozenset[str] | set[str] = frozenset(),
+    ) -> None:
+        seed = seed_for(day, self.settings_version)
+        hashes = {record.strategy: record.content_hash() for record, _ in members}
+        made = project(
+            [subject for _, subject in members],
+            kind=kind,
+            issued_on=day,
+            horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
+            paths=self.paths,
+            seed=seed,
+            haircut=self.haircut if kind == LAUNCH else 0.0,
+        )
+        stored = [
+            StoredProjection(
+                strategy=one.strategy,
+                kind=kind,
+                issued_on=day,
+                horizon=one.horizon,
+                seed=seed,
+                settings_version=self.settings_version,
+                data_hash=hashes[one.strategy],
+                run_id=run_id,
+                facts=one.facts(),
+                arrays=one.arrays(),
+            )
+            for one in made
+        ]
+        stored += [replace(one, kind=JUDGING) for one in stored if one.strategy in judging]
+        if kind == LAUNCH:
+            stored += self._calibrations(made, stored, seed)
+        self.store.save_projections(stored)
+
+    def _calibrations(
+        self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+    ) -> list[StoredProjection]:
+        sharpe, drawdown = self.documented
+        found = calibrate(
+            [one.residuals for one in made],
+            [one.fan for one in made],
+            draw(seed, PATHS, LIFE),
+            budget=self.budget,
+            documented=documented_badness(
+                rolling_sharpe=sharpe, drawdown=drawdown, periods_per_year=self.periods_per_year
+            ),
+        )
+        return [
+            replace(
+                launch,
+                kind=CALIBRATION,
+                facts=calibration_facts(one),
+                arrays=calibration_arrays(one),
+            )
+            for launch, one in zip(stored, found, strict=True)
+        ]
+
+
+def _rows_after(record: StrategyRecord, day: date) -> int:
+    return int((record.dates > np.datetime64(day, "D")).sum())
+
+
+def _launch_day(record: StrategyRecord) -> date | None:
+    """The day the launch projection in force began: the last backtest row, or 252 rows on."""
+    live: Sequence[int] = np.flatnonzero(record.live).tolist()
+    if not live:
+        return None
+    place = live[0] - 1
+    while place + LAUNCH_HORIZON < len(record):
+        place += LAUNCH_HORIZON
+    day: date = record.dates[max(place, 0)].astype(object)
+    return day

@@ -1,0 +1,211 @@
+"""The daily rules as running statistics over many paths at once: what calibration watches.
+
+Each is oriented so that larger is worse. All arrays are (c, S): paths by strategies.
+"""
+
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.projections.bands import Fan
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
+
+Counts = NDArray[np.uint8]
+
+SHARPE_ROWS = 63
+RATE_ROWS = 30
+YEAR = 252
+WARM_UP = 63
+# Years of life that the CUSUM is calibrated for; from the last one on it is taken as that one.
+CUSUM_YEARS = 3
+# Half of the shift that is looked for, in standard deviations per row: an annual Sharpe ratio
+# of 1 that falls to 0 (Page, Biometrika 41, 1954).
+CUSUM_SLACK = 0.5 / float(np.sqrt(252.0))
+# The conditional quantile that a row exceeds by lying below it.
+EXCEEDANCE = 0.05
+# Rules that are counted, and how many counts are one of the rule's own unit.
+COUNTED = {"exceedance_rate": RATE_ROWS, "consecutive_exceedances": 1}
+# A rate that is a whole number of rows may be a little more in single precision.
+_ROUNDING = 1e-3
+_TINY = 1e-10
+
+
+def cusum_name(year: int) -> str:
+    """The calibrated name of the CUSUM in a year of life, 1 to `CUSUM_YEARS`."""
+    return f"life_cusum_{year}"
+
+
+class Watch(StrEnum):
+    """What is watched."""
+
+    CUSUM = "cusum"
+    BAND = "band"
+    DRAWDOWN = "drawdown"
+    EXCEEDANCES = "exceedances"
+    SHARPE = "sharpe"
+
+
+class Monitors:
+    """Running statistics of all daily rules; `see` takes each day's log returns.
+
+    `now` holds today's badness by rule, `worst` the year's; a rule's are there from the day on
+    which it can be measured. Days before the warm-up's end count for the band and the CUSUM
+    only, which begin with the projection and with live. Beyond warm-up and a year only the CUSUM
+    goes on. Counts are kept as small whole numbers: see `limit`.
+    """
+
+    FROM_THE_FIRST_DAY: ClassVar = frozenset(
+        {"interval_breach", *(cusum_name(year + 1) for year in range(CUSUM_YEARS))}
+    )
+
+    def __init__(
+        self,
+        strategies: Sequence[Residuals],
+        bands: Sequence[Fan],
+        *,
+        shape: tuple[int, int],
+        watched: Collection[Watch] = tuple(Watch),
+    ) -> None:
+        def row(values: Sequence[float]) -> Floats32:
+            return np.array(values, dtype=np.float32)
+
+        self._mean = row([one.mean for one in strategies])
+        self._per_sigma = row([-1.0 / one.sigma for one in strategies])
+        self._expected = row([one.mean / one.sigma - CUSUM_SLACK for one in strategies])
+        self._cut = row([float(np.quantile(one.tiled, EXCEEDANCE)) for one in strategies])
+        self._floor = row([one.floor for one in strategies])
+        self._median = np.stack([one.median for one in bands], axis=1).astype(np.float32)
+        self._per_below = np.stack([1.0 / one.below for one in bands], axis=1).astype(np.float32)
+
+        def path() -> Floats32:
+            return np.zeros(shape, dtype=np.float32)
+
+        self._variance = path()
+        self._variance[:] = row([one.variance for one in strategies])
+        self._sum, self._squares, self._one, self._other = path(), path(), path(), path()
+        self._total, self._peak, self._since, self._cusum = path(), path(), path(), path()
+        self._band, self._drawdown, self._sharpe = path(), path(), path()
+        self._returns = np.zeros(
+            (SHARPE_ROWS if Watch.SHARPE in watched else 0, *shape), dtype=np.float32
+        )
+        self._hits: Counts = np.zeros((RATE_ROWS, *shape), dtype=np.uint8)
+        self._rate: Counts = np.zeros(shape, dtype=np.uint8)
+        self._run: Counts = np.zeros(shape, dtype=np.uint8)
+        self._watched = frozenset(watched)
+        self._yearly = {
+            Watch.DRAWDOWN: self._see_drawdown,
+            Watch.EXCEEDANCES: self._see_exceedances,
+            Watch.SHARPE: self._see_sharpe,
+        }
+        self.now: dict[str, Floats32 | Counts] = {}
+        self._worst: dict[str, Floats32 | Counts] = {}
+
+    @property
+    def worst(self) -> dict[str, Floats32]:
+        """The worst badness of each path by rule, (c, S), in the rule's own unit."""
+        return {
+            rule: values.astype(np.float32) / np.float32(COUNTED.get(rule, 1))
+            for rule, values in self._worst.items()
+        }
+
+    @staticmethod
+    def limit(rule: str, badness: Floats32) -> Floats32 | Counts:
+        """A badness (S) as `now` is compared with it: of a count the least one that reaches it."""
+        if rule not in COUNTED:
+            return badness
+        least = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
+        found: Counts = np.clip(least, 0, 255).astype(np.uint8)
+        return found
+
+    def see(self, returns: Floats32, day: int, *, early: Floats32 | None = None) -> None:
+        """Take the log returns of `day` (0-based).
+
+        `early` are those of a change that began on the first day, for the rules of
+        `FROM_THE_FIRST_DAY`; the same where None.
+        """
+        early = returns if early is None else early
+        self.now.clear()
+        if Watch.CUSUM in self._watched:
+            self._see_cusum(early, day)
+        if Watch.BAND in self._watched and day < len(self._median):
+            self._since += early
+            np.subtract(self._median[day], self._since, out=self._band)
+            self._band *= self._per_below[day]
+            self.now["interval_breach"] = self._band
+        if day < WARM_UP + YEAR:
+            for watch, see in self._yearly.items():
+                if watch in self._watched:
+                    see(returns, day)
+        for rule, values in self.now.items():
+            if rule in self.FROM_THE_FIRST_DAY or day >= WARM_UP:
+                self._keep(rule, values)
+
+    def _keep(self, rule: str, values: Floats32 | Counts) -> None:
+        if rule in self._worst:
+            np.maximum(self._worst[rule], values, out=self._worst[rule])
+        else:
+            self._worst[rule] = values.copy()
+
+    def _see_cusum(self, returns: Floats32, day: int) -> None:
+        np.multiply(returns, self._per_sigma, out=self._one)
+        self._one += self._expected
+        self._cusum += self._one
+        np.maximum(self._cusum, np.float32(0.0), out=self._cusum)
+        self.now[cusum_name(min(day // YEAR + 1, CUSUM_YEARS))] = self._cusum
+
+    def _see_drawdown(self, returns: Floats32, _day: int) -> None:
+        self._total += returns
+        np.maximum(self._peak, self._total, out=self._peak)
+        np.subtract(self._peak, self._total, out=self._drawdown)
+        self.now["drawdown"] = self._drawdown
+
+    def _see_exceedances(self, returns: Floats32, day: int) -> None:
+        shocks, cut = self._one, self._other
+        np.subtract(returns, self._mean, out=shocks)
+        np.sqrt(self._variance, out=cut)
+        cut *= self._cut
+        hit: Counts = np.less(shocks, cut).view(np.uint8)
+        shocks *= shocks
+        shocks *= np.float32(NEWEST)
+        self._variance *= np.float32(1.0 - NEWEST)
+        self._variance += shocks
+        # Floored as the rule's own variance is: flat days do not make the next one a surprise.
+        np.maximum(self._variance, self._floor, out=self._variance)
+        place = day % RATE_ROWS
+        self._rate += hit
+        self._rate -= self._hits[place]
+        self._hits[place] = hit
+        # A run of more than 254 rows would begin anew: none is as long.
+        self._run += np.uint8(1)
+        self._run *= hit
+        self.now["exceedance_rate"] = self._rate
+        self.now["consecutive_exceedances"] = self._run
+
+    def _see_sharpe(self, returns: Floats32, day: int) -> None:
+        # Simple returns to second order: what the rule itself measures.
+        simple, part = self._one, self._other
+        np.multiply(returns, returns, out=simple)
+        simple *= np.float32(0.5)
+        simple += returns
+        old = self._returns[day % SHARPE_ROWS]
+        np.subtract(simple, old, out=part)
+        self._sum += part
+        np.multiply(simple, simple, out=part)
+        self._squares += part
+        np.multiply(old, old, out=part)
+        self._squares -= part
+        old[:] = simple
+        if day < SHARPE_ROWS - 1:
+            return
+        # -mean / sd = -(sum / n) / sqrt((squares - sum^2 / n) / (n - 1)).
+        np.multiply(self._sum, self._sum, out=part)
+        part *= np.float32(-1.0 / SHARPE_ROWS)
+        part += self._squares
+        np.maximum(part, np.float32(_TINY), out=part)
+        np.sqrt(part, out=part)
+        np.divide(self._sum, part, out=self._sharpe)
+        self._sharpe *= np.float32(-((SHARPE_ROWS - 1) ** 0.5) / SHARPE_ROWS)
+        self.now["rolling_sharpe"] = self._sharpe

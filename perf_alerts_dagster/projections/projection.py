@@ -1,0 +1,226 @@
+"""What a strategy's return may do over a horizon, from rows before the day of issue only."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections.bands import DRAWDOWN_PROBABILITIES, PROBABILITIES, Fan, fans
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filtered
+
+REFERENCE_ROWS = WINDOW
+LEAST_REFERENCE_ROWS = 252
+LAUNCH_HORIZON = 252
+CURRENT_HORIZON = 63
+# One-day conditional quantiles of the first day, 1 % and 5 %.
+ONE_DAY = (0.01, 0.05)
+_ROWS_PER_MONTH = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Projection:
+    """A projection of one strategy.
+
+    `mean` and `sigma` are the window's, per row, in simple returns; `fan` is in log returns.
+    """
+
+    strategy: str
+    kind: str
+    issued_on: date
+    horizon: int
+    rows: int
+    paths: int
+    mean: float
+    sigma: float
+    haircut: float
+    residuals: Residuals
+    fan: Fan
+
+    def facts(self) -> dict[str, Json]:
+        """What is not an array, JSON-ready."""
+        return {
+            "method": "filtered historical simulation",
+            "rows": self.rows,
+            "paths": self.paths,
+            "mean": self.mean,
+            "sigma": self.sigma,
+            "haircut": self.haircut,
+            "expected": self.horizon * self.mean,
+            "probabilities": list(PROBABILITIES),
+            "drawdown_probabilities": list(DRAWDOWN_PROBABILITIES),
+            "log_mean": self.residuals.mean,
+            "log_sigma": self.residuals.sigma,
+        }
+
+    def arrays(self) -> Mapping[str, Floats]:
+        """The arrays by name; `bands` and `drawdowns` as simple returns, the rest logs."""
+        return {
+            "bands": np.expm1(self.fan.pointwise),
+            "drawdowns": np.expm1(self.fan.drawdowns),
+            "median": self.fan.median,
+            "below": self.fan.below,
+            "above": self.fan.above,
+            "sup_days": self.fan.sup_days,
+            "sup_below": self.fan.sup_below,
+            "sup_above": self.fan.sup_above,
+            "sup_both": self.fan.sup_both,
+            "sup_levels": self.fan.sup_levels,
+        }
+
+
+def fan_of(arrays: Mapping[str, Floats]) -> Fan:
+    """The fan that `Projection.arrays` was made from.
+
+    Raises:
+        KeyError: the arrays are those of an older method, which has no simultaneous band.
+    """
+    return Fan(
+        pointwise=np.log1p(arrays["bands"]),
+        drawdowns=np.log1p(arrays["drawdowns"]),
+        # The first projections had even levels and did not say so.
+        sup_levels=arrays.get("sup_levels", np.linspace(0.0, 1.0, arrays["sup_both"].size)),
+        **{
+            name: arrays[name]
+            for name in (
+                "median", "below", "above", "sup_days", "sup_below", "sup_above", "sup_both",
+            )
+        },
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """A strategy to project: its name and its window of simple returns (n), oldest first.
+
+    `recent` are the newest rows before the day of issue, where the window ends earlier: the
+    projection starts with that day's volatility.
+    """
+
+    strategy: str
+    window: Floats
+    recent: Floats | None = None
+
+    def residuals(self, haircut: float = 0.0) -> Residuals | None:
+        """The filtered window; None where its returns do not vary."""
+        found = filtered(self.window, haircut=haircut)
+        newest = None if self.recent is None else filtered(self.recent)
+        if found is None or newest is None:
+            return found
+        return replace(found, variance=max(newest.variance, found.floor))
+
+
+def seed_for(as_of: date, settings_version: str) -> int:
+    """The seed of a date under some settings, in [0, 2^63); nothing else changes it."""
+    digest = hashlib.sha256(f"{as_of.isoformat()}|{settings_version}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def reference_returns(record: StrategyRecord) -> Floats | None:
+    """The last 756 backtest rows, at least 252; without a backtest the first 756 live rows.
+
+    None where there are too few, or where the window holds a wipe-out.
+    """
+    backtest = record.returns[~record.live]
+    if len(backtest):
+        window = backtest[-REFERENCE_ROWS:]
+        enough = len(window) >= LEAST_REFERENCE_ROWS
+    else:
+        window = record.returns[:REFERENCE_ROWS]
+        enough = len(window) >= REFERENCE_ROWS
+    return window if enough and bool((window > -1.0).all()) else None
+
+
+def recent_returns(record: StrategyRecord) -> Floats | None:
+    """The last 756 rows, at least 252, whatever their segment; None where there are too few."""
+    window = record.returns[-REFERENCE_ROWS:]
+    enough = len(window) >= LEAST_REFERENCE_ROWS
+    return window if enough and bool((window > -1.0).all()) else None
+
+
+def project(
+    subjects: Sequence[Subject],
+    *,
+    kind: str,
+    issued_on: date,
+    horizon: int,
+    paths: int,
+    seed: int,
+    haircut: float = 0.0,
+) -> list[Projection]:
+    """Project strategies together, along shared draws; the same arguments give the same bits.
+
+    No strategy's projection depends on which others are there. A strategy whose returns do not
+    vary is left out: there is nothing to resample.
+
+    Args:
+        subjects: The strategies; no window holds a row after the day of issue.
+        kind: `launch` or `current`.
+        issued_on: The day of issue.
+        horizon: Rows to project.
+        paths: Simulated paths.
+        seed: Of the shared draws.
+        haircut: Share of a positive mean that is taken off every row, in [0, 1].
+    """
+    known = [
+        (subject, residuals)
+        for subject in subjects
+        if (residuals := subject.residuals(haircut)) is not None
+    ]
+    drawn = draw(seed, paths, horizon)
+    made = fans([residuals for _, residuals in known], drawn, horizon)
+    return [
+        _projection(subject, residuals, fan, kind, issued_on, paths, haircut)
+        for (subject, residuals), fan in zip(known, made, strict=True)
+    ]
+
+
+def _projection(
+    subject: Subject,
+    residuals: Residuals,
+    fan: Fan,
+    kind: str,
+    issued_on: date,
+    paths: int,
+    haircut: float,
+) -> Projection:
+    window = subject.window[-REFERENCE_ROWS:]
+    mean = float(window.mean())
+    return Projection(
+        strategy=subject.strategy,
+        kind=kind,
+        issued_on=issued_on,
+        horizon=fan.horizon,
+        rows=residuals.rows,
+        paths=paths,
+        mean=mean - haircut * max(mean, 0.0),
+        sigma=float(window.std(ddof=1)),
+        haircut=haircut,
+        residuals=residuals,
+        fan=fan,
+    )
+
+
+def monthly_expectation(
+    mean: float, sigma: float, rows: int, *, periods_per_year: float
+) -> tuple[float, float]:
+    """Expected return of a month and its standard error: periods x mean, periods x s / sqrt(n)."""
+    periods = periods_per_year / _ROWS_PER_MONTH
+    return periods * mean, periods * sigma / math.sqrt(rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What a projection expects of a month, as a return, and how sure its mean is.
+
+    `standard_error` is that of `monthly`: rows per month times s / sqrt(n) of the window.
+    """
+
+    issued_on: str
+    monthly: float
+    standard_error: float

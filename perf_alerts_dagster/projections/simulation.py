@@ -1,0 +1,153 @@
+"""Joint simulation of many strategies: one walk through the days, and what is kept on the way.
+
+All strategies share the days that they resample, so that dependence between them survives. All
+sums run along the paths of one strategy, element by element, so that no strategy's numbers
+depend, bit for bit, on which others are there or on the size of the chunks.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, PULL, WINDOW, Floats32, Residuals
+
+Offsets = NDArray[np.int32]
+
+# Shared residuals that the error of a path's drift is the sum of: their sum is near normal,
+# and the errors of two strategies correlate as their returns do.
+_ERROR_DRAWS = 24
+# Numbers that one chunk works on at once: a few arrays of them fit into a core's cache.
+_CHUNK = 1 << 17
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draws:
+    """The shared draws of a seed: offsets back of each day (H, B), and of the drift's error.
+
+    `starts` (B) are uniform numbers in (0, 1), one per path.
+    """
+
+    days: Offsets
+    errors: Offsets
+    starts: Floats32
+
+    @property
+    def horizon(self) -> int:
+        """Days H."""
+        return int(self.days.shape[0])
+
+    @property
+    def paths(self) -> int:
+        """Paths B."""
+        return int(self.days.shape[1])
+
+
+def draw(seed: int, paths: int, horizon: int) -> Draws:
+    """Draw once for all strategies; a longer horizon begins with the same days."""
+    days, errors, starts = (np.random.default_rng([seed, stream]) for stream in range(3))
+    return Draws(
+        days=days.integers(0, WINDOW, (horizon, paths), dtype=np.int32),
+        errors=errors.integers(0, WINDOW, (_ERROR_DRAWS, paths), dtype=np.int32),
+        starts=starts.random(paths, dtype=np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Strategies side by side (S): their residuals (756, S) and one float32 number each."""
+
+    tiled: Floats32
+    mean: Floats32
+    error: Floats32
+    variance: Floats32
+    mean_variance: Floats32
+    floor: Floats32
+
+    @property
+    def size(self) -> int:
+        """Strategies S."""
+        return int(self.tiled.shape[1])
+
+    def part(self, first: int, last: int) -> "Batch":
+        """The strategies first..last-1."""
+        return Batch(
+            tiled=np.ascontiguousarray(self.tiled[:, first:last]),
+            mean=self.mean[first:last],
+            error=self.error[first:last],
+            variance=self.variance[first:last],
+            mean_variance=self.mean_variance[first:last],
+            floor=self.floor[first:last],
+        )
+
+
+def batch(strategies: Sequence[Residuals]) -> Batch:
+    """Put strategies side by side."""
+
+    def column(name: str) -> Floats32:
+        return np.array([getattr(one, name) for one in strategies], dtype=np.float32)
+
+    return Batch(
+        tiled=np.ascontiguousarray(np.stack([one.tiled for one in strategies], axis=1)),
+        mean=column("mean"),
+        error=column("error"),
+        variance=column("variance"),
+        mean_variance=column("mean_variance"),
+        floor=column("floor"),
+    )
+
+
+def chunks(paths: int, strategies: int) -> Iterator[slice]:
+    """Cut the paths so that a chunk's arrays stay in the cache."""
+    size = max(16, min(paths, _CHUNK // max(strategies, 1)))
+    for first in range(0, paths, size):
+        yield slice(first, min(first + size, paths))
+
+
+def drifts(given: Batch, draws: Draws, paths: slice) -> Floats32:
+    """Each path's drift per day (c, S): the mean, and an error N(0, s^2 / n) of its own."""
+    total = np.zeros((len(range(*paths.indices(draws.paths))), given.size), dtype=np.float32)
+    for row in draws.errors:
+        total += given.tiled[row[paths]]
+    # The residuals' own mean square, so that the sum has variance 1.
+    squares = np.array(
+        [
+            float(np.square(np.ascontiguousarray(given.tiled[:, one])).mean())
+            for one in range(given.size)
+        ],
+        dtype=np.float32,
+    )
+    total *= given.error / np.sqrt(np.float32(len(draws.errors)) * squares)
+    total += given.mean
+    return total
+
+
+class Walk:
+    """A chunk of paths on its way; `step` gives the next day's shocks, (c, S) float32."""
+
+    def __init__(self, given: Batch, draws: Draws, paths: slice) -> None:
+        self._days = draws.days[:, paths]
+        shape = (self._days.shape[1], given.size)
+        self._shock = np.empty(shape, dtype=np.float32)
+        self._root = np.empty(shape, dtype=np.float32)
+        keep = np.float32((1.0 - PULL) * (1.0 - NEWEST))
+        # What is added each day keeps the variance above its floor, where it begins above it.
+        pulled = np.maximum(PULL * given.mean_variance, (1 - keep) * given.floor)
+        self._grows = given.tiled * given.tiled * np.float32((1.0 - PULL) * NEWEST) + keep
+        # In units of what is added, so that one number is added for all strategies.
+        self._tiled = given.tiled * np.sqrt(pulled)
+        self._variance = np.empty(shape, dtype=np.float32)
+        self._variance[:] = given.variance / pulled
+
+    def step(self, day: int) -> Floats32:
+        """The shock of `day` (0-based), without the drift; the array is used again next day."""
+        rows = self._days[day]
+        self._tiled.take(rows, axis=0, out=self._shock, mode="clip")
+        np.sqrt(self._variance, out=self._root)
+        np.multiply(self._shock, self._root, out=self._shock)
+        # v (keep + fresh z^2) + pull: the square of the shock is v z^2.
+        self._grows.take(rows, axis=0, out=self._root, mode="clip")
+        self._variance *= self._root
+        self._variance += np.float32(1.0)
+        return self._shock

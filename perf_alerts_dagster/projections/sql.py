@@ -1,0 +1,98 @@
+"""Issued projections: facts as JSON, arrays as one archive; never changed once they are kept."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, func, select
+
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.storage import types, upsert
+from perf_alerts_dagster.storage.tables import projections
+
+_PLAIN = (
+    "strategy", "kind", "issued_on", "horizon", "seed", "settings_version", "data_hash", "run_id",
+    "facts",
+)  # fmt: skip
+# So many values one statement takes on either database, with room to spare.
+_BATCH = 1000
+
+
+def add(connection: Connection, found: Sequence[StoredProjection]) -> None:
+    """Keep projections; one of the same strategy, kind and date stays as it was."""
+    if not found:
+        return
+    connection.execute(
+        upsert.insert(connection, projections).on_conflict_do_nothing(
+            index_elements=[
+                projections.c.kind,
+                projections.c.strategy,
+                projections.c.issued_on,
+            ]
+        ),
+        [_to_row(one) for one in found],
+    )
+
+
+def newest(
+    connection: Connection,
+    *,
+    kind: str,
+    on_or_before: date,
+    strategies: Collection[str] | None,
+) -> dict[str, StoredProjection]:
+    """Per strategy the newest projection of a kind up to a date, in the strategies' order."""
+    last = (
+        select(projections.c.strategy, func.max(projections.c.issued_on).label("issued_on"))
+        .where(projections.c.kind == kind, projections.c.issued_on <= on_or_before)
+        .group_by(projections.c.strategy)
+        .subquery()
+    )
+    query = select(projections).join(
+        last,
+        and_(
+            projections.c.kind == kind,
+            projections.c.strategy == last.c.strategy,
+            projections.c.issued_on == last.c.issued_on,
+        ),
+    )
+    if strategies is None:
+        rows = list(connection.execute(query).mappings())
+    else:
+        rows = [
+            row
+            for names in _batches(sorted(set(strategies)))
+            for row in connection.execute(query.where(projections.c.strategy.in_(names))).mappings()
+        ]
+    return {row["strategy"]: _from_row(row) for row in sorted(rows, key=_strategy)}
+
+
+def _strategy(row: RowMapping) -> str:
+    return str(row["strategy"])
+
+
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(names), _BATCH):
+        yield names[first : first + _BATCH]
+
+
+def _to_row(one: StoredProjection) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(one, name) for name in _PLAIN}
+    return row | {
+        "horizon": int(one.horizon),
+        "seed": int(one.seed),
+        "facts": dict(one.facts),
+        "arrays": types.pack(one.arrays),
+    }
+
+
+def _from_row(row: RowMapping) -> StoredProjection:
+    try:
+        kept = types.unpack(row["arrays"])
+    except ValueError as exc:
+        raise StoreUnavailable(
+            f"the alert store's {row['kind']} projection of {row['strategy']} issued on "
+            f"{row['issued_on']} is damaged: {exc}"
+        ) from exc
+    return StoredProjection(**{name: row[name] for name in _PLAIN}, arrays=kept)

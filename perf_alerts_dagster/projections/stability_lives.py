@@ -1,0 +1,57 @@
+"""Healthy lives of one strategy, and the lowest stability score of each life's last year."""
+
+import math
+
+import numpy as np
+
+from perf_alerts_dagster.projections.simulation import Walk, batch, draw, drifts
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.walk_forward import (
+    FOLD_ROWS,
+    MAX_FOLDS,
+    MIN_FOLDS,
+    Insufficient,
+    stability,
+)
+
+LIVES = 200
+# The score changes when a fold of a quarter is complete: four readings make a year.
+_READINGS = 4
+
+
+def lowest_scores(
+    reference: Floats, live_rows: int, *, periods_per_year: float, seed: int, lives: int = LIVES
+) -> Floats | None:
+    """The lowest walk-forward stability of the last year of each simulated life (lives).
+
+    A life is the reference (simple returns, oldest first) and as many live rows as there are,
+    simulated from it, at most those of the last year's folds. None where the reference does not
+    vary or the life is too short for a score.
+    """
+    known = filtered(reference)
+    quarters = min(live_rows // FOLD_ROWS, MAX_FOLDS + _READINGS - 1)
+    if known is None or quarters < MIN_FOLDS:
+        return None
+    rows = quarters * FOLD_ROWS
+    given, draws = batch([known]), draw(seed, lives, rows)
+    paths = slice(0, lives)
+    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    after = np.stack([(walk.step(day) + drift)[:, 0].copy() for day in range(rows)], axis=1)
+    returns = np.concatenate(
+        [np.tile(reference, (lives, 1)), np.expm1(after.astype(np.float64))], axis=1
+    )
+    live = np.arange(returns.shape[1]) >= len(reference)
+    lowest = np.full(lives, math.inf)
+    for quarter in range(max(MIN_FOLDS, quarters - _READINGS + 1), quarters + 1):
+        stop = len(reference) + quarter * FOLD_ROWS
+        for life in range(lives):
+            found = stability(returns[life, :stop], live[:stop], periods_per_year)
+            if not isinstance(found, Insufficient):
+                lowest[life] = min(lowest[life], found.score)
+    return lowest if bool(np.isfinite(lowest).all()) else None
+
+
+def share_as_low(lowest: Floats, score: float) -> float:
+    """Share of healthy lives whose last year was at some time as low; never zero."""
+    return (float((lowest <= score).sum()) + 1.0) / (len(lowest) + 1.0)

@@ -1,1 +1,0 @@
-"""Pages for people: where a message's link leads. Rendered here, without a script."""

@@ -1,0 +1,120 @@
+"""What the schedules do and did: status, summary, executions."""
+
+import asyncio
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.http import inputs
+from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
+from perf_alerts_dagster.judging.history import SHARPE_RULE
+from perf_alerts_dagster.proxy.resources import Resources, resources_of
+from perf_alerts_dagster.proxy.schemas import ExecutionsAnswer, StatusAnswer, SummaryAnswer
+from perf_alerts_dagster.proxy.status import execution, status_data
+from perf_alerts_dagster.proxy.summary import summary_data
+from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter, RunState
+
+router = APIRouter(prefix="/schedule", tags=["schedule"])
+
+_MOST_HOURS = 168
+_PAGE = 500
+_MOST_PAGES = 100
+_HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
+
+
+@router.get("/status", response_model=StatusAnswer)
+async def status(request: Request, who: StatusViewer) -> Response:
+    """The scheduler, the settings it runs with, and the five alerts with their last runs."""
+    resources = resources_of(request)
+    found = await resources.status.get()
+    kept = await asyncio.to_thread(resources.kept)
+    now = resources.now()
+    return answered(
+        StatusAnswer(
+            success=True,
+            data=status_data(found.value, now=now, stale=found.stale, kept=kept),
+            timestamp=timestamp(now),
+            authenticated_user=who.user_id,
+        )
+    )
+
+
+@router.get("/summary/{hours}", response_model=SummaryAnswer)
+async def summary(
+    request: Request,
+    who: HistoryViewer,
+    hours: Annotated[str, Path(json_schema_extra=_HOURS, examples=["24"])],
+) -> Response:
+    """The last 1 to 168 hours in numbers."""
+    resources = resources_of(request)
+    end = resources.now()
+    count = inputs.whole(hours, "hours", least=1, most=_MOST_HOURS)
+    start = end - timedelta(hours=count)
+    desk = resources.parts.desk
+    runs, period, sharpes, counts, live, silences = await asyncio.gather(
+        _runs(resources, RunFilter(since=start, limit=_PAGE)),
+        asyncio.to_thread(resources.parts.history.period, start, end),
+        asyncio.to_thread(resources.parts.history.current, rule=SHARPE_RULE),
+        asyncio.to_thread(desk.incidents.counts, start, end),
+        asyncio.to_thread(desk.incidents.live),
+        asyncio.to_thread(desk.silences.active, end),
+    )
+    data = summary_data(
+        start=start,
+        end=end,
+        runs=runs,
+        period=period,
+        sharpes=sharpes,
+        counts=counts,
+        live=live,
+        silences=sum(one.is_active(end) for one in silences),
+    )
+    return answered(
+        SummaryAnswer(success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id)
+    )
+
+
+@router.get("/executions", response_model=ExecutionsAnswer, openapi_extra={"parameters": PAGED})
+async def executions(
+    request: Request,
+    who: HistoryViewer,
+    alert: Annotated[str | None, Query(description="Only this alert's.")] = None,
+    status: Annotated[
+        str | None, Query(json_schema_extra={"enum": [one.value for one in RunState]})
+    ] = None,
+    since: Annotated[str | None, Query(description="Made after this time.")] = None,
+) -> Response:
+    """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""
+    resources = resources_of(request)
+    given = query(request, "alert", "status", "since", "cursor", "limit")
+    wanted = RunFilter(
+        alert=inputs.alert_named(given["alert"]).name if "alert" in given else None,
+        states=frozenset({inputs.run_state(given["status"])} if "status" in given else ()),
+        since=inputs.moment(given["since"], "since") if "since" in given else None,
+        before=cursor(given),
+        limit=limit(given),
+    )
+    page = await resources.parts.scheduler.runs(wanted)
+    return answered(
+        ExecutionsAnswer(
+            success=True,
+            data=[execution(run) for run in page.runs],
+            next_cursor=to_cursor(page.last),
+            timestamp=timestamp(resources.now()),
+        )
+    )
+
+
+async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
+    """All runs that fit, page after page."""
+    found: list[AlertRun] = []
+    for _ in range(_MOST_PAGES):
+        page = await resources.parts.scheduler.runs(wanted)
+        found += page.runs
+        if page.last is None:
+            break
+        wanted = RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
+    return found

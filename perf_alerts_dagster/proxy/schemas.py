@@ -1,0 +1,284 @@
+"""The answers of the documented endpoints: the names and types that clients rely on."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.schemas import Frequency, Model, Number, Page, Time
+from perf_alerts_dagster.scheduler.port import RunState
+
+
+class TriggerData(Model):
+    """The run that a trigger stands for; `reason` says why nothing will start it, if so."""
+
+    alert_name: str
+    run_id: str
+    execution_id: str
+    state: RunState
+    will_start: bool
+    reason: str | None
+    run_url: str
+
+
+class TriggerAnswer(Model):
+    """POST /schedule/trigger/{alert}."""
+
+    success: bool
+    message: str
+    timestamp: Time
+    triggered_by: str
+    data: TriggerData
+
+
+class ToggleData(Model):
+    """A schedule after it was switched; `until` is when it switches itself on again."""
+
+    name: str
+    enabled: bool
+    next_run: Time | None
+    until: Time | None
+    reason: str | None
+
+
+class ToggleAnswer(Model):
+    """POST /schedule/enable/{alert} and /schedule/disable/{alert}."""
+
+    success: bool
+    message: str
+    timestamp: Time
+    modified_by: str
+    data: ToggleData
+
+
+class ReloadAnswer(Model):
+    """POST /admin/reload."""
+
+    success: bool
+    message: str
+    timestamp: Time
+
+
+class RetryConfig(Model):
+    """Retries of all alerts, as configured; `max_attempts` counts the first one."""
+
+    max_attempts: int
+    delay_seconds: float
+    backoff_multiplier: float
+    max_delay_seconds: float
+
+
+class SuppressionConfig(Model):
+    """When a similar alert is held back, and when a critical one is escalated."""
+
+    suppress_similar_minutes: int
+    escalation_delay_minutes: int
+
+
+class Configuration(Model):
+    """The settings that the running definitions were built from; times are of `timezone`."""
+
+    daily_pnl_time: str
+    weekly_stability_time: str
+    weekly_stability_day: str
+    monthly_forward_time: str
+    monthly_forward_day: int
+    threshold_check_1_time: str
+    threshold_check_2_time: str
+    retry_config: RetryConfig
+    suppression_config: SuppressionConfig
+    timezone: str
+    calendar: str
+    records: str
+    settings_version: str
+
+
+class AlertRetry(Model):
+    """Retries of one alert, in seconds."""
+
+    max_attempts: int
+    initial_delay: float
+    backoff_multiplier: float
+    max_delay: float
+
+
+class RecentExecution(Model):
+    """One run. `success` is null until it is finished, `attempt_count` 0 until it began."""
+
+    execution_id: Annotated[str, Field(examples=["daily_pnl_check_20260130_170015"])]
+    run_id: str
+    started_at: Time | None
+    completed_at: Time | None
+    success: bool | None
+    attempt_count: int
+    error_message: str | None
+    state: RunState
+    as_of: str | None
+    triggered_by: str | None
+    outcome: str | None
+
+
+class ScheduledAlert(Model):
+    """One alert; `last_run` is when its newest started run began, null before the first.
+
+    `paused_until` is when a schedule that was turned off for a time goes on again.
+    """
+
+    name: str
+    title: str
+    frequency: Frequency
+    enabled: bool
+    time_of_day: Annotated[str, Field(examples=["17:00 UTC"])]
+    day: str | int | None
+    last_run: Time | None
+    next_run: Time | None
+    missed_ticks: int
+    paused_until: Time | None
+    pause_reason: str | None
+    retry_config: AlertRetry
+    recent_executions: list[RecentExecution]
+
+
+class IncidentCounts(Model):
+    """Incidents that are not over, and messages on their way or given up for good."""
+
+    open: int
+    acknowledged: int
+    messages_waiting: int
+    oldest_message_seconds: float | None
+    messages_given_up: int
+
+
+class StatusData(Model):
+    """The scheduler and its five alerts. `stale`: Dagster does not answer, this is from before.
+
+    `incidents` is null while the alert store cannot be read.
+    """
+
+    scheduler_running: bool
+    scheduler_heartbeat_age_seconds: float | None
+    missed_ticks: int
+    stale: bool
+    as_of: Time
+    incidents: IncidentCounts | None
+    configuration: Configuration
+    scheduled_alerts: list[ScheduledAlert]
+
+
+class StatusAnswer(Model):
+    """GET /schedule/status."""
+
+    success: bool
+    data: StatusData
+    timestamp: Time
+    authenticated_user: str
+
+
+class Execution(RecentExecution):
+    """A run of the history."""
+
+    alert_name: str
+    created_at: Time
+
+
+class ExecutionsAnswer(Page):
+    """GET /schedule/executions."""
+
+    data: list[Execution]
+
+
+class ExecutionCounts(Model):
+    """Runs that were made in a period; `retried` took more than one attempt."""
+
+    total: int
+    succeeded: int
+    failed: int
+    running: int
+    retried: int
+
+
+class AlertTotals(Model):
+    """What one alert did in a period."""
+
+    name: str
+    executions: ExecutionCounts
+    total_alerts: int
+    warning_alerts: int
+    critical_alerts: int
+    emergency_alerts: int
+
+
+class StrategyTotals(Model):
+    """What was found for one strategy in a period; `breach_rate` of what could be judged."""
+
+    strategy: str
+    total_alerts: int
+    worst_severity: Severity | None
+    breach_rate: float | None
+    sharpe_status: str | None
+    sharpe_ratio: Number
+
+
+class SummaryData(Model):
+    """A period in numbers; an alert is one incident that breached in it, however often."""
+
+    period_hours: int
+    period_start: Time
+    period_end: Time
+    total_alerts: int
+    critical_alerts: int
+    warning_alerts: int
+    info_alerts: int
+    emergency_alerts: int
+    active_suppressions: int
+    suppressed_notifications: int
+    escalated: int
+    open_incidents: int
+    acknowledged_incidents: int
+    executions: ExecutionCounts
+    by_alert: list[AlertTotals]
+    by_strategy: list[StrategyTotals]
+    breach_rate: float | None
+    sharpe_status: str
+
+
+class SummaryAnswer(Model):
+    """GET /schedule/summary/{hours}."""
+
+    success: bool
+    data: SummaryData
+    timestamp: Time
+    requested_by: str
+
+
+class User(Model):
+    """Who somebody is; a key names a client, not a person."""
+
+    user_id: str = Field(examples=["operator:ci-bot"])
+    username: str = Field(examples=["ci-bot"])
+    roles: list[str] = Field(examples=[["operator"]])
+    permissions: list[str] = Field(examples=[["alert:view_status", "alert:view_history"]])
+
+
+class LoginAnswer(Model):
+    """A token, and for how many seconds it counts."""
+
+    access_token: str
+    token_type: Literal["bearer"]
+    expires_in: int = Field(examples=[86400])
+    user: User
+
+
+class MeAnswer(User):
+    """The caller; `last_used` is when its key was used before."""
+
+    last_used: Time | None
+    enabled: bool
+
+
+class DoneAnswer(Model):
+    """It was done."""
+
+    success: bool
+    message: str
+    timestamp: Time

@@ -1,1 +1,0 @@
-"""The answers' shapes, with the exact names and types that clients rely on."""

@@ -1,0 +1,1 @@
+"""Track records: the dated rows of strategies, their sessions, groups and restatements."""

@@ -1,0 +1,68 @@
+"""Groups of strategies, judged like strategies: by group name, and ALL per currency."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+
+
+def with_groups(records: TrackRecords) -> TrackRecords:
+    """Add `group:<name>` and `ALL` (`ALL:<currency>` where there are several) as strategies.
+
+    A group's return on a day is the P&L of the members that have a row that day over their
+    capital; where the source gave returns only, their plain mean. A group's day is live when
+    any member's is. Members that are not judged, and strategies with faults, are left out; a
+    group of fewer than two members is none. A strategy of the same name wins.
+    """
+    members = [one for one in records.strategies.values() if one.status.is_judged and len(one)]
+    groups: dict[str, list[StrategyRecord]] = {}
+    currencies = {one.currency for one in members}
+    for one in members:
+        if one.group is not None:
+            groups.setdefault(f"group:{one.group}", []).append(one)
+        everyone = "ALL" if len(currencies) == 1 else f"ALL:{one.currency or 'unknown'}"
+        groups.setdefault(everyone, []).append(one)
+    made = {
+        name: _joined(name, found)
+        for name, found in groups.items()
+        if len(found) > 1 and name not in records.strategies and name not in records.faults
+    }
+    return replace(records, strategies={**records.strategies, **made})
+
+
+def is_group(name: str) -> bool:
+    """Whether the name is one that groups are given."""
+    return name == "ALL" or name.startswith(("ALL:", "group:"))
+
+
+def _joined(name: str, members: list[StrategyRecord]) -> StrategyRecord:
+    # Members in one order, so that sums do not depend on how the source was sorted.
+    members = sorted(members, key=lambda one: one.strategy)
+    dates = np.unique(np.concatenate([one.dates for one in members]))
+    weighted = all(one.capital is not None for one in members)
+    pnl = np.zeros(len(dates))
+    capital = np.zeros(len(dates))
+    live = np.zeros(len(dates), dtype=bool)
+    for one in members:
+        at = np.searchsorted(dates, one.dates)
+        live[at] |= one.live
+        if weighted and one.pnl is not None and one.capital is not None:
+            pnl[at] += one.pnl
+            capital[at] += one.capital
+        else:
+            pnl[at] += one.returns
+            capital[at] += 1.0
+    returns = np.divide(pnl, capital, out=np.zeros(len(dates)), where=capital > 0)
+    wiped = np.flatnonzero(returns <= -1.0)
+    stop = int(wiped[0]) + 1 if len(wiped) else len(dates)
+    currencies = {one.currency for one in members}
+    return StrategyRecord(
+        strategy=name,
+        dates=dates[:stop],
+        returns=returns[:stop],
+        live=live[:stop],
+        pnl=pnl[:stop] if weighted else None,
+        capital=capital[:stop] if weighted else None,
+        currency=currencies.pop() if len(currencies) == 1 else None,
+    )

@@ -1,0 +1,117 @@
+"""Content hashes of final rows, by month: what tells a restatement, and on which days."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+
+# An odd number whose bits are mixed well (the golden ratio in 64 bits).
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_EMPTY = "no rows"
+_NOTHING = f":{_EMPTY}:"
+
+
+def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
+    """Hash the rows dated on or before `last_final`, by month `YYYY-MM`.
+
+    A value is `<last date hashed>:<SHA-256>:<marks>`. The running month grows, and is compared
+    over the days that were hashed. The marks, four bytes per row, only locate
+    a change (`restated_months`).
+    """
+    known = record.until(last_final)
+    months = known.dates.astype("datetime64[M]")
+    marks = _marks(known)
+    turns = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
+    starts = [int(one) for one in turns]
+    stops = [*starts[1:], len(known)][: len(starts)]
+    return {
+        str(months[first]): ":".join(
+            (
+                str(known.dates[stop - 1]),
+                _hash(known, first, stop),
+                marks[first:stop].tobytes().hex(),
+            )
+        )
+        for first, stop in zip(starts, stops, strict=True)
+    }
+
+
+def emptied_month(kept: str) -> str:
+    """What to keep of a month whose rows were all taken away."""
+    return f"{kept.partition(':')[0]}:{_EMPTY}:"
+
+
+def newest_hashed(kept: Mapping[str, str]) -> date:
+    """The last day that any of a strategy's hashes covers."""
+    return date.fromisoformat(max(value.partition(":")[0] for value in kept.values()))
+
+
+def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
+    """The months whose final rows are others than those hashed, with the days that differ.
+
+    Args:
+        record: The strategy's rows as they are now.
+        kept: Its hashes by month.
+
+    Returns:
+        By month, rising; the days are empty where the hash has no marks to tell them by.
+    """
+    now = month_hashes(record, newest_hashed(kept))
+    found = {}
+    for month in sorted({*kept, *now}):
+        before, after = kept.get(month, _NOTHING), now.get(month, _NOTHING)
+        if _content(before) != _content(after):
+            found[month] = _changed_days(month, before, after)
+    return found
+
+
+def _content(kept: str) -> tuple[str, str]:
+    last, digest, *_ = kept.split(":")
+    # Where there are no rows it does not matter up to when.
+    return (last if digest != _EMPTY else "", digest)
+
+
+def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
+    """The days whose row is another, new or gone."""
+    if before.count(":") < 2:
+        return ()
+    gone_or_new = _unpacked(before) ^ _unpacked(after)
+    days = sorted({mark >> 24 for mark in gone_or_new})
+    return tuple(date.fromisoformat(f"{month}-{one:02d}") for one in days)
+
+
+def _unpacked(kept: str) -> set[int]:
+    marks = bytes.fromhex(kept.rpartition(":")[2])
+    return set(np.frombuffer(marks, dtype=">u4").tolist())
+
+
+def _hash(record: StrategyRecord, first: int, stop: int) -> str:
+    digest = hashlib.sha256()
+    for values in (
+        record.dates[first:stop].astype("datetime64[D]").astype(np.int64),
+        record.returns[first:stop],
+        record.live[first:stop],
+        *(values[first:stop] for _, values in sorted(record.extras.items())),
+    ):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _marks(record: StrategyRecord) -> NDArray[np.uint32]:
+    """Per row, the day of its month in the first byte and a digest of its values in three."""
+    days = record.dates.astype("datetime64[D]")
+    mixed = _bits(record.returns) * _MIX + record.live.astype(np.uint64)
+    for _, values in sorted(record.extras.items()):
+        mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX + _bits(values)
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * _MIX
+    in_month = (days - days.astype("datetime64[M]")).astype(np.uint64) + np.uint64(1)
+    marks: NDArray[np.uint32] = (in_month << np.uint64(24)) | (mixed >> np.uint64(40))
+    return marks.astype(">u4")
+
+
+def _bits(values: Floats) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(values, dtype=np.float64).view(np.uint64)

@@ -1,0 +1,149 @@
+"""Which days are sessions, when each closes, and calendars by name."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+
+from perf_alerts_dagster.core.errors import SettingsError, UsageError
+from perf_alerts_dagster.records.model import Dates
+
+
+class Calendar(ABC):
+    """The sessions of a market, and when each of them closes."""
+
+    name: str
+
+    @abstractmethod
+    def sessions(self, first: date, last: date) -> Dates:
+        """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
+
+    @abstractmethod
+    def close(self, session: date) -> datetime:
+        """When `session` closes: aware, in UTC. Its row is final from then on."""
+
+
+class DayCalendar(Calendar):
+    """A calendar without holidays: every weekday, or every day; all close at one UTC time."""
+
+    def __init__(self, name: str, *, weekmask: str, close_time: time) -> None:
+        self.name = name
+        self._weekmask = weekmask
+        self._close_time = close_time
+
+    def sessions(self, first: date, last: date) -> Dates:
+        """See `Calendar.sessions`."""
+        days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
+        return days[np.is_busday(days, weekmask=self._weekmask)]
+
+    def close(self, session: date) -> datetime:
+        """See `Calendar.close`."""
+        return datetime.combine(session, self._close_time, tzinfo=UTC)
+
+
+def resolve_as_of(
+    requested: date | None, sessions: Sequence[date], today: date, *, at_or_before: bool = False
+) -> date:
+    """The session to stand on: the one asked for, or the last at or before today.
+
+    Args:
+        requested: A session of the record, or None for the default.
+        sessions: The record's sessions, rising, at least one.
+        today: No session after it is taken by default.
+        at_or_before: Take the last session at or before `requested` where it is none.
+
+    Raises:
+        UsageError: `requested` is no session of the record; the text names the range.
+    """
+    bound = today if requested is None else requested
+    earlier = [one for one in sessions if one <= bound]
+    if requested is None or at_or_before:
+        if earlier:
+            return earlier[-1]
+        raise UsageError(f"the record begins on {sessions[0]}, after {bound}")
+    if earlier and earlier[-1] == requested and requested <= sessions[-1]:
+        return requested
+    near = f"; the session before it is {earlier[-1]}" if earlier else ""
+    raise UsageError(
+        f"the as-of date {requested} is no session of the record: it must be a session from "
+        f"{sessions[0]} to {sessions[-1]}{near}"
+    )
+
+
+def is_final(session: date, calendar: Calendar, now: datetime) -> bool:
+    """Whether the session's close is at or before `now`."""
+    return calendar.close(session) <= now
+
+
+def lateness(newest: date, through: date, calendar: Calendar) -> int:
+    """Sessions after `newest` up to and including `through`: how far the newest row is behind."""
+    if newest >= through:
+        return 0
+    return len(calendar.sessions(newest + timedelta(days=1), through))
+
+
+def missing(dates: Dates, sessions: Dates) -> Dates:
+    """Sessions between the first and the last row that have no row; never filled with zero."""
+    if len(dates) == 0:
+        return sessions[:0]
+    within = sessions[(sessions >= dates[0]) & (sessions <= dates[-1])]
+    absent: Dates = within[~np.isin(within, dates)]
+    return absent
+
+
+def missing_share(dates: Dates, sessions: Dates, window: int) -> float:
+    """Share of missing sessions within the last `window` rows' span, in [0, 1)."""
+    part = dates[-window:]
+    gaps = len(missing(part, sessions))
+    return gaps / (gaps + len(part)) if len(part) else 0.0
+
+
+class ExchangeCalendar(Calendar):
+    """An exchange's sessions and closing times, by `exchange_calendars`."""
+
+    def __init__(self, code: str) -> None:
+        # Half a second of import; only a desk that names an exchange pays it.
+        from exchange_calendars import get_calendar
+        from exchange_calendars.errors import InvalidCalendarName
+
+        try:
+            self._calendar = get_calendar(code, start="1990-01-01")
+        except InvalidCalendarName as error:
+            raise SettingsError(
+                f"ALERT_CALENDAR={code!r}: must be record, weekdays, 24/7, or a code of "
+                "exchange_calendars such as XNYS or XLON"
+            ) from error
+        self._days = self._calendar.sessions.to_numpy().astype("datetime64[D]")
+        self.name = code
+
+    def sessions(self, first: date, last: date) -> Dates:
+        """See `Calendar.sessions`."""
+        days = self._days
+        kept: Dates = days[(days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))]
+        return kept
+
+    def close(self, session: date) -> datetime:
+        """See `Calendar.close`; a day that is no session closes at its end."""
+        # The calendar itself raises for a day before its first or after its last session.
+        if not len(self.sessions(session, session)):
+            return datetime.combine(session, time(23, 59, 59), tzinfo=UTC)
+        close: datetime = self._calendar.session_close(str(session)).to_pydatetime()
+        return close
+
+
+def open_calendar(name: str, *, close_time: str = "17:00") -> Calendar:
+    """The calendar of ALERT_CALENDAR.
+
+    `record` knows no market: its sessions are the record's own days, and lateness counts in
+    weekdays, so it opens as `weekdays`.
+
+    Raises:
+        SettingsError: no such calendar.
+    """
+    closes = time.fromisoformat(close_time)
+    if name == "24/7":
+        return DayCalendar(name, weekmask="1111111", close_time=closes)
+    if name in ("record", "weekdays"):
+        return DayCalendar(name, weekmask="1111100", close_time=closes)
+    return ExchangeCalendar(name)

@@ -1,0 +1,116 @@
+"""CSV files, read as text, so that a bad cell can be named with its line instead of guessed at."""
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import polars as pl
+
+from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.records.sources.table import Table, numbered, refuse_repeats
+
+_GZIP = b"\x1f\x8b"
+
+
+class CsvTable(Table):
+    """A CSV file, also compressed by gzip, which its first bytes tell."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.name
+        self._lines: list[int] | None = None
+
+    def read(self) -> pl.DataFrame:
+        """See `Table.read`."""
+        self._lines = None
+        try:
+            return self._read(self._header())
+        except FileNotFoundError as error:
+            raise RecordsUnavailable(f"{self.name}: there is no such file") from error
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise self._damaged() from error
+        except OSError as error:
+            if error.errno is None:
+                raise self._damaged() from error
+            raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise RecordsInvalid(f"{self.name}: the file is not UTF-8 text") from error
+        except (pl.exceptions.PolarsError, csv.Error) as error:
+            raise RecordsInvalid(f"{self.name}: {self._why()}") from error
+
+    def line(self, row: int) -> int:
+        """The line on which the row ends; quoted cells may hold line breaks."""
+        if self._lines is None:
+            with self._open() as file:
+                reader = csv.reader(file)
+                _skip_header(reader)
+                self._lines = [reader.line_num for _ in reader]
+        return self._lines[row]
+
+    def _read(self, header: list[str]) -> pl.DataFrame:
+        refuse_repeats(header, self)
+        try:
+            return numbered(pl.read_csv(self._path, infer_schema=False, glob=False))
+        except pl.exceptions.ComputeError:
+            torn = self._torn(len(header))
+            if not torn:
+                raise
+            # A row with too many cells is its strategy's fault, not that of the whole file.
+            return numbered(
+                pl.read_csv(self._path, infer_schema=False, glob=False, truncate_ragged_lines=True),
+                torn,
+            )
+
+    def _header(self) -> list[str]:
+        with self._open() as file:
+            names = next(filter(None, csv.reader(file)), None)
+        if names is None:
+            raise RecordsInvalid(f"{self.name}: the file is empty")
+        if any("\0" in name for name in names):
+            raise RecordsInvalid(f"{self.name}: the file is not UTF-8 text")
+        return names
+
+    def _torn(self, width: int) -> list[int]:
+        """The rows that have more cells than the header."""
+        with self._open() as file:
+            reader = csv.reader(file)
+            _skip_header(reader)
+            return [row for row, cells in enumerate(reader) if len(cells) > width]
+
+    def _why(self) -> str:
+        """The first row whose quotes do not pair; one such row shifts every row after it."""
+        with self._open() as file:
+            raw: list[str] = []
+            reader = csv.reader(_kept(file, raw))
+            for _ in reader:
+                if sum(line.count('"') for line in raw) % 2:
+                    return f"row {reader.line_num - len(raw) + 1} has a quote that is not closed"
+                raw.clear()
+        return "the file is no CSV table"
+
+    def _damaged(self) -> RecordsUnavailable:
+        # It may be still on its way: a later try may find it whole.
+        return RecordsUnavailable(f"{self.name}: the compressed file is damaged or cut short")
+
+    @contextmanager
+    def _open(self) -> Iterator[TextIO]:
+        with self._path.open("rb") as file:
+            is_compressed = file.read(2) == _GZIP
+        opener = gzip.open if is_compressed else open
+        with opener(self._path, "rt", encoding="utf-8-sig", newline="") as text:
+            yield text
+
+
+def _skip_header(reader: Iterator[list[str]]) -> None:
+    """Empty lines before the header are no rows; those after it are."""
+    next(filter(None, reader), None)
+
+
+def _kept(lines: TextIO, into: list[str]) -> Iterator[str]:
+    for line in lines:
+        into.append(line)
+        yield line

@@ -1,0 +1,245 @@
+"""The `daily` table: one row per strategy and session, checked and split by strategy."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from perf_alerts_dagster.core.errors import RecordsInvalid
+from perf_alerts_dagster.records.model import RecordFault, StrategyRecord
+from perf_alerts_dagster.records.sources.columns import (
+    NO_NAME,
+    TORN_ROW,
+    Broken,
+    collect,
+    day,
+    is_filled,
+    number,
+    number_rules,
+    require,
+    text,
+)
+from perf_alerts_dagster.records.sources.table import (
+    DAILY_COLUMNS,
+    ROW,
+    TORN,
+    Table,
+    listed,
+    renamed,
+)
+
+_LONGEST_NAME = 200
+# Also line and paragraph separators, and those that turn the direction of the text around.
+_CONTROLS = r"[\p{Cc}\p{Zl}\p{Zp}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
+# Returns beside P&L and capital are often rounded to a hundredth of a percent.
+_APART = 0.0001
+
+
+def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
+    """The rules of the typed daily table; see `daily` for its columns."""
+    rules = [
+        TORN_ROW,
+        Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
+        *(rule for column in ("strategy", "currency", "group") for rule in name_rules(column)),
+        Broken("date", "is empty", ~pl.col("date__filled")),
+        Broken(
+            "date",
+            "is no date YYYY-MM-DD",
+            pl.col("date__filled") & pl.col("date").is_null(),
+        ),
+        Broken("date", f"is in the future (today is {today})", pl.col("date") > today),
+        Broken(
+            "date",
+            "is there twice for this strategy",
+            pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
+        ),
+        Broken("segment", "must be backtest or live", ~_is_segment()),
+        Broken(
+            "currency",
+            "changes within the strategy",
+            (pl.col("currency").drop_nulls().n_unique() > 1).over("strategy")
+            & (pl.col("currency") != pl.col("currency").drop_nulls().first().over("strategy")),
+        ),
+    ]
+    if "pnl" not in frame.columns:
+        return [*rules, *number_rules("return")]
+    return [*rules, *number_rules("pnl"), *number_rules("capital"), *_money_rules(frame)]
+
+
+def name_rules(column: str) -> list[Broken]:
+    """The rules of a text that becomes part of a strategy's or a group's name."""
+    cell = pl.col(column)
+    return [
+        Broken(
+            column,
+            f"is longer than {_LONGEST_NAME} characters",
+            cell.str.len_chars() > _LONGEST_NAME,
+        ),
+        Broken(column, "holds a control character", cell.str.contains(_CONTROLS)),
+    ]
+
+
+def _money_rules(frame: pl.DataFrame) -> list[Broken]:
+    pnl, capital = pl.col("pnl"), pl.col("capital")
+    is_number = (capital > 0) & pnl.is_finite()
+    rules = [
+        Broken("capital", "is negative", capital < 0),
+        Broken("capital", "is zero while pnl is not", (capital == 0) & (pnl != 0)),
+        Broken("pnl", "is too large against capital", is_number & ~(pnl / capital).is_finite()),
+    ]
+    if "return" in frame.columns:
+        given = pl.col("return")
+        quotient = pl.when(capital > 0).then(pnl / capital).otherwise(0.0)
+        rules += [
+            Broken("return", "is not a number", pl.col("return__filled") & given.is_null()),
+            Broken(
+                "return",
+                f"is not pnl / capital, by more than {_APART}",
+                quotient.is_finite() & ((given - quotient).abs() > _APART),
+            ),
+        ]
+    return rules
+
+
+def _is_segment() -> pl.Expr:
+    return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
+
+
+def told(faults: Mapping[str, tuple[RecordFault, ...]]) -> dict[str, tuple[RecordFault, ...]]:
+    """The faults under names that every store and screen takes.
+
+    A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
+    """
+    return {
+        (name := _told_name(raw)): tuple(replace(fault, strategy=name) for fault in found)
+        for raw, found in faults.items()
+    }
+
+
+def _told_name(raw: str) -> str:
+    is_good = len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item()
+    if is_good:
+        return raw
+    digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{listed([raw])} ({digest[:8]})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Daily:
+    """The good strategies, the faults of the others, and remarks."""
+
+    strategies: Mapping[str, StrategyRecord]
+    faults: Mapping[str, tuple[RecordFault, ...]]
+    notes: tuple[str, ...]
+
+
+def read_daily(table: Table, columns: Mapping[str, str], today: date) -> Daily:
+    """Read and check the table; one strategy's bad rows leave the others good.
+
+    Raises:
+        RecordsUnavailable: the table cannot be reached.
+        RecordsInvalid: it is empty, or lacks a column: `pnl` with `capital`, or `return`.
+    """
+    raw = renamed(table.read(), columns, table)
+    require(raw, table, "strategy", "date")
+    raw, notes = _one_form(raw, table)
+    if raw.is_empty():
+        raise RecordsInvalid(f"{table.name}: the table is empty")
+    frame, extras = _typed(raw)
+    if "segment" not in raw.columns:
+        notes.append("there is no column segment: every row is taken as live")
+    faults = collect(frame, table, daily_rules(frame, today))
+    good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME])).sort("strategy", "date")
+    strategies = {}
+    for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
+        record, note = _record(str(name), rows, extras)
+        strategies[str(name)] = record
+        notes += note
+    return Daily(strategies=strategies, faults=faults, notes=tuple(notes))
+
+
+def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
+    """The table with `pnl` and `capital`, or with `return` alone; what is left out is noted."""
+    if "return" not in raw.columns:
+        require(raw, table, "pnl", "capital")
+        return raw, []
+    money = [name for name in ("pnl", "capital") if name in raw.columns]
+    if len(money) == 1:
+        note = f"{table.name}: there is a column return, so {money[0]} alone is not used"
+        return raw.drop(money), [note]
+    note = f"{table.name}: pnl and capital are used, and return is only compared with them"
+    return raw, [note] if money else []
+
+
+def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Typed columns, `x__filled` beside those that must be, and the names of the extra ones."""
+    numbers = [name for name in ("pnl", "capital", "return") if name in raw.columns]
+    made = {
+        "strategy": text(raw, "strategy").fill_null(NO_NAME),
+        "date": day(raw, "date"),
+        "date__filled": is_filled(raw, "date"),
+        **{name: number(raw, name) for name in numbers},
+        **{f"{name}__filled": is_filled(raw, name) for name in numbers},
+    }
+    if "segment" in raw.columns:
+        made["segment"] = text(raw, "segment").str.to_lowercase()
+    else:
+        made["segment"] = pl.lit("live")
+    for name in ("currency", "group"):
+        made[name] = text(raw, name) if name in raw.columns else pl.lit(None, dtype=pl.String)
+    others = [name for name in raw.columns if name not in (*DAILY_COLUMNS, ROW, TORN)]
+    extras = tuple(
+        name for name in others if raw.select(number(raw, name).is_finite().any()).item()
+    )
+    made |= {f"extra__{name}": _extra(raw, name) for name in extras}
+    return (
+        raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items())),
+        extras,
+    )
+
+
+def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
+    """A further column's numbers; infinite where a cell is filled and holds none."""
+    value = number(raw, column)
+    has_none = is_filled(raw, column) & value.is_null()
+    return pl.when(has_none).then(float("inf")).otherwise(value)
+
+
+def _record(
+    name: str, rows: pl.DataFrame, extras: tuple[str, ...]
+) -> tuple[StrategyRecord, list[str]]:
+    notes: list[str] = []
+    pnl = capital = None
+    if "pnl" not in rows.columns:
+        returns = rows["return"].to_numpy().astype(np.float64)
+    else:
+        pnl = rows["pnl"].to_numpy().astype(np.float64)
+        capital = rows["capital"].to_numpy().astype(np.float64)
+        # No capital and no P&L is an inactive day.
+        returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
+    wiped = np.flatnonzero(returns <= -1.0)
+    stop = int(wiped[0]) + 1 if len(wiped) else len(returns)
+    if stop < len(returns):
+        notes.append(f"{name}: {len(returns) - stop} rows after its wipe-out are left out")
+    record = StrategyRecord(
+        strategy=name,
+        dates=rows["date"].to_numpy().astype("datetime64[D]"),
+        returns=returns,
+        live=(rows["segment"] == "live").to_numpy(),
+        pnl=pnl,
+        capital=capital,
+        extras={
+            extra: values
+            for extra in extras
+            # Where one strategy has no numbers in a column, the others keep theirs.
+            if not np.isinf(
+                values := rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy()
+            ).any()
+        },
+        currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
+        group=rows["group"].to_list()[-1],
+    )
+    return (record.rows(0, stop) if stop < len(returns) else record), notes

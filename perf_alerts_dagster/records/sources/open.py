@@ -1,0 +1,233 @@
+"""Sources of track records: a file, a folder, or a database; and whether one can be read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.sources.csv import CsvTable
+from perf_alerts_dagster.records.sources.daily import read_daily, told
+from perf_alerts_dagster.records.sources.optional_tables import (
+    with_strategies,
+    with_trades,
+    with_trials,
+)
+from perf_alerts_dagster.records.sources.sql import SqlTable
+from perf_alerts_dagster.records.sources.table import DAILY_COLUMNS, ParquetTable, Table, listed
+
+_ENDINGS = (".parquet", ".csv", ".csv.gz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableNames:
+    """What the tables are called: a file's name in the folder, a table, or a query.
+
+    There is no trial matrix unless it is named.
+    """
+
+    daily: str = "daily"
+    trades: str = "trades"
+    strategies: str = "strategies"
+    trials: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSource(RecordsSource):
+    """A source made of one daily table and up to three optional ones.
+
+    `columns` maps our column names to the source's, in every table.
+    """
+
+    name: str
+    daily: Table
+    trades: Table | None = None
+    strategies: Table | None = None
+    trials: Table | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    is_sample: bool = False
+
+    def load(self, today: date) -> TrackRecords:
+        """See `RecordsSource.load`."""
+        read = read_daily(self.daily, self.columns, today)
+        if self.strategies is not None:
+            read = with_strategies(read, self.strategies, self.columns)
+        if self.trades is not None:
+            read = with_trades(read, self.trades, self.columns)
+        if self.trials is not None:
+            read = with_trials(read, self.trials, self.columns)
+        self._refuse_unknown_columns()
+        return TrackRecords(
+            source=self.name,
+            strategies=read.strategies,
+            faults=told(read.faults),
+            notes=read.notes,
+            is_sample=self.is_sample,
+        )
+
+    def _refuse_unknown_columns(self) -> None:
+        """A mapped column that no table has: the one that was read instead would be a guess."""
+        given = (self.daily, self.strategies, self.trades, self.trials)
+        tables = [one for one in given if one is not None]
+        found = {name for one in tables for name in one.columns}
+        for ours, theirs in self.columns.items():
+            if ours in DAILY_COLUMNS and theirs not in found:
+                raise RecordsInvalid(
+                    f"{self.daily.name}: ALERT_RECORDS_COLUMNS maps {ours} to {theirs}, which is "
+                    f"no column; columns found: {listed(self.daily.columns)}"
+                )
+
+
+def open_records(
+    url: str, *, shown: str, tables: TableNames, columns: Mapping[str, str]
+) -> RecordsSource:
+    """The source behind ALERT_RECORDS_URL; nothing is read yet.
+
+    Args:
+        url: A CSV or Parquet file, a folder of them, or a SQLAlchemy URL.
+        shown: The URL for people, without its password.
+        tables: Names of the tables in a folder or a database.
+        columns: Our column names to the source's.
+
+    Raises:
+        RecordsUnavailable: there is no such file, folder or table.
+        RecordsInvalid: a folder holds one table in two forms.
+    """
+    if "://" in url:
+        return _database(url, shown=shown, tables=tables, columns=columns)
+    path = Path(url).expanduser()
+    if path.is_file():
+        return TableSource(name=path.name, daily=file_table(path), columns=columns)
+    if not path.is_dir():
+        raise RecordsUnavailable(f"{shown}: there is no such file or folder")
+    daily, *others = _wanted(tables)
+    trades, strategies = (
+        _in_folder(path, name, shown) if is_needed or _files(path, name) else None
+        for name, is_needed in others
+    )
+    return TableSource(
+        name=path.name or shown,
+        daily=_in_folder(path, daily[0], shown),
+        trades=trades,
+        strategies=strategies,
+        trials=None if tables.trials is None else _in_folder(path, tables.trials, shown),
+        columns=columns,
+    )
+
+
+def _wanted(tables: TableNames) -> tuple[tuple[str, bool], ...]:
+    """The three names, and whether the table must be there: daily, and one that was named."""
+    usual = TableNames()
+    return (
+        (tables.daily, True),
+        (tables.trades, tables.trades != usual.trades),
+        (tables.strategies, tables.strategies != usual.strategies),
+    )
+
+
+def file_table(path: Path) -> Table:
+    """The table of a file, by its ending."""
+    return ParquetTable(path) if path.suffix.lower() == ".parquet" else CsvTable(path)
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    named = folder / name
+    if named.is_file():
+        return [named]
+    return [path for ending in _ENDINGS if (path := folder / f"{name}{ending}").is_file()]
+
+
+def _in_folder(folder: Path, name: str, shown: str) -> Table:
+    found = _files(folder, name)
+    if len(found) > 1:
+        both = " and ".join(path.name for path in found)
+        raise RecordsInvalid(f"{shown}: the folder holds {both}; leave one, or name it")
+    if not found:
+        raise RecordsUnavailable(
+            f"{shown}: the folder holds no {name} table; expected one of "
+            + ", ".join(f"{name}{ending}" for ending in _ENDINGS)
+        )
+    return file_table(found[0])
+
+
+def _database(
+    url: str, *, shown: str, tables: TableNames, columns: Mapping[str, str]
+) -> RecordsSource:
+    present = _tables_of(url, shown)
+
+    def optional(name: str, *, is_needed: bool) -> Table | None:
+        return SqlTable(url, name) if is_needed or name in present else None
+
+    _, *others = _wanted(tables)
+    trades, strategies = (optional(name, is_needed=is_needed) for name, is_needed in others)
+    return TableSource(
+        name=shown,
+        daily=SqlTable(url, tables.daily),
+        trades=trades,
+        strategies=strategies,
+        trials=None if tables.trials is None else SqlTable(url, tables.trials),
+        columns=columns,
+    )
+
+
+def _tables_of(url: str, shown: str) -> set[str]:
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        engine = create_engine(url)
+        try:
+            looked = inspect(engine)
+            return {*looked.get_table_names(), *looked.get_view_names()}
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error
+
+
+ENDINGS = (".csv", ".csv.gz", ".parquet")
+
+
+def records_fault(url: str | None) -> str | None:
+    """What is wrong with a records URL; None when it may be read."""
+    if not url or not url.strip():
+        return None
+    if "://" in url:
+        return _database_fault(url)
+    try:
+        path = Path(url).expanduser()
+        if not path.exists():
+            return "there is no such file or folder"
+        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
+            return "cannot be read by this user"
+    except (OSError, RuntimeError, ValueError):
+        return "is no path of a file or folder"
+    if path.is_file() and not path.name.lower().endswith(ENDINGS):
+        return f"must end in one of {', '.join(ENDINGS)}, be a folder, or a SQLAlchemy URL"
+    return None
+
+
+def _database_fault(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "is no URL"
+    dialect = parts.scheme.partition("+")[0]
+    if dialect not in ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle", "duckdb"):
+        return (
+            "must be a file, a folder, or a SQLAlchemy URL such as "
+            "postgresql+psycopg://user@host/database or sqlite:////path/file.db"
+        )
+    if dialect == "sqlite":
+        path = Path(url.partition("://")[2].removeprefix("/").partition("?")[0])
+        if not path.is_file():
+            return "there is no such SQLite file"
+        if not os.access(path, os.R_OK):
+            return "cannot be read by this user"
+    elif not parts.path.strip("/") and not parts.query:
+        return "must name a database, as in postgresql+psycopg://user@host/database"
+    return None

@@ -1,0 +1,98 @@
+"""The bundled sample, replayed: on the first start, today is a session a year before its end.
+
+Each new weekday reveals the next session. The anchor is kept in the state folder, so that every
+process and every restart sees the same record.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from perf_alerts_dagster.core.errors import RecordsUnavailable
+from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.sources.csv import CsvTable
+from perf_alerts_dagster.records.sources.open import TableSource
+from perf_alerts_dagster.records.sources.table import ParquetTable
+
+_FOLDER = Path(__file__).parent / "sample_data"
+_FIRST, _LAST = date(1990, 1, 1), date(2022, 12, 28)
+_BEFORE_END = timedelta(days=364)
+NAME = "bundled sample"
+
+
+class SampleSource(RecordsSource):
+    """The sample seen from the anchor in `state_dir`; the first reader sets the anchor."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._anchor = state_dir / "sample-anchor.json"
+
+    def load(self, today: date) -> TrackRecords:
+        """See `RecordsSource.load`; rows after `today` are not revealed yet."""
+        records = TableSource(
+            name=NAME,
+            daily=ParquetTable(_FOLDER / "daily.parquet"),
+            trades=ParquetTable(_FOLDER / "trades.parquet"),
+            strategies=CsvTable(_FOLDER / "strategies.csv"),
+            is_sample=True,
+        ).load(date.max)
+        shift = self._shift(today)
+        notes = ["this is the bundled sample, replayed; set ALERT_RECORDS_URL to your own records"]
+        if today > _LAST + shift:
+            notes.append(f"the sample ended on {_LAST + shift}; delete {self._anchor} to replay it")
+        return replace(
+            records,
+            strategies={
+                name: _shifted(record, shift).until(today)
+                for name, record in records.strategies.items()
+            },
+            notes=tuple(notes),
+        )
+
+    def _shift(self, today: date) -> timedelta:
+        """Whole weeks, so that weekdays stay weekdays."""
+        try:
+            if not self._anchor.exists():
+                weeks = (today - (_LAST - _BEFORE_END)).days // 7
+                _create(self._anchor, json.dumps({"shift_weeks": weeks}))
+            return _parsed(self._anchor.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+            raise RecordsUnavailable(
+                f"the sample's anchor {self._anchor} cannot be read or written; "
+                "delete it to start the replay anew"
+            ) from error
+
+
+def _parsed(anchor: str) -> timedelta:
+    shift = timedelta(weeks=int(json.loads(anchor)["shift_weeks"]))
+    # Raises where the sample would lie outside all calendars.
+    _ = (_FIRST + shift, _LAST + shift)
+    return shift
+
+
+def _shifted(record: StrategyRecord, shift: timedelta) -> StrategyRecord:
+    days = np.timedelta64(shift.days, "D")
+    trades = record.trades
+    if trades is not None:
+        trades = replace(trades, exits=trades.exits + days, entries=trades.entries + days)
+    return replace(record, dates=record.dates + days, trades=trades)
+
+
+def _create(path: Path, content: str) -> None:
+    """Write a file that appears whole or not at all; the first of two writers wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        try:
+            Path(path).hardlink_to(temporary)
+        except FileExistsError:
+            return
+    finally:
+        Path(temporary).unlink()

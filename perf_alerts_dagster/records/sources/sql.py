@@ -1,0 +1,86 @@
+"""Tables and queries of a database, by SQLAlchemy."""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from perf_alerts_dagster.core.errors import RecordsUnavailable
+from perf_alerts_dagster.records.sources.table import Table, numbered, refuse_repeats
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_QUERY = re.compile(r"(\s|--[^\n]*\n|\()*(select|with|values)\b", re.IGNORECASE)
+_TAKEN = (str, int, float, date)
+_PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
+
+
+def is_query(name: str) -> bool:
+    """Whether the name of a table is a query that stands for one."""
+    return _QUERY.match(name) is not None
+
+
+class SqlTable(Table):
+    """A table or a query of a database. Errors never hold the URL's password."""
+
+    def __init__(self, url: str, table: str) -> None:
+        self._url = url
+        self._table = table.strip()
+        self.name = "query" if is_query(table) else self._table
+
+    def read(self) -> pl.DataFrame:
+        """See `Table.read`."""
+        from sqlalchemy import create_engine
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+        try:
+            engine = create_engine(self._url)
+        except (SQLAlchemyError, ImportError) as error:
+            raise RecordsUnavailable(
+                f"{self.name}: no driver for this database URL is installed"
+            ) from error
+        try:
+            with engine.connect() as connection:
+                return self._fetch(connection)
+        except DBAPIError as error:
+            reason = str(error.orig).splitlines()[0] if error.orig else "the database refused"
+            raise RecordsUnavailable(f"{self.name}: {reason}") from error
+        except SQLAlchemyError as error:
+            raise RecordsUnavailable(f"{self.name}: the query cannot be run") from error
+        finally:
+            engine.dispose()
+
+    def _fetch(self, connection: "Connection") -> pl.DataFrame:
+        from sqlalchemy import select, text
+        from sqlalchemy import table as sql_table
+
+        if is_query(self._table):
+            # A colon in a query is no parameter of ours.
+            rows = connection.execute(text(_PARAMETER.sub(r"\:", self._table)))
+        else:
+            schema, _, name = self._table.rpartition(".")
+            source = sql_table(name, schema=schema or None)
+            rows = connection.execute(select(text("*")).select_from(source))
+        columns = list(rows.keys())
+        refuse_repeats(columns, self)
+        frame = pl.DataFrame(
+            [tuple(map(_plain, row)) for row in rows],
+            schema=columns,
+            orient="row",
+            infer_schema_length=None,
+            strict=False,
+        )
+        return numbered(frame)
+
+
+def _plain(cell: object) -> object:
+    """The cell as a type that polars takes; a numeric NaN of PostgreSQL is a Decimal."""
+    if cell is None or isinstance(cell, _TAKEN):
+        return cell
+    if isinstance(cell, bytes):
+        # SQLite lets bytes stand in a column of numbers.
+        return cell.decode("utf-8", "backslashreplace")
+    return float(cell) if isinstance(cell, Decimal) else str(cell)

@@ -1,0 +1,120 @@
+"""One request to Dagster's GraphQL within a time budget, and what can go wrong with it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from perf_alerts_dagster.scheduler.port import (
+    SchedulerHung,
+    SchedulerUnexpected,
+    SchedulerUnreachable,
+)
+
+# The webserver closes an idle connection after 5 s; one that it is about to close is not used.
+_IDLE_SECONDS = 2.0
+_CONNECTIONS = 20
+_LARGEST_ANSWER = 32 * 1024 * 1024
+# Dagster answers 500 together with a typed error where its code server is away.
+_ANSWERED = (200, 500)
+# No connection was made, so nothing was sent.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Seconds for a connection, and for the whole of a read or of a launch."""
+
+    connect: float = 1.0
+    read: float = 5.0
+    launch: float = 10.0
+
+
+class GraphQLClient:
+    """Sends constant documents; the one owner of the connections to the webserver."""
+
+    def __init__(self, url: str, budgets: Budgets | None = None) -> None:
+        """Prepare access to `url`, the webserver's root; nothing is connected yet."""
+        self._budgets = budgets or Budgets()
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(self._budgets.launch, connect=self._budgets.connect),
+            limits=httpx.Limits(
+                max_connections=_CONNECTIONS,
+                max_keepalive_connections=_CONNECTIONS,
+                keepalive_expiry=_IDLE_SECONDS,
+            ),
+            # A proxy variable of the environment is not meant for a loopback address.
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._http.aclose()
+
+    async def ask(
+        self, document: str, variables: Mapping[str, Any], *, launching: bool = False
+    ) -> dict[str, Any]:
+        """The `data` of the answer, within the budget; nothing is sent a second time.
+
+        `launching` gives it the longer budget of what starts processes.
+
+        Raises:
+            SchedulerUnreachable: nothing answers, or the connection broke.
+            SchedulerHung: there was no whole answer in time.
+            SchedulerUnexpected: the answer is no GraphQL data.
+        """
+        seconds = self._budgets.launch if launching else self._budgets.read
+        body = json.dumps({"query": document, "variables": variables}, allow_nan=False)
+        try:
+            async with asyncio.timeout(seconds):
+                status, answer = await self._send(body)
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
+            raise SchedulerHung(f"Dagster did not answer within {seconds:g} s") from error
+        except httpx.HTTPError as error:
+            if _is_nonsense(error):
+                raise SchedulerUnexpected("Dagster's answer is no HTTP") from error
+            raise SchedulerUnreachable(
+                "Dagster's webserver cannot be reached",
+                may_have_arrived=not isinstance(error, _NOT_SENT),
+            ) from error
+        return _data(status, answer)
+
+    async def _send(self, body: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        async with self._http.stream(
+            "POST", "/graphql", content=body.encode(), headers=headers
+        ) as response:
+            parts: list[bytes] = []
+            size = 0
+            async for part in response.aiter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > _LARGEST_ANSWER:
+                    raise SchedulerUnexpected("Dagster's answer is too large")
+            return response.status_code, b"".join(parts)
+
+
+def _is_nonsense(error: httpx.HTTPError) -> bool:
+    """Bytes that are no HTTP; a connection that merely ended is reported as the same class."""
+    ended = "disconnected" in str(error) or "closed connection" in str(error)
+    return isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError) and not ended
+
+
+def _data(status: int, answer: bytes) -> dict[str, Any]:
+    if status not in _ANSWERED:
+        raise SchedulerUnexpected(f"Dagster answered with status {status}")
+    try:
+        found = json.loads(answer)
+    except (ValueError, RecursionError) as error:
+        raise SchedulerUnexpected("Dagster's answer is no JSON") from error
+    # What its errors say may hold stack traces, so no word of them is passed on.
+    if not isinstance(found, dict) or found.get("errors"):
+        raise SchedulerUnexpected("Dagster answered with an error")
+    data = found.get("data")
+    if not isinstance(data, dict):
+        raise SchedulerUnexpected("Dagster's answer holds no data")
+    return data

@@ -1,0 +1,1 @@
+"""The whole server: proxy, api and pages over one edge, opened and closed together."""

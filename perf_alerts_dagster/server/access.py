@@ -1,0 +1,102 @@
+"""What the endpoints of identity and control work with: two values on the application's state.
+
+`controlling` puts them there for as long as an application runs: `app.state.identity` for the
+authentication middleware and `/auth`, `app.state.control` for `/config` and `/admin/audit`.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+
+from perf_alerts_dagster.api.admin.dependencies import Control
+from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.control.principal import KeyUse, Revocations
+from perf_alerts_dagster.identity import keys
+from perf_alerts_dagster.identity.authenticator import Identity
+from perf_alerts_dagster.identity.key_usage import Uses
+from perf_alerts_dagster.identity.rate_limit import Attempts
+from perf_alerts_dagster.identity.revocations import Revoked
+from perf_alerts_dagster.identity.tokens import Tokens
+from perf_alerts_dagster.settings import Settings
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What the alert store keeps for identity and control."""
+
+    audit: Audit
+    thresholds: Thresholds
+    revocations: Revocations
+    key_use: KeyUse
+
+
+@asynccontextmanager
+async def controlling(
+    app: FastAPI,
+    settings: Settings,
+    tables: Tables,
+    *,
+    clock: Callable[[], datetime],
+    seconds: Callable[[], float],
+) -> AsyncIterator[None]:
+    """Let callers in while this is open; what an earlier process left open is closed first.
+
+    Raises:
+        SettingsError: the secrets in the state folder cannot be read or made.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    swept = await asyncio.to_thread(tables.audit.sweep_open, clock())
+    if swept:
+        LOG.warning("cut off by a crash, and unknown in the audit: %d changes", swept)
+    await asyncio.to_thread(tables.revocations.prune, clock())
+    uses = Uses(tables.key_use)
+    await uses.load()
+    app.state.identity = await asyncio.to_thread(_identity, settings, tables, uses, clock, seconds)
+    app.state.control = Control(
+        audit=tables.audit,
+        thresholds=tables.thresholds,
+        configured=settings.thresholds,
+        clock=clock,
+    )
+    try:
+        yield
+    finally:
+        await uses.close()
+
+
+def _identity(
+    settings: Settings,
+    tables: Tables,
+    uses: Uses,
+    clock: Callable[[], datetime],
+    seconds: Callable[[], float],
+) -> Identity:
+    return Identity(
+        enabled=settings.auth_enabled,
+        key_header=settings.api_key_header,
+        own_hosts=_own_hosts(settings),
+        registry=keys.registry(settings),
+        tokens=Tokens(
+            secret=keys.token_secret(settings),
+            algorithm=settings.jwt_algorithm,
+            lifetime=timedelta(hours=settings.jwt_expire_hours),
+            clock=clock,
+        ),
+        attempts=Attempts(settings.auth_failures_per_minute, seconds),
+        revoked=Revoked(tables.revocations, seconds),
+        uses=uses,
+        clock=clock,
+    )
+
+
+def _own_hosts(settings: Settings) -> frozenset[str]:
+    public = urlsplit(settings.public_url or "").hostname or ""
+    return frozenset({"localhost", "127.0.0.1", "[::1]", settings.proxy_host.lower(), public})

@@ -1,0 +1,157 @@
+"""What a proxy does by itself: it stands in for a silent sensor, and watches the watchers.
+
+A dead daemon can tell nobody that it is dead: the proxy does, through the channels. That the
+whole machine is dead only somebody outside can tell: the address of ALERT_HEARTBEAT_URL is
+called each minute while all is well, and whoever is there raises the alarm when calls stop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx
+
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.notifications.sweeper import Swept, Tending
+from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
+
+LOG = logging.getLogger(__name__)
+
+_ROUND = 10.0
+_DRAIN_SECONDS = 20.0
+_BEAT = timedelta(seconds=60)
+_BEAT_TIMEOUT = 5.0
+
+
+@dataclass(kw_only=True)
+class Keeper:
+    """One proxy's rounds, every ten seconds until it is told to stop.
+
+    `status` gives a fresh look at the scheduler, `checks` the checks of readiness by name.
+    `probe` raises StoreUnavailable while the store cannot be written by whoever begins now, and
+    `outage` tells people past it meanwhile.
+    """
+
+    tending: Tending
+    status: Callable[[], Awaitable[SchedulerStatus]]
+    checks: Callable[[datetime], Awaitable[Mapping[str, str | None]]]
+    probe: Callable[[datetime], None]
+    heartbeat_url: str | None
+    outage: Outage | None = None
+    clock: Callable[[], datetime]
+    transport: httpx.AsyncBaseTransport | None = None
+    _alive_at: datetime | None = field(default=None, init=False)
+    # None until it is known: an earlier proxy may have opened an incident.
+    _dead: bool | None = field(default=None, init=False)
+    _silent: bool | None = field(default=None, init=False)
+    _sensor_missed_at: datetime | None = field(default=None, init=False)
+    _beaten_at: datetime | None = field(default=None, init=False)
+
+    async def run(self, over: asyncio.Event) -> None:
+        """Make rounds until `over`; a fault of one round is logged, and the next one comes."""
+        while not over.is_set():
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001 - the edge of a round
+                # The edge of a round: who watches the watchers goes on whatever happens. The
+                # heartbeat stays away meanwhile, so that somebody outside hears of it. The text
+                # of what nobody foresaw may hold a secret.
+                LOG.error("a round has failed and is made again: %s", type(error).__name__)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), _ROUND)
+
+    async def round(self) -> None:
+        """Look after the daemon, the incidents and the heartbeat, once each."""
+        try:
+            await self._watch_daemon()
+            swept = await asyncio.to_thread(
+                self.tending.tend, self.clock(), seconds=_DRAIN_SECONDS, leave=True
+            )
+            await self._watch_sensor(swept)
+            await asyncio.to_thread(self.probe, self.clock())
+            if self.outage is not None:
+                self.outage.over()
+        except StoreUnavailable as error:
+            LOG.warning("incidents cannot be looked after: %s", error)
+            await self._tell_directly()
+        await self._beat()
+
+    async def _tell_directly(self) -> None:
+        """Past the store, where it cannot be used: a full disk stops everything else."""
+        if self.outage is None:
+            return
+        for one in await asyncio.to_thread(self.outage.lasts, self.clock()):
+            LOG.warning("told directly through %s: %s", one.channel, one.error or "delivered")
+
+    async def _watch_daemon(self) -> None:
+        """Open an incident about a daemon that is silent for two minutes, end it when it is back.
+
+        What nobody can say is not news: while Dagster does not answer, the last sign of life
+        that was seen goes on ageing.
+        """
+        now = self.clock()
+        seen = None
+        with suppress(SchedulerError):
+            seen = (await self.status()).heartbeat_at
+        # A proxy that has just begun waits as long as one that has seen the daemon now.
+        self._alive_at = max(
+            (one for one in (seen, self._alive_at) if one is not None), default=now
+        )
+        lifecycle = self.tending.desk.lifecycle
+        if now - self._alive_at > HEARTBEAT_LIMIT:
+            since = self._alive_at
+            await asyncio.to_thread(lambda: lifecycle.daemon_dead(since=since, now=now))
+            self._dead = True
+        elif seen is not None and self._dead is not False:
+            await asyncio.to_thread(lambda: lifecycle.daemon_back(now=now))
+            self._dead = False
+
+    async def _watch_sensor(self, swept: Swept) -> None:
+        """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
+        now = self.clock()
+        lifecycle = self.tending.desk.lifecycle
+        if swept.is_sensors:
+            self._sensor_missed_at = None
+            if self._silent is not False:
+                await asyncio.to_thread(lambda: lifecycle.watch_back(now=now))
+                self._silent = False
+        elif self._dead is not False:
+            # Without a daemon no sensor runs, and that has been told.
+            self._sensor_missed_at = None
+        else:
+            since = self._sensor_missed_at = self._sensor_missed_at or now
+            if now - since > HEARTBEAT_LIMIT:
+                await asyncio.to_thread(lambda: lifecycle.watch_silent(since=since, now=now))
+                self._silent = True
+
+    async def _beat(self) -> None:
+        now = self.clock()
+        if self.heartbeat_url is None:
+            return
+        if self._beaten_at is not None and now - self._beaten_at < _BEAT:
+            return
+        failing = [name for name, wrong in (await self.checks(now)).items() if wrong is not None]
+        if failing:
+            LOG.warning("not ready, so no heartbeat is sent: %s", ", ".join(failing))
+            return
+        self._beaten_at = now
+        host = urlsplit(self.heartbeat_url).hostname
+        try:
+            async with httpx.AsyncClient(
+                timeout=_BEAT_TIMEOUT,
+                trust_env=False,
+                follow_redirects=False,
+                transport=self.transport,
+            ) as client:
+                answer = await client.get(self.heartbeat_url)
+        except httpx.HTTPError as error:
+            # The text of an error may hold the URL, which is a secret.
+            LOG.warning("the heartbeat to %s failed: %s", host, type(error).__name__)
+            return
+        if answer.is_error or answer.is_redirect:
+            LOG.warning("the heartbeat to %s was answered with %d", host, answer.status_code)

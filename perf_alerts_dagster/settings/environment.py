@@ -1,0 +1,227 @@
+"""Reading the ALERT_* variables once: the environment, `.env`, files; all faults together."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+
+from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.records.sources.open import records_fault
+from perf_alerts_dagster.settings import checks
+from perf_alerts_dagster.settings.keys import ROLES, digest, entries, key_faults, secret_fault
+from perf_alerts_dagster.settings.model import Settings
+from perf_alerts_dagster.settings.urls import is_loopback, masked_url
+
+FIELDS = tuple(name for name in Settings.model_fields if name != "warnings")
+SECRETS = frozenset(
+    name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
+)
+PREFIX = "ALERT_"
+
+
+def variable(field: str) -> str:
+    """The variable of a field."""
+    return f"{PREFIX}{field.upper()}"
+
+
+KNOWN = tuple(variable(field) for field in FIELDS)
+# By the variable: its name with a file's path in place of the value, for secret mounts. The
+# records URL may hold a password too.
+FILES = {
+    variable(field): f"{variable(field)}_FILE"
+    for field in FIELDS
+    if field in SECRETS or field == "records_url"
+}
+
+
+def read_variables(
+    environ: Mapping[str, str] | None, dotenv: Path | None
+) -> tuple[dict[str, str], list[str]]:
+    """The ALERT_* texts by name, `_FILE` variants read; and one line for each fault.
+
+    A variable of the environment wins over `.env` in both forms: with ALERT_X set, neither
+    ALERT_X nor ALERT_X_FILE of `.env` counts.
+    """
+    faults: list[str] = []
+    first = _ours(os.environ if environ is None else environ, faults)
+    second = _ours(_dotenv(dotenv, faults), faults)
+    for name, file in FILES.items():
+        if name in first or file in first:
+            second.pop(name, None)
+            second.pop(file, None)
+    merged = second | first
+    for name, file in FILES.items():
+        path = merged.get(file, "")
+        if not path.strip():
+            continue
+        said, text = _file(path)
+        given = merged.get(name, "")
+        # The two may agree: Dagster's own commands put what `.env` holds, the file's name
+        # among it, over the environment that `up` has frozen, the secret among it.
+        if given.strip() and given != text:
+            said = f"{name} is set as well, to something else; set one of the two"
+        if said:
+            faults.append(f"{file}={path!r}: {said}")
+        merged[name] = text
+    return merged, faults
+
+
+def _ours(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
+    found = {}
+    for name, value in variables.items():
+        if not name.startswith(PREFIX):
+            continue
+        if "\0" in value or not _is_text(value):
+            faults.append(f"{name}=***: must be UTF-8 text")
+        else:
+            found[name] = value
+    return found
+
+
+def _is_text(value: str) -> bool:
+    # Bytes that are no UTF-8 reach os.environ as lone surrogates.
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
+def _dotenv(path: Path | None, faults: list[str]) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        if not path.is_file():
+            return {}
+        # A secret may hold ${...}: nothing is expanded.
+        read = dotenv_values(path, interpolate=False)
+    except OSError as error:
+        faults.append(f"{path}: cannot be read ({error.strerror})")
+        return {}
+    except UnicodeDecodeError:
+        faults.append(f"{path}: must be UTF-8 text")
+        return {}
+    return {name: value or "" for name, value in read.items()}
+
+
+def _file(path: str) -> tuple[str, str]:
+    """What is wrong with the file, and its text without blanks around it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        return f"the file cannot be read ({error.strerror})", ""
+    except ValueError:
+        return "the file must be UTF-8 text", ""
+    if "\0" in text:
+        return "the file must be UTF-8 text", ""
+    # Nothing in a mount is a mistake; going on as if no secret were wanted would hide it.
+    return ("" if text else "the file is empty"), text
+
+
+_LONGEST_SHOWN = 200
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
+) -> Settings:
+    """Read every ALERT_* variable; the environment wins over the `.env` file.
+
+    Args:
+        environ: The variables; this process's own where None.
+        dotenv: The file to read as well, if it is there.
+
+    Raises:
+        SettingsError: one line per fault: the variable, its value (secrets masked), and what
+            is accepted.
+    """
+    variables, faults = read_variables(environ, dotenv)
+    raw = {name: variables[variable(name)] for name in FIELDS if variable(name) in variables}
+    faulty: set[str] = set()
+    settings = None
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            name = str(one["loc"][0])
+            faulty.add(name)
+            faults.append(_line(name, one["msg"].removeprefix("Value error, "), raw[name]))
+    good = {name: value for name, value in raw.items() if name not in faulty and value.strip()}
+    more, warnings = _together(good)
+    faults += more
+    if faults or settings is None:
+        raise SettingsError("\n".join(sorted(set(faults))))
+    return settings.model_copy(update={"warnings": tuple(warnings)})
+
+
+def unknown_names(
+    environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
+) -> tuple[str, ...]:
+    """One warning per ALERT_* name that means nothing, with the nearest name that does."""
+    variables, _ = read_variables(environ, dotenv)
+    # The common beginning would make any two names look alike.
+    known = [name.removeprefix(PREFIX) for name in (*KNOWN, *FILES.values())]
+    said = []
+    for name in sorted(variables):
+        own = name.removeprefix(PREFIX)
+        if own in known:
+            continue
+        near = difflib.get_close_matches(own, known, n=1)
+        hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+        said.append(f"{name} is no known variable and does nothing{hint}")
+    return tuple(said)
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """The text of a secret, for the one call that needs it."""
+    return secret.get_secret_value() if secret is not None else None
+
+
+def _line(name: str, said: str, value: str) -> str:
+    if name in SECRETS:
+        shown = "***"
+    else:
+        shown = repr(masked_url(value) if name == "records_url" else value)[:_LONGEST_SHOWN]
+    return f"{variable(name)}={shown}: {said}"
+
+
+def _together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Faults and warnings that concern more than one variable, or the outside world.
+
+    `raw` holds the texts that are in order by themselves.
+    """
+    host = raw.get("proxy_host", "127.0.0.1")
+    loopback = is_loopback(host)
+    keys = {role: raw[f"{role}_api_key"] for role in ROLES if f"{role}_api_key" in raw}
+    faults, warnings = key_faults(keys, loopback=loopback)
+    faults += _token_faults(raw, keys)
+    if not checks.boolean(raw.get("auth_enabled", "true")):
+        warnings.append("ALERT_AUTH_ENABLED is off: everyone who reaches the port may do anything")
+        if not loopback:
+            faults.append(
+                _line(
+                    "auth_enabled",
+                    "authentication may be off on a loopback address only, and "
+                    f"ALERT_PROXY_HOST is {host!r}",
+                    raw["auth_enabled"],
+                )
+            )
+    said = records_fault(raw.get("records_url"))
+    if said:
+        faults.append(_line("records_url", said, raw["records_url"]))
+    port = raw.get("webserver_port", "3000")
+    if int(raw.get("proxy_port", "8089")) == int(port):
+        faults.append(_line("webserver_port", "must differ from ALERT_PROXY_PORT", port))
+    return faults, warnings
+
+
+def _token_faults(raw: Mapping[str, str], keys: Mapping[str, str]) -> list[str]:
+    secret = raw.get("jwt_secret")
+    if secret is None:
+        return []
+    faults = []
+    said = secret_fault(secret, raw.get("jwt_algorithm", "HS256").upper())
+    if said:
+        faults.append(_line("jwt_secret", said, secret))
+    known = {digest(key) for value in keys.values() for _, key in entries(value)}
+    if digest(secret) in known:
+        faults.append(_line("jwt_secret", "must differ from every API key", secret))
+    return faults

@@ -1,0 +1,1 @@
+"""The running processes: code server, guarded webserver, daemon, proxy, and their supervisor."""

@@ -1,0 +1,41 @@
+"""Turns into another program that has default signals and dies with its supervisor.
+
+Run as `python -m perf_alerts_dagster.stack.child SUPERVISOR_PID PROGRAM [ARGUMENT ...]`. A
+small program of its own, since the supervisor has threads, and nothing may safely run in a
+process that was forked from one before it executes another program.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_RESET = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+)
+
+
+def main(arguments: list[str]) -> None:
+    """Prepare this process, then become the program that the arguments name."""
+    supervisor, *command = arguments
+    # Dagster's processes map SIGTERM to what SIGINT does. Where SIGINT is inherited as ignored,
+    # as in a shell's background job, they would ignore SIGTERM too.
+    for number in _RESET:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if sys.platform == "linux":
+        # The kernel kills this process when the supervisor ends, even by kill -9.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(supervisor):
+        sys.exit("the supervisor ended before its child had started")
+    os.execv(command[0], command)  # noqa: S606 - the whole point; the supervisor's own command
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

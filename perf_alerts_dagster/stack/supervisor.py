@@ -1,0 +1,228 @@
+"""Keeps the parts of the stack running, and stops them together.
+
+Why not a library: supervisor and circus are services with a configuration file and a control
+port of their own, honcho neither waits for readiness nor restarts, and none ends the runs that
+the code server started or what is left after a kill -9.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from perf_alerts_dagster.stack import logs, process_group
+from perf_alerts_dagster.stack.lock import only_stack
+from perf_alerts_dagster.stack.process import Part, PartSpec
+
+LOG = logging.getLogger(__name__)
+
+# Seconds. Together they stay below the 15 s that a stop may take.
+_RUNS_FINISH = 8.0
+_RUNS_RECORD = 1.5
+_PART_STOPS = 8.0
+_LAST_PART_STOPS = 2.5
+
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 30.0
+_STEADY = 60.0
+_LOG_CHECKS = 30.0
+
+
+class Stack:
+    """A group of processes as an async context manager: entered, all of them answer.
+
+    A part that dies later is started again, after 0.5 s, then twice as long each time, 30 s at
+    most. SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s.
+    Runs in flight get 8 s of them, none after a second signal.
+
+    Raises:
+        StackError: On entering: another stack holds the state folder, or a part did not start.
+    """
+
+    def __init__(self, specs: Sequence[PartSpec], *, state_dir: Path) -> None:
+        self._mark = f"{process_group.marks_of(state_dir)}{uuid.uuid4().hex}"
+        self._state_dir = state_dir
+        self._parts = [
+            Part(
+                replace(spec, environment={**spec.environment, process_group.MARK: self._mark}),
+                state_dir / "logs" / f"{spec.name}.log",
+            )
+            for spec in sorted(specs, key=lambda spec: spec.order)
+        ]
+        self._held = ExitStack()
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._keepers: list[asyncio.Task[None]] = []
+        self._guardian: asyncio.subprocess.Process | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Was the stack told to stop?"""
+        return self._stop.is_set()
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """The process of each part, None while it is down."""
+        return {part.spec.name: part.pid for part in self._parts}
+
+    def stop(self) -> None:
+        """Let `wait` return; called again, no run is waited for."""
+        (self._hurry if self.stopping else self._stop).set()
+
+    async def wait(self) -> None:
+        """Wait until the stack is told to stop."""
+        await self._stop.wait()
+
+    async def __aenter__(self) -> Self:
+        self._held.enter_context(only_stack(self._state_dir))
+        try:
+            # Before any child: one that were started earlier could outlive a signal.
+            self._listen()
+            await self._sweep()
+            self._guardian = await self._guard()
+            await self._start()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._end()
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            before = signal.getsignal(number)
+            # nohup asks for a stack that outlives its terminal.
+            if number is signal.SIGHUP and before is signal.SIG_IGN:
+                continue
+            loop.add_signal_handler(number, self.stop)
+            self._held.callback(signal.signal, number, before)
+            self._held.callback(loop.remove_signal_handler, number)
+
+    async def _sweep(self) -> None:
+        """End what an earlier stack over this folder left, should its guardian have died too."""
+        if left := process_group.members(process_group.marks_of(self._state_dir)):
+            LOG.warning("ending %d processes that an earlier stack left behind", len(left))
+            process_group.send(left, signal.SIGTERM)
+            await self._gone(process_group.marks_of(self._state_dir), patience=_RUNS_RECORD)
+
+    async def _guard(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "perf_alerts_dagster.stack.guardian",
+            self._mark,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    async def _start(self) -> None:
+        """Start everything, or as much of it as there is time for until a signal."""
+        starting = asyncio.create_task(self._start_parts())
+        told = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                await starting
+                self._keepers = [asyncio.create_task(self._keep(part)) for part in self._parts]
+                self._keepers.append(asyncio.create_task(self._tend_logs()))
+        finally:
+            await _cancelled(starting, told)
+
+    async def _start_parts(self) -> None:
+        for _, parts in groupby(self._parts, key=lambda part: part.spec.order):
+            results = await asyncio.gather(
+                *(part.start() for part in parts), return_exceptions=True
+            )
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+
+    async def _keep(self, part: Part) -> None:
+        loop = asyncio.get_running_loop()
+        delay = _FIRST_DELAY
+        while True:
+            since = loop.time()
+            code = await part.ended()
+            if loop.time() - since > _STEADY:
+                delay = _FIRST_DELAY
+            LOG.warning("%s ended with %d, again in %g s", part.spec.name, code, delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LONGEST_DELAY)
+            try:
+                # Not waited for until it answers: the daemon shows that through the web UI, and
+                # must not end because that one is away.
+                await part.spawn()
+            except OSError as error:
+                LOG.error("the %s did not start again: %s", part.spec.name, error)
+
+    async def _tend_logs(self) -> None:
+        while True:
+            await asyncio.sleep(_LOG_CHECKS)
+            for part in self._parts:
+                try:
+                    await asyncio.to_thread(logs.rotate, part.log)
+                except OSError as error:
+                    LOG.warning("%s was not rotated: %s", part.log, error)
+
+    async def _end(self) -> None:
+        """Stop everything; what starts runs goes first, what holds them last."""
+        self._stop.set()
+        await _cancelled(*self._keepers)
+        lowest = min((part.spec.order for part in self._parts), default=0)
+        last = [part for part in self._parts if part.spec.order == lowest]
+        others = [part for part in self._parts if part.spec.order > lowest]
+        await asyncio.gather(self._finish_runs(), *(part.stop(_PART_STOPS) for part in others))
+        await asyncio.gather(*(part.stop(_LAST_PART_STOPS) for part in last))
+        await self._gone(self._mark, patience=0.0)
+        if self._guardian and self._guardian.stdin:
+            self._guardian.stdin.close()
+            await self._guardian.wait()
+        self._held.close()
+
+    async def _finish_runs(self) -> None:
+        """Let runs finish, then interrupt them; a run that is killed is judged again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _RUNS_FINISH
+        while process_group.runs(self._mark) and loop.time() < deadline:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), 0.1)
+                break
+        if left := process_group.runs(self._mark):
+            LOG.warning("interrupting %d runs that did not finish in time", len(left))
+            process_group.send(left, signal.SIGTERM)
+            deadline = loop.time() + _RUNS_RECORD
+            while process_group.runs(self._mark) and loop.time() < deadline:
+                await asyncio.sleep(0.05)
+            process_group.send(process_group.runs(self._mark), signal.SIGKILL)
+
+    async def _gone(self, mark: str, *, patience: float) -> None:
+        """Wait for the end of all processes with this mark; kill them after `patience` s."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while left := process_group.members(mark):
+            if loop.time() >= deadline:
+                process_group.send(left, signal.SIGKILL)
+            await asyncio.sleep(0.02)
+
+
+async def _cancelled(*tasks: asyncio.Task[bool] | asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

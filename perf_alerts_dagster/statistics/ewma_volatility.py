@@ -1,0 +1,112 @@
+"""A window of returns as volatility and standardised residuals: what the simulation resamples.
+
+Filtered historical simulation after Barone-Adesi, Giannopoulos, Vosper (J. Futures Markets 19,
+1999), with an EWMA variance that is pulled to its mean, a floor under the variance and a bound
+on the residuals: without them the recursion explodes on strategies with many flat days.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.records.model import Floats
+
+Floats32 = NDArray[np.float32]
+
+# Rows that a window holds at most, and from which offsets back are drawn.
+WINDOW = 756
+# Weight of the newest square in the variance (RiskMetrics 0.94), and the pull to its mean.
+NEWEST = 0.06
+PULL = 0.02
+# The variance is never below this share of the window's own.
+FLOOR = 0.15
+# Mean square of the residuals at most: above it the recursion grows. With a floor of 0.1 and
+# 1.15 the strategies with many flat days leave their 95 % band in 9.7 % of quarters, with these
+# in 8.6 % (docs/studies/coverage.py).
+MOST_SQUARE = 1.2
+_FIRST_ROWS = 60
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Residuals:
+    """One strategy's filtered window, in log returns per row.
+
+    `tiled` (756) are the standardised residuals by their offset back from the window's end; a
+    shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
+    the window's average, `floor` the least; `mean` is the drift, `error` its standard error.
+    `volatility` (n) is the one-step-ahead volatility of each row of the window.
+    """
+
+    rows: int
+    tiled: Floats32
+    mean: float
+    sigma: float
+    error: float
+    variance: float
+    mean_variance: float
+    floor: float
+    volatility: Floats
+    standardised: Floats
+
+
+def filtered(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
+    """Filter a window of simple returns (n), each above -1, oldest first; its last 756 count.
+
+    `haircut` is the share of a positive mean that is taken off every row. None where the
+    returns do not vary or are fewer than two: there is nothing to resample.
+
+    Raises:
+        ValueError: a return is not finite or not above -1.
+    """
+    returns = np.asarray(window, dtype=np.float64)[-WINDOW:]
+    if not bool((np.isfinite(returns) & (returns > -1.0)).all()):
+        raise ValueError("returns must be finite and above -1")
+    if len(returns) < 2:
+        return None
+    lowered = returns - haircut * max(float(returns.mean()), 0.0)
+    logs = np.log1p(np.maximum(lowered, -1.0 + 1e-12))
+    mean = float(logs.mean())
+    shocks = logs - mean
+    sigma = float(logs.std(ddof=1))
+    if sigma < _TINY:
+        return None
+    whole = float(shocks.var())
+    floor = FLOOR * whole
+    variances = _variances(shocks, floor)
+    volatility = np.sqrt(variances[:-1])
+    raw = shocks / volatility
+    back = raw[::-1][np.arange(WINDOW) % len(raw)]
+    centre, scale = _centred(back)
+    return Residuals(
+        rows=len(returns),
+        tiled=((back - centre) * scale).astype(np.float32),
+        mean=mean,
+        sigma=sigma,
+        error=sigma / math.sqrt(len(returns)),
+        variance=float(variances[-1]),
+        mean_variance=float(variances[:-1].mean()),
+        floor=floor,
+        volatility=volatility,
+        standardised=(raw - centre) * scale,
+    )
+
+
+def _variances(shocks: Floats, floor: float) -> Floats:
+    """One-step-ahead variances (n + 1); the last one is of the row after the window."""
+    found = np.empty(len(shocks) + 1)
+    now = max(float(shocks[:_FIRST_ROWS].var()), floor)
+    for place, square in enumerate((shocks * shocks).tolist()):
+        found[place] = now
+        now = max((1.0 - NEWEST) * now + NEWEST * square, floor)
+    found[-1] = now
+    return found
+
+
+def _centred(back: Floats) -> tuple[float, float]:
+    """What to take off and to multiply by: mean 0, mean square at most `MOST_SQUARE`."""
+    centre = float(back.mean())
+    square = float(((back - centre) ** 2).mean())
+    return centre, 1.0 if square <= MOST_SQUARE else math.sqrt(MOST_SQUARE / square)

@@ -1,0 +1,214 @@
+"""All metrics of one strategy and segment in one value, its drawdowns among them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import numpy as np
+
+from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
+from perf_alerts_dagster.statistics import metrics, sharpe
+from perf_alerts_dagster.statistics.rolling import drawdown_path, log_index
+from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawdown:
+    """The deepest fall of the compounded index from a peak; row numbers count from 0.
+
+    `depth` is in [-1, 0). `peak` is the last row at whose end the index stood at the peak, -1
+    where that was the start, before the first row. `trough` is the row of the lowest value,
+    `recovery` the first row at whose end the peak was reached again, None if it never was.
+    """
+
+    depth: float
+    peak: int
+    trough: int
+    recovery: int | None
+
+
+def deepest_drawdown(returns: Floats) -> Drawdown | None:
+    """The maximum drawdown with its rows; None where the index never fell (by 1e-12).
+
+    Raises:
+        ValueError: a return is not finite or not above -1; the text names the row.
+    """
+    path = drawdown_path(returns)
+    if len(path) == 0 or path.min() > -TINY:
+        return None
+    trough = int(path.argmin())
+    index = np.concatenate(([0.0], log_index(returns)))
+    before = index[: trough + 1]
+    # Rounding may leave an index that came back to its peak a hair below it.
+    peak = int(np.flatnonzero(before >= before.max() - TINY)[-1]) - 1
+    back = np.flatnonzero(path[trough:] >= -TINY)
+    return Drawdown(
+        depth=float(path[trough]),
+        peak=peak,
+        trough=trough,
+        recovery=trough + int(back[0]) if len(back) else None,
+    )
+
+
+def wipe_out(returns_before: Floats) -> Drawdown:
+    """The fall of a record whose next row loses everything, from the peak that it had."""
+    index = np.concatenate(([0.0], log_index(returns_before)))
+    peak = int(np.flatnonzero(index >= index.max() - TINY)[-1]) - 1
+    return Drawdown(depth=-1.0, peak=peak, trough=len(returns_before), recovery=None)
+
+
+Segment = Literal["backtest", "live"]
+Metric = float | int | str | None
+
+BENCHMARK_SHARPE = 0.0
+
+NAMES: tuple[str, ...] = (
+    "total_return",
+    "cagr",
+    "annual_volatility",
+    "sharpe_ratio",
+    "sortino_ratio",
+    "calmar_ratio",
+    "max_drawdown",
+    "max_drawdown_peak",
+    "max_drawdown_trough",
+    "max_drawdown_recovery",
+    "current_drawdown",
+    "value_at_risk_95",
+    "value_at_risk_99",
+    "expected_shortfall_95",
+    "expected_shortfall_99",
+    "skewness",
+    "kurtosis",
+    "win_rate",
+    "profit_factor",
+    "average_win",
+    "average_loss",
+    "longest_losing_run",
+    "probabilistic_sharpe_ratio",
+    "min_track_record_length",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """The metrics of one segment, by the names in `NAMES`, in that order, ready for JSON.
+
+    Returns are fractions; drawdowns, value at risk and expected shortfall are negative for a
+    loss; the `max_drawdown_*` are dates in ISO form; `min_track_record_length` counts rows. None
+    stands for too little data, or nothing to measure. `first` to `last` are the rows measured.
+    """
+
+    strategy: str
+    segment: Segment
+    first: date
+    last: date
+    observations: int
+    metrics: Mapping[str, Metric]
+
+
+def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurement]:
+    """Measure each segment that has rows, the backtest first.
+
+    A return at or below -1 is a wipe-out: the segment's statistics stop there. Its rows up to
+    the wipe-out give a total return, growth and drawdowns of -1; everything else is None.
+
+    Raises:
+        ValueError: the periods per year are not positive, or a return is not finite.
+    """
+    found = []
+    segments: tuple[tuple[Segment, bool], ...] = (("backtest", False), ("live", True))
+    for segment, is_live in segments:
+        chosen = record.live == is_live
+        dates, returns = record.dates[chosen], record.returns[chosen]
+        if len(returns) == 0:
+            continue
+        wiped = np.flatnonzero(returns <= -1.0)
+        if len(wiped):
+            dates, returns = dates[: wiped[0] + 1], returns[: wiped[0] + 1]
+            values = _wiped(dates, returns)
+        else:
+            values = _values(dates, returns, periods_per_year)
+        found.append(
+            Measurement(
+                strategy=record.strategy,
+                segment=segment,
+                first=_day(dates, 0),
+                last=_day(dates, -1),
+                observations=len(returns),
+                metrics={name: values.get(name) for name in NAMES},
+            )
+        )
+    return found
+
+
+def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str, Metric]:
+    array = metrics.checked(returns)
+    return {
+        "total_return": metrics.total_return(array),
+        "cagr": metrics.cagr(array, periods_per_year=periods_per_year),
+        "annual_volatility": metrics.annual_volatility(array, periods_per_year=periods_per_year),
+        "sharpe_ratio": metrics.sharpe_ratio(array, periods_per_year=periods_per_year),
+        "sortino_ratio": metrics.sortino_ratio(array, periods_per_year=periods_per_year),
+        "calmar_ratio": metrics.calmar_ratio(array, periods_per_year=periods_per_year),
+        "max_drawdown": metrics.max_drawdown(array),
+        "current_drawdown": metrics.current_drawdown(array),
+        "value_at_risk_95": metrics.value_at_risk(array, 0.95),
+        "value_at_risk_99": metrics.value_at_risk(array, 0.99),
+        "expected_shortfall_95": metrics.expected_shortfall(array, 0.95),
+        "expected_shortfall_99": metrics.expected_shortfall(array, 0.99),
+        "skewness": metrics.skewness(array),
+        "kurtosis": metrics.kurtosis(array),
+        "win_rate": metrics.win_rate(array),
+        "profit_factor": metrics.profit_factor(array),
+        "average_win": metrics.average_win(array),
+        "average_loss": metrics.average_loss(array),
+        "longest_losing_run": metrics.longest_losing_run(array),
+        **_drawdown_dates(dates, deepest_drawdown(array)),
+        **_certainty(array),
+    }
+
+
+def _certainty(returns: Floats) -> dict[str, Metric]:
+    """How sure the Sharpe ratio is, against a benchmark of 0, by the 2012 forms."""
+    moments = sharpe_moments(returns)
+    if moments is None or moments.rows < sharpe.MIN_ROWS:
+        return {}
+    return {
+        "probabilistic_sharpe_ratio": sharpe.probabilistic_sharpe_ratio(
+            moments.sharpe, moments.rows, moments.skew, moments.kurtosis, BENCHMARK_SHARPE
+        ),
+        "min_track_record_length": sharpe.min_track_record_length(
+            moments.sharpe, moments.skew, moments.kurtosis, BENCHMARK_SHARPE
+        ),
+    }
+
+
+def _drawdown_dates(dates: Dates, deepest: Drawdown | None) -> dict[str, Metric]:
+    """The rows' dates; a peak before the first row has the first row's date."""
+    if deepest is None:
+        return {}
+    recovery = deepest.recovery
+    return {
+        "max_drawdown_peak": _day(dates, max(deepest.peak, 0)).isoformat(),
+        "max_drawdown_trough": _day(dates, deepest.trough).isoformat(),
+        "max_drawdown_recovery": None if recovery is None else _day(dates, recovery).isoformat(),
+    }
+
+
+def _wiped(dates: Dates, returns: Floats) -> dict[str, Metric]:
+    """All was lost on the last of these rows, whatever was gained before."""
+    fall = wipe_out(metrics.checked(returns[:-1]))
+    return {
+        "total_return": -1.0,
+        "cagr": -1.0,
+        "max_drawdown": -1.0,
+        "current_drawdown": -1.0,
+        **_drawdown_dates(dates, fall),
+    }
+
+
+def _day(dates: Dates, place: int) -> date:
+    day: date = dates[place].astype("datetime64[D]").item()
+    return day

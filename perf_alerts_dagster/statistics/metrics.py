@@ -1,0 +1,230 @@
+"""Performance measures of one series of simple returns per period, by the field's library.
+
+`returns` is always one-dimensional (n), oldest first, fractions of the capital at the start of
+the period. Every function checks it first: NaN, an infinite value, or a return at or below -1
+raises ValueError naming the index, since empyrical would give a number for some of them. Every
+result is a finite float or None: None below the measure's fewest rows (stated with it: those
+that its formula needs) and where the formula is undefined, as every ratio of returns whose
+standard deviation is below 1e-12. Signs are the returns' own: losses and drawdowns are negative.
+Annualisation is by `periods_per_year` rows, never by the calendar.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics import wins_losses
+from perf_alerts_dagster.statistics.rolling import drawdown_path
+from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
+
+
+def checked(returns: ArrayLike) -> Floats:
+    """The returns as a float array (n).
+
+    Raises:
+        ValueError: not one-dimensional, or a value is NaN, infinite, or not above -1.
+    """
+    array = np.asarray(returns, dtype=np.float64)
+    if array.ndim != 1:
+        raise ValueError(f"returns has {array.ndim} dimensions; accepted is one value per row")
+    wrong = np.flatnonzero(~(np.isfinite(array) & (array > -1.0)))
+    if len(wrong):
+        place = int(wrong[0])
+        raise ValueError(
+            f"returns[{place}] is {array[place]}; accepted is a finite return above -1"
+        )
+    return array
+
+
+def total_return(returns: ArrayLike) -> float | None:
+    """Compounded return over all rows. Fewest rows: 1."""
+    import empyrical
+
+    return _measured(empyrical.cum_returns_final, checked(returns), fewest=1)
+
+
+def cumulative_returns(returns: ArrayLike) -> Floats:
+    """Compounded return from the start to the end of each row (n); empty for no rows."""
+    import empyrical
+
+    array = checked(returns)
+    with np.errstate(over="ignore"):
+        path: Floats = np.asarray(empyrical.cum_returns(array), dtype=np.float64)
+    return path
+
+
+def cagr(returns: ArrayLike, *, periods_per_year: float) -> float | None:
+    """Compound growth per year, (1 + total)^(periods per year / n) - 1. Fewest rows: 2."""
+    import empyrical
+
+    return _measured(empyrical.cagr, checked(returns), periods_per_year=periods_per_year)
+
+
+def annual_volatility(returns: ArrayLike, *, periods_per_year: float) -> float | None:
+    """Standard deviation (ddof 1) times the root of the periods per year. Fewest rows: 2."""
+    import empyrical
+
+    return _measured(
+        empyrical.annual_volatility, checked(returns), periods_per_year=periods_per_year
+    )
+
+
+def sharpe_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
+    """Annualised mean over standard deviation (ddof 1), risk-free rate 0. Fewest rows: 2."""
+    import empyrical
+
+    array = checked(returns)
+    found = _measured(empyrical.sharpe_ratio, array, periods_per_year=periods_per_year)
+    return found if _varies(array) else None
+
+
+def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
+    """Annualised mean over the downside deviation, the root mean square of losses over all n rows.
+
+    None where the downside deviation is below 1e-12: nothing was lost. Fewest rows: 2.
+    """
+    import empyrical
+
+    array = checked(returns)
+    found = _measured(empyrical.sortino_ratio, array, periods_per_year=periods_per_year)
+    downside = _measured(empyrical.downside_risk, array, periods_per_year=1.0)
+    if downside is None or downside < TINY or not _varies(array):
+        return None
+    return found
+
+
+def calmar_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
+    """CAGR over the depth of the maximum drawdown; None without one. Fewest rows: 2."""
+    array = checked(returns)
+    growth, deepest = cagr(array, periods_per_year=periods_per_year), max_drawdown(array)
+    if growth is None or deepest is None or deepest > -TINY or not _varies(array):
+        return None
+    return growth / -deepest
+
+
+def max_drawdown(returns: ArrayLike) -> float | None:
+    """Deepest fall from a running peak (the start counts as one), in [-1, 0]. Fewest rows: 1.
+
+    By this project's own path, in logs: empyrical's is wrong where the index overflows.
+    """
+    array = checked(returns)
+    return float(drawdown_path(array).min()) if len(array) else None
+
+
+def current_drawdown(returns: ArrayLike) -> float | None:
+    """Distance of the last row from the running peak, in [-1, 0]. Fewest rows: 1."""
+    array = checked(returns)
+    return float(drawdown_path(array)[-1]) if len(array) else None
+
+
+def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
+    """Historical value at risk, as a return: negative for a loss.
+
+    The (1 - level) quantile with linear interpolation (type 7). Fewest rows: one in the tail,
+    1 / (1 - level): 20 at 95 %, 100 at 99 %; with fewer it would only repeat the worst row.
+
+    Raises:
+        ValueError: the level is not in [0.5, 1), or the returns are not valid.
+    """
+    import empyrical
+
+    tail, fewest = _checked_tail(level)
+    return _measured(
+        lambda rows: empyrical.value_at_risk(rows, cutoff=tail), checked(returns), fewest=fewest
+    )
+
+
+def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
+    """Mean of the returns at or below the value at risk, as a return. Fewest rows: as there.
+
+    Where several rows tie at the value at risk (flat days), as many of them count as the tail
+    has places, as empyrical does it: the worst floor((n - 1)(1 - level)) + 1 rows.
+
+    Raises:
+        ValueError: the level is not in [0.5, 1), or the returns are not valid.
+    """
+    import empyrical
+
+    array = checked(returns)
+    if value_at_risk(array, level) is None:
+        return None
+    return _measured(lambda r: empyrical.conditional_value_at_risk(r, cutoff=1.0 - level), array)
+
+
+def skewness(returns: ArrayLike) -> float | None:
+    """Skew m3 / m2^1.5 (population moments). Fewest rows: 3."""
+    array = checked(returns)
+    moments = sharpe_moments(array) if len(array) >= 3 else None
+    return None if moments is None else moments.skew
+
+
+def kurtosis(returns: ArrayLike) -> float | None:
+    """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Fewest rows: 4."""
+    array = checked(returns)
+    moments = sharpe_moments(array) if len(array) >= 4 else None
+    return None if moments is None else moments.kurtosis
+
+
+def win_rate(returns: ArrayLike) -> float | None:
+    """Share of all rows with a gain, in [0, 1]; a flat row is no gain. Fewest rows: 1."""
+    return wins_losses.win_rate(checked(returns))
+
+
+def profit_factor(returns: ArrayLike) -> float | None:
+    """Sum of gains over the size of the sum of losses, >= 0; None where nothing was lost."""
+    return wins_losses.profit_factor(checked(returns))
+
+
+def average_win(returns: ArrayLike) -> float | None:
+    """Mean of the gains, positive; None where no row has one."""
+    return wins_losses.average_win(checked(returns))
+
+
+def average_loss(returns: ArrayLike) -> float | None:
+    """Mean of the losses, negative; None where no row has one."""
+    return wins_losses.average_loss(checked(returns))
+
+
+def longest_losing_run(returns: ArrayLike) -> int | None:
+    """Most rows with a loss one after another; a flat row ends a run. Fewest rows: 1."""
+    return wins_losses.longest_losing_run(checked(returns))
+
+
+def _measured(
+    function: Callable[..., float],
+    returns: Floats,
+    *,
+    fewest: int = 2,
+    periods_per_year: float | None = None,
+) -> float | None:
+    """Call the library; None for too few rows and for a result that is not finite."""
+    options = {}
+    if periods_per_year is not None:
+        if not 0.0 < periods_per_year < math.inf:
+            raise ValueError(
+                f"periods_per_year is {periods_per_year}; accepted is a number above 0"
+            )
+        options["annualization"] = periods_per_year
+    if len(returns) < fewest:
+        return None
+    # A wild but valid return may overflow a power; that result is dropped just below.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = float(function(returns, **options))
+    return found if math.isfinite(found) else None
+
+
+def _varies(returns: Floats) -> bool:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.std(returns, ddof=1) >= TINY) if len(returns) > 1 else False
+
+
+def _checked_tail(level: float) -> tuple[float, int]:
+    """The tail's share, and the fewest rows for one of them to be in it."""
+    if not 0.5 <= level < 1.0:
+        raise ValueError(f"level is {level}; accepted is a number from 0.5 to below 1")
+    # Twelve digits: 1 - 0.95 is 0.050000000000000044, and empyrical's own cut-off 0.05.
+    tail = round(1.0 - level, 12)
+    return tail, math.ceil(1.0 / tail - TINY)

@@ -1,0 +1,122 @@
+"""Readings along a record: rolling sums, means, deviations, Sharpe ratios, and the drawdown path.
+
+All arrays are one-dimensional, one value per row, oldest first. A rolling reading of `window`
+rows stands at its last row; the first window - 1 places are NaN, as is a Sharpe ratio of a window
+that does not vary. Each window is measured by itself, never as a difference of running totals:
+so a constant window has a deviation of exactly 0, and a wild row leaves no trace once it is out.
+NaN stays inside these arrays: `last_reading` gives None in its place.
+"""
+
+import math
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.sharpe import TINY
+
+SHARPE_WINDOW = 63
+
+
+def rolling_sum(values: Floats, window: int) -> Floats:
+    """Sum of the last `window` values (n), in their unit.
+
+    Raises:
+        ValueError: the window is below 1.
+    """
+    return _placed(_windows(values, window, least=1).sum(axis=-1), len(values))
+
+
+def rolling_mean(values: Floats, window: int) -> Floats:
+    """Mean of the last `window` values (n), in their unit.
+
+    Raises:
+        ValueError: the window is below 1.
+    """
+    return _placed(_windows(values, window, least=1).mean(axis=-1), len(values))
+
+
+def rolling_sd(values: Floats, window: int) -> Floats:
+    """Standard deviation (ddof 1) of the last `window` values (n), in their unit.
+
+    Raises:
+        ValueError: the window is below 2.
+    """
+    return _placed(_deviation(_windows(values, window, least=2)), len(values))
+
+
+def rolling_sharpe(
+    returns: Floats, *, periods_per_year: float, window: int = SHARPE_WINDOW
+) -> Floats:
+    """Annualised Sharpe ratio of the last `window` returns (n), mean / sd * sqrt(periods).
+
+    `returns` are simple returns per period. NaN where the deviation is below 1e-12.
+
+    Raises:
+        ValueError: the window is below 2, or the periods per year are not positive.
+    """
+    if not 0.0 < periods_per_year < math.inf:
+        raise ValueError(f"periods_per_year is {periods_per_year}; accepted is a number above 0")
+    windows = _windows(returns, window, least=2)
+    spread = _deviation(windows)
+    ratios = np.full(len(spread), np.nan)
+    np.divide(windows.mean(axis=-1), spread, out=ratios, where=spread >= TINY)
+    return _placed(ratios * math.sqrt(periods_per_year), len(returns))
+
+
+def log_index(returns: Floats) -> Floats:
+    """Natural log of the compounded index after each row (n), from 0 before the first.
+
+    In logs, no record is long or wild enough to overflow. Returns must be above -1.
+    """
+    return np.cumsum(np.log1p(returns))
+
+
+def drawdown_path(returns: Floats) -> Floats:
+    """Distance of the compounded index from its highest value so far (n), in [-1, 0].
+
+    -0.25 is a quarter below the peak; the value before the first row, 1, counts as a peak.
+
+    Raises:
+        ValueError: a return is not finite or not above -1; the text names the row.
+    """
+    wrong = np.flatnonzero(~(np.isfinite(returns) & (returns > -1.0)))
+    if len(wrong):
+        place = int(wrong[0])
+        raise ValueError(
+            f"returns[{place}] is {returns[place]}; accepted is a finite return above -1"
+        )
+    index = log_index(returns)
+    path: Floats = np.expm1(index - np.maximum(np.maximum.accumulate(index), 0.0))
+    return path
+
+
+def last_reading(readings: Floats) -> float | None:
+    """The newest reading; None where there is none or it is not finite."""
+    if len(readings) == 0 or not np.isfinite(readings[-1]):
+        return None
+    return float(readings[-1])
+
+
+def _windows(values: Floats, window: int, *, least: int) -> Floats:
+    """Every complete window (n - window + 1, window), a view without a copy."""
+    if window < least:
+        raise ValueError(f"window is {window}; accepted is a number of rows from {least} on")
+    if len(values) < window:
+        return np.empty((0, window))
+    return sliding_window_view(np.asarray(values, dtype=np.float64), window)
+
+
+def _deviation(windows: Floats) -> Floats:
+    # Measured from each window's own first value: exactly 0 where nothing varies. A square that
+    # overflows leaves inf or NaN, which is no reading.
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
+    return np.where(np.isfinite(spread), spread, np.nan)
+
+
+def _placed(found: Floats, rows: int) -> Floats:
+    """The readings at their windows' last rows, NaN before."""
+    placed = np.full(rows, np.nan)
+    placed[rows - len(found) :] = found
+    return placed

@@ -1,0 +1,1 @@
+"""The database of the alert store: engine, tables, migrations, backup."""

@@ -1,0 +1,255 @@
+"""A copy of the whole state folder, taken while it is in use, and put back after it was checked.
+
+Every SQLite database in it (the alert store, Dagster's storage) is copied by SQLite's own online
+backup: each is of one moment. Stores in PostgreSQL are not in it: `pg_dump` copies those.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import TypeAdapter
+from sqlalchemy import Engine
+
+# Before Python 3.12 pydantic cannot use the one of `typing`.
+from typing_extensions import TypedDict
+
+from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.storage.engine import name_of, sqlite_file
+
+
+def backup(engine: Engine, target: Path) -> None:
+    """Copy the store into the file `target`, of mode 0600, replacing what is there.
+
+    SQLite's online backup: of one moment, while others write. The copy takes the target's name
+    only after SQLite found it whole; until then an older backup stays as it was.
+
+    Raises:
+        UsageError: the store is in PostgreSQL, which has pg_dump for this.
+        StoreUnavailable: the store cannot be read, the copy cannot be written or is not whole.
+    """
+    source = sqlite_file(engine)
+    if source is None:
+        raise UsageError(
+            f"the alert store ({name_of(engine)}) is PostgreSQL: back it up with pg_dump"
+        )
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # Made empty first, so that it is private before anything is in it.
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        copy_database(source, draft)
+        os.replace(draft, target)
+        _sync_folder(target.parent)
+    except (OSError, sqlite3.Error) as exc:
+        raise StoreUnavailable(
+            f"the alert store ({source}) cannot be backed up to {target}: {exc}"
+        ) from exc
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def copy_database(source: Path, draft: Path) -> None:
+    """Copy one SQLite database that may be in use, and check the copy.
+
+    Raises:
+        sqlite3.Error: it cannot be read, or the copy is not whole.
+        OSError: the copy cannot be written.
+    """
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as opened,
+        closing(sqlite3.connect(draft, isolation_level=None)) as copy,
+    ):
+        opened.backup(copy)
+        # One file and no more: a WAL beside it would be left behind when it is moved.
+        copy.execute("PRAGMA journal_mode=DELETE")
+        found = copy.execute("PRAGMA integrity_check").fetchall()
+        if found != [("ok",)]:
+            raise sqlite3.DatabaseError(f"the copy is damaged: {found[0][0]}")
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+MANIFEST = "manifest.json"
+_FORM = 1
+_HEAD = b"SQLite format 3\x00"
+# What lives only as long as the processes do, or is made anew at each start.
+_SKIPPED_FOLDERS = frozenset({"running", "logs", "tmp"})
+_SKIPPED_ENDINGS = (".lock", ".sock", ".db-wal", ".db-shm", ".db-journal", ".part", ".pid")
+
+
+class _Manifest(TypedDict):
+    form: int
+    made_at: str
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A backup: when it was made, and the size in bytes of every file by its relative path."""
+
+    folder: Path
+    made_at: datetime
+    files: Mapping[str, int]
+
+
+def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
+    """Copy the state folder into the new folder `target`; it has its name only once it is whole.
+
+    Raises:
+        UsageError: `target` exists already, or lies in the state folder.
+        StoreUnavailable: something cannot be read or written, or a copy is damaged.
+    """
+    target = target.absolute()
+    if target.exists():
+        raise UsageError(f"{target} exists already; a backup is a new folder")
+    if target.is_relative_to(state_dir.absolute()):
+        raise UsageError(f"{target} lies in the state folder, which is what is backed up")
+    if not state_dir.is_dir():
+        raise UsageError(f"there is no state folder {state_dir}")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        files = {}
+        for name in _names(state_dir):
+            # A log that was rotated away meanwhile is nothing to fail for.
+            with suppress(FileNotFoundError):
+                files[name] = _copy(state_dir / name, draft / name)
+        manifest: _Manifest = {
+            "form": _FORM,
+            "made_at": now.astimezone(UTC).isoformat(),
+            "files": files,
+        }
+        (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        found = verify(draft)
+        draft.rename(target)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"the state cannot be backed up to {target}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Archive(folder=target, made_at=found.made_at, files=found.files)
+
+
+def verify(folder: Path) -> Archive:
+    """Read a backup and check every file of it: its digest, and of a database its integrity.
+
+    Raises:
+        UsageError: it is no backup, lacks a file, or a file is not what was copied.
+    """
+    manifest = _manifest(folder)
+    files = {}
+    for name, digest in manifest["files"].items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{folder}: {name!r} leads out of the backup")
+        if not path.is_file():
+            raise UsageError(f"{folder}: {name} is missing")
+        if _digest(path) != digest:
+            raise UsageError(f"{folder}: {name} is not what was backed up")
+        if _is_database(path):
+            _check(path)
+        files[name] = path.stat().st_size
+    return Archive(folder=folder, made_at=datetime.fromisoformat(manifest["made_at"]), files=files)
+
+
+def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
+    """Put a backup in the place of the state folder, after it was checked.
+
+    Nothing may run on the state folder meanwhile. What was there is kept beside it, under the
+    name that is returned; None where there was nothing.
+
+    Raises:
+        UsageError: it is no whole backup.
+        StoreUnavailable: the files cannot be written; the state is as it was.
+    """
+    found = verify(folder)
+    state_dir = state_dir.absolute()
+    draft = state_dir.with_name(f".{state_dir.name}.{os.getpid()}.part")
+    kept = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        for name in found.files:
+            (draft / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shutil.copyfile(folder / name, draft / name)
+            (draft / name).chmod(0o600)
+        had = state_dir.exists()
+        if had:
+            state_dir.rename(kept)
+        draft.rename(state_dir)
+    except OSError as error:
+        raise StoreUnavailable(f"{folder} cannot be restored to {state_dir}: {error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return kept if had else None
+
+
+def _names(state_dir: Path) -> Iterator[str]:
+    """The files that are worth keeping, as relative paths."""
+    for folder, folders, files in os.walk(state_dir):
+        folders[:] = sorted(one for one in folders if one not in _SKIPPED_FOLDERS)
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.is_file() and not name.endswith(_SKIPPED_ENDINGS):
+                yield str(path.relative_to(state_dir))
+
+
+def _copy(source: Path, copy: Path) -> str:
+    """Copy one file, and return its digest."""
+    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if _is_database(source):
+        copy_database(source, copy)
+    else:
+        shutil.copyfile(source, copy)
+    copy.chmod(0o600)
+    return _digest(copy)
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_HEAD)) == _HEAD
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(path: Path) -> None:
+    try:
+        # immutable: checking writes nothing beside it.
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as opened:
+            answer = opened.execute("PRAGMA integrity_check").fetchone()
+    except sqlite3.Error as error:
+        raise UsageError(f"{path} is damaged: {error}") from error
+    if answer != ("ok",):
+        raise UsageError(f"{path} is damaged: {answer[0]}")
+
+
+def _manifest(folder: Path) -> _Manifest:
+    try:
+        found = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is no backup of perf-alerts: {MANIFEST}: {error}") from error
+    try:
+        manifest = TypeAdapter(_Manifest).validate_python(found, strict=True)
+        made_at = datetime.fromisoformat(manifest["made_at"])
+    except ValueError as error:
+        raise UsageError(f"{folder} is no backup that this version reads") from error
+    if manifest["form"] != _FORM or made_at.tzinfo is None:
+        raise UsageError(f"{folder} is no backup that this version reads")
+    return manifest

@@ -1,0 +1,192 @@
+"""Opening the database, its transactions, and the one border where its errors change.
+
+SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`versions.py` makes the
+file and switches the WAL on; both last). PostgreSQL: psycopg, with a limit on waiting.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    ExceptionContext,
+    NullPool,
+    Pool,
+    QueuePool,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
+
+from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
+
+if TYPE_CHECKING:
+    import psycopg
+
+_ACCEPTED = "sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<database>"
+_WRITES = "perf_alerts_writes"
+# A file that was opened while it could not be written stays read-only for its connection, and one
+# that was replaced stays the old one: after these only a new connection sees what is there now.
+_OPENED_ANEW = {
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> Engine:
+    """Prepare access to the database of `url`; nothing is connected yet.
+
+    Args:
+        url: `sqlite:///<file>` or `postgresql+psycopg://...`.
+        wait: seconds to wait for a lock of another process.
+        pooled: keep connections for the next ones, instead of opening each anew.
+
+    Raises:
+        SettingsError: the URL is of another kind. The text does not repeat it: it may hold a
+            password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise SettingsError(f"the alert store's URL cannot be read; accepted: {_ACCEPTED}") from exc
+    pool = QueuePool if pooled else NullPool
+    if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
+        return _open_sqlite(parsed, wait, pool)
+    if parsed.drivername in ("postgresql", "postgresql+psycopg"):
+        return _open_postgres(parsed.set(drivername="postgresql+psycopg"), wait, pool)
+    raise SettingsError(
+        f"the alert store's URL begins with {parsed.drivername}; accepted: {_ACCEPTED}"
+    )
+
+
+def sqlite_file(engine: Engine) -> Path | None:
+    """The database file of a SQLite store; None for PostgreSQL."""
+    if engine.dialect.name != "sqlite":
+        return None
+    return Path(engine.url.database or "")
+
+
+def name_of(engine: Engine) -> str:
+    """Where the store is, for people: the file, or host and database; never a password."""
+    url = engine.url
+    if engine.dialect.name == "sqlite":
+        return url.database or ""
+    return f"{url.database} on {url.host or url.query.get('host') or 'localhost'}"
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that reads: everything in it is of one moment on SQLite."""
+    with translated(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes; on SQLite it takes the write lock before it reads.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached, is locked, full or read-only.
+    """
+    with translated(engine), engine.connect() as connection:
+        connection = connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turn every error of the database into StoreUnavailable, without statement or values.
+
+    A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
+    no later try mends: it stays what it is, a ValueError or a TypeError.
+    """
+    try:
+        yield
+    except DBAPIError as exc:
+        raise StoreUnavailable(_sentence(engine, exc.orig or exc)) from exc
+    except StatementError as exc:
+        if isinstance(exc.orig, ValueError | TypeError):
+            raise exc.orig from exc
+        raise StoreUnavailable(_sentence(engine, exc.orig or exc)) from exc
+    except (SQLAlchemyError, sqlite3.Error) as exc:
+        # SQLite's own, where it is the connecting that fails: SQLAlchemy lets it pass.
+        raise StoreUnavailable(_sentence(engine, exc)) from exc
+
+
+def _sentence(engine: Engine, exc: BaseException) -> str:
+    # Only the first line: PostgreSQL's further ones repeat values.
+    reason = (str(exc).splitlines() or [type(exc).__name__])[0].strip()
+    if engine.url.password:
+        reason = reason.replace(str(engine.url.password), "***")
+    return f"the alert store ({name_of(engine)}) cannot be used: {reason}"
+
+
+def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
+    if not url.database or url.database == ":memory:" or url.query:
+        raise SettingsError("the alert store's SQLite URL names a file, as in sqlite:///alerts.db")
+    file = Path(url.database).absolute()
+
+    def connect() -> sqlite3.Connection:
+        # mode=rw: only a migration makes the file, or a typo would be an empty store.
+        # isolation_level None: the begin event below is the only place where one begins.
+        return sqlite3.connect(
+            f"file:{quote(str(file))}?mode=rw",
+            uri=True,
+            timeout=wait,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    engine = create_engine(
+        url.set(database=str(file)), creator=connect, hide_parameters=True, poolclass=pool
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "handle_error")
+    def leave(context: ExceptionContext) -> None:
+        # Errors of Python's module, such as that it is closed, carry no code.
+        code = getattr(context.original_exception, "sqlite_errorcode", 0)
+        if code & 0xFF in _OPENED_ANEW:
+            context.is_disconnect = True
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later would fail at once, without waiting,
+        # where another one has written in between.
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        poolclass=pool,
+        pool_pre_ping=True,
+        # A URL may say otherwise; without a limit a dead host is waited for without end.
+        connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: "psycopg.Connection[object]", record: object) -> None:
+        connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(int(wait * 1000)),))
+        connection.execute("SET statement_timeout = 120000")
+        connection.commit()
+
+    return engine

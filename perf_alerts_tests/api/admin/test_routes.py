@@ -1,0 +1,99 @@
+"""The audit, page by page."""
+
+from datetime import timedelta
+
+import pytest
+
+from perf_alerts_dagster.control.audit import AuditOutcome
+from perf_alerts_tests.server.gated import NOON, Gated, code, key
+from perf_alerts_tests.storage.changes import change
+
+
+async def test_a_change_is_shown_with_all_its_fields(gate: Gated) -> None:
+    asked = change(at=NOON, before={"enabled": True}, after={"reason": "<b>é</b>"})
+    row = gate.tables.audit.intent(asked)
+    gate.tables.audit.outcome(row, AuditOutcome.DONE)
+
+    answer = await gate.http.get("/admin/audit", headers=key("admin"))
+
+    assert answer.json() == {
+        "success": True,
+        "data": [
+            {
+                "id": row,
+                "at": "2026-01-30T12:00:00Z",
+                "actor": "operator:ci-bot",
+                "key_id": "0123456789abcdef",
+                "address": "127.0.0.1",
+                "action": "trigger",
+                "target": "daily_pnl_check",
+                "before": {"enabled": True},
+                "after": {"reason": "<b>é</b>"},
+                "outcome": "done",
+                "request_id": "r1",
+            }
+        ],
+        "next_cursor": None,
+        "timestamp": "2026-01-30T12:00:00Z",
+    }
+
+
+async def test_pages_follow_one_another_to_the_end(gate: Gated) -> None:
+    ids = [gate.tables.audit.intent(change()) for _ in range(5)]
+    seen: list[int] = []
+    cursor: str | None = None
+    for _ in range(3):
+        params = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+        found = (await gate.http.get("/admin/audit", headers=key("admin"), params=params)).json()
+        seen += [row["id"] for row in found["data"]]
+        cursor = found["next_cursor"]
+
+    assert seen == ids[::-1]
+    assert cursor is None
+
+
+async def test_since_leaves_out_what_was_before(gate: Gated) -> None:
+    gate.tables.audit.intent(change(at=NOON - timedelta(seconds=1)))
+    row = gate.tables.audit.intent(change(at=NOON))
+
+    params = {"since": "2026-01-30T13:00:00+01:00"}
+    found = (await gate.http.get("/admin/audit", headers=key("admin"), params=params)).json()
+
+    assert [one["id"] for one in found["data"]] == [row]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=501",
+        "limit=1e2",
+        "limit=1_0",
+        "limit=%2010",
+        "limit=-1",
+        "limit=NaN",
+        "limit=1&limit=2",
+        "since=yesterday",
+        "since=2026-01-30",
+        "since=2026-13-30T00:00:00Z",
+        "since=2026-01-30T00:00:00",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "cursor=x",
+        "cursor=MA",
+        "cursor=LTE",
+        "cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTk5",
+        "cursor=%00",
+        "cursor=" + "A" * 600,
+    ],
+)
+async def test_other_questions_are_refused(gate: Gated, query: str) -> None:
+    answer = await gate.http.get(f"/admin/audit?{query}", headers=key("admin"))
+
+    assert code(answer) == (422, "validation")
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+async def test_only_admins_read_it(gate: Gated, role: str) -> None:
+    answer = await gate.http.get("/admin/audit?limit=no", headers=key(role))
+
+    assert code(answer) == (403, "insufficient_permission")

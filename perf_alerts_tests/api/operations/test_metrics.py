@@ -1,0 +1,91 @@
+from datetime import timedelta
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import OutboxState
+from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.scheduler.port import RunState, SchedulerStatus
+from perf_alerts_tests.server.fakes import NOW, FakeScheduler, alert_run
+
+
+def samples(
+    metrics: Metrics, status: SchedulerStatus | None, kept: Kept | None = None
+) -> dict[tuple[str, str], float]:
+    """By the sample's name and its last label: the value."""
+    text = metrics.render(status, NOW, kept).decode()
+    return {
+        (sample.name, "".join(list(sample.labels.values())[-1:])): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_alerts_and_the_scheduler_are_gauges() -> None:
+    failed = alert_run("weekly_stability_check", state=RunState.FAILURE)
+    running = alert_run(run_id="b", state=RunState.RUNNING, ended_at=None)
+    scheduler = FakeScheduler(
+        history=[alert_run(), running, failed], disabled={"evening_performance_check"}
+    )
+    found = samples(Metrics(), await scheduler.status(NOW))
+
+    assert found["perf_alerts_dagster_up", ""] == 1
+    assert found["perf_alerts_heartbeat_age_seconds", ""] == 20
+    assert found["perf_alerts_alert_enabled", "daily_pnl_check"] == 1
+    assert found["perf_alerts_alert_enabled", "evening_performance_check"] == 0
+    assert found["perf_alerts_last_run_success", "daily_pnl_check"] == 1
+    assert found["perf_alerts_last_run_success", "weekly_stability_check"] == 0
+    assert ("perf_alerts_next_run_seconds", "evening_performance_check") not in found
+    # An alert that never ran has neither failed nor succeeded.
+    assert ("perf_alerts_last_run_success", "monthly_forward_test_update") not in found
+
+
+async def test_a_daemon_that_never_lived_has_no_age() -> None:
+    found = samples(Metrics(), await FakeScheduler(heartbeat=None).status(NOW))
+
+    assert ("perf_alerts_heartbeat_age_seconds", "") not in found
+
+
+def test_without_dagster_there_are_still_the_proxys_own_numbers() -> None:
+    metrics = Metrics()
+    metrics.answered(method="GET", route="/schedule/status", status=503, seconds=0.2)
+    metrics.asked_upstream()
+    found = samples(metrics, None)
+
+    assert found["perf_alerts_dagster_up", ""] == 0
+    assert found["perf_alerts_requests_total", "503"] == 1
+    assert found["perf_alerts_status_queries_total", ""] == 1
+    assert found["perf_alerts_request_seconds_count", "/schedule/status"] == 1
+    assert not any(name == "perf_alerts_alert_enabled" for name, _ in found)
+
+
+def test_incidents_and_waiting_messages_are_gauges() -> None:
+    oldest = NOW - timedelta(seconds=90)
+    kept = Kept(
+        live={Status.OPEN: 3},
+        outbox=OutboxState(pending=2, leased=1, dead=4, oldest=oldest),
+        pauses={},
+    )
+    found = samples(Metrics(), None, kept)
+
+    assert found["perf_alerts_store_up", ""] == 1
+    assert found["perf_alerts_incidents", "open"] == 3
+    assert found["perf_alerts_incidents", "acknowledged"] == 0
+    assert found["perf_alerts_messages_waiting", ""] == 3
+    assert found["perf_alerts_oldest_message_seconds", ""] == 90
+    assert found["perf_alerts_messages_given_up", ""] == 4
+
+
+def test_a_store_that_cannot_be_read_is_down_and_counts_nothing() -> None:
+    found = samples(Metrics(), None)
+
+    assert found["perf_alerts_store_up", ""] == 0
+    assert not any(name == "perf_alerts_messages_waiting" for name, _ in found)
+
+
+def test_two_apps_count_apart() -> None:
+    one, two = Metrics(), Metrics()
+    one.asked_upstream()
+
+    assert samples(two, None)["perf_alerts_status_queries_total", ""] == 0

@@ -1,0 +1,139 @@
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from perf_alerts_dagster.control.leases import Place, Turns
+from perf_alerts_dagster.core.errors import StoreUnavailable, TurnLost
+from perf_alerts_tests.fakes import FakeLeases
+
+NAME = "daily_pnl_check"
+NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@contextmanager
+def working(turns: Turns, owner: str) -> Iterator[threading.Event]:
+    """Another execution that has its turn until the event is set."""
+    begun, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with turns.of(NAME, owner):
+            begun.set()
+            over.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert begun.wait(10)
+    try:
+        yield over
+    finally:
+        over.set()
+        thread.join()
+
+
+def make() -> tuple[Turns, FakeLeases, Clock]:
+    leases, clock = FakeLeases(), Clock()
+    return Turns(leases=leases, clock=clock, poll=0.005), leases, clock
+
+
+def test_a_second_owner_waits_for_the_first() -> None:
+    turns, leases, _ = make()
+    order = []
+    with working(turns, "first") as over:
+
+        def wait() -> None:
+            with turns.of(NAME, "second") as turn:
+                order.append(f"second began, taken by {turn.taken_by}")
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while leases._line(NAME).waiter is None:
+            threading.Event().wait(0.002)
+        order.append("first ends")
+        over.set()
+        thread.join(10)
+
+    assert order == ["first ends", "second began, taken by None"]
+
+
+def test_a_third_owner_is_told_who_waits() -> None:
+    turns, leases, clock = make()
+    leases.acquire(NAME, "runs", clock(), turns.ttl)
+    leases.acquire(NAME, "waits", clock(), turns.ttl)
+
+    with turns.of(NAME, "third") as turn:
+        assert turn.taken_by == "waits"
+
+    assert leases.acquire(NAME, "waits", clock(), turns.ttl).place is Place.WAITING
+
+
+def test_a_crashed_owner_is_followed_once_its_lease_ran_out() -> None:
+    turns, leases, clock = make()
+    leases.acquire(NAME, "crashed", clock(), turns.ttl)
+    clock.now += turns.ttl
+
+    with turns.of(NAME, "next") as turn:
+        turn.check()
+
+
+def test_an_owner_that_slept_too_long_may_write_nothing_more() -> None:
+    turns, leases, clock = make()
+    with turns.of(NAME, "sleeper") as turn:
+        clock.now += turns.ttl
+        leases.acquire(NAME, "other", clock(), turns.ttl)
+
+        with pytest.raises(TurnLost, match="away for more than 30 s"):
+            turn.check()
+
+    # Its end takes nothing away from the other one.
+    assert leases.renew(NAME, "other", clock(), turns.ttl)
+
+
+def test_an_owner_that_slept_unnoticed_goes_on() -> None:
+    turns, _, clock = make()
+    with turns.of(NAME, "sleeper") as turn:
+        clock.now += 10 * turns.ttl
+        turn.check()
+
+
+def test_the_lease_is_free_after_an_error() -> None:
+    turns, leases, clock = make()
+    with pytest.raises(ZeroDivisionError), turns.of(NAME, "fails"):
+        raise ZeroDivisionError
+
+    assert leases.acquire(NAME, "next", clock(), turns.ttl).place is Place.HELD
+
+
+def test_the_lease_is_renewed_while_the_owner_works() -> None:
+    leases, clock = FakeLeases(), Clock()
+    turns = Turns(leases=leases, clock=clock, ttl=timedelta(milliseconds=30), poll=0.005)
+    with turns.of(NAME, "works"):
+        clock.now += timedelta(milliseconds=25)
+        before = leases._line(NAME).holder
+        deadline = threading.Event()
+        for _ in range(400):
+            holder = leases._line(NAME).holder
+            if holder is not None and before is not None and holder.until > before.until:
+                break
+            deadline.wait(0.005)
+
+        holder = leases._line(NAME).holder
+        assert holder is not None
+        assert holder.until == clock.now + turns.ttl
+
+
+def test_a_store_that_is_away_is_an_error_at_the_start() -> None:
+    turns = Turns(leases=FakeLeases(error=StoreUnavailable("away")), clock=Clock())
+
+    with pytest.raises(StoreUnavailable), turns.of(NAME, "run"):
+        pytest.fail("no turn without a lease")

@@ -1,0 +1,63 @@
+"""What a run's page shows of incidents: links, and names that do nothing."""
+
+from dataclasses import replace
+
+import dagster as dg
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.defs.metadata import output_metadata
+from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.incidents.firing import of_evaluation
+from perf_alerts_dagster.incidents.model import Incident
+from perf_alerts_dagster.incidents.transitions import opened
+from perf_alerts_tests.incidents.incident_desk import DAILY, MONDAY, START, breach, judged
+
+PAGES = "https://alerts.example"
+
+
+def incident(strategy: str = "trend") -> Incident:
+    firing = of_evaluation(
+        breach(strategy=strategy),
+        Severity.CRITICAL,
+        alert=DAILY,
+        as_of=MONDAY,
+        run_id="run",
+        provisional=False,
+    )
+    return opened(firing, now=START, chain=None)
+
+
+def shown(*incidents: Incident) -> str | None:
+    execution = Execution(
+        alert=DAILY,
+        run_id="run",
+        executed_at=START,
+        judgements=(judged(breach()),),
+        incidents=incidents,
+    )
+    found = output_metadata(execution, pages=PAGES).get("incidents")
+    assert found is None or isinstance(found, dg.MarkdownMetadataValue)
+    return None if found is None else found.md_str
+
+
+def test_each_incident_has_the_link_to_its_page() -> None:
+    one = incident()
+
+    assert shown(one) == f"- [critical, open]({PAGES}/incidents/{one.id}): trend, max\\_drawdown"
+    assert shown() is None
+
+
+def test_a_hostile_name_is_only_text() -> None:
+    found = shown(incident("[click](https://evil.example) <img src=x>\n# big **bold** `code`"))
+
+    assert found is not None
+    assert found.count("\n") == 0
+    assert "\\[click\\]\\(https\\:\\/\\/evil\\.example\\) \\<img src\\=x\\> \\# big" in found
+
+
+def test_a_long_list_is_counted() -> None:
+    found = shown(*(replace(incident(), id=f"{number:024x}") for number in range(53)))
+
+    assert found is not None
+    assert len(found.splitlines()) == 51
+    assert found.endswith(f"- [and 3 more]({PAGES}/incidents)")

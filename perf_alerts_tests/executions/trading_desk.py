@@ -1,0 +1,125 @@
+"""A desk whose record grows from one execution to the next, over fakes."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from perf_alerts_dagster.control.leases import Turns
+from perf_alerts_dagster.core.alerts import BY_NAME, Alert
+from perf_alerts_dagster.executions.execute import Executor
+from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.judging.false_alarms import Budgets
+from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.reading import Market
+from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_tests.fakes import (
+    FakeAlertStore,
+    FakeLeases,
+    FakeRecordsSource,
+    FakeSummaryWriter,
+)
+from perf_alerts_tests.incidents.memory import MemoryIncidents
+
+DAILY = BY_NAME["daily_pnl_check"]
+WEEKLY = BY_NAME["weekly_stability_check"]
+MONTHLY = BY_NAME["monthly_forward_test_update"]
+FIRST = date(2024, 1, 1)
+BACKTEST = 300
+
+
+def weekdays(count: int) -> Dates:
+    return np.busday_offset(np.datetime64(FIRST, "D"), np.arange(count), roll="forward")
+
+
+def a_strategy(name: str = "trend", rows: int = 420, *, seed: int = 1) -> StrategyRecord:
+    returns = np.random.default_rng(seed).normal(0.0005, 0.01, rows)
+    live = np.arange(rows) >= BACKTEST
+    return StrategyRecord(strategy=name, dates=weekdays(rows), returns=returns, live=live)
+
+
+def day(place: int) -> date:
+    found: date = weekdays(place + 1)[-1].astype(object)
+    return found
+
+
+def after_close(place: int) -> datetime:
+    return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
+
+
+class Desk:
+    """An executor over fakes whose record grows as the test goes on."""
+
+    def __init__(self, *, catch_up: int = 30) -> None:
+        self.store = FakeAlertStore()
+        self.summaries = FakeSummaryWriter()
+        self.leases = FakeLeases()
+        self.incidents = MemoryIncidents()
+        self.catch_up = catch_up
+        self.policy = Policy()
+
+    def run(
+        self,
+        records: TrackRecords,
+        now: datetime,
+        *,
+        alert: Alert = DAILY,
+        as_of: date | None = None,
+        run_id: str = "run",
+        at_or_before: bool = False,
+        switched_on: datetime | None = None,
+    ) -> Execution:
+        return Executor(
+            records=FakeRecordsSource(records),
+            store=self.store,
+            summaries=self.summaries,
+            judging=Judging(
+                book=limit_book({}, {}),
+                periods_per_year=252,
+                max_lag_sessions=2,
+                budgets=Budgets(),
+                settings_version="test",
+            ),
+            projecting=Projecting(
+                store=self.store,
+                paths=200,
+                haircut=0.0,
+                periods_per_year=252,
+                settings_version="test",
+            ),
+            lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
+            deliver=lambda: None,
+            turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
+            market=Market(calendar=open_calendar("record"), own_days=True),
+            timezone=ZoneInfo("UTC"),
+            catch_up=self.catch_up,
+            gate=True,
+            settings_content="{}",
+        ).execute(
+            alert,
+            as_of=as_of,
+            run_id=run_id,
+            now=now,
+            at_or_before=at_or_before,
+            switched_on=switched_on,
+        )
+
+
+def record(rows: int, **changes: float) -> TrackRecords:
+    strategy = a_strategy().rows(0, rows)
+    returns = strategy.returns.copy()
+    for place, value in changes.items():
+        returns[int(place.removeprefix("row"))] = value
+    made = StrategyRecord(
+        strategy="trend", dates=strategy.dates, returns=returns, live=strategy.live
+    )
+    return TrackRecords(source="test", strategies={"trend": made})
+
+
+def dates(execution: Execution) -> list[date]:
+    return [one.as_of for one in execution.judgements]

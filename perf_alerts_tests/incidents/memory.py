@@ -1,0 +1,315 @@
+"""The store of incidents, silences and the outbox in plain dictionaries: the model."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.incidents.model import Incident, Reason, Status
+from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification, Told
+from perf_alerts_dagster.incidents.ports import (
+    Breached,
+    Counts,
+    Decisions,
+    Filter,
+    IncidentPage,
+    IncidentStore,
+    Outbox,
+    OutboxState,
+    Overtaken,
+    Silences,
+    Snapshot,
+    TimelineEntry,
+    Unapplied,
+)
+from perf_alerts_dagster.incidents.silences import Silence
+from perf_alerts_dagster.judging.judgement import Judgement
+
+
+class MemoryIncidents(IncidentStore, Silences, Outbox):
+    """All three ports in one; `audit` collects the changes of people."""
+
+    def __init__(self) -> None:
+        self.judgements: list[Judgement] = []
+        self.marks: dict[str, int] = {}
+        self.by_id: dict[str, Incident] = {}
+        self.entries: list[TimelineEntry] = []
+        self.rows: dict[int, Notification] = {}
+        self.silences: dict[str, Silence] = {}
+        self.audit: list[Change] = []
+
+    def add_judgement(self, judgement: Judgement) -> None:
+        """What an execution records."""
+        self.judgements.append(judgement)
+
+    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+        mark = self.marks.get(alert, 0)
+        found = []
+        for row_id, one in enumerate(self.judgements, start=1):
+            if one.alert != alert or row_id <= mark:
+                continue
+            if judged_before is not None and one.judged_at >= judged_before:
+                break
+            found.append((row_id, one))
+        return Unapplied(alert=alert, mark=mark, judgements=tuple(found))
+
+    def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
+        known = [one for one in self.by_id.values() if not one.is_over or one.owed]
+        ids = {one.id for one in known}
+        told = [
+            _told(row, position)
+            for row in self.rows.values()
+            for position, item in enumerate(row.items)
+            if item.incident_id in ids
+            or row.state.is_waiting
+            or (row.sent_at is not None and row.sent_at >= since)
+        ]
+        return Snapshot(
+            incidents=tuple(sorted(known, key=lambda one: (one.opened_at, one.id))),
+            told=tuple(told),
+            silences=tuple(one for one in self.silences.values() if one.is_active(now)),
+        )
+
+    def apply(self, decisions: Decisions) -> None:
+        self._check(decisions)
+        for mark in decisions.marks:
+            self.marks[mark.alert] = mark.after
+        for one in decisions.changed:
+            last = self.by_id[one.id].last_notified_at
+            self.by_id[one.id] = replace(one, version=one.version + 1, last_notified_at=last)
+        for one in decisions.opened:
+            self.by_id[one.id] = one
+        self.entries += decisions.entries
+        for row in decisions.notifications:
+            if self.row(row.key) is None:
+                self._bring_forward(row)
+                self.rows[len(self.rows) + 1] = replace(row, id=len(self.rows) + 1)
+        self._withdraw(decisions.withdrawn)
+        if decisions.audit is not None:
+            self.audit.append(decisions.audit)
+
+    def _check(self, decisions: Decisions) -> None:
+        if any(self.marks.get(one.alert, 0) != one.before for one in decisions.marks):
+            raise Overtaken("a mark has moved")
+        if any(self.by_id[one.id].version != one.version for one in decisions.changed):
+            raise Overtaken("an incident was changed")
+        after = self.by_id | {one.id: one for one in (*decisions.changed, *decisions.opened)}
+        live = Counter(one.dedup_key for one in after.values() if not one.is_over)
+        if (
+            any(one.id in self.by_id for one in decisions.opened)
+            or max(live.values(), default=0) > 1
+        ):
+            raise Overtaken("a live incident is there")
+
+    def _bring_forward(self, row: Notification) -> None:
+        for row_id, other in self.rows.items():
+            waits = other.state is Delivery.PENDING and other.attempts > 0
+            if waits and _is_about(other, row) and other.next_at > row.next_at:
+                self.rows[row_id] = replace(other, next_at=row.next_at)
+
+    def _is_behind(self, row: Notification, now: datetime) -> bool:
+        return any(
+            other.id < row.id and _is_about(other, row)
+            for other in self.rows.values()
+            if other.state is Delivery.LEASED or _is_due(other, now)
+        )
+
+    def _read(self, row: Notification) -> Notification:
+        over = {one.id for one in self.by_id.values() if one.is_over}
+        return replace(
+            row, items=tuple(replace(one, over=one.incident_id in over) for one in row.items)
+        )
+
+    def _withdraw(self, ids: Collection[str]) -> None:
+        for row_id, row in self.rows.items():
+            named = {item.incident_id for item in row.items}
+            is_needed = any(self.by_id[one].status is Status.OPEN for one in named)
+            is_due = row.kind is Channels.ESCALATION and row.state is Delivery.PENDING
+            if is_due and named.intersection(ids) and not is_needed:
+                self.rows[row_id] = replace(row, state=Delivery.WITHDRAWN)
+
+    def judged_sessions(self, after: date) -> Sequence[date]:
+        return sorted(
+            {one.as_of for one in self.judgements if one.as_of > after and not one.provisional}
+        )
+
+    def incident(self, incident_id: str) -> Incident | None:
+        return self.by_id.get(incident_id)
+
+    def incidents(
+        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+    ) -> IncidentPage:
+        found = sorted(
+            (one for one in self.by_id.values() if _is_wanted(one, wanted)),
+            key=lambda one: (one.opened_at, one.id),
+            reverse=True,
+        )
+        if before is not None:
+            at, _, incident_id = before.partition(" ")
+            try:
+                place = (datetime.fromisoformat(at), incident_id)
+            except ValueError as error:
+                raise UsageError("cursor: one that an earlier page has given") from error
+            found = [one for one in found if (one.opened_at, one.id) < place]
+        page = tuple(found[:limit])
+        is_last = len(found) <= limit or not page
+        last = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
+        return IncidentPage(incidents=page, last=last)
+
+    def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+        return [one for one in self.entries if one.incident_id == incident_id]
+
+    def live(self) -> Mapping[Status, int]:
+        return Counter(one.status for one in self.by_id.values() if not one.is_over)
+
+    def counts(self, start: datetime, end: datetime) -> Counts:
+        inside = [one for one in self.entries if start <= one.at < end]
+        alerts: dict[str, set[str]] = {}
+        for one in inside:
+            if one.what in ("opened", "breached"):
+                named = {str(one.detail["alert"])} - {""}
+                alerts.setdefault(one.incident_id, set()).update(named)
+        ordered = sorted(alerts, key=lambda one: (self.by_id[one].opened_at, one))
+        return Counts(
+            breached=tuple(
+                Breached(
+                    strategy=self.by_id[one].strategy,
+                    severity=self.by_id[one].severity,
+                    alerts=frozenset(alerts[one]),
+                )
+                for one in ordered
+            ),
+            suppressed=sum(one.what == "suppressed" for one in inside),
+            escalated=sum(one.what == "escalated" for one in inside),
+        )
+
+    def add(self, silence: Silence, change: Change | None = None) -> None:
+        if silence.id not in self.silences:
+            self.silences[silence.id] = silence
+            self.audit += [change] if change else []
+
+    def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
+        found = [one for one in self.silences.values() if ended or one.ends_at > now]
+        return sorted(found, key=lambda one: (one.starts_at, one.id), reverse=True)
+
+    def end(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
+        found = self.silences.get(silence_id)
+        if found is None or found.ends_at <= now:
+            return False
+        self.silences[silence_id] = replace(found, ends_at=now)
+        self.audit += [change] if change else []
+        return True
+
+    def claim(
+        self,
+        now: datetime,
+        owner: str,
+        ttl: timedelta,
+        *,
+        channels: Collection[str] | None = None,
+        limit: int = 1,
+    ) -> Sequence[Notification]:
+        due = [
+            one for one in self.rows.values() if _is_due(one, now) and not self._is_behind(one, now)
+        ]
+        due = [one for one in due if channels is None or one.channel in channels]
+        claimed = []
+        for one in sorted(due, key=lambda one: (one.next_at, one.id))[:limit]:
+            row = replace(
+                one,
+                state=Delivery.LEASED,
+                lease_owner=owner,
+                lease_until=now + ttl,
+                fence=one.fence + 1,
+            )
+            self.rows[one.id] = row
+            claimed.append(self._read(row))
+        return claimed
+
+    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        if not self._close(row_id, fence, state=Delivery.SENT, sent_at=at, error=None):
+            return False
+        for item in self.rows[row_id].items:
+            one = self.by_id[item.incident_id]
+            if item.reason is not Reason.RECOVERED:
+                last = max(at, one.last_notified_at or at)
+                self.by_id[one.id] = replace(one, last_notified_at=last)
+        return True
+
+    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        return self._close(row_id, fence, state=Delivery.PENDING, next_at=next_at, error=error)
+
+    def dead(self, row_id: int, fence: int, error: str) -> bool:
+        return self._close(row_id, fence, state=Delivery.DEAD, error=error)
+
+    def state(self) -> OutboxState:
+        states = Counter(one.state for one in self.rows.values())
+        waiting = [one.created_at for one in self.rows.values() if one.state.is_waiting]
+        return OutboxState(
+            pending=states[Delivery.PENDING],
+            leased=states[Delivery.LEASED],
+            dead=states[Delivery.DEAD],
+            oldest=min(waiting, default=None),
+        )
+
+    def channels(self) -> Collection[str]:
+        return {one.channel for one in self.rows.values() if one.state.is_waiting}
+
+    def row(self, key: str) -> Notification | None:
+        return next((self._read(one) for one in self.rows.values() if one.key == key), None)
+
+    def about(self, incident_id: str) -> Sequence[Notification]:
+        found = [
+            self._read(one)
+            for one in self.rows.values()
+            if any(item.incident_id == incident_id for item in one.items)
+        ]
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
+    def _close(self, row_id: int, fence: int, **values: object) -> bool:
+        row = self.rows.get(row_id)
+        if row is None or row.fence != fence or row.state is not Delivery.LEASED:
+            return False
+        closed = replace(row, lease_owner=None, lease_until=None, attempts=row.attempts + 1)
+        self.rows[row_id] = replace(closed, **values)  # type: ignore[arg-type]
+        return True
+
+
+def _is_due(one: Notification, now: datetime) -> bool:
+    if one.state is Delivery.LEASED:
+        return one.lease_until is not None and one.lease_until <= now
+    return one.state is Delivery.PENDING and one.next_at <= now
+
+
+def _is_about(one: Notification, other: Notification) -> bool:
+    """Whether both tell one channel of the same dedup key."""
+    named = {item.dedup_key for item in one.items}
+    is_same = any(item.dedup_key in named for item in other.items)
+    return one.channel == other.channel and is_same
+
+
+def _is_wanted(one: Incident, wanted: Filter) -> bool:
+    pairs = (
+        (wanted.status, one.status),
+        (wanted.severity, one.severity),
+        (wanted.strategy, one.strategy),
+        (wanted.rule, one.rule),
+    )
+    is_equal = all(want is None or want == have for want, have in pairs)
+    return is_equal and (wanted.since is None or one.last_seen_at >= wanted.since)
+
+
+def _told(row: Notification, position: int) -> Told:
+    item = row.items[position]
+    return Told(
+        channel=row.channel,
+        kind=row.kind,
+        incident_id=item.incident_id,
+        dedup_key=item.dedup_key,
+        severity=item.severity,
+        reason=item.reason,
+        state=row.state,
+        sent_at=row.sent_at,
+    )

@@ -1,0 +1,30 @@
+"""A channel that keeps what it is told."""
+
+from collections.abc import Callable
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.delivery import Channel
+from perf_alerts_dagster.notifications.messages import Message
+
+
+class Post(Channel):
+    """Takes messages; `does` is what it does first, such as failing."""
+
+    def __init__(
+        self,
+        name: str = "mail",
+        does: Callable[[], None] = lambda: None,
+        *,
+        least: Severity = Severity.INFO,
+    ) -> None:
+        self.name, self.least, self.does = name, least, does
+        self.got: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        self.does()
+        self.got.append(message)
+
+    @property
+    def subjects(self) -> list[str]:
+        """What was told, a line per message."""
+        return [one.subject for one in self.got]

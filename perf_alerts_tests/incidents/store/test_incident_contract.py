@@ -1,0 +1,310 @@
+"""What every store of incidents does: the one in memory, SQLite, PostgreSQL."""
+
+import math
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.firing import Firing
+from perf_alerts_dagster.incidents.model import Chain, Incident, Reason, Resolution, Status
+from perf_alerts_dagster.incidents.notification import Channels, Line, row
+from perf_alerts_dagster.incidents.ports import Decisions, Filter, Mark, Overtaken, TimelineEntry
+from perf_alerts_dagster.incidents.transitions import Event, acknowledged, opened, resolved
+from perf_alerts_dagster.judging.evaluation import Evidence, Kind
+from perf_alerts_tests.incidents.incident_desk import (
+    DAILY,
+    DAY,
+    HOUR,
+    INSTANT,
+    MINUTE,
+    MONDAY,
+    START,
+    breach,
+    judged,
+)
+from perf_alerts_tests.storage.bench import Bench
+from perf_alerts_tests.storage.changes import change
+
+CHAIN = Chain(delay=timedelta(minutes=15), steps=3)
+
+
+def incident(
+    key: str = "trend|max_drawdown|-", *, at: timedelta = 0 * MINUTE, **changes: Any
+) -> Incident:
+    given: dict[str, Any] = {
+        "dedup_key": key,
+        "strategy": "trend",
+        "rule": "max_drawdown",
+        "alert": DAILY,
+        "severity": Severity.CRITICAL,
+        "run_id": "run",
+        "message": 'a hostile "name" 量化 \x00 \ud800 <b>',
+        "value": -0.1 - 0.2,
+        "limit": math.inf,
+        "p_year": 1 / 3,
+        "as_of": MONDAY,
+        "session": MONDAY,
+        "kind": Kind.EVENT,
+        "evidence": Evidence.STRONG,
+        "parts": {"a": [1, 2.5, None, {"b": True}], "z": 0.1 + 0.2},
+    }
+    return opened(Firing(**(given | changes)), now=START + at, chain=CHAIN)
+
+
+def stored(bench: Bench, *incidents: Incident, **changes: Any) -> None:
+    bench.incidents.apply(Decisions(opened=incidents, **changes))
+
+
+def entry(
+    one: Incident, what: str, at: timedelta = 0 * MINUTE, alert: str = "daily_pnl_check"
+) -> TimelineEntry:
+    return TimelineEntry(
+        incident_id=one.id,
+        at=START + at,
+        what=what,
+        actor="ann",
+        detail={"why": "a \x00 \ud800", "alert": alert},
+    )
+
+
+def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
+    found = bench.incidents.snapshot(now=START, since=START)
+    assert (found.incidents, found.told, found.silences) == ((), (), ())
+    assert bench.incidents.incident("x") is None
+    assert bench.incidents.incidents(Filter()).incidents == ()
+    assert list(bench.incidents.timeline("x")) == []
+    assert list(bench.incidents.judged_sessions(MONDAY)) == []
+    counts = bench.incidents.counts(START, START + DAY)
+    assert (counts.breached, counts.suppressed, counts.escalated) == ((), 0, 0)
+
+
+def test_an_incident_comes_back_equal(bench: Bench) -> None:
+    given = incident()
+    stored(bench, given)
+
+    assert bench.incidents.incident(given.id) == given
+    assert bench.incidents.snapshot(now=START, since=START).incidents == (given,)
+
+
+def test_an_acknowledged_and_a_resolved_one_come_back_equal(bench: Bench) -> None:
+    held = acknowledged(incident(), by="ann", at=START, comment="c", until=START + DAY)
+    over = resolved(incident("b"), Event.RESOLVE, Resolution.KNOWN, at=START, by="bob", comment="c")
+    stored(bench, held, over)
+
+    assert bench.incidents.incident(held.id) == held
+    assert bench.incidents.incident(over.id) == over
+
+
+def test_a_change_counts_the_version(bench: Bench) -> None:
+    given = incident()
+    stored(bench, given)
+    after = acknowledged(given, by="ann", at=START)
+    bench.incidents.apply(Decisions(changed=(after,), entries=(entry(given, "acknowledged"),)))
+
+    assert bench.incidents.incident(given.id) == replace(after, version=1)
+    assert list(bench.incidents.timeline(given.id)) == [entry(given, "acknowledged")]
+
+
+def test_what_is_over_leaves_the_snapshot_unless_a_message_is_owed(bench: Bench) -> None:
+    over = resolved(incident(), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    owed = replace(
+        resolved(incident("b"), Event.RECOVERED, Resolution.RECOVERED, at=START),
+        owed=Reason.RECOVERED,
+    )
+    stored(bench, over, owed)
+
+    found = bench.incidents.snapshot(now=START, since=START)
+    assert [one.dedup_key for one in found.incidents] == ["b"]
+
+
+def one_of_everything(bench: Bench, changed: Incident, mark: Mark) -> Decisions:
+    new = incident("new")
+    return Decisions(
+        opened=(new,),
+        changed=(changed,),
+        entries=(entry(new, "opened"),),
+        notifications=(
+            row(
+                Channels.NORMAL,
+                "w",
+                DAILY,
+                [Line(incident=new, reason=Reason.OPENED, number=1)],
+                "mail",
+                START,
+            ),
+        ),
+        marks=(mark,),
+        audit=change(),
+    )
+
+
+FRESH = Mark(alert=DAILY, before=0, after=7)
+
+
+@pytest.mark.parametrize("case", ["version", "mark", "live key"])
+def test_what_others_have_overtaken_is_stored_not_at_all(bench: Bench, case: str) -> None:
+    given = incident()
+    stored(bench, given)
+    changed, mark = acknowledged(given, by="ann", at=START), FRESH
+    if case == "version":
+        changed = replace(changed, version=3)
+    elif case == "mark":
+        mark = Mark(alert=DAILY, before=4, after=7)
+    else:
+        stored(bench, incident("new", at=INSTANT))
+
+    with pytest.raises(Overtaken):
+        bench.incidents.apply(one_of_everything(bench, changed, mark))
+
+    assert bench.incidents.incident(given.id) == given
+    new = incident("new")
+    assert bench.incidents.incident(new.id) is None
+    assert list(bench.incidents.timeline(new.id)) == []
+    assert bench.outbox.state().pending == 0
+    assert bench.incidents.unapplied(DAILY).mark == 0
+    assert bench.changes() == []
+
+
+def test_everything_is_stored_together(bench: Bench) -> None:
+    given = incident()
+    stored(bench, given)
+    bench.incidents.apply(one_of_everything(bench, acknowledged(given, by="ann", at=START), FRESH))
+
+    assert bench.outbox.state().pending == 1
+    assert bench.incidents.unapplied(DAILY).mark == 7
+    assert bench.changes() == ["trigger"]
+
+
+def test_a_mark_moves_from_where_it_is(bench: Bench) -> None:
+    bench.incidents.apply(Decisions(marks=(FRESH,)))
+    with pytest.raises(Overtaken):
+        bench.incidents.apply(Decisions(marks=(FRESH,)))
+    bench.incidents.apply(Decisions(marks=(Mark(alert=DAILY, before=7, after=9),)))
+    assert bench.incidents.unapplied(DAILY).mark == 9
+
+
+def test_one_that_is_over_makes_room_for_the_next_of_its_key(bench: Bench) -> None:
+    old = incident()
+    stored(bench, old)
+    over = resolved(old, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    new = incident(at=HOUR)
+    bench.incidents.apply(Decisions(opened=(new,), changed=(over,)))
+
+    assert [one.id for one in bench.incidents.incidents(Filter()).incidents] == [new.id, old.id]
+
+
+def test_judgements_that_are_not_applied_come_in_recording_order(bench: Bench) -> None:
+    first = judged(breach(), as_of=MONDAY + DAY)
+    other = judged(breach(), alert="weekly_stability_check")
+    second = judged(breach(), judged_at=START + HOUR)
+    for one in (first, other, second):
+        bench.record(one)
+
+    found = bench.incidents.unapplied(DAILY)
+    assert [one for _, one in found.judgements] == [first, second]
+    assert [
+        one for _, one in bench.incidents.unapplied(DAILY, judged_before=START + HOUR).judgements
+    ] == [first]
+    last = found.judgements[0][0]
+    bench.incidents.apply(Decisions(marks=(Mark(alert=DAILY, before=found.mark, after=last),)))
+    assert [one for _, one in bench.incidents.unapplied(DAILY).judgements] == [second]
+
+
+def test_sessions_that_were_judged_finally_come_once_rising(bench: Bench) -> None:
+    bench.record(judged(as_of=MONDAY))
+    bench.record(judged(as_of=MONDAY + 2 * DAY))
+    bench.record(judged(as_of=MONDAY + DAY, alert="weekly_stability_check"))
+    bench.record(judged(as_of=MONDAY + 2 * DAY, run_id="again"))
+    bench.record(judged(as_of=MONDAY + 3 * DAY, provisional=True))
+
+    assert list(bench.incidents.judged_sessions(MONDAY)) == [MONDAY + DAY, MONDAY + 2 * DAY]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "keys"),
+    [
+        (Filter(), ["c", "b", "a"]),
+        (Filter(status=Status.RESOLVED), ["c"]),
+        (Filter(severity=Severity.WARNING), ["b"]),
+        (Filter(strategy="carry"), ["b"]),
+        (Filter(rule="max_drawdown"), ["c", "a"]),
+        (Filter(since=START + HOUR), ["c", "b"]),
+        (Filter(since=START + HOUR + INSTANT), ["c"]),
+        (Filter(status=Status.OPEN, strategy="trend"), ["a"]),
+        (Filter(strategy="nobody"), []),
+    ],
+)
+def test_incidents_are_filtered(bench: Bench, wanted: Filter, keys: list[str]) -> None:
+    stored(
+        bench,
+        incident("a"),
+        incident("b", at=HOUR, strategy="carry", rule="r", severity=Severity.WARNING),
+        resolved(incident("c", at=2 * HOUR), Event.RECOVERED, Resolution.RECOVERED, at=START + DAY),
+    )
+
+    assert [one.dedup_key for one in bench.incidents.incidents(wanted).incidents] == keys
+
+
+def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
+    held = acknowledged(incident("b"), by="ann", at=START)
+    over = resolved(incident("d"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    stored(bench, incident("a"), held, incident("c"), over)
+
+    assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
+
+
+def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:
+    # Several of one moment: their order must hold between pages.
+    stored(bench, *(incident(f"k{n}", at=n // 3 * MINUTE) for n in range(7)))
+
+    found, place = [], None
+    for _ in range(4):
+        page = bench.incidents.incidents(Filter(), before=place, limit=2)
+        found += [one.id for one in page.incidents]
+        place = page.last
+    everything = [one.id for one in bench.incidents.incidents(Filter(), limit=7).incidents]
+    assert found == everything
+    assert len(set(found)) == 7
+    assert place is None
+
+
+@pytest.mark.parametrize("place", ["", "x", "2026-99-01T00:00:00+00:00 a", " "])
+def test_a_place_that_no_page_has_given_is_refused(bench: Bench, place: str) -> None:
+    with pytest.raises(UsageError, match="cursor"):
+        bench.incidents.incidents(Filter(), before=place)
+
+
+def test_a_period_counts_what_happened_in_it(bench: Bench) -> None:
+    a, b, c = incident("a"), incident("b", severity=Severity.WARNING), incident("c")
+    stored(
+        bench,
+        a,
+        b,
+        c,
+        entries=(
+            entry(a, "opened"),
+            entry(a, "breached", HOUR, alert="evening_performance_check"),
+            entry(a, "breached", HOUR),
+            entry(b, "breached", DAY - INSTANT, alert=""),
+            entry(c, "opened", -INSTANT),
+            entry(c, "opened", DAY),
+            entry(a, "suppressed"),
+            entry(b, "suppressed"),
+            entry(a, "suppressed", DAY),
+            entry(a, "escalated"),
+            entry(a, "notified"),
+        ),
+    )
+
+    counts = bench.incidents.counts(START, START + DAY)
+    daily, evening = "daily_pnl_check", "evening_performance_check"
+    assert {(one.severity, one.alerts) for one in counts.breached} == {
+        (Severity.CRITICAL, frozenset({daily, evening})),
+        (Severity.WARNING, frozenset()),
+    }
+    assert {one.strategy for one in counts.breached} == {a.strategy, b.strategy}
+    assert (counts.suppressed, counts.escalated) == (2, 1)

@@ -1,0 +1,243 @@
+"""The same life in the real store and in a plain model, side by side, without divergence."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Engine
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.model import Resolution
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.ports import Filter, Matchers, Silence
+from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
+from perf_alerts_dagster.storage.tables import metadata
+from perf_alerts_tests.incidents.incident_desk import (
+    DAILY,
+    DAY,
+    INSTANT,
+    MONDAY,
+    START,
+    breach,
+    judged,
+)
+from perf_alerts_tests.incidents.memory import MemoryIncidents
+from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
+
+POLICY = Policy(
+    channels=("mail", "chat"),
+    escalation_channels=("pager",),
+    least={"chat": Severity.CRITICAL},
+    close_after=2,
+)
+STRATEGIES = ("trend", "carry")
+TOLD = (Severity.WARNING, Severity.CRITICAL, Severity.EMERGENCY)
+
+
+@st.composite
+def evaluations(draw: st.DrawFn) -> Evaluation:
+    """A rule of a strategy, breached or fine, near the limit or far from it."""
+    is_event = draw(st.booleans())
+    breached = draw(st.booleans())
+    changes: dict[str, Any] = {
+        "strategy": draw(st.sampled_from(STRATEGIES)),
+        "value": draw(st.sampled_from([-0.5, -0.3, -0.21, -0.19, -0.1])),
+    }
+    if is_event:
+        changes |= {"rule": "daily_exceedance", "kind": Kind.EVENT, "session": MONDAY}
+    if breached:
+        changes["severity"] = draw(st.sampled_from(TOLD))
+    else:
+        changes |= {"outcome": Outcome.OK, "severity": None, "p_year": None}
+    return breach(**changes)
+
+
+class Lives(RuleBasedStateMachine):
+    """Every step is taken in both stores; what each then holds is the same."""
+
+    open_bench: Callable[[], Bench]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = memory_bench()
+        self.real = type(self).open_bench()
+        self.now = START
+        self.day: date = MONDAY
+        self.runs = 0
+
+    def both(self, step: Callable[[Bench, Lifecycle], object]) -> None:
+        """The step in both; a refusal is an answer too."""
+        # No two things happen at the very same moment.
+        self.now += INSTANT
+        answers = []
+        for bench in (self.model, self.real):
+            try:
+                answers.append(step(bench, Lifecycle(store=bench.incidents, policy=POLICY)))
+            except Refused as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
+
+    def pick(self, place: int) -> str:
+        found = self.model.incidents.incidents(Filter(), limit=100).incidents
+        return found[place % len(found)].id if found else "none"
+
+    @rule(
+        found=st.lists(evaluations(), min_size=1, max_size=3, unique_by=lambda one: one.dedup_key),
+        next_day=st.booleans(),
+        provisional=st.booleans(),
+        restated=st.booleans(),
+    )
+    def judge(
+        self, found: list[Evaluation], next_day: bool, provisional: bool, restated: bool
+    ) -> None:
+        self.runs += 1
+        self.day += DAY if next_day else timedelta(0)
+        one = judged(
+            *found,
+            as_of=self.day,
+            run_id=f"run-{self.runs}",
+            judged_at=self.now + INSTANT,
+            provisional=provisional,
+            restated=restated,
+        )
+
+        def step(bench: Bench, lifecycle: Lifecycle) -> object:
+            bench.record(one)
+            made = lifecycle.after(DAILY, run_id=one.run_id, now=self.now)
+            # Each store numbers its judgements as it likes.
+            return replace(made, marks=())
+
+        self.both(step)
+
+    @rule(place=st.integers(0, 5), until=st.sampled_from([None, 30, 3000]))
+    def acknowledge(self, place: int, until: int | None) -> None:
+        if (found := self.pick(place)) != "none":
+            end = None if until is None else self.now + timedelta(minutes=until)
+            self.both(lambda _, life: life.acknowledge(found, by="ann", now=self.now, until=end))
+
+    @rule(place=st.integers(0, 5))
+    def resolve(self, place: int) -> None:
+        if (found := self.pick(place)) != "none":
+            self.both(
+                lambda _, life: life.resolve(
+                    found, by="ann", now=self.now, outcome=Resolution.KNOWN
+                )
+            )
+
+    @rule(minutes=st.sampled_from([1, 20, 2000]), strategy=st.sampled_from(STRATEGIES))
+    def silence(self, minutes: int, strategy: str) -> None:
+        self.runs += 1
+        made = Silence(
+            id=f"silence-{self.runs}",
+            matchers=Matchers(strategy=strategy),
+            starts_at=self.now,
+            ends_at=self.now + timedelta(minutes=minutes),
+            author="ann",
+            reason="maintenance",
+        )
+        self.both(lambda bench, _: bench.silences.add(made))
+
+    @rule()
+    def end_a_silence(self) -> None:
+        if found := self.model.silences.active(self.now):
+            self.both(lambda bench, _: bench.silences.end(found[0].id, self.now))
+
+    @rule(failed=st.booleans())
+    def fault(self, failed: bool) -> None:
+        self.runs += 1
+        run = f"run-{self.runs}"
+        if failed:
+            self.both(lambda _, life: life.failed(DAILY, run_id=run, error="e", now=self.now))
+        else:
+            self.both(lambda _, life: life.dead_letter("mail", error="e", now=self.now))
+
+    @rule(minutes=st.sampled_from([0, 1, 15, 61, 1440]))
+    def sweep(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+        self.both(lambda _, life: life.sweep(self.now))
+
+    @rule(end=st.sampled_from(["sent", "retry", "dead", "crash"]), limit=st.integers(1, 3))
+    def deliver(self, end: str, limit: int) -> None:
+        def step(bench: Bench, _: Lifecycle) -> object:
+            outbox, said = bench.outbox, []
+            for one in outbox.claim(self.now, "w", timedelta(minutes=1), limit=limit):
+                said.append(one.key)
+                if end == "sent":
+                    assert outbox.sent(one.id, one.fence, self.now)
+                elif end == "retry":
+                    assert outbox.retry(one.id, one.fence, self.now + timedelta(minutes=5), "e")
+                elif end == "dead":
+                    assert outbox.dead(one.id, one.fence, "e")
+            return said
+
+        self.both(step)
+
+    @invariant()
+    def nothing_diverges(self) -> None:
+        """All incidents, timelines, rows and counts are the same."""
+        model, real = self.model, self.real
+        wanted = model.incidents.incidents(Filter(), limit=100)
+        assert real.incidents.incidents(Filter(), limit=100) == wanted
+        since = self.now - POLICY.window
+        ours = model.incidents.snapshot(now=self.now, since=since)
+        theirs = real.incidents.snapshot(now=self.now, since=since)
+        assert theirs.incidents == ours.incidents
+        assert sorted(map(repr, theirs.told)) == sorted(map(repr, ours.told))
+        assert sorted(map(repr, theirs.silences)) == sorted(map(repr, ours.silences))
+        assert real.outbox.state() == model.outbox.state()
+        assert real.incidents.counts(START, self.now + DAY) == model.incidents.counts(
+            START, self.now + DAY
+        )
+        for one in wanted.incidents:
+            assert list(real.incidents.timeline(one.id)) == list(model.incidents.timeline(one.id))
+
+    @invariant()
+    def every_row_is_the_same(self) -> None:
+        """Rows may be numbered differently."""
+        assert isinstance(self.model.outbox, MemoryIncidents)
+        for one in self.model.outbox.rows.values():
+            ours, theirs = self.model.outbox.row(one.key), self.real.outbox.row(one.key)
+            assert ours is not None
+            assert theirs is not None
+            assert replace(theirs, id=0) == replace(ours, id=0)
+
+
+def emptied(engine: Engine) -> Bench:
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    return sql_bench(engine)
+
+
+def live(engine: Engine, examples: int, steps: int) -> None:
+    class Machine(Lives):
+        open_bench = staticmethod(lambda: emptied(engine))
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_store_and_model_do_not_diverge(engine: Engine) -> None:
+    live(engine, examples=12, steps=25)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(2400)
+def test_store_and_model_do_not_diverge_in_long_lives(engine: Engine) -> None:
+    live(engine, examples=250, steps=60)

@@ -1,0 +1,201 @@
+"""Which messages a window holds back, and when a level that goes on is told again."""
+
+from datetime import timedelta
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_tests.incidents.incident_desk import (
+    DAY,
+    HOUR,
+    INSTANT,
+    MINUTE,
+    IncidentDesk,
+    breach,
+    event,
+    fine,
+)
+
+OPENED = "mail: opened warning trend/max_drawdown"
+REPEATED = "mail: repeated warning trend/max_drawdown"
+RECOVERED = "mail: recovered warning trend/max_drawdown"
+
+
+@pytest.fixture
+def desk() -> IncidentDesk:
+    return IncidentDesk(policy=Policy(channels=("mail",), window=timedelta(minutes=60)))
+
+
+def flap(desk: IncidentDesk, after: timedelta) -> None:
+    """Told, over and told to be over at once; then the same breach again."""
+    desk.judge(breach())
+    assert desk.deliver() == [OPENED]
+    desk.judge(fine())
+    assert desk.deliver() == [RECOVERED]
+    desk.wait(after)
+    desk.judge(breach())
+
+
+def test_the_same_key_inside_the_window_is_held_back(desk: IncidentDesk) -> None:
+    flap(desk, 60 * MINUTE - INSTANT)
+
+    assert desk.waiting() == []
+    assert desk.held(desk.all()[1]) == ["suppression_window"]
+
+
+def test_the_window_ends_on_its_minute(desk: IncidentDesk) -> None:
+    flap(desk, 60 * MINUTE)
+
+    assert desk.waiting() == [OPENED]
+
+
+def test_what_the_window_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+    flap(desk, 10 * MINUTE)
+
+    desk.wait(50 * MINUTE - INSTANT)
+    desk.sweep()
+    assert desk.waiting() == []
+    desk.wait(INSTANT)
+    desk.sweep()
+    assert desk.waiting() == [OPENED]
+    desk.sweep()
+    assert desk.waiting() == [OPENED]
+
+
+def test_what_was_held_back_and_is_over_is_told_never(desk: IncidentDesk) -> None:
+    flap(desk, 10 * MINUTE)
+    desk.judge(fine())
+    desk.wait(2 * HOUR)
+    desk.sweep()
+
+    assert desk.waiting() == []
+    assert desk.held(desk.all()[1]) == ["suppression_window", "its_opening_was_not_told"]
+
+
+def test_worse_passes_the_window(desk: IncidentDesk) -> None:
+    flap(desk, MINUTE)
+    desk.judge(breach(severity=Severity.CRITICAL))
+
+    assert desk.waiting() == ["mail: raised critical trend/max_drawdown"]
+
+
+def test_another_severity_is_not_held_back(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    desk.judge(fine())
+    desk.deliver()
+    desk.judge(breach(severity=Severity.CRITICAL))
+
+    assert desk.waiting() == ["mail: opened critical trend/max_drawdown"]
+
+
+def test_another_strategy_or_rule_is_not_held_back(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    desk.judge(breach(), breach(strategy="carry"), breach(rule="sharpe_ratio"))
+
+    assert desk.waiting() == [
+        "mail: opened warning carry/max_drawdown, opened warning trend/sharpe_ratio"
+    ]
+
+
+def test_nothing_is_told_while_one_is_pending(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.judge(fine())
+    desk.judge(breach())
+
+    assert desk.held(desk.all()[1]) == ["one_is_pending"]
+    assert desk.waiting() == [OPENED, RECOVERED]
+
+
+def test_without_a_window_everything_is_told(desk: IncidentDesk) -> None:
+    desk.set(window=timedelta(0))
+    flap(desk, timedelta(0))
+
+    assert desk.waiting() == [OPENED]
+
+
+def test_the_window_counts_from_the_delivery(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.wait(30 * MINUTE)
+    desk.deliver()
+    desk.judge(fine())
+    desk.deliver()
+    desk.wait(60 * MINUTE - INSTANT)
+    desk.judge(breach())
+
+    assert desk.waiting() == []
+
+
+def test_a_level_that_goes_on_is_told_again_after_a_day(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+
+    desk.wait(DAY - INSTANT)
+    desk.sweep()
+    assert desk.waiting() == []
+    desk.wait(INSTANT)
+    desk.sweep()
+    assert desk.deliver() == [REPEATED]
+    desk.sweep()
+    assert desk.waiting() == []
+    desk.wait(DAY)
+    desk.sweep()
+    assert desk.waiting() == [REPEATED]
+
+
+def test_a_repeat_that_is_not_delivered_is_not_made_twice(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    desk.wait(2 * DAY)
+    desk.sweep()
+    desk.wait(DAY)
+    desk.sweep()
+
+    assert desk.waiting() == [REPEATED]
+
+
+def test_an_event_is_told_once(desk: IncidentDesk) -> None:
+    desk.judge(event())
+    desk.deliver()
+    desk.wait(3 * DAY)
+    desk.sweep()
+
+    assert desk.waiting() == []
+
+
+def test_an_acknowledged_level_is_not_told_again(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    desk.acknowledge()
+    desk.wait(3 * DAY)
+    desk.sweep()
+
+    assert desk.waiting() == []
+
+
+def test_no_repeats_at_all_where_the_hours_are_zero(desk: IncidentDesk) -> None:
+    desk.set(repeat=timedelta(0))
+    desk.judge(breach())
+    desk.deliver()
+    desk.wait(30 * DAY)
+    desk.sweep()
+
+    assert desk.waiting() == []
+
+
+def test_each_channel_is_told_what_it_missed() -> None:
+    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk.judge(breach())
+    (row,) = desk.outbox.claim(desk.now, "postman", MINUTE, channels=["mail"])
+    desk.outbox.sent(row.id, row.fence, desk.now)
+    desk.judge(fine())
+    desk.judge(breach())
+
+    # The mail has said so a moment ago; the chat still has to say the first one.
+    held = [one.detail for one in desk.entries(desk.all()[1]) if one.what == "suppressed"]
+    assert [(one["why"], one["channels"]) for one in held] == [
+        ("suppression_window", ["mail"]),
+        ("one_is_pending", ["chat"]),
+    ]

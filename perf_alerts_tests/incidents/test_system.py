@@ -1,0 +1,254 @@
+"""Incidents about the source, groups and the system itself: opened once, ended by success."""
+
+from datetime import timedelta
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Resolution, Status
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_tests.incidents.incident_desk import (
+    DAILY,
+    DAY,
+    MINUTE,
+    MONDAY,
+    START,
+    IncidentDesk,
+    breach,
+    event,
+    fine,
+    judged,
+)
+
+
+@pytest.fixture
+def desk() -> IncidentDesk:
+    return IncidentDesk()
+
+
+def late(strategy: str) -> Evaluation:
+    return breach(
+        strategy=strategy,
+        rule="no_data",
+        outcome=Outcome.NO_DATA,
+        evidence=Evidence.UNGATED,
+        value=None,
+        limit=None,
+        p_year=None,
+    )
+
+
+def fresh(strategy: str) -> Evaluation:
+    return fine(strategy=strategy, rule="no_data", value=0.0, limit=2.0)
+
+
+def test_one_late_strategy_is_its_own_incident(desk: IncidentDesk) -> None:
+    desk.judge(late("trend"), fresh("carry"))
+
+    assert desk.waiting() == ["mail: opened warning trend/no_data"]
+
+
+def test_a_source_that_is_late_as_a_whole_is_one_incident(desk: IncidentDesk) -> None:
+    desk.judge(late("trend"), late("carry"), late("value"))
+    desk.judge_next_day(late("trend"), late("carry"), late("value"))
+
+    incident = desk.only()
+    assert (incident.strategy, incident.rule, incident.breaches) == ("", "no_data", 2)
+    assert incident.severity is Severity.CRITICAL
+
+
+def test_the_sources_incident_is_over_with_the_first_fresh_row(desk: IncidentDesk) -> None:
+    desk.judge(late("trend"), late("carry"))
+    desk.deliver()
+    desk.judge_next_day(fresh("trend"), late("carry"))
+
+    source, carry = desk.all()
+    assert source.status is Status.RESOLVED
+    assert (carry.strategy, carry.status) == ("carry", Status.OPEN)
+
+
+def test_missing_data_is_told_once_and_not_every_day(desk: IncidentDesk) -> None:
+    desk.judge(late("trend"), fresh("carry"))
+    desk.deliver()
+    for _ in range(3):
+        desk.judge_next_day(late("trend"), fresh("carry"))
+        desk.sweep()
+
+    assert desk.waiting() == []
+    desk.judge_next_day(fresh("trend"), fresh("carry"))
+    assert desk.waiting() == ["mail: recovered warning trend/no_data"]
+
+
+def test_rows_that_cannot_be_read_are_an_incident_until_they_can(desk: IncidentDesk) -> None:
+    error = breach(
+        rule="record_error",
+        outcome=Outcome.ERROR,
+        evidence=Evidence.UNGATED,
+        value=None,
+        limit=None,
+    )
+    desk.judge(error)
+    desk.judge(error)
+    assert desk.only().breaches == 2
+    desk.judge(fine())
+
+    assert desk.only().status is Status.RESOLVED
+
+
+def test_the_incidents_of_a_group_stand_under_it(desk: IncidentDesk) -> None:
+    together = event(
+        strategy="ALL",
+        rule="joint_exceedances",
+        severity=Severity.CRITICAL,
+        parts={"members": ["trend", "carry"]},
+    )
+    desk.judge(event(), event(strategy="carry"), event(strategy="value"), breach(), together)
+
+    by_name = {(one.strategy, one.rule): one for one in desk.all()}
+    group = by_name["ALL", "joint_exceedances"]
+    assert by_name["trend", "daily_exceedance"].parent == group.id
+    assert by_name["carry", "daily_exceedance"].parent == group.id
+    # Not a member; and a level of a member is not of that session.
+    assert by_name["value", "daily_exceedance"].parent is None
+    assert by_name["trend", "max_drawdown"].parent is None
+    (message,) = desk.waiting()
+    assert message.startswith("mail: opened critical ALL/joint_exceedances, ")
+
+
+def test_a_failed_execution_is_an_incident_until_the_next_success(desk: IncidentDesk) -> None:
+    desk.lifecycle.failed(DAILY, run_id="a", error="the source is away", now=desk.now)
+    desk.lifecycle.failed(DAILY, run_id="b", error="the source is away", now=desk.now)
+
+    incident = desk.only()
+    assert (incident.severity, incident.breaches) == (Severity.CRITICAL, 2)
+    assert "the source is away" in incident.message
+    assert desk.deliver() == ["mail: opened critical /execution_failed"]
+
+    desk.judge(fine())
+    assert desk.only().status is Status.RESOLVED
+    assert desk.waiting() == ["mail: recovered critical /execution_failed"]
+
+
+def test_the_same_failed_run_is_said_once_though_it_is_over(desk: IncidentDesk) -> None:
+    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.judge(fine())
+    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+
+    assert desk.only().status is Status.RESOLVED
+    assert desk.only().breaches == 1
+
+
+def test_the_success_of_another_alert_ends_nothing(desk: IncidentDesk) -> None:
+    desk.lifecycle.failed("weekly_stability_check", run_id="a", error="e", now=desk.now)
+    desk.judge(fine())
+
+    assert desk.only().status is Status.OPEN
+
+
+def test_a_missed_execution_is_an_incident_until_the_next_success(desk: IncidentDesk) -> None:
+    desk.lifecycle.missed(DAILY, due_at=START, now=desk.now)
+    desk.lifecycle.missed(DAILY, due_at=START, now=desk.now)
+
+    assert desk.only().breaches == 1
+    assert START.isoformat() in desk.only().message
+    desk.judge(fine())
+    assert desk.only().status is Status.RESOLVED
+
+
+def test_an_execution_that_judges_nothing_new_ends_a_failure_too(desk: IncidentDesk) -> None:
+    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.lifecycle.after(DAILY, run_id="b", now=desk.now)
+
+    assert desk.only().status is Status.RESOLVED
+
+
+def test_a_dead_letter_is_told_by_the_other_channels() -> None:
+    desk = IncidentDesk(policy=Policy(channels=("mail", "chat"), escalation_channels=("pager",)))
+    desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
+
+    assert sorted(desk.waiting()) == [
+        "chat: opened critical /dead_letter",
+        "pager: opened critical /dead_letter",
+    ]
+
+
+def test_a_dead_letter_of_the_only_channel_is_an_incident_all_the_same(
+    desk: IncidentDesk,
+) -> None:
+    desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
+
+    assert desk.only().status is Status.OPEN
+    assert desk.waiting() == []
+    assert desk.held() == ["no_channel"]
+
+
+def test_a_dead_letter_is_over_when_its_channel_works() -> None:
+    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
+    desk.lifecycle.channel_works("chat", now=desk.now)
+    assert desk.only().status is Status.OPEN
+    desk.lifecycle.channel_works("mail", now=desk.now)
+
+    assert desk.only().status is Status.RESOLVED
+
+
+def test_a_dead_daemon_is_told_once_and_when_it_is_back(desk: IncidentDesk) -> None:
+    desk.lifecycle.daemon_dead(since=START, now=desk.now)
+    desk.lifecycle.daemon_dead(since=START, now=desk.now + MINUTE)
+    assert desk.deliver() == ["mail: opened critical /daemon_dead"]
+    assert desk.only().breaches == 1
+
+    desk.lifecycle.daemon_back(now=desk.now)
+    desk.lifecycle.daemon_back(now=desk.now)
+    assert desk.deliver() == ["mail: recovered critical /daemon_dead"]
+
+
+def test_a_fault_that_goes_on_is_not_repeated_but_escalates(desk: IncidentDesk) -> None:
+    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.deliver()
+    desk.wait(15 * MINUTE)
+    desk.sweep()
+    assert desk.deliver() == ["mail: escalation escalated critical /execution_failed"]
+    desk.acknowledge()
+    desk.wait(23 * timedelta(hours=1))
+    desk.sweep()
+    assert desk.waiting() == []
+
+
+def test_what_a_killed_execution_recorded_is_applied_a_quarter_of_an_hour_later(
+    desk: IncidentDesk,
+) -> None:
+    desk.memory.add_judgement(judged(breach(), run_id="killed", judged_at=START))
+
+    desk.lifecycle.catch_up(START + 15 * MINUTE)
+    assert desk.all() == []
+    desk.lifecycle.catch_up(START + 15 * MINUTE + timedelta(microseconds=1))
+    assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
+
+
+def test_what_is_caught_up_says_nothing_about_failed_executions(desk: IncidentDesk) -> None:
+    desk.memory.add_judgement(judged(breach(), run_id="killed", judged_at=START))
+    desk.lifecycle.failed(DAILY, run_id="killed", error="killed", now=desk.now)
+    desk.lifecycle.catch_up(START + DAY)
+
+    assert {one.rule: one.status for one in desk.all()} == {
+        "execution_failed": Status.OPEN,
+        "max_drawdown": Status.OPEN,
+    }
+
+
+def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDesk) -> None:
+    desk.memory.add_judgement(judged(breach()))
+    desk.memory.add_judgement(judged(fine(), as_of=MONDAY + DAY))
+    desk.lifecycle.after(DAILY, run_id="r", now=desk.now)
+
+    resolved = desk.only().resolved
+    assert resolved is not None
+    assert resolved.outcome is Resolution.RECOVERED
+    # One message for both: it says that it is over by now.
+    assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
+    (row,) = desk.memory.rows.values()
+    text = message_of(row, public_url=None).text
+    assert "By now it is over. It is back inside its limit." in text

@@ -1,0 +1,227 @@
+"""Rows below the quantile of their own day: one, several in a run, too many of the last thirty."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
+from perf_alerts_dagster.projections.detection_power import told_from, yearly_share
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_tests.builders import a_record, context_of, noise
+
+BACKTEST = noise(756, mean=0.0)
+
+
+def judge(record: StrategyRecord, **changes: Any) -> dict[str, Evaluation]:
+    found = judge_exceedances(record, context_of(record, **changes))
+    assert tuple(one.rule for one in found) == RULES
+    return {one.rule: one for one in found}
+
+
+def living(sizes: Sequence[float]) -> StrategyRecord:
+    """Live rows so many of that day's own deviations away from the mean."""
+    known = filtered(BACKTEST)
+    assert known is not None
+    variance, rows = known.variance, []
+    for size in sizes:
+        shock = size * variance**0.5
+        rows.append(float(np.expm1(known.mean + shock)))
+        variance = max(0.94 * variance + 0.06 * shock * shock, known.floor)
+    return a_record(rows, backtest=BACKTEST)
+
+
+WORST = float(filtered(BACKTEST).standardised.min())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("size", "severity"),
+    [
+        (-1.0, None),
+        (-2.0, None),
+        (-3.0, Severity.INFO),
+        (1.01 * WORST, Severity.WARNING),
+        (1.49 * WORST, Severity.WARNING),
+        (1.51 * WORST, Severity.CRITICAL),
+        (5.0, None),
+    ],
+)
+def test_the_newest_row_is_weighed_by_the_volatility_of_its_day(
+    size: float, severity: Severity | None
+) -> None:
+    record = living([size])
+    found = judge(record)["daily_exceedance"]
+
+    assert found.severity is severity
+    assert found.kind is Kind.EVENT
+    assert found.value == pytest.approx(size, rel=1e-6)
+    assert found.session == record.dates[-1].astype(object)
+    assert found.parts["is_exceedance"] is (size < -1.7)
+
+
+def test_the_same_loss_is_nothing_special_on_wilder_days() -> None:
+    calm, wild = living([1.52 * WORST]), living([3.0, -3.0, 3.0, -3.0, 3.0])
+    shocked = a_record([*wild.returns[756:], float(calm.returns[-1])], backtest=BACKTEST)
+
+    assert judge(calm)["daily_exceedance"].severity is Severity.CRITICAL
+    assert judge(shocked)["daily_exceedance"].severity is not Severity.CRITICAL
+
+
+def test_a_day_is_told_only_when_few_healthy_years_have_one_as_bad() -> None:
+    near, far = (judge(living([size * WORST]))["daily_exceedance"] for size in (1.01, 3.0))
+
+    assert near.evidence is Evidence.WEAK
+    assert far.evidence is Evidence.STRONG
+    assert near.p_year is not None
+    assert far.p_year is not None
+    assert far.p_year < 0.05 < near.p_year
+    assert near.false_alarm_rate == far.false_alarm_rate == 0.05
+
+
+def test_a_days_share_of_years_falls_with_its_size_and_begins_at_the_sample() -> None:
+    residuals = np.sort(np.random.default_rng(1).standard_t(4, 756))
+    sizes = np.linspace(-1.0, 4.0 * residuals[0], 60)
+    shares = [yearly_share(float(size), residuals) for size in sizes]
+
+    assert shares == sorted(shares, reverse=True)
+    assert yearly_share(float(residuals[0]), residuals) == pytest.approx(1 - (1 - 1 / 756) ** 252)
+    assert yearly_share(1e3 * float(residuals[0]), residuals) > 0.0
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.01, 0.3])
+def test_the_size_from_which_a_day_is_told_is_where_its_share_is_the_budget(budget: float) -> None:
+    residuals = np.sort(np.random.default_rng(1).standard_t(4, 756))
+    size = told_from(residuals, budget)
+
+    assert size <= residuals[0]
+    assert yearly_share(1.001 * size, residuals) <= budget
+    if size < 1.001 * residuals[0]:
+        assert yearly_share(0.99 * size, residuals) > budget
+
+
+def test_on_fresh_days_of_a_heavy_tail_the_share_of_years_is_about_what_is_said() -> None:
+    """The tail of a t(4) is known: P(one of 252 days is beyond the size at which 5 % is said)."""
+    rng = np.random.default_rng(7)
+    shares = []
+    for _ in range(200):
+        size = told_from(np.sort(rng.standard_t(4, 756)), 0.05)
+        years = rng.standard_t(4, (40, 252)).min(axis=1)
+        shares.append(float((years < size).mean()))
+
+    assert 0.02 <= np.mean(shares) <= 0.09
+
+
+@pytest.mark.parametrize(
+    ("run", "severity"),
+    [
+        (0, None),
+        (2, None),
+        (3, Severity.WARNING),
+        (4, Severity.WARNING),
+        (5, Severity.CRITICAL),
+    ],
+)
+def test_a_run_of_three_is_a_warning_and_of_five_critical(
+    run: int, severity: Severity | None
+) -> None:
+    found = judge(living([0.1] * 10 + [-2.5] * run))["consecutive_exceedances"]
+
+    assert (found.value, found.severity) == (run, severity)
+
+
+@pytest.mark.parametrize(
+    ("hits", "severity"),
+    [(4, None), (5, Severity.WARNING), (7, Severity.WARNING), (8, Severity.CRITICAL)],
+)
+def test_fifteen_and_twenty_five_per_cent_of_thirty_rows_are_the_limits(
+    hits: int, severity: Severity | None
+) -> None:
+    sizes = [-2.5 if place % 3 == 0 and place < 3 * hits else 0.2 for place in range(30)]
+    found = judge(living(sizes))["exceedance_rate"]
+
+    assert found.value == pytest.approx(hits / 30)
+    assert found.severity is severity
+    assert found.parts["hits"] == hits
+
+
+@pytest.mark.parametrize("rows", [19, 20])
+def test_a_rate_needs_twenty_rows(rows: int) -> None:
+    found = judge(living([0.1] * rows))["exceedance_rate"]
+
+    assert (found.outcome is Outcome.INSUFFICIENT_DATA) is (rows < 20)
+    assert found.observations == rows
+
+
+def test_three_hits_of_the_first_twenty_rows_are_weighed_as_three_not_as_a_rate_of_thirty() -> None:
+    """Years of thirty-row windows know counts; 3 of 20 is no 5 of 30."""
+    asked: list[float] = []
+
+    def rate(strategy: str, rule: str, value: float) -> Rating | None:
+        if rule == "exceedance_rate":
+            asked.append(value)
+        return None
+
+    sizes = [-2.5 if place in (0, 5, 10) else 0.2 for place in range(20)]
+    found = judge(living(sizes), rate=rate)["exceedance_rate"]
+
+    assert found.value == pytest.approx(0.15)
+    assert asked[0] == pytest.approx(3 / 30)
+
+
+def test_the_backtests_of_250_rows_stand_beside_the_rate() -> None:
+    rng = np.random.default_rng(2)
+    few, many = (a_record(rng.normal(0, 0.01, rows), backtest=BACKTEST) for rows in (249, 250))
+
+    assert "kupiec_p" not in judge(few)["exceedance_rate"].parts
+    parts = judge(many)["exceedance_rate"].parts
+    assert isinstance(parts["hits_250"], int)
+    assert parts["traffic_light"] in ("green", "yellow", "red")
+    for name in ("kupiec_p", "christoffersen_p", "binomial_p"):
+        value = parts[name]
+        assert isinstance(value, float)
+        assert 0.0 <= value <= 1.0
+
+
+def test_gaps_in_the_thirty_rows_leave_the_rate_unsaid() -> None:
+    record = living([0.1] * 40)
+    kept = np.r_[0:775, 781:796]
+    thinned = StrategyRecord(
+        strategy="trend",
+        dates=record.dates[kept],
+        returns=record.returns[kept],
+        live=record.live[kept],
+    )
+    found = judge_exceedances(thinned, context_of(thinned, sessions=record.dates))[2]
+
+    assert found.outcome is Outcome.INSUFFICIENT_DATA
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        a_record([], backtest=BACKTEST),
+        a_record([0.01], backtest=noise(100)),
+        a_record(noise(30), backtest=np.zeros(300)),
+        a_record([0.01]),
+    ],
+    ids=["no live row", "too short", "all cash", "one row"],
+)
+def test_too_little_to_compare_with_is_insufficient_data(record: StrategyRecord) -> None:
+    assert {one.outcome for one in judge(record).values()} == {Outcome.INSUFFICIENT_DATA}
+
+
+def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(30):
+        life: Floats = rng.standard_t(4, 756 + 30) * 0.007
+        found = standing(life, 30)
+        assert found is not None
+        shares.append(float(found.hits.mean()))
+
+    assert np.mean(shares) == pytest.approx(0.05, abs=0.02)

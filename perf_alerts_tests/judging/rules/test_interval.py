@@ -1,0 +1,197 @@
+"""The live path against its band: one-sided, at its own levels, with a share of a whole year."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.interval import judge_intervals
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.in_force import Forces, InForce
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_tests.builders import a_record, context_of, noise
+
+BACKTEST = noise(756, mean=0.0006)
+PATHS = 10_000
+
+
+def force(kind: str, issued_on: date, *, horizon: int) -> InForce:
+    residuals = filtered(BACKTEST)
+    assert residuals is not None
+    (fan,) = fans([residuals], draw(1, PATHS, horizon), horizon)
+    return InForce(
+        kind=kind,
+        issued_on=issued_on,
+        fan=fan,
+        mean=float(BACKTEST.mean()),
+        log_mean=residuals.mean,
+        log_sigma=residuals.sigma,
+    )
+
+
+ISSUED: date = a_record([], backtest=BACKTEST).dates[-1].astype(object)
+LAUNCH = force("launch", ISSUED, horizon=252)
+JUDGING = force("judging", ISSUED, horizon=63)
+
+
+def record(path: Floats) -> StrategyRecord:
+    """Live rows whose cumulative log return is `path`."""
+    return a_record(np.expm1(np.diff(path, prepend=0.0)), backtest=BACKTEST)
+
+
+def judge(live: StrategyRecord, *, judging: bool = False) -> list[Evaluation]:
+    forces = Forces(launch=LAUNCH, judging=JUDGING if judging else None)
+    return list(judge_intervals(live, context_of(live, forces={"trend": forces})))
+
+
+def interval(path: Floats) -> Evaluation:
+    return judge(record(path))[0]
+
+
+@pytest.mark.parametrize("day", [1, 21, 100, 252])
+@pytest.mark.parametrize(
+    ("level", "severity"),
+    [(0.94, None), (0.96, Severity.WARNING), (0.985, Severity.WARNING), (0.995, Severity.CRITICAL)],
+)
+def test_below_the_lower_band_is_a_warning_at_95_and_critical_at_99_per_cent(
+    day: int, level: float, severity: Severity | None
+) -> None:
+    path = LAUNCH.fan.lower(level)[:day]
+    found = interval(path)
+
+    assert found.severity is severity
+    assert found.outcome is (Outcome.OK if severity is None else Outcome.BREACH)
+    assert found.value == pytest.approx(np.expm1(path[-1]))
+    assert found.observations == day
+    if severity is not None:
+        assert found.limit is not None
+        assert found.value is not None
+        assert found.value < found.limit
+
+
+def test_its_own_level_is_its_evidence() -> None:
+    warning, critical = (interval(LAUNCH.fan.lower(level)[:252]) for level in (0.96, 0.995))
+
+    assert warning.evidence is critical.evidence is Evidence.STRONG
+    assert warning.p_year == pytest.approx(0.04, abs=0.003)
+    assert critical.p_year == pytest.approx(0.005, abs=0.001)
+    assert critical.told_severity is Severity.CRITICAL
+    assert warning.false_alarm_rate == pytest.approx(0.05)
+
+
+def test_the_first_days_are_rarer_than_the_level_of_the_whole_horizon() -> None:
+    early = interval(LAUNCH.fan.lower(0.96)[:21])
+
+    assert early.p_year is not None
+    assert early.p_year < 0.04
+
+
+def test_above_the_band_is_info_and_never_told() -> None:
+    found = interval(LAUNCH.fan.upper(0.99)[:100])
+
+    assert found.severity is Severity.INFO
+    assert not found.is_told(gate=False)
+
+
+def test_a_path_that_came_back_inside_is_fine_again() -> None:
+    path = LAUNCH.fan.lower(0.96)[:60].copy()
+    path[50:] = LAUNCH.fan.median[50:60]
+
+    assert interval(path).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("level", "severity"),
+    [
+        (0.985, None),
+        (0.99, Severity.WARNING),
+        (0.997, Severity.WARNING),
+        (0.9985, Severity.CRITICAL),
+    ],
+)
+def test_the_judging_projection_has_a_quarters_levels_and_a_years_share(
+    level: float, severity: Severity | None
+) -> None:
+    path = JUDGING.fan.lower(level)[:63]
+    (found,) = [one for one in judge(record(path), judging=True) if one.projection == JUDGING.name]
+
+    assert found.severity is severity
+    assert found.p_year == pytest.approx(1 - level**4, rel=0.1)
+    assert found.false_alarm_rate == pytest.approx(0.05, abs=0.001)
+    if severity is Severity.CRITICAL:
+        assert found.told_severity is Severity.CRITICAL
+
+
+def test_both_projections_are_named_with_kind_and_day_of_issue() -> None:
+    found = judge(record(LAUNCH.fan.median[:30]), judging=True)
+
+    assert [(one.rule, one.projection) for one in found] == [
+        ("interval_breach", f"launch:{ISSUED}"),
+        ("pnl_deviation", f"launch:{ISSUED}"),
+        ("interval_breach", f"judging:{ISSUED}"),
+    ]
+
+
+def test_rows_beyond_the_horizon_are_not_looked_at() -> None:
+    path = np.concatenate([LAUNCH.fan.median, np.full(20, -5.0)])
+
+    assert interval(path).outcome is Outcome.OK
+
+
+def test_without_a_live_row_since_the_issue_nothing_is_said() -> None:
+    found = judge(a_record([], backtest=BACKTEST))
+
+    assert {one.outcome for one in found} == {Outcome.INSUFFICIENT_DATA}
+
+
+@pytest.mark.parametrize(
+    ("live", "backtest", "observations", "required", "why"),
+    [
+        (30, 100, 100, 252, "backtest rows"),
+        (300, 0, 300, 756, "live rows"),
+    ],
+)
+def test_without_a_projection_it_says_what_is_missing(
+    live: int, backtest: int, observations: int, required: int, why: str
+) -> None:
+    found = a_record(noise(live), backtest=noise(backtest))
+    evaluations = judge_intervals(found, context_of(found))
+
+    assert [one.outcome for one in evaluations] == [Outcome.INSUFFICIENT_DATA] * 2
+    assert (evaluations[0].observations, evaluations[0].required) == (observations, required)
+    assert why in evaluations[0].message
+
+
+def test_all_cash_has_no_projection_because_it_does_not_vary() -> None:
+    found = a_record(np.zeros(50), backtest=np.zeros(300))
+
+    assert "do not vary" in judge_intervals(found, context_of(found))[0].message
+
+
+@pytest.mark.parametrize("rows", [20, 21])
+def test_the_deviation_needs_21_rows(rows: int) -> None:
+    found = judge(record(LAUNCH.fan.median[:rows]))[1]
+
+    assert (found.outcome is Outcome.INSUFFICIENT_DATA) is (rows < 21)
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"), [(-0.1, None), (-0.3, Severity.INFO), (-0.9, Severity.INFO)]
+)
+def test_the_deviation_is_measured_in_the_larger_of_what_was_projected_and_half_its_sd(
+    share: float, severity: Severity | None
+) -> None:
+    rows = 100
+    sd = float(LAUNCH.fan.pointwise[6, rows - 1] - LAUNCH.fan.pointwise[4, rows - 1]) / 2
+    projected = rows * LAUNCH.mean
+    scale = max(abs(projected), sd / 2)
+    live = a_record(np.full(rows, (projected + share * scale) / rows), backtest=BACKTEST)
+    found = judge(live)[1]
+
+    assert found.value == pytest.approx(share)
+    assert found.severity is severity
+    assert not found.is_told(gate=False)

@@ -1,0 +1,216 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
+from perf_alerts_dagster.judging.rules.scores import score_evaluations
+from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
+
+ROWS = 1512
+LIVE = np.arange(ROWS) >= 756
+
+
+def drifting(seed: int, annual_sharpe: float, rows: int = ROWS) -> Floats:
+    noise = np.random.default_rng(seed).standard_normal(rows)
+    return np.asarray(0.01 * (annual_sharpe / math.sqrt(252) + noise - noise.mean()))
+
+
+def record(returns: Floats, live_from: int = 756, trades: Trades | None = None) -> StrategyRecord:
+    first = np.datetime64("2015-01-01", "D")
+    return StrategyRecord(
+        strategy="trend",
+        dates=first + np.arange(len(returns)),
+        returns=returns,
+        live=np.arange(len(returns)) >= live_from,
+        trades=trades,
+    )
+
+
+def judge(
+    returns: Floats, live_from: int = 756, trials: Floats | None = None, seed: int = 1
+) -> list[Evaluation]:
+    return score_evaluations(
+        record(returns, live_from), periods_per_year=252, seed=seed, trials=trials
+    )
+
+
+def healthy() -> Floats:
+    return np.concatenate([drifting(1, 2.0, 756), drifting(2, 2.5, 756)])
+
+
+def collapsed() -> Floats:
+    return np.concatenate([drifting(1, 3.0, 756), drifting(2, -2.0, 756)])
+
+
+def test_a_healthy_strategy_passes_all_three_rules_in_the_catalogues_order() -> None:
+    found = judge(healthy())
+
+    assert [one.rule for one in found] == [
+        "walk_forward_stability",
+        "out_of_sample_validation",
+        "overfitting",
+    ]
+    assert [one.outcome for one in found] == [Outcome.OK] * 3
+    assert [one.limit for one in found] == [60.0, 0.05, 0.3]
+    assert [one.observations for one in found] == [12, 756, 756]
+    assert [one.required for one in found] == [4, 252, 252]
+
+
+def test_a_collapse_breaches_all_three_as_critical_and_is_rare_among_healthy_lives() -> None:
+    found = judge(collapsed())
+
+    assert [one.severity for one in found] == [Severity.CRITICAL] * 3
+    assert [one.limit for one in found] == [50.0, 0.01, 0.5]
+    assert [one.evidence for one in found] == [
+        Evidence.STRONG,
+        Evidence.UNGATED,
+        Evidence.UNGATED,
+    ]
+    assert [one.is_told() for one in found] == [True, True, True]
+    assert found[0].p_year is not None
+    assert found[0].p_year <= 0.05
+
+
+def test_the_documented_limits_on_the_validation_score_are_shown_beside_f() -> None:
+    parts = judge(collapsed())[1].parts
+
+    assert (parts["documented_warning"], parts["documented_critical"]) == (70.0, 50.0)
+    assert parts["documented_severity"] == "critical"
+    assert judge(healthy())[1].parts["documented_severity"] is None
+
+
+@pytest.mark.parametrize("returns", [healthy(), collapsed()])
+def test_every_evaluation_has_one_sentence_and_parts_that_are_json(returns: Floats) -> None:
+    for one in judge(returns):
+        assert one.message.endswith(".")
+        assert "trend" in one.message
+        assert json.loads(json.dumps(dict(one.parts), allow_nan=False))
+
+
+def test_every_fold_is_shown_with_its_dates() -> None:
+    folds = judge(healthy())[0].parts["folds"]
+
+    assert isinstance(folds, list)
+    assert len(folds) == 12
+    assert isinstance(folds[0], dict)
+    assert folds[0]["first"] == str(np.datetime64("2015-01-01", "D") + 756)
+
+
+def test_too_little_live_data_is_insufficient_and_says_n_of_n() -> None:
+    found = judge(drifting(3, 1.0, 800))
+
+    assert [one.outcome for one in found] == [Outcome.INSUFFICIENT_DATA] * 3
+    assert [(one.observations, one.required) for one in found] == [(0, 4), (44, 252), (44, 252)]
+    assert [one.severity for one in found] == [None] * 3
+
+
+def test_a_strategy_that_stands_still_is_insufficient_not_ok() -> None:
+    found = judge(np.where(LIVE, 0.0, drifting(4, 1.0)))
+
+    assert [one.outcome for one in found] == [Outcome.INSUFFICIENT_DATA] * 3
+    assert all("do not vary" in one.message for one in found)
+
+
+def test_a_backtest_that_promised_nothing_is_not_judged_for_overfitting() -> None:
+    found = judge(np.concatenate([drifting(5, -1.0, 756), drifting(6, 2.0, 756)]))[2]
+
+    assert found.outcome is Outcome.INSUFFICIENT_DATA
+    assert "not positive" in found.message
+    assert found.parts["missing_sharpe"] is None
+    assert found.parts["in_sample_sharpe_ratio"] == pytest.approx(-1.0, abs=0.1)
+
+
+def test_a_wiped_out_strategy_has_no_scores() -> None:
+    returns = healthy()
+    returns[1200] = -1.0
+
+    found = judge(returns)
+
+    assert [one.outcome for one in found] == [Outcome.INSUFFICIENT_DATA] * 3
+    assert all("wiped out on 2018-04-15" in one.message for one in found)
+
+
+def trial_matrix(rows: int, edge: float) -> Floats:
+    trials = 0.01 * np.random.default_rng(7).standard_normal((rows, 10))
+    trials[:, 3] += edge
+    return trials
+
+
+def test_with_a_trial_matrix_pbo_is_judged_and_the_deflated_sharpe_ratio_stands_beside_it() -> None:
+    good = judge(collapsed(), trials=trial_matrix(1000, 0.004))[2]
+    # The best half of each alternative is the worst of the other: overfitting by construction.
+    bad = judge(healthy(), trials=mirrored(1000))[2]
+
+    assert (good.outcome, good.value, good.parts["measure"]) == (Outcome.OK, 0.0, "pbo")
+    assert good.parts["missing_sharpe"] == 1.0
+    assert isinstance(good.parts["deflated_sharpe_ratio"], float)
+    assert good.parts["splits"] == 12870
+    assert bad.severity is Severity.CRITICAL
+    assert bad.value is not None
+    assert bad.value > 0.5
+
+
+def mirrored(rows: int) -> Floats:
+    wave = np.sign(np.sin(np.arange(rows)[:, None] * np.arange(1, 9) * 2 * np.pi / rows))
+    return 0.002 * wave + 0.01 * np.random.default_rng(8).standard_normal((rows, 1))
+
+
+def test_a_trial_matrix_is_judged_without_enough_live_rows_too() -> None:
+    found = judge(drifting(9, 1.0, 800), trials=trial_matrix(1000, 0.004))[2]
+
+    assert found.outcome is Outcome.OK
+    assert found.parts["missing_sharpe"] is None
+
+
+def test_a_short_trial_matrix_is_insufficient_and_a_broken_one_is_refused() -> None:
+    short = judge(healthy(), trials=trial_matrix(251, 0.0))[2]
+
+    assert short.outcome is Outcome.INSUFFICIENT_DATA
+    assert (short.observations, short.required) == (251, 252)
+    with pytest.raises(UsageError, match="trials"):
+        judge(healthy(), trials=np.full((300, 3), np.inf))
+
+
+def test_the_same_seed_gives_the_same_evaluations_bit_for_bit() -> None:
+    assert judge(healthy(), seed=5) == judge(healthy(), seed=5)
+
+
+def test_the_earlier_systems_scores_are_shown_where_there_are_trades() -> None:
+    exits = np.arange(np.datetime64("2018-01", "M"), np.datetime64("2018-07", "M")).repeat(3)
+    days = exits.astype("datetime64[D]")
+    pnl = np.random.default_rng(3).standard_normal(len(days))
+    trades = Trades(exits=days, entries=days, pnl=pnl, cost=np.zeros(len(days)))
+
+    found = score_evaluations(record(healthy(), trades=trades), periods_per_year=252, seed=1)
+
+    names = ["legacy_stability", "legacy_validation", "legacy_overfitting"]
+    assert all(isinstance(one.parts[n], float) for one, n in zip(found, names, strict=True))
+    plain = zip(judge(healthy()), names, strict=True)
+    assert all(one.parts[name] is None for one, name in plain)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "severity"),
+    [
+        ("walk_forward_stability", 60.0, None),
+        ("walk_forward_stability", 59.9, Severity.WARNING),
+        ("walk_forward_stability", 50.0, Severity.WARNING),
+        ("walk_forward_stability", 49.9, Severity.CRITICAL),
+        ("out_of_sample_validation", 0.0501, None),
+        ("out_of_sample_validation", 0.05, Severity.WARNING),
+        ("out_of_sample_validation", 0.01, Severity.CRITICAL),
+        ("overfitting", 0.3, None),
+        ("overfitting", 0.301, Severity.WARNING),
+        ("overfitting", 0.5, Severity.WARNING),
+        ("overfitting", 0.501, Severity.CRITICAL),
+    ],
+)
+def test_a_limit_is_met_exactly_as_it_is_written(
+    rule: str, value: float, severity: Severity | None
+) -> None:
+    assert SCORE_BOUNDS[rule].severity(value) is severity

@@ -1,0 +1,224 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
+from perf_alerts_dagster.judging.rules.thresholds import (
+    judge_drawdown,
+    judge_rolling_sharpe,
+    judge_sharpe_degradation,
+    judge_wipe_out,
+)
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_tests.builders import a_record, context_of, noise
+
+
+def with_sharpe(sharpe: float, rows: int = 63) -> Floats:
+    """Returns whose annualised Sharpe ratio is exactly this one, up to rounding."""
+    raw = noise(rows)
+    shaped = (raw - raw.mean()) / raw.std(ddof=1) * 0.01
+    made: Floats = shaped + sharpe * 0.01 / math.sqrt(252)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sharpe", "severity"),
+    [
+        (0.81, None),
+        (0.80, Severity.WARNING),
+        (0.79, Severity.WARNING),
+        (0.51, Severity.WARNING),
+        (0.50, Severity.CRITICAL),
+        (-3.0, Severity.CRITICAL),
+    ],
+)
+def test_a_rolling_sharpe_ratio_at_its_limit_breaches(
+    sharpe: float, severity: Severity | None
+) -> None:
+    record = a_record(with_sharpe(sharpe))
+
+    judged = judge_rolling_sharpe(record, context_of(record))
+
+    assert judged.severity is severity
+    assert judged.outcome is (Outcome.OK if severity is None else Outcome.BREACH)
+    assert judged.value == pytest.approx(sharpe, abs=1e-9)
+
+
+def test_62_live_rows_are_too_few_for_a_rolling_sharpe_ratio() -> None:
+    record = a_record(noise(62), backtest=noise(300))
+
+    judged = judge_rolling_sharpe(record, context_of(record))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (62, 63)
+    assert "62 of 63" in judged.message
+
+
+def test_returns_that_do_not_vary_have_no_sharpe_ratio() -> None:
+    record = a_record(np.zeros(63))
+
+    judged = judge_rolling_sharpe(record, context_of(record))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert "do not vary" in judged.message
+
+
+def test_a_provisional_row_is_not_in_the_rolling_sharpe_ratio() -> None:
+    record = a_record([*with_sharpe(1.0), -0.9])
+
+    judged = judge_rolling_sharpe(record, context_of(record, provisional=True))
+
+    assert judged.value == pytest.approx(1.0)
+
+
+def test_a_window_that_lacks_more_than_a_tenth_of_its_sessions_is_insufficient() -> None:
+    full = a_record(with_sharpe(2.0, 80))
+    kept = np.r_[0:40, 48:80]
+    gappy = a_record(full.returns[kept], dates=full.dates[kept])
+
+    judged = judge_rolling_sharpe(gappy, context_of(gappy, sessions=full.dates))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert "of the sessions in the window have no row" in judged.message
+
+
+def test_limits_of_one_strategy_are_its_own() -> None:
+    record = a_record(with_sharpe(0.7))
+    limits = {"strategies": {"trend": {"rolling_sharpe_warning": 0.6}}}
+
+    assert judge_rolling_sharpe(record, context_of(record, thresholds=limits)).severity is None
+
+
+def test_degradation_is_info_at_most_and_shows_the_documented_limits() -> None:
+    record = a_record([*with_sharpe(3.0, 80), *np.full(7, -0.03)])
+
+    judged = judge_sharpe_degradation(record, context_of(record))
+
+    assert judged.severity is Severity.INFO
+    assert judged.value is not None
+    assert judged.value < 0
+    assert judged.parts["documented_warning"] == -0.3
+    assert judged.parts["documented_critical"] == -0.5
+
+
+@pytest.mark.parametrize(("lost", "outcome"), [(7, Outcome.OK), (8, Outcome.INSUFFICIENT_DATA)])
+def test_exactly_a_tenth_of_a_window_may_be_missing(lost: int, outcome: Outcome) -> None:
+    full = a_record(with_sharpe(2.0, 63 + lost))
+    kept = np.r_[0:20, 20 + lost : 63 + lost]
+    gappy = a_record(full.returns[kept] + 0.01, dates=full.dates[kept])
+
+    assert judge_rolling_sharpe(gappy, context_of(gappy, sessions=full.dates)).outcome is outcome
+
+
+def test_a_window_with_gaps_has_no_degradation_either() -> None:
+    full = a_record(with_sharpe(2.0, 100))
+    kept = np.r_[0:60, 72:100]
+    gappy = a_record(full.returns[kept], dates=full.dates[kept])
+
+    judged = judge_sharpe_degradation(gappy, context_of(gappy, sessions=full.dates))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert "of the sessions in the window have no row" in judged.message
+
+
+def test_degradation_needs_two_full_weeks_of_readings() -> None:
+    record = a_record(noise(75))
+
+    judged = judge_sharpe_degradation(record, context_of(record))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (75, 76)
+
+
+@pytest.mark.parametrize(
+    ("returns", "severity"),
+    [
+        ([0.01, -0.0799], None),
+        ([0.01, -0.08], Severity.WARNING),
+        # 0.92 as a product of floats: a hair above or below.
+        ([0.25, -0.2, 0.15], Severity.WARNING),
+        ([-0.1199], Severity.WARNING),
+        ([-0.12], Severity.CRITICAL),
+        ([-0.2], Severity.EMERGENCY),
+        ([-0.1, 0.2], None),
+    ],
+)
+def test_a_drawdown_at_its_limit_breaches(returns: list[float], severity: Severity | None) -> None:
+    record = a_record(returns)
+
+    assert judge_drawdown(record, context_of(record)).severity is severity
+
+
+def test_the_backtest_is_no_part_of_the_live_drawdown() -> None:
+    record = a_record([0.01], backtest=[0.0, -0.5])
+
+    assert judge_drawdown(record, context_of(record)).value == 0.0
+
+
+def test_without_live_rows_there_is_no_drawdown() -> None:
+    record = a_record([], backtest=noise(300))
+
+    assert judge_drawdown(record, context_of(record)).outcome is Outcome.INSUFFICIENT_DATA
+
+
+def test_a_provisional_row_may_raise_a_drawdown_and_says_so() -> None:
+    record = a_record([-0.09, -0.05])
+
+    judged = judge_drawdown(record, context_of(record, provisional=True))
+
+    assert judged.severity is Severity.CRITICAL
+    assert judged.provisional
+
+
+def test_a_provisional_row_never_ends_a_drawdown() -> None:
+    record = a_record([-0.13, 0.2])
+
+    judged = judge_drawdown(record, context_of(record, provisional=True))
+
+    assert judged.severity is Severity.CRITICAL
+    assert not judged.provisional
+
+
+def test_a_drawdown_needs_no_evidence_while_there_is_no_projection() -> None:
+    record = a_record([-0.13])
+
+    without = judge_drawdown(record, context_of(record))
+    projected = judge_drawdown(record, context_of(record, projected=frozenset({"trend"})))
+
+    assert without.evidence is Evidence.UNGATED
+    assert projected.evidence is Evidence.UNRATED
+
+
+@pytest.mark.parametrize("newest", [-1.0, -1.5])
+def test_a_return_of_minus_100_percent_or_worse_is_an_emergency(newest: float) -> None:
+    record = a_record([0.01, newest])
+
+    judged = judge_wipe_out(record, context_of(record))
+
+    assert judged.severity is Severity.EMERGENCY
+    assert judged.evidence is Evidence.UNGATED
+    assert judged.session == record.dates[-1].astype(object)
+
+
+def test_a_return_just_above_minus_100_percent_is_no_wipe_out() -> None:
+    record = a_record([0.01, -0.999])
+
+    assert judge_wipe_out(record, context_of(record)).outcome is Outcome.OK
+
+
+@given(
+    returns=st.lists(st.floats(-0.5, 0.5), min_size=1, max_size=30),
+    worse=st.floats(0, 0.4),
+)
+def test_a_worse_last_return_is_never_judged_milder(returns: list[float], worse: float) -> None:
+    ranks = []
+    for last in (returns[-1], returns[-1] - worse):
+        record = a_record([*returns[:-1], last])
+        judged = judge_drawdown(record, context_of(record))
+        ranks.append(-1 if judged.severity is None else judged.severity.rank)
+
+    assert ranks[1] >= ranks[0]

@@ -1,0 +1,109 @@
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import judged
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_tests.builders import a_record, context_of
+
+RECORD = a_record([0.01])
+
+
+def breach(
+    rule: str, severity: Severity, p_year: float | None, *, projected: bool = True
+) -> Evaluation:
+    rating = None if p_year is None else Rating(p_year=p_year, false_alarm_rate=0.02, power=0.5)
+    context = context_of(RECORD, rate=lambda strategy, rule, value: rating)
+    return judged(
+        context, "trend", rule, severity=severity, value=-0.1, limit=-0.08, message="is low"
+    )
+
+
+@pytest.mark.parametrize(
+    ("severity", "p_year", "evidence"),
+    [
+        (Severity.WARNING, 0.05, Evidence.STRONG),
+        (Severity.WARNING, 0.0501, Evidence.WEAK),
+        (Severity.CRITICAL, 0.01, Evidence.STRONG),
+        (Severity.CRITICAL, 0.0501, Evidence.WEAK),
+        (Severity.EMERGENCY, 0.01, Evidence.STRONG),
+        (Severity.EMERGENCY, 0.06, Evidence.WEAK),
+        (Severity.WARNING, None, Evidence.UNRATED),
+    ],
+)
+def test_a_gated_breach_carries_what_it_is_worth(
+    severity: Severity, p_year: float | None, evidence: Evidence
+) -> None:
+    judged = breach("rolling_sharpe", severity, p_year)
+
+    assert judged.evidence is evidence
+    assert judged.p_year == p_year
+    assert judged.is_told() is (evidence is Evidence.STRONG)
+    assert judged.is_told(gate=False)
+
+
+@pytest.mark.parametrize(
+    ("p_year", "told"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
+)
+def test_a_critical_limit_with_evidence_for_a_warning_is_told_as_a_warning(
+    p_year: float, told: Severity
+) -> None:
+    judged = breach("drawdown", Severity.EMERGENCY, p_year)
+
+    assert judged.severity is Severity.EMERGENCY
+    assert judged.told_severity is told
+    assert judged.is_told(least=Severity.CRITICAL) is (told is Severity.EMERGENCY)
+
+
+def test_an_ungated_breach_is_told_without_evidence() -> None:
+    judged = breach("policy_drawdown", Severity.WARNING, 0.9)
+
+    assert judged.evidence is Evidence.UNGATED
+    assert judged.p_year is None
+    assert judged.is_told()
+
+
+@pytest.mark.parametrize("gate", [True, False])
+def test_info_is_never_told(gate: bool) -> None:
+    assert not breach("policy_drawdown", Severity.INFO, None).is_told(gate=gate)
+
+
+def test_what_tells_critical_only_leaves_a_warning_out() -> None:
+    assert not breach("policy_drawdown", Severity.WARNING, None).is_told(least=Severity.CRITICAL)
+    assert breach("policy_drawdown", Severity.EMERGENCY, None).is_told(least=Severity.CRITICAL)
+
+
+@pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.BREACH])
+def test_nothing_but_a_breach_is_told(outcome: Outcome) -> None:
+    one = Evaluation(
+        strategy="trend", rule="drawdown", outcome=outcome, severity=Severity.CRITICAL,
+        evidence=Evidence.UNGATED,
+    )  # fmt: skip
+
+    assert not one.is_told(gate=False)
+
+
+def test_the_severity_and_the_wording_are_not_in_the_dedup_key() -> None:
+    keys = {
+        breach("drawdown", severity, None).dedup_key
+        for severity in (Severity.WARNING, Severity.CRITICAL)
+    }
+
+    assert keys == {"trend|drawdown|-"}
+
+
+def test_hostile_names_cannot_forge_another_strategys_key() -> None:
+    one = Evaluation(strategy="a|drawdown", rule="x", outcome=Outcome.OK, kind=Kind.LEVEL)
+    other = Evaluation(strategy="a", rule="drawdown|x", outcome=Outcome.OK, kind=Kind.LEVEL)
+    third = Evaluation(strategy="a\\", rule="|x", outcome=Outcome.OK, kind=Kind.LEVEL)
+
+    assert len({one.dedup_key, other.dedup_key, third.dedup_key}) == 3
+
+
+def test_an_ok_has_no_evidence() -> None:
+    one = judged(
+        context_of(RECORD), "trend", "drawdown", severity=None, value=0.0, limit=-0.08, message=""
+    )
+
+    assert one.outcome is Outcome.OK
+    assert one.evidence is None

@@ -1,0 +1,143 @@
+"""Apprise's channels against a real mail server, with names that want to do harm."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.channels.addresses import Addresses
+from perf_alerts_dagster.notifications.channels.apprise_url import Apprised
+from perf_alerts_dagster.notifications.channels.open import open_channels
+from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
+from perf_alerts_dagster.notifications.messages import Message, message_of
+from perf_alerts_tests.incidents.incident_desk import IncidentDesk, breach
+from perf_alerts_tests.receivers import Mailbox, Receiver, smtp_receiver
+
+LOCAL = Addresses(allowed=frozenset({"127.0.0.1"}))
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "a\r\nBcc: everybody@example.com\r\n\r\nboo",
+    "<!channel> <@U123> <https://evil.example|click>",
+    "@everyone [click](https://evil.example) `rm`",
+    "\u202egnp.exe\u2066\u200b\x1b[31m\x00",
+    "=cmd|' /C calc'!A0",
+    "A" * 5000,
+)
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with smtp_receiver() as found:
+        yield found
+
+
+def opened(url: str, addresses: Addresses = LOCAL) -> Channel:
+    (made,) = open_channels([url], variable="ALERT_NOTIFY_URLS", secret=None, addresses=addresses)
+    return made
+
+
+def mail(mailbox: Mailbox) -> Channel:
+    return opened(mail_url(mailbox.port))
+
+
+def mail_url(port: int, user: str = "") -> str:
+    return (
+        f"mailto://{user}127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
+        "&from=alerts@example.com&to=desk@example.com"
+    )
+
+
+def a_message(strategy: str) -> Message:
+    desk = IncidentDesk()
+    desk.judge(breach(strategy=strategy, message=f"{strategy} fell", severity=Severity.CRITICAL))
+    (row,) = desk.memory.rows.values()
+    return message_of(row, public_url="https://alerts.example")
+
+
+def test_a_mail_says_what_happened(mailbox: Mailbox) -> None:
+    mail(mailbox).send(a_message("momentum"))
+
+    (got,) = mailbox.mails
+    assert got["To"] is not None
+    assert "desk@example.com" in got["To"]
+    assert "[CRITICAL] momentum: max drawdown" in str(got["Subject"])
+    text = _text(mailbox)
+    assert "momentum fell" in text
+    assert "https://alerts.example/incidents/" in text
+
+
+@pytest.mark.parametrize("strategy", HOSTILE)
+def test_a_hostile_name_does_no_harm_in_a_mail(mailbox: Mailbox, strategy: str) -> None:
+    mail(mailbox).send(a_message(strategy))
+
+    (got,) = mailbox.mails
+    assert got["Bcc"] is None
+    assert "\n" not in str(got["Subject"])
+    assert len(str(got["Subject"])) < 250
+    # As plain text it is only text.
+    assert "<script" not in _text(mailbox, "html")
+    text = _text(mailbox) + str(got["Subject"])
+    assert not {"\u202e", "\u2066", "\u200b", "\x1b", "\x00"} & set(text)
+
+
+@pytest.mark.parametrize("strategy", HOSTILE)
+def test_a_hostile_name_does_no_harm_in_a_chat(receiver: Receiver, strategy: str) -> None:
+    channel = opened(f"mmost://127.0.0.1:{receiver.port}/abcdefghijklmnopqrstuvwxyz012345")
+    channel.send(a_message(strategy))
+
+    text = str(receiver.got[0].json)
+    for harm in ("<!channel>", "<@U123>", "<https://", "@everyone", "[click](", "`rm`", "<script"):
+        assert harm not in text
+
+
+def test_a_server_that_refuses_is_a_failure(receiver: Receiver) -> None:
+    receiver.answers = [500]
+    channel = opened(f"json://127.0.0.1:{receiver.port}/")
+
+    with pytest.raises(DeliveryFailed, match="json did not take it"):
+        channel.send(a_message("trend"))
+
+
+def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
+    receiver.answers = [(302, {"Location": f"http://127.0.0.1:{receiver.port}/evil"})]
+    channel = opened(f"json://127.0.0.1:{receiver.port}/")
+
+    with pytest.raises(DeliveryFailed):
+        channel.send(a_message("trend"))
+    assert [one.path for one in receiver.got] == ["/"]
+
+
+def test_a_server_inside_is_refused_unless_it_is_named(mailbox: Mailbox) -> None:
+    closed = Addresses()
+    channel = opened(mail_url(mailbox.port), closed)
+
+    with pytest.raises(DeliveryFailed, match="ALERT_NOTIFY_ALLOWED_HOSTS") as caught:
+        channel.send(a_message("trend"))
+    assert caught.value.permanent
+    assert mailbox.mails == []
+
+
+def test_nothing_tells_the_password(
+    mailbox: Mailbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    channel = opened(mail_url(1, "user:canary@"))
+    assert isinstance(channel, Apprised)
+
+    with pytest.raises(DeliveryFailed) as caught:
+        channel.send(a_message("trend"))
+    out, err = capfd.readouterr()
+    assert "canary" not in f"{caught.value} {channel!r} {channel.name} {caplog.text} {out} {err}"
+
+
+def _text(mailbox: Mailbox, kind: str = "") -> str:
+    """All readable parts of the mail, or those of one kind."""
+    found = []
+    for part in mailbox.mails[0].walk():
+        is_wanted = not kind or part.get_content_subtype() == kind
+        if part.get_content_maintype() == "text" and is_wanted:
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
+            found.append(content.decode())
+    return "\n".join(found)

@@ -1,0 +1,245 @@
+"""The webhook against a real HTTP server, and the rule of where it may connect to."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.channels import webhook as webhooks
+from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
+from perf_alerts_dagster.notifications.channels.open import open_channels
+from perf_alerts_dagster.notifications.channels.webhook import asked_wait
+from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
+from perf_alerts_dagster.notifications.messages import Message
+from perf_alerts_tests.receivers import Receiver
+
+SECRET = "canary-of-the-signing-secret"
+LOCAL = Addresses(allowed=frozenset({"127.0.0.1", "localhost"}))
+MESSAGE = Message(
+    key="k1", kind="normal", subject="s", text="t", payload={"key": "k1", "incidents": []}
+)
+
+
+def opened(url: str, *, secret: str | None = SECRET, addresses: Addresses = LOCAL) -> Channel:
+    (made,) = open_channels([url], variable="ALERT_NOTIFY_URLS", secret=secret, addresses=addresses)
+    return made
+
+
+def failure(channel: Channel) -> DeliveryFailed:
+    with pytest.raises(DeliveryFailed) as caught:
+        channel.send(MESSAGE)
+    return caught.value
+
+
+def test_it_posts_signed_json_under_the_key(receiver: Receiver) -> None:
+    opened(receiver.channel + "?token=canary").send(MESSAGE)
+
+    (got,) = receiver.got
+    assert got.path == "/hook?token=canary"
+    assert got.json == {"key": "k1", "incidents": []}
+    assert got.headers["idempotency-key"] == "k1"
+    assert got.headers["content-type"] == "application/json"
+    assert got.headers["host"] == f"127.0.0.1:{receiver.port}"
+    at, signed = got.headers["x-signature"].split(",")
+    body = f"{at.removeprefix('t=')}.".encode() + got.body
+    wanted = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    assert signed == f"v1={wanted}"
+    assert abs(int(at.removeprefix("t=")) - time.time()) < 60
+
+
+def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:
+    opened(receiver.channel, secret=None).send(MESSAGE)
+
+    assert "x-signature" not in receiver.got[0].headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "permanent"),
+    [(one, False) for one in (500, 503, 429, 408, 425)]
+    + [(one, True) for one in (400, 401, 404, 410, 301, 307)],
+)
+def test_what_a_later_try_may_heal_is_not_permanent(
+    receiver: Receiver, answer: int, permanent: bool
+) -> None:
+    receiver.answers = [(answer, {"Location": receiver.channel})]
+
+    error = failure(opened(receiver.channel))
+    assert error.permanent is permanent
+    assert str(answer) in str(error)
+    # No redirect was followed.
+    assert len(receiver.got) == 1
+
+
+def test_what_it_is_asked_to_wait_is_told(receiver: Receiver) -> None:
+    receiver.answers = [(429, {"Retry-After": "120"})]
+
+    assert failure(opened(receiver.channel)).retry_after == timedelta(seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ("0", timedelta(0)),
+        ("30", timedelta(seconds=30)),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", timedelta(seconds=100)),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", timedelta(0)),
+        ("soon", None),
+        ("-5", None),
+        ("1" * 30, None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_wait_is_seconds_or_a_date(value: str | None, wanted: timedelta | None) -> None:
+    assert asked_wait(value, 0.0) == wanted
+
+
+@pytest.mark.parametrize("answer", ["hang", "trickle"])
+def test_a_receiver_that_does_not_end_is_left(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr(webhooks, "_TOTAL_SECONDS", 0.5)
+    receiver.answers = [answer]
+
+    error = failure(opened(receiver.channel))
+    assert "no answer within 0.5 s" in str(error)
+    assert not error.permanent
+
+
+def test_a_huge_answer_is_not_read(receiver: Receiver) -> None:
+    receiver.answers = ["huge"]
+
+    opened(receiver.channel).send(MESSAGE)
+
+
+def test_a_connection_that_breaks_may_heal(receiver: Receiver) -> None:
+    receiver.answers = ["reset"]
+
+    assert not failure(opened(receiver.channel)).permanent
+
+
+def test_a_port_where_nobody_listens_may_heal() -> None:
+    assert not failure(opened("http://127.0.0.1:1/hook")).permanent
+
+
+def test_no_error_and_no_name_tells_the_url(receiver: Receiver) -> None:
+    receiver.answers = ["reset"]
+    channel = opened(receiver.channel + "?token=canary")
+
+    assert "canary" not in f"{failure(channel)} {channel!r} {channel.name}"
+
+
+PRIVATE = (
+    "127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 "
+    "255.255.255.255 192.0.2.1 198.18.0.1 ::1 :: fe80::1 fc00::1 ff02::1 ::ffff:127.0.0.1 "
+    "::ffff:169.254.169.254 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::7f00:1 2002:7f00:1:: "
+    "2001:db8::1 fe80::1%eth0 nonsense"
+)
+
+
+@pytest.mark.parametrize("address", PRIVATE.split(" "))
+def test_an_address_inside_is_refused_for_good(address: str) -> None:
+    assert not is_public(address)
+    inside = Addresses(resolve=lambda host, port: ["93.184.215.14", address])
+
+    error = failure(opened("https://rebound.example/hook", addresses=inside))
+    assert error.permanent
+    assert "ALERT_NOTIFY_ALLOWED_HOSTS" in str(error)
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07::1"])
+def test_an_address_outside_is_accepted(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/hook",
+        "https://127.0.0.1/hook",
+        "https://localhost/hook",
+        "https://2130706433/hook",
+        "https://0x7f.1/hook",
+        "https://[::1]/hook",
+        "https://[::ffff:127.0.0.1]/hook",
+        "http://example.com/hook",
+        "https://example.com:22/hook",
+        "https://example.com:6379/hook",
+    ],
+)
+def test_urls_that_lead_inside_are_refused_for_good(url: str) -> None:
+    def resolve(host: str, port: int) -> Sequence[str]:
+        return {"example.com": ["93.184.215.14"]}.get(host) or Addresses().resolve(host, port)
+
+    assert failure(opened(url, addresses=Addresses(resolve=resolve))).permanent
+
+
+def test_a_name_without_an_address_may_heal() -> None:
+    def nobody(host: str, port: int) -> Sequence[str]:
+        raise OSError("no such host")
+
+    error = failure(opened("https://nobody.example/", addresses=Addresses(resolve=nobody)))
+    assert not error.permanent
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https:///hook",
+        "https://user:canary@example.com/",
+        "https://example.com:0/",
+        "nonsense://canary",
+        "https://[canary/",
+        "mailto://canary",
+        "https://example.com/?min_severity=canary",
+    ],
+)
+def test_a_url_that_cannot_be_a_channel_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match="ALERT_NOTIFY_URLS: URL 1") as caught:
+        opened(url)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "least"),
+    [
+        ("/hook", "/hook", Severity.INFO),
+        ("/hook?min_severity=critical", "/hook", Severity.CRITICAL),
+        ("/hook?min_severity=warning&a=b", "/hook?a=b", Severity.WARNING),
+        ("/hook?a=b&min_severity=emergency&c=d", "/hook?a=b&c=d", Severity.EMERGENCY),
+        ("/hook?severity=low", "/hook?severity=low", Severity.INFO),
+    ],
+)
+def test_from_which_severity_on_a_channel_is_told_is_not_sent(
+    receiver: Receiver, url: str, path: str, least: Severity
+) -> None:
+    channel = opened(f"http://127.0.0.1:{receiver.port}{url}")
+    channel.send(MESSAGE)
+
+    assert channel.least is least
+    assert receiver.got[0].path == path
+
+
+def test_the_same_url_twice_is_one_channel() -> None:
+    found = open_channels(
+        ["https://a.example/x", "https://a.example/x", "https://a.example/y"],
+        variable="ALERT_NOTIFY_URLS",
+        secret=None,
+        addresses=LOCAL,
+    )
+    assert len({one.name for one in found}) == len(found) == 2
+
+
+def test_the_payload_is_strict_json(receiver: Receiver) -> None:
+    payload: dict[str, Any] = {"value": None, "name": "é\u2028<script>"}
+    opened(receiver.channel).send(
+        Message(key="k", kind="normal", subject="s", text="t", payload=payload)
+    )
+    assert json.loads(receiver.got[0].body) == payload

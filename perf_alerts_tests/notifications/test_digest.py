@@ -1,0 +1,122 @@
+"""The digest: once a day, also when all is well."""
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.notification import Channels
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
+from perf_alerts_dagster.notifications.messages import LISTED, Message, message_of
+from perf_alerts_tests.incidents.incident_desk import (
+    DAY,
+    HOUR,
+    IncidentDesk,
+    breach,
+    fine,
+    judged,
+)
+
+URL = "https://alerts.example"
+
+
+@pytest.fixture
+def desk() -> IncidentDesk:
+    return IncidentDesk(policy=Policy(channels=("mail", "chat"), digest=True))
+
+
+def digests(desk: IncidentDesk) -> list[Message]:
+    rows = [one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST]
+    return [message_of(one, public_url=URL) for one in rows]
+
+
+def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+
+    mail, chat = digests(desk)
+    assert mail.subject == "[DIGEST] 2026-01-05: all is well"
+    assert mail.text.splitlines() == [
+        "1 strategies and groups were judged for 2026-01-05, by 1 evaluations.",
+        "No incident is open.",
+        f"{URL}/incidents",
+    ]
+    assert mail.key != chat.key
+    assert mail.kind == "digest"
+
+
+def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
+    desk.judge(breach(severity=Severity.CRITICAL), breach(strategy="carry"))
+    judgement = judged(
+        breach(severity=Severity.CRITICAL),
+        breach(strategy="carry"),
+        breach(strategy="value", evidence=Evidence.WEAK),
+        breach(strategy="late", rule="no_data", outcome=Outcome.NO_DATA),
+    )
+    desk.lifecycle.digest(judgement, now=desk.now)
+
+    message = digests(desk)[0]
+    assert message.subject == (
+        "[DIGEST] 2026-01-05: 2 open, 1 weak breaches, 1 not judged for want of data"
+    )
+    assert message.text.splitlines()[1:] == [
+        "Open: 1 critical, 1 warning.",
+        "- [CRITICAL] trend: max drawdown",
+        "- [WARNING] carry: max drawdown",
+        "1 weak breaches:",
+        "- value: max_drawdown",
+        "1 not judged for want of data:",
+        "- late: no_data",
+        f"{URL}/incidents",
+    ]
+
+
+def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+    weak = [breach(strategy=f"s{n:03}", evidence=Evidence.WEAK) for n in range(LISTED + 5)]
+    desk.lifecycle.digest(judged(*weak), now=desk.now)
+
+    payload = digests(desk)[0].payload
+    assert isinstance(payload["weak"], list)
+    assert len(payload["weak"]) == LISTED
+    assert payload["totals"] == {"incidents": 0, "weak": LISTED + 5, "unmeasured": 0}
+
+
+def test_a_day_has_one(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    desk.lifecycle.digest(judged(fine(), run_id="again"), now=desk.now + HOUR)
+    assert len(digests(desk)) == 2
+
+    desk.lifecycle.digest(judged(fine(), as_of=desk.day + DAY), now=desk.now + DAY)
+    assert len(digests(desk)) == 4
+
+
+def test_who_only_observes_gets_it(desk: IncidentDesk) -> None:
+    desk.set(observe_only=True)
+    desk.judge(breach())
+    desk.lifecycle.digest(judged(breach()), now=desk.now)
+
+    assert [one.kind for one in digests(desk)] == ["digest", "digest"]
+    assert len(desk.memory.rows) == 2
+
+
+def test_it_is_off_unless_it_is_asked_for(desk: IncidentDesk) -> None:
+    desk.set(digest=False)
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+
+    assert digests(desk) == []
+
+
+def test_its_delivery_touches_no_incident(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.deliver()
+    told = desk.only().last_notified_at
+    desk.wait(HOUR)
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    assert len(desk.deliver()) == 2
+
+    assert desk.only().last_notified_at == told
+
+
+def test_a_long_list_is_counted(desk: IncidentDesk) -> None:
+    weak = [breach(strategy=f"s{n:02}", evidence=Evidence.WEAK) for n in range(25)]
+    desk.lifecycle.digest(judged(*weak), now=desk.now)
+
+    assert "- and 5 more" in digests(desk)[0].text

@@ -1,0 +1,295 @@
+"""The pages for people: who gets in, what is shown, and what no other page can make them do."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
+from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
+
+COOKIE = "perf_alerts_session"
+HOSTILE = "<script>alert(1)</script>\"'>&{{7*7}}"
+
+
+@pytest.fixture
+def proxy() -> Proxy:
+    made = Proxy()
+    store = made.incidents
+    store.add_judgement(judged(breach(strategy=HOSTILE, severity=Severity.CRITICAL)))
+    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+    lifecycle.after(DAILY, run_id="run", now=made.time())
+    return made
+
+
+@asynccontextmanager
+async def browser(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        transport_of(proxy) as transport,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def page(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(proxy) as client:
+        yield client
+
+
+async def login(page: httpx.AsyncClient, role: str = "operator", next_: str = "") -> httpx.Response:
+    form = {"api_key": KEYS[role]} | ({"next": next_} if next_ else {})
+    return await page.post("/login", data=form)
+
+
+async def word(page: httpx.AsyncClient, path: str) -> str:
+    found = re.search(r'name="form_word" value="([0-9a-f]{64})"', (await page.get(path)).text)
+    assert found is not None
+    return found[1]
+
+
+def path_of(proxy: Proxy) -> str:
+    return f"/incidents/{next(iter(proxy.incidents.by_id))}"
+
+
+async def test_nobody_sees_anything_without_a_session(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    path = path_of(proxy)
+    for asked in (path, "/incidents"):
+        answer = await page.get(asked)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"/login?next={asked.replace('/', '%2F')}"
+    assert (await page.get("/")).headers["location"] == "/incidents"
+    assert (await page.post(f"{path}/acknowledge", data={})).status_code == 403
+    assert proxy.incidents.by_id[path.rpartition("/")[2]].status is Status.OPEN
+
+
+async def test_a_login_leads_back_to_the_page_that_was_asked_for(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    path = path_of(proxy)
+    form = await page.get(f"/login?next={path}")
+    assert f'name="next" value="{path}"' in form.text
+    answer = await login(page, next_=path)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(f"{COOKIE}=")
+    for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=86400"):
+        assert part in cookie
+    assert (await page.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/login",
+        "/incidents/../x",
+        "/incidents?status=a\r\nSet-Cookie: a=b",
+        "javascript:alert(1)",
+        "/incidents//evil",
+    ],
+)
+async def test_a_login_leads_nowhere_else(page: httpx.AsyncClient, evil: str) -> None:
+    assert (await login(page, next_=evil)).headers["location"] == "/incidents"
+
+
+async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
+    proxy = Proxy(ALERT_PUBLIC_URL="https://alerts.example")
+    async with browser(proxy) as page:
+        cookie = (await login(page)).headers["set-cookie"]
+
+    assert cookie.startswith(f"__Host-{COOKIE}=")
+    assert "Secure" in cookie
+
+
+async def test_a_wrong_key_is_told_and_counted(page: httpx.AsyncClient) -> None:
+    for wrong in ("", "wrong", "ü"):
+        answer = await page.post("/login", data={"api_key": wrong})
+        assert answer.status_code == 401
+        assert "is not accepted" in answer.text
+        assert "set-cookie" not in answer.headers
+    for _ in range(10):
+        answer = await page.post("/login", data={"api_key": "wrong"})
+    assert answer.status_code == 429
+    assert "retry-after" in answer.headers
+
+
+async def test_the_api_takes_no_cookie_and_the_pages_no_key(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    await login(page, "admin")
+    assert (await page.get("/incidents")).status_code == 200
+    assert (await page.get("/api/performance-alerts/incidents")).status_code == 401
+
+    async with browser(proxy) as other:
+        answer = await other.get("/incidents", headers={"X-Alert-API-Key": KEYS["admin"]})
+        assert answer.status_code == 303
+
+
+async def test_an_incident_is_shown_in_full_and_harmless(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    await login(page)
+    for path in (path_of(proxy), "/incidents"):
+        answer = await page.get(path)
+        assert "<script" not in answer.text
+        assert "&lt;script&gt;" in answer.text
+        assert "{{7*7}}" in answer.text
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["referrer-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+    text = (await page.get(path_of(proxy))).text
+    for part in ("critical", "-0.3", "-0.2", "1 % of healthy years", "opened", "I look after it"):
+        assert part in text
+
+
+async def test_an_operator_acknowledges_and_resolves(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    await login(page)
+    path = path_of(proxy)
+    form = {"form_word": await word(page, path), "comment": "on it"}
+    answer = await page.post(f"{path}/acknowledge", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert "by operator" in (await page.get(path)).text
+
+    again = await page.post(f"{path}/acknowledge", data=form)
+    assert again.status_code == 409
+    assert "nothing was changed" in again.text
+
+    form |= {"outcome": "data_error"}
+    assert (await page.post(f"{path}/resolve", data=form)).status_code == 303
+    text = (await page.get(path)).text
+    assert "wrong data" in text
+    assert '<form method="post" action="/incidents' not in text
+    assert [one.action for one in proxy.incidents.audit] == ["acknowledge", "resolve"]
+
+
+@pytest.mark.parametrize("outcome", ["", "recovered", "nonsense"])
+async def test_an_outcome_has_to_be_chosen(
+    proxy: Proxy, page: httpx.AsyncClient, outcome: str
+) -> None:
+    await login(page)
+    path = path_of(proxy)
+    form = {"form_word": await word(page, path), "outcome": outcome}
+    answer = await page.post(f"{path}/resolve", data=form)
+
+    assert answer.status_code == 422
+    assert "choose what it was" in answer.text
+
+
+async def test_a_viewer_sees_and_does_not_answer(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    await login(page, "viewer")
+    path = path_of(proxy)
+    text = (await page.get(path)).text
+    assert "I look after it" not in text
+
+    form = {"form_word": await word(page, path), "outcome": "true"}
+    for action in ("acknowledge", "resolve"):
+        assert (await page.post(f"{path}/{action}", data=form)).status_code == 403
+    assert proxy.incidents.audit == []
+
+
+async def test_the_form_of_another_page_or_session_is_refused(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    await login(page)
+    path = path_of(proxy)
+    good = await word(page, path)
+    async with browser(proxy) as other:
+        proxy.time.now = proxy.time().replace(minute=59)
+        await login(other)
+        foreign = await word(other, path)
+    attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, {}),
+        ({"form_word": ""}, {}),
+        ({"form_word": foreign}, {}),
+        ({"form_word": good}, {"Origin": "https://evil.example"}),
+        ({"form_word": good}, {"Origin": "null"}),
+        ({"form_word": good}, {"Sec-Fetch-Site": "cross-site"}),
+        ({"form_word": good}, {"Sec-Fetch-Site": "same-site"}),
+    ]
+    for form, headers in attempts:
+        for action in (f"{path}/acknowledge", f"{path}/resolve", "/logout"):
+            answer = await page.post(action, data=form | {"outcome": "true"}, headers=headers)
+            assert answer.status_code == 403, (action, form, headers)
+    assert proxy.incidents.audit == []
+    json = await page.post(f"{path}/acknowledge", json={"form_word": good})
+    assert json.status_code == 415
+    assert (
+        await page.post(
+            f"{path}/acknowledge",
+            data={"form_word": good},
+            headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"},
+        )
+    ).status_code == 303
+
+
+async def test_a_logout_ends_the_session_everywhere(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    await login(page)
+    kept = page.cookies[COOKIE]
+    form = {"form_word": await word(page, "/incidents")}
+    answer = await page.post("/logout", data=form)
+
+    assert answer.headers["location"] == "/login"
+    assert COOKIE not in page.cookies
+    page.cookies.set(COOKIE, kept)
+    assert (await page.get("/incidents")).status_code == 303
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "a.b.c", "x" * 5000])
+async def test_a_cookie_that_is_none_of_ours_is_no_session(
+    page: httpx.AsyncClient, cookie: str
+) -> None:
+    page.cookies.set(COOKIE, cookie)
+
+    assert (await page.get("/incidents")).status_code == 303
+
+
+@pytest.mark.parametrize("id_", ["0" * 24, "nope", "%00", "..%2f..%2flogin"])
+async def test_an_incident_that_is_not_there_is_a_page(page: httpx.AsyncClient, id_: str) -> None:
+    await login(page)
+    answer = await page.get(f"/incidents/{id_}")
+
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith(("text/html", "application/problem+json"))
+
+
+async def test_the_list_is_chosen_by_status(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    await login(page)
+
+    assert "&lt;script" in (await page.get("/incidents?status=open")).text
+    assert "&lt;script" not in (await page.get("/incidents?status=resolved")).text
+    assert "&lt;script" in (await page.get("/incidents?status=all")).text
+    assert (await page.get("/incidents?status=evil")).status_code == 422
+    assert (await page.get("/incidents?cursor=evil")).status_code == 422
+
+
+async def test_without_authentication_there_is_no_login(proxy: Proxy) -> None:
+    open_ = Proxy(proxy, ALERT_AUTH_ENABLED="false")
+    async with browser(open_) as page:
+        path = path_of(proxy)
+        assert (await page.get(path)).status_code == 200
+        answer = await page.post(
+            f"{path}/acknowledge",
+            data={"form_word": await word(page, path)},
+            headers={"Origin": "https://evil.example"},
+        )
+        assert answer.status_code == 403
+
+
+async def test_the_stylesheet_is_open(page: httpx.AsyncClient) -> None:
+    answer = await page.get("/assets/pages.css")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")

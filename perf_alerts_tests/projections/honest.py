@@ -1,0 +1,56 @@
+"""Healthy strategies of three kinds, and their calibrations."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.calibration import (
+    LIFE,
+    Calibration,
+    calibrate,
+    documented_badness,
+)
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filtered
+
+DOCUMENTED = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=252)
+RULES = {
+    "rolling_sharpe", "drawdown", "exceedance_rate", "consecutive_exceedances",
+    "interval_breach", "life_cusum_1", "life_cusum_2", "life_cusum_3",
+}  # fmt: skip
+
+
+# Of a first year of life: the later CUSUMs are calibrated too and seen later.
+YEARLY = sorted(RULES - {"life_cusum_2", "life_cusum_3"})
+Make = Callable[[int, np.random.Generator], Floats]
+
+
+def normal(rows: int, rng: np.random.Generator) -> Floats:
+    return rng.normal(0.0006, 0.008, rows)
+
+
+def student(rows: int, rng: np.random.Generator) -> Floats:
+    found: Floats = rng.standard_t(4, rows) * 0.008 / np.sqrt(2) + 0.0006
+    return found
+
+
+def garch(rows: int, rng: np.random.Generator) -> Floats:
+    found, variance = np.empty(rows), 0.008**2
+    for place, shock in enumerate(rng.normal(size=rows)):
+        found[place] = 0.0006 + np.sqrt(variance) * shock
+        variance = 0.03 * 0.008**2 + 0.07 * variance * shock**2 + 0.90 * variance
+    return found
+
+
+def known(window: Floats) -> Residuals:
+    found = filtered(window)
+    assert found is not None
+    return found
+
+
+def calibrated(windows: list[Floats], *, seed: int = 1, paths: int = 1000) -> list[Calibration]:
+    strategies = [known(window) for window in windows]
+    bands = fans(strategies, draw(seed, 2000, 252), 252)
+    return calibrate(strategies, bands, draw(seed, paths, LIFE), budget=0.05, documented=DOCUMENTED)

@@ -1,0 +1,92 @@
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.judging.strategy import judge_strategy
+from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.sources.open import TableNames, open_records
+from perf_alerts_tests.builders import a_record, context_of, noise
+
+TODAY = date(2026, 1, 30)
+DAILY = "strategy,date,return,segment\ntrend,2026-01-05,0.01,live\ncarry,2026-01-05,0.01,live\n"
+HEADER = "strategy,trial,date,return\n"
+
+
+def load(tmp_path: Path, trials: str) -> TrackRecords:
+    (tmp_path / "daily.csv").write_text(DAILY)
+    (tmp_path / "grid.csv").write_text(HEADER + trials)
+    names = TableNames(trials="grid")
+    return open_records(str(tmp_path), shown="x", tables=names, columns={}).load(TODAY)
+
+
+def test_the_matrix_has_a_row_per_date_and_a_column_per_trial(tmp_path: Path) -> None:
+    records = load(
+        tmp_path,
+        "trend,b,2025-01-02,0.2\ntrend,a,2025-01-02,0.1\n"
+        "trend,a,2025-01-01,0.3\ntrend,b,2025-01-01,0.4\n"
+        # Only one of the two has this date.
+        "trend,a,2025-01-03,0.5\n",
+    )
+    trials = records.strategies["trend"].trials
+
+    assert trials is not None
+    assert trials.tolist() == [[0.3, 0.4], [0.1, 0.2]]
+    assert records.strategies["carry"].trials is None
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("trend,a,2025-01-02,x", "grid.csv, row 2, column return: is not a number"),
+        ("trend,a,never,0.1", "grid.csv, row 2, column date: is no date YYYY-MM-DD"),
+        ("trend,,2025-01-02,0.1", "grid.csv, row 2, column trial: is empty"),
+        (
+            "trend,a,2025-01-02,0.1\ntrend,a,2025-01-02,0.2",
+            "grid.csv, row 3, column date: is there twice for this trial",
+        ),
+    ],
+)
+def test_a_bad_row_makes_its_strategy_faulty_alone(tmp_path: Path, row: str, fault: str) -> None:
+    records = load(tmp_path, row + "\n")
+
+    assert str(records.faults["trend"][0]) == fault
+    assert set(records.strategies) == {"carry"}
+
+
+def test_one_trial_is_no_matrix_and_that_is_noted(tmp_path: Path) -> None:
+    records = load(tmp_path, "trend,a,2025-01-02,0.1\n")
+
+    assert records.strategies["trend"].trials is None
+    assert any("has no two trials over the same dates" in note for note in records.notes)
+
+
+def test_without_its_name_there_is_no_matrix(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text(DAILY)
+    pl.DataFrame({"strategy": ["trend"]}).write_csv(tmp_path / "trials.csv")
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert records.strategies["trend"].trials is None
+
+
+def test_with_a_matrix_overfitting_is_the_probability_of_backtest_overfitting() -> None:
+    grid = np.random.default_rng(1).normal(0.0, 0.01, (800, 12))
+    plain = a_record(noise(300), backtest=noise(756))
+    tried = a_record(noise(300), backtest=noise(756), trials=grid)
+
+    without, having = (
+        next(
+            one
+            for one in judge_strategy(record, (Family.SCORE,), context_of(record))
+            if one.rule == "overfitting"
+        )
+        for record in (plain, tried)
+    )
+
+    assert having.value != without.value
+    assert having.value is not None
+    assert 0.2 < having.value < 0.8
+    assert plain.content_hash() != tried.content_hash()

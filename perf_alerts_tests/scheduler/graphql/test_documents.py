@@ -1,0 +1,79 @@
+import ast
+from pathlib import Path
+
+import pytest
+from dagster_graphql.schema import create_schema
+from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
+
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.defs import tags
+from perf_alerts_dagster.defs.schedules import schedule_name
+from perf_alerts_dagster.scheduler.graphql import answers, documents, scheduler
+from perf_alerts_dagster.scheduler.port import RunState
+from perf_alerts_dagster.stack.dagster_home import LOCATION
+
+
+@pytest.fixture(scope="module")
+def schema() -> GraphQLSchema:
+    found: GraphQLSchema = create_schema().graphql_schema
+    return found
+
+
+@pytest.mark.parametrize("name", documents.ALL)
+def test_every_document_fits_the_installed_schema(name: str, schema: GraphQLSchema) -> None:
+    assert validate(schema, parse(documents.ALL[name])) == []
+
+
+def test_every_run_state_of_the_installed_schema_has_a_state_of_ours(
+    schema: GraphQLSchema,
+) -> None:
+    kinds = schema.type_map["RunStatus"]
+
+    assert set(kinds.values) == set(answers.STATES)  # type: ignore[attr-defined] # an enum
+    assert set(answers.STATES.values()) == set(RunState)
+
+
+@pytest.mark.parametrize("name", documents.ALL)
+def test_no_document_holds_a_value(name: str) -> None:
+    operation = parse(documents.ALL[name]).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+
+    assert '"' not in documents.ALL[name]
+    assert not any(letter.isdigit() for letter in documents.ALL[name])
+
+
+def test_documents_are_put_together_from_constants_only() -> None:
+    tree = ast.parse(Path(documents.__file__).read_text())
+
+    built = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Call)
+        or (isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Add))
+    ]
+
+    assert built == []
+
+
+def test_the_status_document_asks_for_the_runs_of_every_alert() -> None:
+    operation = parse(documents.STATUS).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    aliases = {one.alias.value for one in operation.selection_set.selections if one.alias}  # type: ignore[attr-defined] # fields
+
+    assert aliases == {alert.name for alert in ALERTS} == set(documents.RUNS_VARIABLES)
+
+
+def test_names_agree_with_what_the_code_location_writes() -> None:
+    assert scheduler.LOCATION == LOCATION
+    assert scheduler.FIRST_PARTITION == tags.FIRST_PARTITION
+    assert (answers.ALERT, answers.AS_OF, answers.TRIGGERED_BY) == (
+        tags.ALERT,
+        tags.AS_OF,
+        tags.TRIGGERED_BY,
+    )
+    assert (answers.ATTEMPTS, answers.ERROR, answers.OUTCOME) == (
+        tags.ATTEMPTS,
+        tags.ERROR,
+        tags.OUTCOME,
+    )
+    assert schedule_name("daily_pnl_check") == "daily_pnl_check_schedule"

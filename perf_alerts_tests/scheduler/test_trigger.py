@@ -1,0 +1,331 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from threading import Event
+
+import pytest
+
+from perf_alerts_dagster.scheduler.idempotency import LEASE, Wanted
+from perf_alerts_dagster.scheduler.port import (
+    AlertRun,
+    RunState,
+    SchedulerError,
+    SchedulerHung,
+    SchedulerUnexpected,
+    SchedulerUnreachable,
+)
+from perf_alerts_dagster.scheduler.trigger import (
+    MARKER,
+    REQUEST_ID,
+    TRIGGERED_BY,
+    KeyInUse,
+    KeyMismatch,
+    Triggers,
+    will_start,
+)
+from perf_alerts_tests.server.fakes import NOW, FakeClaims, FakeScheduler, Time, alert_run
+
+
+class Proxy:
+    """Triggers of one proxy; several may share what stands behind them."""
+
+    def __init__(self, other: "Proxy | None" = None) -> None:
+        self.time: Time = other.time if other else Time()
+        self.scheduler: FakeScheduler = other.scheduler if other else FakeScheduler(clock=self.time)
+        self.claims: FakeClaims = other.claims if other else FakeClaims()
+        self.recorded = 0
+        self.stopping = Event()
+        self.triggers = Triggers(
+            scheduler=self.scheduler,
+            claims=self.claims,
+            waiting=self.claims,
+            clock=self.time,
+            seconds=self.time.seconds,
+            stopping=self.stopping,
+            pause=self.time.pause,
+        )
+
+    async def run(
+        self,
+        key: str | None = None,
+        *,
+        alert: str = "daily_pnl_check",
+        as_of: date | None = None,
+        caller: str = "operator",
+    ) -> AlertRun:
+        wanted = Wanted(alert=alert, as_of=as_of, caller=caller, key=key)
+        return await self.triggers.run(wanted, request_id="req-1", recorded=self.record)
+
+    async def record(self, work: Callable[[], Awaitable[AlertRun]]) -> AlertRun:
+        self.recorded += 1
+        return await work()
+
+
+async def test_a_trigger_launches_a_run_that_carries_who_asked() -> None:
+    proxy = Proxy()
+    run = await proxy.run(as_of=date(2026, 1, 29))
+    (launch,) = proxy.scheduler.launched
+
+    assert run.run_id == proxy.scheduler.history[0].run_id
+    assert (launch.alert, launch.as_of) == ("daily_pnl_check", date(2026, 1, 29))
+    assert launch.tags[TRIGGERED_BY] == "operator"
+    assert launch.tags[REQUEST_ID] == "req-1"
+    assert launch.tags[MARKER] == "marker-0"
+
+
+async def test_five_hundred_requests_with_one_key_give_one_run_and_one_record() -> None:
+    proxy = Proxy()
+    runs = await asyncio.gather(*(proxy.run("k") for _ in range(500)))
+
+    assert len({run.run_id for run in runs}) == 1
+    assert len(proxy.scheduler.launched) == 1
+    assert proxy.recorded == 1
+
+
+async def test_requests_of_the_same_moment_share_the_answer_and_later_ones_see_what_became() -> (
+    None
+):
+    proxy = Proxy()
+    first = await proxy.run("k")
+    proxy.scheduler.end(first.run_id)
+    same = await proxy.run("k")
+    proxy.time.now += timedelta(seconds=0.6)
+    later = await proxy.run("k")
+
+    assert (same.state, later.state) == (RunState.STARTING, RunState.SUCCESS)
+
+
+async def test_two_proxies_give_one_key_one_run() -> None:
+    one = Proxy()
+    two = Proxy(one)
+    runs = await asyncio.gather(*(proxy.run("k") for proxy in (one, two) for _ in range(20)))
+
+    assert len({run.run_id for run in runs}) == 1
+    assert len(one.scheduler.launched) == 1
+
+
+async def test_the_same_key_later_gives_the_same_run_as_it_is_by_then() -> None:
+    proxy = Proxy()
+    first = await proxy.run("k")
+    proxy.scheduler.end(first.run_id)
+    proxy.time.now += timedelta(hours=23)
+    again = await proxy.run("k")
+
+    assert (again.run_id, again.state) == (first.run_id, RunState.SUCCESS)
+    assert len(proxy.scheduler.launched) == 1
+
+
+async def test_after_a_day_a_key_is_new() -> None:
+    proxy = Proxy()
+    first = await proxy.run("k")
+    proxy.time.now += timedelta(hours=24, seconds=1)
+
+    assert (await proxy.run("k")).run_id != first.run_id
+
+
+async def test_a_run_deleted_from_the_history_is_not_launched_again() -> None:
+    proxy = Proxy()
+    first = await proxy.run("k")
+    proxy.scheduler.history.clear()
+    proxy.time.now += timedelta(seconds=1)
+    again = await proxy.run("k")
+
+    assert (again.run_id, again.state) == (first.run_id, RunState.CANCELED)
+    assert again.error == "the run was deleted from Dagster's history"
+
+
+@pytest.mark.parametrize(
+    "other", [{"alert": "weekly_stability_check"}, {"as_of": date(2026, 1, 28)}]
+)
+async def test_a_key_of_another_request_is_refused(other: dict[str, object]) -> None:
+    proxy = Proxy()
+    await proxy.run("k")
+
+    with pytest.raises(KeyMismatch):
+        await proxy.run("k", **other)  # type: ignore[arg-type] # one of its arguments
+    assert len(proxy.scheduler.launched) == 1
+
+
+async def test_the_same_key_of_two_callers_is_two_keys() -> None:
+    proxy = Proxy()
+    runs = [await proxy.run("k", caller=caller) for caller in ("operator:a", "operator:b")]
+
+    assert runs[0].run_id != runs[1].run_id
+
+
+async def test_identical_triggers_within_five_seconds_are_one() -> None:
+    proxy = Proxy()
+    first = await proxy.run()
+    proxy.time.now += timedelta(seconds=5)
+    second = await proxy.run()
+    proxy.time.now += timedelta(seconds=0.1)
+    third = await proxy.run()
+
+    assert first.run_id == second.run_id
+    assert third.run_id != first.run_id
+
+
+@pytest.mark.parametrize(
+    "other", [{"alert": "weekly_stability_check"}, {"as_of": date(2026, 1, 28)}, {"key": "k"}]
+)
+async def test_triggers_that_differ_are_not_collapsed(other: dict[str, object]) -> None:
+    proxy = Proxy()
+    first = await proxy.run()
+
+    assert (await proxy.run(**other)).run_id != first.run_id  # type: ignore[arg-type] # as above
+
+
+async def test_a_loser_of_the_race_is_told_after_ten_seconds() -> None:
+    one = Proxy()
+    two = Proxy(one)
+    one.scheduler.gate = asyncio.Event()
+    winner = asyncio.create_task(one.run("k"))
+    while not one.scheduler.calls:
+        await asyncio.sleep(0.001)
+    with pytest.raises(KeyInUse):
+        await two.run("k")
+
+    assert 10 <= (two.time.now - NOW).total_seconds() < 11
+    one.scheduler.gate.set()
+    assert (await winner).run_id == (await two.run("k")).run_id
+
+
+@pytest.mark.parametrize("fault", [SchedulerHung("no answer"), SchedulerUnexpected("what")])
+async def test_a_launch_whose_answer_was_lost_is_found_again(fault: SchedulerError) -> None:
+    proxy = Proxy()
+    proxy.scheduler.fault, proxy.scheduler.late = fault, True
+    with pytest.raises(type(fault)):
+        await proxy.run("k")
+    proxy.scheduler.fault = None
+    proxy.time.now += LEASE
+    run = await proxy.run("k")
+
+    assert run.run_id == proxy.scheduler.history[0].run_id
+    assert len(proxy.scheduler.launched) == 1
+
+
+async def test_a_crash_before_the_launch_launches_at_the_next_request() -> None:
+    proxy = Proxy()
+    proxy.claims.claim(
+        Wanted(alert="daily_pnl_check", as_of=None, caller="operator", key="k"), proxy.time()
+    )
+    proxy.time.now += LEASE
+    run = await proxy.run("k")
+
+    assert [one.run_id for one in proxy.scheduler.history] == [run.run_id]
+    # It looked twice: a launch that hung might have been carried out at that moment.
+    assert proxy.scheduler.calls == ["runs", "runs", "launch"]
+
+
+async def test_after_a_launch_that_never_left_the_next_request_may_try_at_once() -> None:
+    proxy = Proxy()
+    proxy.scheduler.fault = SchedulerUnreachable("down", may_have_arrived=False)
+    with pytest.raises(SchedulerUnreachable):
+        await proxy.run("k")
+    proxy.scheduler.fault = None
+    await proxy.run("k")
+
+    assert len(proxy.scheduler.launched) == 1
+
+
+async def test_a_request_whose_caller_went_away_is_finished() -> None:
+    proxy = Proxy()
+    proxy.scheduler.gate = asyncio.Event()
+    caller = asyncio.create_task(proxy.run("k"))
+    while not proxy.scheduler.calls:
+        await asyncio.sleep(0.001)
+    caller.cancel()
+    proxy.scheduler.gate.set()
+    await proxy.triggers.close()
+
+    assert proxy.claims.kept["trigger:operator", "k"]["run_id"] is not None
+
+
+async def test_a_third_trigger_of_a_busy_alert_is_given_the_run_that_waits() -> None:
+    proxy = Proxy()
+    waiting = alert_run(run_id="waits", state=RunState.RUNNING, ended_at=None)
+    proxy.scheduler.history.append(waiting)
+    proxy.claims.wait = "waits"
+
+    assert (await proxy.run("k")).run_id == "waits"
+    assert proxy.scheduler.launched == []
+    # And it stays so: the key has its run.
+    proxy.claims.wait = None
+    assert (await proxy.run("k")).run_id == "waits"
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        alert_run(run_id="waits"),
+        alert_run(run_id="gone"),
+        alert_run(run_id="waits", state=RunState.RUNNING, partition="2026-01-02"),
+        alert_run("weekly_stability_check", run_id="waits", state=RunState.RUNNING),
+    ],
+)
+async def test_a_waiting_run_that_will_not_judge_what_is_asked_stands_for_nothing(
+    waiting: AlertRun,
+) -> None:
+    proxy = Proxy()
+    proxy.scheduler.history.append(waiting)
+    proxy.claims.wait = "waits"
+
+    assert (await proxy.run()).run_id != "waits"
+
+
+async def test_waiting_ends_with_the_run() -> None:
+    proxy = Proxy()
+    run = await proxy.run()
+    proxy.scheduler.end(run.run_id, RunState.FAILURE)
+    found = await proxy.triggers.finished(run, 60)
+
+    assert found.state is RunState.FAILURE
+    assert (proxy.time.now - NOW).total_seconds() == 0.5
+
+
+async def test_waiting_ends_when_the_proxy_is_told_to_stop() -> None:
+    proxy = Proxy()
+    run = await proxy.run()
+    proxy.stopping.set()
+    found = await proxy.triggers.finished(run, 60)
+
+    assert found.state is RunState.STARTING
+    assert proxy.time.now == NOW
+
+
+async def test_waiting_ends_with_its_time() -> None:
+    proxy = Proxy()
+    found = await proxy.triggers.finished(await proxy.run(), 2.2)
+
+    assert found.state is RunState.STARTING
+    assert (proxy.time.now - NOW).total_seconds() == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        (alert_run(state=RunState.STARTING, started_at=None, ended_at=None), None),
+        (alert_run(state=RunState.RUNNING, ended_at=None), None),
+        (alert_run(), None),
+        (alert_run(state=RunState.FAILURE, started_at=None, error="no process"), "no process"),
+        (alert_run(state=RunState.CANCELED, started_at=None), "ended before it started: canceled"),
+        (alert_run(state=RunState.QUEUED, started_at=None, ended_at=None), None),
+    ],
+)
+async def test_a_run_starts_unless_there_is_a_reason_why_not(
+    run: AlertRun, reason: str | None
+) -> None:
+    found = will_start(run, await FakeScheduler().status(NOW), NOW)
+
+    assert found == reason or (reason is not None and found is not None and reason in found)
+
+
+async def test_a_queued_run_does_not_start_without_a_living_daemon() -> None:
+    run = alert_run(state=RunState.QUEUED, started_at=None, ended_at=None)
+    dead = await FakeScheduler(heartbeat=timedelta(seconds=121)).status(NOW)
+    reasons = [will_start(run, status, NOW) for status in (dead, None)]
+
+    assert reasons == [
+        "the run is queued, and the daemon that starts queued runs gives no sign of life",
+        "the run is queued, and Dagster does not say whether its daemon lives",
+    ]

@@ -1,0 +1,141 @@
+"""A whole proxy in this process over fakes, and callers of each role."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from perf_alerts_dagster.api.client import AlertsClient
+from perf_alerts_dagster.api.strategies.records_cache import Records
+from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
+from perf_alerts_dagster.http.paths import BASE
+from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.notifications.delivery import Channel
+from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.server.access import Tables
+from perf_alerts_dagster.server.app import create_app
+from perf_alerts_dagster.server.parts import Parts
+from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
+from perf_alerts_tests.incidents.memory import MemoryIncidents
+from perf_alerts_tests.server.fakes import (
+    UTC_ZONE,
+    FakeAudit,
+    FakeClaims,
+    FakeHistory,
+    FakeKeyUse,
+    FakePauses,
+    FakeRevocations,
+    FakeScheduler,
+    FakeThresholds,
+    Time,
+)
+
+KEYS = {role: f"{role}-key-of-the-tests-0123456789abcdef" for role in ROLE_PERMISSIONS}
+SECRETS = {
+    **{f"ALERT_{role.upper()}_API_KEY": key for role, key in KEYS.items()},
+    "ALERT_JWT_SECRET": "only-for-the-tests-0123456789-abcdefghijklmnop",
+}
+
+
+class Proxy:
+    """One proxy's parts, changeable by a test, and calls of its endpoints."""
+
+    def __init__(self, other: "Proxy | None" = None, **settings: str) -> None:
+        self.time: Time = other.time if other else Time()
+        self.scheduler: FakeScheduler = other.scheduler if other else FakeScheduler(clock=self.time)
+        self.store: FakeAlertStore = other.store if other else FakeAlertStore()
+        self.history: FakeHistory = other.history if other else FakeHistory()
+        self.leases: FakeLeases = other.leases if other else FakeLeases()
+        self.claims: FakeClaims = other.claims if other else FakeClaims()
+        self.pauses: FakePauses = other.pauses if other else FakePauses()
+        self.audit: FakeAudit = other.audit if other else FakeAudit()
+        self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
+        self.channels: list[Channel] = []
+        self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
+        self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
+        self.app: FastAPI = create_app(self.settings, opened=self._opened)
+
+    @asynccontextmanager
+    async def _opened(self, settings: Settings) -> AsyncIterator[Parts]:
+        yield Parts(
+            scheduler=self.scheduler,
+            store=self.store,
+            history=self.history,
+            leases=self.leases,
+            claims=self.claims,
+            waiting=self.claims,
+            pauses=self.pauses,
+            tables=Tables(
+                audit=self.audit,
+                thresholds=FakeThresholds(),
+                revocations=FakeRevocations(),
+                key_use=FakeKeyUse(),
+            ),
+            records=Records(lambda: self.source, UTC_ZONE),
+            desk=Desk(
+                incidents=self.incidents,
+                silences=self.incidents,
+                outbox=self.incidents,
+                lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+            ),
+            probe=lambda now: None,
+            channels=self.channels,
+            clock=self.time,
+            seconds=self.time.seconds,
+            pause=self.time.pause,
+        )
+
+
+@asynccontextmanager
+async def serving(proxy: Proxy) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls of a proxy that runs, as an admin unless the header X-Role says otherwise."""
+
+    async def with_key(request: httpx.Request) -> None:
+        role = request.headers.pop("X-Role", "admin")
+        if role != "nobody":
+            request.headers["X-Alert-API-Key"] = KEYS[role]
+
+    async with (
+        transport_of(proxy) as transport,
+        httpx.AsyncClient(
+            transport=transport,
+            base_url=f"http://test{BASE}",
+            headers={"X-Request-ID": "req-1"},
+            event_hooks={"request": [with_key]},
+        ) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def client_of(proxy: Proxy, role: str = "admin") -> AsyncIterator[AlertsClient]:
+    """The typed client of a proxy that runs."""
+    async with (
+        transport_of(proxy) as transport,
+        AlertsClient("http://test", api_key=KEYS[role], transport=transport) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def transport_of(proxy: Proxy) -> AsyncIterator[httpx.AsyncBaseTransport]:
+    """A way to a proxy that runs, without a socket; it begins and ends with the context."""
+    async with proxy.app.router.lifespan_context(proxy.app) as state:
+        yield httpx.ASGITransport(app=_Stated(proxy.app, dict(state or {})))
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """Gives each request its own copy of the lifespan's state, as servers do."""
+
+    app: ASGIApp
+    state: dict[str, Any]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app({**scope, "state": dict(self.state)}, receive, send)

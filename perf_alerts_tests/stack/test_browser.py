@@ -1,0 +1,192 @@
+"""The guarded web UI in a real browser (Debian's chromium): load, launch a run, toggle."""
+
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
+from perf_alerts_tests.stack.stacks import eventually
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.xdist_group("stack"),
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+
+DAILY = "daily_pnl_check"
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+SCHEDULES = """
+{ schedulesOrError(repositorySelector: {
+    repositoryLocationName: "perf_alerts", repositoryName: "__repository__"}) {
+  ... on Schedules { results { name scheduleState { status } } } } }
+"""
+RUNS = "{ runsOrError { ... on Runs { results { runId status jobName tags { key value } } } } }"
+EVIL = """<!doctype html><title>elsewhere</title>
+<form id="form" method="post" enctype="text/plain" target="frame"
+  action="http://127.0.0.1:{port}/graphql">
+  <input name='{{"query":"mutation{{{launch}}}","x":"' value='"}}'></form>
+<iframe name="frame"></iframe>
+<img src="http://127.0.0.1:{port}/graphql?query=mutation%7B{launch}%7D">
+<script>
+const body = JSON.stringify({{query: "mutation{{{launch}}}"}});
+const to = "http://127.0.0.1:{port}/graphql";
+const ways = [
+  fetch(to, {{method: "POST", body, headers: {{"Content-Type": "application/json"}}}}),
+  fetch(to, {{method: "POST", body, mode: "no-cors", headers: {{"Content-Type": "text/plain"}}}}),
+  new Promise(done => {{ const s = new WebSocket("ws://127.0.0.1:{port}/graphql",
+    "graphql-ws"); s.onopen = () => done("open"); s.onerror = () => done("refused"); }}),
+];
+document.getElementById("form").submit();
+Promise.allSettled(ways).then(all => {{ document.title = "tried " + all.map(
+  one => one.value === "open" ? "open" : one.status === "fulfilled" && one.value.ok
+    ? "answered" : "refused").join(","); }});
+</script>"""
+LAUNCH = (
+    'launchRun(executionParams:{selector:{repositoryLocationName:\\"perf_alerts\\",'
+    'repositoryName:\\"__repository__\\",jobName:\\"daily_pnl_check\\"}}){__typename}'
+)
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("browser")
+    ledger = Ledger(folder / "daily.csv")
+    days = weekdays_before(datetime.now(UTC).date(), 3)
+    ledger.begin(days[0])
+    for day in days:
+        ledger.add(day)
+    environ = {"ALERT_RECORDS_URL": str(ledger.path), "ALERT_PROJECTION_PATHS": "1000"}
+    with real_system(folder / "state", environ) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1360, "height": 900})
+    opened.set_default_timeout(60_000)
+    yield opened
+    opened.close()
+
+
+def runs(system: System) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = system.running.query(RUNS)["runsOrError"]["results"]
+    return found
+
+
+def is_on(system: System, name: str) -> bool:
+    schedules = system.running.query(SCHEDULES)["schedulesOrError"]["results"]
+    states = {one["name"]: one["scheduleState"]["status"] for one in schedules}
+    return bool(states[f"{name}_schedule"] == "RUNNING")
+
+
+def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
+    page: Page, system: System
+) -> None:
+    at = f"http://127.0.0.1:{system.port}"
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    first = system.running.launch(DAILY)
+    eventually(lambda: system.running.status(first) == "SUCCESS", seconds=60, what="the first run")
+    page.goto(f"{at}/runs/{first}")
+    page.get_by_role("button", name="Re-execute all").click()
+    eventually(
+        lambda: [run["status"] for run in runs(system)] == ["SUCCESS"] * 2,
+        seconds=60,
+        what="the run that the button launched",
+    )
+
+    page.goto(f"{at}/runs/{first}")
+    page.get_by_text("[Show Markdown]").first.click()
+    page.locator("img[alt^='band and live path']").first.wait_for()
+
+    assert "rolling_sharpe" in page.inner_text("body")
+    assert errors == []
+
+
+def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None:
+    page.goto(f"http://127.0.0.1:{system.port}/automation")
+    # Rows move while the page loads and their switches come with a query of their own: hold on to
+    # what stands beside the schedule's link.
+    link = page.locator(f"a[href$='/schedules/{DAILY}_schedule']")
+    selecting = link.locator("xpath=preceding-sibling::div//input[@type='checkbox']")
+    switch = link.locator("xpath=following-sibling::div//input[@type='checkbox']")
+    expect(switch).to_be_checked(timeout=60_000)
+    assert is_on(system, DAILY)
+
+    turn(switch, system, on=False)
+    turn(switch, system, on=True)
+    expect(selecting).not_to_be_checked()
+
+
+def turn(switch: Locator, system: System, *, on: bool) -> None:
+    """Click a switch as a person does: once more where the page, still loading, ignored it.
+
+    A click asks for the contrary of what the page shows, so only what still shows the contrary of
+    what is wanted is clicked, and only after the click before had its time.
+    """
+
+    def is_turned() -> bool:
+        if is_on(system, DAILY) == on:
+            return True
+        switch.dispatch_event("click")
+        with suppress(AssertionError):
+            expect(switch).to_be_checked(checked=on, timeout=10_000)
+        return is_on(system, DAILY) == on
+
+    expect(switch).to_be_checked(checked=not on, timeout=60_000)
+    eventually(is_turned, seconds=60, what=f"the schedule is {'on' if on else 'off'}")
+    expect(switch).to_be_checked(checked=on, timeout=60_000)
+
+
+@contextmanager
+def elsewhere(text: str) -> Iterator[str]:
+    """A page of another origin on this machine."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            return
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_of_another_origin_launches_nothing_by_any_way(page: Page, system: System) -> None:
+    before = len(runs(system))
+    with elsewhere(EVIL.format(port=system.port, launch=LAUNCH.replace('\\"', "&quot;"))) as url:
+        page.goto(url)
+        page.wait_for_function("document.title.startsWith('tried')")
+        title = page.title()
+
+    assert "answered" not in title
+    assert "open" not in title
+    assert len(runs(system)) == before

@@ -1,0 +1,257 @@
+import socket
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    InProcessCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.types import DaemonHeartbeat
+
+from perf_alerts_dagster.bootstrap.records import migrate_store
+from perf_alerts_dagster.defs.sensors import NAME
+from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_dagster.stack import findings
+from perf_alerts_dagster.stack.doctor import examine
+from perf_alerts_tests.incidents.memory import MemoryIncidents
+
+SCHEDULE = "daily_pnl_check_schedule"
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The time of the test: Dagster writes that of its own clock."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as made:
+        yield made
+
+
+def beat(instance: dg.DagsterInstance, now: datetime, seconds_ago: float) -> None:
+    for kind in instance.get_required_daemon_types():
+        instance.add_daemon_heartbeat(
+            DaemonHeartbeat(now.timestamp() - seconds_ago, kind, "id", errors=[])
+        )
+
+
+def test_a_daemon_that_never_beat_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+    found = list(findings.daemon(instance, now))
+
+    assert {one.where for one in found} >= {"daemon scheduler"}
+    assert all("never given a sign of life" in one.what for one in found)
+    assert all("perf-alerts up" in one.mend for one in found)
+
+
+def test_a_daemon_that_beat_two_minutes_ago_is_alive(
+    instance: dg.DagsterInstance, now: datetime
+) -> None:
+    beat(instance, now, seconds_ago=119)
+
+    assert list(findings.daemon(instance, now)) == []
+
+
+def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
+    instance: dg.DagsterInstance, now: datetime
+) -> None:
+    beat(instance, now, seconds_ago=600)
+
+    found = list(findings.daemon(instance, now))
+
+    assert instance.get_daemon_statuses()["SCHEDULER"].healthy
+    assert found
+    assert "gave its last sign of life 10 min ago; schedules are not executed" in found[0].what
+
+
+def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -> None:
+    assert list(findings.sweeper(instance)) == []
+    assert findings.WATCH == NAME
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(
+            InProcessCodeLocationOrigin(
+                LoadableTargetOrigin(module_name="perf_alerts_dagster.definitions"), None
+            ),
+            "__repository__",
+        ),
+        NAME,
+    )
+    instance.add_instigator_state(
+        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, None)
+    )
+
+    (found,) = findings.sweeper(instance)
+    assert "is switched off" in found.what
+
+
+def test_messages_that_do_not_arrive_and_dead_channels_are_named(now: datetime) -> None:
+    store = MemoryIncidents()
+    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail", "chat")))
+    lifecycle.dead_letter("chat", error="answered with 404", now=now - timedelta(minutes=5))
+    (dead,) = findings.messages(store, store, now)
+    assert (dead.where, "answered with 404" in dead.what) == ("channel chat", True)
+
+    waiting, _ = findings.messages(store, store, now + timedelta(seconds=1))
+    assert waiting.what == "1 wait, the oldest for 5 min"
+    assert "test-channel" in waiting.mend
+
+
+def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: str = "900") -> str:
+    run = dg.DagsterRun(
+        job_name="daily_pnl_check", status=status, tags={"dagster/max_runtime": limit}
+    )
+    instance.add_run(run)
+    if status is dg.DagsterRunStatus.STARTED:
+        instance.report_dagster_event(
+            dg.DagsterEvent("PIPELINE_START", "daily_pnl_check"), run.run_id
+        )
+    return run.run_id
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING])
+def test_a_run_that_waits_too_long_for_its_start_is_named(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, now: datetime
+) -> None:
+    run_id = a_run(instance, status)
+
+    soon = list(findings.runs(instance, now + timedelta(minutes=2), lambda _: False))
+    late = list(findings.runs(instance, now + timedelta(minutes=10), lambda _: False))
+
+    assert soon == []
+    assert [one.where for one in late] == [f"run {run_id} of daily_pnl_check"]
+
+
+def test_a_run_whose_process_is_gone_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+    run_id = a_run(instance, dg.DagsterRunStatus.STARTED)
+
+    (found,) = findings.runs(instance, now, lambda run: run == run_id)
+
+    assert "its process is gone" in found.what
+
+
+def test_a_run_beyond_its_limit_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+    a_run(instance, dg.DagsterRunStatus.STARTED, limit="60")
+
+    (found,) = findings.runs(instance, now + timedelta(minutes=5), lambda _: False)
+
+    assert "its limit is 60 s" in found.what
+
+
+def a_schedule_with_a_tick(
+    instance: dg.DagsterInstance, now: datetime, at: datetime
+) -> InstigatorState:
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(
+            InProcessCodeLocationOrigin(LoadableTargetOrigin(), location_name="perf_alerts"),
+            "__repository__",
+        ),
+        SCHEDULE,
+    )
+    state = instance.add_instigator_state(
+        InstigatorState(
+            origin,
+            InstigatorType.SCHEDULE,
+            InstigatorStatus.RUNNING,
+            ScheduleInstigatorData(["0 17 * * *"], start_timestamp=now.timestamp() - 86400),
+        )
+    )
+    instance.create_tick(
+        TickData(
+            state.instigator_origin_id,
+            SCHEDULE,
+            InstigatorType.SCHEDULE,
+            TickStatus.SUCCESS,
+            at.timestamp(),
+            run_ids=[],
+            selector_id=state.selector_id,
+        )
+    )
+    return state
+
+
+def test_a_tick_in_the_future_is_named_and_mended(
+    instance: dg.DagsterInstance, now: datetime
+) -> None:
+    a_schedule_with_a_tick(instance, now, at=now + timedelta(days=30))
+
+    (found,) = findings.clock(instance, now)
+    mended = findings.mend_clock(instance, now)
+
+    assert found.where == f"schedule {SCHEDULE}"
+    assert "in the future: the clock jumped" in found.what
+    assert mended == [SCHEDULE]
+    assert list(findings.clock(instance, now)) == []
+    (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+    assert state.status is InstigatorStatus.RUNNING
+
+
+def test_a_tick_of_the_past_is_fine(instance: dg.DagsterInstance, now: datetime) -> None:
+    a_schedule_with_a_tick(instance, now, at=now - timedelta(hours=1))
+
+    assert list(findings.clock(instance, now)) == []
+    assert findings.mend_clock(instance, now) == []
+
+
+def test_a_disk_with_too_little_space_is_named(tmp_path: Path) -> None:
+    assert list(findings.free_space(tmp_path, least=0)) == []
+    (found,) = findings.free_space(tmp_path, least=2**62)
+
+    assert found.where == f"disk of {tmp_path}"
+    assert "MiB left" in found.what
+
+
+def test_a_state_folder_that_cannot_be_written_is_named() -> None:
+    # A folder in which nobody, root included, may make a file.
+    (found,) = findings.free_space(Path("/proc/self"), least=0)
+
+    assert "cannot be written" in found.what
+
+
+def settings_for(state: Path) -> Settings:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return load_settings({"ALERT_STATE_DIR": str(state), "ALERT_WEBSERVER_PORT": str(port)}, None)
+
+
+def test_before_the_first_start_the_doctor_says_how_to_start(tmp_path: Path, now: datetime) -> None:
+    (found,) = examine(settings_for(tmp_path / "none"), now)
+
+    assert found.what == "is not there"
+    assert "perf-alerts up" in found.mend
+
+
+def test_a_store_that_was_not_migrated_is_named(tmp_path: Path, now: datetime) -> None:
+    found = {one.where: one for one in examine(settings_for(tmp_path), now)}
+
+    assert "perf-alerts migrate" in found["alert store"].mend
+
+
+def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path, now: datetime) -> None:
+    settings = settings_for(tmp_path)
+    migrate_store(settings)
+
+    started = time.monotonic()
+    found = {one.where: one for one in examine(settings, now)}
+
+    assert "alert store" not in found
+    assert found[f"web UI http://127.0.0.1:{settings.webserver_port}"].what == "does not answer"
+    assert "daemon scheduler" in found
+    assert time.monotonic() - started < 60

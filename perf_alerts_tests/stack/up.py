@@ -1,0 +1,38 @@
+"""Runs the stack over the tiny code location: STATE_DIR PORT."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.stack.dagster_home import render_home
+from perf_alerts_dagster.stack.stack import check_port, stack_specs, up
+
+TINY = "perf_alerts_tests.stack.tiny"
+
+
+async def tell() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+def main(state: str, port: str) -> None:
+    logging.basicConfig(level=logging.INFO)
+    state_dir = Path(state)
+    try:
+        check_port(int(port), "ALERT_WEBSERVER_PORT")
+        render_home(state_dir, run_max_seconds=60)
+        specs = stack_specs(
+            state_dir=state_dir,
+            webserver_port=int(port),
+            environment={"PYTHONPATH": str(Path(__file__).parents[2])},
+            module=TINY,
+        )
+        asyncio.run(up(specs, state_dir=state_dir, on_ready=tell))
+    except StackError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

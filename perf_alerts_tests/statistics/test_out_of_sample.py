@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.out_of_sample import ValidationScore, out_of_sample
+
+
+def drifting(seed: int, annual_sharpe: float, rows: int = 756) -> Floats:
+    rng = np.random.default_rng(seed)
+    return 0.01 * (annual_sharpe / math.sqrt(252) + rng.standard_normal(rows))
+
+
+def validate(reference: Floats, live: Floats, seed: int = 1) -> ValidationScore:
+    found = out_of_sample(reference, live, np.random.default_rng(seed))
+    assert found is not None
+    return found
+
+
+def test_a_live_record_equal_to_the_backtest_sits_in_the_middle() -> None:
+    backtest = drifting(1, 1.0)
+
+    found = validate(backtest, backtest)
+
+    assert found.share_below == pytest.approx(0.5, abs=0.05)
+    assert found.score == pytest.approx(200 * found.share_below)
+    assert found.standard_error == pytest.approx(math.sqrt(0.25 / 2000), rel=0.02)
+
+
+def test_the_share_agrees_with_the_normal_approximation() -> None:
+    backtest = drifting(2, 1.0)
+    live = backtest - 0.01 / math.sqrt(756)
+
+    assert validate(backtest, live).share_below == pytest.approx(0.159, abs=0.03)
+
+
+def test_a_collapse_is_below_everything_and_a_better_live_record_is_capped() -> None:
+    assert validate(drifting(3, 2.0), drifting(4, -3.0)).score == 0.0
+    assert validate(drifting(3, 0.0), drifting(4, 4.0)).score == 100.0
+
+
+def test_more_live_drift_never_lowers_the_share() -> None:
+    backtest, live = drifting(5, 1.0), drifting(6, 0.0)
+
+    shares = [validate(backtest, live + d).share_below for d in np.linspace(-0.001, 0.001, 9)]
+
+    assert shares == sorted(shares)
+    assert shares[0] < shares[-1]
+
+
+@pytest.mark.parametrize("scale", [2.0**-12, 2.0**20, 2.0**600])
+def test_the_share_has_no_unit(scale: float) -> None:
+    backtest, live = drifting(7, 1.0), drifting(8, 0.5, rows=300)
+
+    scaled = validate(backtest * scale, live * scale)
+
+    assert scaled.share_below == validate(backtest, live).share_below
+
+
+def test_the_same_generator_gives_the_same_share() -> None:
+    backtest, live = drifting(9, 1.0), drifting(10, 0.5)
+
+    assert validate(backtest, live) == validate(backtest, live)
+
+
+@pytest.mark.parametrize(("reference", "live"), [(0.0, 1.0), (1.0, 0.0)])
+def test_rows_that_do_not_vary_have_no_share(reference: float, live: float) -> None:
+    rng = np.random.default_rng(1)
+
+    assert out_of_sample(reference * drifting(1, 1.0), live * drifting(2, 1.0), rng) is None
+
+
+def test_a_path_without_a_single_trade_counts_as_zero() -> None:
+    rare = np.zeros(300)
+    rare[[5, 100]] = [0.02, 0.01]
+
+    found = validate(rare, -drifting(11, 1.0, rows=252))
+
+    assert math.isfinite(found.share_below)
