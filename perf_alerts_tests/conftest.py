@@ -12,6 +12,8 @@ from sqlalchemy import make_url
 
 from perf_alerts_tests.receivers import Receiver, http_receiver
 
+pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:

@@ -10,8 +10,8 @@ from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, Usag
 # In the order of the help; each is imported when it is asked for: one that runs for months must
 # not hold what the others need.
 _COMMANDS = {
-    "up": "stack",
-    "check": "settings",
+    "up": "up",
+    "check": "check",
     "doctor": "doctor",
     "run": "run",
     "evaluate": "evaluate",
@@ -20,13 +20,13 @@ _COMMANDS = {
     "thresholds": "thresholds",
     "incidents": "incidents",
     "silence": "silences",
-    "test-channel": "channels",
+    "test-channel": "test_channel",
     "keygen": "keygen",
     "proxy": "proxy",
-    "home": "stack",
-    "migrate": "stack",
-    "backup": "archive",
-    "restore": "archive",
+    "home": "up",
+    "migrate": "up",
+    "backup": "backup",
+    "restore": "backup",
 }
 
 
@@ -40,7 +40,7 @@ class _Commands(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        found = import_module(f"perf_alerts_dagster.cli.{module}")
+        found = import_module(f"perf_alerts_dagster.cli.commands.{module}")
         command: click.Command = getattr(found, cmd_name.replace("-", "_"))
         return command
 

@@ -4,13 +4,12 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.http.problems import Problem, internal, problem_response
 
 LOG = logging.getLogger(__name__)
@@ -124,9 +123,10 @@ _OPEN_ENDED = 599
 class Observed:
     """ASGI middleware, outside all others, so that refusals count too."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, answered: Callable[..., None] | None = None) -> None:
+        """Log every answer; `answered` counts it: method, route, status and seconds."""
         self._app = app
-        self._metrics = metrics
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note its answer."""
@@ -150,7 +150,8 @@ class Observed:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.answered(method=method, route=_route(scope), status=status, seconds=seconds)
+        if self._answered is not None:
+            self._answered(method=method, route=_route(scope), status=status, seconds=seconds)
         state = scope.get("state", {})
         who = getattr(state.get("principal"), "user_id", "-")
         ACCESS_LOG.info(

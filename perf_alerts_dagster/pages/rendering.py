@@ -9,6 +9,7 @@ from importlib.resources import files
 from fastapi import Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from perf_alerts_dagster.api.resources import ApiResources
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.incidents.model import Incident, Reason
@@ -17,10 +18,9 @@ from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.projections.chart import chart_of, svg
 from perf_alerts_dagster.projections.issue import LAUNCH, in_force
-from perf_alerts_dagster.proxy.resources import Resources
 
 
-async def drawing_of(resources: Resources, incident: Incident) -> str | None:
+async def drawing_of(resources: ApiResources, incident: Incident) -> str | None:
     """The drawing as SVG; None where nothing was projected, or the record cannot be read.
 
     It stands on the newest row, and on the launch projection that was in force when the
@@ -33,7 +33,7 @@ async def drawing_of(resources: Resources, incident: Incident) -> str | None:
         return None
     if record is None:
         return None
-    day = incident.as_of or resources.parts.records.today(now)
+    day = incident.as_of or resources.proxy.today()
     found = await asyncio.to_thread(
         resources.parts.store.projections,
         kind=LAUNCH,
@@ -43,7 +43,7 @@ async def drawing_of(resources: Resources, incident: Incident) -> str | None:
     force = in_force(found.get(incident.strategy))
     if force is None:
         return None
-    return svg(chart_of(record, force, resources.parts.records.today(now)))
+    return svg(chart_of(record, force, resources.proxy.today()))
 
 
 _PACKAGE = "perf_alerts_dagster.pages"

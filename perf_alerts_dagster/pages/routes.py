@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from perf_alerts_dagster.api.incidents.views import delivery_item, story_of
+from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.errors import FAULTS
@@ -25,7 +26,6 @@ from perf_alerts_dagster.incidents.transitions import Refused
 from perf_alerts_dagster.pages import session as sessions
 from perf_alerts_dagster.pages.rendering import drawing_of, local, rendered, stylesheet, words
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
-from perf_alerts_dagster.proxy.resources import resources_of
 
 
 class PageRoute(APIRoute):
@@ -123,7 +123,7 @@ async def incidents(request: Request) -> Response:
     place = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
-    store = resources_of(request).parts.desk.incidents
+    store = api_of(request).parts.desk.incidents
     wanted = Filter(status=None if choice == "all" else Status(choice))
     try:
         before = from_cursor(place) if place else None
@@ -156,7 +156,7 @@ async def acknowledge(request: Request, id_: str) -> Response:
     session = await _answering(request)
     form = await form_of(request, session)
     found = await _found(request, id_)
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     try:
         comment = inputs.comment(form.get("comment", ""))
@@ -179,7 +179,7 @@ async def resolve(request: Request, id_: str) -> Response:
     session = await _answering(request)
     form = await form_of(request, session)
     found = await _found(request, id_)
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     try:
         outcome = _outcome(form)
@@ -234,7 +234,7 @@ async def _found(request: Request, id_: str) -> Incident:
         wanted = inputs.identifier(id_)
     except inputs.InputError as error:
         raise UnknownIncident from error
-    found = await asyncio.to_thread(resources_of(request).parts.desk.incidents.incident, wanted)
+    found = await asyncio.to_thread(api_of(request).parts.desk.incidents.incident, wanted)
     if found is None:
         raise UnknownIncident
     return found
@@ -257,7 +257,7 @@ async def _page(
     error: str | None = None,
     status: int = 200,
 ) -> Response:
-    resources = resources_of(request)
+    resources = api_of(request)
     story = await asyncio.to_thread(story_of, resources.parts.desk, found)
     return rendered(
         "incident.html",
@@ -269,7 +269,9 @@ async def _page(
         messages=[delivery_item(one, found.id) for one in story.messages],
         members=story.members,
         drawing=await drawing_of(resources, found),
-        run_url=f"{resources.web_ui}/runs/{found.run_id}" if found.run_id and found.alert else None,
+        run_url=f"{resources.proxy.web_ui}/runs/{found.run_id}"
+        if found.run_id and found.alert
+        else None,
         outcomes=OUTCOMES,
         error=error,
     )

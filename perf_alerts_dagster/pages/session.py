@@ -18,6 +18,7 @@ from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity.credentials import Bearer
 from perf_alerts_dagster.identity.permissions import identity_of
 from perf_alerts_dagster.identity.tokens import Token
+from perf_alerts_dagster.proxy.resources import resources_of
 
 FORM = "application/x-www-form-urlencoded"
 _NAME = "perf_alerts_session"
@@ -125,7 +126,7 @@ def cookie_name(request: Request) -> str:
 
 
 def _is_secure(request: Request) -> bool:
-    url: str | None = request.state.resources.settings.public_url
+    url: str | None = resources_of(request).settings.public_url
     return (url or "").lower().startswith("https:")
 
 
@@ -134,7 +135,7 @@ def _refuse_foreign(request: Request) -> None:
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
-    public = urlsplit(request.state.resources.settings.public_url or "").netloc
+    public = urlsplit(resources_of(request).settings.public_url or "").netloc
     own = {one.lower() for one in (host, public) if one}
     is_own = origin is None or urlsplit(origin).netloc.lower() in own
     if site not in ("same-origin", "none") or not is_own:

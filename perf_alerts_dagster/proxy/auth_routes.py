@@ -1,4 +1,4 @@
-"""Log in, log out, and who am I. Reads `request.app.state.identity` (see `proxy.control`)."""
+"""Log in, log out, and who am I."""
 
 from typing import Annotated
 

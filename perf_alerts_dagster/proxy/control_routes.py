@@ -67,7 +67,7 @@ async def trigger(
     given = await fields(request, "as_of")
     named = inputs.alert_named(alert)
     seconds = inputs.whole(query(request, "wait").get("wait", "0"), "wait", least=0, most=60)
-    today = resources.parts.records.today(resources.now())
+    today = resources.today()
     as_of = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else None
     wanted = Wanted(
         alert=named.name,

@@ -7,6 +7,7 @@ from fastapi import Request
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.proxy.resources import resources_of
 from perf_alerts_dagster.scheduler.audited import Recorder
 
 
@@ -14,9 +15,9 @@ def recorder(
     request: Request, who: Principal, action: str, target: str, said: Mapping[str, Json]
 ) -> Recorder:
     """The recorder of one request's change; `said` is what came with the request."""
-    resources = request.state.resources
+    resources = resources_of(request)
     return Recorder(
-        audit=resources.parts.tables.audit,
+        audit=resources.parts.identity.audit,
         change=Change(
             at=resources.now(),
             actor=who.user_id,

@@ -53,14 +53,14 @@ async def summary(
     end = resources.now()
     count = inputs.whole(hours, "hours", least=1, most=_MOST_HOURS)
     start = end - timedelta(hours=count)
-    desk = resources.parts.desk
+    parts = resources.parts
     runs, period, sharpes, counts, live, silences = await asyncio.gather(
         _runs(resources, RunFilter(since=start, limit=_PAGE)),
-        asyncio.to_thread(resources.parts.history.period, start, end),
-        asyncio.to_thread(resources.parts.history.current, rule=SHARPE_RULE),
-        asyncio.to_thread(desk.incidents.counts, start, end),
-        asyncio.to_thread(desk.incidents.live),
-        asyncio.to_thread(desk.silences.active, end),
+        asyncio.to_thread(parts.history.period, start, end),
+        asyncio.to_thread(parts.history.current, rule=SHARPE_RULE),
+        asyncio.to_thread(parts.incidents.counts, start, end),
+        asyncio.to_thread(parts.incidents.live),
+        asyncio.to_thread(parts.silences.active, end),
     )
     data = summary_data(
         start=start,

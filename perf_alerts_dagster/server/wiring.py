@@ -1,4 +1,4 @@
-"""From settings to what really stands behind a proxy."""
+"""From settings to what really stands behind the server."""
 
 import asyncio
 import uuid
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
 
+from perf_alerts_dagster.api.resources import ApiParts
 from perf_alerts_dagster.api.strategies.records_cache import Records
 from perf_alerts_dagster.bootstrap.notifications import (
     build_outage,
@@ -13,16 +14,10 @@ from perf_alerts_dagster.bootstrap.notifications import (
     open_all_channels,
 )
 from perf_alerts_dagster.bootstrap.records import open_source, store_url
-from perf_alerts_dagster.control.lease_sql import Probe, SqlLeases
-from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.revocations import SqlRevocations
-from perf_alerts_dagster.judging.store.history import SqlHistory
+from perf_alerts_dagster.control.lease_sql import Probe
+from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.judging.store.sql import open_store
-from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
-from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.sql import SqlClaims, SqlPauses, SqlWaitingRuns
-from perf_alerts_dagster.server.access import Tables
+from perf_alerts_dagster.proxy.wiring import parts_over
 from perf_alerts_dagster.server.parts import Parts
 from perf_alerts_dagster.settings import Settings
 
@@ -36,29 +31,20 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """
     store = await asyncio.to_thread(open_store, store_url(settings))
     tending = build_tending(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
-    client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
     try:
-        yield Parts(
-            scheduler=GraphQLScheduler(client),
-            store=store,
-            history=SqlHistory(store.engine),
-            leases=SqlLeases(store.engine),
-            claims=SqlClaims(store.engine),
-            waiting=SqlWaitingRuns(store.engine),
-            pauses=SqlPauses(store.engine),
-            tables=Tables(
-                audit=SqlAudit(store.engine),
-                thresholds=SqlThresholds(store.engine),
-                revocations=SqlRevocations(store.engine),
-                key_use=SqlKeyUse(store.engine),
-            ),
-            records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
-            desk=tending.desk,
-            probe=Probe(store_url(settings)),
-            channels=open_all_channels(settings),
-            tending=tending,
-            outage=build_outage(settings),
-        )
+        async with parts_over(settings, store.engine) as proxy:
+            yield Parts(
+                proxy=proxy,
+                api=ApiParts(
+                    store=store,
+                    thresholds=SqlThresholds(store.engine),
+                    records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
+                    desk=tending.desk,
+                    probe=Probe(store_url(settings)),
+                    channels=open_all_channels(settings),
+                ),
+                tending=tending,
+                outage=build_outage(settings),
+            )
     finally:
-        await client.close()
         store.close()

@@ -112,7 +112,7 @@ async def test_a_logout_ends_one_token_for_good_and_is_recorded(gate: Gated) -> 
         "token_revoked",
     )
     assert (await gate.http.get("/auth/me", headers=bearer(other))).status_code == 200
-    (row,) = gate.tables.audit.entries().rows
+    (row,) = gate.stores.audit.entries().rows
     assert (row.actor, row.action, row.outcome, row.address, row.request_id) == (
         "operator",
         "logout",
@@ -156,14 +156,14 @@ async def test_revoked_tokens_are_forgotten_once_they_have_run_out(gate: Gated) 
     second = await gate.login("viewer")
     await gate.http.post("/auth/logout", headers=bearer(second))
 
-    assert gate.tables.revocations.prune(gate.clock() + timedelta(hours=24)) == 1
+    assert gate.stores.revocations.prune(gate.clock() + timedelta(hours=24)) == 1
 
 
 async def test_who_came_with_a_key_has_no_token_to_end(gate: Gated) -> None:
     answer = await gate.http.post("/auth/logout", headers=key("admin"))
 
     assert code(answer) == (400, "no_token")
-    assert gate.tables.audit.entries().rows == ()
+    assert gate.stores.audit.entries().rows == ()
 
 
 async def test_the_last_use_is_the_one_before_and_survives_a_restart(

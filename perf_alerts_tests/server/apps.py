@@ -10,14 +10,16 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
+from perf_alerts_dagster.api.resources import ApiParts
 from perf_alerts_dagster.api.strategies.records_cache import Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.http.paths import BASE
+from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.notifications.delivery import Channel
+from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
-from perf_alerts_dagster.server.access import Tables
 from perf_alerts_dagster.server.app import create_app
 from perf_alerts_dagster.server.parts import Parts
 from perf_alerts_dagster.settings import Settings, load_settings
@@ -64,31 +66,36 @@ class Proxy:
     @asynccontextmanager
     async def _opened(self, settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
-            scheduler=self.scheduler,
-            store=self.store,
-            history=self.history,
-            leases=self.leases,
-            claims=self.claims,
-            waiting=self.claims,
-            pauses=self.pauses,
-            tables=Tables(
-                audit=self.audit,
-                thresholds=FakeThresholds(),
-                revocations=FakeRevocations(),
-                key_use=FakeKeyUse(),
-            ),
-            records=Records(lambda: self.source, UTC_ZONE),
-            desk=Desk(
+            proxy=ProxyParts(
+                scheduler=self.scheduler,
+                history=self.history,
+                leases=self.leases,
+                claims=self.claims,
+                waiting=self.claims,
+                pauses=self.pauses,
+                identity=IdentityStores(
+                    audit=self.audit, revocations=FakeRevocations(), key_use=FakeKeyUse()
+                ),
                 incidents=self.incidents,
                 silences=self.incidents,
                 outbox=self.incidents,
-                lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+                clock=self.time,
+                seconds=self.time.seconds,
+                pause=self.time.pause,
             ),
-            probe=lambda now: None,
-            channels=self.channels,
-            clock=self.time,
-            seconds=self.time.seconds,
-            pause=self.time.pause,
+            api=ApiParts(
+                store=self.store,
+                thresholds=FakeThresholds(),
+                records=Records(lambda: self.source, UTC_ZONE),
+                desk=Desk(
+                    incidents=self.incidents,
+                    silences=self.incidents,
+                    outbox=self.incidents,
+                    lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+                ),
+                probe=lambda now: None,
+                channels=self.channels,
+            ),
         )
 
 
@@ -127,11 +134,11 @@ async def client_of(proxy: Proxy, role: str = "admin") -> AsyncIterator[AlertsCl
 async def transport_of(proxy: Proxy) -> AsyncIterator[httpx.AsyncBaseTransport]:
     """A way to a proxy that runs, without a socket; it begins and ends with the context."""
     async with proxy.app.router.lifespan_context(proxy.app) as state:
-        yield httpx.ASGITransport(app=_Stated(proxy.app, dict(state or {})))
+        yield httpx.ASGITransport(app=Stated(proxy.app, dict(state or {})))
 
 
 @dataclass(frozen=True)
-class _Stated:
+class Stated:
     """Gives each request its own copy of the lifespan's state, as servers do."""
 
     app: ASGIApp

@@ -12,20 +12,22 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.api.admin import routes, thresholds
+from perf_alerts_dagster.api.admin.dependencies import Control
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
 from perf_alerts_dagster.http.errors import answer_faults
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
+from perf_alerts_dagster.identity.access import IdentityStores, admitting
 from perf_alerts_dagster.identity.authenticator import Identity
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.middleware import Authentication
 from perf_alerts_dagster.identity.permissions import require
 from perf_alerts_dagster.identity.revocations import SqlRevocations
 from perf_alerts_dagster.proxy import auth_routes
-from perf_alerts_dagster.server.access import Tables, controlling
 from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_tests.server.apps import Stated
 
 NOON = datetime(2026, 1, 30, 12, tzinfo=UTC)
 KEYS = {
@@ -59,11 +61,10 @@ def settings_of(folder: Path, **changes: str) -> Settings:
     return load_settings(given | changes, dotenv=None)
 
 
-def tables_of(engine: Engine) -> Tables:
-    """The real tables of a store."""
-    return Tables(
+def stores_of(engine: Engine) -> IdentityStores:
+    """The real stores of callers."""
+    return IdentityStores(
         audit=SqlAudit(engine),
-        thresholds=SqlThresholds(engine),
         revocations=SqlRevocations(engine),
         key_use=SqlKeyUse(engine),
     )
@@ -120,7 +121,8 @@ class Gated:
 
     app: FastAPI
     http: httpx.AsyncClient
-    tables: Tables
+    stores: IdentityStores
+    thresholds: SqlThresholds
     clock: Hands
     settings: Settings
 
@@ -144,13 +146,23 @@ async def gated(
     """An application that runs over a store, with a client on loopback."""
     time = clock or Hands()
     app = gated_app()
-    tables = tables_of(engine)
-    transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000))
+    stores = stores_of(engine)
+    stored = SqlThresholds(engine)
+    control = Control(
+        audit=stores.audit,
+        thresholds=stored,
+        configured=settings.thresholds,
+        clock=time,
+    )
+    stated = Stated(app, {"control": control})
+    transport = httpx.ASGITransport(stated, client=("127.0.0.1", 50000))
     async with (
-        controlling(app, settings, tables, clock=time, seconds=time.seconds),
+        admitting(app, settings, stores, clock=time, seconds=time.seconds),
         httpx.AsyncClient(transport=transport, base_url=f"http://localhost{BASE}") as http,
     ):
-        yield Gated(app=app, http=http, tables=tables, clock=time, settings=settings)
+        yield Gated(
+            app=app, http=http, stores=stores, thresholds=stored, clock=time, settings=settings
+        )
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from perf_alerts_tests.server.gated import (
     bearer,
     gated,
     settings_of,
-    tables_of,
+    stores_of,
 )
 from perf_alerts_tests.storage.changes import change
 
@@ -27,7 +27,7 @@ NO_KEYS = {f"ALERT_{role}_API_KEY": "" for role in ("VIEWER", "OPERATOR", "ADMIN
 async def test_a_start_closes_what_a_crash_left_open_and_says_so(
     control_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    audit = tables_of(control_engine).audit
+    audit = stores_of(control_engine).audit
     audit.intent(change(at=NOON - timedelta(hours=1)))
     audit.intent(change(at=NOON))
 
@@ -41,7 +41,7 @@ async def test_a_start_closes_what_a_crash_left_open_and_says_so(
 async def test_a_start_forgets_revoked_tokens_that_have_run_out(
     control_engine: Engine, tmp_path: Path
 ) -> None:
-    revocations = tables_of(control_engine).revocations
+    revocations = stores_of(control_engine).revocations
     revocations.revoke("old", NOON, change())
     revocations.revoke("new", NOON + timedelta(seconds=1), change())
 

@@ -29,7 +29,7 @@ async def test_hundreds_of_hostile_tokens_are_refused(gate: Gated) -> None:
     assert len(tokens) > 300
     assert set(statuses) <= {401, 429, 431}
     assert (await gate.http.get("/probe/admin/x", headers=bearer(good))).status_code == 200
-    assert gate.tables.audit.entries().rows == ()
+    assert gate.stores.audit.entries().rows == ()
 
 
 @FIXTURE

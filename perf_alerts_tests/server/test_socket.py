@@ -219,8 +219,8 @@ async def test_hundreds_of_damaged_requests_are_refused_and_hurt_nothing(gate: G
 
     assert len(found) > 200
     assert {one // 100 for one in found} == {4}
-    assert gate.tables.audit.entries().rows == ()
-    assert gate.tables.thresholds.current() is None
+    assert gate.stores.audit.entries().rows == ()
+    assert gate.thresholds.current() is None
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, GraphQLClient
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_tests.scheduler.graphql import examples
@@ -128,4 +129,4 @@ async def test_nothing_that_a_caller_sends_changes_a_document() -> None:
                 await call
     sent = {request["query"] for request in server.requests}
 
-    assert sent <= set(examples.documents.ALL.values())
+    assert sent <= set(documents.ALL.values())

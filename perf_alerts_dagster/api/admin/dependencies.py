@@ -21,6 +21,6 @@ class Control:
 
 
 def control_of(request: Request) -> Control:
-    """The application's `Control`."""
-    found: Control = request.app.state.control
+    """What the server owns for them; its lifespan put it there."""
+    found: Control = request.state.control
     return found

@@ -1,4 +1,4 @@
-"""Who changed what. Reads `request.app.state.control` (see `proxy.control`)."""
+"""Who changed what."""
 
 import asyncio
 import re

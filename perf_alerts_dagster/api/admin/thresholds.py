@@ -1,4 +1,4 @@
-"""The thresholds over the settings' own. Reads `request.app.state.control` (see `proxy.control`).
+"""The thresholds over the settings' own.
 
 They are versioned: who puts them says which version was seen, as `version` in the body or as
 If-Match, and is refused with 412 where somebody else was faster. Without either, the last one

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from perf_alerts_dagster.api.incidents.schemas import IncidentAnswer, IncidentsAnswer
 from perf_alerts_dagster.api.incidents.views import incident_data, incident_detail, story_of
+from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
@@ -23,7 +24,6 @@ from perf_alerts_dagster.http.requests import (
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
-from perf_alerts_dagster.proxy.resources import Resources, resources_of
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
 
@@ -63,7 +63,7 @@ async def incidents(
     since: Annotated[str | None, Query(description="Seen at or after this time.")] = None,
 ) -> Response:
     """Incidents, newest first, page by page (`cursor`, `limit`)."""
-    resources = resources_of(request)
+    resources = api_of(request)
     given = query(request, "status", "severity", "strategy", "rule", "since", "cursor", "limit")
     strategy_, rule_ = (
         inputs.strategy_name(given[name], name) if name in given else None
@@ -101,7 +101,7 @@ async def incidents(
 @router.get("/{id}", response_model=IncidentAnswer)
 async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
     """One incident, with everything that happened to it."""
-    resources = resources_of(request)
+    resources = api_of(request)
     found = await asyncio.to_thread(resources.parts.desk.incidents.incident, inputs.identifier(id_))
     if found is None:
         raise UnknownIncident
@@ -116,7 +116,7 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     """Say that somebody looks after it, `until` a time if given: it escalates no more."""
     given = await fields(request, "comment", "until")
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     incident_id = inputs.identifier(id_)
     comment = inputs.comment(given.get("comment", ""))
@@ -142,7 +142,7 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     """End it, and say what it was: true, false, known, or a data error."""
     given = await fields(request, "outcome", "comment")
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     incident_id = inputs.identifier(id_)
     if given.get("outcome") not in PERSONS:
@@ -160,7 +160,7 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     return await _answer(resources, after)
 
 
-async def _answer(resources: Resources, found: Incident) -> Response:
+async def _answer(resources: ApiResources, found: Incident) -> Response:
     story = await asyncio.to_thread(story_of, resources.parts.desk, found)
     return answered(
         IncidentAnswer(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.api.incidents.schemas import SilenceAnswer, SilencesAnswer
 from perf_alerts_dagster.api.incidents.views import silence_data
+from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.json import Json
@@ -18,7 +19,6 @@ from perf_alerts_dagster.http.body import json_object, refuse_others
 from perf_alerts_dagster.http.requests import answered
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.ports import Matchers, Silence
-from perf_alerts_dagster.proxy.resources import resources_of
 
 router = APIRouter(prefix="/silences", tags=["silences"])
 
@@ -66,7 +66,7 @@ Id = Annotated[
 @router.get("", response_model=SilencesAnswer)
 async def silences(request: Request, who: HistoryViewer) -> Response:
     """The silences that have not ended, newest first; also those that have yet to start."""
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     found = await asyncio.to_thread(resources.parts.desk.silences.active, now)
     return answered(
@@ -84,7 +84,7 @@ async def add(request: Request, who: Switcher) -> Response:
     """Mute messages about what all matchers match, until the end that it must have."""
     body = await json_object(request)
     refuse_others(body, "matchers", "starts_at", "ends_at", "reason")
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     starts_at = _text(body, "starts_at")
     start = now if starts_at is None else inputs.future(starts_at, "starts_at", now=now)
@@ -108,7 +108,7 @@ async def add(request: Request, who: Switcher) -> Response:
 @router.delete("/{id}", response_model=SilenceAnswer)
 async def end(request: Request, who: Switcher, id_: Id) -> Response:
     """End a silence now; what it held back is told."""
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     wanted = inputs.identifier(id_)
     store = resources.parts.desk.silences

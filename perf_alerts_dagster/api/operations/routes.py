@@ -9,6 +9,7 @@ from perf_alerts_dagster.api.incidents.schemas import ChannelTried, TestAnswer
 from perf_alerts_dagster.api.operations.health import ready_answer
 from perf_alerts_dagster.api.operations.metrics import CONTENT_TYPE
 from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
+from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import answered, fields
@@ -16,7 +17,6 @@ from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import Tried, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.recorder import recorder
-from perf_alerts_dagster.proxy.resources import resources_of
 from perf_alerts_dagster.proxy.schemas import ReloadAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
@@ -37,7 +37,7 @@ async def live() -> Response:
 )
 async def ready(request: Request) -> Response:
     """Dagster, its daemon, the store and the clock: can alerts be executed and answered?"""
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
     found = ready_answer(await resources.health.checks(now), now)
     headers = None if found.ready else {"Retry-After": "5"}
@@ -47,12 +47,12 @@ async def ready(request: Request) -> Response:
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request, who: StatusViewer) -> Response:
     """Everything in Prometheus' text format; without Dagster, this proxy's own numbers."""
-    resources = resources_of(request)
+    resources = api_of(request)
     status: SchedulerStatus | None = None
     with suppress(SchedulerError):
-        found = await resources.status.get()
+        found = await resources.proxy.status.get()
         status = None if found.stale else found.value
-    kept = await asyncio.to_thread(resources.kept)
+    kept = await asyncio.to_thread(resources.proxy.kept)
     text = resources.metrics.render(status, resources.now(), kept)
     return Response(text, media_type=CONTENT_TYPE)
 
@@ -65,7 +65,7 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
 async def test_notification(request: Request, who: Administrator) -> Response:
     """Send every channel a message that says that it is a test, past incidents and outbox."""
     await fields(request)
-    resources = resources_of(request)
+    resources = api_of(request)
     if not resources.parts.channels:
         raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
     message = make_test(resources.now(), public_url=resources.settings.public_url)
@@ -92,12 +92,12 @@ async def test_notification(request: Request, who: Administrator) -> Response:
 async def reload(request: Request, who: Administrator) -> Response:
     """Have Dagster load the alerts' definitions again."""
     await fields(request)
-    resources = resources_of(request)
+    resources = api_of(request)
     record = recorder(request, who, "reload", "definitions", {})
     try:
-        await record.of_nothing(resources.parts.scheduler.reload)
+        await record.of_nothing(resources.proxy.parts.scheduler.reload)
     finally:
-        resources.status.forget()
+        resources.proxy.status.forget()
     return answered(
         ReloadAnswer(
             success=True,

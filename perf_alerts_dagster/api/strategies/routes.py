@@ -5,6 +5,7 @@ from datetime import date
 
 from fastapi import APIRouter, Request, Response
 
+from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.api.strategies.schemas import ProjectionAnswer, StrategiesAnswer
 from perf_alerts_dagster.api.strategies.views import projection_data, strategy_states
 from perf_alerts_dagster.core.clock import timestamp
@@ -14,7 +15,6 @@ from perf_alerts_dagster.identity.permissions import StatusViewer
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
 from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.proxy.resources import resources_of
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
@@ -22,10 +22,10 @@ router = APIRouter(prefix="/strategies", tags=["strategies"])
 @router.get("", response_model=StrategiesAnswer, openapi_extra={"parameters": PAGED})
 async def strategies(request: Request, who: StatusViewer) -> Response:
     """Every judged strategy and group by name, with its newest evaluation per rule."""
-    resources = resources_of(request)
+    resources = api_of(request)
     given = query(request, "cursor", "limit")
     after, count = cursor(given), limit(given)
-    found = await asyncio.to_thread(resources.parts.history.current)
+    found = await asyncio.to_thread(resources.proxy.parts.history.current)
     names = sorted({one.evaluation.strategy for one in found})
     rest = [name for name in names if after is None or name > after]
     shown = set(rest[:count])
@@ -45,9 +45,9 @@ async def projection(
     request: Request, who: StatusViewer, name: str, as_of: str | None = None
 ) -> Response:
     """The bands in force on a date and the path lived since, ready to draw."""
-    resources = resources_of(request)
+    resources = api_of(request)
     now = resources.now()
-    today = resources.parts.records.today(now)
+    today = resources.proxy.today()
     strategy = inputs.strategy_name(name)
     given = query(request, "as_of")
     day = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else today

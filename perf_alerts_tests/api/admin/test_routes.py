@@ -11,8 +11,8 @@ from perf_alerts_tests.storage.changes import change
 
 async def test_a_change_is_shown_with_all_its_fields(gate: Gated) -> None:
     asked = change(at=NOON, before={"enabled": True}, after={"reason": "<b>é</b>"})
-    row = gate.tables.audit.intent(asked)
-    gate.tables.audit.outcome(row, AuditOutcome.DONE)
+    row = gate.stores.audit.intent(asked)
+    gate.stores.audit.outcome(row, AuditOutcome.DONE)
 
     answer = await gate.http.get("/admin/audit", headers=key("admin"))
 
@@ -39,7 +39,7 @@ async def test_a_change_is_shown_with_all_its_fields(gate: Gated) -> None:
 
 
 async def test_pages_follow_one_another_to_the_end(gate: Gated) -> None:
-    ids = [gate.tables.audit.intent(change()) for _ in range(5)]
+    ids = [gate.stores.audit.intent(change()) for _ in range(5)]
     seen: list[int] = []
     cursor: str | None = None
     for _ in range(3):
@@ -53,8 +53,8 @@ async def test_pages_follow_one_another_to_the_end(gate: Gated) -> None:
 
 
 async def test_since_leaves_out_what_was_before(gate: Gated) -> None:
-    gate.tables.audit.intent(change(at=NOON - timedelta(seconds=1)))
-    row = gate.tables.audit.intent(change(at=NOON))
+    gate.stores.audit.intent(change(at=NOON - timedelta(seconds=1)))
+    row = gate.stores.audit.intent(change(at=NOON))
 
     params = {"since": "2026-01-30T13:00:00+01:00"}
     found = (await gate.http.get("/admin/audit", headers=key("admin"), params=params)).json()

@@ -51,7 +51,7 @@ async def test_what_is_put_counts_from_then_on(gate: Gated) -> None:
     assert found["effective"]["strategies"]["trend é"]["drawdown_warning"] == 0.07
     assert found["effective"]["strategies"]["trend é"]["rolling_sharpe_critical"] == -0.5
     assert (found["updated_at"], found["updated_by"]) == ("2026-01-30T12:00:00Z", "admin")
-    current = gate.tables.thresholds.current()
+    current = gate.thresholds.current()
     assert current is not None
     assert limit_book(current.content, {}).limits_for("trend é").drawdown_warning == 0.07
 
@@ -78,7 +78,7 @@ async def test_every_change_is_in_the_audit_with_before_and_after(gate: Gated) -
     await put(gate, BODY)
     await put(gate, {})
 
-    newest, oldest = gate.tables.audit.entries().rows
+    newest, oldest = gate.stores.audit.entries().rows
     assert (oldest.actor, oldest.action, oldest.target) == (
         "admin",
         "thresholds",
@@ -172,7 +172,7 @@ async def test_what_is_no_book_of_limits_is_refused_without_repeating_it(
 
     assert code(answer) == (422, "validation")
     assert "canary" not in answer.text
-    assert gate.tables.thresholds.current() is None
+    assert gate.thresholds.current() is None
 
 
 @pytest.mark.parametrize("etag", ["1", 'W/"1"', '"x"', '"01"', '"1", "2"', ""])

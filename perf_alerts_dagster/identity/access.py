@@ -1,8 +1,4 @@
-"""What the endpoints of identity and control work with: two values on the application's state.
-
-`controlling` puts them there for as long as an application runs: `app.state.identity` for the
-authentication middleware and `/auth`, `app.state.control` for `/config` and `/admin/audit`.
-"""
+"""Letting callers in: the `Identity` on the application's state, for as long as it runs."""
 
 import asyncio
 import logging
@@ -14,8 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from perf_alerts_dagster.api.admin.dependencies import Control
-from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.control.audit import Audit
 from perf_alerts_dagster.control.principal import KeyUse, Revocations
 from perf_alerts_dagster.identity import keys
 from perf_alerts_dagster.identity.authenticator import Identity
@@ -29,20 +24,19 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
-    """What the alert store keeps for identity and control."""
+class IdentityStores:
+    """What the alert store keeps about callers."""
 
     audit: Audit
-    thresholds: Thresholds
     revocations: Revocations
     key_use: KeyUse
 
 
 @asynccontextmanager
-async def controlling(
+async def admitting(
     app: FastAPI,
     settings: Settings,
-    tables: Tables,
+    stores: IdentityStores,
     *,
     clock: Callable[[], datetime],
     seconds: Callable[[], float],
@@ -53,19 +47,13 @@ async def controlling(
         SettingsError: the secrets in the state folder cannot be read or made.
         StoreUnavailable: the store cannot be read or written.
     """
-    swept = await asyncio.to_thread(tables.audit.sweep_open, clock())
+    swept = await asyncio.to_thread(stores.audit.sweep_open, clock())
     if swept:
         LOG.warning("cut off by a crash, and unknown in the audit: %d changes", swept)
-    await asyncio.to_thread(tables.revocations.prune, clock())
-    uses = Uses(tables.key_use)
+    await asyncio.to_thread(stores.revocations.prune, clock())
+    uses = Uses(stores.key_use)
     await uses.load()
-    app.state.identity = await asyncio.to_thread(_identity, settings, tables, uses, clock, seconds)
-    app.state.control = Control(
-        audit=tables.audit,
-        thresholds=tables.thresholds,
-        configured=settings.thresholds,
-        clock=clock,
-    )
+    app.state.identity = await asyncio.to_thread(_identity, settings, stores, uses, clock, seconds)
     try:
         yield
     finally:
@@ -74,7 +62,7 @@ async def controlling(
 
 def _identity(
     settings: Settings,
-    tables: Tables,
+    stores: IdentityStores,
     uses: Uses,
     clock: Callable[[], datetime],
     seconds: Callable[[], float],
@@ -91,7 +79,7 @@ def _identity(
             clock=clock,
         ),
         attempts=Attempts(settings.auth_failures_per_minute, seconds),
-        revoked=Revoked(tables.revocations, seconds),
+        revoked=Revoked(stores.revocations, seconds),
         uses=uses,
         clock=clock,
     )

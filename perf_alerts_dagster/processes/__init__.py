@@ -1,0 +1,1 @@
+"""Names of the version before, for one version: supervisors that run start their parts by them."""

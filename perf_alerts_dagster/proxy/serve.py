@@ -1,0 +1,6 @@
+"""Moved to `perf_alerts_dagster.server.serve`, for supervisors of the version before."""
+
+from runpy import run_module
+
+if __name__ == "__main__":
+    run_module("perf_alerts_dagster.server.serve", run_name="__main__")
