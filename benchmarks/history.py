@@ -250,9 +250,9 @@ def main(sizes: tuple[int, ...]) -> None:
         found[size], ratio = measure(size)
         write(f"{size} executions: status answered {ratio:.0f}x as often as the bare query\n")
         sys.stdout.flush()
-    least, most = min(sizes), max(sizes)
-    for name in found[least]:
-        few, many = found[least][name], found[most][name]
+    minimum, maximum = min(sizes), max(sizes)
+    for name in found[minimum]:
+        few, many = found[minimum][name], found[maximum][name]
         write(f"{name:28s} {few:7.1f} ms  {many:7.1f} ms  {many / few:5.2f}x\n")
 
 

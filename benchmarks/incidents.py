@@ -32,7 +32,7 @@ BEGUN, DAY, MINUTE = datetime(2026, 1, 5, 18, tzinfo=UTC), timedelta(days=1), ti
 
 def judgement(strategies: int, at: datetime, *, is_bad: bool) -> Judgement:
     """One session of all strategies."""
-    told = (
+    notified = (
         {"severity": Severity.CRITICAL, "evidence": Evidence.STRONG, "value": -0.2, "limit": -0.1}
         if is_bad
         else {"value": 0.0}
@@ -40,7 +40,7 @@ def judgement(strategies: int, at: datetime, *, is_bad: bool) -> Judgement:
     evaluations = tuple(
         Evaluation(
             strategy=f"s{number}", rule=rule, kind=Kind.LEVEL, message="what the rule found",
-            outcome=Outcome.BREACH if is_bad else Outcome.OK, **told,  # type: ignore[arg-type]
+            outcome=Outcome.BREACH if is_bad else Outcome.OK, **notified,  # type: ignore[arg-type]
         )
         for number in range(strategies)
         for rule in RULES

@@ -55,7 +55,7 @@ class Receiver:
         return [one.headers["idempotency-key"] for one in self.got]
 
     @property
-    def told(self) -> list[str]:
+    def notified(self) -> list[str]:
         """What arrived, in a line per incident, without what came twice."""
         first: dict[str, Got] = {}
         for one in self.got:

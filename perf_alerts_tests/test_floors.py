@@ -11,10 +11,18 @@ import perf_alerts_dagster
 ROOT = Path(perf_alerts_dagster.__file__).parent
 FRAMEWORKS = {"dagster", "fastapi", "starlette", "sqlalchemy", "httpx", "pydantic", "polars"}
 # The rooms that know no framework, and what in them is named for one.
-CONCEPTS = (
-    "core control scheduler records statistics projections judging incidents notifications "
-    "executions"
-).split()
+CONCEPTS = [
+    "core",
+    "control",
+    "scheduler",
+    "records",
+    "statistics",
+    "projections",
+    "judging",
+    "incidents",
+    "notifications",
+    "executions",
+]
 NAMED_FOR_ONE = ("store", "sources", "channels", "graphql", "sql.py", "lease_sql.py")
 MAXIMUM_LINES = 400
 MAXIMUM_MODULES = 15

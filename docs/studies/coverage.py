@@ -106,9 +106,9 @@ def statistics_of(reference: Floats, year: Floats) -> dict[str, Floats]:
     }
 
 
-def openings(told: Floats) -> int:
+def openings(notified: Floats) -> int:
     """How often a state begins."""
-    return int((np.diff(np.concatenate([[0], told.astype(int)])) == 1).sum())
+    return int((np.diff(np.concatenate([[0], notified.astype(int)])) == 1).sum())
 
 
 def count(calibration: Calibration, rule: str, badness: Floats) -> dict[str, int]:
@@ -175,8 +175,8 @@ def main() -> None:
     )
     print("|---|---|---|---|")
     for name, returns in records.items():
-        middle, most = spread(returns)
-        print(f"| {name} | {float((returns == 0).mean()):.0%} | {middle:.2f} | {most:.2f} |")
+        middle, maximum = spread(returns)
+        print(f"| {name} | {float((returns == 0).mean()):.0%} | {middle:.2f} | {maximum:.2f} |")
     total, years = gate(records)
     print(f"\nOpenings per strategy-year over {years} years:\n")
     print(

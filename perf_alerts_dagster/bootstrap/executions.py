@@ -12,10 +12,10 @@ from perf_alerts_dagster.control.leases import Turns
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.judging.false_alarms import Budgets
-from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
-from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.views import content
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def build_judging(settings: Settings, *, periods_per_year: float | None = None) -> Judging:
+def build_judging(settings: Settings, *, periods_per_year: float | None = None) -> Judge:
     """The judge of these settings."""
-    return Judging(
+    return Judge(
         book=limit_book(settings.thresholds, settings.policy_limits),
         periods_per_year=periods_per_year or settings.periods_per_year,
         max_lag_sessions=settings.max_data_lag_sessions,
@@ -51,12 +51,12 @@ def with_thresholds(settings: Settings, engine: "Engine") -> Settings:
 
 
 def build_projecting(
-    settings: Settings, judging: Judging, store: ProjectionStore | None = None
-) -> Projecting:
+    settings: Settings, judging: Judge, store: ProjectionStore | None = None
+) -> ProjectionIssuer:
     """What issues projections; into memory where no store is given."""
     from perf_alerts_dagster.projections.memory_store import MemoryProjections
 
-    return Projecting(
+    return ProjectionIssuer(
         store=store or MemoryProjections(),
         paths=settings.projection_paths,
         haircut=settings.backtest_haircut,
@@ -91,7 +91,7 @@ def build_services(settings: Settings) -> Executor:
         store=store,
         summaries=SummaryFolder(settings.state_dir),
         judging=judging,
-        projecting=build_projecting(settings, judging, store),
+        projections_issuer=build_projecting(settings, judging, store),
         turns=Turns(leases=SqlLeases(store.engine), clock=_now),
         lifecycle=desk.lifecycle,
         deliver=lambda: delivering.drain(_DRAIN_SECONDS),

@@ -27,10 +27,10 @@ from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilen
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as opened
-from perf_alerts_dagster.notifications.delivery import Channel, Delivering
+from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import Tending
-from perf_alerts_dagster.scheduler.pauses import Resuming, Toggles
+from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
 from perf_alerts_dagster.scheduler.sql import SqlPauses
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
@@ -73,7 +73,7 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
 
         client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
         try:
-            await Resuming(
+            await PauseEnder(
                 toggles=Toggles(
                     scheduler=GraphQLScheduler(client),
                     pauses=pauses,
@@ -108,7 +108,7 @@ def build_policy(settings: Settings) -> Policy:
     return Policy(
         channels=tuple(one.name for one in normal),
         escalation_channels=tuple(one.name for one in escalation),
-        least={one.name: one.least for one in (*normal, *escalation)},
+        minimum={one.name: one.minimum for one in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),
         patience=Patience(
@@ -134,13 +134,15 @@ def open_desk(settings: Settings, engine: Engine) -> Desk:
     )
 
 
-def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Delivering:
+def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
     """What sends the outbox's messages; `owner` names this sender in the leases of its rows."""
     lifecycle = desk.lifecycle
-    return Delivering(
+    return Deliverer(
         outbox=desk.outbox,
         channels={one.name: one for one in open_all_channels(settings)},
-        on_dead=lambda channel, error, now: lifecycle.dead_letter(channel, error=error, now=now),
+        on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
+            channel, error=error, now=now
+        ),
         on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
         clock=_now,
         jitter=SystemRandom(),
@@ -149,10 +151,10 @@ def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverin
     )
 
 
-def build_tending(settings: Settings, engine: Engine, *, owner: str) -> Tending:
+def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
     """A sweeper over the alert store."""
     desk = open_desk(settings, engine)
-    return Tending(
+    return Sweeper(
         desk=desk,
         delivering=build_delivering(settings, desk, owner=owner),
         leases=SqlLeases(engine),
@@ -177,7 +179,7 @@ def build_direct(settings: Settings) -> Direct:
         records=open_source(settings),
         market=open_market(settings),
         judging=judging,
-        projecting=build_projecting(settings, judging),
+        projections_issuer=build_projecting(settings, judging),
         channels=open_channels(settings)[0],
         timezone=ZoneInfo(settings.timezone),
         gate=settings.rule_preset == "evidence",

@@ -200,13 +200,13 @@ class Turns:
                     # The next round tries again; `check` speaks up before anything is written.
                     continue
 
-        keeper = threading.Thread(target=renew, name=f"lease of {name}", daemon=True)
-        keeper.start()
+        watchdog = threading.Thread(target=renew, name=f"lease of {name}", daemon=True)
+        watchdog.start()
         try:
             yield
         finally:
             over.set()
-            keeper.join()
+            watchdog.join()
 
     def _check(self, name: str, owner: str) -> None:
         if not self.leases.renew(name, owner, self.clock(), self.ttl):

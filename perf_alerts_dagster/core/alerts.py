@@ -19,7 +19,7 @@ class Family(StrEnum):
 class Alert:
     """One of the five scheduled checks.
 
-    `skips_non_sessions`: its schedule leaves out days that are no session. `tells_from` is the
+    `skips_non_sessions`: its schedule leaves out days that are no session. `notifies_from` is the
     least severity that it tells a person.
     """
 
@@ -29,7 +29,7 @@ class Alert:
     families: frozenset[Family]
     description: str
     skips_non_sessions: bool = False
-    tells_from: Literal["warning", "critical"] = "warning"
+    notifies_from: Literal["warning", "critical"] = "warning"
 
 
 _THRESHOLD_CHECK = frozenset({Family.THRESHOLD, Family.DATA})
@@ -63,7 +63,7 @@ ALERTS: tuple[Alert, ...] = (
         frequency="daily",
         families=_THRESHOLD_CHECK,
         skips_non_sessions=True,
-        tells_from="critical",
+        notifies_from="critical",
         description="Judges limits and data at midday; tells critical and emergency only.",
     ),
     Alert(
@@ -72,7 +72,7 @@ ALERTS: tuple[Alert, ...] = (
         frequency="daily",
         families=_THRESHOLD_CHECK,
         skips_non_sessions=True,
-        tells_from="critical",
+        notifies_from="critical",
         description="Judges limits and data in the evening; tells critical and emergency only.",
     ),
 )

@@ -40,10 +40,10 @@ def reporter(settings: Settings) -> Reporter:
             _open_incident(settings, alert, run_id, error, now)
         except StoreUnavailable as unavailable:
             LOG.warning("%s", unavailable)
-            told = build_direct(settings).tell(
+            notified = build_direct(settings).notify(
                 BY_NAME[alert], as_of=as_of, run_id=run_id, error=error, now=now
             )
-            for one in told:
+            for one in notified:
                 LOG.warning(
                     "%s failed; told directly through %s: %s",
                     alert,

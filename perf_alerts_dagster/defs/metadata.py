@@ -13,13 +13,13 @@ from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import outcomes, told
+from perf_alerts_dagster.judging.notifiable import notified, outcomes
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.projections.chart import Chart, svg
 
 # A table is for reading: the worst rows come first and the rest is counted.
-_MOST_ROWS = 200
-_MOST_INCIDENTS = 50
+_MAXIMUM_ROWS = 200
+_MAXIMUM_INCIDENTS = 50
 # With a backslash before it, each of these is itself in Markdown.
 _MARKS = re.compile(r"[!-/:-@\[-`{-~]")
 
@@ -74,8 +74,10 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
         **_origin(newest),
         "evaluations": _table(newest.evaluations),
     }
-    if len(newest.evaluations) > _MOST_ROWS:
-        shown["evaluations_left_out"] = dg.MetadataValue.int(len(newest.evaluations) - _MOST_ROWS)
+    if len(newest.evaluations) > _MAXIMUM_ROWS:
+        shown["evaluations_left_out"] = dg.MetadataValue.int(
+            len(newest.evaluations) - _MAXIMUM_ROWS
+        )
     if execution.charts:
         shown["bands"] = dg.MetadataValue.md(_pictures(execution.charts))
     if execution.summary is not None:
@@ -88,9 +90,9 @@ def _linked(incidents: Sequence[Incident], pages: str) -> str:
     lines = [
         f"- [{one.severity.value}, {one.status.value}]({pages}/incidents/{one.id}): "
         f"{_plain(one.strategy or 'the system')}, {_plain(one.rule)}"
-        for one in incidents[:_MOST_INCIDENTS]
+        for one in incidents[:_MAXIMUM_INCIDENTS]
     ]
-    rest = len(incidents) - _MOST_INCIDENTS
+    rest = len(incidents) - _MAXIMUM_INCIDENTS
     if rest > 0:
         lines.append(f"- [and {rest} more]({pages}/incidents)")
     return "\n".join(lines)
@@ -121,7 +123,7 @@ def outcome_word(execution: Execution) -> str:
         return f"left to {execution.left_to}"
     if newest is None:
         return "nothing judged"
-    if any(told(one, gate=execution.gate) for one in execution.judgements):
+    if any(notified(one, gate=execution.gate) for one in execution.judgements):
         return "alerts"
     found = set(outcomes(newest).values())
     for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH):
@@ -140,7 +142,7 @@ def sentence(execution: Execution) -> str:
     numbers = Counter(outcomes(newest).values())
     words = ", ".join(f"{numbers[one]} {one.value}" for one in _ORDER if numbers[one])
     dates = ", ".join(one.as_of.isoformat() for one in execution.judgements)
-    count = sum(len(told(one, gate=execution.gate)) for one in execution.judgements)
+    count = sum(len(notified(one, gate=execution.gate)) for one in execution.judgements)
     return f"{execution.alert}: judged {dates}; strategies: {words}; to be told: {count}"
 
 
@@ -163,7 +165,7 @@ def _numbers(judgement: Judgement, *, gate: bool) -> dict[str, dg.MetadataValue]
     shown = {"strategies": sum(by_outcome.values())}
     shown |= {f"strategies_{one.value}": by_outcome[one] for one in _ORDER}
     shown |= {f"breaches_{one.value}": breaches[one] for one in Severity}
-    shown["told"] = len(told(judgement, gate=gate))
+    shown["told"] = len(notified(judgement, gate=gate))
     return {name: dg.MetadataValue.int(number) for name, number in shown.items()}
 
 
@@ -188,7 +190,7 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
         ),
     )
     return dg.MetadataValue.table(
-        records=[_row(one) for one in worst_first[:_MOST_ROWS]], schema=_COLUMNS
+        records=[_row(one) for one in worst_first[:_MAXIMUM_ROWS]], schema=_COLUMNS
     )
 
 

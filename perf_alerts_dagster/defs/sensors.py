@@ -40,7 +40,7 @@ _UNDER_WAY = [
 _LONGEST_START = timedelta(seconds=60)
 
 
-def end_dead_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
+def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
     """Mark every run of an alert whose process is gone as failed; their ids, oldest first.
 
     Gone is one that left its lock behind, and one of this machine's code server that did not
@@ -152,7 +152,7 @@ def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetim
 
 
 if TYPE_CHECKING:
-    from perf_alerts_dagster.notifications.sweeper import Tending
+    from perf_alerts_dagster.notifications.sweeper import Sweeper
 
 LOG = logging.getLogger(__name__)
 
@@ -163,7 +163,7 @@ _DRAIN_SECONDS = 20.0
 # After an outage the scheduler and this sensor start together: its late tick comes first.
 _PATIENCE = timedelta(seconds=90)
 
-Opened = Callable[[], "Tending"]
+Opened = Callable[[], "Sweeper"]
 
 
 def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDefinition:
@@ -173,9 +173,9 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
         settings: What the code location is built from.
         opened: Opens the sweeper, once; the real one where None.
     """
-    kept: list[Tending] = []
+    kept: list[Sweeper] = []
 
-    def tending() -> "Tending":
+    def sweeper() -> "Sweeper":
         if not kept:
             kept.append((opened or _real(settings))())
         return kept[0]
@@ -192,20 +192,20 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
-        ended = end_dead_runs(context.instance, settings.state_dir, now)
+        ended = end_orphaned_runs(context.instance, settings.state_dir, now)
         for run_id in ended:
             context.log.warning("the process of run %s is gone; the run is ended", run_id)
         late = overdue(context.instance, settings.timezone, now)
         missed, cursor = _missed(late, context.cursor, now)
 
         def faults() -> None:
-            lifecycle = tending().desk.lifecycle
+            lifecycle = sweeper().desk.lifecycle
             for run in failed_runs(context.instance):
                 lifecycle.failed(run.alert, run_id=run.run_id, error=run.error, now=now)
             for alert, due_at in missed.items():
                 lifecycle.missed(alert, due_at=due_at, now=now)
 
-        drained = tending().tend(now, seconds=_DRAIN_SECONDS, faults=faults).drained
+        drained = sweeper().sweep_once(now, seconds=_DRAIN_SECONDS, faults=faults).drained
         words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
         words += "; another one sweeps" if drained is None else f"; messages: {drained}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
@@ -231,13 +231,13 @@ def _missed(
 
 
 def _real(settings: Settings) -> Opened:
-    def opened() -> "Tending":
+    def opened() -> "Sweeper":
         # Imported by the first tick: the store is heavy, and loading definitions must not be.
-        from perf_alerts_dagster.bootstrap.notifications import build_tending
+        from perf_alerts_dagster.bootstrap.notifications import build_sweeper
         from perf_alerts_dagster.bootstrap.records import store_url
         from perf_alerts_dagster.judging.store.sql import open_store
         from perf_alerts_dagster.notifications.sweeper import SENSOR
 
-        return build_tending(settings, open_store(store_url(settings)).engine, owner=SENSOR)
+        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=SENSOR)
 
     return opened

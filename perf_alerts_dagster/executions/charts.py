@@ -9,7 +9,7 @@ from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.records.reading import Reading
 
 # A run's page is for reading: the worst strategies, and everything together.
-MOST = 6
+MAXIMUM = 6
 
 
 def charts_of(
@@ -18,15 +18,15 @@ def charts_of(
     """The charts of a judged session: the strategies with the worst news first, at most six."""
     ranks: dict[str, int] = {}
     for one in evaluations:
-        is_breach = one.outcome is Outcome.BREACH and one.told_severity is not None
-        rank = one.told_severity.rank if is_breach and one.told_severity else -1
-        ranks[one.strategy] = max(ranks.get(one.strategy, -1), rank + 10 * one.is_told())
+        is_breach = one.outcome is Outcome.BREACH and one.notified_severity is not None
+        rank = one.notified_severity.rank if is_breach and one.notified_severity else -1
+        ranks[one.strategy] = max(ranks.get(one.strategy, -1), rank + 10 * one.is_notified())
     names = [
         name
         for name, forces in outlook.forces.items()
         if forces.launch is not None and name in reading.records.strategies
     ]
-    chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MOST]
+    chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM]
     found = []
     for name in chosen:
         launch = outlook.forces[name].launch

@@ -9,15 +9,15 @@ from perf_alerts_dagster.control.leases import Turn, Turns
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.executions.charts import charts_of
 from perf_alerts_dagster.executions.plan import Plan, plan_execution
-from perf_alerts_dagster.executions.restatements import Changes, Restating
+from perf_alerts_dagster.executions.restatements import Changes, RestatementFinder
 from perf_alerts_dagster.executions.result import Execution, incidents_of, notes_of, said
 from perf_alerts_dagster.executions.summary_file import SummaryWriter, summary_json
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.in_force import Outlook
-from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final
@@ -38,8 +38,8 @@ class Executor:
     records: RecordsSource
     store: AlertStore
     summaries: SummaryWriter
-    judging: Judging
-    projecting: Projecting
+    judging: Judge
+    projections_issuer: ProjectionIssuer
     turns: Turns
     lifecycle: Lifecycle
     deliver: Callable[[], object]
@@ -124,7 +124,7 @@ class Executor:
             at_or_before=at_or_before,
         )
         self.store.save_settings_version(self.judging.settings_version, self.settings_content, now)
-        restating = Restating(self.store) if Family.PROJECTION in alert.families else None
+        restating = RestatementFinder(self.store) if Family.PROJECTION in alert.families else None
         changes = restating.changes(reading) if restating else Changes()
         plan = plan_execution(
             alert,
@@ -190,8 +190,8 @@ class Executor:
         What is due is issued first: a judgement never goes without its projection.
         """
         if issue:
-            self.projecting.issue_for(alert, reading, session, run_id=run_id)
-        return self.projecting.outlook(session)
+            self.projections_issuer.issue_for(alert, reading, session, run_id=run_id)
+        return self.projections_issuer.outlook(session)
 
     def _judge(
         self,

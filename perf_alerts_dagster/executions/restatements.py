@@ -15,7 +15,7 @@ from perf_alerts_dagster.records.restatement import (
     restated_months,
 )
 
-_MOST_DAYS = 5
+_MAXIMUM_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Changes:
     notes: tuple[str, ...] = ()
 
 
-class Restating:
+class RestatementFinder:
     """Compares a reading with the month hashes that the store keeps."""
 
     def __init__(self, store: AlertStore) -> None:
@@ -45,7 +45,7 @@ class Restating:
             if not mine:
                 continue
             for month, days in restated_months(record, mine).items():
-                notes.append(_told(name, month, days))
+                notes.append(_notified(name, month, days))
                 again |= _touched(reading.sessions, month, days)
             late = record.dates[record.dates > np.datetime64(newest_hashed(mine), "D")]
             again |= set(late.astype(object).tolist())
@@ -85,8 +85,8 @@ def _touched(sessions: Sequence[date], month: str, days: Sequence[date]) -> set[
     return {one for one in within if not days or one >= days[0]}
 
 
-def _told(strategy: str, month: str, days: Sequence[date]) -> str:
-    shown = ", ".join(str(day) for day in days[:_MOST_DAYS])
-    rest = f" and {len(days) - _MOST_DAYS} more days" if len(days) > _MOST_DAYS else ""
+def _notified(strategy: str, month: str, days: Sequence[date]) -> str:
+    shown = ", ".join(str(day) for day in days[:_MAXIMUM_DAYS])
+    rest = f" and {len(days) - _MAXIMUM_DAYS} more days" if len(days) > _MAXIMUM_DAYS else ""
     where = f"on {shown}{rest}" if days else f"in {month}"
     return f"restated: final rows of {strategy} changed {where}"

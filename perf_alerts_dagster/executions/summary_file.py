@@ -15,7 +15,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import outcomes, severity_of, told
+from perf_alerts_dagster.judging.notifiable import notified, outcomes, severity_of
 
 
 def summary_json(
@@ -31,7 +31,7 @@ def summary_json(
     details: list[Json] = []
     critical = warning = 0
     for judgement in judgements:
-        for one in told(judgement, gate=gate):
+        for one in notified(judgement, gate=gate):
             severity = severity_of(one, gate=gate)
             critical += severity.rank >= Severity.CRITICAL.rank
             warning += severity is Severity.WARNING

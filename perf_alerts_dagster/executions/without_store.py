@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
 from perf_alerts_dagster.incidents.firing import EXECUTION_FAILED, Firing, of_evaluation, of_system
-from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import severity_of, told
+from perf_alerts_dagster.judging.notifiable import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, Tried
 from perf_alerts_dagster.notifications.outage import send
-from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.reading import Market, read
 
@@ -26,20 +26,20 @@ from perf_alerts_dagster.records.reading import Market, read
 class Direct:
     """Judges without a store and sends without an outbox.
 
-    `projecting` keeps what it issues in memory. Under `observe_only` nothing is sent.
+    `projections_issuer` keeps what it issues in memory. Under `observe_only` nothing is sent.
     """
 
     records: RecordsSource
     market: Market
-    judging: Judging
-    projecting: Projecting
+    judging: Judge
+    projections_issuer: ProjectionIssuer
     channels: Sequence[Channel]
     timezone: ZoneInfo
     gate: bool
     observe_only: bool
     public_url: str | None
 
-    def tell(
+    def notify(
         self, alert: Alert, *, as_of: date | None, run_id: str, error: str, now: datetime
     ) -> Sequence[Tried]:
         """Say that an execution could not be recorded, with the breaches that it would tell.
@@ -80,7 +80,7 @@ class Direct:
     ) -> Sequence[Firing]:
         """What an execution of `alert` would tell now, worst first; none without a record.
 
-        The arguments are those of `tell`.
+        The arguments are those of `notify`.
         """
         judgement = self._judge(alert, as_of, run_id, now)
         if judgement is None:
@@ -94,7 +94,7 @@ class Direct:
                 run_id=run_id,
                 provisional=judgement.provisional,
             )
-            for one in told(judgement, gate=self.gate)
+            for one in notified(judgement, gate=self.gate)
         ]
 
     def _judge(
@@ -113,13 +113,13 @@ class Direct:
             # That nothing could be recorded is told all the same.
             return None
         if reading.last_final is not None:
-            self.projecting.issue_for(alert, reading, reading.last_final, run_id=run_id)
+            self.projections_issuer.issue_for(alert, reading, reading.last_final, run_id=run_id)
         return self.judging.judge(
             alert,
             reading,
             reading.as_of,
             run_id=run_id,
             now=now,
-            outlook=self.projecting.outlook(reading.as_of),
+            outlook=self.projections_issuer.outlook(reading.as_of),
             provisional=reading.last_final is None or reading.as_of > reading.last_final,
         )

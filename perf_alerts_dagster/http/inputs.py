@@ -109,14 +109,14 @@ def idempotency_key(values: list[str]) -> str | None:
     return values[0]
 
 
-def whole(text: str, field: str, *, least: int, most: int) -> int:
+def whole(text: str, field: str, *, minimum: int, maximum: int) -> int:
     """A whole number in plain digits.
 
     Raises:
         InputError: it is none, or out of bounds.
     """
-    if not re.fullmatch(r"0|[1-9]\d{0,8}", text, re.ASCII) or not least <= int(text) <= most:
-        raise InputError(field, f"a whole number from {least} to {most}")
+    if not re.fullmatch(r"0|[1-9]\d{0,8}", text, re.ASCII) or not minimum <= int(text) <= maximum:
+        raise InputError(field, f"a whole number from {minimum} to {maximum}")
     return int(text)
 
 

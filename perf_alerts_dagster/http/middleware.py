@@ -18,7 +18,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_PATH = 2 * 1024
 _LARGEST_HEADER = 8 * 1024
 _LARGEST_HEAD = 16 * 1024
-_MOST_HEADERS = 64
+_MAXIMUM_HEADERS = 64
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -97,14 +97,14 @@ def _check(scope: Scope) -> None:
         raise _closing(414, "uri_too_long", f"the path must have at most {_LONGEST_PATH} bytes")
     sizes = [len(name) + len(value) for name, value in headers]
     if (
-        len(sizes) > _MOST_HEADERS
+        len(sizes) > _MAXIMUM_HEADERS
         or sum(sizes) > _LARGEST_HEAD
         or max(sizes, default=0) > _LARGEST_HEADER
     ):
         raise _closing(
             431,
             "headers_too_large",
-            f"at most {_MOST_HEADERS} headers of {_LARGEST_HEADER} bytes each, {_LARGEST_HEAD} "
+            f"at most {_MAXIMUM_HEADERS} headers of {_LARGEST_HEADER} bytes each, {_LARGEST_HEAD} "
             "in all, are accepted",
         )
 

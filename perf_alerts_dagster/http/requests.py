@@ -39,7 +39,7 @@ def from_cursor(cursor: str) -> str:
 
 
 _LIMIT = 50
-_MOST = 500
+_MAXIMUM = 500
 
 
 def answered(model: Model, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -99,7 +99,7 @@ PAGED: list[dict[str, object]] = [
         "name": "limit",
         "in": "query",
         "required": False,
-        "schema": {"type": "integer", "minimum": 1, "maximum": _MOST, "default": _LIMIT},
+        "schema": {"type": "integer", "minimum": 1, "maximum": _MAXIMUM, "default": _LIMIT},
     },
 ]
 
@@ -124,4 +124,4 @@ def limit(given: Mapping[str, str]) -> int:
     Raises:
         InputError: the limit is no number, or out of bounds.
     """
-    return whole(given.get("limit", str(_LIMIT)), "limit", least=1, most=_MOST)
+    return whole(given.get("limit", str(_LIMIT)), "limit", minimum=1, maximum=_MAXIMUM)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 WINDOW = 60.0
 # Whoever has many addresses must not fill the memory; the ones idle for longest are dropped.
-_MOST_ADDRESSES = 10_000
+_MAXIMUM_ADDRESSES = 10_000
 
 
 class Attempts:
@@ -36,7 +36,7 @@ class Attempts:
         if len(times) >= self._limit:
             return max(math.ceil(times[0] + WINDOW - now), 1)
         times.append(now)
-        while len(self._failures) > _MOST_ADDRESSES:
+        while len(self._failures) > _MAXIMUM_ADDRESSES:
             self._failures.popitem(last=False)
         return None
 

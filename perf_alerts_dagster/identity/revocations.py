@@ -48,7 +48,7 @@ class SqlRevocations(Revocations):
 
 # How late another proxy's logout may reach this one.
 _FRESH_SECONDS = 1.0
-_MOST_TOKENS = 10_000
+_MAXIMUM_TOKENS = 10_000
 
 
 class Revoked:
@@ -72,7 +72,7 @@ class Revoked:
             return True
         self._good[token_id] = now
         self._good.move_to_end(token_id)
-        while len(self._good) > _MOST_TOKENS:
+        while len(self._good) > _MAXIMUM_TOKENS:
             self._good.popitem(last=False)
         return False
 

@@ -24,7 +24,7 @@ from perf_alerts_dagster.incidents.firing import (
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
 from perf_alerts_dagster.incidents.notification import finite
 from perf_alerts_dagster.incidents.ports import Mark, Unapplied
-from perf_alerts_dagster.incidents.recovery import is_gone, is_recovered
+from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered
 from perf_alerts_dagster.incidents.suppression import Held, is_repeat_due
 from perf_alerts_dagster.incidents.transitions import (
     Action,
@@ -39,7 +39,7 @@ from perf_alerts_dagster.incidents.transitions import (
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import severity_of, told
+from perf_alerts_dagster.judging.notifiable import notified, severity_of
 
 # What the incident about a source without any recent row is about.
 _RECORDS = "records"
@@ -72,16 +72,16 @@ def fire(draft: Draft, firing: Firing) -> Incident:
     if live is None:
         incident = opened(firing, now=draft.now, chain=chain)
         draft.put(incident, "opened", detail=_facts(firing))
-        draft.tell(incident, Reason.OPENED)
+        draft.notify(incident, Reason.OPENED)
         return incident
     incident, action = breached(live, firing, now=draft.now, chain=chain)
     draft.put(incident, "breached", detail=_facts(firing))
     if action is Action.RAISE:
         draft.note(incident, "raised", detail={"severity": incident.severity.value})
-        draft.tell(incident, Reason.RAISED)
+        draft.notify(incident, Reason.RAISED)
     elif action is Action.REOPEN:
         draft.note(incident, "reopened", detail={"why": _why(live, firing)})
-        draft.tell(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
+        draft.notify(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
     return incident
 
 
@@ -91,12 +91,12 @@ def recover(draft: Draft, incident: Incident, event: Event, outcome: Resolution)
     draft.put(after, "resolved", detail={"outcome": outcome.value})
     draft.withdraw(after)
     if event is not Event.EXPIRED:
-        draft.tell(after, Reason.RECOVERED)
+        draft.notify(after, Reason.RECOVERED)
 
 
 def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
     gate = draft.policy.gate
-    found = [(one, severity_of(one, gate=gate)) for one in told(judgement, gate=gate)]
+    found = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
     found += [
         (one, one.severity)
         for one in judgement.evaluations
@@ -144,7 +144,7 @@ def _is_late(one: Evaluation) -> bool:
 
 def _gather(draft: Draft, judgement: Judgement) -> None:
     """Put the incidents of one session's strategies under the group that they are together."""
-    for one in told(judgement, gate=draft.policy.gate):
+    for one in notified(judgement, gate=draft.policy.gate):
         members = one.parts.get("members")
         group = draft.live(one.dedup_key)
         if one.rule != JOINT or group is None or not isinstance(members, list):
@@ -162,7 +162,7 @@ def _join(draft: Draft, incident: Incident, group: Incident) -> None:
 def _recover(draft: Draft, judgement: Judgement, fired: set[str]) -> None:
     for one in judgement.evaluations:
         live = draft.live(one.dedup_key)
-        if live is None or one.dedup_key in fired or one.is_told(gate=draft.policy.gate):
+        if live is None or one.dedup_key in fired or one.is_notified(gate=draft.policy.gate):
             continue
         budget, _ = draft.policy.budgets.of(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
@@ -187,7 +187,7 @@ def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: 
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and is_gone(one, budget=budget)
+    return changed and has_recovered(one, budget=budget)
 
 
 def _recover_source(draft: Draft, judgement: Judgement) -> None:
@@ -271,9 +271,9 @@ def sweep_incident(draft: Draft, incident: Incident) -> None:
     incident = _end_acknowledgement(draft, incident)
     incident = _end_mute(draft, incident)
     if incident.owed is None and is_repeat_due(incident, draft.now, draft.policy.repeat):
-        draft.tell(incident, Reason.REPEATED)
+        draft.notify(incident, Reason.REPEATED)
     elif incident.owed is not None and not incident.muted:
-        draft.tell(incident, incident.owed)
+        draft.notify(incident, incident.owed)
     _escalate(draft, incident)
 
 
@@ -288,7 +288,7 @@ def _end_acknowledgement(draft: Draft, incident: Incident) -> Incident:
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
     draft.put(after, "reopened", detail={"why": why})
-    draft.tell(after, Reason.REOPENED)
+    draft.notify(after, Reason.REOPENED)
     return after
 
 
@@ -315,4 +315,4 @@ def _escalate(draft: Draft, incident: Incident) -> None:
         return
     after = escalated(incident, now=draft.now)
     draft.put(after, "escalated", detail={"step": after.escalation_step})
-    draft.tell(after, Reason.ESCALATED)
+    draft.notify(after, Reason.ESCALATED)

@@ -40,7 +40,7 @@ class Draft:
         self._window = window
         self._alert = alert
         self._silences = snapshot.silences
-        self._memory = Memory(told=snapshot.told)
+        self._memory = Memory(notified=snapshot.notified)
         self._before = {one.id: one for one in snapshot.incidents}
         self._incidents = dict(self._before)
         self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_over}
@@ -94,7 +94,7 @@ class Draft:
             )
         )
 
-    def tell(self, incident: Incident, reason: Reason) -> None:
+    def notify(self, incident: Incident, reason: Reason) -> None:
         """Have people told; of several messages about one incident the graver one goes out.
 
         What has only just opened is told as opened, as it is at the end: people never heard of it.
@@ -233,7 +233,7 @@ def digest_of(
         "weak": _named(
             one
             for one in evaluations
-            if one.outcome is Outcome.BREACH and not one.is_told(gate=gate)
+            if one.outcome is Outcome.BREACH and not one.is_notified(gate=gate)
         ),
         "unmeasured": _named(one for one in evaluations if one.outcome in _UNMEASURED),
     }

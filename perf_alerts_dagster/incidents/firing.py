@@ -12,7 +12,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind
 EXECUTION_FAILED = "execution_failed"
 EXECUTION_MISSED = "execution_missed"
 DEAD_LETTER = "dead_letter"
-DAEMON_DEAD = "daemon_dead"
+DAEMON_SILENT = "daemon_dead"
 WATCH_SILENT = "watch_silent"
 STORE_UNAVAILABLE = "store_unavailable"
 NO_DATA = "no_data"

@@ -20,7 +20,7 @@ from perf_alerts_dagster.incidents.apply import (
 )
 from perf_alerts_dagster.incidents.decisions import Draft, digest_of
 from perf_alerts_dagster.incidents.firing import (
-    DAEMON_DEAD,
+    DAEMON_SILENT,
     DEAD_LETTER,
     EXECUTION_FAILED,
     EXECUTION_MISSED,
@@ -124,14 +124,14 @@ class Lifecycle:
         """A channel has taken a message: its dead-letter incident is over."""
         return self._over(DEAD_LETTER, channel, now)
 
-    def daemon_dead(self, *, since: datetime, now: datetime) -> Decisions:
+    def daemon_silent(self, *, since: datetime, now: datetime) -> Decisions:
         """Dagster's daemon gives no sign of life: nothing is scheduled and nothing judged."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
-        return self._fault(DAEMON_DEAD, "", text, now, run_id=since.isoformat())
+        return self._fault(DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
     def daemon_back(self, *, now: datetime) -> Decisions:
         """The daemon lives: its incident is over."""
-        return self._over(DAEMON_DEAD, "", now)
+        return self._over(DAEMON_SILENT, "", now)
 
     def watch_silent(self, *, since: datetime, now: datetime) -> Decisions:
         """Dagster's daemon lives, and the sensor that sweeps does not."""

@@ -202,7 +202,7 @@ def shown(one: Line) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Notified:
     """That an incident was put to a channel: what a suppression window remembers."""
 
     channel: str

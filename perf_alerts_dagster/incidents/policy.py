@@ -17,7 +17,7 @@ class Policy:
     """What holds messages back, what sends them again, and where they go.
 
     `channels` and `escalation_channels` are names; without the latter escalations go to the
-    normal ones. `least` has the severity that a channel is told from, of those that are not
+    normal ones. `minimum` has the severity that a channel is told from, of those that are not
     told everything. `window` is ALERT_SUPPRESS_SIMILAR_MINUTES, `repeat` ALERT_REPEAT_HOURS,
     `close_after` ALERT_EVENT_CLOSE_SESSIONS, `digest` ALERT_DAILY_DIGEST.
     `gate` is off under ALERT_RULE_PRESET=documented.
@@ -25,7 +25,7 @@ class Policy:
 
     channels: tuple[str, ...] = ()
     escalation_channels: tuple[str, ...] = ()
-    least: Mapping[str, Severity] = field(default_factory=dict)
+    minimum: Mapping[str, Severity] = field(default_factory=dict)
     window: timedelta = timedelta(minutes=60)
     repeat: timedelta = timedelta(hours=24)
     patience: Patience = field(default_factory=Patience)
@@ -46,5 +46,5 @@ class Policy:
         return tuple(one for one in named if self._wants(one, incident.severity))
 
     def _wants(self, channel: str, severity: Severity) -> bool:
-        least = self.least.get(channel)
-        return least is None or severity.rank >= least.rank
+        minimum = self.minimum.get(channel)
+        return minimum is None or severity.rank >= minimum.rank

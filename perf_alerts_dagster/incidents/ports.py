@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Delivery, Notification, Told
+from perf_alerts_dagster.incidents.notification import Delivery, Notification, Notified
 from perf_alerts_dagster.incidents.silences import Matchers, Silence
 from perf_alerts_dagster.judging.judgement import Judgement
 
@@ -26,6 +26,7 @@ __all__ = [
     "Mark",
     "Matchers",
     "Notification",
+    "Notified",
     "Outbox",
     "OutboxState",
     "Overtaken",
@@ -33,7 +34,6 @@ __all__ = [
     "Silences",
     "Snapshot",
     "TimelineEntry",
-    "Told",
     "Unapplied",
     "UnknownIncident",
 ]
@@ -93,13 +93,13 @@ class Decisions:
 class Snapshot:
     """What decisions stand on, of one moment.
 
-    `incidents` are all that are not over, and those that a message is still owed about. `told`
+    `incidents` are all that are not over, and those that a message is still owed about. `notified`
     is what was put to channels about them, or is waiting, or was delivered lately. `silences`
     are those that are active.
     """
 
     incidents: tuple[Incident, ...] = ()
-    told: tuple[Told, ...] = ()
+    notified: tuple[Notified, ...] = ()
     silences: tuple[Silence, ...] = ()
 
 

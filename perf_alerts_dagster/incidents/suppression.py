@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Told
+from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
 from perf_alerts_dagster.incidents.recovery import PLAIN
 from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.judging.evaluation import Kind
@@ -20,8 +20,8 @@ class Held(StrEnum):
     NO_CHANNEL = "no_channel"
     WINDOW = "suppression_window"
     PENDING = "one_is_pending"
-    TOLD = "told_already"
-    FIRING_UNTOLD = "its_opening_was_not_told"
+    NOTIFIED = "told_already"
+    FIRING_UNNOTIFIED = "its_opening_was_not_told"
 
 
 # These say that it is worse than what was told, so no window holds them.
@@ -32,17 +32,17 @@ _PASSING = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.U
 class Memory:
     """What was told: the rows of live incidents, and those inside the window."""
 
-    told: Sequence[Told] = ()
+    notified: Sequence[Notified] = ()
     # On the day on which everything breaks, thousands of incidents ask.
-    _by_incident: dict[str, list[Told]] = field(default_factory=dict, init=False, repr=False)
-    _by_key: dict[str, list[Told]] = field(default_factory=dict, init=False, repr=False)
+    _by_incident: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
+    _by_key: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        for one in self.told:
+        for one in self.notified:
             self._by_incident.setdefault(one.incident_id, []).append(one)
             self._by_key.setdefault(one.dedup_key, []).append(one)
 
-    def of(self, incident: Incident, channel: str) -> list[Told]:
+    def of(self, incident: Incident, channel: str) -> list[Notified]:
         """What a channel was told of the incident itself, and may still be told; no recoveries."""
         return [
             one
@@ -52,7 +52,7 @@ class Memory:
             and (one.state.is_waiting or one.state is Delivery.SENT)
         ]
 
-    def similar(self, incident: Incident, channel: str) -> list[Told]:
+    def similar(self, incident: Incident, channel: str) -> list[Notified]:
         """What a channel was told at the incident's dedup key and severity; no recoveries."""
         return [
             one
@@ -88,11 +88,11 @@ def held(
     """
     own = memory.of(incident, channel)
     if reason is Reason.RECOVERED:
-        return None if own else Held.FIRING_UNTOLD
+        return None if own else Held.FIRING_UNNOTIFIED
     if reason in _PASSING:
         return None
     if reason is Reason.OPENED and any(one.severity is incident.severity for one in own):
-        return Held.TOLD
+        return Held.NOTIFIED
     similar = memory.similar(incident, channel)
     if any(one.state.is_waiting for one in similar):
         return Held.PENDING

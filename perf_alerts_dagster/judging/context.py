@@ -9,7 +9,7 @@ import numpy as np
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets, evidence_of, told_as
+from perf_alerts_dagster.judging.false_alarms import Budgets, evidence_of, notified_as
 from perf_alerts_dagster.judging.limits import LimitBook
 from perf_alerts_dagster.judging.rating import Rating, rating_of
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
@@ -19,7 +19,7 @@ from perf_alerts_dagster.records.model import Dates, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
 
 # More of a window missing than this, and nothing is said about it.
-MOST_MISSING = 0.10
+MAXIMUM_MISSING = 0.10
 
 
 Rate = Callable[[str, str, float], Rating | None]
@@ -146,7 +146,7 @@ def judged(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **_together(rating), **told_as(severity, share, budgets)},
+        parts={**(parts or {}), **_together(rating), **notified_as(severity, share, budgets)},
     )
 
 
@@ -184,7 +184,7 @@ def too_many_gaps(
 ) -> Evaluation | None:
     """Insufficient data where more than a tenth of the window's sessions have no row."""
     share = missing_share(record.dates, context.sessions, window)
-    if share <= MOST_MISSING:
+    if share <= MAXIMUM_MISSING:
         return None
     return insufficient(
         record.strategy,

@@ -83,23 +83,23 @@ class Evaluation:
         return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
 
     @property
-    def told_severity(self) -> Severity | None:
+    def notified_severity(self) -> Severity | None:
         """The severity at which a person is told: a warning where the evidence is only for one.
 
         `severity` is the documented limit that was passed; a drawdown beyond the critical limit
         that 3 % of healthy years see is told as a warning.
         """
-        told_as = self.parts.get("told_as")
-        return Severity(told_as) if isinstance(told_as, str) else self.severity
+        notified_as = self.parts.get("told_as")
+        return Severity(notified_as) if isinstance(notified_as, str) else self.severity
 
-    def is_told(self, *, gate: bool = True, least: Severity = Severity.WARNING) -> bool:
-        """Whether a person is told of it: a breach of weight, at `least` or above.
+    def is_notified(self, *, gate: bool = True, minimum: Severity = Severity.WARNING) -> bool:
+        """Whether a person is told of it: a breach of weight, at `minimum` or above.
 
         Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are told too.
         """
         if self.outcome is not Outcome.BREACH or self.severity is None:
             return False
-        told = (self.told_severity if gate else self.severity) or self.severity
-        if told.rank < max(least.rank, Severity.WARNING.rank):
+        notified = (self.notified_severity if gate else self.severity) or self.severity
+        if notified.rank < max(minimum.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)

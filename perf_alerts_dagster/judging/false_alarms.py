@@ -78,7 +78,7 @@ def evidence_of(
     return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
 
 
-def told_as(
+def notified_as(
     severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
 ) -> dict[str, Json]:
     """`told_as` for a breach that passes a critical limit with evidence for a warning only."""

@@ -25,7 +25,7 @@ from perf_alerts_dagster.records.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
+class Judge:
     """Judges by fixed statistical settings; the same reading gives the same bits."""
 
     book: LimitBook

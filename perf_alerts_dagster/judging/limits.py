@@ -179,13 +179,13 @@ def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
     found: dict[str, tuple[float | None, float | None]] = {}
     for column, bounds in _section(value, "columns").items():
         _refuse_unknown(_section(bounds, column), ["min", "max"])
-        least, most = (
+        minimum, maximum = (
             None if bounds.get(name) is None else _number(f"{column}.{name}", bounds[name])
             for name in ("min", "max")
         )
-        if least is None and most is None:
+        if minimum is None and maximum is None:
             raise ValueError(f"{column!r} needs a min, a max, or both")
-        if least is not None and most is not None and least > most:
+        if minimum is not None and maximum is not None and minimum > maximum:
             raise ValueError(f"'{column}.min' must not be above '{column}.max'")
-        found[column] = (least, most)
+        found[column] = (minimum, maximum)
     return found

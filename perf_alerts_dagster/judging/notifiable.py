@@ -12,15 +12,15 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 
 
-def told(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
+def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
     """The breaches of a judgement that a person is told of, worst first.
 
     A date that is only recorded tells nobody; the two threshold checks tell critical and worse.
     """
     if judgement.recorded_only:
         return []
-    least = Severity(BY_NAME[judgement.alert].tells_from)
-    breaches = [one for one in judgement.evaluations if one.is_told(gate=gate, least=least)]
+    minimum = Severity(BY_NAME[judgement.alert].notifies_from)
+    breaches = [one for one in judgement.evaluations if one.is_notified(gate=gate, minimum=minimum)]
     return sorted(
         breaches,
         key=lambda one: (-severity_of(one, gate=gate).rank, one.strategy, one.rule),
@@ -29,7 +29,7 @@ def told(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 def severity_of(one: Evaluation, *, gate: bool) -> Severity:
     """The severity at which a breach is told; without the gate, that of its limit."""
-    return (one.told_severity if gate else one.severity) or Severity.INFO
+    return (one.notified_severity if gate else one.severity) or Severity.INFO
 
 
 def outcome_of(evaluations: Sequence[Evaluation]) -> Outcome:

@@ -40,10 +40,10 @@ class DeliveryFailed(Exception):
 
 
 class Channel(ABC):
-    """Where messages go. `name` shows no secret; it is told from `least` on."""
+    """Where messages go. `name` shows no secret; it is told from `minimum` on."""
 
     name: str
-    least: Severity
+    minimum: Severity
 
     @abstractmethod
     def send(self, message: Message) -> None:
@@ -115,10 +115,10 @@ def _hand_over(channel: Channel, message: Message) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivering:
+class Deliverer:
     """A worker over the outbox.
 
-    `on_dead` hears of a message that is given up, with its channel and the error, before it is
+    `on_dead_letter` hears of a message that is given up, with channel and error, before it is
     marked so: a crash in between tells it again, and never not at all. `on_sent` hears of one
     that a channel has taken. `owner` names this worker in leases. `reached` is called at the
     named points `claimed`, `sent` and `marked`, where crash tests end the process.
@@ -126,7 +126,7 @@ class Delivering:
 
     outbox: Outbox
     channels: Mapping[str, Channel]
-    on_dead: Callable[[str, str, datetime], object]
+    on_dead_letter: Callable[[str, str, datetime], object]
     on_sent: Callable[[str, datetime], object]
     clock: Callable[[], datetime]
     jitter: Random
@@ -188,11 +188,11 @@ class Delivering:
 
     def _wait(self, attempts: int) -> timedelta:
         """Exponential backoff with full jitter: never less than a second, so that it is one."""
-        most = min(FIRST_WAIT * float(2 ** min(attempts, 20)), LONGEST_WAIT)
-        return max(timedelta(seconds=1), most * self.jitter.random())
+        maximum = min(FIRST_WAIT * float(2 ** min(attempts, 20)), LONGEST_WAIT)
+        return max(timedelta(seconds=1), maximum * self.jitter.random())
 
     def _give_up(self, row: Notification, error: str) -> Drained:
-        self.on_dead(row.channel, error, self.clock())
+        self.on_dead_letter(row.channel, error, self.clock())
         self.outbox.dead(row.id, row.fence, error)
         return Drained(dead=1)
 

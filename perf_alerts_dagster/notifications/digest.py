@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications import text as wording
 
 # A longer list is counted.
-_MOST = 20
+_MAXIMUM = 20
 
 Found = Mapping[str, Json]
 
@@ -37,7 +37,7 @@ def text(payload: Found, public_url: str | None) -> str:
     if incidents:
         worst = sorted(counts, key=lambda one: -one.rank)
         lines.append("Open: " + ", ".join(f"{counts[one]} {one.value}" for one in worst) + ".")
-        lines += [f"- {wording.badge(one)} {wording.headline(one)}" for one in incidents[:_MOST]]
+        lines += [f"- {wording.badge(one)} {wording.headline(one)}" for one in incidents[:_MAXIMUM]]
         lines += _rest(incidents)
     else:
         lines.append("No incident is open.")
@@ -47,7 +47,7 @@ def text(payload: Found, public_url: str | None) -> str:
             lines.append(f"{len(found)} {said}:")
             lines += [
                 f"- {wording.clean(one['strategy'])}: {wording.clean(one['rule'])}"
-                for one in found[:_MOST]
+                for one in found[:_MAXIMUM]
             ]
             lines += _rest(found)
     if public_url:
@@ -70,4 +70,4 @@ def _list(payload: Found, name: str) -> list[dict[str, Json]]:
 
 
 def _rest(found: Sequence[object]) -> list[str]:
-    return [f"- and {len(found) - _MOST} more"] if len(found) > _MOST else []
+    return [f"- and {len(found) - _MAXIMUM} more"] if len(found) > _MAXIMUM else []

@@ -56,13 +56,13 @@ class Outage:
     _tried_at: datetime | None = field(default=None, init=False)
     _judged_at: datetime | None = field(default=None, init=False)
     _breaches: Sequence[Firing] = field(default=(), init=False)
-    _told: set[tuple[str, str, str]] = field(default_factory=set, init=False)
+    _notified: set[tuple[str, str, str]] = field(default_factory=set, init=False)
 
     def over(self) -> None:
         """The store can be used: what comes after this is another outage."""
         self._judge = self._since = self._tried_at = self._judged_at = None
         self._breaches = ()
-        self._told.clear()
+        self._notified.clear()
 
     def lasts(self, now: datetime) -> Sequence[Tried]:
         """The store cannot be used at `now`: after a minute, tell what was not told yet.
@@ -78,11 +78,11 @@ class Outage:
         self._tried_at = now
         window = f"{since:%Y-%m-%dT%H}"
         # First, since whatever keeps the store from working may keep the judge from it as well.
-        tried = self._tell([_unavailable(since)], "", window, now)
+        tried = self._notify([_unavailable(since)], "", window, now)
         if self._judged_at is None or now - self._judged_at >= EVERY:
             self._judged_at = now
             self._breaches = self._judged(window, now)
-        return [*tried, *self._tell(self._breaches, _JUDGED.name, window, now)]
+        return [*tried, *self._notify(self._breaches, _JUDGED.name, window, now)]
 
     def _judged(self, window: str, now: datetime) -> Sequence[Firing]:
         try:
@@ -92,7 +92,7 @@ class Outage:
             # No record, no settings that open one: that nothing is judged has been said.
             return ()
 
-    def _tell(
+    def _notify(
         self, firings: Sequence[Firing], alert: str, window: str, now: datetime
     ) -> list[Tried]:
         made: list[Tried] = []
@@ -100,7 +100,7 @@ class Outage:
             news = {
                 (channel.name, one.dedup_key, one.severity.value): one
                 for one in firings
-                if (channel.name, one.dedup_key, one.severity.value) not in self._told
+                if (channel.name, one.dedup_key, one.severity.value) not in self._notified
             }
             tried = send(
                 channel,
@@ -111,7 +111,7 @@ class Outage:
                 public_url=self.public_url,
             )
             if all(one.error is None for one in tried):
-                self._told |= set(news)
+                self._notified |= set(news)
             made += tried
         return made
 
@@ -146,7 +146,7 @@ def send(
     incidents = [
         opened(one, now=now, chain=None)
         for one in firings
-        if one.severity.rank >= channel.least.rank
+        if one.severity.rank >= channel.minimum.rank
     ]
     if not incidents:
         return ()

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from perf_alerts_dagster.control.leases import Leases, Place
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.notifications.delivery import Delivering, Drained
+from perf_alerts_dagster.notifications.delivery import Deliverer, Drained
 
 LEASE = "sweep"
 # The sensor's name among the sweepers.
@@ -34,19 +34,19 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tending:
+class Sweeper:
     """One sweeper; `owner` names it among others, and the same one may come back at any time.
 
     `resume` switches schedules on whose pause is over.
     """
 
     desk: Desk
-    delivering: Delivering
+    delivering: Deliverer
     leases: Leases
     owner: str
     resume: Callable[[], None] = lambda: None
 
-    def tend(
+    def sweep_once(
         self,
         now: datetime,
         *,

@@ -22,7 +22,7 @@ from perf_alerts_dagster.proxy.resources import resources_of
 
 FORM = "application/x-www-form-urlencoded"
 _NAME = "perf_alerts_session"
-_MOST_FIELDS = 16
+_MAXIMUM_FIELDS = 16
 
 
 class LoginNeeded(Exception):
@@ -86,7 +86,7 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
     try:
         text = (await read_body(request)).decode("ascii")
         pairs = parse_qsl(
-            text, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+            text, keep_blank_values=True, max_num_fields=_MAXIMUM_FIELDS, errors="strict"
         )
     except ValueError as error:
         raise Problem(400, "bad_form", "the form cannot be read") from error

@@ -29,7 +29,7 @@ SUP_LEVELS: tuple[float, ...] = (
     1.0,
 )
 # A share below this is none that 10,000 paths can tell.
-LEAST_SHARE = 1e-4
+MINIMUM_SHARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,14 +87,14 @@ class Fan:
     def share_below(self, distance: float, day: int) -> float:
         """The sequential p-value: the share of honest paths that were as far below by `day`.
 
-        Beyond every simulated path it is `LEAST_SHARE`: never zero.
+        Beyond every simulated path it is `MINIMUM_SHARE`: never zero.
         """
         at_days = [
             1.0 - float(np.interp(distance, row, self.sup_levels, left=0.0, right=1.0))
             for row in self.sup_below
         ]
         found = float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
-        return max(found, LEAST_SHARE)
+        return max(found, MINIMUM_SHARE)
 
     def _at(self, quantiles: Floats, level: float) -> float:
         return float(np.interp(level, self.sup_levels, quantiles))
@@ -107,7 +107,7 @@ _SUP_DAYS = (1, 5, 21, 63, 126, 252)
 _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
 _STRATEGIES = 256
-_LEAST_WIDTH = 1e-9
+_MINIMUM_WIDTH = 1e-9
 
 
 def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fan]:
@@ -174,9 +174,10 @@ def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
     )
     return _Shape(
         median=middle.astype(np.float32),
-        below=np.maximum(middle - low, _LEAST_WIDTH).astype(np.float32),
+        below=np.maximum(middle - low, _MINIMUM_WIDTH).astype(np.float32),
         ratio=(
-            np.maximum(high - middle, _LEAST_WIDTH)[-1] / np.maximum(middle - low, _LEAST_WIDTH)[-1]
+            np.maximum(high - middle, _MINIMUM_WIDTH)[-1]
+            / np.maximum(middle - low, _MINIMUM_WIDTH)[-1]
         ).astype(np.float32),
     )
 

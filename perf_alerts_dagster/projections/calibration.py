@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perf_alerts_dagster.projections.bands import Fan
-from perf_alerts_dagster.projections.detection_power import WILD, told_by_day, wild_curve
+from perf_alerts_dagster.projections.detection_power import WILD, notified_by_day, wild_curve
 from perf_alerts_dagster.projections.monitors import (
     COUNTED,
     CUSUM_YEARS,
@@ -45,7 +45,7 @@ _STRATEGIES = 64
 class Calibration:
     """One strategy's healthy years.
 
-    `worst` maps a rule to its badness (larger is worse) at `TAILS`. `told` is the badness from
+    `worst` maps a rule to its badness (larger is worse) at `TAILS`. `notified` is the badness from
     which a warning is told. `power` is the chance to be told within 126 days of the rule's own
     alternative, `half` the days until that chance is one half, NaN where a year is not enough.
     `union` is the share of healthy years in which any of the rules is told, the CUSUM in its
@@ -53,7 +53,7 @@ class Calibration:
     """
 
     worst: Mapping[str, Floats]
-    told: Mapping[str, float]
+    notified: Mapping[str, float]
     power: Mapping[str, float]
     half: Mapping[str, float]
     union: float
@@ -65,14 +65,14 @@ class Calibration:
         if place == 0:
             return 1.0
         # Beyond every simulated year, the share is below what so many years can tell.
-        least = 1.0 / (PATHS + 1)
+        minimum = 1.0 / (PATHS + 1)
         if place == len(rising):
-            return least
+            return minimum
         if rising[place] == badness:
             # A count is reached by all years of that count.
-            return max(float(shares[place]), least)
+            return max(float(shares[place]), minimum)
         part = (badness - rising[place - 1]) / (rising[place] - rising[place - 1])
-        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), least)
+        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), minimum)
 
     def badness_at(self, rule: str, share: float) -> float:
         """The badness that this share of healthy years reaches."""
@@ -85,7 +85,7 @@ class Calibration:
 
     def false_alarm_rate(self, rule: str) -> float:
         """Share of healthy years in which the rule is told."""
-        return self.p_year(rule, self.told[rule])
+        return self.p_year(rule, self.notified[rule])
 
 
 def calibrate(
@@ -137,16 +137,16 @@ def _some(
         for rule, values in monitors.worst.items():
             kept = worst.setdefault(rule, np.empty((given.size, draws.paths), dtype=np.float32))
             kept[:, paths] = values.T
-    told = {
+    notified = {
         rule: np.maximum(_rarer(values, budget), documented.get(rule, -np.inf)).astype(np.float32)
         for rule, values in worst.items()
     }
-    curves = told_by_day(strategies, bands, draws, told)
+    curves = notified_by_day(strategies, bands, draws, notified)
     # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
     curves["daily_exceedance"] = np.stack(
         [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
     )
-    union = _union(worst, told, budget)
+    union = _union(worst, notified, budget)
     # A count must stay the very number that it is.
     tails = {
         rule: np.quantile(values.astype(np.float64), _FROM_THE_TOP, axis=1).T
@@ -157,7 +157,7 @@ def _some(
     return [
         Calibration(
             worst={rule: values[place] for rule, values in tails.items()},
-            told={rule: float(values[place]) for rule, values in told.items()},
+            notified={rule: float(values[place]) for rule, values in notified.items()},
             power={rule: float(curve[SOON - 1, place]) for rule, curve in curves.items()},
             half={rule: _half(curve[:, place]) for rule, curve in curves.items()},
             union=float(union[place]),
@@ -168,17 +168,19 @@ def _some(
 
 def _union(
     worst: Mapping[str, Floats32],
-    told: Mapping[str, Floats32],
+    notified: Mapping[str, Floats32],
     budget: float,
 ) -> Floats:
     """Share of healthy years (S) in which any rule is told.
 
     Those of the daily exceedance, the budget, are added as if they came by themselves.
     """
-    tells = [
-        values >= told[rule][:, None] for rule, values in worst.items() if rule not in _LATER_YEARS
+    notifies = [
+        values >= notified[rule][:, None]
+        for rule, values in worst.items()
+        if rule not in _LATER_YEARS
     ]
-    found: Floats = 1.0 - (1.0 - np.any(tells, axis=0).mean(axis=1)) * (1.0 - budget)
+    found: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
     return found
 
 

@@ -17,15 +17,15 @@ WILD = 1.5
 _DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
 
 
-def told_by_day(
+def notified_by_day(
     strategies: Sequence[Residuals],
     bands: Sequence[Fan],
     draws: Draws,
-    told: Mapping[str, Floats32],
+    notified: Mapping[str, Floats32],
 ) -> dict[str, Floats]:
     """Share of sick paths that were told by each day (252, S), by rule.
 
-    `told` (S) is the badness from which a rule tells. The change comes after a healthy warm-up;
+    `notified` (S) is the badness from which a rule tells. The change comes after a healthy warm-up;
     for the band and the CUSUM, which begin with the projection and with live, on the first day.
     """
     given = batch(strategies)
@@ -35,7 +35,7 @@ def told_by_day(
         shape = (paths.stop - paths.start, given.size)
         dull = Monitors(strategies, bands, shape=shape, watched=_DULL)
         wild = Monitors(strategies, bands, shape=shape, watched=[Watch.EXCEEDANCES])
-        for rule, days in _quiet_days(given, draws, paths, dull, wild, told).items():
+        for rule, days in _quiet_days(given, draws, paths, dull, wild, notified).items():
             quiet.setdefault(rule, []).append(days)
     return {
         rule: np.stack(
@@ -55,14 +55,14 @@ def _quiet_days(
     paths: slice,
     dull: Monitors,
     wild: Monitors,
-    told: Mapping[str, Floats32],
+    notified: Mapping[str, Floats32],
 ) -> dict[str, Counts]:
     """Days before each path (c, S) is told, by rule; 252 where it never is."""
     walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
     no_edge = drift - given.mean
     early, late, rough = (np.empty_like(drift) for _ in range(3))
-    limits = {rule: Monitors.limit(rule, badness) for rule, badness in told.items()}
-    is_quiet = {rule: np.ones(drift.shape, dtype=bool) for rule in told}
+    limits = {rule: Monitors.limit(rule, badness) for rule, badness in notified.items()}
+    is_quiet = {rule: np.ones(drift.shape, dtype=bool) for rule in notified}
     days: dict[str, Counts] = {}
     for day in range(WARM_UP + YEAR):
         shock, is_sick = walk.step(day), day >= WARM_UP
@@ -84,7 +84,7 @@ def _quiet_days(
 _YEAR = 252
 # Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
 _TAIL = 0.05
-_LEAST = 1e-6
+_MINIMUM = 1e-6
 
 
 def yearly_share(standardised: float, residuals: Floats) -> float:
@@ -102,7 +102,7 @@ def yearly_share(standardised: float, residuals: Floats) -> float:
     return float(1.0 - (1.0 - daily) ** _YEAR)
 
 
-def told_from(residuals: Floats, budget: float) -> float:
+def notified_from(residuals: Floats, budget: float) -> float:
     """The standardised day, worse than all `residuals`, whose yearly share is the budget.
 
     Where the budget is larger than that of the worst of them, it is that worst one.
@@ -124,7 +124,7 @@ def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
     tail = _losses(residuals)
     before = np.arange(_YEAR)
     ratio = stretch / np.sqrt(1.0 + (stretch**2 - 1.0) * (1.0 - (1.0 - NEWEST) ** before))
-    daily = 1.0 - (1.0 - yearly_share(told_from(residuals, budget), residuals)) ** (1.0 / _YEAR)
+    daily = 1.0 - (1.0 - yearly_share(notified_from(residuals, budget), residuals)) ** (1.0 / _YEAR)
     index = _index(tail) if len(tail) > 1 else 0.0
     found: Floats = 1.0 - np.cumprod(1.0 - np.minimum(daily * ratio**index, 1.0))
     return found
@@ -138,4 +138,4 @@ def _losses(residuals: Floats) -> Floats:
 
 
 def _index(tail: Floats) -> float:
-    return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _LEAST)
+    return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)

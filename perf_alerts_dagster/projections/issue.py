@@ -75,7 +75,7 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
 def calibration_facts(one: Calibration) -> dict[str, Json]:
     """What is not an array, JSON-ready."""
     return {
-        "told": dict(one.told),
+        "told": dict(one.notified),
         "power": dict(one.power),
         "half": {rule: None if math.isnan(days) else days for rule, days in one.half.items()},
         "union": one.union,
@@ -92,7 +92,7 @@ def calibrated(stored: StoredProjection) -> Calibration:
     half = _numbers(stored.facts, "half")
     return Calibration(
         worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
-        told=_numbers(stored.facts, "told"),
+        notified=_numbers(stored.facts, "told"),
         power=_numbers(stored.facts, "power"),
         half=half,
         union=_number(stored.facts, "union"),
@@ -117,7 +117,7 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Projecting:
+class ProjectionIssuer:
     """Issues and looks up projections; all but the store is statistical.
 
     `budget` is the share of healthy years in which a warning may be told; `documented` holds

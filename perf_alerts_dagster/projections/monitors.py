@@ -116,8 +116,8 @@ class Monitors:
         """A badness (S) as `now` is compared with it: of a count the least one that reaches it."""
         if rule not in COUNTED:
             return badness
-        least = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
-        found: Counts = np.clip(least, 0, 255).astype(np.uint8)
+        minimum = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
+        found: Counts = np.clip(minimum, 0, 255).astype(np.uint8)
         return found
 
     def see(self, returns: Floats32, day: int, *, early: Floats32 | None = None) -> None:

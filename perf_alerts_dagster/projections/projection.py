@@ -15,7 +15,7 @@ from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filtered
 
 REFERENCE_ROWS = WINDOW
-LEAST_REFERENCE_ROWS = 252
+MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
 # One-day conditional quantiles of the first day, 1 % and 5 %.
@@ -129,7 +129,7 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
     backtest = record.returns[~record.live]
     if len(backtest):
         window = backtest[-REFERENCE_ROWS:]
-        enough = len(window) >= LEAST_REFERENCE_ROWS
+        enough = len(window) >= MINIMUM_REFERENCE_ROWS
     else:
         window = record.returns[:REFERENCE_ROWS]
         enough = len(window) >= REFERENCE_ROWS
@@ -139,7 +139,7 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
 def recent_returns(record: StrategyRecord) -> Floats | None:
     """The last 756 rows, at least 252, whatever their segment; None where there are too few."""
     window = record.returns[-REFERENCE_ROWS:]
-    enough = len(window) >= LEAST_REFERENCE_ROWS
+    enough = len(window) >= MINIMUM_REFERENCE_ROWS
     return window if enough and bool((window > -1.0).all()) else None
 
 

@@ -26,7 +26,7 @@ from perf_alerts_dagster.scheduler.trigger import will_start
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
-_MOST_WAIT = 60
+_MAXIMUM_WAIT = 60
 _NAMES = {"enum": [alert.name for alert in ALERTS]}
 Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=[ALERTS[0].name])]
 
@@ -66,7 +66,7 @@ async def trigger(
     resources = resources_of(request)
     given = await fields(request, "as_of")
     named = inputs.alert_named(alert)
-    seconds = inputs.whole(query(request, "wait").get("wait", "0"), "wait", least=0, most=60)
+    seconds = inputs.whole(query(request, "wait").get("wait", "0"), "wait", minimum=0, maximum=60)
     today = resources.today()
     as_of = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else None
     wanted = Wanted(

@@ -19,9 +19,9 @@ from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter, RunState
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
-_MOST_HOURS = 168
+_MAXIMUM_HOURS = 168
 _PAGE = 500
-_MOST_PAGES = 100
+_MAXIMUM_PAGES = 100
 _HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
 
 
@@ -51,7 +51,7 @@ async def summary(
     """The last 1 to 168 hours in numbers."""
     resources = resources_of(request)
     end = resources.now()
-    count = inputs.whole(hours, "hours", least=1, most=_MOST_HOURS)
+    count = inputs.whole(hours, "hours", minimum=1, maximum=_MAXIMUM_HOURS)
     start = end - timedelta(hours=count)
     parts = resources.parts
     runs, period, sharpes, counts, live, silences = await asyncio.gather(
@@ -111,7 +111,7 @@ async def executions(
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
     """All runs that fit, page after page."""
     found: list[AlertRun] = []
-    for _ in range(_MOST_PAGES):
+    for _ in range(_MAXIMUM_PAGES):
         page = await resources.parts.scheduler.runs(wanted)
         found += page.runs
         if page.last is None:

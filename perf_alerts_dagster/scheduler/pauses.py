@@ -183,7 +183,7 @@ class Toggles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resuming:
+class PauseEnder:
     """Ends the pauses whose time has come."""
 
     toggles: Toggles

@@ -27,7 +27,7 @@ from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy import app as proxy
 from perf_alerts_dagster.proxy.resources import Resources, running
 from perf_alerts_dagster.server.parts import Parts
-from perf_alerts_dagster.server.watchdog import Keeper
+from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Parts]]
@@ -101,12 +101,12 @@ def _api(parts: Parts, resources: Resources, metrics: Metrics) -> ApiResources:
 @asynccontextmanager
 async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
     """Let the watchdog make its rounds meanwhile, where there is something to look after."""
-    if parts.tending is None:
+    if parts.sweeper is None:
         yield
         return
     url = resources.settings.heartbeat_url
-    keeper = Keeper(
-        tending=parts.tending,
+    watchdog = Watchdog(
+        sweeper=parts.sweeper,
         status=resources.fresh_status,
         checks=api.health.checks,
         probe=api.health.probe,
@@ -115,7 +115,7 @@ async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> As
         outage=parts.outage,
     )
     over = asyncio.Event()
-    rounds = asyncio.create_task(keeper.run(over))
+    rounds = asyncio.create_task(watchdog.run(over))
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from perf_alerts_dagster.api.resources import ApiParts
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import Tending
+from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.proxy.resources import ProxyParts
 
 
@@ -12,11 +12,11 @@ from perf_alerts_dagster.proxy.resources import ProxyParts
 class Parts:
     """The parts of proxy and API, and who looks after incidents.
 
-    `tending` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
+    `sweeper` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
     people while the alert store cannot be written.
     """
 
     proxy: ProxyParts
     api: ApiParts
-    tending: Tending | None = None
+    sweeper: Sweeper | None = None
     outage: Outage | None = None

@@ -22,7 +22,7 @@ from perf_alerts_dagster.settings import Settings, load_settings
 _GRACE = 12
 _BACKLOG = 2048
 # Idle connections count too, so this is the last resort only.
-_MOST_CONNECTIONS = 2000
+_MAXIMUM_CONNECTIONS = 2000
 _KEEP_ALIVE = 30
 _LARGEST_HEAD = 64 * 1024
 
@@ -83,7 +83,7 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         ws="none",
         proxy_headers=False,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
-        limit_concurrency=_MOST_CONNECTIONS,
+        limit_concurrency=_MAXIMUM_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
         backlog=_BACKLOG,

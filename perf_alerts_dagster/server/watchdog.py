@@ -17,7 +17,7 @@ import httpx
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import Swept, Tending
+from perf_alerts_dagster.notifications.sweeper import Sweeper, Swept
 from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
 
 LOG = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _BEAT_TIMEOUT = 5.0
 
 
 @dataclass(kw_only=True)
-class Keeper:
+class Watchdog:
     """One proxy's rounds, every ten seconds until it is told to stop.
 
     `status` gives a fresh look at the scheduler, `checks` the checks of readiness by name.
@@ -37,7 +37,7 @@ class Keeper:
     `outage` tells people past it meanwhile.
     """
 
-    tending: Tending
+    sweeper: Sweeper
     status: Callable[[], Awaitable[SchedulerStatus]]
     checks: Callable[[datetime], Awaitable[Mapping[str, str | None]]]
     probe: Callable[[datetime], None]
@@ -70,7 +70,7 @@ class Keeper:
         try:
             await self._watch_daemon()
             swept = await asyncio.to_thread(
-                self.tending.tend, self.clock(), seconds=_DRAIN_SECONDS, leave=True
+                self.sweeper.sweep_once, self.clock(), seconds=_DRAIN_SECONDS, leave=True
             )
             await self._watch_sensor(swept)
             await asyncio.to_thread(self.probe, self.clock())
@@ -78,10 +78,10 @@ class Keeper:
                 self.outage.over()
         except StoreUnavailable as error:
             LOG.warning("incidents cannot be looked after: %s", error)
-            await self._tell_directly()
+            await self._notify_directly()
         await self._beat()
 
-    async def _tell_directly(self) -> None:
+    async def _notify_directly(self) -> None:
         """Past the store, where it cannot be used: a full disk stops everything else."""
         if self.outage is None:
             return
@@ -102,10 +102,10 @@ class Keeper:
         self._alive_at = max(
             (one for one in (seen, self._alive_at) if one is not None), default=now
         )
-        lifecycle = self.tending.desk.lifecycle
+        lifecycle = self.sweeper.desk.lifecycle
         if now - self._alive_at > HEARTBEAT_LIMIT:
             since = self._alive_at
-            await asyncio.to_thread(lambda: lifecycle.daemon_dead(since=since, now=now))
+            await asyncio.to_thread(lambda: lifecycle.daemon_silent(since=since, now=now))
             self._dead = True
         elif seen is not None and self._dead is not False:
             await asyncio.to_thread(lambda: lifecycle.daemon_back(now=now))
@@ -114,7 +114,7 @@ class Keeper:
     async def _watch_sensor(self, swept: Swept) -> None:
         """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
         now = self.clock()
-        lifecycle = self.tending.desk.lifecycle
+        lifecycle = self.sweeper.desk.lifecycle
         if swept.is_sensors:
             self._sensor_missed_at = None
             if self._silent is not False:

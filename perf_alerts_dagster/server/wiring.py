@@ -10,7 +10,7 @@ from perf_alerts_dagster.api.resources import ApiParts
 from perf_alerts_dagster.api.strategies.records_cache import Records
 from perf_alerts_dagster.bootstrap.notifications import (
     build_outage,
-    build_tending,
+    build_sweeper,
     open_all_channels,
 )
 from perf_alerts_dagster.bootstrap.records import open_source, store_url
@@ -30,7 +30,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         StoreUnavailable: the store cannot be reached, or was not migrated.
     """
     store = await asyncio.to_thread(open_store, store_url(settings))
-    tending = build_tending(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
+    sweeper = build_sweeper(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
     try:
         async with parts_over(settings, store.engine) as proxy:
             yield Parts(
@@ -39,11 +39,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     store=store,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
-                    desk=tending.desk,
+                    desk=sweeper.desk,
                     probe=Probe(store_url(settings)),
                     channels=open_all_channels(settings),
                 ),
-                tending=tending,
+                sweeper=sweeper,
                 outage=build_outage(settings),
             )
     finally:

@@ -57,21 +57,21 @@ def boolean(value: str) -> bool:
     return word in _TRUE
 
 
-def whole(value: str, *, least: int, most: int) -> int:
-    """A whole number in decimal digits, from `least` to `most`."""
+def whole(value: str, *, minimum: int, maximum: int) -> int:
+    """A whole number in decimal digits, from `minimum` to `maximum`."""
     parsed = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
-    if parsed is None or not least <= parsed <= most:
-        raise ValueError(f"must be a whole number from {least} to {most}")
+    if parsed is None or not minimum <= parsed <= maximum:
+        raise ValueError(f"must be a whole number from {minimum} to {maximum}")
     return parsed
 
 
-def number(value: str, *, least: float, most: float = math.inf, above: bool = False) -> float:
-    """A finite decimal number, at least (or, with `above`, above) `least` and at most `most`."""
-    wanted = f"{'above' if above else 'at least'} {least:g}"
-    wanted += "" if math.isinf(most) else f" and at most {most:.15g}"
+def number(value: str, *, minimum: float, maximum: float = math.inf, above: bool = False) -> float:
+    """A finite number, at least (or, with `above`, above) `minimum` and at most `maximum`."""
+    wanted = f"{'above' if above else 'at least'} {minimum:g}"
+    wanted += "" if math.isinf(maximum) else f" and at most {maximum:.15g}"
     parsed = float(value) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value) else math.nan
     # A comparison with NaN is false, so text that is no number is refused here too.
-    if not least <= parsed <= most or (above and parsed == least):
+    if not minimum <= parsed <= maximum or (above and parsed == minimum):
         raise ValueError(f"must be a number {wanted}")
     return parsed
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 ROLES = ("viewer", "operator", "admin", "master")
-LEAST_KEY = 32
+MINIMUM_KEY = 32
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _KNOWN = frozenset(
     {
@@ -86,9 +86,9 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
                     f"{variable}=***: holds a key of ALERT_{other.upper()}_API_KEY too; "
                     "one key must have one role"
                 )
-            if key.startswith("sha256:") or len(key) >= LEAST_KEY:
+            if key.startswith("sha256:") or len(key) >= MINIMUM_KEY:
                 continue
-            said = f"{variable}=***: a key must have at least {LEAST_KEY} characters"
+            said = f"{variable}=***: a key must have at least {MINIMUM_KEY} characters"
             if loopback:
                 warnings.append(f"{said}; accepted on loopback only")
             else:
@@ -98,11 +98,11 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
 
 def secret_fault(secret: str, algorithm: str) -> str | None:
     """What is wrong with a token secret, without showing it; None if nothing is."""
-    least = SECRET_BYTES[algorithm]
+    minimum = SECRET_BYTES[algorithm]
     if secret.lower() in _KNOWN:
         return "is a known default; make one with `perf-alerts keygen`"
-    if len(secret.encode()) < least:
-        return f"must have at least {least} bytes for {algorithm}"
+    if len(secret.encode()) < minimum:
+        return f"must have at least {minimum} bytes for {algorithm}"
     # A text this poor is typed, not made.
     if len(set(secret)) < 12:
         return "has too few different characters; make one with `perf-alerts keygen`"

@@ -11,13 +11,13 @@ from perf_alerts_dagster.settings import checks, json_values, urls
 from perf_alerts_dagster.settings.checks import YEAR, optional, read
 from perf_alerts_dagster.settings.keys import key_texts
 
-Attempts = Annotated[int, read(partial(checks.whole, least=1, most=100))]
-Seconds = Annotated[float, read(partial(checks.number, least=0, most=YEAR))]
-Factor = Annotated[float, read(partial(checks.number, least=1, most=1000))]
+Attempts = Annotated[int, read(partial(checks.whole, minimum=1, maximum=100))]
+Seconds = Annotated[float, read(partial(checks.number, minimum=0, maximum=YEAR))]
+Factor = Annotated[float, read(partial(checks.number, minimum=1, maximum=1000))]
 
-OwnAttempts = Annotated[int | None, optional(partial(checks.whole, least=1, most=100))]
-OwnSeconds = Annotated[float | None, optional(partial(checks.number, least=0, most=YEAR))]
-OwnFactor = Annotated[float | None, optional(partial(checks.number, least=1, most=1000))]
+OwnAttempts = Annotated[int | None, optional(partial(checks.whole, minimum=1, maximum=100))]
+OwnSeconds = Annotated[float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))]
+OwnFactor = Annotated[float | None, optional(partial(checks.number, minimum=1, maximum=1000))]
 
 # The first words of an alert's own variables.
 PREFIXES = {
@@ -100,12 +100,12 @@ class RetryFields(BaseSettings):
 
 Time = Annotated[str, read(checks.time_of_day)]
 Switch = Annotated[bool, read(checks.boolean)]
-Port = Annotated[int, read(partial(checks.whole, least=1, most=65535))]
-Count = Annotated[int, read(partial(checks.whole, least=1, most=1_000_000))]
-Natural = Annotated[int, read(partial(checks.whole, least=0, most=1_000_000))]
-Minutes = Annotated[int, read(partial(checks.whole, least=0, most=YEAR // 60))]
-Hours = Annotated[int, read(partial(checks.whole, least=0, most=YEAR // 3600))]
-Share = Annotated[float, read(partial(checks.number, least=0, most=1, above=True))]
+Port = Annotated[int, read(partial(checks.whole, minimum=1, maximum=65535))]
+Count = Annotated[int, read(partial(checks.whole, minimum=1, maximum=1_000_000))]
+Natural = Annotated[int, read(partial(checks.whole, minimum=0, maximum=1_000_000))]
+Minutes = Annotated[int, read(partial(checks.whole, minimum=0, maximum=YEAR // 60))]
+Hours = Annotated[int, read(partial(checks.whole, minimum=0, maximum=YEAR // 3600))]
+Share = Annotated[float, read(partial(checks.number, minimum=0, maximum=1, above=True))]
 Table = Annotated[str, read(checks.table)]
 Keys = Annotated[SecretStr | None, optional(key_texts)]
 Url = Annotated[SecretStr | None, optional(urls.web)]
@@ -144,7 +144,7 @@ class Settings(RetryFields):
     weekly_stability_time: Time = "08:00"
     weekly_stability_day: Annotated[str, read(checks.weekday)] = "monday"
     monthly_forward_time: Time = "09:00"
-    monthly_forward_day: Annotated[int, read(partial(checks.whole, least=1, most=31))] = 1
+    monthly_forward_day: Annotated[int, read(partial(checks.whole, minimum=1, maximum=31))] = 1
     threshold_time_1: Time = "12:00"
     threshold_time_2: Time = "22:00"
     timezone: Annotated[str, read(checks.timezone)] = "UTC"
@@ -152,7 +152,7 @@ class Settings(RetryFields):
         Literal["running", "stopped"],
         read(lambda value: checks.one_of(value, "running", "stopped")),
     ] = "running"
-    run_max_seconds: Annotated[int, read(partial(checks.whole, least=1, most=YEAR))] = 900
+    run_max_seconds: Annotated[int, read(partial(checks.whole, minimum=1, maximum=YEAR))] = 900
 
     # Records. The URL may hold a password: `records_shown` is the one to show.
     records_url: Annotated[str | None, optional(urls.anchored)] = Field(default=None, repr=False)
@@ -167,7 +167,9 @@ class Settings(RetryFields):
     session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
     catchup_sessions: Count = 30
-    periods_per_year: Annotated[float, read(partial(checks.number, least=1, most=8784))] = 252.0
+    periods_per_year: Annotated[float, read(partial(checks.number, minimum=1, maximum=8784))] = (
+        252.0
+    )
 
     # Judging
     thresholds: Annotated[dict[str, Any], read(json_values.thresholds)] = Field(
@@ -183,10 +185,10 @@ class Settings(RetryFields):
     false_alarm_rules: Annotated[dict[str, Any], read(json_values.budgets)] = Field(
         default_factory=dict
     )
-    backtest_haircut: Annotated[float, read(partial(checks.number, least=0, most=1))] = 0.0
-    projection_paths: Annotated[int, read(partial(checks.whole, least=1000, most=1_000_000))] = (
-        10_000
-    )
+    backtest_haircut: Annotated[float, read(partial(checks.number, minimum=0, maximum=1))] = 0.0
+    projection_paths: Annotated[
+        int, read(partial(checks.whole, minimum=1000, maximum=1_000_000))
+    ] = 10_000
 
     # Incidents and delivery
     suppress_similar_minutes: Minutes = 60
@@ -210,7 +212,9 @@ class Settings(RetryFields):
         Literal["HS256", "HS384", "HS512"],
         read(lambda value: checks.one_of(value, "HS256", "HS384", "HS512")),
     ] = "HS256"
-    jwt_expire_hours: Annotated[int, read(partial(checks.whole, least=1, most=YEAR // 3600))] = 24
+    jwt_expire_hours: Annotated[
+        int, read(partial(checks.whole, minimum=1, maximum=YEAR // 3600))
+    ] = 24
     api_key_header: Annotated[str, read(checks.header)] = "X-Alert-API-Key"
     viewer_api_key: Keys = None
     operator_api_key: Keys = None

@@ -12,7 +12,7 @@ from perf_alerts_dagster.stack import findings
 from perf_alerts_dagster.stack.dagster_home import prepare_home
 from perf_alerts_dagster.stack.findings import Finding
 
-_LEAST_FREE = 200 * 2**20
+_MINIMUM_FREE = 200 * 2**20
 _LOCATIONS = """
 { workspaceOrError { __typename ... on Workspace { locationEntries { name locationOrLoadError {
   __typename ... on PythonError { message } } } } ... on PythonError { message } } }
@@ -35,7 +35,7 @@ def examine(settings: Settings, now: datetime, *, mend: bool = False) -> Iterato
             mend="start the stack once: `perf-alerts up`; or set ALERT_STATE_DIR",
         )
         return
-    broken = list(findings.free_space(folder, least=_LEAST_FREE))
+    broken = list(findings.free_space(folder, minimum=_MINIMUM_FREE))
     yield from broken
     yield from _store(settings, now)
     if any("cannot be written" in one.what for one in broken):

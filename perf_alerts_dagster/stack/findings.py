@@ -173,8 +173,8 @@ def mend_clock(instance: dg.DagsterInstance, now: datetime) -> list[str]:
     return mended
 
 
-def free_space(folder: Path, *, least: int) -> Iterator[Finding]:
-    """Whether the folder can be written and its disk has `least` bytes left."""
+def free_space(folder: Path, *, minimum: int) -> Iterator[Finding]:
+    """Whether the folder can be written and its disk has `minimum` bytes left."""
     import shutil
     import tempfile
 
@@ -190,7 +190,7 @@ def free_space(folder: Path, *, least: int) -> Iterator[Finding]:
         )
         return
     free = shutil.disk_usage(folder).free
-    if free < least:
+    if free < minimum:
         yield Finding(
             where=f"disk of {folder}",
             what=f"has {free / 2**20:.0f} MiB left",

@@ -167,15 +167,15 @@ async def up(
         if stack.stopping or on_ready is None:
             await stack.wait()
             return
-        told = asyncio.create_task(stack.wait())
+        notified = asyncio.create_task(stack.wait())
         work = asyncio.ensure_future(on_ready())
         try:
-            await asyncio.wait({told, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({notified, work}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
-                await told
+                await notified
         finally:
-            told.cancel()
+            notified.cancel()
             work.cancel()
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(told, work, return_exceptions=True)
+                await asyncio.gather(notified, work, return_exceptions=True)

@@ -135,15 +135,15 @@ class Stack:
     async def _start(self) -> None:
         """Start everything, or as much of it as there is time for until a signal."""
         starting = asyncio.create_task(self._start_parts())
-        told = asyncio.create_task(self._stop.wait())
+        notified = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({starting, notified}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
                 self._keepers = [asyncio.create_task(self._keep(part)) for part in self._parts]
                 self._keepers.append(asyncio.create_task(self._tend_logs()))
         finally:
-            await _cancelled(starting, told)
+            await _cancelled(starting, notified)
 
     async def _start_parts(self) -> None:
         for _, parts in groupby(self._parts, key=lambda part: part.spec.order):

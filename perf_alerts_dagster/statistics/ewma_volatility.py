@@ -25,7 +25,7 @@ FLOOR = 0.15
 # Mean square of the residuals at most: above it the recursion grows. With a floor of 0.1 and
 # 1.15 the strategies with many flat days leave their 95 % band in 9.7 % of quarters, with these
 # in 8.6 % (docs/studies/coverage.py).
-MOST_SQUARE = 1.2
+MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12
 
@@ -106,7 +106,7 @@ def _variances(shocks: Floats, floor: float) -> Floats:
 
 
 def _centred(back: Floats) -> tuple[float, float]:
-    """What to take off and to multiply by: mean 0, mean square at most `MOST_SQUARE`."""
+    """What to take off and to multiply by: mean 0, mean square at most `MAXIMUM_SQUARE`."""
     centre = float(back.mean())
     square = float(((back - centre) ** 2).mean())
-    return centre, 1.0 if square <= MOST_SQUARE else math.sqrt(MOST_SQUARE / square)
+    return centre, 1.0 if square <= MAXIMUM_SQUARE else math.sqrt(MAXIMUM_SQUARE / square)

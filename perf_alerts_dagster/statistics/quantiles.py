@@ -22,9 +22,9 @@ def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     places = np.asarray(levels) * (values.shape[1] - 1)
     low = places.astype(np.int64)
     high, part = np.minimum(low + 1, values.shape[1] - 1), places - low
-    least = values.min(axis=1, keepdims=True)
-    step = (values.max(axis=1, keepdims=True) - least) / np.float32(_STEPS)
-    keys = values - least
+    minimum = values.min(axis=1, keepdims=True)
+    step = (values.max(axis=1, keepdims=True) - minimum) / np.float32(_STEPS)
+    keys = values - minimum
     keys *= np.where(step > 0.0, 1.0 / np.where(step > 0.0, step, 1.0), 0.0)
     np.rint(keys, out=keys)
     ordered = np.minimum(keys, np.float32(_STEPS)).astype(np.uint16)
@@ -32,7 +32,7 @@ def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     quarter = values.shape[1] // 4
     middle = ordered[:, 3 * quarter].astype(np.int64) - ordered[:, quarter]
     found: Floats = ordered[:, low] * (1.0 - part) + ordered[:, high] * part
-    found = least + step.astype(np.float64) * found
+    found = minimum + step.astype(np.float64) * found
     for row in np.flatnonzero(middle * _COARSE < 1.0):
         exact = np.sort(values[row]).astype(np.float64)
         found[row] = exact[low] * (1.0 - part) + exact[high] * part

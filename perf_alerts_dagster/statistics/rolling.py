@@ -24,7 +24,7 @@ def rolling_sum(values: Floats, window: int) -> Floats:
     Raises:
         ValueError: the window is below 1.
     """
-    return _placed(_windows(values, window, least=1).sum(axis=-1), len(values))
+    return _placed(_windows(values, window, minimum=1).sum(axis=-1), len(values))
 
 
 def rolling_mean(values: Floats, window: int) -> Floats:
@@ -33,7 +33,7 @@ def rolling_mean(values: Floats, window: int) -> Floats:
     Raises:
         ValueError: the window is below 1.
     """
-    return _placed(_windows(values, window, least=1).mean(axis=-1), len(values))
+    return _placed(_windows(values, window, minimum=1).mean(axis=-1), len(values))
 
 
 def rolling_sd(values: Floats, window: int) -> Floats:
@@ -42,7 +42,7 @@ def rolling_sd(values: Floats, window: int) -> Floats:
     Raises:
         ValueError: the window is below 2.
     """
-    return _placed(_deviation(_windows(values, window, least=2)), len(values))
+    return _placed(_deviation(_windows(values, window, minimum=2)), len(values))
 
 
 def rolling_sharpe(
@@ -57,7 +57,7 @@ def rolling_sharpe(
     """
     if not 0.0 < periods_per_year < math.inf:
         raise ValueError(f"periods_per_year is {periods_per_year}; accepted is a number above 0")
-    windows = _windows(returns, window, least=2)
+    windows = _windows(returns, window, minimum=2)
     spread = _deviation(windows)
     ratios = np.full(len(spread), np.nan)
     np.divide(windows.mean(axis=-1), spread, out=ratios, where=spread >= TINY)
@@ -98,10 +98,10 @@ def last_reading(readings: Floats) -> float | None:
     return float(readings[-1])
 
 
-def _windows(values: Floats, window: int, *, least: int) -> Floats:
+def _windows(values: Floats, window: int, *, minimum: int) -> Floats:
     """Every complete window (n - window + 1, window), a view without a copy."""
-    if window < least:
-        raise ValueError(f"window is {window}; accepted is a number of rows from {least} on")
+    if window < minimum:
+        raise ValueError(f"window is {window}; accepted is a number of rows from {minimum} on")
     if len(values) < window:
         return np.empty((0, window))
     return sliding_window_view(np.asarray(values, dtype=np.float64), window)

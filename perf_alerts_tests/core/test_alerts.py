@@ -35,6 +35,6 @@ def test_daily_alerts_skip_days_without_a_session_and_the_others_never_do() -> N
 
 
 def test_the_two_threshold_checks_tell_from_critical_and_the_others_from_warning() -> None:
-    told = {alert.name for alert in ALERTS if alert.tells_from == "critical"}
+    notified = {alert.name for alert in ALERTS if alert.notifies_from == "critical"}
 
-    assert told == {"performance_threshold_check", "evening_performance_check"}
+    assert notified == {"performance_threshold_check", "evening_performance_check"}

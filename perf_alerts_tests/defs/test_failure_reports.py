@@ -45,7 +45,7 @@ def test_it_opens_an_incident_which_is_sent(environ: dict[str, str], receiver: R
     for _ in range(2):
         reporter(settings)(DAILY, None, "run-1", "the source is away")
 
-    assert receiver.told == ["opened critical /execution_failed"]
+    assert receiver.notified == ["opened critical /execution_failed"]
     assert len(receiver.got) == 1
     store = open_store(store_url(settings))
     (incident,) = (
@@ -64,9 +64,9 @@ def test_without_a_store_the_breaches_themselves_are_told_directly(
     reporter(settings)(DAILY, None, "run-1", "the disk is full")
 
     (got,) = receiver.got
-    told = receiver.told
-    assert "opened critical /execution_failed" in told
-    assert "opened critical trend/policy_daily_loss" in told
+    notified = receiver.notified
+    assert "opened critical /execution_failed" in notified
+    assert "opened critical trend/policy_daily_loss" in notified
     assert got.json["subject"].startswith("[told directly, the alert store cannot be used] ")
     assert "the disk is full" in got.json["text"]
     assert "canary" not in got.body.decode() + caplog.text
@@ -90,7 +90,7 @@ def test_a_record_that_cannot_be_read_either_still_leaves_the_failure(
     report = reporter(settings_of(environ, ALERT_DATABASE_URL=NOWHERE))
     report(DAILY, None, "run-1", "the disk is full")
 
-    assert receiver.told == ["opened critical /execution_failed"]
+    assert receiver.notified == ["opened critical /execution_failed"]
 
 
 def test_who_only_observes_is_told_nothing(environ: dict[str, str], receiver: Receiver) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from perf_alerts_dagster.defs.sensors import end_dead_runs
+from perf_alerts_dagster.defs.sensors import end_orphaned_runs
 from perf_alerts_dagster.scheduler import run_lock
 
 HOLD = """
@@ -71,13 +71,13 @@ def test_a_run_whose_process_was_killed_is_ended_and_may_be_run_again(
     run_id = a_run(instance)
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path, now) == [run_id]
+    assert end_orphaned_runs(instance, tmp_path, now) == [run_id]
 
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
     run = instance.get_run_by_id(run_id)
     assert run is not None
     assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
-    assert end_dead_runs(instance, tmp_path, now) == []
+    assert end_orphaned_runs(instance, tmp_path, now) == []
     assert list((tmp_path / "running").iterdir()) == []
 
 
@@ -87,7 +87,7 @@ def test_a_cancelled_run_whose_process_is_gone_is_canceled(
     run_id = a_run(instance, dg.DagsterRunStatus.CANCELING)
     leave_behind(tmp_path, run_id)
 
-    end_dead_runs(instance, tmp_path, now)
+    end_orphaned_runs(instance, tmp_path, now)
 
     assert status(instance, run_id) is dg.DagsterRunStatus.CANCELED
 
@@ -97,7 +97,7 @@ def test_a_run_that_lives_is_left_alone(
 ) -> None:
     run_id = a_run(instance)
     with run_lock.held(tmp_path, run_id):
-        assert end_dead_runs(instance, tmp_path, now) == []
+        assert end_orphaned_runs(instance, tmp_path, now) == []
 
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
@@ -107,7 +107,7 @@ def test_a_run_of_another_machine_is_left_alone(
 ) -> None:
     run_id = a_run(instance)
 
-    assert end_dead_runs(instance, tmp_path, now) == []
+    assert end_orphaned_runs(instance, tmp_path, now) == []
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
 
 
@@ -117,7 +117,7 @@ def test_other_peoples_jobs_are_left_alone(
     run_id = a_run(instance, job="somebody_elses")
     leave_behind(tmp_path, run_id)
 
-    assert end_dead_runs(instance, tmp_path, now) == []
+    assert end_orphaned_runs(instance, tmp_path, now) == []
 
 
 def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_a_run_that_was_killed_before_it_took_its_lock_is_ended_after_a_minute(
     run_id = a_run(instance, status_before, tags=ours)
     begun = datetime.now(UTC)
 
-    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=50)) == []
-    assert end_dead_runs(instance, tmp_path, begun + timedelta(seconds=90)) == [run_id]
+    assert end_orphaned_runs(instance, tmp_path, begun + timedelta(seconds=50)) == []
+    assert end_orphaned_runs(instance, tmp_path, begun + timedelta(seconds=90)) == [run_id]
     assert status(instance, run_id) is dg.DagsterRunStatus.FAILURE
 
 
@@ -149,4 +149,4 @@ def test_a_run_that_another_machine_started_is_never_taken_for_dead(
 ) -> None:
     a_run(instance, tags={".dagster/grpc_info": info})
 
-    assert end_dead_runs(instance, tmp_path, now + timedelta(days=1)) == []
+    assert end_orphaned_runs(instance, tmp_path, now + timedelta(days=1)) == []

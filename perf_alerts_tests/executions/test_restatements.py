@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.executions.restatements import Restating
+from perf_alerts_dagster.executions.restatements import RestatementFinder
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -34,8 +34,8 @@ def with_rows(returns: Floats, keep: np.ndarray | None = None) -> StrategyRecord
     return a_record(returns[keep], dates=record.dates[keep])
 
 
-def kept(returns: Floats) -> Restating:
-    restating = Restating(FakeAlertStore())
+def kept(returns: Floats) -> RestatementFinder:
+    restating = RestatementFinder(FakeAlertStore())
     restating.keep(reading(with_rows(returns)))
     return restating
 
@@ -82,7 +82,7 @@ def test_a_row_that_is_taken_away_is_located() -> None:
 
 def test_a_row_that_comes_late_into_a_known_month_is_located() -> None:
     returns = noise(ROWS)
-    restating = Restating(FakeAlertStore())
+    restating = RestatementFinder(FakeAlertStore())
     restating.keep(reading(with_rows(returns, np.delete(np.arange(ROWS), 3))))
 
     changes = restating.changes(reading(with_rows(returns)))
@@ -102,7 +102,7 @@ def test_a_row_that_comes_late_into_a_known_month_is_located() -> None:
 def test_whatever_a_value_may_depend_on_restates(change: dict[str, Any], fault: str) -> None:
     returns = noise(ROWS)
     usual = replace(a_record(returns), extras={"leverage": np.full(ROWS, 2.0)})
-    restating = Restating(FakeAlertStore())
+    restating = RestatementFinder(FakeAlertStore())
     restating.keep(reading(usual))
 
     changes = restating.changes(reading(replace(usual, **change)))
@@ -121,7 +121,7 @@ def test_many_changed_days_are_counted() -> None:
 
 def test_rows_that_come_late_into_an_empty_month_are_a_restatement() -> None:
     returns = noise(ROWS)
-    restating = Restating(FakeAlertStore())
+    restating = RestatementFinder(FakeAlertStore())
     restating.keep(reading(with_rows(returns, np.arange(22, ROWS))))
 
     changes = restating.changes(reading(with_rows(returns)))
@@ -134,10 +134,10 @@ def test_a_month_that_is_emptied_is_told_once_and_again_when_its_rows_come_back(
     returns = noise(ROWS)
     restating = kept(returns)
     without = reading(with_rows(returns, np.arange(22, ROWS)))
-    told = restating.changes(without)
+    notified = restating.changes(without)
     restating.keep(without)
 
-    assert len(told.notes) == 1
+    assert len(notified.notes) == 1
     assert restating.changes(without).notes == ()
     assert restating.changes(reading(with_rows(returns))).sessions[0] == day(0)
 
@@ -145,21 +145,21 @@ def test_a_month_that_is_emptied_is_told_once_and_again_when_its_rows_come_back(
 def test_a_hash_of_an_earlier_version_restates_its_whole_month() -> None:
     returns = noise(ROWS)
     store = FakeAlertStore()
-    Restating(store).keep(reading(with_rows(returns)))
+    RestatementFinder(store).keep(reading(with_rows(returns)))
     store.save_month_hashes(
         {key: value.rpartition(":")[0] for key, value in store.month_hashes().items()}
     )
     changed = returns.copy()
     changed[3] += 0.01
-    changes = Restating(store).changes(reading(with_rows(changed)))
+    changes = RestatementFinder(store).changes(reading(with_rows(changed)))
 
-    assert Restating(store).changes(reading(with_rows(returns))).notes == ()
+    assert RestatementFinder(store).changes(reading(with_rows(returns))).notes == ()
     assert changes.notes == ("restated: final rows of trend changed in 2023-01",)
     assert changes.sessions[0] == day(0)
 
 
 def test_a_strategy_that_is_new_has_no_past_to_differ_from() -> None:
-    restating = Restating(FakeAlertStore())
+    restating = RestatementFinder(FakeAlertStore())
 
     assert restating.changes(reading(with_rows(noise(ROWS)))).sessions == ()
 

@@ -12,9 +12,9 @@ from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.judging.false_alarms import Budgets
-from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
-from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -78,14 +78,14 @@ class Desk:
             records=FakeRecordsSource(records),
             store=self.store,
             summaries=self.summaries,
-            judging=Judging(
+            judging=Judge(
                 book=limit_book({}, {}),
                 periods_per_year=252,
                 max_lag_sessions=2,
                 budgets=Budgets(),
                 settings_version="test",
             ),
-            projecting=Projecting(
+            projections_issuer=ProjectionIssuer(
                 store=self.store,
                 paths=200,
                 haircut=0.0,

@@ -119,7 +119,7 @@ def test_any_other_key_is_refused(values: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["1", "24", "168"])
 def test_hours_are_plain_digits(text: str) -> None:
-    assert inputs.whole(text, "hours", least=1, most=168) == int(text)
+    assert inputs.whole(text, "hours", minimum=1, maximum=168) == int(text)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_hours_are_plain_digits(text: str) -> None:
 )
 def test_nothing_else_is_a_number_of_hours(text: str) -> None:
     with pytest.raises(InputError, match="a whole number from 1 to 168"):
-        inputs.whole(text, "hours", least=1, most=168)
+        inputs.whole(text, "hours", minimum=1, maximum=168)
 
 
 @pytest.mark.parametrize("text", ["", " ", "a\nb", "a\0", "a" * 501, "\u202e"])
@@ -156,7 +156,7 @@ def test_whatever_is_sent_is_taken_or_refused_without_being_repeated(text: str) 
             lambda: inputs.moment(text, "f"),
             lambda: inputs.future(text, "f", now=NOW),
             lambda: inputs.idempotency_key([text]),
-            lambda: inputs.whole(text, "f", least=1, most=5),
+            lambda: inputs.whole(text, "f", minimum=1, maximum=5),
             lambda: inputs.reason(text),
         )
     ]

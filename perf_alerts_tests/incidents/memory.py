@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification, Told
+from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification, Notified
 from perf_alerts_dagster.incidents.ports import (
     Breached,
     Counts,
@@ -58,8 +58,8 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         known = [one for one in self.by_id.values() if not one.is_over or one.owed]
         ids = {one.id for one in known}
-        told = [
-            _told(row, position)
+        notified = [
+            _notified(row, position)
             for row in self.rows.values()
             for position, item in enumerate(row.items)
             if item.incident_id in ids
@@ -68,7 +68,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         ]
         return Snapshot(
             incidents=tuple(sorted(known, key=lambda one: (one.opened_at, one.id))),
-            told=tuple(told),
+            notified=tuple(notified),
             silences=tuple(one for one in self.silences.values() if one.is_active(now)),
         )
 
@@ -301,9 +301,9 @@ def _is_wanted(one: Incident, wanted: Filter) -> bool:
     return is_equal and (wanted.since is None or one.last_seen_at >= wanted.since)
 
 
-def _told(row: Notification, position: int) -> Told:
+def _notified(row: Notification, position: int) -> Notified:
     item = row.items[position]
-    return Told(
+    return Notified(
         channel=row.channel,
         kind=row.kind,
         incident_id=item.incident_id,

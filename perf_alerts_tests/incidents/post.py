@@ -15,9 +15,9 @@ class Post(Channel):
         name: str = "mail",
         does: Callable[[], None] = lambda: None,
         *,
-        least: Severity = Severity.INFO,
+        minimum: Severity = Severity.INFO,
     ) -> None:
-        self.name, self.least, self.does = name, least, does
+        self.name, self.minimum, self.does = name, minimum, does
         self.got: list[Message] = []
 
     def send(self, message: Message) -> None:

@@ -175,7 +175,7 @@ def test_every_channel_gets_its_own_row() -> None:
 
 
 def test_a_channel_for_the_critical_gets_no_warning() -> None:
-    policy = Policy(channels=("mail", "pager"), least={"pager": Severity.CRITICAL})
+    policy = Policy(channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL})
     desk = IncidentDesk(policy=policy)
 
     desk.judge(breach(), breach(strategy="carry", severity=Severity.CRITICAL))
@@ -187,7 +187,7 @@ def test_a_channel_for_the_critical_gets_no_warning() -> None:
 
 
 def test_a_channel_for_the_critical_is_told_once_it_becomes_so() -> None:
-    policy = Policy(channels=("pager",), least={"pager": Severity.CRITICAL})
+    policy = Policy(channels=("pager",), minimum={"pager": Severity.CRITICAL})
     desk = IncidentDesk(policy=policy)
 
     desk.judge(breach())

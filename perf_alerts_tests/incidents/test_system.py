@@ -195,8 +195,8 @@ def test_a_dead_letter_is_over_when_its_channel_works() -> None:
 
 
 def test_a_dead_daemon_is_told_once_and_when_it_is_back(desk: IncidentDesk) -> None:
-    desk.lifecycle.daemon_dead(since=START, now=desk.now)
-    desk.lifecycle.daemon_dead(since=START, now=desk.now + MINUTE)
+    desk.lifecycle.daemon_silent(since=START, now=desk.now)
+    desk.lifecycle.daemon_silent(since=START, now=desk.now + MINUTE)
     assert desk.deliver() == ["mail: opened critical /daemon_dead"]
     assert desk.only().breaches == 1
 

@@ -38,21 +38,21 @@ def test_a_gated_breach_carries_what_it_is_worth(
 
     assert judged.evidence is evidence
     assert judged.p_year == p_year
-    assert judged.is_told() is (evidence is Evidence.STRONG)
-    assert judged.is_told(gate=False)
+    assert judged.is_notified() is (evidence is Evidence.STRONG)
+    assert judged.is_notified(gate=False)
 
 
 @pytest.mark.parametrize(
     ("p_year", "told"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
 )
 def test_a_critical_limit_with_evidence_for_a_warning_is_told_as_a_warning(
-    p_year: float, told: Severity
+    p_year: float, notified: Severity
 ) -> None:
     judged = breach("drawdown", Severity.EMERGENCY, p_year)
 
     assert judged.severity is Severity.EMERGENCY
-    assert judged.told_severity is told
-    assert judged.is_told(least=Severity.CRITICAL) is (told is Severity.EMERGENCY)
+    assert judged.notified_severity is notified
+    assert judged.is_notified(minimum=Severity.CRITICAL) is (notified is Severity.EMERGENCY)
 
 
 def test_an_ungated_breach_is_told_without_evidence() -> None:
@@ -60,17 +60,21 @@ def test_an_ungated_breach_is_told_without_evidence() -> None:
 
     assert judged.evidence is Evidence.UNGATED
     assert judged.p_year is None
-    assert judged.is_told()
+    assert judged.is_notified()
 
 
 @pytest.mark.parametrize("gate", [True, False])
 def test_info_is_never_told(gate: bool) -> None:
-    assert not breach("policy_drawdown", Severity.INFO, None).is_told(gate=gate)
+    assert not breach("policy_drawdown", Severity.INFO, None).is_notified(gate=gate)
 
 
 def test_what_tells_critical_only_leaves_a_warning_out() -> None:
-    assert not breach("policy_drawdown", Severity.WARNING, None).is_told(least=Severity.CRITICAL)
-    assert breach("policy_drawdown", Severity.EMERGENCY, None).is_told(least=Severity.CRITICAL)
+    assert not breach("policy_drawdown", Severity.WARNING, None).is_notified(
+        minimum=Severity.CRITICAL
+    )
+    assert breach("policy_drawdown", Severity.EMERGENCY, None).is_notified(
+        minimum=Severity.CRITICAL
+    )
 
 
 @pytest.mark.parametrize("outcome", [one for one in Outcome if one is not Outcome.BREACH])
@@ -80,7 +84,7 @@ def test_nothing_but_a_breach_is_told(outcome: Outcome) -> None:
         evidence=Evidence.UNGATED,
     )  # fmt: skip
 
-    assert not one.is_told(gate=False)
+    assert not one.is_notified(gate=False)
 
 
 def test_the_severity_and_the_wording_are_not_in_the_dedup_key() -> None:

@@ -65,7 +65,7 @@ def test_what_is_told_under_each_preset(evidence: Evidence, gate: bool) -> None:
     )
     weighty = evidence in (Evidence.STRONG, Evidence.UNGATED)
 
-    assert one.is_told(gate=gate) is (weighty or not gate)
+    assert one.is_notified(gate=gate) is (weighty or not gate)
 
 
 def test_severities_rise_from_info_to_emergency_and_are_lower_case() -> None:

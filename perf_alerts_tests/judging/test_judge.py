@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
-from perf_alerts_dagster.judging.judge import Judging
+from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.in_force import Outlook
@@ -60,7 +60,7 @@ def reading(
 def judge(
     found: Reading, alert: Alert = DAILY, *, as_of: date = LAST, outlook: Outlook | None = None
 ) -> Judgement:
-    return Judging(
+    return Judge(
         book=limit_book({}, {"default": {"daily_loss": 0.01, "monthly_loss": 0.02}}),
         periods_per_year=252,
         max_lag_sessions=2,

@@ -9,7 +9,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.executions.summary_file import summary_json
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import outcome_of, told
+from perf_alerts_dagster.judging.notifiable import notified, outcome_of
 
 NOW = datetime(2026, 1, 5, 17, 0, 15, tzinfo=UTC)
 # The earlier system's fields, then the run, the date, and each judged date's outcomes and notes.
@@ -112,11 +112,11 @@ def test_the_threshold_checks_tell_critical_and_worse_only(alert: str) -> None:
         one("a", severity=Severity.WARNING), one("b", severity=Severity.CRITICAL), alert=alert
     )
 
-    assert [found.strategy for found in told(judged, gate=True)] == ["b"]
+    assert [found.strategy for found in notified(judged, gate=True)] == ["b"]
 
 
 def test_a_date_that_is_only_recorded_tells_nobody() -> None:
-    assert told(judgement(one(), recorded_only=True), gate=True) == []
+    assert notified(judgement(one(), recorded_only=True), gate=True) == []
 
 
 def test_worst_comes_first() -> None:
@@ -126,7 +126,7 @@ def test_worst_comes_first() -> None:
         one("b", severity=Severity.CRITICAL),
     )
 
-    assert [found.strategy for found in told(judged, gate=True)] == ["b", "z", "a"]
+    assert [found.strategy for found in notified(judged, gate=True)] == ["b", "z", "a"]
 
 
 @pytest.mark.parametrize(

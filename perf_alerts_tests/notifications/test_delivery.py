@@ -13,7 +13,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Delivery
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.notifications.delivery import (
-    Delivering,
+    Deliverer,
     DeliveryFailed,
     Drained,
     try_channels,
@@ -50,12 +50,12 @@ class Office:
     points: list[str] = field(default_factory=list)
     owner: str = "worker"
 
-    def worker(self, reached: Callable[[str], None] | None = None) -> Delivering:
+    def worker(self, reached: Callable[[str], None] | None = None) -> Deliverer:
         lifecycle = self.desk.lifecycle
-        return Delivering(
+        return Deliverer(
             outbox=self.desk.outbox,
             channels={one.name: one for one in (self.mail, self.chat)},
-            on_dead=lambda channel, error, now: lifecycle.dead_letter(
+            on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
                 channel, error=error, now=now
             ),
             on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
@@ -245,7 +245,7 @@ def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -
         raise Killed
 
     with pytest.raises(Killed):
-        replace(office.worker(), on_dead=dies).drain(5.0)
+        replace(office.worker(), on_dead_letter=dies).drain(5.0)
     assert [one.rule for one in office.desk.all()] == ["max_drawdown", "dead_letter"]
 
     # The row is given up by the next worker, and the incident is not told again.

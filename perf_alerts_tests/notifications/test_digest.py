@@ -107,12 +107,12 @@ def test_it_is_off_unless_it_is_asked_for(desk: IncidentDesk) -> None:
 def test_its_delivery_touches_no_incident(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
-    told = desk.only().last_notified_at
+    notified = desk.only().last_notified_at
     desk.wait(HOUR)
     desk.lifecycle.digest(judged(fine()), now=desk.now)
     assert len(desk.deliver()) == 2
 
-    assert desk.only().last_notified_at == told
+    assert desk.only().last_notified_at == notified
 
 
 def test_a_long_list_is_counted(desk: IncidentDesk) -> None:

@@ -123,7 +123,7 @@ def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_told
 
 
 def test_a_channel_for_the_critical_hears_no_warning() -> None:
-    down = Down(channels=[Post(least=Severity.CRITICAL)], found=[breach()])
+    down = Down(channels=[Post(minimum=Severity.CRITICAL)], found=[breach()])
     down.after(timedelta(0))
 
     assert down.after(MINUTE) == [STORE]

@@ -9,8 +9,8 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.notifications.delivery import Delivering
-from perf_alerts_dagster.notifications.sweeper import TTL, Swept, Tending
+from perf_alerts_dagster.notifications.delivery import Deliverer
+from perf_alerts_dagster.notifications.sweeper import TTL, Sweeper, Swept
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.incidents.incident_desk import INSTANT, MINUTE, IncidentDesk, breach
 from perf_alerts_tests.incidents.memory import MemoryIncidents
@@ -31,10 +31,10 @@ class Sweepers:
 
     def sweep(self, owner: str = "sensor", *, leave: bool = False) -> Swept:
         store = self.desk.memory
-        delivering = Delivering(
+        delivering = Deliverer(
             outbox=store,
             channels={"mail": self.post},
-            on_dead=lambda channel, error, now: None,
+            on_dead_letter=lambda channel, error, now: None,
             on_sent=lambda channel, now: None,
             clock=lambda: self.desk.now,
             jitter=Random(1),
@@ -42,10 +42,10 @@ class Sweepers:
             public_url=None,
         )
         desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=self.desk.lifecycle)
-        tending = Tending(
+        sweeper = Sweeper(
             desk=desk, delivering=delivering, leases=self.leases, owner=owner, resume=self.resume
         )
-        return tending.tend(self.desk.now, seconds=5.0, leave=leave)
+        return sweeper.sweep_once(self.desk.now, seconds=5.0, leave=leave)
 
 
 def test_one_sweeps_and_the_others_leave_it_to_it() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections.bands import LEAST_SHARE, SUP_LEVELS, Fan, fans
+from perf_alerts_dagster.projections.bands import MINIMUM_SHARE, SUP_LEVELS, Fan, fans
 from perf_alerts_dagster.projections.projection import fan_of
 from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, draw, drifts
 from perf_alerts_dagster.records.model import Floats
@@ -74,7 +74,7 @@ def test_the_sequential_share_is_that_of_fresh_paths_as_far_below_by_that_day(
 
 
 def test_no_share_is_zero_and_none_above_one(fan: Fan) -> None:
-    assert fan.share_below(1e9, 63) == LEAST_SHARE > 0.0
+    assert fan.share_below(1e9, 63) == MINIMUM_SHARE > 0.0
     assert fan.share_below(-1e9, 63) == 1.0
 
 

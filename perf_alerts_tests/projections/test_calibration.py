@@ -167,8 +167,10 @@ def test_the_false_alarm_rate_is_that_of_the_strategys_own_budget_and_limit(
 
     assert rate("drawdown", -0.1, budget=0.02, documented={}) == 0.02
     # A limit that only 5 % of healthy years reach is rarer than a budget of 20 %.
-    least = one.badness_at("drawdown", 0.05)
-    assert rate("drawdown", -0.1, budget=0.2, documented={"drawdown": least}) == pytest.approx(0.05)
+    minimum = one.badness_at("drawdown", 0.05)
+    assert rate("drawdown", -0.1, budget=0.2, documented={"drawdown": minimum}) == pytest.approx(
+        0.05
+    )
     assert rate("drawdown", -0.1) == pytest.approx(one.false_alarm_rate("drawdown"))
 
 

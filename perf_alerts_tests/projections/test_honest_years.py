@@ -20,7 +20,7 @@ from perf_alerts_tests.projections.honest import (
 )
 
 
-def years_told(
+def years_notified(
     make: Make, *, count: int, seed: int, paths: int
 ) -> tuple[dict[str, dict[float, float]], dict[str, float]]:
     """Share of healthy years in which each rule is told, by budget, and by its documented limit.
@@ -60,7 +60,7 @@ def test_honest_strategies_are_told_no_more_than_budgeted_where_the_documented_l
     make: Make,
 ) -> None:
     count = 120
-    gated, documented = years_told(make, count=count, seed=4, paths=500)
+    gated, documented = years_notified(make, count=count, seed=4, paths=500)
 
     for rule, shares in gated.items():
         for budget, share in shares.items():
@@ -74,7 +74,7 @@ def test_honest_strategies_are_told_no_more_than_budgeted_where_the_documented_l
 @pytest.mark.long
 @pytest.mark.parametrize("make", [normal, student, garch])
 def test_a_thousand_honest_years_keep_each_rule_within_its_budget(make: Make) -> None:
-    gated, _ = years_told(make, count=1000, seed=5, paths=2000)
+    gated, _ = years_notified(make, count=1000, seed=5, paths=2000)
 
     for rule, shares in gated.items():
         for budget, share in shares.items():
@@ -88,15 +88,15 @@ def test_the_exceedance_rules_themselves_keep_to_their_budgets_day_by_day(make: 
     rng, count = np.random.default_rng(6), 60
     lives = [make(756 + YEAR, rng) for _ in range(count)]
     calibrations = calibrated([life[:756] for life in lives], paths=2000)
-    told: dict[str, set[int]] = {}
+    notified: dict[str, set[int]] = {}
     for place, (life, calibration) in enumerate(zip(lives, calibrations, strict=True)):
         whole = a_record(life[756:], backtest=life[:756])
         for stop in range(757, len(life) + 1):
             record = whole.rows(0, stop)
             context = context_of(record, calibrations={"trend": calibration})
             for one in judge_exceedances(record, context):
-                if one.is_told():
-                    told.setdefault(one.rule, set()).add(place)
+                if one.is_notified():
+                    notified.setdefault(one.rule, set()).add(place)
 
-    for rule, years in told.items():
+    for rule, years in notified.items():
         assert is_within(len(years) / count, 0.05, count), rule

@@ -11,7 +11,7 @@ import pytest
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.projections.issue import Projecting
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.memory_store import MemoryProjections
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
@@ -33,8 +33,8 @@ PATHS = 200
 LAST_BACKTEST = day(BACKTEST - 1)
 
 
-def projecting(store: MemoryProjections | None = None, **changes: Any) -> Projecting:
-    made = Projecting(
+def projections_issuer(store: MemoryProjections | None = None, **changes: Any) -> ProjectionIssuer:
+    made = ProjectionIssuer(
         store=store or MemoryProjections(),
         paths=PATHS,
         haircut=0.0,
@@ -65,7 +65,7 @@ def issued(
     """What is issued for these strategies on their newest row, or on that of row `at`."""
     now = reading(*strategies)
     as_of = now.as_of if at is None else day(at)
-    issuing = projecting(**changes)
+    issuing = projections_issuer(**changes)
     issuing.issue_launch(now, as_of, run_id="run")
     issuing.issue_current(now, as_of, run_id="run")
     found = issuing.store.projections(kind=kind, on_or_before=as_of)
@@ -106,7 +106,9 @@ def test_a_restated_backtest_row_gives_another_projection_with_another_data_hash
 def test_it_is_issued_again_at_its_end_from_the_same_reference() -> None:
     store = MemoryProjections()
     for rows in (551, 552, 553):
-        projecting(store).issue_launch(reading(a_strategy(rows=rows)), day(rows - 1), run_id="run")
+        projections_issuer(store).issue_launch(
+            reading(a_strategy(rows=rows)), day(rows - 1), run_id="run"
+        )
     first = store.projections(kind="launch", on_or_before=day(550))["trend"]
     second = store.projections(kind="launch", on_or_before=day(551))["trend"]
 
@@ -180,7 +182,7 @@ def test_a_month_is_projected_once_and_every_third_one_judges_for_its_63_rows() 
     store = MemoryProjections()
     for rows in range(321, 321 + 8 * 21, 21):
         for _ in range(2):
-            projecting(store).issue_current(
+            projections_issuer(store).issue_current(
                 reading(a_strategy(rows=rows)), day(rows - 1), run_id="run"
             )
     last = day(900)
@@ -198,11 +200,11 @@ def test_the_outlook_of_a_day_holds_what_was_in_force_on_it() -> None:
     store = MemoryProjections()
     whole = a_strategy(rows=600)
     for rows in (400, 421, 600):
-        issuing = projecting(store)
+        issuing = projections_issuer(store)
         cut = reading(whole.rows(0, rows))
         issuing.issue_current(cut, day(rows - 1), run_id="run")
         issuing.issue_launch(cut, day(rows - 1), run_id="run")
-    outlooks = {place: projecting(store).outlook(day(place)) for place in (298, 430, 599)}
+    outlooks = {place: projections_issuer(store).outlook(day(place)) for place in (298, 430, 599)}
     launches = {
         place: force.launch.issued_on
         for place, one in outlooks.items()
@@ -233,7 +235,7 @@ def test_the_monthly_alert_issues_a_current_and_the_daily_one_a_launch_projectio
     for alert, kinds in ((DAILY, {"launch", "calibration"}), (MONTHLY, {"current", "judging"})):
         store = MemoryProjections()
         found = reading(a_strategy(rows=420))
-        projecting(store).issue_for(alert, found, found.as_of, run_id="run")
+        projections_issuer(store).issue_for(alert, found, found.as_of, run_id="run")
         kept = {
             kind
             for kind in ("launch", "calibration", "current", "judging")

@@ -20,7 +20,7 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources.sample import SampleSource
 from perf_alerts_dagster.statistics.ewma_volatility import (
     FLOOR,
-    MOST_SQUARE,
+    MAXIMUM_SQUARE,
     WINDOW,
     Residuals,
     filtered,
@@ -52,7 +52,7 @@ def test_residuals_are_centred_and_bounded_and_the_variance_floored() -> None:
     found = known(window)
 
     assert abs(float(found.tiled.mean())) < 1e-6
-    assert float(np.square(found.tiled).mean()) <= MOST_SQUARE * (1 + 1e-6)
+    assert float(np.square(found.tiled).mean()) <= MAXIMUM_SQUARE * (1 + 1e-6)
     assert found.floor == pytest.approx(FLOOR * float(np.log1p(window).var()))
     assert float(found.volatility.min()) ** 2 >= found.floor * (1 - 1e-12)
 

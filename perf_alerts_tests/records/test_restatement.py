@@ -90,12 +90,12 @@ def test_a_record_that_has_grown_is_not_restated(known: int) -> None:
 
 def test_a_month_that_was_emptied_is_known_as_such() -> None:
     rest = RECORD.rows(22, ROWS)
-    told = restated_months(rest, KEPT)
+    notified = restated_months(rest, KEPT)
     kept = KEPT | {"2023-01": emptied_month(KEPT["2023-01"])}
 
-    assert told == {"2023-01": tuple(DAYS[:22].astype(object))}
+    assert notified == {"2023-01": tuple(DAYS[:22].astype(object))}
     assert restated_months(rest, kept) == {}
-    assert restated_months(RECORD, kept) == told
+    assert restated_months(RECORD, kept) == notified
 
 
 def test_rows_in_a_month_that_was_never_hashed_are_all_new() -> None:

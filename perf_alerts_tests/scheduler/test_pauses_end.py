@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.control.audit import AuditOutcome
-from perf_alerts_dagster.scheduler.pauses import Pause, Resuming, Toggles
+from perf_alerts_dagster.scheduler.pauses import Pause, PauseEnder, Toggles
 from perf_alerts_dagster.scheduler.port import SchedulerUnreachable
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.server.fakes import NOW, FakeAudit, FakePauses, FakeScheduler, Time
@@ -22,7 +22,7 @@ class Sweeper:
         self.pauses = FakePauses()
         self.audit = FakeAudit()
         self.pauses.keep(Pause(alert=NAME, by="ann", since=NOW, until=NOW + timedelta(hours=1)))
-        self.resuming = Resuming(
+        self.resuming = PauseEnder(
             toggles=Toggles(
                 scheduler=self.scheduler,
                 pauses=self.pauses,

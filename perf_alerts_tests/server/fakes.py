@@ -293,10 +293,10 @@ class FakeHistory(History):
 
     def __init__(self) -> None:
         self.found: list[Found] = []
-        self.told = Period(counts={})
+        self.notified = Period(counts={})
 
     def period(self, start: datetime, end: datetime) -> Period:
-        return self.told
+        return self.notified
 
     def current(self, *, strategy: str | None = None, rule: str | None = None) -> list[Found]:
         return [

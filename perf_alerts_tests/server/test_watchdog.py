@@ -12,11 +12,11 @@ from perf_alerts_dagster.core.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.notifications.delivery import Delivering
+from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import LEASE, TTL, Tending
+from perf_alerts_dagster.notifications.sweeper import LEASE, TTL, Sweeper
 from perf_alerts_dagster.scheduler.port import SchedulerStatus, SchedulerUnreachable
-from perf_alerts_dagster.server.watchdog import Keeper
+from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.incidents.post import Post
@@ -41,15 +41,15 @@ class Round:
     incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
 
     def __post_init__(self) -> None:
-        self.keeper = self.another()
+        self.watchdog = self.another()
 
-    def another(self) -> Keeper:
+    def another(self) -> Watchdog:
         store = self.incidents
         lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
-        delivering = Delivering(
+        delivering = Deliverer(
             outbox=store,
             channels={"mail": self.post},
-            on_dead=lambda channel, error, now: None,
+            on_dead_letter=lambda channel, error, now: None,
             on_sent=lambda channel, now: None,
             clock=lambda: self.now,
             jitter=Random(1),
@@ -57,8 +57,8 @@ class Round:
             public_url=None,
         )
         desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=lifecycle)
-        return Keeper(
-            tending=Tending(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
+        return Watchdog(
+            sweeper=Sweeper(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
             status=self.status,
             checks=self.checks,
             probe=self.probe,
@@ -83,7 +83,7 @@ class Round:
     async def after(self, span: timedelta) -> list[str]:
         """A round after a while; the subjects of what was told by then."""
         self.now += span
-        await self.keeper.round()
+        await self.watchdog.round()
         return [one.subject for one in self.post.got]
 
 
@@ -96,60 +96,60 @@ BACK = "[RECOVERED] perf-alerts: the scheduler is down (over)"
 
 
 async def test_a_daemon_that_is_silent_for_two_minutes_is_told_once_and_when_it_is_back() -> None:
-    keeper = Round()
-    assert await keeper.after(LIMIT) == []
-    assert await keeper.after(timedelta(microseconds=1)) == [DEAD]
-    assert await keeper.after(timedelta(seconds=10)) == [DEAD]
+    watchdog = Round()
+    assert await watchdog.after(LIMIT) == []
+    assert await watchdog.after(timedelta(microseconds=1)) == [DEAD]
+    assert await watchdog.after(timedelta(seconds=10)) == [DEAD]
 
-    keeper.beat = keeper.now
-    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
-    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
+    watchdog.beat = watchdog.now
+    assert await watchdog.after(timedelta(seconds=10)) == [DEAD, BACK]
+    assert await watchdog.after(timedelta(seconds=10)) == [DEAD, BACK]
 
 
 async def test_while_dagster_does_not_answer_the_last_sign_of_life_ages() -> None:
-    keeper = Round()
-    assert await keeper.after(timedelta(0)) == []
-    keeper.down = True
-    assert await keeper.after(LIMIT) == []
-    assert await keeper.after(timedelta(seconds=1)) == [DEAD]
+    watchdog = Round()
+    assert await watchdog.after(timedelta(0)) == []
+    watchdog.down = True
+    assert await watchdog.after(LIMIT) == []
+    assert await watchdog.after(timedelta(seconds=1)) == [DEAD]
 
 
 async def test_a_proxy_that_has_just_begun_waits_as_long() -> None:
-    keeper = Round(beat=None, down=True)
-    assert await keeper.after(timedelta(0)) == []
-    assert await keeper.after(LIMIT) == []
-    assert await keeper.after(timedelta(seconds=1)) == [DEAD]
+    watchdog = Round(beat=None, down=True)
+    assert await watchdog.after(timedelta(0)) == []
+    assert await watchdog.after(LIMIT) == []
+    assert await watchdog.after(timedelta(seconds=1)) == [DEAD]
 
 
 async def test_another_proxy_ends_what_an_earlier_one_told() -> None:
-    keeper = Round()
-    await keeper.after(LIMIT + timedelta(seconds=1))
-    keeper.keeper = keeper.another()
-    keeper.beat = keeper.now
+    watchdog = Round()
+    await watchdog.after(LIMIT + timedelta(seconds=1))
+    watchdog.watchdog = watchdog.another()
+    watchdog.beat = watchdog.now
 
-    assert await keeper.after(timedelta(seconds=10)) == [DEAD, BACK]
+    assert await watchdog.after(timedelta(seconds=10)) == [DEAD, BACK]
 
 
 async def test_two_proxies_tell_it_once() -> None:
-    keeper = Round()
-    other = keeper.another()
-    keeper.now += LIMIT + timedelta(seconds=1)
-    await keeper.keeper.round()
+    watchdog = Round()
+    other = watchdog.another()
+    watchdog.now += LIMIT + timedelta(seconds=1)
+    await watchdog.watchdog.round()
     await other.round()
 
-    assert [one.subject for one in keeper.post.got] == [DEAD]
+    assert [one.subject for one in watchdog.post.got] == [DEAD]
 
 
 async def test_it_sweeps_only_while_the_sensor_is_silent() -> None:
-    keeper = Round()
-    keeper.leases.acquire(LEASE, "sensor", keeper.now, TTL)
-    lifecycle = keeper.keeper.tending.desk.lifecycle
-    lifecycle.failed("daily_pnl_check", run_id="r", error="e", now=keeper.now)
+    watchdog = Round()
+    watchdog.leases.acquire(LEASE, "sensor", watchdog.now, TTL)
+    lifecycle = watchdog.watchdog.sweeper.desk.lifecycle
+    lifecycle.failed("daily_pnl_check", run_id="r", error="e", now=watchdog.now)
 
-    keeper.beat = keeper.now + timedelta(seconds=80)
-    assert await keeper.after(timedelta(seconds=80)) == []
-    keeper.beat = keeper.now
-    assert await keeper.after(timedelta(seconds=11)) == [
+    watchdog.beat = watchdog.now + timedelta(seconds=80)
+    assert await watchdog.after(timedelta(seconds=80)) == []
+    watchdog.beat = watchdog.now
+    assert await watchdog.after(timedelta(seconds=11)) == [
         "[CRITICAL] daily_pnl_check: an alert's execution failed"
     ]
 
@@ -159,11 +159,11 @@ AGAIN = "[RECOVERED] perf-alerts: the sensor `watch` is silent (over)"
 
 
 async def test_a_sensor_that_does_not_sweep_is_told_once_and_when_it_is_back() -> None:
-    keeper = Round()
+    watchdog = Round()
 
     async def after(span: timedelta) -> list[str]:
-        keeper.beat = keeper.now + span
-        return await keeper.after(span)
+        watchdog.beat = watchdog.now + span
+        return await watchdog.after(span)
 
     assert await after(timedelta(0)) == []
     assert await after(LIMIT) == []
@@ -172,46 +172,46 @@ async def test_a_sensor_that_does_not_sweep_is_told_once_and_when_it_is_back() -
     assert await after(timedelta(seconds=10)) == [SILENT]
     assert await after(timedelta(seconds=600)) == [SILENT]
 
-    keeper.leases.acquire(LEASE, "sensor", keeper.now, TTL)
-    assert (await after(timedelta(seconds=10)), keeper.incidents.live()) == ([SILENT], {})
+    watchdog.leases.acquire(LEASE, "sensor", watchdog.now, TTL)
+    assert (await after(timedelta(seconds=10)), watchdog.incidents.live()) == ([SILENT], {})
     # The sensor itself sends what that made.
-    keeper.leases.release(LEASE, "sensor")
+    watchdog.leases.release(LEASE, "sensor")
     assert await after(timedelta(seconds=10)) == [SILENT, AGAIN]
 
 
 async def test_another_proxy_that_sweeps_is_no_sensor() -> None:
-    keeper = Round()
+    watchdog = Round()
     for seconds in (0, 60, 60, 1):
-        keeper.now += timedelta(seconds=seconds)
-        keeper.beat = keeper.now
-        keeper.leases.acquire(LEASE, "another proxy", keeper.now, TTL)
-        await keeper.keeper.round()
+        watchdog.now += timedelta(seconds=seconds)
+        watchdog.beat = watchdog.now
+        watchdog.leases.acquire(LEASE, "another proxy", watchdog.now, TTL)
+        await watchdog.watchdog.round()
 
-    assert [one.rule for one in keeper.incidents.by_id.values()] == ["watch_silent"]
+    assert [one.rule for one in watchdog.incidents.by_id.values()] == ["watch_silent"]
 
 
 async def test_without_a_daemon_nothing_is_said_of_its_sensor() -> None:
-    keeper = Round()
-    await keeper.after(LIMIT + timedelta(seconds=1))
-    assert await keeper.after(timedelta(seconds=600)) == [DEAD]
+    watchdog = Round()
+    await watchdog.after(LIMIT + timedelta(seconds=1))
+    assert await watchdog.after(timedelta(seconds=600)) == [DEAD]
 
 
 async def test_the_heartbeat_goes_out_each_minute_while_all_is_well(receiver: Receiver) -> None:
-    keeper = Round(heartbeat_url=receiver.channel)
+    watchdog = Round(heartbeat_url=receiver.channel)
     for seconds in (0, 10, 20, 29.999, 0.001, 10):
-        keeper.beat = keeper.now
-        await keeper.after(timedelta(seconds=seconds))
+        watchdog.beat = watchdog.now
+        await watchdog.after(timedelta(seconds=seconds))
 
     assert len(receiver.got) == 2
 
 
 async def test_no_heartbeat_goes_out_while_something_does_not_hold(receiver: Receiver) -> None:
-    keeper = Round(heartbeat_url=receiver.channel, failing={"store_writable": "no"})
-    await keeper.after(timedelta(0))
+    watchdog = Round(heartbeat_url=receiver.channel, failing={"store_writable": "no"})
+    await watchdog.after(timedelta(0))
     assert receiver.got == []
 
-    keeper.failing = {}
-    await keeper.after(timedelta(seconds=10))
+    watchdog.failing = {}
+    await watchdog.after(timedelta(seconds=10))
     assert len(receiver.got) == 1
 
 
@@ -220,8 +220,8 @@ async def test_a_heartbeat_that_fails_hurts_nothing_and_tells_no_url(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, answer: object
 ) -> None:
     receiver.answers = [answer]
-    keeper = Round(heartbeat_url=receiver.channel + "?token=canary")
-    await keeper.after(timedelta(0))
+    watchdog = Round(heartbeat_url=receiver.channel + "?token=canary")
+    await watchdog.after(timedelta(0))
 
     assert len(receiver.got) == 1
     assert "the heartbeat to 127.0.0.1" in caplog.text
@@ -231,17 +231,17 @@ async def test_a_heartbeat_that_fails_hurts_nothing_and_tells_no_url(
 async def test_a_store_that_fails_is_a_warning_and_the_next_round_comes(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeper = Round()
+    watchdog = Round()
 
     def fails(*_: object, **__: object) -> None:
         raise StoreUnavailable("the disk is full")
 
     monkeypatch.setattr(MemoryIncidents, "snapshot", fails)
-    await keeper.after(LIMIT + timedelta(seconds=1))
+    await watchdog.after(LIMIT + timedelta(seconds=1))
     assert "incidents cannot be looked after: the disk is full" in caplog.text
 
     monkeypatch.undo()
-    assert await keeper.after(timedelta(seconds=10)) == [DEAD]
+    assert await watchdog.after(timedelta(seconds=10)) == [DEAD]
 
 
 STORE = (
@@ -253,47 +253,47 @@ STORE = (
 async def test_a_store_that_fails_for_a_minute_is_told_directly_and_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    keeper = Round()
+    watchdog = Round()
 
     def fails(*_: object, **__: object) -> None:
         raise StoreUnavailable("the disk is full")
 
     monkeypatch.setattr(FakeLeases, "acquire", fails)
     for seconds, times in ((0, 0), (59.9, 0), (0.1, 1), (10, 1), (600, 1)):
-        keeper.beat = keeper.now + timedelta(seconds=seconds)
-        assert await keeper.after(timedelta(seconds=seconds)) == [STORE] * times
+        watchdog.beat = watchdog.now + timedelta(seconds=seconds)
+        assert await watchdog.after(timedelta(seconds=seconds)) == [STORE] * times
 
     monkeypatch.undo()
-    keeper.beat = keeper.now
-    await keeper.after(timedelta(seconds=10))
+    watchdog.beat = watchdog.now
+    await watchdog.after(timedelta(seconds=10))
     monkeypatch.setattr(FakeLeases, "acquire", fails)
     for _ in range(2):
-        keeper.beat = keeper.now + timedelta(seconds=60)
-        told = await keeper.after(timedelta(seconds=60))
-    assert [one for one in told if one == STORE] == [STORE, STORE]
+        watchdog.beat = watchdog.now + timedelta(seconds=60)
+        notified = await watchdog.after(timedelta(seconds=60))
+    assert [one for one in notified if one == STORE] == [STORE, STORE]
 
 
 async def test_a_store_that_only_who_has_it_open_can_write_is_told_directly_as_well() -> None:
-    keeper = Round(readonly=True)
+    watchdog = Round(readonly=True)
     for seconds, times in ((0, 0), (59.9, 0), (0.1, 1), (600, 1)):
-        keeper.beat = keeper.now + timedelta(seconds=seconds)
-        assert await keeper.after(timedelta(seconds=seconds)) == [STORE] * times
+        watchdog.beat = watchdog.now + timedelta(seconds=seconds)
+        assert await watchdog.after(timedelta(seconds=seconds)) == [STORE] * times
 
 
 async def test_a_round_that_breaks_is_logged_without_its_text_and_made_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeper, over, rounds = Round(), asyncio.Event(), []
+    watchdog, over, rounds = Round(), asyncio.Event(), []
 
-    async def breaks(_: Keeper) -> None:
+    async def breaks(_: Watchdog) -> None:
         rounds.append(1)
         if len(rounds) == 2:
             over.set()
         raise ZeroDivisionError("canary")
 
-    monkeypatch.setattr(Keeper, "round", breaks)
+    monkeypatch.setattr(Watchdog, "round", breaks)
     monkeypatch.setattr("perf_alerts_dagster.server.watchdog._ROUND", 0.001)
-    await asyncio.wait_for(keeper.keeper.run(over), 5)
+    await asyncio.wait_for(watchdog.watchdog.run(over), 5)
 
     assert len(rounds) == 2
     assert "a round has failed and is made again: ZeroDivisionError" in caplog.text
@@ -302,7 +302,7 @@ async def test_a_round_that_breaks_is_logged_without_its_text_and_made_again(
 
 async def test_it_stops_when_it_is_told_to() -> None:
     over = asyncio.Event()
-    task = asyncio.create_task(Round().keeper.run(over))
+    task = asyncio.create_task(Round().watchdog.run(over))
     await asyncio.sleep(0)
     over.set()
     await asyncio.wait_for(task, 5)

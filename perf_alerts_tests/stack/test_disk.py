@@ -95,15 +95,15 @@ class Life:
 
 def regular(receiver: Receiver) -> list[str]:
     """What came through the outbox."""
-    return told(receiver, lambda subject: not subject.startswith(MARK))
+    return notified(receiver, lambda subject: not subject.startswith(MARK))
 
 
 def directly(receiver: Receiver) -> list[str]:
     """What came past the store, and says so."""
-    return told(receiver, lambda subject: subject.startswith(MARK))
+    return notified(receiver, lambda subject: subject.startswith(MARK))
 
 
-def told(receiver: Receiver, wanted: Callable[[str], bool]) -> list[str]:
+def notified(receiver: Receiver, wanted: Callable[[str], bool]) -> list[str]:
     return [
         f"{line['reason']} {line['severity']} {line['strategy']}/{line['rule']}"
         for one in receiver.got

@@ -210,8 +210,8 @@ def test_a_tick_of_the_past_is_fine(instance: dg.DagsterInstance, now: datetime)
 
 
 def test_a_disk_with_too_little_space_is_named(tmp_path: Path) -> None:
-    assert list(findings.free_space(tmp_path, least=0)) == []
-    (found,) = findings.free_space(tmp_path, least=2**62)
+    assert list(findings.free_space(tmp_path, minimum=0)) == []
+    (found,) = findings.free_space(tmp_path, minimum=2**62)
 
     assert found.where == f"disk of {tmp_path}"
     assert "MiB left" in found.what
@@ -219,7 +219,7 @@ def test_a_disk_with_too_little_space_is_named(tmp_path: Path) -> None:
 
 def test_a_state_folder_that_cannot_be_written_is_named() -> None:
     # A folder in which nobody, root included, may make a file.
-    (found,) = findings.free_space(Path("/proc/self"), least=0)
+    (found,) = findings.free_space(Path("/proc/self"), minimum=0)
 
     assert "cannot be written" in found.what
 

@@ -94,7 +94,7 @@ def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
 def about(receiver: Receiver, rule: str) -> list[str]:
     """What was told of a rule, in order."""
     end = f" trend/{rule}"
-    return [one.removesuffix(end) for one in receiver.told if one.endswith(end)]
+    return [one.removesuffix(end) for one in receiver.notified if one.endswith(end)]
 
 
 def test_a_desk_is_told_once_in_time_until_somebody_answers(
@@ -160,11 +160,11 @@ def test_a_failed_execution_is_told_once_and_over_with_the_next_success(
     assert life.system.running.status(run) == "FAILURE"
     # The run has told it; the sensor, which sees the failed run as well, does not tell it again.
     failed = f"opened critical /{'execution_failed'}"
-    assert receiver.told == [failed]
+    assert receiver.notified == [failed]
 
     life.ledger.path.write_text(content)
     assert life.session(100.0) == "SUCCESS"
-    assert receiver.told == [failed, "recovered critical /execution_failed"]
+    assert receiver.notified == [failed, "recovered critical /execution_failed"]
 
 
 def test_the_same_over_one_postgresql_for_everything(

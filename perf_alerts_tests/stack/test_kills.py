@@ -39,7 +39,7 @@ def is_at_rest(system: System) -> bool:
     return all(run["status"] in ENDED for run in all_runs(system))
 
 
-def is_all_told(system: System) -> bool:
+def is_all_notified(system: System) -> bool:
     store = open_store(f"sqlite:///{system.state / 'perf_alerts.db'}")
     try:
         outbox = SqlOutbox(store.engine).state()
@@ -68,7 +68,7 @@ def judged_once(state: Path, ledger: Ledger) -> None:
     assert counted == dict.fromkeys(ledger.days, 1)
 
 
-def told_of(receiver: Receiver) -> dict[str, list[dict[str, Any]]]:
+def notified_of(receiver: Receiver) -> dict[str, list[dict[str, Any]]]:
     """What was told of each incident, in the order of arrival, without repeated keys."""
     first: dict[str, Any] = {}
     for one in receiver.got:
@@ -80,11 +80,11 @@ def told_of(receiver: Receiver) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def told_days(receiver: Receiver, rule: str) -> Counter[date]:
+def notified_days(receiver: Receiver, rule: str) -> Counter[date]:
     """The days whose breach of a mandate was told to have opened, each as often as it was."""
     return Counter(
         date.fromisoformat(line["first_as_of"])
-        for lines in told_of(receiver).values()
+        for lines in notified_of(receiver).values()
         for line in lines
         if (line["rule"], line["reason"]) == (rule, "opened")
     )
@@ -113,17 +113,17 @@ def held_days(state: Path) -> Counter[date]:
         store.close()
 
 
-def told_once_and_in_order(receiver: Receiver) -> None:
+def notified_once_and_in_order(receiver: Receiver) -> None:
     """Every incident: its opening once, then its recovery once, unless the opening told it."""
-    for lines in told_of(receiver).values():
+    for lines in notified_of(receiver).values():
         reasons = [one["reason"] for one in lines]
         if lines[0]["rule"] != "policy_drawdown":
             # These may rise, and what rises passes what an opening is held back by.
             assert reasons[0] in ("opened", "raised"), lines
             assert max(reasons.count("opened"), reasons.count("recovered")) <= 1, lines
             continue
-        was_told = [lines[0]["resolution"]] if len(lines) == 1 else []
-        assert (reasons, was_told) in (
+        was_notified = [lines[0]["resolution"]] if len(lines) == 1 else []
+        assert (reasons, was_notified) in (
             (["opened", "recovered"], []),
             (["opened"], ["recovered"]),
         ), lines
@@ -169,14 +169,14 @@ def survive(tmp_path: Path, receiver: Receiver, cycles: int, seed: int) -> None:
         eventually(lambda: system.running.status(last) in ENDED, seconds=60, what="the last run")
         assert system.running.status(last) == "SUCCESS"
         # Leases of those who were killed run out, and the sweep sends what they left.
-        eventually(lambda: is_all_told(system), seconds=200, what="all is told")
+        eventually(lambda: is_all_notified(system), seconds=200, what="all is told")
         assert system.stop() == 0
         assert system.running.members() == []
     judged_once(state, ledger)
-    assert told_days(receiver, "policy_daily_loss") == dict.fromkeys(bad, 1)
+    assert notified_days(receiver, "policy_daily_loss") == dict.fromkeys(bad, 1)
     held = held_days(state)
-    assert told_days(receiver, "policy_drawdown") + held == dict.fromkeys(fallen, 1)
-    told_once_and_in_order(receiver)
+    assert notified_days(receiver, "policy_drawdown") + held == dict.fromkeys(fallen, 1)
+    notified_once_and_in_order(receiver)
     print(  # noqa: T201 - the figure that this test is asked for
         f"\nfirst start {first:.1f} s; recovery after kill -9, median of {len(recovered)}: "
         f"{statistics.median(recovered):.1f} s, worst {max(recovered):.1f} s"

@@ -78,7 +78,7 @@ class Crashes:
         self.engine.dispose()
         assert (state.pending, state.leased, state.dead) == (0, 0, 0)
         assert set(self.receiver.keys) == self.keys
-        assert len(self.receiver.told) == len(self.keys)
+        assert len(self.receiver.notified) == len(self.keys)
         # Only who died between sending and marking has sent once more.
         doubled = len(self.receiver.keys) - len(self.keys)
         assert doubled <= self.kills["sent"] + self.kills["random"]

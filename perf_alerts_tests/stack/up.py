@@ -12,7 +12,7 @@ from perf_alerts_dagster.stack.stack import check_port, stack_specs, up
 TINY = "perf_alerts_tests.stack.tiny"
 
 
-async def tell() -> None:
+async def notify() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
 
@@ -29,7 +29,7 @@ def main(state: str, port: str) -> None:
             environment={"PYTHONPATH": str(Path(__file__).parents[2])},
             module=TINY,
         )
-        asyncio.run(up(specs, state_dir=state_dir, on_ready=tell))
+        asyncio.run(up(specs, state_dir=state_dir, on_ready=notify))
     except StackError as error:
         sys.exit(str(error))
 

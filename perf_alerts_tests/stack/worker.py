@@ -13,7 +13,7 @@ from random import Random
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.delivery import Delivering
+from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.storage.engine import open_engine
 
 
@@ -33,10 +33,10 @@ def main(url: str, channel: str, minutes: str, point: str, count: str) -> None:
         secret=None,
         addresses=Addresses(allowed=frozenset({"127.0.0.1"})),
     )
-    worker = Delivering(
+    worker = Deliverer(
         outbox=SqlOutbox(open_engine(url)),
         channels={one.name: one for one in channels},
-        on_dead=lambda channel, error, now: None,
+        on_dead_letter=lambda channel, error, now: None,
         on_sent=lambda channel, now: None,
         clock=lambda: datetime.now(UTC) + ahead,
         jitter=Random(),

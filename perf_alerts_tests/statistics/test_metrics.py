@@ -45,9 +45,9 @@ def normal(rows: int, seed: int = 1) -> Floats:
     return np.random.default_rng(seed).normal(0.0004, 0.01, rows)
 
 
-def rows(least: int, most: int = 150) -> st.SearchStrategy[Floats]:
+def rows(minimum: int, maximum: int = 150) -> st.SearchStrategy[Floats]:
     value = st.floats(min_value=-0.5, max_value=0.5).map(lambda x: round(x, 6))
-    return st.lists(value, min_size=least, max_size=most, unique=True).map(np.array)
+    return st.lists(value, min_size=minimum, max_size=maximum, unique=True).map(np.array)
 
 
 @given(returns=rows(2))

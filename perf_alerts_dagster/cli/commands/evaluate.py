@@ -18,7 +18,7 @@ from perf_alerts_dagster.cli.records import note_faults, open_reading
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.notifiable import told
+from perf_alerts_dagster.judging.notifiable import notified
 from perf_alerts_dagster.records.reading import Reading
 
 
@@ -54,10 +54,10 @@ def evaluate(
     opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = opened.reading
     judging = build_judging(opened.settings, periods_per_year=opened.periods_per_year)
-    projecting = build_projecting(opened.settings, judging)
+    projections_issuer = build_projecting(opened.settings, judging)
     with working("projecting"):
         for day in _issue_days(alert, reading):
-            projecting.issue_for(alert, reading, day, run_id="evaluate")
+            projections_issuer.issue_for(alert, reading, day, run_id="evaluate")
     with working("judging"):
         judgement = judging.judge(
             alert,
@@ -65,7 +65,7 @@ def evaluate(
             reading.as_of,
             run_id="evaluate",
             now=opened.now,
-            outlook=projecting.outlook(reading.as_of),
+            outlook=projections_issuer.outlook(reading.as_of),
             provisional=reading.last_final is None or reading.as_of > reading.last_final,
         )
     note_faults(reading)
@@ -85,7 +85,7 @@ def evaluate(
         _show(judgement, source=reading.records.source, show_all=show_all)
     gate = opened.settings.rule_preset == "evidence"
     unknown = {one.outcome for one in judgement.evaluations} & {Outcome.ERROR, Outcome.NO_DATA}
-    sys.exit(1 if unknown or told(judgement, gate=gate) else 0)
+    sys.exit(1 if unknown or notified(judgement, gate=gate) else 0)
 
 
 def _issue_days(alert: Alert, reading: Reading) -> list[date]:

@@ -95,7 +95,7 @@ def show(incident_id: str, as_json: bool) -> None:
     if as_json:
         print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
         return
-    _tell(found)
+    _notify(found)
     shown = table("timeline", "at", "what", "by", "why")
     for one in story.timeline:
         details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
@@ -132,7 +132,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
             until=until,
             change=change_of("acknowledge", f"incidents/{incident_id}", now),
         )
-    _tell(after)
+    _notify(after)
 
 
 @incidents.command()
@@ -156,10 +156,10 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
             comment=comment,
             change=change_of("resolve", f"incidents/{incident_id}", now),
         )
-    _tell(after)
+    _notify(after)
 
 
-def _tell(one: Incident) -> None:
+def _notify(one: Incident) -> None:
     OUT.print(
         f"{styled(one.severity.value)} {one.status.value}  "
         f"{escape(one.strategy or 'the system')}: {escape(one.rule)}"

@@ -40,9 +40,9 @@ from perf_alerts_dagster.incidents.store import apply as applying
 from perf_alerts_dagster.incidents.store.rows import (
     entry_of,
     incident_of,
+    notified_of,
     silence_of,
     silence_row,
-    told_of,
 )
 from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.storage import upsert
@@ -109,7 +109,9 @@ class SqlIncidents(IncidentStore):
             messages = _messages(connection, {number for number, _ in about})
             return Snapshot(
                 incidents=tuple(incident_of(one) for one in connection.execute(query).mappings()),
-                told=tuple(told_of(about[line], messages[line[0]]) for line in sorted(about)),
+                notified=tuple(
+                    notified_of(about[line], messages[line[0]]) for line in sorted(about)
+                ),
                 silences=tuple(silence_of(one) for one in connection.execute(active).mappings()),
             )
 

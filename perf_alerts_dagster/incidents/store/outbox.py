@@ -71,7 +71,7 @@ class SqlOutbox(Outbox):
 
     def sent(self, row_id: int, fence: int, at: datetime) -> bool:
         """See the port; its incidents remember when they were last delivered."""
-        told = select(notification_items.c.incident_id).where(
+        notified = select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
         )
@@ -83,7 +83,7 @@ class SqlOutbox(Outbox):
                 connection.execute(
                     update(incidents)
                     .where(
-                        incidents.c.id.in_(told),
+                        incidents.c.id.in_(notified),
                         or_(
                             incidents.c.last_notified_at.is_(None),
                             incidents.c.last_notified_at < at,
@@ -149,12 +149,12 @@ class SqlOutbox(Outbox):
 
     def about(self, incident_id: str) -> Sequence[Notification]:
         """See the port."""
-        telling = select(notification_items.c.notification_id).where(
+        notifying = select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
         query = (
             select(notifications)
-            .where(notifications.c.id.in_(telling))
+            .where(notifications.c.id.in_(notifying))
             .order_by(notifications.c.created_at, notifications.c.id)
         )
         with reading(self.engine) as connection:

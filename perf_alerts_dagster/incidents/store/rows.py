@@ -10,7 +10,13 @@ from sqlalchemy import RowMapping
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Item, Notification, Told
+from perf_alerts_dagster.incidents.notification import (
+    Channels,
+    Delivery,
+    Item,
+    Notification,
+    Notified,
+)
 from perf_alerts_dagster.incidents.ports import TimelineEntry
 from perf_alerts_dagster.incidents.silences import Matchers, Silence
 
@@ -139,9 +145,9 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
     )
 
 
-def told_of(row: RowMapping, message: RowMapping) -> Told:
+def notified_of(row: RowMapping, message: RowMapping) -> Notified:
     """What a line of a message says was told."""
-    return Told(
+    return Notified(
         channel=message["channel"],
         kind=Channels(message["kind"]),
         incident_id=row["incident_id"],

@@ -14,7 +14,7 @@ from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, Strate
 # Rows of the reference segment that runs and volatility are compared with.
 _REFERENCE_ROWS = 252
 _VOLATILITY_WINDOW = 63
-_LEAST_REPEATS = 3
+_MINIMUM_REPEATS = 3
 _SHOWN_FAULTS = 3
 _TINY = 1e-12
 
@@ -110,7 +110,7 @@ def _flat_run(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
     Runs of 200 flat days are honest for some strategies, so there is no fixed number.
     """
-    return _run_rule(record, context, "flat_run", lambda values: values == 0.0, least=2)
+    return _run_rule(record, context, "flat_run", lambda values: values == 0.0, minimum=2)
 
 
 def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
@@ -120,7 +120,7 @@ def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         same: Flags = np.r_[False, (values[1:] == values[:-1]) & (values[1:] != 0.0)]
         return same
 
-    return _run_rule(record, context, "repeated_pnl", repeats, least=_LEAST_REPEATS)
+    return _run_rule(record, context, "repeated_pnl", repeats, minimum=_MINIMUM_REPEATS)
 
 
 def _run_rule(
@@ -129,7 +129,7 @@ def _run_rule(
     rule: str,
     flags: Callable[[Floats], Flags],
     *,
-    least: int,
+    minimum: int,
 ) -> Evaluation:
     finals = context.finals(record)
     amounts = finals.pnl if finals.pnl is not None else finals.returns
@@ -145,7 +145,7 @@ def _run_rule(
         )
     longest = longest_run(flags(reference))
     run = newest_run(flags(live))
-    limit = max(longest, least - 1)
+    limit = max(longest, minimum - 1)
     return judged(
         context,
         record.strategy,

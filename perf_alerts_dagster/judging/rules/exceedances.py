@@ -24,8 +24,8 @@ from perf_alerts_dagster.statistics.var_backtests import (
 )
 
 RULES = ("daily_exceedance", "consecutive_exceedances", "exceedance_rate")
-LEAST_WINDOW = 252
-LEAST_RATE_ROWS = 20
+MINIMUM_WINDOW = 252
+MINIMUM_RATE_ROWS = 20
 _BACKTEST_ROWS = 250
 _RARE = 0.01
 _BEYOND = 1.5
@@ -51,7 +51,7 @@ class Standing:
 def standing(returns: Floats, newest: int) -> Standing | None:
     """The last `newest` rows against the 756 before them, at least 252; None where too few."""
     before, after = returns[:-newest][-WINDOW:], returns[-newest:]
-    if len(before) < LEAST_WINDOW:
+    if len(before) < MINIMUM_WINDOW:
         return None
     known = filtered(before)
     if known is None:
@@ -85,8 +85,8 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
             insufficient(
                 record.strategy,
                 rule,
-                observations=min(rows, LEAST_WINDOW - 1),
-                required=LEAST_WINDOW,
+                observations=min(rows, MINIMUM_WINDOW - 1),
+                required=MINIMUM_WINDOW,
                 why="needs rows that vary, before the ones that are judged",
             )
             for rule in RULES
@@ -119,7 +119,7 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
         value=value,
         limit=limit,
         observations=len(residuals),
-        required=LEAST_WINDOW,
+        required=MINIMUM_WINDOW,
         session=session,
         rating=_rating(context, finals.strategy, yearly_share(value, residuals)),
         message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
@@ -163,8 +163,8 @@ def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing
 
 def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
     rule, rows = "exceedance_rate", len(recent.hits)
-    if rows < LEAST_RATE_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=LEAST_RATE_ROWS)
+    if rows < MINIMUM_RATE_ROWS:
+        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_RATE_ROWS)
     gaps = too_many_gaps(context, finals, rule, rows)
     if gaps:
         return gaps
@@ -179,7 +179,7 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Ev
         value=value,
         limit=limit,
         observations=rows,
-        required=LEAST_RATE_ROWS,
+        required=MINIMUM_RATE_ROWS,
         # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
         rating=context.rating(finals.strategy, rule, hits / RATE_ROWS),
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",

@@ -5,7 +5,7 @@ from datetime import date
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import evidence_of, told_as
+from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
 from perf_alerts_dagster.projections.projection import Expectation
 
 _WARNING = 0.25
@@ -58,7 +58,7 @@ def forward_test_change(
             f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
-        parts=_parts(before, now) | told_as(severity, p_year, budgets),
+        parts=_parts(before, now) | notified_as(severity, p_year, budgets),
     )
 
 

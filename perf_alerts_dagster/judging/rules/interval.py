@@ -10,13 +10,13 @@ from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judg
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rating import Rating, yearly
 from perf_alerts_dagster.projections.in_force import InForce
-from perf_alerts_dagster.projections.projection import LEAST_REFERENCE_ROWS, REFERENCE_ROWS
+from perf_alerts_dagster.projections.projection import MINIMUM_REFERENCE_ROWS, REFERENCE_ROWS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 # One-sided levels: of a launch band for its year, of a current one for a quarter of a year.
 LEVELS = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}
 # Rows after which a deviation from the projected P&L says anything at all.
-LEAST_ROWS = 21
+MINIMUM_ROWS = 21
 _WARNING, _CRITICAL = -0.25, -0.50
 
 
@@ -37,7 +37,7 @@ def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
     backtest = int((~finals.live).sum())
     rows, required, kind = len(finals), REFERENCE_ROWS, "live"
     if backtest:
-        rows, required, kind = backtest, LEAST_REFERENCE_ROWS, "backtest"
+        rows, required, kind = backtest, MINIMUM_REFERENCE_ROWS, "backtest"
     why = f"a projection needs {required} {kind} rows"
     if rows >= required:
         why = f"no projection is in force: the {kind} rows do not vary, or none was issued yet"
@@ -126,8 +126,8 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) ->
     rule = "pnl_deviation"
     since = force.returns_since(finals)
     rows = len(since)
-    if rows < LEAST_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=LEAST_ROWS)
+    if rows < MINIMUM_ROWS:
+        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_ROWS)
     projected, actual = rows * force.mean, float(since.sum())
     # The middle 68 % of a normal are two standard deviations wide.
     sd = float(force.fan.pointwise[6, rows - 1] - force.fan.pointwise[4, rows - 1]) / 2.0
@@ -148,7 +148,7 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) ->
         value=value,
         limit=_WARNING,
         observations=rows,
-        required=LEAST_ROWS,
+        required=MINIMUM_ROWS,
         projection=force.name,
         message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
         parts=parts,

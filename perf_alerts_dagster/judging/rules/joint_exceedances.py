@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rating import Rating, yearly
-from perf_alerts_dagster.judging.rules.exceedances import LEAST_WINDOW, standing
+from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, standing
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
 
@@ -16,7 +16,7 @@ RULE = "joint_exceedances"
 ALL = "ALL"
 # The one-day quantile that counts, and the probability at which a group incident goes out.
 _RARE = 0.01
-_LEAST_TOGETHER = 2
+_MINIMUM_TOGETHER = 2
 
 
 def judge_joint(
@@ -43,17 +43,17 @@ def judge_joint(
         cut = float(np.quantile(before.standardised, _RARE))
         hits[name] = float(now.standardised[0]) < cut
         flags.append((finals.dates[:-1][-WINDOW:], before.standardised < cut))
-    if len(hits) < _LEAST_TOGETHER:
+    if len(hits) < _MINIMUM_TOGETHER:
         return []
     days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)
     counts = np.bincount(places, weights=np.concatenate([hit for _, hit in flags]))
-    if len(days) < LEAST_WINDOW:
-        return [insufficient(ALL, RULE, observations=len(days), required=LEAST_WINDOW)]
+    if len(days) < MINIMUM_WINDOW:
+        return [insufficient(ALL, RULE, observations=len(days), required=MINIMUM_WINDOW)]
     members = [name for name, hit in hits.items() if hit]
     together = len(members)
     # The day itself counts as one of them: never a probability of zero.
     share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
-    is_rare = together >= _LEAST_TOGETHER and share <= _RARE
+    is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
     return [
         judged(
             context,
@@ -61,9 +61,9 @@ def judge_joint(
             RULE,
             severity=Severity.WARNING if is_rare else None,
             value=float(together),
-            limit=float(_LEAST_TOGETHER),
+            limit=float(_MINIMUM_TOGETHER),
             observations=len(days),
-            required=LEAST_WINDOW,
+            required=MINIMUM_WINDOW,
             session=context.as_of,
             rating=Rating(p_year=yearly(share)),
             message=f"{together} of {len(hits)} strategies below their 1 % quantile on one day; "

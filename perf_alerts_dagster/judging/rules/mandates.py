@@ -16,7 +16,7 @@ from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
 # The log of the largest number there is: a period that grew by more has no return to show.
-_MOST_GROWTH = math.log(sys.float_info.max)
+_MAXIMUM_GROWTH = math.log(sys.float_info.max)
 
 
 def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -121,7 +121,7 @@ def _period_loss(
     chosen = finals.returns[(periods == periods[-1]) & live]
     name = "week" if unit == "W" else "month"
     grown = float(np.log1p(chosen).sum())
-    if not len(chosen) or grown > _MOST_GROWTH:
+    if not len(chosen) or grown > _MAXIMUM_GROWTH:
         why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
         return insufficient(record.strategy, rule, observations=0, required=1, why=why)
     value = math.expm1(grown)
@@ -146,7 +146,7 @@ def _column(
     column: str,
 ) -> Evaluation:
     rule = "policy_column"
-    least, most = mandate.columns[column]
+    minimum, maximum = mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
         return insufficient(
@@ -157,24 +157,24 @@ def _column(
             why=f"the newest row has no number in the column {column!r}",
         )
     value = float(values[-1])
-    below = least is not None and value < least
-    above = most is not None and value > most
+    below = minimum is not None and value < minimum
+    above = maximum is not None and value > maximum
     return judged(
         context,
         record.strategy,
         rule,
         severity=mandate.severity if below or above else None,
         value=value,
-        limit=least if below else (most if most is not None else least),
+        limit=minimum if below else (maximum if maximum is not None else minimum),
         observations=1,
         required=1,
         provisional=context.is_open(record),
-        message=f"{column} is {value:g}, the mandate allows {_range(least, most)}",
-        parts={"column": column, "min": least, "max": most},
+        message=f"{column} is {value:g}, the mandate allows {_range(minimum, maximum)}",
+        parts={"column": column, "min": minimum, "max": maximum},
     )
 
 
-def _range(least: float | None, most: float | None) -> str:
-    if least is None:
-        return f"at most {most:g}"
-    return f"at least {least:g}" if most is None else f"{least:g} to {most:g}"
+def _range(minimum: float | None, maximum: float | None) -> str:
+    if minimum is None:
+        return f"at most {maximum:g}"
+    return f"at least {minimum:g}" if maximum is None else f"{minimum:g} to {maximum:g}"

@@ -7,7 +7,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import evidence_of, told_as
+from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
 from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.score_details import (
@@ -240,7 +240,7 @@ def _judged(
         ),
         p_year=share,
         message=f"{title} of {record.strategy} is {verdict} limit {limit:g}: {shown}.",
-        parts={**parts, **told_as(severity, share, budgets)},
+        parts={**parts, **notified_as(severity, share, budgets)},
     )
 
 

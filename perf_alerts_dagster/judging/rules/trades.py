@@ -22,8 +22,8 @@ from perf_alerts_dagster.statistics.trades import (
 )
 
 RULES = ("win_rate", "profit_factor", "losing_run")
-_MOST = 100
-_LEAST = 20
+_MAXIMUM = 100
+_MINIMUM = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,9 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
     if isinstance(sides, tuple):
         observations, why = sides
         return [
-            insufficient(record.strategy, rule, observations=observations, required=_LEAST, why=why)
+            insufficient(
+                record.strategy, rule, observations=observations, required=_MINIMUM, why=why
+            )
             for rule in RULES
         ]
     before, live = sides.before, sides.live
@@ -108,10 +110,10 @@ def _sides(
         pnl=trades.pnl[: len(trades) - len(after)],
         cost=trades.cost[: len(trades) - len(after)],
     )
-    chosen = last_closed(after, _MOST)
-    if len(chosen) < _LEAST:
+    chosen = last_closed(after, _MAXIMUM)
+    if len(chosen) < _MINIMUM:
         return len(chosen), "closed live trades"
-    if len(before) < _LEAST:
+    if len(before) < _MINIMUM:
         return len(before), "closed backtest trades"
     measured = measure_trades(
         before, years=max(1, int((~finals.live).sum())) / context.periods_per_year
@@ -145,7 +147,7 @@ def _judge(
     count = sides.live.trades
     if value is None or limit is None or probability is None:
         return insufficient(
-            record.strategy, rule, observations=count, required=_LEAST, why="no wins or no losses"
+            record.strategy, rule, observations=count, required=_MINIMUM, why="no wins or no losses"
         )
     limits = context.book.limits_for(record.strategy)
     severity = None
@@ -162,7 +164,7 @@ def _judge(
         value=value,
         limit=limit,
         observations=count,
-        required=_LEAST,
+        required=_MINIMUM,
         message=f"{shown}: {value:.3g} against {limit:.3g} in the backtest, probability "
         f"{probability:.3g} if nothing changed"
         + (f"; largest part of the shortfall: {largest}" if severity and largest else ""),

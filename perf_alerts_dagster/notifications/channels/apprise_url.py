@@ -21,10 +21,10 @@ class Apprised(Channel):
     """One Apprise URL, which is a secret: only its kind is shown."""
 
     def __init__(
-        self, plugin: "NotifyBase", *, name: str, least: Severity, addresses: Addresses
+        self, plugin: "NotifyBase", *, name: str, minimum: Severity, addresses: Addresses
     ) -> None:
         self.name = name
-        self.least = least
+        self.minimum = minimum
         self._plugin = plugin
         self._addresses = addresses
 

@@ -12,7 +12,7 @@ from perf_alerts_dagster.notifications.channels.apprise_url import Apprised, sil
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel
 
-_LEAST = re.compile(r"[?&]min_severity=([^&]*)")
+_MINIMUM = re.compile(r"[?&]min_severity=([^&]*)")
 
 
 def open_channels(
@@ -34,7 +34,7 @@ def open_channels(
 
 
 def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
-    url, least = _routed(url, where)
+    url, minimum = _routed(url, where)
     digest = hashlib.sha256(url.encode()).hexdigest()[:8]
     try:
         parts = urlsplit(url)
@@ -46,12 +46,16 @@ def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Cha
         if not is_sound or parts.username is not None or parts.password is not None:
             raise SettingsError(f"{where} needs a host, and no user or password")
         return Webhook(
-            url, name=f"webhook:{host}:{digest}", least=least, secret=secret, addresses=addresses
+            url,
+            name=f"webhook:{host}:{digest}",
+            minimum=minimum,
+            secret=secret,
+            addresses=addresses,
         )
-    return _apprise(url, where, f"{scheme}:{digest}", least, addresses)
+    return _apprise(url, where, f"{scheme}:{digest}", minimum, addresses)
 
 
-def _apprise(url: str, where: str, name: str, least: Severity, addresses: Addresses) -> Channel:
+def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addresses) -> Channel:
     # Heavy, and most processes send nothing.
     from apprise import Apprise, AppriseAsset
 
@@ -63,12 +67,12 @@ def _apprise(url: str, where: str, name: str, least: Severity, addresses: Addres
             f"{where} is none that Apprise can read; accepted are https://... and the URLs of "
             "https://github.com/caronc/apprise/wiki"
         )
-    return Apprised(plugin, name=name, least=least, addresses=addresses)
+    return Apprised(plugin, name=name, minimum=minimum, addresses=addresses)
 
 
 def _routed(url: str, where: str) -> tuple[str, Severity]:
     """The URL without what is ours in it, and the severity that it is told from."""
-    found = _LEAST.search(url)
+    found = _MINIMUM.search(url)
     if found is None:
         return url, Severity.INFO
     names = [one.value for one in Severity]

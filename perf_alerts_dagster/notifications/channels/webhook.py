@@ -43,14 +43,14 @@ class Webhook(Channel):
         url: str,
         *,
         name: str,
-        least: Severity,
+        minimum: Severity,
         secret: str | None,
         addresses: Addresses,
         trusted: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
-        self.least = least
+        self.minimum = minimum
         self._url = urlsplit(url)
         self._secret = secret
         self._addresses = addresses

@@ -10,7 +10,7 @@ from perf_alerts_dagster.records.model import RecordFault
 from perf_alerts_dagster.records.sources.table import ROW, TORN, Table, listed
 
 # Named per strategy; the rest is counted. A broken export has the same fault on every row.
-_MOST_FAULTS = 20
+_MAXIMUM_FAULTS = 20
 NO_NAME = "(no name)"
 
 
@@ -110,7 +110,7 @@ def collect(
         by_name = bad.group_by("strategy", maintain_order=True)
         for name, count in by_name.len().iter_rows():
             counts[name] = counts.get(name, 0) + count
-        for name, row in by_name.head(_MOST_FAULTS).iter_rows():
+        for name, row in by_name.head(_MAXIMUM_FAULTS).iter_rows():
             found.setdefault(name, []).append((row, broken))
     return {
         name: _named(sorted(faults, key=lambda one: one[0]), counts[name], table, name)
@@ -129,7 +129,7 @@ def _named(
             rule=broken.rule,
             strategy=strategy,
         )
-        for row, broken in faults[:_MOST_FAULTS]
+        for row, broken in faults[:_MAXIMUM_FAULTS]
     ]
     if count > len(kept):
         rest = f"and {count - len(kept)} more faults"

@@ -108,18 +108,18 @@ def _is_segment() -> pl.Expr:
     return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
 
 
-def told(faults: Mapping[str, tuple[RecordFault, ...]]) -> dict[str, tuple[RecordFault, ...]]:
+def notified(faults: Mapping[str, tuple[RecordFault, ...]]) -> dict[str, tuple[RecordFault, ...]]:
     """The faults under names that every store and screen takes.
 
     A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
     """
     return {
-        (name := _told_name(raw)): tuple(replace(fault, strategy=name) for fault in found)
+        (name := _notified_name(raw)): tuple(replace(fault, strategy=name) for fault in found)
         for raw, found in faults.items()
     }
 
 
-def _told_name(raw: str) -> str:
+def _notified_name(raw: str) -> str:
     is_good = len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item()
     if is_good:
         return raw

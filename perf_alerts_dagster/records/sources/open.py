@@ -11,7 +11,7 @@ from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.sources.csv import CsvTable
-from perf_alerts_dagster.records.sources.daily import read_daily, told
+from perf_alerts_dagster.records.sources.daily import notified, read_daily
 from perf_alerts_dagster.records.sources.optional_tables import (
     with_strategies,
     with_trades,
@@ -64,7 +64,7 @@ class TableSource(RecordsSource):
         return TrackRecords(
             source=self.name,
             strategies=read.strategies,
-            faults=told(read.faults),
+            faults=notified(read.faults),
             notes=read.notes,
             is_sample=self.is_sample,
         )

@@ -24,7 +24,7 @@ from perf_alerts_dagster.records.sources.columns import (
 from perf_alerts_dagster.records.sources.daily import Daily, name_rules
 from perf_alerts_dagster.records.sources.table import ROW, TORN, Table, renamed
 
-_MOST_SHOWN = 5
+_MAXIMUM_SHOWN = 5
 _TEXTS = ("status", "owner", "group", "calendar")
 
 
@@ -125,8 +125,8 @@ def _strangers(frame: pl.DataFrame, daily: Daily, what: str) -> tuple[str, ...]:
     """A note on strategies that the daily table does not have: a name may be misspelt."""
     named = set(frame["strategy"].unique()) - {NO_NAME}
     found = sorted(named - set(daily.strategies) - set(daily.faults))
-    rest = f" and {len(found) - _MOST_SHOWN} more" if len(found) > _MOST_SHOWN else ""
-    return (f"{what}: {', '.join(found[:_MOST_SHOWN])}{rest}",) if found else ()
+    rest = f" and {len(found) - _MAXIMUM_SHOWN} more" if len(found) > _MAXIMUM_SHOWN else ""
+    return (f"{what}: {', '.join(found[:_MAXIMUM_SHOWN])}{rest}",) if found else ()
 
 
 def _described(record: StrategyRecord, row: Mapping[str, Any]) -> StrategyRecord:
@@ -176,7 +176,7 @@ def _without_faulty(daily: Daily, faults: Mapping[str, tuple[RecordFault, ...]])
     )
 
 
-_LEAST_TRIALS = 2
+_MINIMUM_TRIALS = 2
 
 
 def with_trials(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily:
@@ -213,7 +213,7 @@ def with_trials(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily
     for (name,), rows in good.partition_by("strategy", as_dict=True).items():
         wide = rows.pivot(on="trial", index="date", values="return").drop_nulls().sort("date")
         matrix = wide.drop("date").select(sorted(wide.columns[1:])).to_numpy()
-        if matrix.shape[1] < _LEAST_TRIALS or not len(matrix):
+        if matrix.shape[1] < _MINIMUM_TRIALS or not len(matrix):
             notes.append(f"{table.name}: {name} has no two trials over the same dates: not used")
             continue
         strategies[str(name)] = replace(

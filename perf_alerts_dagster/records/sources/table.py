@@ -14,7 +14,7 @@ TORN = "__torn__"
 DAILY_COLUMNS = frozenset(
     ("strategy", "date", "pnl", "capital", "return", "segment", "currency", "group")
 )
-_MOST_NAMES = 30
+_MAXIMUM_NAMES = 30
 _LONGEST_NAME = 40
 
 
@@ -96,8 +96,8 @@ def refuse_repeats(names: Iterable[str], table: Table) -> None:
 def listed(names: Iterable[str]) -> str:
     """Column names for people; a file that is no table may have very long and strange ones."""
     shown = [_short(name) for name in names]
-    rest = [f"and {len(shown) - _MOST_NAMES} more"] if len(shown) > _MOST_NAMES else []
-    return ", ".join(shown[:_MOST_NAMES] + rest) or "none"
+    rest = [f"and {len(shown) - _MAXIMUM_NAMES} more"] if len(shown) > _MAXIMUM_NAMES else []
+    return ", ".join(shown[:_MAXIMUM_NAMES] + rest) or "none"
 
 
 def _short(name: str) -> str:

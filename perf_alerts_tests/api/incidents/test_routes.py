@@ -273,12 +273,12 @@ async def test_a_silence_that_is_wrong_is_refused_by_its_field(
     assert proxy.incidents.silences == {}
 
 
-class Told(Channel):
+class Notified(Channel):
     """Takes messages, or does not."""
 
     def __init__(self, name: str, error: str | None = None) -> None:
         self.name, self.error = name, error
-        self.least = Severity.INFO
+        self.minimum = Severity.INFO
         self.sent: list[Message] = []
 
     def send(self, message: Message) -> None:
@@ -322,8 +322,8 @@ async def test_status_is_told_while_the_store_cannot_be_read(
 
 
 async def test_a_test_message_goes_to_every_channel(proxy: Proxy, http: httpx.AsyncClient) -> None:
-    mail = Told("mail")
-    proxy.channels += [mail, Told("chat", "HTTP 500")]
+    mail = Notified("mail")
+    proxy.channels += [mail, Notified("chat", "HTTP 500")]
 
     answer = (await http.post("/admin/test-notification")).json()
     assert answer["success"] is False

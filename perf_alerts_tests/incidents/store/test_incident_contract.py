@@ -73,7 +73,7 @@ def entry(
 
 def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
     found = bench.incidents.snapshot(now=START, since=START)
-    assert (found.incidents, found.told, found.silences) == ((), (), ())
+    assert (found.incidents, found.notified, found.silences) == ((), (), ())
     assert bench.incidents.incident("x") is None
     assert bench.incidents.incidents(Filter()).incidents == ()
     assert list(bench.incidents.timeline("x")) == []

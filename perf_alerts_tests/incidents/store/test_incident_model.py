@@ -34,11 +34,11 @@ from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
 POLICY = Policy(
     channels=("mail", "chat"),
     escalation_channels=("pager",),
-    least={"chat": Severity.CRITICAL},
+    minimum={"chat": Severity.CRITICAL},
     close_after=2,
 )
 STRATEGIES = ("trend", "carry")
-TOLD = (Severity.WARNING, Severity.CRITICAL, Severity.EMERGENCY)
+NOTIFIED = (Severity.WARNING, Severity.CRITICAL, Severity.EMERGENCY)
 
 
 @st.composite
@@ -53,7 +53,7 @@ def evaluations(draw: st.DrawFn) -> Evaluation:
     if is_event:
         changes |= {"rule": "daily_exceedance", "kind": Kind.EVENT, "session": MONDAY}
     if breached:
-        changes["severity"] = draw(st.sampled_from(TOLD))
+        changes["severity"] = draw(st.sampled_from(NOTIFIED))
     else:
         changes |= {"outcome": Outcome.OK, "severity": None, "p_year": None}
     return breach(**changes)
@@ -189,7 +189,7 @@ class Lives(RuleBasedStateMachine):
         ours = model.incidents.snapshot(now=self.now, since=since)
         theirs = real.incidents.snapshot(now=self.now, since=since)
         assert theirs.incidents == ours.incidents
-        assert sorted(map(repr, theirs.told)) == sorted(map(repr, ours.told))
+        assert sorted(map(repr, theirs.notified)) == sorted(map(repr, ours.notified))
         assert sorted(map(repr, theirs.silences)) == sorted(map(repr, ours.silences))
         assert real.outbox.state() == model.outbox.state()
         assert real.incidents.counts(START, self.now + DAY) == model.incidents.counts(

@@ -205,9 +205,9 @@ def test_what_was_sent_is_never_leased_again(bench: Bench, known: Incident) -> N
     assert found is not None
     assert (found.state, found.sent_at, found.attempts) == (Delivery.SENT, START + MINUTE, 1)
     assert not bench.outbox.sent(leased.id, leased.fence, START + DAY)
-    told = bench.incidents.incident(known.id)
-    assert told is not None
-    assert told.last_notified_at == START + MINUTE
+    notified = bench.incidents.incident(known.id)
+    assert notified is not None
+    assert notified.last_notified_at == START + MINUTE
 
 
 def test_a_delivery_does_not_disturb_decisions_in_the_making(bench: Bench, known: Incident) -> None:
@@ -294,12 +294,12 @@ def test_what_was_told_is_in_the_snapshot(bench: Bench, known: Incident) -> None
     for one in bench.outbox.claim(START, "a", TTL, limit=10):
         bench.outbox.sent(one.id, one.fence, START)
 
-    def told(since: timedelta) -> set[str]:
-        found = bench.incidents.snapshot(now=START, since=START + since).told
+    def notified(since: timedelta) -> set[str]:
+        found = bench.incidents.snapshot(now=START, since=START + since).notified
         return {one.incident_id for one in found}
 
-    assert told(0 * MINUTE) == {known.id, over.id}
-    assert told(INSTANT) == {known.id}
+    assert notified(0 * MINUTE) == {known.id, over.id}
+    assert notified(INSTANT) == {known.id}
 
 
 def silence(name: str = "s", start: timedelta = 0 * MINUTE, end: timedelta = HOUR) -> Silence:

@@ -59,24 +59,24 @@ def falling(rows: int, value: float) -> Floats:
 def test_the_shares_of_healthy_lives_of_that_age_are_the_limits(
     rows: int, share: float, severity: Severity | None
 ) -> None:
-    least = CALIBRATION.badness_at(cusum_rule(rows), share)
-    found = judge(falling(rows, least))
+    minimum = CALIBRATION.badness_at(cusum_rule(rows), share)
+    found = judge(falling(rows, minimum))
 
-    assert found.value == pytest.approx(least, rel=1e-6)
+    assert found.value == pytest.approx(minimum, rel=1e-6)
     assert found.severity is severity
     assert found.p_year == pytest.approx(share, abs=0.002)
     if severity is not None:
         assert found.evidence is Evidence.STRONG
-        assert found.told_severity is severity
+        assert found.notified_severity is severity
     # Its power is that of a first year.
     assert (found.power is not None) is (rows <= 252)
     assert found.parts["union_false_alarm_rate"] == CALIBRATION.union
 
 
 def test_a_strategys_own_budget_moves_both_limits() -> None:
-    least = CALIBRATION.badness_at("life_cusum_1", 0.04)
+    minimum = CALIBRATION.badness_at("life_cusum_1", 0.04)
     strict = Budgets(of_strategy={"trend": {"life_cusum": {"warning": 0.02, "critical": 0.001}}})
-    found = judge(falling(100, least), budgets=strict)
+    found = judge(falling(100, minimum), budgets=strict)
 
     assert found.outcome is Outcome.OK
     assert found.false_alarm_rate == pytest.approx(0.02)
@@ -122,8 +122,8 @@ def test_a_documented_breach_that_healthy_years_see_often_is_weak() -> None:
     assert found.evidence is Evidence.WEAK
     assert found.p_year is not None
     assert found.p_year > 0.5
-    assert not found.is_told()
-    assert found.is_told(gate=False)
+    assert not found.is_notified()
+    assert found.is_notified(gate=False)
 
 
 def test_a_drawdown_that_no_healthy_year_sees_is_strong_and_told() -> None:
@@ -134,6 +134,6 @@ def test_a_drawdown_that_no_healthy_year_sees_is_strong_and_told() -> None:
     found = judge_drawdown(record, context)
 
     assert found.severity is Severity.EMERGENCY
-    assert (found.evidence, found.told_severity) == (Evidence.STRONG, Severity.EMERGENCY)
+    assert (found.evidence, found.notified_severity) == (Evidence.STRONG, Severity.EMERGENCY)
     assert found.p_year is not None
     assert 0.0 < found.p_year <= 0.01

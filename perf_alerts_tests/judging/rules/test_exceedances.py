@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rating import Rating
 from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
-from perf_alerts_dagster.projections.detection_power import told_from, yearly_share
+from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filtered
 from perf_alerts_tests.builders import a_record, context_of, noise
@@ -96,7 +96,7 @@ def test_a_days_share_of_years_falls_with_its_size_and_begins_at_the_sample() ->
 @pytest.mark.parametrize("budget", [0.05, 0.01, 0.3])
 def test_the_size_from_which_a_day_is_told_is_where_its_share_is_the_budget(budget: float) -> None:
     residuals = np.sort(np.random.default_rng(1).standard_t(4, 756))
-    size = told_from(residuals, budget)
+    size = notified_from(residuals, budget)
 
     assert size <= residuals[0]
     assert yearly_share(1.001 * size, residuals) <= budget
@@ -109,7 +109,7 @@ def test_on_fresh_days_of_a_heavy_tail_the_share_of_years_is_about_what_is_said(
     rng = np.random.default_rng(7)
     shares = []
     for _ in range(200):
-        size = told_from(np.sort(rng.standard_t(4, 756)), 0.05)
+        size = notified_from(np.sort(rng.standard_t(4, 756)), 0.05)
         years = rng.standard_t(4, (40, 252)).min(axis=1)
         shares.append(float((years < size).mean()))
 

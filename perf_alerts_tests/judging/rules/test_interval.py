@@ -79,7 +79,7 @@ def test_its_own_level_is_its_evidence() -> None:
     assert warning.evidence is critical.evidence is Evidence.STRONG
     assert warning.p_year == pytest.approx(0.04, abs=0.003)
     assert critical.p_year == pytest.approx(0.005, abs=0.001)
-    assert critical.told_severity is Severity.CRITICAL
+    assert critical.notified_severity is Severity.CRITICAL
     assert warning.false_alarm_rate == pytest.approx(0.05)
 
 
@@ -94,7 +94,7 @@ def test_above_the_band_is_info_and_never_told() -> None:
     found = interval(LAUNCH.fan.upper(0.99)[:100])
 
     assert found.severity is Severity.INFO
-    assert not found.is_told(gate=False)
+    assert not found.is_notified(gate=False)
 
 
 def test_a_path_that_came_back_inside_is_fine_again() -> None:
@@ -123,7 +123,7 @@ def test_the_judging_projection_has_a_quarters_levels_and_a_years_share(
     assert found.p_year == pytest.approx(1 - level**4, rel=0.1)
     assert found.false_alarm_rate == pytest.approx(0.05, abs=0.001)
     if severity is Severity.CRITICAL:
-        assert found.told_severity is Severity.CRITICAL
+        assert found.notified_severity is Severity.CRITICAL
 
 
 def test_both_projections_are_named_with_kind_and_day_of_issue() -> None:
@@ -194,4 +194,4 @@ def test_the_deviation_is_measured_in_the_larger_of_what_was_projected_and_half_
 
     assert found.value == pytest.approx(share)
     assert found.severity is severity
-    assert not found.is_told(gate=False)
+    assert not found.is_notified(gate=False)

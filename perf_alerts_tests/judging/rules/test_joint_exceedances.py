@@ -38,7 +38,7 @@ def test_several_that_fall_on_one_day_are_one_warning_that_names_them() -> None:
     assert (found.strategy, found.value) == ("ALL", 3.0)
     assert found.parts["members"] == ["s0", "s1", "s2"]
     assert found.evidence is Evidence.UNGATED
-    assert found.is_told()
+    assert found.is_notified()
 
 
 def test_the_probability_of_the_day_and_that_of_a_year_are_told_apart() -> None:

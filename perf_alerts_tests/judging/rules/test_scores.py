@@ -71,7 +71,7 @@ def test_a_collapse_breaches_all_three_as_critical_and_is_rare_among_healthy_liv
         Evidence.UNGATED,
         Evidence.UNGATED,
     ]
-    assert [one.is_told() for one in found] == [True, True, True]
+    assert [one.is_notified() for one in found] == [True, True, True]
     assert found[0].p_year is not None
     assert found[0].p_year <= 0.05
 

@@ -218,12 +218,12 @@ def test_a_url_that_cannot_be_a_channel_is_refused_without_being_shown(url: str)
     ],
 )
 def test_from_which_severity_on_a_channel_is_told_is_not_sent(
-    receiver: Receiver, url: str, path: str, least: Severity
+    receiver: Receiver, url: str, path: str, minimum: Severity
 ) -> None:
     channel = opened(f"http://127.0.0.1:{receiver.port}{url}")
     channel.send(MESSAGE)
 
-    assert channel.least is least
+    assert channel.minimum is minimum
     assert receiver.got[0].path == path
 
 

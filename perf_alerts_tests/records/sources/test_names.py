@@ -41,11 +41,11 @@ def load(folder: Path, *names: str, pnl: str = "1", trades: str = "") -> TrackRe
 def test_a_name_that_breaks_the_rules_is_told_escaped_and_short(
     tmp_path: Path, name: str, begin: str
 ) -> None:
-    (told,) = load(tmp_path, name).faults
+    (notified,) = load(tmp_path, name).faults
 
-    assert told.startswith(begin)
-    assert told.isprintable()
-    assert len(told) < 60
+    assert notified.startswith(begin)
+    assert notified.isprintable()
+    assert len(notified) < 60
 
 
 def test_two_such_names_that_begin_alike_stay_two(tmp_path: Path) -> None:
@@ -65,22 +65,22 @@ def test_any_other_name_with_faults_is_told_as_it_stands(tmp_path: Path, name: s
 def test_a_bad_trade_of_such_a_name_is_told_like_its_rows(tmp_path: Path) -> None:
     records = load(tmp_path, "tr\0nd", trades="tr\0nd,2026-01-05,2026-01-05,ten\n")
 
-    ((told, faults),) = records.faults.items()
+    ((notified, faults),) = records.faults.items()
     assert [fault.where for fault in faults] == ["daily.csv", "trades.csv"]
-    assert told.isprintable()
+    assert notified.isprintable()
 
 
 def test_postgres_takes_the_error_of_such_a_name(tmp_path: Path, fresh_postgres_url: str) -> None:
-    ((told, faults),) = load(tmp_path, "tr\0nd").faults.items()
+    ((notified, faults),) = load(tmp_path, "tr\0nd").faults.items()
     engine = open_engine(fresh_postgres_url)
     migrate(engine)
     store = SqlAlertStore(engine)
-    store.record(judgement(evaluations=(record_error(told, faults),)), watermark=None)
+    store.record(judgement(evaluations=(record_error(notified, faults),)), watermark=None)
     newest = store.latest("daily_pnl_check")
     engine.dispose()
 
     assert newest is not None
-    assert [one.strategy for one in newest.evaluations] == [told]
+    assert [one.strategy for one in newest.evaluations] == [notified]
 
 
 @pytest.mark.parametrize("column", ["group", "currency"])
