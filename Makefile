@@ -36,7 +36,10 @@ test-long: install ## Crash, fuzz and soak loops
 bench: install ## Benchmarks: ratios against a named peer, in one run
 	for one in benchmarks/*.py; do $(BIN)/python $$one || exit 1; done
 
-lock: install ## Pin the newest allowed versions into requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra dev --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+COMPILED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+lock: install ## Pin the newest allowed versions: requirements.lock, and deploy/'s without dev (needs uv)
+	uv pip compile $(COMPILED) --extra dev --extra build pyproject.toml -o requirements.lock
+	uv pip compile $(COMPILED) --extra build --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 
 .PHONY: help install run check test test-long bench lock

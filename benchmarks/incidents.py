@@ -1,7 +1,9 @@
 """The day on which everything breaks: three rules of each of 100 and of 1,000 strategies at once.
 
-Seconds of what an execution, the sweep and a person do then, over SQLite; the ratio says how much
-ten times as many incidents cost. Run: `python benchmarks/incidents.py`, half a minute.
+Seconds of what an execution, the sweep, the sender and a person do then, over SQLite; the ratio
+says how much ten times as many incidents cost. `a message delivered`: one message of forty, on its
+way from the outbox to a channel that takes it at once, while all those incidents are open.
+Run: `python benchmarks/incidents.py`, half a minute.
 """
 
 import os
@@ -12,6 +14,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
@@ -22,12 +25,27 @@ from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
+from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate
 
 SIZES, ALERT = (100, 1_000), "daily_pnl_check"
 RULES = ("max_drawdown", "rolling_sharpe", "interval_breach")
 BEGUN, DAY, MINUTE = datetime(2026, 1, 5, 18, tzinfo=UTC), timedelta(days=1), timedelta(minutes=1)
+FAULTS, LONG = 20, 600.0
+
+
+class Prompt(Channel):
+    """Takes every message at once, so that only the sender's own time is measured."""
+
+    minimum = Severity.INFO
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def send(self, message: Message) -> None:
+        """Take it."""
 
 
 def judgement(strategies: int, at: datetime, *, is_bad: bool) -> Judgement:
@@ -71,13 +89,25 @@ def measure(strategies: int) -> dict[str, float]:
             store.record(made, watermark=made.as_of)
             lifecycle.after(ALERT, run_id=made.run_id, now=at)
 
-        def deliver(at: datetime) -> None:
-            while rows := outbox.claim(at, "benchmark", MINUTE):
-                for row in rows:
-                    outbox.sent(row.id, row.fence, at)
+        def deliver(at: datetime) -> int:
+            delivering = Deliverer(
+                outbox=outbox,
+                channels={one: Prompt(one) for one in lifecycle.policy.channels},
+                on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
+                    channel, error=error, now=now
+                ),
+                on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
+                clock=lambda: at, jitter=Random(1), owner="benchmark", public_url=None,
+            )  # fmt: skip
+            return delivering.drain(LONG).sent
 
         timed("all open", lambda: execute(BEGUN, is_bad=True))
         timed("delivered", lambda: deliver(BEGUN))
+        for number in range(FAULTS):
+            lifecycle.failed(f"alert {number}", run_id=f"run {number}", error="e", now=BEGUN)
+        started = time.perf_counter()
+        sent = deliver(BEGUN)
+        found["a message delivered"] = (time.perf_counter() - started) / sent
         timed("a sweep", lambda: lifecycle.sweep(BEGUN + MINUTE))
         timed("all escalate", lambda: lifecycle.sweep(BEGUN + 16 * MINUTE))
         timed("delivered, escalated", lambda: deliver(BEGUN + 16 * MINUTE))
@@ -100,7 +130,7 @@ def main() -> None:
     few, many = (measure(size) for size in SIZES)
     write(f"{'strategies':24s} {SIZES[0]:7d}    {SIZES[1]:7d}    ratio\n")
     for name, seconds in few.items():
-        write(f"{name:24s} {seconds:7.3f} s  {many[name]:7.3f} s  {many[name] / seconds:5.1f}x\n")
+        write(f"{name:24s} {seconds:8.4f} s {many[name]:8.4f} s  {many[name] / seconds:5.1f}x\n")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,15 @@ CONCEPTS = [
     "notifications",
     "executions",
 ]
-NAMED_FOR_ONE = ("store", "sources", "channels", "graphql", "sql.py", "lease_sql.py")
+NAMED_FOR_ONE = (
+    "dagster_internals.py",
+    "store",
+    "sources",
+    "channels",
+    "graphql",
+    "sql.py",
+    "lease_sql.py",
+)
 MAXIMUM_LINES = 400
 MAXIMUM_MODULES = 15
 MAXIMUM_COMMANDS = 20

@@ -21,7 +21,7 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
-from perf_alerts_dagster.records.sources.table import ParquetTable
+from perf_alerts_dagster.records.sources.parquet import ParquetTable
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.bootstrap.executions import (
+from perf_alerts_dagster.bootstrap.judging import (
     build_judging,
     build_projecting,
     with_thresholds,

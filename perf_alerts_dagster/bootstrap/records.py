@@ -15,7 +15,8 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
         RecordsUnavailable: there is nothing at the URL.
     """
     from perf_alerts_dagster.core.errors import UsageError
-    from perf_alerts_dagster.records.sources.open import TableNames, open_records, records_fault
+    from perf_alerts_dagster.records.sources.formats import records_fault
+    from perf_alerts_dagster.records.sources.open import TableNames, open_records
     from perf_alerts_dagster.records.sources.sample import SampleSource
     from perf_alerts_dagster.settings.views import masked_url
 

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import dagster as dg
-from dagster import DagsterError
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster import DagsterError, DagsterExecutionInterruptedError
 
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.errors import (

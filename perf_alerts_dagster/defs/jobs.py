@@ -6,15 +6,18 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorStatus, ScheduleInstigatorData
-from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.defs.failures import Reporter, translated
 from perf_alerts_dagster.defs.retry_policy import CappedBackoff
 from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    SCHEDULE_NAME_TAG,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,22 +13,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.events import JobFailureData, RunFailureReason
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    TickStatus,
-)
-from dagster._core.storage.dagster_run import RunRecord
-from dagster._core.storage.tags import GRPC_INFO_TAG, WILL_RETRY_TAG
-from dagster._utils.schedules import schedule_execution_time_iterator
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.defs.schedules import schedule_name
 from perf_alerts_dagster.defs.tags import ERROR
 from perf_alerts_dagster.scheduler import run_lock
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    GRPC_INFO_TAG,
+    WILL_RETRY_TAG,
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    JobFailureData,
+    RunFailureReason,
+    ScheduleInstigatorData,
+    TickStatus,
+    schedule_execution_time_iterator,
+)
 from perf_alerts_dagster.settings import Settings
 
 _UNDER_WAY = [
@@ -67,7 +68,7 @@ def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: dateti
     return ended
 
 
-def _is_gone(record: RunRecord, state_dir: Path, now: datetime) -> bool:
+def _is_gone(record: dg.RunRecord, state_dir: Path, now: datetime) -> bool:
     run = record.dagster_run
     if run_lock.is_dead(state_dir, run.run_id):
         return True

@@ -39,6 +39,7 @@ from perf_alerts_dagster.incidents.ports import (
     Outbox,
     Overtaken,
     Silences,
+    Snapshot,
     UnknownIncident,
 )
 from perf_alerts_dagster.incidents.transitions import Event, acknowledged, resolved
@@ -165,8 +166,7 @@ class Lifecycle:
         if until is not None and until <= now:
             raise UsageError("until: a time after now is accepted")
 
-        def decide(draft: Draft) -> None:
-            incident = self._known(draft, incident_id)
+        def decide(draft: Draft, incident: Incident) -> None:
             after = acknowledged(incident, by=by, at=now, comment=comment, until=until)
             detail: dict[str, Json] = {
                 "comment": comment,
@@ -197,8 +197,7 @@ class Lifecycle:
         if not outcome.is_a_persons:
             raise UsageError("outcome: true, false, known or data_error is accepted")
 
-        def decide(draft: Draft) -> None:
-            incident = self._known(draft, incident_id)
+        def decide(draft: Draft, incident: Incident) -> None:
             after = resolved(incident, Event.RESOLVE, outcome, at=now, by=by, comment=comment)
             detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
             draft.put(after, "resolved", actor=by, detail=detail)
@@ -240,8 +239,13 @@ class Lifecycle:
         )
 
     def _over(self, rule: str, about: str, now: datetime) -> Decisions:
+        """Asked after every delivered message: without such an incident nothing else is read."""
+        key = system_key(rule, about)
+        if self.store.live_of(key) is None:
+            return Decisions()
+
         def decide(draft: Draft) -> None:
-            live = draft.live(system_key(rule, about))
+            live = draft.live(key)
             if live is not None:
                 recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
 
@@ -253,38 +257,41 @@ class Lifecycle:
             first = min(day_of(one) for one in events)
             expire(draft, self.store.judged_sessions(first))
 
-    def _known(self, draft: Draft, incident_id: str) -> Incident:
-        found = next((one for one in draft.incidents if one.id == incident_id), None)
-        found = found or self.store.incident(incident_id)
-        if found is None:
-            raise UnknownIncident(f"there is no incident {incident_id}")
-        return found
-
     def _change(
         self,
-        decide: Callable[[Draft], None],
+        decide: Callable[[Draft, Incident], None],
         incident_id: str,
         *,
         now: datetime,
         change: Change | None,
     ) -> Incident:
-        made = self._run(decide, now=now, window=_SWEEP, change=change)
-        return next(one for one in made.changed if one.id == incident_id)
+        """What a person does to one incident tells nobody, so that only that one is read."""
+
+        def draft() -> Draft:
+            found = self.store.incident(incident_id)
+            if found is None:
+                raise UnknownIncident(f"there is no incident {incident_id}")
+            made = Draft(Snapshot(incidents=(found,)), self.policy, now=now, window=_SWEEP)
+            decide(made, found)
+            return made
+
+        return self._store(draft, change).changed[0]
 
     def _run(
-        self,
-        decide: Callable[[Draft], object],
-        *,
-        now: datetime,
-        window: str,
-        alert: str = "",
-        change: Change | None = None,
+        self, decide: Callable[[Draft], object], *, now: datetime, window: str, alert: str = ""
     ) -> Decisions:
-        for _ in range(_TRIES):
+        def draft() -> Draft:
             snapshot = self.store.snapshot(now=now, since=now - self.policy.window)
-            draft = Draft(snapshot, self.policy, now=now, window=window, alert=alert)
-            decide(draft)
-            made = draft.decisions(change)
+            made = Draft(snapshot, self.policy, now=now, window=window, alert=alert)
+            decide(made)
+            return made
+
+        return self._store(draft)
+
+    def _store(self, draft: Callable[[], Draft], change: Change | None = None) -> Decisions:
+        """Store what `draft` decides; where another process comes first, decide it again."""
+        for _ in range(_TRIES):
+            made = draft().decisions(change)
             if made.is_empty:
                 return made
             try:

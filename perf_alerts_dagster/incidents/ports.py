@@ -198,6 +198,10 @@ class IncidentStore(ABC):
         """One incident; None where there is none of that id."""
 
     @abstractmethod
+    def live_of(self, dedup_key: str) -> Incident | None:
+        """The incident of a key that is not over, by one look at an index; None without one."""
+
+    @abstractmethod
     def incidents(
         self, wanted: Filter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:

@@ -9,7 +9,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from perf_alerts_dagster.core.errors import SettingsError
-from perf_alerts_dagster.records.sources.open import records_fault
+from perf_alerts_dagster.records.sources.formats import records_fault
 from perf_alerts_dagster.settings import checks
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries, key_faults, secret_fault
 from perf_alerts_dagster.settings.model import Settings

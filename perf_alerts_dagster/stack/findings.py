@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-)
 
 from perf_alerts_dagster.incidents.firing import DEAD_LETTER
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import Filter, IncidentStore, Outbox
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
 
 # A daemon beats about every 30 s; Dagster itself calls it healthy for 30 minutes.
 HEARTBEAT_LIMIT = timedelta(seconds=120)

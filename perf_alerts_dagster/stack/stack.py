@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack import readiness
 from perf_alerts_dagster.stack.dagster_home import LOCATION, code_socket, own_folder, prepare_home
@@ -51,7 +52,7 @@ def stack_specs(
         *python, "perf_alerts_dagster.stack.webserver",
         "--port", str(webserver_port), "--workspace", workspace,
     )  # fmt: skip
-    daemon = (*python, "dagster._daemon", "run", "--workspace", workspace, "--log-format", "json")
+    daemon = (*python, DAEMON_MODULE, "run", "--workspace", workspace, "--log-format", "json")
     specs = (
         PartSpec(
             name="code-server",

@@ -13,11 +13,14 @@ import sys
 
 import uvicorn
 from dagster import DagsterInstance, __version__
-from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-from dagster._core.workspace.load_target import WorkspaceFileTarget
-from dagster_webserver.webserver import DagsterWebserver
 from starlette.middleware import Middleware
 
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    DagsterWebserver,
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+    WorkspaceRequestContext,
+)
 from perf_alerts_dagster.stack.browser_guard import Guard, own_hosts
 
 _LOOPBACK = "127.0.0.1"

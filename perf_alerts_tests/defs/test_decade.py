@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster._utils.schedules import schedule_execution_time_iterator
 
 from perf_alerts_dagster.defs.schedules import crons
+from perf_alerts_dagster.scheduler.dagster_internals import schedule_execution_time_iterator
 from perf_alerts_dagster.settings import load_settings
 
 FIRST, LAST = date(2024, 1, 1), date(2033, 12, 31)

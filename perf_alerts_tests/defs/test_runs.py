@@ -11,18 +11,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     InProcessCodeLocationOrigin,
     RemoteInstigatorOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-)
-from dagster._core.storage.tags import SCHEDULE_NAME_TAG
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from perf_alerts_dagster.core.errors import (
@@ -35,6 +28,13 @@ from perf_alerts_dagster.core.errors import (
 )
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    SCHEDULE_NAME_TAG,
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
 from perf_alerts_dagster.settings import load_settings
 
 DAILY = "daily_pnl_check"

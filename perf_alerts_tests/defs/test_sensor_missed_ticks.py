@@ -6,24 +6,24 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteInstigatorOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    TickData,
-    TickStatus,
-)
+from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
 from perf_alerts_dagster.defs.sensors import GRACE, Failed, failed_runs, overdue
 from perf_alerts_dagster.defs.tags import ERROR
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickStatus,
+)
 
 DAILY = "daily_pnl_check"
 DUE = datetime(2026, 1, 30, 17, tzinfo=UTC)

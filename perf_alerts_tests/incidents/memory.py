@@ -29,7 +29,10 @@ from perf_alerts_dagster.judging.judgement import Judgement
 
 
 class MemoryIncidents(IncidentStore, Silences, Outbox):
-    """All three ports in one; `audit` collects the changes of people."""
+    """All three ports in one; `audit` collects the changes of people.
+
+    `snapshots` counts how often everything that is live was read.
+    """
 
     def __init__(self) -> None:
         self.judgements: list[Judgement] = []
@@ -39,6 +42,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         self.rows: dict[int, Notification] = {}
         self.silences: dict[str, Silence] = {}
         self.audit: list[Change] = []
+        self.snapshots = 0
 
     def add_judgement(self, judgement: Judgement) -> None:
         """What an execution records."""
@@ -56,6 +60,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return Unapplied(alert=alert, mark=mark, judgements=tuple(found))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
+        self.snapshots += 1
         known = [one for one in self.by_id.values() if not one.is_over or one.owed]
         ids = {one.id for one in known}
         notified = [
@@ -137,6 +142,12 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def incident(self, incident_id: str) -> Incident | None:
         return self.by_id.get(incident_id)
+
+    def live_of(self, dedup_key: str) -> Incident | None:
+        return next(
+            (one for one in self.by_id.values() if one.dedup_key == dedup_key and not one.is_over),
+            None,
+        )
 
     def incidents(
         self, wanted: Filter, *, before: str | None = None, limit: int = 50

@@ -55,6 +55,15 @@ def test_an_acknowledgement_carries_who_when_why_and_how_long(desk: IncidentDesk
     assert entry.detail == {"comment": "I look at it", "until": (START + DAY).isoformat()}
 
 
+def test_an_answer_to_one_incident_reads_no_snapshot_of_all(desk: IncidentDesk) -> None:
+    before = desk.memory.snapshots
+    desk.acknowledge()
+    resolve(desk)
+
+    assert desk.only().status is Status.RESOLVED
+    assert desk.memory.snapshots == before
+
+
 def test_a_breach_again_is_counted_and_told_to_nobody(desk: IncidentDesk) -> None:
     desk.acknowledge()
     desk.judge_next_day(breach(severity=Severity.CRITICAL))

@@ -43,7 +43,7 @@ def test_a_gated_breach_carries_what_it_is_worth(
 
 
 @pytest.mark.parametrize(
-    ("p_year", "told"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
+    ("p_year", "notified"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
 )
 def test_a_critical_limit_with_evidence_for_a_warning_is_told_as_a_warning(
     p_year: float, notified: Severity

@@ -99,6 +99,15 @@ def test_what_waits_is_sent_once_to_every_channel(office: Office) -> None:
     assert sorted(office.points) == sorted(["claimed", "sent", "marked"] * 2)
 
 
+def test_a_delivered_message_reads_no_snapshot_of_all_incidents(office: Office) -> None:
+    for strategy in ("carry", "value", "vol"):
+        office.desk.judge(breach(strategy=strategy))
+    before = office.desk.memory.snapshots
+
+    assert office.drain() == Drained(sent=8)
+    assert office.desk.memory.snapshots == before
+
+
 def test_one_failing_channel_does_not_hold_up_another(office: Office) -> None:
     office.mail.does = failing()
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import SettingsError
-from perf_alerts_dagster.records.sources.open import records_fault
+from perf_alerts_dagster.records.sources.formats import records_fault
 from perf_alerts_dagster.settings import RetrySettings, Settings, load_settings, unknown_names
 from perf_alerts_dagster.settings.environment import FIELDS, FILES, KNOWN
 

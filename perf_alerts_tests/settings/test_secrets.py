@@ -115,7 +115,7 @@ def test_a_known_or_poor_token_secret_is_refused(text: str) -> None:
     assert text not in said
 
 
-@pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("hs512", 64)])
+@pytest.mark.parametrize(("algorithm", "minimum"), [("HS256", 32), ("HS384", 48), ("hs512", 64)])
 def test_the_token_secret_is_as_long_as_its_algorithm_wants(algorithm: str, minimum: int) -> None:
     assert str(minimum) in faults(jwt_secret=SECRET[: minimum - 1], jwt_algorithm=algorithm)[0]
     assert warnings(jwt_secret=SECRET[:minimum], jwt_algorithm=algorithm) == ()

@@ -7,9 +7,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.run_coordinator import DefaultRunCoordinator
-from dagster._core.workspace.load_target import WorkspaceFileTarget
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.scheduler.dagster_internals import WorkspaceFileTarget
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack.dagster_home import (
     TEMPLATE,

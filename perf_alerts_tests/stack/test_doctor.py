@@ -6,19 +6,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import (
     InProcessCodeLocationOrigin,
     RemoteInstigatorOrigin,
     RemoteRepositoryOrigin,
 )
-from dagster._core.scheduler.instigation import (
-    InstigatorState,
-    InstigatorStatus,
-    ScheduleInstigatorData,
-    TickData,
-    TickStatus,
-)
+from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
@@ -26,6 +19,13 @@ from perf_alerts_dagster.bootstrap.records import migrate_store
 from perf_alerts_dagster.defs.sensors import NAME
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickStatus,
+)
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import findings
 from perf_alerts_dagster.stack.doctor import examine

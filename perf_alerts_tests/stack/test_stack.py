@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
 from perf_alerts_tests.stack.stacks import (
     LAUNCH,
     UP,
@@ -185,14 +186,14 @@ def test_a_taken_port_is_refused_before_anything_starts(running: Running, tmp_pa
 
 
 def test_a_killed_daemon_and_code_server_are_started_again(running: Running) -> None:
-    killed = [*running.part("dagster._daemon run"), *running.part("dagster api grpc")]
+    killed = [*running.part(f"{DAEMON_MODULE} run"), *running.part("dagster api grpc")]
     assert len(killed) == 2
 
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
 
     def again() -> bool:
-        found = [*running.part("dagster._daemon run"), *running.part("dagster api grpc")]
+        found = [*running.part(f"{DAEMON_MODULE} run"), *running.part("dagster api grpc")]
         return len(found) == 2 and not set(found) & set(killed)
 
     eventually(again, seconds=20, what="both are started again")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.records.sources.table import ParquetTable
+from perf_alerts_dagster.records.sources.parquet import ParquetTable
 from perf_alerts_dagster.statistics.bootstrap import follow, stationary_indices
 
 REFERENCE = Path(__file__).parents[1] / "reference"

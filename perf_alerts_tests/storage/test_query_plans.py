@@ -53,6 +53,7 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "incident": lambda engine: SqlIncidents(engine).incident("i"),
     "timeline": lambda engine: SqlIncidents(engine).timeline("i"),
     "deliveries": lambda engine: SqlOutbox(engine).about("i"),
+    "live of a key": lambda engine: SqlIncidents(engine).live_of("|dead_letter|mail"),
     "live": lambda engine: SqlIncidents(engine).live(),
     "counts": lambda engine: SqlIncidents(engine).counts(NOON - DAY, NOON),
     "snapshot": lambda engine: SqlIncidents(engine).snapshot(now=NOON, since=NOON - DAY),
@@ -65,6 +66,7 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "sweep": lambda engine: lifecycle(engine).sweep(NOON),
     "catch up": lambda engine: lifecycle(engine).catch_up(NOON),
     "fault": lambda engine: lifecycle(engine).failed("a", run_id="r", error="e", now=NOON),
+    "channel works": lambda engine: lifecycle(engine).channel_works("mail", now=NOON),
     "execution": executed,
 }
 GROWS = "judgements|evaluations|incidents|incident_entries|notifications|notification_items|audit"
@@ -104,3 +106,12 @@ def test_no_question_reads_a_table_that_grows_from_end_to_end(
 
     assert found
     assert [one for one in found if is_whole(*one)] == []
+
+
+def test_after_a_delivered_message_one_row_is_looked_up_by_its_index(sqlite_engine: Engine) -> None:
+    with plans(sqlite_engine) as found:
+        lifecycle(sqlite_engine).channel_works("mail", now=NOON)
+
+    ((_, steps),) = found
+    assert len(steps) == 1
+    assert re.match(r"SEARCH incidents USING INDEX \w+ \(live_key=\?\)", steps[0])

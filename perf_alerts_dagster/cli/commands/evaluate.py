@@ -49,7 +49,7 @@ def evaluate(
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    from perf_alerts_dagster.bootstrap.executions import build_judging, build_projecting
+    from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting
 
     opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = opened.reading

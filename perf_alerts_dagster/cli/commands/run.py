@@ -29,11 +29,13 @@ def run(alert: Alert, as_of: date | None) -> None:
     os.environ.update(settings.environment())
     os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
     import dagster as dg
-    from dagster._core.definitions.reconstruct import ReconstructableRepository
-    from dagster._core.storage.tags import PARTITION_NAME_TAG
 
     from perf_alerts_dagster.bootstrap.records import migrate_store
     from perf_alerts_dagster.defs.tags import ALERT, OUTCOME, TRIGGERED_BY
+    from perf_alerts_dagster.scheduler.dagster_internals import (
+        PARTITION_NAME_TAG,
+        ReconstructableRepository,
+    )
 
     migrate_store(settings)
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}

@@ -138,6 +138,13 @@ class SqlIncidents(IncidentStore):
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else incident_of(row)
 
+    def live_of(self, dedup_key: str) -> Incident | None:
+        """See the port."""
+        query = select(incidents).where(incidents.c.live_key == dedup_key)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else incident_of(row)
+
     def incidents(
         self, wanted: Filter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:

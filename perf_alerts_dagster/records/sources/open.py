@@ -1,26 +1,22 @@
-"""Sources of track records: a file, a folder, or a database; and whether one can be read."""
+"""Sources of track records: a file, a folder, or a database."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.ports import RecordsSource
-from perf_alerts_dagster.records.sources.csv import CsvTable
 from perf_alerts_dagster.records.sources.daily import notified, read_daily
+from perf_alerts_dagster.records.sources.formats import FORMATS, file_table
 from perf_alerts_dagster.records.sources.optional_tables import (
     with_strategies,
     with_trades,
     with_trials,
 )
 from perf_alerts_dagster.records.sources.sql import SqlTable
-from perf_alerts_dagster.records.sources.table import DAILY_COLUMNS, ParquetTable, Table, listed
-
-_ENDINGS = (".parquet", ".csv", ".csv.gz")
+from perf_alerts_dagster.records.sources.table import DAILY_COLUMNS, Table, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,16 +125,11 @@ def _wanted(tables: TableNames) -> tuple[tuple[str, bool], ...]:
     )
 
 
-def file_table(path: Path) -> Table:
-    """The table of a file, by its ending."""
-    return ParquetTable(path) if path.suffix.lower() == ".parquet" else CsvTable(path)
-
-
 def _files(folder: Path, name: str) -> list[Path]:
     named = folder / name
     if named.is_file():
         return [named]
-    return [path for ending in _ENDINGS if (path := folder / f"{name}{ending}").is_file()]
+    return [path for ending in FORMATS if (path := folder / f"{name}{ending}").is_file()]
 
 
 def _in_folder(folder: Path, name: str, shown: str) -> Table:
@@ -149,7 +140,7 @@ def _in_folder(folder: Path, name: str, shown: str) -> Table:
     if not found:
         raise RecordsUnavailable(
             f"{shown}: the folder holds no {name} table; expected one of "
-            + ", ".join(f"{name}{ending}" for ending in _ENDINGS)
+            + ", ".join(f"{name}{ending}" for ending in FORMATS)
         )
     return file_table(found[0])
 
@@ -187,47 +178,3 @@ def _tables_of(url: str, shown: str) -> set[str]:
             engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error
-
-
-ENDINGS = (".csv", ".csv.gz", ".parquet")
-
-
-def records_fault(url: str | None) -> str | None:
-    """What is wrong with a records URL; None when it may be read."""
-    if not url or not url.strip():
-        return None
-    if "://" in url:
-        return _database_fault(url)
-    try:
-        path = Path(url).expanduser()
-        if not path.exists():
-            return "there is no such file or folder"
-        if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
-            return "cannot be read by this user"
-    except (OSError, RuntimeError, ValueError):
-        return "is no path of a file or folder"
-    if path.is_file() and not path.name.lower().endswith(ENDINGS):
-        return f"must end in one of {', '.join(ENDINGS)}, be a folder, or a SQLAlchemy URL"
-    return None
-
-
-def _database_fault(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "is no URL"
-    dialect = parts.scheme.partition("+")[0]
-    if dialect not in ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle", "duckdb"):
-        return (
-            "must be a file, a folder, or a SQLAlchemy URL such as "
-            "postgresql+psycopg://user@host/database or sqlite:////path/file.db"
-        )
-    if dialect == "sqlite":
-        path = Path(url.partition("://")[2].removeprefix("/").partition("?")[0])
-        if not path.is_file():
-            return "there is no such SQLite file"
-        if not os.access(path, os.R_OK):
-            return "cannot be read by this user"
-    elif not parts.path.strip("/") and not parts.query:
-        return "must name a database, as in postgresql+psycopg://user@host/database"
-    return None

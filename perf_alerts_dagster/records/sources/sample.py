@@ -18,7 +18,7 @@ from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.sources.csv import CsvTable
 from perf_alerts_dagster.records.sources.open import TableSource
-from perf_alerts_dagster.records.sources.table import ParquetTable
+from perf_alerts_dagster.records.sources.parquet import ParquetTable
 
 _FOLDER = Path(__file__).parent / "sample_data"
 _FIRST, _LAST = date(1990, 1, 1), date(2022, 12, 28)

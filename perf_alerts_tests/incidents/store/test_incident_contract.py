@@ -75,6 +75,7 @@ def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
     found = bench.incidents.snapshot(now=START, since=START)
     assert (found.incidents, found.notified, found.silences) == ((), (), ())
     assert bench.incidents.incident("x") is None
+    assert bench.incidents.live_of("x") is None
     assert bench.incidents.incidents(Filter()).incidents == ()
     assert list(bench.incidents.timeline("x")) == []
     assert list(bench.incidents.judged_sessions(MONDAY)) == []
@@ -255,6 +256,16 @@ def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
     stored(bench, incident("a"), held, incident("c"), over)
 
     assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
+
+
+def test_the_incident_of_a_key_is_the_one_that_is_not_over(bench: Bench) -> None:
+    over = resolved(incident("a"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    held = acknowledged(incident("b"), by="ann", at=START)
+    gone = resolved(incident("c"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    again = incident("a", at=HOUR)
+    stored(bench, over, held, gone, again)
+
+    assert [bench.incidents.live_of(key) for key in "abcd"] == [again, held, None, None]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:

@@ -196,6 +196,8 @@ class Lives(RuleBasedStateMachine):
             START, self.now + DAY
         )
         for one in wanted.incidents:
+            key = one.dedup_key
+            assert real.incidents.live_of(key) == model.incidents.live_of(key)
             assert list(real.incidents.timeline(one.id)) == list(model.incidents.timeline(one.id))
 
     @invariant()

@@ -208,7 +208,7 @@ def test_a_url_that_cannot_be_a_channel_is_refused_without_being_shown(url: str)
 
 
 @pytest.mark.parametrize(
-    ("url", "path", "least"),
+    ("url", "path", "minimum"),
     [
         ("/hook", "/hook", Severity.INFO),
         ("/hook?min_severity=critical", "/hook", Severity.CRITICAL),

@@ -1,0 +1,105 @@
+"""Every name of Dagster that is not of its public interface, and that this project needs.
+
+A release of Dagster may move or change any of them; nobody else may import one, so that this is
+the one place to follow it. What is said of a name is what stops working without it.
+
+- InstigatorType, InstigatorState, InstigatorStatus, ScheduleInstigatorData: whether a schedule or
+  the sensor is switched on, since when, and at what times it is due. Without them missed
+  executions are not found, a schedule that is switched on after a pause catches up what the pause
+  left out on purpose, and `doctor` sees neither a sensor that is off nor a clock that jumped.
+- TickStatus: a tick that failed did not start the execution that was due.
+- schedule_execution_time_iterator: the due times of a cron schedule in its timezone, as Dagster's
+  own scheduler counts them over the changes of daylight saving.
+- SCHEDULE_NAME_TAG: which schedule started a run; without it a scheduled run counts as a person's.
+- PARTITION_NAME_TAG: the as-of date that `perf-alerts run --as-of` asks for.
+- WILL_RETRY_TAG: a failed run that Dagster runs again by itself is not reported yet.
+- GRPC_INFO_TAG: which code server started a run, so that only this machine's dead runs are ended.
+- JobFailureData, RunFailureReason: that a run died and did not fail, which is why Dagster runs it
+  again.
+- ReconstructableRepository: the jobs by the name of their module, as `perf-alerts run` executes
+  them in a process of its own.
+- WorkspaceProcessContext, WorkspaceRequestContext, WorkspaceFileTarget: the code locations that
+  the web UI shows.
+- DagsterWebserver: the web UI, whose `build_middleware` is where the guard stands before it.
+- DAEMON_MODULE: what `python -m` starts as the daemon.
+
+A name is loaded when it is first imported from here: the supervisor needs the last one and no
+Dagster, and the definitions need no webserver.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.definitions.run_request import InstigatorType
+    from dagster._core.events import JobFailureData, RunFailureReason
+    from dagster._core.scheduler.instigation import (
+        InstigatorState,
+        InstigatorStatus,
+        ScheduleInstigatorData,
+        TickStatus,
+    )
+    from dagster._core.storage.tags import (
+        GRPC_INFO_TAG,
+        PARTITION_NAME_TAG,
+        SCHEDULE_NAME_TAG,
+        WILL_RETRY_TAG,
+    )
+    from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster._utils.schedules import schedule_execution_time_iterator
+    from dagster_webserver.webserver import DagsterWebserver
+
+__all__ = [
+    "DAEMON_MODULE",
+    "GRPC_INFO_TAG",
+    "HOMES",
+    "PARTITION_NAME_TAG",
+    "SCHEDULE_NAME_TAG",
+    "WILL_RETRY_TAG",
+    "DagsterWebserver",
+    "InstigatorState",
+    "InstigatorStatus",
+    "InstigatorType",
+    "JobFailureData",
+    "ReconstructableRepository",
+    "RunFailureReason",
+    "ScheduleInstigatorData",
+    "TickStatus",
+    "WorkspaceFileTarget",
+    "WorkspaceProcessContext",
+    "WorkspaceRequestContext",
+    "schedule_execution_time_iterator",
+]
+
+DAEMON_MODULE = "dagster._daemon"
+
+# Where Dagster has each of them; the imports above are the same for who checks types.
+HOMES = {
+    "ReconstructableRepository": "dagster._core.definitions.reconstruct",
+    "InstigatorType": "dagster._core.definitions.run_request",
+    "JobFailureData": "dagster._core.events",
+    "RunFailureReason": "dagster._core.events",
+    "InstigatorState": "dagster._core.scheduler.instigation",
+    "InstigatorStatus": "dagster._core.scheduler.instigation",
+    "ScheduleInstigatorData": "dagster._core.scheduler.instigation",
+    "TickStatus": "dagster._core.scheduler.instigation",
+    "GRPC_INFO_TAG": "dagster._core.storage.tags",
+    "PARTITION_NAME_TAG": "dagster._core.storage.tags",
+    "SCHEDULE_NAME_TAG": "dagster._core.storage.tags",
+    "WILL_RETRY_TAG": "dagster._core.storage.tags",
+    "WorkspaceProcessContext": "dagster._core.workspace.context",
+    "WorkspaceRequestContext": "dagster._core.workspace.context",
+    "WorkspaceFileTarget": "dagster._core.workspace.load_target",
+    "schedule_execution_time_iterator": "dagster._utils.schedules",
+    "DagsterWebserver": "dagster_webserver.webserver",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has the type that it is imported with
+    """The name, from where Dagster has it."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    found = globals()[name] = getattr(import_module(HOMES[name]), name)
+    return found
