@@ -16,8 +16,8 @@ from perf_alerts_dagster.scheduler import run_lock
 HOLD = """
 import sys, threading
 from pathlib import Path
-from perf_alerts_dagster.adapters import alive
-with alive.held(Path(sys.argv[1]), sys.argv[2]):
+from perf_alerts_dagster.scheduler import run_lock
+with run_lock.held(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     threading.Event().wait(60)
 """

@@ -9,8 +9,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "perf_alerts_dagster"
 SOURCES = [
-    *(PACKAGE / "adapters" / "records").glob("*.py"),
-    PACKAGE / "application" / "reading.py",
+    *(PACKAGE / "records" / "sources").glob("*.py"),
+    PACKAGE / "records" / "reading.py",
 ]
 FILLED_IN = {
     "{_LONGEST_NAME}": "200",
