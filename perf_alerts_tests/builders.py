@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pytest
 
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.limits import limit_book
@@ -66,3 +67,8 @@ def context_of(
 def trades(pnl: Sequence[float], exits: Dates) -> Trades:
     """Closed trades without costs, one per exit day."""
     return Trades(exits=exits, entries=exits, pnl=np.asarray(pnl, float), cost=np.zeros(len(exits)))
+
+
+def near(value: float) -> Any:
+    """A number up to rounding, to stand in an expected evaluation."""
+    return pytest.approx(value, rel=1e-9, abs=1e-12)

@@ -35,8 +35,8 @@ class Got:
 class Receiver:
     """An HTTP server on loopback. `answers` are given one after the other, the last for ever.
 
-    An answer is a status, a status with headers, or what the server does instead: `hang`,
-    `trickle`, `huge`, `reset`.
+    An answer is a status, a status with headers, the beginning of a body that does not go on, or
+    what the server does instead: `hang`, `trickle`, `huge`, `reset`.
     """
 
     port: int = 0
@@ -80,10 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         receiver.got.append(Got(self.path, headers, body))
         answer = receiver.next()
-        if isinstance(answer, str):
+        if isinstance(answer, str | bytes):
             self.close_connection = True
             with suppress(OSError):
-                getattr(self, answer)(receiver.over)
+                if isinstance(answer, bytes):
+                    self.begin(answer, receiver.over)
+                else:
+                    getattr(self, answer)(receiver.over)
             return
         status, more = answer if isinstance(answer, tuple) else (answer, {})
         self.send_response(status)
@@ -111,6 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin(10**9)
         while not over.is_set():
             self.wfile.write(b"x" * 65536)
+
+    def begin(self, body: bytes, over: threading.Event) -> None:
+        self._begin(10**9)
+        self.wfile.write(body)
+        over.wait(30)
 
     def _begin(self, length: int) -> None:
         self.send_response(200)

@@ -323,3 +323,17 @@ def test_an_execution_that_lost_its_turn_writes_nothing_more() -> None:
 
     assert not desk.store.judgements()
     assert desk.store.watermark(DAILY.name) is None
+
+
+def test_a_session_that_is_still_open_issues_no_projection() -> None:
+    """The first live session issues the launch projection, once it is over."""
+    desk = Desk()
+    desk.run(record(BACKTEST), after_close(BACKTEST - 1), run_id="a")
+    early = after_close(BACKTEST).replace(hour=12)
+
+    done = desk.run(record(BACKTEST + 1), early, run_id="b")
+    assert [(one.as_of, one.provisional) for one in done.judgements] == [(day(BACKTEST), True)]
+    assert not desk.store.projections(kind="launch", on_or_before=day(BACKTEST))
+
+    desk.run(record(BACKTEST + 1), after_close(BACKTEST), run_id="c")
+    assert desk.store.projections(kind="launch", on_or_before=day(BACKTEST)).keys() == {"trend"}

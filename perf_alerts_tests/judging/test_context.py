@@ -1,7 +1,10 @@
+from datetime import date
+
+import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import judged
+from perf_alerts_dagster.judging.context import insufficient, judged, too_many_gaps
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rating import Rating
 from perf_alerts_tests.builders import a_record, context_of
@@ -111,3 +114,100 @@ def test_an_ok_has_no_evidence() -> None:
 
     assert one.outcome is Outcome.OK
     assert one.evidence is None
+
+
+def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
+    rating = Rating(p_year=0.02, false_alarm_rate=0.03, power=0.6, days_to_half=80.0, union=0.12)
+    found = judged(
+        context_of(RECORD, rate=lambda strategy, rule, value: rating),
+        "trend",
+        "drawdown",
+        severity=Severity.CRITICAL,
+        value=-0.15,
+        limit=-0.12,
+        message="is low",
+        observations=40,
+        required=1,
+        session=date(2026, 1, 5),
+        provisional=True,
+        parts={"deepest": -0.2},
+        projection="launch:2025-01-02",
+    )
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="drawdown",
+        outcome=Outcome.BREACH,
+        kind=Kind.LEVEL,
+        severity=Severity.CRITICAL,
+        value=-0.15,
+        limit=-0.12,
+        observations=40,
+        required=1,
+        evidence=Evidence.STRONG,
+        p_year=0.02,
+        false_alarm_rate=0.03,
+        power=0.6,
+        days_to_half=80.0,
+        session=date(2026, 1, 5),
+        projection="launch:2025-01-02",
+        provisional=True,
+        message="is low",
+        parts={"deepest": -0.2, "union_false_alarm_rate": 0.12, "told_as": "warning"},
+    )
+
+
+def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
+    rating = Rating(p_year=0.004)
+    found = judged(
+        context_of(RECORD, rate=lambda strategy, rule, value: rating),
+        "trend",
+        "drawdown",
+        severity=None,
+        value=-0.05,
+        limit=-0.08,
+        message="is fine",
+    )
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="drawdown",
+        outcome=Outcome.OK,
+        value=-0.05,
+        limit=-0.08,
+        p_year=0.004,
+        message="is fine",
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [("", "insufficient data (3 of 20)"), ("no trades", "insufficient data (3 of 20): no trades")],
+)
+def test_too_little_data_says_how_little_and_of_which_kind(why: str, message: str) -> None:
+    assert insufficient("trend", "wipe_out", observations=3, required=20, why=why) == Evaluation(
+        strategy="trend",
+        rule="wipe_out",
+        outcome=Outcome.INSUFFICIENT_DATA,
+        kind=Kind.EVENT,
+        observations=3,
+        required=20,
+        message=message,
+    )
+
+
+def test_a_window_with_gaps_says_which_share_of_it_is_missing() -> None:
+    full = a_record(np.zeros(40))
+    kept = np.r_[0:25, 28:40]
+    gappy = a_record(np.zeros(37), dates=full.dates[kept])
+    context = context_of(gappy, sessions=full.dates)
+
+    assert too_many_gaps(context, gappy, "rolling_sharpe", 30) is None
+    assert too_many_gaps(context, gappy, "rolling_sharpe", 20) == Evaluation(
+        strategy="trend",
+        rule="rolling_sharpe",
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=20,
+        required=20,
+        message="insufficient data (20 of 20): 13% of the sessions in the window have no row",
+    )

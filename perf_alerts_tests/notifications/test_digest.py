@@ -1,12 +1,15 @@
 """The digest: once a day, also when all is well."""
 
+from dataclasses import replace
+
 import pytest
 
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Channels
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
-from perf_alerts_dagster.notifications.messages import LISTED, Message, message_of
+from perf_alerts_dagster.notifications.messages import LISTED, Message, Unreadable, message_of
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -41,6 +44,21 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
     ]
     assert mail.key != chat.key
     assert mail.kind == "digest"
+    assert mail.payload == {
+        "key": mail.key,
+        "kind": "digest",
+        "alert": "daily_pnl_check",
+        "at": desk.now.isoformat(),
+        "as_of": "2026-01-05",
+        "subject": mail.subject,
+        "text": mail.text,
+        "strategies": 1,
+        "evaluations": 1,
+        "incidents": [],
+        "weak": [],
+        "unmeasured": [],
+        "totals": {"incidents": 0, "weak": 0, "unmeasured": 0},
+    }
 
 
 def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
@@ -120,3 +138,25 @@ def test_a_long_list_is_counted(desk: IncidentDesk) -> None:
     desk.lifecycle.digest(judged(*weak), now=desk.now)
 
     assert "- and 5 more" in digests(desk)[0].text
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_list_that_is_as_long_as_what_is_shown_is_whole(desk: IncidentDesk, more: int) -> None:
+    weak = [breach(strategy=f"s{n:02}", evidence=Evidence.WEAK) for n in range(20 + more)]
+    desk.lifecycle.digest(judged(*weak), now=desk.now)
+    lines = digests(desk)[0].text.splitlines()
+
+    assert sum(line.startswith("- s") for line in lines) == 20
+    assert [line for line in lines if "more" in line] == ["- and 1 more"] * more
+
+
+@pytest.mark.parametrize("name", ["incidents", "weak", "unmeasured"])
+@pytest.mark.parametrize("broken", ["x", {"strategy": "trend"}, None, 1])
+def test_a_digest_whose_lists_are_none_is_unreadable(
+    desk: IncidentDesk, name: str, broken: Json
+) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(iter(desk.memory.rows.values()))
+
+    with pytest.raises(Unreadable, match="TypeError"):
+        message_of(replace(row, payload={**row.payload, name: broken}), public_url=URL)

@@ -96,6 +96,16 @@ def test_a_long_list_is_cut_and_counted(desk: IncidentDesk) -> None:
     assert len(incidents) == message.payload["total"] == SHOWN + 5
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_list_that_is_as_long_as_what_is_shown_is_whole(desk: IncidentDesk, more: int) -> None:
+    desk.judge(*(breach(strategy=f"s{n:03}") for n in range(SHOWN + more)))
+    text = newest(desk).text
+
+    assert text.count("[WARNING] ") == SHOWN
+    assert ("more:" in text) is bool(more)
+    assert text.endswith(f"and 1 more: {URL}/incidents") is bool(more)
+
+
 def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
     many = [breach(strategy=f"s{n:03}", severity=Severity.WARNING) for n in range(LISTED)]
     desk.judge(*many, breach(strategy="worst", severity=Severity.EMERGENCY))

@@ -1,11 +1,18 @@
 """The stretched band against whole simulated paths, far into its tail."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections.bands import MINIMUM_SHARE, SUP_LEVELS, Fan, fans
+from perf_alerts_dagster.projections.bands import (
+    MINIMUM_SHARE,
+    PROBABILITIES,
+    SUP_LEVELS,
+    Fan,
+    fans,
+)
 from perf_alerts_dagster.projections.projection import fan_of
 from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, draw, drifts
 from perf_alerts_dagster.records.model import Floats
@@ -71,6 +78,24 @@ def test_the_sequential_share_is_that_of_fresh_paths_as_far_below_by_that_day(
     # Between the kept days the share is interpolated: a sixth of it is allowed for that.
     error = share / 6 + 4 * float(np.sqrt(2 * share / PATHS))
     assert fan.share_below(distance, day) == pytest.approx(share, abs=error)
+
+
+def test_the_kept_days_hold_the_paths_quantiles_and_the_root_of_the_day_leads_between_them(
+    fan: Fan,
+) -> None:
+    paths = walked(residuals(), draw(1, PATHS, HORIZON))
+    kept = (1, 5, 21, HORIZON)
+    for day in kept:
+        exact = np.quantile(paths[:, day - 1], PROBABILITIES)
+        assert fan.pointwise[:, day - 1] == pytest.approx(exact, abs=2e-5)
+    for first, last in itertools.pairwise((0, *kept)):
+        ends = [
+            fan.pointwise[:, day - 1] if day else np.zeros(len(PROBABILITIES))
+            for day in (first, last)
+        ]
+        for day in range(first + 1, last):
+            part = (day**0.5 - first**0.5) / (last**0.5 - first**0.5)
+            assert fan.pointwise[:, day - 1] == pytest.approx(ends[0] + part * (ends[1] - ends[0]))
 
 
 def test_no_share_is_zero_and_none_above_one(fan: Fan) -> None:

@@ -60,6 +60,19 @@ def test_each_currency_has_an_all_of_its_own() -> None:
     assert "ALL" not in found
 
 
+def test_those_without_a_currency_have_an_all_of_their_own_beside_the_others() -> None:
+    found = grouped(
+        book("a", [1.0]),
+        book("b", [2.0]),
+        book("c", [3.0], currency=None),
+        book("d", [4.0], currency=None),
+    )
+
+    assert {name for name in found if is_group(name)} == {"ALL:USD", "ALL:unknown"}
+    assert found["ALL:unknown"].returns.tolist() == [7.0 / 200.0]
+    assert found["ALL:unknown"].currency is None
+
+
 def test_on_a_day_with_some_members_only_those_count() -> None:
     short = book("b", [50.0]).rows(0, 1)
     found = grouped(book("a", [10.0, 20.0]), short)

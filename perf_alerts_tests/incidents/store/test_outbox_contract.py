@@ -271,6 +271,24 @@ def test_the_state_counts_what_waits_and_since_when(bench: Bench, known: Inciden
     assert (state.pending, state.leased, state.dead, state.oldest) == (1, 1, 0, START)
 
 
+@pytest.mark.parametrize("over", ["sent", "dead"])
+def test_nothing_waits_since_a_message_that_is_over(
+    bench: Bench, known: Incident, over: str
+) -> None:
+    posted(bench, a_row(known))
+    (first,) = bench.outbox.claim(START, "a", TTL)
+    if over == "sent":
+        bench.outbox.sent(first.id, first.fence, START)
+    else:
+        bench.outbox.dead(first.id, first.fence, "HTTP 400")
+    assert bench.outbox.state().oldest is None
+    posted(bench, a_row(known, window="later", after=MINUTE))
+
+    state = bench.outbox.state()
+    assert (state.pending, state.leased, state.dead) == (1, 0, int(over == "dead"))
+    assert state.oldest == START + MINUTE
+
+
 def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> None:
     other = an_incident("b")
     bench.incidents.apply(Decisions(opened=(other,)))

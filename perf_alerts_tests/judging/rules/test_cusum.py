@@ -11,11 +11,11 @@ from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.rules.cusum import cusum, judge_cusum
 from perf_alerts_dagster.judging.rules.thresholds import judge_drawdown, judge_rolling_sharpe
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import cusum_rule
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration, cusum_rule
 from perf_alerts_dagster.projections.in_force import Forces, InForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 from perf_alerts_tests.projections.honest import calibrated, known
 
 BACKTEST = noise(756, mean=0.0006)
@@ -31,12 +31,18 @@ LAUNCH = InForce(
 )
 
 
-def judge(live: Floats, *, budgets: Budgets | None = None, launch: InForce = LAUNCH) -> Evaluation:
+def judge(
+    live: Floats,
+    *,
+    budgets: Budgets | None = None,
+    launch: InForce = LAUNCH,
+    calibration: Calibration = CALIBRATION,
+) -> Evaluation:
     record = a_record(live, backtest=BACKTEST)
     context = context_of(
         record,
         forces={"trend": Forces(launch=launch)},
-        calibrations={"trend": CALIBRATION},
+        calibrations={"trend": calibration},
         budgets=budgets or Budgets(),
     )
     return judge_cusum(record, context)
@@ -137,3 +143,95 @@ def test_a_drawdown_that_no_healthy_year_sees_is_strong_and_told() -> None:
     assert (found.evidence, found.notified_severity) == (Evidence.STRONG, Severity.EMERGENCY)
     assert found.p_year is not None
     assert 0.0 < found.p_year <= 0.01
+
+
+@pytest.mark.parametrize("severity", [Severity.WARNING, Severity.CRITICAL])
+def test_a_value_exactly_at_its_limit_is_a_breach(severity: Severity) -> None:
+    live = falling(100, 12.0)
+    value = judge(live).value
+    assert value is not None
+    rarer = 0.0 if severity is Severity.CRITICAL else 1.0
+    levels = np.where(np.asarray(TAILS) < 0.03, value + rarer, value)
+    exact = replace(CALIBRATION, worst=dict(CALIBRATION.worst) | {"life_cusum_1": levels})
+    found = judge(live, calibration=exact)
+
+    assert (found.severity, found.value, found.limit) == (severity, value, value)
+
+
+@pytest.mark.parametrize(
+    ("share", "severity"),
+    [(0.2, None), (0.03, Severity.WARNING), (0.005, Severity.CRITICAL)],
+    ids=["ok", "warning", "critical"],
+)
+@pytest.mark.parametrize(("rows", "name"), [(100, "life_cusum_1"), (300, "life_cusum_2")])
+def test_all_that_is_said_of_a_shortfall(
+    rows: int, name: str, share: float, severity: Severity | None
+) -> None:
+    live = falling(rows, CALIBRATION.badness_at(name, share))
+    value = cusum(np.log1p(live), mean=LAUNCH.log_mean, sigma=LAUNCH.log_sigma)
+    limit = CALIBRATION.badness_at(name, 0.01 if severity is Severity.CRITICAL else 0.05)
+    found = judge(live, launch=replace(LAUNCH, haircut=0.25))
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="life_cusum",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=near(value),
+        limit=near(limit),
+        observations=rows,
+        required=1,
+        evidence=None if severity is None else Evidence.STRONG,
+        p_year=CALIBRATION.p_year(name, value),
+        false_alarm_rate=near(0.05),
+        power=CALIBRATION.power.get(name),
+        days_to_half=CALIBRATION.days_to_half(name),
+        message=f"shortfall against the reference since live began: {value:.1f} standard "
+        f"deviations of a session, {limit:.1f} is rare for its age",
+        parts={
+            "slack": near(0.5 / 252**0.5),
+            "haircut": 0.25,
+            "union_false_alarm_rate": CALIBRATION.union,
+        },
+    )
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_all_that_is_said_without_what_a_shortfall_is_measured_by(rows: int) -> None:
+    record = a_record(np.full(rows, 0.01), backtest=BACKTEST)
+
+    assert judge_cusum(record, context_of(record)) == Evaluation(
+        strategy="trend",
+        rule="life_cusum",
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=rows,
+        required=1,
+        message=f"insufficient data ({rows} of 1): "
+        "needs live rows, a projection and its calibration",
+    )
+
+
+def test_a_shortfall_is_counted_in_deviations_beyond_the_slack() -> None:
+    assert cusum(np.array([-0.01, -0.03]), mean=0.01, sigma=0.02, slack=0.25) == pytest.approx(
+        (1.0 - 0.25) + (2.0 - 0.25)
+    )
+    assert cusum(np.array([0.01]), mean=0.01, sigma=0.02) == 0.0
+
+
+def test_a_rules_own_budget_is_how_often_it_is_told() -> None:
+    record = a_record([0.01], backtest=BACKTEST)
+    budgets = Budgets(
+        rules={"rolling_sharpe": {"warning": 0.001}, "life_cusum": {"warning": 0.002}}
+    )
+    context = context_of(record, calibrations={"trend": CALIBRATION}, budgets=budgets)
+    rated = {
+        rule: context.rating("trend", rule, 0.0)
+        for rule in ("rolling_sharpe", "life_cusum_1", "life_cusum_3", "wipe_out")
+    }
+
+    assert {rule: one and one.false_alarm_rate for rule, one in rated.items()} == {
+        "rolling_sharpe": 0.001,
+        "life_cusum_1": 0.002,
+        "life_cusum_3": 0.002,
+        "wipe_out": None,
+    }

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from perf_alerts_dagster.judging.rules.data_quality import (
     record_error,
 )
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 
 def judge(record: StrategyRecord, rule: str, **changes: Any) -> Evaluation:
@@ -45,10 +46,17 @@ def test_no_data_is_critical_for_its_own_rule_and_plain_for_the_others() -> None
     own = no_data("trend", "no_data", late=5, allowed=2, newest="2026-01-05")
     other = no_data("trend", "drawdown", late=5, allowed=2, newest="2026-01-05")
 
-    assert own.outcome is other.outcome is Outcome.NO_DATA
-    assert own.severity is Severity.CRITICAL
-    assert other.severity is None
-    assert "5 sessions behind; 2 are allowed" in own.message
+    assert own == Evaluation(
+        strategy="trend",
+        rule="no_data",
+        outcome=Outcome.NO_DATA,
+        severity=Severity.CRITICAL,
+        value=5.0,
+        limit=2.0,
+        evidence=Evidence.UNGATED,
+        message="newest row is of 2026-01-05, 5 sessions behind; 2 are allowed",
+    )
+    assert other == replace(own, rule="drawdown", severity=None, evidence=None)
 
 
 @pytest.mark.parametrize(
@@ -183,10 +191,203 @@ def test_a_record_error_shows_three_faults_and_counts_the_rest() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "longest", "newest"),
-    [([], 0, 0), ([0], 0, 0), ([1], 1, 1), ([1, 1, 0, 1], 2, 1), ([0, 1, 1], 2, 2), ([1, 0], 1, 0)],
+    [
+        ([], 0, 0),
+        ([0], 0, 0),
+        ([1], 1, 1),
+        ([1, 1, 0, 1], 2, 1),
+        ([0, 1, 1], 2, 2),
+        ([1, 0], 1, 0),
+        ([1, 1, 1, 0, 1, 0, 1, 1], 3, 2),
+        ([1, 0, 1, 1, 1, 0, 1], 3, 1),
+    ],
 )
 def test_runs_are_counted(flags: list[int], longest: int, newest: int) -> None:
     given = np.array(flags, dtype=bool)
 
     assert longest_run(given) == longest
     assert newest_run(given) == newest
+
+
+def said(rule: str, **changes: Any) -> Evaluation:
+    """A warning that needs no evidence, changed as asked."""
+    given: dict[str, Any] = {
+        "strategy": "trend",
+        "rule": rule,
+        "outcome": Outcome.BREACH,
+        "severity": Severity.WARNING,
+        "evidence": Evidence.UNGATED,
+    }
+    return Evaluation(**(given | changes))
+
+
+FINE: dict[str, Any] = {"outcome": Outcome.OK, "severity": None, "evidence": None}
+UNMEASURED = FINE | {"outcome": Outcome.INSUFFICIENT_DATA}
+
+
+@pytest.mark.parametrize("late", [0, 2])
+def test_all_that_is_said_of_the_newest_row(late: int) -> None:
+    record = a_record(noise(3))
+    context: dict[str, Any] = {"lateness": {"trend": late}, "max_lag_sessions": 4}
+
+    assert judge(record, "no_data", **context) == said(
+        "no_data",
+        value=float(late),
+        limit=4.0,
+        observations=3,
+        required=1,
+        message="newest row is of 2023-01-04",
+        **FINE,
+    )
+    behind = {} if late else FINE
+    assert judge(record, "stale_data", **context) == said(
+        "stale_data",
+        value=float(late),
+        limit=1.0,
+        observations=3,
+        required=1,
+        message=f"newest row is of 2023-01-04, {late} closed sessions behind",
+        **({"severity": Severity.INFO} | behind),
+    )
+
+
+@pytest.mark.parametrize(
+    ("longest", "run", "limit", "changes"),
+    [(5, 5, 5.0, FINE), (5, 6, 5.0, {}), (0, 1, 1.0, FINE), (0, 2, 1.0, {})],
+)
+def test_all_that_is_said_of_a_flat_run(
+    longest: int, run: int, limit: float, changes: dict[str, Any]
+) -> None:
+    record = a_record([*noise(20), *np.zeros(run)], backtest=flat(300, longest))
+
+    assert judge(record, "flat_run") == said(
+        "flat_run",
+        value=float(run),
+        limit=limit,
+        observations=300,
+        required=252,
+        message=f"run of {run} sessions, the backtest's longest is {longest}",
+        parts={"backtest_longest": longest},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("longest", "run", "limit", "changes"),
+    [(0, 2, 2.0, FINE), (0, 3, 2.0, {}), (4, 4, 4.0, FINE), (4, 5, 4.0, {})],
+)
+def test_all_that_is_said_of_a_repeated_pnl(
+    longest: int, run: int, limit: float, changes: dict[str, Any]
+) -> None:
+    backtest = noise(252)
+    backtest[50 : 51 + longest] = 0.02
+    record = a_record([*noise(20), *np.full(run + 1, 0.0123)], backtest=backtest)
+
+    assert judge(record, "repeated_pnl") == said(
+        "repeated_pnl",
+        value=float(run),
+        limit=limit,
+        observations=252,
+        required=252,
+        message=f"run of {run} sessions, the backtest's longest is {longest}",
+        parts={"backtest_longest": longest},
+        **changes,
+    )
+
+
+def test_runs_are_of_the_pnl_where_there_is_one() -> None:
+    returns = np.concatenate([noise(300), np.full(30, 0.0123)])
+    pnl = 1000.0 * np.concatenate([noise(300), noise(25, seed=2), np.zeros(5)])
+    record = a_record(returns[300:], backtest=returns[:300], pnl=pnl, capital=np.full(330, 1e3))
+
+    assert judge(record, "repeated_pnl").value == 0.0
+    assert judge(record, "flat_run").value == 5.0
+
+
+@pytest.mark.parametrize("rule", ["flat_run", "repeated_pnl"])
+@pytest.mark.parametrize(("backtest", "live"), [(251, 5), (300, 0)])
+def test_all_that_is_said_of_a_run_without_a_backtest_or_a_live_row(
+    rule: str, backtest: int, live: int
+) -> None:
+    record = a_record(noise(live), backtest=noise(backtest))
+
+    assert judge(record, rule) == said(
+        rule,
+        observations=backtest,
+        required=252,
+        message=f"insufficient data ({backtest} of 252): "
+        "a run is compared with the backtest's longest",
+        **UNMEASURED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ratio", "limit", "changes"),
+    [(0.4, 0.5, {}), (0.75, 0.5, FINE), (1.25, 2.0, FINE), (2.5, 2.0, {})],
+)
+def test_all_that_is_said_of_the_volatility(
+    ratio: float, limit: float, changes: dict[str, Any]
+) -> None:
+    # Only the newest 756 backtest rows and the newest 63 live ones count.
+    backtest = np.concatenate([noise(100, seed=3, sd=0.5), noise(756)])
+    live = noise(63, seed=2)
+    live = live / live.std(ddof=1) * backtest[-756:].std(ddof=1) * ratio
+    record = a_record(np.concatenate([noise(10, seed=4, sd=0.5), live]), backtest=backtest)
+
+    assert judge(record, "volatility_shift") == said(
+        "volatility_shift",
+        value=near(ratio),
+        limit=limit,
+        observations=63,
+        required=63,
+        message=f"volatility of the last 63 live rows is {ratio:.2f}x the backtest's",
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "observations", "why"),
+    [
+        (a_record(noise(62), backtest=noise(300)), 62, "needs 252 backtest rows as well"),
+        (a_record(noise(63), backtest=noise(251)), 63, "needs 252 backtest rows as well"),
+        (a_record(noise(90), backtest=noise(100)), 63, "needs 252 backtest rows as well"),
+        (a_record(noise(63), backtest=np.full(300, 0.001)), 63, "the backtest does not vary"),
+        (
+            a_record(np.abs(noise(63)) * 1e200, backtest=noise(300)),
+            63,
+            "a return is beyond numbers",
+        ),
+        (
+            a_record(noise(63), backtest=np.abs(noise(300)) * 1e200),
+            63,
+            "a return is beyond numbers",
+        ),
+    ],
+)
+def test_all_that_is_said_where_no_volatility_can_be_compared(
+    record: StrategyRecord, observations: int, why: str
+) -> None:
+    assert judge(record, "volatility_shift") == said(
+        "volatility_shift",
+        observations=observations,
+        required=63,
+        message=f"insufficient data ({observations} of 63): {why}",
+        **UNMEASURED,
+    )
+
+
+@pytest.mark.parametrize(("count", "rest"), [(1, ""), (3, ""), (4, "; and 1 more")])
+def test_all_that_is_said_of_a_record_error(count: int, rest: str) -> None:
+    faults = tuple(
+        RecordFault(where="daily.csv", row=row, column="pnl", rule="is not a number")
+        for row in range(2, 2 + count)
+    )
+    texts = [f"daily.csv, row {row}, column pnl: is not a number" for row in range(2, 2 + count)]
+
+    assert record_error("trend", faults) == said(
+        "record_error",
+        outcome=Outcome.ERROR,
+        severity=Severity.CRITICAL,
+        message="; ".join(texts[:3]) + rest,
+        parts={"faults": texts},
+    )

@@ -1,6 +1,7 @@
 """Rows below the quantile of their own day: one, several in a run, too many of the last thirty."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.rating import Rating
 from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
 from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filtered
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_dagster.statistics.var_backtests import binomial_at_least
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 BACKTEST = noise(756, mean=0.0)
 
@@ -225,3 +228,164 @@ def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
         shares.append(float(found.hits.mean()))
 
     assert np.mean(shares) == pytest.approx(0.05, abs=0.02)
+
+
+KNOWN = filtered(BACKTEST)
+assert KNOWN is not None
+SORTED = np.sort(KNOWN.standardised)
+# What the newest of these rows is to be measured by, as simple returns and in deviations.
+QUANTILE = float(np.expm1(KNOWN.mean + KNOWN.variance**0.5 * np.quantile(SORTED, 0.05)))
+RARE = float(np.quantile(SORTED, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("size", "severity", "limit", "evidence", "hit"),
+    [
+        (-1.0, None, RARE, None, False),
+        (-2.0, None, RARE, None, True),
+        (-3.0, Severity.INFO, RARE, Evidence.WEAK, True),
+        (1.2 * WORST, Severity.WARNING, WORST, Evidence.WEAK, True),
+        (4.0 * WORST, Severity.CRITICAL, 1.5 * WORST, Evidence.STRONG, True),
+    ],
+    ids=["ok", "an exceedance", "info", "warning", "critical"],
+)
+def test_all_that_is_said_of_the_newest_row(
+    size: float, severity: Severity | None, limit: float, evidence: Evidence | None, hit: bool
+) -> None:
+    record = living([size])
+    actual = float(record.returns[-1])
+    day = record.dates[-1].astype(object)
+    found = judge(record)["daily_exceedance"]
+    share = yearly_share(found.value or 0.0, SORTED)
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="daily_exceedance",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        kind=Kind.EVENT,
+        severity=severity,
+        value=pytest.approx(size, rel=1e-6),  # type: ignore[arg-type] # up to rounding
+        limit=near(limit),
+        observations=756,
+        required=252,
+        evidence=evidence,
+        p_year=share,
+        false_alarm_rate=0.05,
+        session=day,
+        message=f"returned {actual:+.2%} on {day}, {size:.1f} standard deviations of that day; "
+        f"the worst of the 756 sessions before is {WORST:.1f}",
+        parts={
+            "return": actual,
+            "one_day_quantile_5": near(QUANTILE),
+            "is_exceedance": hit,
+            **({"told_as": "warning"} if severity is Severity.CRITICAL and share > 0.01 else {}),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "severity", "limit"),
+    [(0, None, 3.0), (2, None, 3.0), (3, Severity.WARNING, 3.0), (5, Severity.CRITICAL, 5.0)],
+)
+def test_all_that_is_said_of_a_run(run: int, severity: Severity | None, limit: float) -> None:
+    found = judge(living([0.1] * 10 + [-2.5] * run))["consecutive_exceedances"]
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="consecutive_exceedances",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=float(run),
+        limit=limit,
+        observations=10 + run,
+        required=1,
+        evidence=None if severity is None else Evidence.UNRATED,
+        message=f"{run} sessions in a row below the 5 % quantile of their day",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "hits", "severity", "limit"),
+    [
+        (30, 4, None, 0.15),
+        (30, 5, Severity.WARNING, 0.15),
+        (30, 8, Severity.CRITICAL, 0.25),
+        (20, 3, Severity.WARNING, 0.15),
+        (20, 5, Severity.CRITICAL, 0.25),
+    ],
+)
+def test_all_that_is_said_of_a_rate(
+    rows: int, hits: int, severity: Severity | None, limit: float
+) -> None:
+    sizes = [-2.5 if place % 3 == 0 and place < 3 * hits else 0.2 for place in range(rows)]
+    found = judge(living(sizes))["exceedance_rate"]
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="exceedance_rate",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=near(hits / rows),
+        limit=limit,
+        observations=rows,
+        required=20,
+        evidence=None if severity is None else Evidence.UNRATED,
+        message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
+        parts={"hits": hits, "binomial_p": binomial_at_least(hits, rows, 0.05)},
+    )
+
+
+def test_a_strategys_budget_is_how_often_its_day_is_told() -> None:
+    record = living([2.0 * WORST])
+    of_strategy = {"trend": {"daily_exceedance": {"warning": 0.2, "critical": 0.1}}}
+    found = judge(record, budgets=Budgets(of_strategy=of_strategy))["daily_exceedance"]
+
+    assert found.false_alarm_rate == 0.2
+
+
+def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evaluation:
+    reason = f": {why}" if why else ""
+    return Evaluation(
+        strategy="trend",
+        rule=rule,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        kind=Kind.EVENT if rule == "daily_exceedance" else Kind.LEVEL,
+        observations=observations,
+        required=required,
+        message=f"insufficient data ({observations} of {required}){reason}",
+    )
+
+
+VARY = "needs rows that vary, before the ones that are judged"
+
+
+@pytest.mark.parametrize(
+    ("record", "observations", "required", "why"),
+    [
+        (a_record([], backtest=BACKTEST), 0, 1, "no live rows"),
+        (a_record([0.01], backtest=noise(100)), 100, 252, VARY),
+        (a_record(noise(29), backtest=noise(251)), 251, 252, VARY),
+        (a_record(noise(40), backtest=noise(20)), 30, 252, VARY),
+        (a_record(noise(30), backtest=np.zeros(300)), 251, 252, VARY),
+        (a_record([0.01]), 0, 252, VARY),
+    ],
+)
+def test_all_that_is_said_of_too_little_to_compare_with(
+    record: StrategyRecord, observations: int, required: int, why: str
+) -> None:
+    assert judge(record) == {rule: unsaid(rule, observations, required, why) for rule in RULES}
+
+
+def test_all_that_is_said_of_a_rate_of_too_few_rows() -> None:
+    found = judge(living([0.1] * 19))["exceedance_rate"]
+
+    assert found == unsaid("exceedance_rate", 19, 20)
+
+
+def test_a_newest_row_of_the_backtest_is_no_breach_however_bad() -> None:
+    bad = living([0.1, 4.0 * WORST])
+    live = bad.live.copy()
+    live[-1] = False
+    found = judge(replace(bad, live=live))["daily_exceedance"]
+
+    assert (found.outcome, found.severity, found.evidence) == (Outcome.OK, None, None)

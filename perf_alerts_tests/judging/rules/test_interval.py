@@ -1,6 +1,7 @@
 """The live path against its band: one-sided, at its own levels, with a share of a whole year."""
 
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +10,12 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.interval import judge_intervals
 from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.in_force import Forces, InForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filtered
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 BACKTEST = noise(756, mean=0.0006)
 PATHS = 10_000
@@ -195,3 +197,194 @@ def test_the_deviation_is_measured_in_the_larger_of_what_was_projected_and_half_
     assert found.value == pytest.approx(share)
     assert found.severity is severity
     assert not found.is_notified(gate=False)
+
+
+def banded(
+    force: InForce, path: Floats, severity: Severity | None, limit: float, shown: str
+) -> Evaluation:
+    """All that is said of a path against one projection's band."""
+    fan, day = force.fan, len(path)
+    warning, critical = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}[force.kind]
+    share = fan.share_below(fan.distance_below(path), day)
+    value = float(np.expm1(path[-1]))
+    p_year = 1 - (1 - share) ** (252 / fan.horizon)
+    limit = float(np.expm1(limit))
+    notified_as = severity is Severity.CRITICAL and p_year > 0.01
+    weight = Evidence.STRONG if p_year <= 0.05 else Evidence.WEAK
+
+    def at(curve: Floats) -> Any:
+        return near(float(np.expm1(curve[day - 1])))
+
+    return Evaluation(
+        strategy="trend",
+        rule="interval_breach",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=near(value),
+        limit=near(limit),
+        observations=day,
+        required=1,
+        evidence=None if severity is None else weight,
+        p_year=near(p_year),
+        false_alarm_rate=near(1 - warning ** (252 / fan.horizon)),
+        projection=f"{force.kind}:{ISSUED}",
+        message=f"returned {value:+.2%} in {day} sessions since {ISSUED}, {shown} ({limit:+.2%})",
+        parts={
+            "sequential_p": near(share),
+            "level_warning": warning,
+            "level_critical": critical,
+            "expected": at(fan.median),
+            "lower_warning": at(fan.lower(warning)),
+            "lower_critical": at(fan.lower(critical)),
+            "upper_warning": at(fan.upper(warning)),
+            "horizon": fan.horizon,
+            "haircut": 0.0,
+            "above": severity is Severity.INFO,
+            **({"told_as": "warning"} if notified_as else {}),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "severity", "passed", "shown"),
+    [
+        (0.5, None, 0.95, "within the band"),
+        (0.97, Severity.WARNING, 0.95, "outside the 0.95 band"),
+        (0.995, Severity.CRITICAL, 0.99, "outside the 0.99 band"),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_all_that_is_said_of_a_path_against_its_launch_band(
+    level: float, severity: Severity | None, passed: float, shown: str
+) -> None:
+    live = record(LAUNCH.fan.lower(level)[:40])
+    path = np.log1p(live.returns[live.live]).cumsum()
+
+    limit = float(LAUNCH.fan.lower(passed)[39])
+    assert judge(live)[0] == banded(LAUNCH, path, severity, limit, shown)
+
+
+def test_all_that_is_said_of_a_path_above_its_band() -> None:
+    live = record(LAUNCH.fan.upper(0.99)[:40])
+    path = np.log1p(live.returns[live.live]).cumsum()
+
+    limit = float(LAUNCH.fan.upper(0.95)[39])
+    wanted = banded(LAUNCH, path, Severity.INFO, limit, "outside the 0.95 band")
+    assert judge(live)[0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("level", "severity", "passed", "shown"),
+    [
+        (0.97, None, 0.9873, "within the band"),
+        (0.993, Severity.WARNING, 0.9873, "outside the 0.9873 band"),
+        (0.999, Severity.CRITICAL, 0.9975, "outside the 0.9975 band"),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_all_that_is_said_of_a_path_against_the_band_that_judges(
+    level: float, severity: Severity | None, passed: float, shown: str
+) -> None:
+    live = record(JUDGING.fan.lower(level)[:40])
+    path = np.log1p(live.returns[live.live]).cumsum()
+
+    limit = float(JUDGING.fan.lower(passed)[39])
+    assert judge(live, judging=True)[2] == banded(JUDGING, path, severity, limit, shown)
+
+
+def test_the_power_is_the_launch_bands_and_not_that_of_the_one_that_judges() -> None:
+    calibration = Calibration(
+        worst={},
+        notified={},
+        power={"interval_breach": 0.4},
+        half={"interval_breach": 90.0},
+        union=0.2,
+    )
+    live = record(LAUNCH.fan.median[:30])
+    context = context_of(
+        live,
+        forces={"trend": Forces(launch=LAUNCH, judging=JUDGING)},
+        calibrations={"trend": calibration},
+    )
+    launch, _, judging = judge_intervals(live, context)
+
+    assert (launch.power, launch.days_to_half) == (0.4, 90.0)
+    assert launch.parts["union_false_alarm_rate"] == 0.2
+    assert (judging.power, judging.days_to_half) == (None, None)
+    assert "union_false_alarm_rate" not in judging.parts
+
+
+@pytest.mark.parametrize(
+    ("daily", "severity"), [(0.0006, None), (-0.004, Severity.INFO)], ids=["ok", "info"]
+)
+@pytest.mark.parametrize("rows", [21, 100])
+def test_all_that_is_said_of_a_deviation(
+    rows: int, daily: float, severity: Severity | None
+) -> None:
+    found = judge(a_record(np.full(rows, daily), backtest=BACKTEST))[1]
+    sd = float(LAUNCH.fan.pointwise[6, rows - 1] - LAUNCH.fan.pointwise[4, rows - 1]) / 2
+    actual, projected = rows * daily, rows * LAUNCH.mean
+
+    assert found == Evaluation(
+        strategy="trend",
+        rule="pnl_deviation",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=near((actual - projected) / max(abs(projected), sd / 2)),
+        limit=-0.25,
+        observations=rows,
+        required=21,
+        evidence=None if severity is None else Evidence.UNGATED,
+        projection=f"launch:{ISSUED}",
+        message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
+        parts={
+            "actual": near(actual),
+            "projected": near(projected),
+            "projected_sd": near(sd),
+            "documented_warning": -0.25,
+            "documented_critical": -0.5,
+        },
+    )
+
+
+def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evaluation:
+    reason = f": {why}" if why else ""
+    return Evaluation(
+        strategy="trend",
+        rule=rule,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=observations,
+        required=required,
+        message=f"insufficient data ({observations} of {required}){reason}",
+    )
+
+
+def test_all_that_is_said_before_there_are_rows_enough() -> None:
+    none, few = judge(record(np.empty(0))), judge(record(LAUNCH.fan.median[:20]))
+
+    assert none == [unsaid("interval_breach", 0, 1), unsaid("pnl_deviation", 0, 21)]
+    assert few[1] == unsaid("pnl_deviation", 20, 21)
+
+
+NOT_ISSUED = "no projection is in force: the {} rows do not vary, or none was issued yet"
+
+
+@pytest.mark.parametrize(
+    ("live", "backtest", "observations", "required", "why"),
+    [
+        (30, 100, 100, 252, "a projection needs 252 backtest rows"),
+        (30, 251, 251, 252, "a projection needs 252 backtest rows"),
+        (30, 252, 252, 252, NOT_ISSUED.format("backtest")),
+        (30, 400, 252, 252, NOT_ISSUED.format("backtest")),
+        (755, 0, 755, 756, "a projection needs 756 live rows"),
+        (800, 0, 756, 756, NOT_ISSUED.format("live")),
+    ],
+)
+def test_all_that_is_said_without_a_projection(
+    live: int, backtest: int, observations: int, required: int, why: str
+) -> None:
+    found = a_record(noise(live), backtest=noise(backtest))
+
+    assert judge_intervals(found, context_of(found)) == [
+        unsaid(rule, observations, required, why) for rule in ("interval_breach", "pnl_deviation")
+    ]

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 ROWS = 600
 
@@ -58,38 +59,69 @@ def test_one_alone_is_no_group(fall: int) -> None:
     assert found.value == fall
 
 
-def test_many_together_are_nothing_special_where_they_always_fall_together() -> None:
-    returns = noise(ROWS)
-    returns[20::40] = -0.08
-    returns[-1] = -0.09
-    same = {
-        name: a_record(returns[300:], backtest=returns[:300], strategy=name)
-        for name in ("a", "b", "c")
-    }
-    found = judged(same)
+def together(days: int) -> Evaluation:
+    """Three that fell together on so many days before, and do today."""
+    records = {}
+    for seed, name in enumerate("abc", start=1):
+        returns = noise(ROWS, seed=seed)
+        returns[30 : ROWS - 1 : ROWS // days] = -0.08
+        returns[-1] = -0.09
+        records[name] = a_record(returns[300:], backtest=returns[:300], strategy=name)
+    return judged(records)
 
-    assert found.outcome is Outcome.OK
-    assert isinstance(found.parts["probability"], float)
-    assert found.parts["probability"] > 0.01
+
+@pytest.mark.parametrize(("days", "outcome"), [(5, Outcome.BREACH), (6, Outcome.OK)])
+def test_many_together_are_nothing_special_where_they_always_fall_together(
+    days: int, outcome: Outcome
+) -> None:
+    """Six of 600 sessions, today's among them, are one in a hundred."""
+    found = together(days)
+
+    assert found.value == 3.0
+    assert found.parts["probability"] == (days + 1) / ROWS
+    assert found.outcome is outcome
+
+
+def left_out(records: dict[str, StrategyRecord], name: str) -> bool:
+    """Whether only the three others are judged, of whom the first two have fallen."""
+    found = judged(records)
+    fallen = [one for one in ("s0", "s1") if one != name]
+    return "of 3 strategies" in found.message and found.parts["members"] == fallen
 
 
 @pytest.mark.parametrize("days_ago", [1, 5])
-def test_a_strategy_that_was_wiped_out_is_left_out(days_ago: int) -> None:
+@pytest.mark.parametrize("name", ["s0", "s3"])
+def test_a_strategy_that_was_wiped_out_is_left_out(name: str, days_ago: int) -> None:
     records = desk(fall=2)
-    returns: Floats = records["s3"].returns.copy()
+    returns: Floats = records[name].returns.copy()
     returns[-days_ago] = -1.0
-    records["s3"] = replace(records["s3"], returns=returns)
-    found = judged(records)
+    records[name] = replace(records[name], returns=returns)
 
-    assert found.value == 2.0
+    assert left_out(records, name)
+
+
+@pytest.mark.parametrize("name", ["s0", "s3"])
+def test_a_strategy_without_a_row_on_the_day_is_left_out(name: str) -> None:
+    records = desk(fall=2)
+    context = context_of(records["s1"])
+    records[name] = records[name].rows(0, ROWS - 1)
+    (found,) = judge_joint(records, context)
+
     assert "of 3 strategies" in found.message
 
 
-def test_a_strategy_without_a_row_on_the_day_is_left_out() -> None:
+@pytest.mark.parametrize("name", ["s0", "s3"])
+def test_all_cash_is_no_strategy_to_count(name: str) -> None:
     records = desk(fall=2)
-    records["s3"] = records["s3"].rows(0, ROWS - 1)
+    records[name] = replace(records[name], returns=np.zeros(ROWS))
 
-    assert "of 3 strategies" in judged(records).message
+    assert left_out(records, name)
+
+
+def test_two_are_enough_for_a_group() -> None:
+    found = judged(desk(2, fall=2))
+
+    assert (found.outcome, found.parts["members"]) == (Outcome.BREACH, ["s0", "s1"])
 
 
 @pytest.mark.parametrize("records", [desk(1, fall=1), desk(4, fall=4, rows=200)])
@@ -99,8 +131,37 @@ def test_fewer_than_two_strategies_with_enough_rows_say_nothing(
     assert not judge_joint(records, context_of(next(iter(records.values()))))
 
 
-def test_all_cash_is_no_strategy_to_count() -> None:
-    records = desk(fall=2)
-    records["s3"] = replace(records["s3"], returns=np.zeros(ROWS))
+def shares(records: dict[str, StrategyRecord], together: int) -> float:
+    """The share of sessions before on which as many fell, by hand: the day itself is one more."""
+    counts = np.zeros(ROWS - 1)
+    for record in records.values():
+        known = filtered(record.returns[:-1])
+        assert known is not None
+        counts += known.standardised < np.quantile(known.standardised, 0.01)
+    return float((counts >= together).sum() + 1) / ROWS
 
-    assert "of 3 strategies" in judged(records).message
+
+@pytest.mark.parametrize("fall", [0, 1, 2, 3])
+def test_all_that_is_said_of_a_day(fall: int) -> None:
+    records = desk(fall=fall)
+    share = shares(records, fall)
+    is_rare = fall > 1
+    day = records["s0"].dates[-1].astype(object)
+
+    assert judged(records) == Evaluation(
+        strategy="ALL",
+        rule="joint_exceedances",
+        outcome=Outcome.BREACH if is_rare else Outcome.OK,
+        kind=Kind.EVENT,
+        severity=Severity.WARNING if is_rare else None,
+        value=float(fall),
+        limit=2.0,
+        observations=ROWS - 1,
+        required=252,
+        evidence=Evidence.UNGATED if is_rare else None,
+        p_year=near(1 - (1 - share) ** 252),
+        session=day,
+        message=f"{fall} of 4 strategies below their 1 % quantile on one day; "
+        f"as many on {share:.1%} of sessions",
+        parts={"members": [f"s{place}" for place in range(fall)], "probability": near(share)},
+    )

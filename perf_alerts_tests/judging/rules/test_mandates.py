@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -6,10 +7,10 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.mandates import judge_policy
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_tests.builders import a_record, context_of, weekdays
+from perf_alerts_tests.builders import a_record, context_of, near, weekdays
 
 
 def judge(
@@ -71,6 +72,17 @@ def test_a_week_begins_on_monday() -> None:
     assert judged.outcome is Outcome.OK
 
 
+@pytest.mark.parametrize(("days", "value"), [(7, -0.04), (8, -0.01)])
+def test_a_sunday_belongs_to_the_week_that_it_ends(days: int, value: float) -> None:
+    # Monday to Sunday, and the Monday after it, of a market that never closes.
+    dates = np.arange(np.datetime64("2026-01-05", "D"), np.datetime64("2026-01-13", "D"))[:days]
+    returns = [-0.01, 0.0, 0.0, 0.0, 0.0, 0.0, 0.96 / 0.99 - 1, -0.01][:days]
+
+    (judged,) = judge(a_record(returns, dates=dates), {"weekly_loss": 0.05})
+
+    assert judged.value == pytest.approx(value)
+
+
 def test_a_month_is_the_calendars() -> None:
     record = a_record([-0.04, -0.04], dates=np.array(["2026-01-30", "2026-02-02"], "M8[D]"))
 
@@ -117,6 +129,15 @@ def test_a_provisional_gain_never_mends_a_broken_mandate() -> None:
     assert [one.outcome for one in found] == [Outcome.BREACH, Outcome.BREACH]
     assert [one.provisional for one in found] == [False, False]
     assert [one.value for one in found] == [pytest.approx(-0.13), 9.0]
+
+
+def test_a_mandate_that_is_broken_for_good_is_told_as_it_is_though_an_open_row_is_worse() -> None:
+    record = a_record([-0.13, -0.2])
+
+    (found,) = judge(record, {"drawdown": 0.1}, provisional=True)
+
+    assert found.value == pytest.approx(-0.13)
+    assert found.provisional is False
 
 
 def test_a_provisional_row_may_break_a_mandate_and_says_so() -> None:
@@ -176,6 +197,27 @@ def test_a_column_is_held_to_its_bounds(
     assert (judged.outcome is Outcome.BREACH) is breach
 
 
+@pytest.mark.parametrize(
+    ("bounds", "value", "limit"),
+    [
+        ({"min": 1, "max": 4}, 0.5, 1),
+        ({"min": 1, "max": 4}, 5.0, 4),
+        ({"min": 1, "max": 4}, 2.0, 4),
+        ({"min": 1}, 0.5, 1),
+        ({"min": 1}, 2.0, 1),
+        ({"max": 4}, 2.0, 4),
+    ],
+)
+def test_the_limit_of_a_column_is_the_bound_that_it_passed_or_else_its_upper_one(
+    bounds: Mapping[str, float], value: float, limit: float
+) -> None:
+    record = a_record([0.0], extras={"leverage": np.array([value])})
+
+    (judged,) = judge(record, {"columns": {"leverage": bounds}})
+
+    assert judged.limit == limit
+
+
 def test_two_columns_are_two_incidents() -> None:
     record = a_record([0.0], extras={"a": np.array([9.0]), "b": np.array([9.0])})
 
@@ -205,3 +247,151 @@ def test_the_mandate_says_how_severe_it_is_and_may_differ_by_strategy() -> None:
 
     assert own[0].severity is Severity.WARNING
     assert default[0].severity is Severity.EMERGENCY
+
+
+def said(rule: str, breach: bool, **changes: Any) -> Evaluation:
+    """A mandate that is kept, or broken at critical."""
+    given: dict[str, Any] = {
+        "strategy": "trend",
+        "rule": rule,
+        "outcome": Outcome.BREACH if breach else Outcome.OK,
+        "severity": Severity.CRITICAL if breach else None,
+        "evidence": Evidence.UNGATED if breach else None,
+        "required": 1,
+    }
+    return Evaluation(**(given | changes))
+
+
+def unsaid(rule: str, why: str = "", **changes: Any) -> Evaluation:
+    reason = f": {why}" if why else ""
+    return said(
+        rule,
+        False,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=0,
+        message=f"insufficient data (0 of 1){reason}",
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(("lost", "shown"), [(0.05, "5.0%"), (0.15, "15.0%")])
+def test_all_that_is_said_of_a_drawdown(lost: float, shown: str) -> None:
+    record = a_record([0.1, -lost], backtest=[-0.5])
+
+    assert judge(record, {"drawdown": 0.1}) == [
+        said(
+            "policy_drawdown",
+            lost > 0.1,
+            value=near(-lost),
+            limit=-0.1,
+            observations=2,
+            message=f"live index is {shown} below its peak, the mandate allows 10.0%",
+        )
+    ]
+    assert judge(a_record([], backtest=[-0.5]), {"drawdown": 0.1}) == [unsaid("policy_drawdown")]
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+@pytest.mark.parametrize(("newest", "shown"), [(-0.03, "-3.00%"), (-0.06, "-6.00%")])
+def test_all_that_is_said_of_a_daily_loss(newest: float, shown: str, provisional: bool) -> None:
+    record = a_record([0.01, newest])
+
+    assert judge(record, {"daily_loss": 0.05}, provisional=provisional) == [
+        said(
+            "policy_daily_loss",
+            newest < -0.05,
+            kind=Kind.EVENT,
+            value=newest,
+            limit=-0.05,
+            observations=1,
+            session=date(2023, 1, 3),
+            provisional=provisional,
+            message=f"returned {shown} on 2023-01-03, the mandate allows a loss of 5.0%",
+        )
+    ]
+    why = "the newest row is no live one"
+    assert judge(a_record([], backtest=[-0.5]), {"daily_loss": 0.05}) == [
+        unsaid("policy_daily_loss", why, kind=Kind.EVENT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "mandate", "name", "days"),
+    [
+        ("policy_weekly_loss", "weekly_loss", "week", ["2026-01-09", "2026-01-12", "2026-01-16"]),
+        (
+            "policy_monthly_loss",
+            "monthly_loss",
+            "month",
+            ["2026-01-30", "2026-02-02", "2026-02-27"],
+        ),
+    ],
+)
+@pytest.mark.parametrize(("newest", "shown"), [(-0.01, "-2.98%"), (-0.04, "-5.92%")])
+def test_all_that_is_said_of_a_periods_loss(
+    rule: str, mandate: str, name: str, days: list[str], newest: float, shown: str
+) -> None:
+    dates = np.array(days, "M8[D]")
+    record = a_record([-0.5, -0.02, newest], dates=dates)
+
+    assert judge(record, {mandate: 0.05}) == [
+        said(
+            rule,
+            newest < -0.03,
+            value=near(0.98 * (1 + newest) - 1),
+            limit=-0.05,
+            observations=2,
+            message=f"returned {shown} this {name}, the mandate allows a loss of 5.0%",
+        )
+    ]
+    backtest = a_record([], backtest=[-0.5])
+    assert judge(backtest, {mandate: 0.05}) == [unsaid(rule)]
+    huge = a_record([1e200, 1e200], dates=dates[1:])
+    assert judge(huge, {mandate: 0.05}) == [unsaid(rule, "its return is beyond numbers")]
+    paused = replace(a_record([-0.5, -0.5], dates=dates[:2]), live=np.array([True, False]))
+    assert judge(paused, {mandate: 0.05}) == [unsaid(rule, f"no live row in the {name}")]
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+@pytest.mark.parametrize(
+    ("bounds", "value", "breach", "limit", "allowed"),
+    [
+        ({"min": 1, "max": 4.5}, 2.0, False, 4.5, "1 to 4.5"),
+        ({"min": 1, "max": 4.5}, 5.25, True, 4.5, "1 to 4.5"),
+        ({"min": 1, "max": 4.5}, 0.5, True, 1.0, "1 to 4.5"),
+        ({"min": 1}, 2.0, False, 1.0, "at least 1"),
+        ({"max": 4.5}, 2.0, False, 4.5, "at most 4.5"),
+    ],
+)
+def test_all_that_is_said_of_a_column(
+    bounds: Mapping[str, float],
+    value: float,
+    breach: bool,
+    limit: float,
+    allowed: str,
+    provisional: bool,
+) -> None:
+    record = a_record([0.0, 0.0], extras={"leverage": np.array([2.0, value])})
+
+    found = judge(record, {"columns": {"leverage": bounds}}, provisional=provisional)
+    # A provisional row speaks only where it breaks the mandate.
+    is_open = provisional and breach
+    shown = value if is_open or not provisional else 2.0
+    assert found == [
+        said(
+            "policy_column",
+            breach,
+            value=shown,
+            limit=limit,
+            observations=1,
+            provisional=is_open,
+            message=f"leverage is {shown:g}, the mandate allows {allowed}",
+            parts={"column": "leverage", "min": bounds.get("min"), "max": bounds.get("max")},
+        )
+    ]
+
+
+def test_all_that_is_said_of_a_column_without_a_number() -> None:
+    assert judge(a_record([0.0]), {"columns": {"leverage": {"max": 4}}}) == [
+        unsaid("policy_column", "the newest row has no number in the column 'leverage'")
+    ]

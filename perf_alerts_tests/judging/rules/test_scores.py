@@ -1,5 +1,6 @@
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,18 @@ from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
+from perf_alerts_dagster.judging.rules.score_details import (
+    overfitting_parts,
+    stability_parts,
+    validation_parts,
+)
 from perf_alerts_dagster.judging.rules.scores import score_evaluations
+from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
+from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
+from perf_alerts_dagster.statistics.overfitting import deflated_best_trial, missing_sharpe
+from perf_alerts_dagster.statistics.walk_forward import Insufficient, split_record, stability
 
 ROWS = 1512
 LIVE = np.arange(ROWS) >= 756
@@ -45,6 +56,11 @@ def healthy() -> Floats:
 
 def collapsed() -> Floats:
     return np.concatenate([drifting(1, 3.0, 756), drifting(2, -2.0, 756)])
+
+
+def fading(annual_sharpe: float) -> Floats:
+    """A backtest with a Sharpe ratio of 2, and less of it since."""
+    return np.concatenate([drifting(1, 2.0, 756), drifting(2, annual_sharpe, 756)])
 
 
 def test_a_healthy_strategy_passes_all_three_rules_in_the_catalogues_order() -> None:
@@ -214,3 +230,188 @@ def test_a_limit_is_met_exactly_as_it_is_written(
     rule: str, value: float, severity: Severity | None
 ) -> None:
     assert SCORE_BOUNDS[rule].severity(value) is severity
+
+
+def said(rule: str, severity: Severity | None, **changes: Any) -> Evaluation:
+    """A score that needs no evidence, changed as asked."""
+    given: dict[str, Any] = {
+        "strategy": "trend",
+        "rule": rule,
+        "outcome": Outcome.OK if severity is None else Outcome.BREACH,
+        "severity": severity,
+        "evidence": None if severity is None else Evidence.UNGATED,
+    }
+    return Evaluation(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("returns", "severity", "verdict"),
+    [
+        (healthy(), None, "within limit 60"),
+        (fading(0.6), Severity.WARNING, "below the warning limit 60"),
+        (collapsed(), Severity.CRITICAL, "below the critical limit 50"),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_all_that_is_said_of_the_stability(
+    returns: Floats, severity: Severity | None, verdict: str
+) -> None:
+    score = stability(returns, LIVE, 252)
+    assert not isinstance(score, Insufficient)
+    lowest = lowest_scores(returns[:756], 756, periods_per_year=252, seed=1)
+    assert lowest is not None
+    weight = {Severity.WARNING: Evidence.WEAK, Severity.CRITICAL: Evidence.STRONG}
+    efficiency = "undefined" if score.efficiency is None else f"{score.efficiency:.2f}"
+
+    assert judge(returns)[0] == said(
+        "walk_forward_stability",
+        severity,
+        value=score.score,
+        limit=50.0 if severity is Severity.CRITICAL else 60.0,
+        observations=12,
+        required=4,
+        evidence=None if severity is None else weight[severity],
+        p_year=None if severity is None else share_as_low(lowest, score.score),
+        message=f"Walk-forward stability of trend is {verdict}: {score.score:.1f} of 100 over "
+        f"12 folds, PSR {score.psr:.3f}, {score.share_profitable:.0%} of folds profitable, "
+        f"efficiency {efficiency}.",
+        parts=stability_parts(record(returns), score, None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("returns", "severity", "verdict"),
+    [
+        (healthy(), None, "within limit 0.05"),
+        (fading(1.0), Severity.WARNING, "at or below the warning limit 0.05"),
+        (collapsed(), Severity.CRITICAL, "at or below the critical limit 0.01"),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_all_that_is_said_of_the_validation(
+    returns: Floats, severity: Severity | None, verdict: str
+) -> None:
+    found = out_of_sample(returns[:756], returns[756:], np.random.default_rng(1))
+    assert found is not None
+
+    assert judge(returns)[1] == said(
+        "out_of_sample_validation",
+        severity,
+        value=found.share_below,
+        limit=0.01 if severity is Severity.CRITICAL else 0.05,
+        observations=756,
+        required=252,
+        message=f"Out-of-sample validation of trend is {verdict}: {found.share_below:.4f} of "
+        "resampled backtests have a Sharpe ratio as low as live, "
+        f"score {found.score:.1f} of 100.",
+        parts=validation_parts(found, 252, None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("returns", "severity", "verdict"),
+    [
+        (healthy(), None, "within limit 0.3"),
+        (fading(0.3), Severity.WARNING, "above the warning limit 0.3"),
+        (collapsed(), Severity.CRITICAL, "above the critical limit 0.5"),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_all_that_is_said_of_the_missing_sharpe_ratio(
+    returns: Floats, severity: Severity | None, verdict: str
+) -> None:
+    found = missing_sharpe(returns[:756], returns[756:])
+    assert found is not None
+    assert found.missing is not None
+
+    assert judge(returns)[2] == said(
+        "overfitting",
+        severity,
+        value=found.missing,
+        limit=0.5 if severity is Severity.CRITICAL else 0.3,
+        observations=756,
+        required=252,
+        message=f"Overfitting of trend is {verdict}: {found.missing:.2f} of the in-sample Sharpe "
+        "ratio is missing at 95 % confidence.",
+        parts=overfitting_parts(found, None, 252, None),
+    )
+
+
+def test_all_that_is_said_of_a_trial_matrix() -> None:
+    returns, trials = collapsed(), trial_matrix(1000, 0.004)
+    found, deflated = cscv(trials), deflated_best_trial(trials)
+    assert deflated is not None
+
+    assert judge(returns, trials=trials)[2] == said(
+        "overfitting",
+        None,
+        value=found.pbo,
+        limit=0.3,
+        observations=found.rows,
+        required=252,
+        message=f"Overfitting of trend is within limit 0.3: the probability of backtest "
+        f"overfitting is {found.pbo:.2f} over 10 trials, the deflated Sharpe ratio "
+        f"{deflated:.3f}.",
+        parts=overfitting_parts(
+            missing_sharpe(returns[:756], returns[756:]), (found, deflated), 252, None
+        ),
+    )
+
+
+def unsaid(rule: str, observations: int, required: int, why: str, **changes: Any) -> Evaluation:
+    title, limit = {
+        "walk_forward_stability": ("Walk-forward stability", 60.0),
+        "out_of_sample_validation": ("Out-of-sample validation", 0.05),
+        "overfitting": ("Overfitting", 0.3),
+    }[rule]
+    return said(
+        rule,
+        None,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        limit=limit,
+        observations=observations,
+        required=required,
+        message=f"{title} of trend cannot be judged: {why}.",
+        **changes,
+    )
+
+
+NAMES = ("walk_forward_stability", "out_of_sample_validation", "overfitting")
+
+
+def test_all_that_is_said_of_a_wiped_out_strategy() -> None:
+    returns = healthy()
+    returns[[1200, 1300]] = -1.0
+    why = "it was wiped out on 2018-04-15, and its statistics stop there"
+
+    assert judge(returns) == [unsaid(rule, 1200, ROWS, why) for rule in NAMES]
+
+
+def test_all_that_is_said_of_too_few_live_rows_and_of_rows_that_stand_still() -> None:
+    few = judge(drifting(3, 1.0, 800))
+    still = judge(np.where(LIVE, 0.0, drifting(4, 1.0)))
+
+    split = split_record(drifting(3, 1.0, 800), LIVE[:800])
+    assert isinstance(split, Insufficient)
+    assert few[1:] == [unsaid(rule, 44, 252, split.reason) for rule in NAMES[1:]]
+    why = "the 756 backtest or the 756 live rows do not vary enough for a Sharpe ratio"
+    assert still[1:] == [unsaid(rule, 0, 252, why) for rule in NAMES[1:]]
+
+
+def test_all_that_is_said_of_a_backtest_that_promised_nothing() -> None:
+    returns = np.concatenate([drifting(5, -1.0, 756), drifting(6, 2.0, 756)])
+    found = missing_sharpe(returns[:756], returns[756:])
+
+    assert judge(returns)[2] == unsaid(
+        "overfitting",
+        756,
+        252,
+        "the in-sample Sharpe ratio is not positive, so none of it can be missing",
+        parts=overfitting_parts(found, None, 252, None),
+    )
+
+
+def test_all_that_is_said_of_a_short_trial_matrix() -> None:
+    found = judge(healthy(), trials=trial_matrix(251, 0.0))[2]
+
+    assert found == unsaid("overfitting", 251, 252, "the trial matrix has 251 of 252 rows")

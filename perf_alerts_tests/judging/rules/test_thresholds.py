@@ -1,4 +1,7 @@
 import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -6,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.thresholds import (
     judge_drawdown,
     judge_rolling_sharpe,
@@ -14,7 +17,7 @@ from perf_alerts_dagster.judging.rules.thresholds import (
     judge_wipe_out,
 )
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 
 def with_sharpe(sharpe: float, rows: int = 63) -> Floats:
@@ -93,6 +96,17 @@ def test_limits_of_one_strategy_are_its_own() -> None:
     assert judge_rolling_sharpe(record, context_of(record, thresholds=limits)).severity is None
 
 
+def test_the_limits_of_a_degradation_are_the_strategys_own() -> None:
+    record = a_record([*with_sharpe(3.0, 80), *np.full(7, -0.03)])
+    own = {"sharpe_degradation_warning": 0.4, "sharpe_degradation_critical": 0.9}
+    judged = judge_sharpe_degradation(
+        record, context_of(record, thresholds={"strategies": {"trend": own}})
+    )
+
+    assert judged.parts["documented_warning"] == -0.4
+    assert judged.parts["documented_critical"] == -0.9
+
+
 def test_degradation_is_info_at_most_and_shows_the_documented_limits() -> None:
     record = a_record([*with_sharpe(3.0, 80), *np.full(7, -0.03)])
 
@@ -166,12 +180,16 @@ def test_without_live_rows_there_is_no_drawdown() -> None:
 
 
 def test_a_provisional_row_may_raise_a_drawdown_and_says_so() -> None:
-    record = a_record([-0.09, -0.05])
+    for returns, severity in (
+        ([-0.09, -0.05], Severity.CRITICAL),
+        ([0.01, -0.09], Severity.WARNING),
+    ):
+        record = a_record(returns)
 
-    judged = judge_drawdown(record, context_of(record, provisional=True))
+        judged = judge_drawdown(record, context_of(record, provisional=True))
 
-    assert judged.severity is Severity.CRITICAL
-    assert judged.provisional
+        assert judged.severity is severity
+        assert judged.provisional
 
 
 def test_a_provisional_row_never_ends_a_drawdown() -> None:
@@ -222,3 +240,237 @@ def test_a_worse_last_return_is_never_judged_milder(returns: list[float], worse:
         ranks.append(-1 if judged.severity is None else judged.severity.rank)
 
     assert ranks[1] >= ranks[0]
+
+
+SHARPE = Evaluation(
+    strategy="trend",
+    rule="rolling_sharpe",
+    outcome=Outcome.BREACH,
+    severity=Severity.WARNING,
+    value=near(0.7),
+    limit=0.8,
+    observations=63,
+    required=63,
+    evidence=Evidence.UNRATED,
+    message="Sharpe ratio of the last 63 live sessions is 0.70, at or below 0.8",
+)
+
+
+@pytest.mark.parametrize(
+    ("returns", "wanted"),
+    [
+        (
+            with_sharpe(1.25),
+            replace(
+                SHARPE,
+                outcome=Outcome.OK,
+                severity=None,
+                value=near(1.25),
+                evidence=None,
+                message="Sharpe ratio of the last 63 live sessions is 1.25",
+            ),
+        ),
+        (with_sharpe(0.7), SHARPE),
+        (
+            with_sharpe(0.25),
+            replace(
+                SHARPE,
+                severity=Severity.CRITICAL,
+                value=near(0.25),
+                limit=0.5,
+                message="Sharpe ratio of the last 63 live sessions is 0.25, at or below 0.5",
+            ),
+        ),
+        (
+            noise(62),
+            Evaluation(
+                strategy="trend",
+                rule="rolling_sharpe",
+                outcome=Outcome.INSUFFICIENT_DATA,
+                observations=62,
+                required=63,
+                message="insufficient data (62 of 63)",
+            ),
+        ),
+        (
+            np.zeros(70),
+            Evaluation(
+                strategy="trend",
+                rule="rolling_sharpe",
+                outcome=Outcome.INSUFFICIENT_DATA,
+                observations=63,
+                required=63,
+                message="insufficient data (63 of 63): the returns do not vary",
+            ),
+        ),
+    ],
+    ids=["ok", "warning", "critical", "too few", "flat"],
+)
+def test_all_that_is_said_of_a_rolling_sharpe_ratio(returns: Floats, wanted: Evaluation) -> None:
+    record = a_record(returns)
+
+    assert judge_rolling_sharpe(record, context_of(record)) == wanted
+
+
+def readings_of(returns: Floats) -> tuple[float, float]:
+    """Mean Sharpe ratio of the windows that end in the week before last, and in the last one."""
+    windows = [returns[end - 63 : end] for end in range(len(returns) - 13, len(returns) + 1)]
+    ratios = [one.mean() / one.std(ddof=1) * math.sqrt(252) for one in windows]
+    return float(np.mean(ratios[:7])), float(np.mean(ratios[7:]))
+
+
+@pytest.mark.parametrize(
+    ("newest", "severity"), [(0.001, None), (-0.03, Severity.INFO)], ids=["ok", "info"]
+)
+def test_all_that_is_said_of_a_degradation(newest: float, severity: Severity | None) -> None:
+    returns = np.array([*with_sharpe(3.0, 80), *np.full(7, newest)])
+    before, now = readings_of(returns)
+    record = a_record(returns)
+
+    assert judge_sharpe_degradation(record, context_of(record)) == Evaluation(
+        strategy="trend",
+        rule="sharpe_degradation",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        severity=severity,
+        value=near(now - before),
+        limit=near(-0.3 * before),
+        observations=76,
+        required=76,
+        evidence=None if severity is None else Evidence.UNGATED,
+        message=f"rolling Sharpe ratio moved {now - before:+.2f} points, {before:.2f} to {now:.2f}",
+        parts={
+            "before": near(before),
+            "now": near(now),
+            "relative_change": near((now - before) / before),
+            "documented_warning": -0.3,
+            "documented_critical": -0.5,
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("returns", "observations", "required", "why"),
+    [
+        (noise(75), 75, 76, ""),
+        (np.zeros(76), 0, 14, ": the returns do not vary"),
+        (np.array([*noise(6), *np.zeros(70)]), 6, 14, ": the returns do not vary"),
+    ],
+)
+def test_all_that_is_said_where_no_degradation_can_be_measured(
+    returns: Floats, observations: int, required: int, why: str
+) -> None:
+    record = a_record(returns)
+
+    assert judge_sharpe_degradation(record, context_of(record)) == Evaluation(
+        strategy="trend",
+        rule="sharpe_degradation",
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=observations,
+        required=required,
+        message=f"insufficient data ({observations} of {required}){why}",
+    )
+
+
+DRAWDOWN = Evaluation(
+    strategy="trend",
+    rule="drawdown",
+    outcome=Outcome.BREACH,
+    severity=Severity.WARNING,
+    value=near(-0.09),
+    limit=-0.08,
+    observations=2,
+    required=1,
+    evidence=Evidence.UNGATED,
+    message="live index is 9.0% below its peak, at or beyond 8%",
+    parts={"deepest": near(-0.09)},
+)
+
+
+@pytest.mark.parametrize(
+    ("returns", "wanted"),
+    [
+        (
+            [0.1, -0.07, 0.03],
+            replace(
+                DRAWDOWN,
+                outcome=Outcome.OK,
+                severity=None,
+                value=near(0.93 * 1.03 - 1),
+                observations=3,
+                evidence=None,
+                message="live index is 4.2% below its peak",
+                parts={"deepest": near(-0.07)},
+            ),
+        ),
+        ([0.1, -0.09], DRAWDOWN),
+        (
+            [0.1, -0.13],
+            replace(
+                DRAWDOWN,
+                severity=Severity.CRITICAL,
+                value=near(-0.13),
+                limit=-0.12,
+                message="live index is 13.0% below its peak, at or beyond 12%",
+                parts={"deepest": near(-0.13)},
+            ),
+        ),
+        (
+            [-0.5, 0.4],
+            replace(
+                DRAWDOWN,
+                severity=Severity.EMERGENCY,
+                value=near(-0.3),
+                limit=-0.2,
+                message="live index is 30.0% below its peak, at or beyond 20%",
+                parts={"deepest": near(-0.5)},
+            ),
+        ),
+        (
+            [],
+            Evaluation(
+                strategy="trend",
+                rule="drawdown",
+                outcome=Outcome.INSUFFICIENT_DATA,
+                observations=0,
+                required=1,
+                message="insufficient data (0 of 1)",
+            ),
+        ),
+    ],
+    ids=["ok", "warning", "critical", "emergency", "no live row"],
+)
+def test_all_that_is_said_of_a_drawdown(returns: Sequence[float], wanted: Evaluation) -> None:
+    record = a_record(returns, backtest=[0.5, -0.5])
+
+    assert judge_drawdown(record, context_of(record)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("newest", "severity", "message"),
+    [
+        (-0.5, None, "return -50.00% on 2023-01-04"),
+        (-1.0, Severity.EMERGENCY, "lost 100% of its capital on 2023-01-04: wiped out"),
+        (-1.5, Severity.EMERGENCY, "lost 150% of its capital on 2023-01-04: wiped out"),
+    ],
+)
+@pytest.mark.parametrize("provisional", [False, True])
+def test_all_that_is_said_of_a_wipe_out(
+    newest: float, severity: Severity | None, message: str, provisional: bool
+) -> None:
+    record = a_record([0.01, 0.02, newest])
+
+    assert judge_wipe_out(record, context_of(record, provisional=provisional)) == Evaluation(
+        strategy="trend",
+        rule="wipe_out",
+        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+        kind=Kind.EVENT,
+        severity=severity,
+        value=newest,
+        limit=-1.0,
+        observations=3,
+        required=1,
+        evidence=None if severity is None else Evidence.UNGATED,
+        session=date(2023, 1, 4),
+        provisional=provisional,
+        message=message,
+    )

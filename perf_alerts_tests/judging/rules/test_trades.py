@@ -1,11 +1,18 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.trades import judge_trading
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
-from perf_alerts_tests.builders import a_record, context_of, noise, trades
+from perf_alerts_dagster.statistics.trades import (
+    losing_run_probability,
+    profit_factor_probability,
+    win_rate_probability,
+)
+from perf_alerts_tests.builders import a_record, context_of, near, noise, trades
 
 
 def record_with(backtest: list[float], live: list[float]) -> StrategyRecord:
@@ -98,3 +105,233 @@ def test_without_live_rows_there_are_no_live_trades() -> None:
     record = a_record([], backtest=noise(300), trades=trades([1.0] * 30, exits=rows.dates[:30]))
 
     assert {one.outcome for one in judge(record).values()} == {Outcome.INSUFFICIENT_DATA}
+
+
+NO_SHORTFALL = {"largest_part_of_shortfall": None, "shortfall_per_year": None}
+
+
+def said(
+    rule: str, severity: Severity | None, probability: float | None, **changes: Any
+) -> Evaluation:
+    given: dict[str, Any] = {
+        "strategy": "trend",
+        "rule": rule,
+        "outcome": Outcome.OK if severity is None else Outcome.BREACH,
+        "severity": severity,
+        "observations": 60,
+        "required": 20,
+        "evidence": None if severity is None else Evidence.UNRATED,
+        "parts": {"probability": probability, **NO_SHORTFALL},
+    }
+    return Evaluation(**(given | changes))
+
+
+def test_all_that_is_said_of_trades_as_in_the_backtest() -> None:
+    live = HEALTHY[:60]
+    won = win_rate_probability(30, 60, 0.5)
+    factor = profit_factor_probability(np.array(HEALTHY), np.array(live), np.random.default_rng(0))
+
+    assert judge(record_with(HEALTHY, live)) == {
+        "win_rate": said(
+            "win_rate",
+            None,
+            won,
+            value=0.5,
+            limit=0.5,
+            message=f"30 of 60 live trades won: 0.5 against 0.5 in the backtest, "
+            f"probability {won:.3g} if nothing changed",
+        ),
+        "profit_factor": said(
+            "profit_factor",
+            None,
+            factor,
+            value=2.0,
+            limit=2.0,
+            message=f"profit factor of 60 live trades: 2 against 2 in the backtest, "
+            f"probability {factor:.3g} if nothing changed",
+        ),
+        "losing_run": said(
+            "losing_run",
+            None,
+            1.0 - 0.5**60,
+            value=1.0,
+            limit=1.0,
+            message="longest losing run of 60 live trades: 1 against 1 in the backtest, "
+            "probability 1 if nothing changed",
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("live", "wins", "severity", "factor", "run", "run_severity", "per_year"),
+    [
+        # 60 trades in 60 rows, against 100 in 300 which made 42 a year.
+        ([2.0, -1.0, -1.0, -1.0, -1.0] * 12, 12, Severity.CRITICAL, 0.5, 4, None, -142.8),
+        (
+            [2.0, -1.0] * 23 + [-1.0] * 14,
+            23,
+            Severity.WARNING,
+            46 / 37,
+            15,
+            Severity.CRITICAL,
+            -4.2,
+        ),
+    ],
+    ids=["critical", "warning"],
+)
+def test_all_that_is_said_of_fewer_wins(
+    live: list[float],
+    wins: int,
+    severity: Severity,
+    factor: float,
+    run: int,
+    run_severity: Severity | None,
+    per_year: float,
+) -> None:
+    found = judge(record_with(HEALTHY, live))
+    parts = {"largest_part_of_shortfall": "fewer wins", "shortfall_per_year": near(per_year)}
+    won = win_rate_probability(wins, 60, 0.5)
+    as_low = profit_factor_probability(np.array(HEALTHY), np.array(live), np.random.default_rng(0))
+    as_long = losing_run_probability(run, 60, 0.5)
+    named = "; largest part of the shortfall: fewer wins"
+
+    assert found["win_rate"] == said(
+        "win_rate",
+        severity,
+        None,
+        value=wins / 60,
+        limit=0.5,
+        message=f"{wins} of 60 live trades won: {wins / 60:.3g} against 0.5 in the backtest, "
+        f"probability {won:.3g} if nothing changed{named}",
+        parts={"probability": won, **parts},
+    )
+    assert found["profit_factor"] == said(
+        "profit_factor",
+        severity,
+        None,
+        value=near(factor),
+        limit=2.0,
+        message=f"profit factor of 60 live trades: {factor:.3g} against 2 in the backtest, "
+        f"probability {as_low:.3g} if nothing changed{named}",
+        parts={"probability": as_low, **parts},
+    )
+    assert found["losing_run"] == said(
+        "losing_run",
+        run_severity,
+        None,
+        value=float(run),
+        limit=1.0,
+        message=f"longest losing run of 60 live trades: {run} against 1 in the backtest, "
+        f"probability {as_long:.3g} if nothing changed{named if run_severity else ''}",
+        parts={"probability": as_long, **parts},
+    )
+
+
+def unsaid(rule: str, observations: int, why: str) -> Evaluation:
+    return Evaluation(
+        strategy="trend",
+        rule=rule,
+        outcome=Outcome.INSUFFICIENT_DATA,
+        observations=observations,
+        required=20,
+        message=f"insufficient data ({observations} of 20): {why}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "observations", "why"),
+    [
+        (record_with(HEALTHY, HEALTHY[:19]), 19, "closed live trades"),
+        (record_with(HEALTHY[:19], HEALTHY[:60]), 19, "closed backtest trades"),
+        (
+            a_record(
+                [],
+                backtest=noise(300),
+                trades=trades(HEALTHY[:30], exits=a_record(noise(30)).dates),
+            ),
+            0,
+            "there are no live rows",
+        ),
+    ],
+)
+def test_all_that_is_said_of_too_few_trades(
+    record: StrategyRecord, observations: int, why: str
+) -> None:
+    rules = ("win_rate", "profit_factor", "losing_run")
+
+    assert judge(record) == {rule: unsaid(rule, observations, why) for rule in rules}
+
+
+def test_all_that_is_said_without_a_loss() -> None:
+    found = judge(record_with([2.0] * 40, [2.0] * 30))
+
+    assert found["profit_factor"] == unsaid("profit_factor", 30, "no wins or no losses")
+    assert found["win_rate"].value == found["win_rate"].limit == 1.0
+
+
+@pytest.mark.parametrize(
+    ("warning", "critical", "severity"),
+    [(0.2, 0.1, None), (0.45, 0.1, Severity.WARNING), (0.5, 0.45, Severity.CRITICAL)],
+)
+def test_the_probabilities_that_are_told_are_the_desks_own(
+    warning: float, critical: float, severity: Severity | None
+) -> None:
+    """28 wins of 60 where a half is usual: 35 %."""
+    record = record_with(HEALTHY, [2.0, -1.0] * 28 + [-1.0] * 4)
+    limits = {"trade_probability_warning": warning, "trade_probability_critical": critical}
+    context = context_of(record, thresholds={"strategies": {"trend": limits}})
+    (found,) = [one for one in judge_trading(record, context) if one.rule == "win_rate"]
+
+    assert found.severity is severity
+
+
+def test_a_probability_exactly_at_its_limit_is_a_breach() -> None:
+    record = record_with(HEALTHY, [2.0, -1.0] * 23 + [-1.0] * 14)
+    exact = win_rate_probability(23, 60, 0.5)
+    for limits, severity in (
+        ({"trade_probability_warning": exact}, Severity.WARNING),
+        ({"trade_probability_critical": exact}, Severity.CRITICAL),
+    ):
+        context = context_of(record, thresholds={"default": limits})
+        (found,) = [one for one in judge_trading(record, context) if one.rule == "win_rate"]
+        assert found.severity is severity
+
+
+@pytest.mark.parametrize(
+    ("backtest", "live", "judged"),
+    [
+        ([2.0] * 40, HEALTHY[:30], {"win_rate", "losing_run"}),
+        (HEALTHY, [2.0] * 30, {"win_rate", "losing_run"}),
+        ([-1.0] * 40, [-1.0] * 30, {"win_rate", "profit_factor", "losing_run"}),
+    ],
+)
+def test_a_rule_whose_measure_one_side_lacks_is_not_judged(
+    backtest: list[float], live: list[float], judged: set[str]
+) -> None:
+    found = judge(record_with(backtest, live))
+
+    measured = {rule for rule, one in found.items() if one.outcome is not Outcome.INSUFFICIENT_DATA}
+    assert measured == judged
+
+
+def test_what_never_won_or_never_lost_is_as_likely_as_can_be_where_nothing_changed() -> None:
+    never_won = judge(record_with([-1.0] * 40, [-1.0] * 30))["win_rate"]
+    never_lost = judge(record_with(HEALTHY, [2.0] * 30))["losing_run"]
+
+    assert (never_won.value, never_won.limit, never_won.parts["probability"]) == (0.0, 0.0, 1.0)
+    assert (never_lost.value, never_lost.parts["probability"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("backtest", "live"), [(HEALTHY, HEALTHY[:20]), (HEALTHY[:20], HEALTHY)])
+def test_20_trades_on_either_side_are_enough(backtest: list[float], live: list[float]) -> None:
+    found = judge(record_with(backtest, live))
+
+    assert {one.outcome for one in found.values()} == {Outcome.OK}
+
+
+def test_a_trade_that_closes_on_the_first_live_day_is_a_live_one() -> None:
+    rows = a_record(noise(20), backtest=noise(300))
+    given = trades(HEALTHY[:40], exits=rows.dates[280:320])
+    record = a_record(noise(20), backtest=noise(300), trades=given)
+
+    assert judge(record)["win_rate"].observations == 20

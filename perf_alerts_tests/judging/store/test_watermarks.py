@@ -2,7 +2,11 @@
 
 from datetime import UTC, date, datetime
 
+from sqlalchemy import Engine, select
+
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.storage.tables import settings_versions
 from perf_alerts_tests.judging.store.examples import FRIDAY, MONDAY, NOON, TUESDAY, projection
 
 
@@ -82,3 +86,17 @@ def test_month_hashes_are_replaced_one_by_one(store: AlertStore) -> None:
 def test_a_settings_version_may_be_kept_again(store: AlertStore) -> None:
     store.save_settings_version("v1", "{}", NOON)
     store.save_settings_version("v1", "{}", datetime(2027, 1, 1, tzinfo=UTC))
+
+
+def test_a_settings_version_stands_for_its_first_content(engine: Engine) -> None:
+    store = SqlAlertStore(engine)
+    store.save_settings_version("v1", '{"haircut": 0.5}', NOON)
+    store.save_settings_version("v1", '{"haircut": 0.9}', datetime(2027, 1, 1, tzinfo=UTC))
+    store.save_settings_version("v2", '{"haircut": 0.9}', NOON)
+
+    with engine.connect() as connection:
+        kept = connection.execute(select(settings_versions).order_by("version")).all()
+    assert [tuple(one) for one in kept] == [
+        ("v1", '{"haircut": 0.5}', NOON),
+        ("v2", '{"haircut": 0.9}', NOON),
+    ]

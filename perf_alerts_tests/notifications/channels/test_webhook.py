@@ -119,6 +119,17 @@ def test_a_huge_answer_is_not_read(receiver: Receiver) -> None:
     opened(receiver.channel).send(MESSAGE)
 
 
+def test_of_an_answer_that_does_not_end_64_kib_are_read_and_no_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers = [b"x" * (64 * 1024 + 1), b"x" * (64 * 1024)]
+    channel = opened(receiver.channel)
+
+    channel.send(MESSAGE)
+    monkeypatch.setattr(webhooks, "_TOTAL_SECONDS", 1.0)
+    assert "no answer within 1 s" in str(failure(channel))
+
+
 def test_a_connection_that_breaks_may_heal(receiver: Receiver) -> None:
     receiver.answers = ["reset"]
 

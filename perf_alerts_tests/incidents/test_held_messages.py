@@ -1,0 +1,142 @@
+"""Which message a channel does not get, and why."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Incident, Reason, Status
+from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
+from perf_alerts_dagster.incidents.suppression import Held, Memory, held, is_repeat_due
+from perf_alerts_dagster.judging.evaluation import Kind
+from perf_alerts_tests.incidents.example_incidents import (
+    HOUR,
+    INSTANT,
+    NOON,
+    a_notifying,
+    an_incident,
+)
+
+PASSING = (Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED)
+BEFORE: dict[str, Any] = {"incident_id": "before"}
+
+
+def why(
+    reason: Reason,
+    *notified: Notified,
+    after: timedelta = INSTANT,
+    incident: Incident | None = None,
+) -> Held | None:
+    """Why mail is not told, some time after noon, where an hour is the window."""
+    return held(
+        incident or an_incident(),
+        reason,
+        "mail",
+        Memory(notified=notified),
+        now=NOON + after,
+        window=HOUR,
+    )
+
+
+@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.RECOVERED])
+def test_the_first_message_is_held_by_nothing(reason: Reason) -> None:
+    assert why(reason) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, Held.NOTIFIED),
+        ({"state": Delivery.PENDING, "sent_at": None}, Held.NOTIFIED),
+        ({"state": Delivery.LEASED, "sent_at": None}, Held.NOTIFIED),
+        ({"state": Delivery.DEAD, "sent_at": None}, None),
+        ({"state": Delivery.WITHDRAWN, "sent_at": None}, None),
+        ({"severity": Severity.WARNING}, None),
+        ({"channel": "chat"}, None),
+        ({"channel": "chat", "state": Delivery.PENDING, "sent_at": None}, None),
+        ({"reason": Reason.RECOVERED}, None),
+        ({"reason": Reason.RECOVERED, "state": Delivery.PENDING, "sent_at": None}, None),
+    ],
+)
+def test_an_opening_is_told_once_at_each_severity(
+    changes: dict[str, Any], found: Held | None
+) -> None:
+    assert why(Reason.OPENED, a_notifying(**changes)) is found
+
+
+@pytest.mark.parametrize(
+    ("changes", "after", "found"),
+    [
+        ({}, HOUR - INSTANT, Held.WINDOW),
+        ({}, HOUR, None),
+        ({"state": Delivery.PENDING, "sent_at": None}, 9 * HOUR, Held.PENDING),
+        ({"state": Delivery.LEASED, "sent_at": None}, 9 * HOUR, Held.PENDING),
+        ({"state": Delivery.DEAD, "sent_at": None}, INSTANT, None),
+        ({"severity": Severity.EMERGENCY}, INSTANT, None),
+        ({"channel": "chat"}, INSTANT, None),
+        ({"kind": Channels.ESCALATION}, INSTANT, None),
+        ({"reason": Reason.RECOVERED}, INSTANT, None),
+        ({"dedup_key": "carry|drawdown|-"}, INSTANT, None),
+    ],
+)
+@pytest.mark.parametrize("reason", [Reason.OPENED, Reason.REPEATED])
+def test_at_one_key_and_severity_nothing_goes_out_inside_the_window_or_while_one_is_pending(
+    changes: dict[str, Any], after: timedelta, found: Held | None, reason: Reason
+) -> None:
+    assert why(reason, a_notifying(**(BEFORE | changes)), after=after) is found
+
+
+@pytest.mark.parametrize("reason", PASSING)
+@pytest.mark.parametrize("state", [Delivery.SENT, Delivery.PENDING])
+def test_worse_always_passes(reason: Reason, state: Delivery) -> None:
+    assert why(reason, a_notifying(state=state), a_notifying(**BEFORE, state=state)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, None),
+        ({"severity": Severity.WARNING}, None),
+        ({"kind": Channels.ESCALATION}, None),
+        ({"state": Delivery.PENDING, "sent_at": None}, None),
+        ({"state": Delivery.LEASED, "sent_at": None}, None),
+        ({"state": Delivery.DEAD, "sent_at": None}, Held.FIRING_UNNOTIFIED),
+        ({"state": Delivery.WITHDRAWN, "sent_at": None}, Held.FIRING_UNNOTIFIED),
+        ({"channel": "chat"}, Held.FIRING_UNNOTIFIED),
+        ({"channel": "chat", "reason": Reason.RAISED}, Held.FIRING_UNNOTIFIED),
+        ({"reason": Reason.RECOVERED}, Held.FIRING_UNNOTIFIED),
+        (BEFORE, Held.FIRING_UNNOTIFIED),
+    ],
+)
+def test_a_recovery_is_told_where_the_opening_was_or_still_will_be(
+    changes: dict[str, Any], found: Held | None
+) -> None:
+    assert why(Reason.RECOVERED, a_notifying(**changes)) is found
+
+
+@pytest.mark.parametrize(
+    ("changes", "after", "due"),
+    [
+        ({}, HOUR, True),
+        ({}, HOUR - INSTANT, False),
+        ({"last_notified_at": None}, 9 * HOUR, False),
+        ({"status": Status.ACKNOWLEDGED}, HOUR, False),
+        ({"status": Status.RESOLVED}, HOUR, False),
+        ({"kind": Kind.EVENT}, HOUR, False),
+        ({"strategy": ""}, HOUR, False),
+        ({"rule": "no_data"}, HOUR, False),
+        ({"rule": "record_error"}, HOUR, False),
+    ],
+)
+def test_an_open_level_of_a_strategy_is_told_again(
+    changes: dict[str, Any], after: timedelta, due: bool
+) -> None:
+    incident = an_incident(**({"last_notified_at": NOON} | changes))
+
+    assert is_repeat_due(incident, NOON + after, HOUR) is due
+
+
+@pytest.mark.parametrize(("every", "due"), [(INSTANT, True), (0 * HOUR, False), (-HOUR, False)])
+def test_without_a_time_between_them_nothing_is_repeated(every: timedelta, due: bool) -> None:
+    assert is_repeat_due(an_incident(last_notified_at=NOON), NOON + HOUR, every) is due
