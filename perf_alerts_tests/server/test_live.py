@@ -210,7 +210,7 @@ def test_a_pause_ends_by_itself_without_any_proxy(live: Live) -> None:
 
 
 def test_a_webserver_that_hangs_is_answered_in_time(live: Live) -> None:
-    webserver = live.part("processes.webserver")
+    webserver = live.part("stack.webserver")
     live.call("GET", "/schedule/status")
     os.kill(webserver, signal.SIGSTOP)
     try:
