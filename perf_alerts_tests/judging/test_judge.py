@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
@@ -25,6 +25,13 @@ from perf_alerts_tests.fakes import FakeRecordsSource
 ROWS = 720
 LAST = day(ROWS - 1)
 DAILY = BY_NAME["daily_pnl_check"]
+# Scores are simulated: seconds per judgement.
+EACH_ALERT = [
+    pytest.param(
+        alert, id=alert.name, marks=[pytest.mark.slow] if Family.SCORE in alert.families else []
+    )
+    for alert in ALERTS
+]
 
 
 def traded(name: str, *, seed: int) -> StrategyRecord:
@@ -79,13 +86,14 @@ def shown() -> str:
     return repr([judge(found, alert) for alert in ALERTS])
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_same_judgement_twice_is_the_same(alert: Alert) -> None:
     found = reading([traded("alpha", seed=1), traded("beta", seed=2)])
 
     assert judge(found, alert) == judge(found, alert)
 
 
+@pytest.mark.slow
 def test_another_process_judges_bit_for_bit_the_same() -> None:
     code = "from perf_alerts_tests.judging.test_judge import shown; print(shown())"
     # Another hash seed would show any order that comes from a set.
@@ -100,7 +108,7 @@ def test_another_process_judges_bit_for_bit_the_same() -> None:
     assert other.stdout.strip() == shown()
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_order_of_strategies_does_not_matter(alert: Alert) -> None:
     two = [traded("alpha", seed=1), traded("beta", seed=2)]
 
@@ -117,7 +125,7 @@ def without_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     ]
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_no_strategys_presence_changes_what_is_said_of_another(alert: Alert) -> None:
     alone = judge(reading([traded("alpha", seed=1)]), alert)
     together = judge(reading([traded("alpha", seed=1), traded("beta", seed=2)]), alert)
