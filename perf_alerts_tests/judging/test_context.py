@@ -4,7 +4,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import judged
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rating import Rating
-from perf_alerts_tests.builders import a_record, context_of
+from perf_alerts_tests.builders import a_record, context_of, noise
 
 RECORD = a_record([0.01])
 
@@ -111,3 +111,9 @@ def test_an_ok_has_no_evidence() -> None:
 
     assert one.outcome is Outcome.OK
     assert one.evidence is None
+
+
+def test_a_record_without_rows_has_no_open_row() -> None:
+    record = a_record(noise(5))
+
+    assert not context_of(record).is_open(record.rows(0, 0))

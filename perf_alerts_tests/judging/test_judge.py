@@ -200,3 +200,11 @@ def test_other_rows_are_another_data_hash() -> None:
 
     assert judge(one).data_hash != judge(other).data_hash
     assert judge(one).seed == judge(other).seed
+
+
+def test_another_run_of_the_same_judgement_repeats_it() -> None:
+    first = judge(reading([traded("alpha", seed=1)]))
+    second = replace(first, run_id="again", judged_at=after_close(ROWS), restated=True)
+
+    assert first.repeats(second)
+    assert not first.repeats(replace(second, data_hash="other rows"))

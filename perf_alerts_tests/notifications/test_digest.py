@@ -1,12 +1,14 @@
 """The digest: once a day, also when all is well."""
 
+from dataclasses import replace
+
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Channels
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
-from perf_alerts_dagster.notifications.messages import LISTED, Message, message_of
+from perf_alerts_dagster.notifications.messages import LISTED, Message, Unreadable, message_of
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -120,3 +122,18 @@ def test_a_long_list_is_counted(desk: IncidentDesk) -> None:
     desk.lifecycle.digest(judged(*weak), now=desk.now)
 
     assert "- and 5 more" in digests(desk)[0].text
+
+
+def test_without_an_address_of_pages_it_has_no_link(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+
+    assert "http" not in message_of(row, public_url=None).text
+
+
+def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+
+    with pytest.raises(Unreadable):
+        message_of(replace(row, payload={**row.payload, "incidents": "x"}), public_url=URL)

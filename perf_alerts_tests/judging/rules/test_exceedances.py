@@ -225,3 +225,12 @@ def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
         shares.append(float(found.hits.mean()))
 
     assert np.mean(shares) == pytest.approx(0.05, abs=0.02)
+
+
+def test_after_a_year_of_cash_there_are_no_backtests_beside_the_rate() -> None:
+    # The 250 newest rows are compared with what came before them, which does not vary.
+    record = a_record(noise(250), backtest=np.zeros(756))
+    rate = judge(record)["exceedance_rate"]
+
+    assert rate.outcome is not Outcome.INSUFFICIENT_DATA
+    assert "kupiec_p" not in rate.parts

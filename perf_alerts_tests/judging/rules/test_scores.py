@@ -214,3 +214,11 @@ def test_a_limit_is_met_exactly_as_it_is_written(
     rule: str, value: float, severity: Severity | None
 ) -> None:
     assert SCORE_BOUNDS[rule].severity(value) is severity
+
+
+def test_lost_stability_with_too_short_a_backtest_to_simulate_lives_is_not_rated() -> None:
+    sinking = np.concatenate([drifting(1, -2.0, 756), drifting(2, -2.0, 756)])
+    stability = judge(sinking, live_from=100)[0]
+
+    assert stability.severity is Severity.CRITICAL
+    assert (stability.p_year, stability.evidence) == (None, Evidence.UNRATED)

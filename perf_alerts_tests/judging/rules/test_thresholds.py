@@ -222,3 +222,13 @@ def test_a_worse_last_return_is_never_judged_milder(returns: list[float], worse:
         ranks.append(-1 if judged.severity is None else judged.severity.rank)
 
     assert ranks[1] >= ranks[0]
+
+
+def test_returns_that_do_not_vary_have_no_degradation() -> None:
+    record = a_record(np.zeros(76))
+
+    judged = judge_sharpe_degradation(record, context_of(record))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (0, 14)
+    assert "do not vary" in judged.message

@@ -98,3 +98,11 @@ def test_without_live_rows_there_are_no_live_trades() -> None:
     record = a_record([], backtest=noise(300), trades=trades([1.0] * 30, exits=rows.dates[:30]))
 
     assert {one.outcome for one in judge(record).values()} == {Outcome.INSUFFICIENT_DATA}
+
+
+def test_fewer_wins_than_19_of_20_chances_would_give_are_a_warning() -> None:
+    # 41 wins of 100 or fewer: 4.4 % where one of two wins.
+    found = judge(record_with(HEALTHY, [2.0, -1.0] * 41 + [-1.0] * 18))
+
+    assert found["win_rate"].severity is Severity.WARNING
+    assert found["win_rate"].value == pytest.approx(0.41)
