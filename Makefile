@@ -21,25 +21,50 @@ install: $(VENV)/.installed ## Build the environment in .venv
 run: install ## Start the whole stack over the bundled sample record; stop with Ctrl-C
 	exec $(BIN)/perf-alerts up
 
+# Rooms without a clock, a process, a network or a database; their stores and sources are left out.
+PURE := $(addprefix perf_alerts_tests/,statistics judging incidents records settings)
+IMPURE := $(addprefix --ignore=perf_alerts_tests/,judging/store incidents/store records/sources)
+
+fast: install ## The pure tests, in half a minute: statistics, records, judging, incidents, settings
+	$(BIN)/pytest -n 2 -q -m "not slow and not long and not e2e" $(IMPURE) $(PURE)
+
 check: install ## Format, lint, types and import floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## Everything CI runs, in under ten minutes
+test: check ## All tests but the long ones, in under 15 minutes
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not long"
 
 test-long: install ## Crash, fuzz and soak loops
 	$(BIN)/pytest -m long
 
+IN_FULL := perf_alerts_dagster/judging/*,perf_alerts_dagster/incidents/*,perf_alerts_dagster/notifications/*
+TOTAL_FLOOR := 80
+
+coverage: install ## Branches that the tests of this process reach: all of judging, incidents, notifications
+	$(BIN)/pytest -n 2 -q --dist loadgroup -m "not slow and not long and not e2e" --cov --cov-report=
+	$(BIN)/coverage report --fail-under=$(TOTAL_FLOOR)
+	$(BIN)/coverage report --include="$(IN_FULL)" --fail-under=100
+
+$(VENV)/.mutation: mutation.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r mutation.lock
+	touch $@
+
+mutate: $(VENV)/.mutation ## Mutants of judging and incidents: 90 % must die (ONLY="perf_alerts_dagster.judging.limits*": of some)
+	$(BIN)/mutmut run --max-children 2 $(if $(ONLY),"$(ONLY)")
+	$(BIN)/mutmut export-cicd-stats
+	$(BIN)/python .ci/mutation_score.py mutants/mutmut-cicd-stats.json --minimum 90 $(if $(ONLY),--partial)
+
 bench: install ## Benchmarks: ratios against a named peer, in one run
-	for one in benchmarks/*.py; do $(BIN)/python $$one || exit 1; done
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 COMPILED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-lock: install ## Pin the newest allowed versions: requirements.lock, and deploy/'s without dev (needs uv)
+lock: install ## Pin what is allowed and not pinned yet: requirements.lock, deploy/'s without dev, mutation.lock (needs uv)
 	uv pip compile $(COMPILED) --extra dev --extra build pyproject.toml -o requirements.lock
 	uv pip compile $(COMPILED) --extra build --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+	uv pip compile $(COMPILED) --group pyproject.toml:mutation --constraints requirements.lock -o mutation.lock
 
-.PHONY: help install run check test test-long bench lock
+.PHONY: help install run fast check test test-long coverage mutate bench lock

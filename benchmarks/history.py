@@ -1,9 +1,9 @@
 """What a long history costs: the same questions to a live stack over 1,000 and 100,000 executions.
 
-Per size: 1,000 executions of the five alerts over four strategies, made by the application itself
-(16 evaluations each, incidents that open and end, messages), then copied by SQL into the past;
-as many runs in Dagster's storage. The stack is `perf-alerts up`. Beside it, per size: requests a
-second of `GET /schedule/status` against the bare GraphQL query that it stands for.
+Per size: 1,000 executions of the five alerts over four strategies are recorded by the application
+itself (16 evaluations each, incidents that open and resolve, messages), then copied by SQL to
+older dates; Dagster's storage gets as many runs. The stack is `perf-alerts up`. Per size it also
+measures the requests a second of `GET /schedule/status` against the bare GraphQL query behind it.
 Run: `python benchmarks/history.py`, one or two minutes; or with sizes.
 """
 
@@ -49,8 +49,8 @@ PATHS = {
 Answers = dict[str, float]
 
 
-def judge(file: Path) -> None:
-    """The newest 1,000 executions, one each half hour until now, and what follows from them."""
+def record_executions(file: Path) -> None:
+    """Record the newest 1,000 executions, one each half hour until now, and their incidents."""
     engine = open_engine(f"sqlite:///{file}")
     store, outbox = SqlAlertStore(engine), SqlOutbox(engine)
     lifecycle = Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail", "chat")))
@@ -60,24 +60,24 @@ def judge(file: Path) -> None:
         day = first - timedelta(days=(BASE - number) // 5)
         evaluations = tuple(
             evaluation(
-                f"s{place}", rule, is_bad=rule == RULES[0] and (day.day + place) % 10 in (3, 4)
+                f"s{index}", rule, is_bad=rule == RULES[0] and (day.day + index) % 10 in (3, 4)
             )
-            for place in range(4)
+            for index in range(4)
             for rule in RULES
         )
-        made = Judgement(
+        judgement = Judgement(
             alert=alert, as_of=day, run_id=f"r{number}", judged_at=now, settings_version="v",
             data_hash="h", seed=1, evaluations=evaluations,
         )  # fmt: skip
-        store.record(made, watermark=day)
-        lifecycle.after(alert, run_id=made.run_id, now=now)
+        store.record(judgement, watermark=day)
+        lifecycle.after(alert, run_id=judgement.run_id, now=now)
         for row in outbox.claim(now, "benchmark", timedelta(seconds=60), limit=50):
             outbox.sent(row.id, row.fence, now)
     engine.dispose()
 
 
 def evaluation(strategy: str, rule: str, *, is_bad: bool) -> Evaluation:
-    """What a rule finds of a strategy."""
+    """The evaluation of one rule for one strategy."""
     if not is_bad:
         return Evaluation(strategy=strategy, rule=rule, outcome=Outcome.OK, kind=Kind.LEVEL)
     return Evaluation(
@@ -88,7 +88,8 @@ def evaluation(strategy: str, rule: str, *, is_bad: bool) -> Evaluation:
 
 def _shifted(*columns: str) -> str:
     return ", ".join(
-        f"strftime('%Y-%m-%d %H:%M:%f', {one}, '-' || :days || ' days') || '000'" for one in columns
+        f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-' || :days || ' days') || '000'"
+        for column in columns
     )
 
 
@@ -126,7 +127,7 @@ RUN = (
 
 
 def copy_store(file: Path, copies: int) -> None:
-    """The older executions, and the marks behind them."""
+    """Add the older executions, and move the marks that the lifecycle reads."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         for copy in range(1, copies + 1):
@@ -138,25 +139,25 @@ def copy_store(file: Path, copies: int) -> None:
 
 
 def fill_dagster(home: Path, runs: int) -> None:
-    """As many ended runs in Dagster's storage, one each half hour until now."""
+    """Add as many finished runs to Dagster's storage, one each half hour until now."""
     import dagster as dg
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        made = [
+        templates = [
             dg.DagsterRun(
-                job_name=one.name, status=dg.DagsterRunStatus.SUCCESS,
-                tags={"perf_alerts/alert": one.name, "perf_alerts/attempts": "1"},
-            ) for one in ALERTS
+                job_name=alert.name, status=dg.DagsterRunStatus.SUCCESS,
+                tags={"perf_alerts/alert": alert.name, "perf_alerts/attempts": "1"},
+            ) for alert in ALERTS
         ]  # fmt: skip
-        for one in made:
-            instance.add_run(one)
+        for run in templates:
+            instance.add_run(run)
     (file,) = home.rglob("runs.db")
     newest = datetime.now(UTC)
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         connection.execute("BEGIN")
         for number in range(runs):
-            template = made[number % len(made)].run_id
+            template = templates[number % len(templates)].run_id
             at = newest - timedelta(minutes=30) * (runs - number)
             values = {
                 "id": f"{template[:-8]}{number:08d}", "template": template,
@@ -164,14 +165,14 @@ def fill_dagster(home: Path, runs: int) -> None:
             }  # fmt: skip
             for statement in RUN:
                 connection.execute(statement, values)
-        for one in made:
-            connection.execute("DELETE FROM run_tags WHERE run_id = ?", (one.run_id,))
-            connection.execute("DELETE FROM runs WHERE run_id = ?", (one.run_id,))
+        for run in templates:
+            connection.execute("DELETE FROM run_tags WHERE run_id = ?", (run.run_id,))
+            connection.execute("DELETE FROM runs WHERE run_id = ?", (run.run_id,))
         connection.execute("COMMIT")
 
 
 async def ask(ports: tuple[int, int]) -> tuple[Answers, float]:
-    """Median milliseconds per question, and how often status beats the bare query."""
+    """Median milliseconds per question, and the throughput of status over the bare query's."""
     upstream = GraphQLClient(f"http://127.0.0.1:{ports[0]}")
     scheduler = GraphQLScheduler(upstream)
     async with httpx.AsyncClient(
@@ -189,27 +190,27 @@ async def ask(ports: tuple[int, int]) -> tuple[Answers, float]:
         async def status_upstream() -> None:
             await scheduler.status(datetime.now(UTC))
 
-        found = {"status, asked of Dagster": await median(status_upstream)}
+        answers = {"status, asked of Dagster": await median(status_upstream)}
         for name, path in PATHS.items():
-            found[name] = await median(get(path))
-        ratio = await often(get("/schedule/status")) / await often(status_upstream)
+            answers[name] = await median(get(path))
+        ratio = await throughput(get("/schedule/status")) / await throughput(status_upstream)
     await upstream.close()
-    return found, ratio
+    return answers, ratio
 
 
 async def median(call: Callable[[], Awaitable[object]]) -> float:
-    """Median milliseconds, after one call that warms up."""
+    """Median milliseconds of a call, after one warm-up call."""
     await call()
-    taken = []
+    durations = []
     for _ in range(REPEATS):
         started = time.perf_counter()
         await call()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken)
+        durations.append(1000 * (time.perf_counter() - started))
+    return statistics.median(durations)
 
 
-async def often(call: Callable[[], Awaitable[object]]) -> float:
-    """Calls a second, of several callers at once."""
+async def throughput(call: Callable[[], Awaitable[object]]) -> float:
+    """Calls a second, by several callers at once."""
     until = time.perf_counter() + SECONDS
     done = 0
 
@@ -224,17 +225,17 @@ async def often(call: Callable[[], Awaitable[object]]) -> float:
 
 
 def measure(size: int) -> tuple[Answers, float]:
-    """All answers of a stack with a history of one size."""
+    """Measure every question on a stack with a history of one size."""
     with tempfile.TemporaryDirectory() as folder:
         state, ports = Path(folder) / "state", (free_port(), free_port())
-        for word in ("migrate", "home"):
+        for command in ("migrate", "home"):
             subprocess.run(
-                perf_alerts(word),
+                perf_alerts(command),
                 env=settings(state, ports),
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-        judge(state / "perf_alerts.db")
+        record_executions(state / "perf_alerts.db")
         copy_store(state / "perf_alerts.db", size // BASE - 1)
         fill_dagster(state / "dagster_home", size)
         with stack(state, ports):
@@ -245,16 +246,16 @@ def main(sizes: tuple[int, ...]) -> None:
     """Measure all and write the ratios to standard output."""
     write = sys.stdout.write
     write(f"Python {platform.python_version()}, {os.cpu_count()} cores, SQLite, a live stack\n")
-    found = {}
+    by_size = {}
     for size in sizes:
-        found[size], ratio = measure(size)
+        by_size[size], ratio = measure(size)
         write(f"{size} executions: status answered {ratio:.0f}x as often as the bare query\n")
         sys.stdout.flush()
     minimum, maximum = min(sizes), max(sizes)
-    for name in found[minimum]:
-        few, many = found[minimum][name], found[maximum][name]
+    for name in by_size[minimum]:
+        few, many = by_size[minimum][name], by_size[maximum][name]
         write(f"{name:28s} {few:7.1f} ms  {many:7.1f} ms  {many / few:5.2f}x\n")
 
 
 if __name__ == "__main__":
-    main(tuple(int(one) for one in sys.argv[1:]) or SIZES)
+    main(tuple(int(size) for size in sys.argv[1:]) or SIZES)

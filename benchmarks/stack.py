@@ -3,7 +3,7 @@
 The peer is Dagster as its documentation starts it: a webserver and a daemon, each with a code
 server of its own, over one location with one job that does nothing. Ours is `perf-alerts up` over
 the bundled record: code server, guarded webserver, daemon and REST API. A trigger is one POST that
-waits for the end; the peer's job is launched over GraphQL and asked for until it has ended.
+waits for the run's end; the peer's job is launched over GraphQL, then polled until it has ended.
 Memory is the sum of proportional set sizes (Linux). Run: `python benchmarks/stack.py`, two minutes.
 """
 
@@ -51,22 +51,22 @@ LAUNCH = """mutation { launchRun(executionParams: {selector: {repositoryLocation
 STATUS = "query Q($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 
 
-def kept() -> dict[str, str]:
-    """This environment without anybody's settings."""
+def clean_environment() -> dict[str, str]:
+    """This environment without ALERT_* and DAGSTER_* variables."""
     return {k: v for k, v in os.environ.items() if not k.startswith(("ALERT_", "DAGSTER_"))}
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port on loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def importing(module: str) -> float:
+def import_seconds(module: str) -> float:
     """Seconds that a new Python takes to import a module."""
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], env=kept(), check=True)
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=clean_environment(), check=True)
     return time.perf_counter() - started
 
 
@@ -74,27 +74,27 @@ def importing(module: str) -> float:
 def processes(
     commands: list[list[str]], environ: dict[str, str], folder: Path, url: str
 ) -> Iterator[list[psutil.Process]]:
-    """Commands that run until the end; yields when an address answers with 200."""
+    """Run commands until the context ends; yields once the URL answers with 200."""
     with (folder / "log").open("a") as log:
         started = [
-            subprocess.Popen(one, env=environ, cwd=folder, stdout=log, stderr=log)
-            for one in commands
+            subprocess.Popen(command, env=environ, cwd=folder, stdout=log, stderr=log)
+            for command in commands
         ]
     try:
         while not answers(url):
-            if any(one.poll() is not None for one in started):
+            if any(process.poll() is not None for process in started):
                 raise SystemExit((folder / "log").read_text())
             time.sleep(0.2)
-        yield [psutil.Process(one.pid) for one in started]
+        yield [psutil.Process(process.pid) for process in started]
     finally:
-        for one in started:
-            one.terminate()
-        for one in started:
-            one.wait(30)
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(30)
 
 
 def answers(url: str) -> bool:
-    """Whether somebody says that all is well there."""
+    """Whether a GET of the URL answers with 200."""
     try:
         return httpx.get(url, timeout=10).status_code == 200
     except httpx.HTTPError:
@@ -102,24 +102,26 @@ def answers(url: str) -> bool:
 
 
 def memory(parents: list[psutil.Process]) -> float:
-    """MB of all processes, shared pages counted once."""
-    every = {one for parent in parents for one in (parent, *parent.children(recursive=True))}
-    return float(sum(one.memory_full_info().pss for one in every)) / 2**20
+    """Proportional set size of the processes and their descendants, in MB."""
+    every = {
+        process for parent in parents for process in (parent, *parent.children(recursive=True))
+    }
+    return float(sum(process.memory_full_info().pss for process in every)) / 2**20
 
 
 def median(call: Callable[[], None]) -> float:
-    """Median seconds, after one call that warms up."""
+    """Median seconds of a call, after one warm-up call."""
     call()
-    taken = []
+    durations = []
     for _ in range(REPEATS):
         started = time.perf_counter()
         call()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+        durations.append(time.perf_counter() - started)
+    return statistics.median(durations)
 
 
 def bare() -> tuple[float, float]:
-    """Dagster alone: seconds from launch to end, MB when idle."""
+    """Dagster alone: seconds from launch to the run's end, MB when idle."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         (folder / "noop.py").write_text(NOOP)
@@ -130,7 +132,7 @@ def bare() -> tuple[float, float]:
             [tool("dagster-daemon"), "run"],
         ]
         url = f"http://127.0.0.1:{port}"
-        environ = {**kept(), "DAGSTER_HOME": name}
+        environ = {**clean_environment(), "DAGSTER_HOME": name}
         with (
             processes(commands, environ, folder, f"{url}/server_info") as parents,
             httpx.Client(base_url=url, timeout=60) as api,
@@ -141,14 +143,14 @@ def bare() -> tuple[float, float]:
                 run_id = answer["data"]["launchRun"]["run"]["runId"]
                 body = {"query": STATUS, "variables": {"id": run_id}}
                 while True:
-                    found = api.post("/graphql", json=body).json()["data"]["runOrError"]["status"]
-                    if found in ("SUCCESS", "FAILURE"):
+                    status = api.post("/graphql", json=body).json()["data"]["runOrError"]["status"]
+                    if status in ("SUCCESS", "FAILURE"):
                         return
                     time.sleep(0.05)
 
-            taken = median(launch)
+            seconds = median(launch)
             time.sleep(IDLE_SECONDS)
-            return taken, memory(parents)
+            return seconds, memory(parents)
 
 
 @contextmanager
@@ -161,19 +163,19 @@ def stack(state: Path, ports: tuple[int, int]) -> Iterator[list[psutil.Process]]
 
 
 def api_url(port: int) -> str:
-    """Where the REST API is."""
+    """The base URL of the REST API."""
     return f"http://127.0.0.1:{port}/api/performance-alerts"
 
 
-def perf_alerts(*words: str) -> list[str]:
-    """A command of perf-alerts."""
-    return [sys.executable, "-m", "perf_alerts_dagster.cli", *words]
+def perf_alerts(*arguments: str) -> list[str]:
+    """The command line of a perf-alerts command."""
+    return [sys.executable, "-m", "perf_alerts_dagster.cli", *arguments]
 
 
 def settings(state: Path, ports: tuple[int, int]) -> dict[str, str]:
-    """The environment of a stack on ports of its own, in which nothing happens by itself."""
+    """The environment of a stack on its own ports, with its schedules switched off."""
     return {
-        **kept(),
+        **clean_environment(),
         "ALERT_STATE_DIR": str(state),
         "ALERT_WEBSERVER_PORT": str(ports[0]),
         "ALERT_PROXY_PORT": str(ports[1]),
@@ -183,7 +185,7 @@ def settings(state: Path, ports: tuple[int, int]) -> dict[str, str]:
 
 
 def ours() -> tuple[dict[str, float], float]:
-    """The whole stack: seconds from trigger to end by alert, MB when idle."""
+    """The whole stack: by alert the seconds from trigger to the run's end, MB when idle."""
     with tempfile.TemporaryDirectory() as name:
         ports = (free_port(), free_port())
         with (
@@ -192,23 +194,23 @@ def ours() -> tuple[dict[str, float], float]:
                 base_url=api_url(ports[1]), headers={"X-Alert-API-Key": KEY}, timeout=90
             ) as api,
         ):
-            taken = {}
+            seconds = {}
             for alert in ("performance_threshold_check", "daily_pnl_check"):
 
                 def trigger(alert: str = alert) -> None:
-                    # Without a key of its own it would be one with the trigger just before it.
+                    # Without its own key it would get the run of the trigger before it.
                     key = {"Idempotency-Key": uuid.uuid4().hex}
                     answer = api.post(f"/schedule/trigger/{alert}?wait=60", headers=key)
                     if answer.status_code != 200:
                         raise SystemExit(answer.text)
 
-                taken[alert] = median(trigger)
+                seconds[alert] = median(trigger)
             time.sleep(IDLE_SECONDS)
-            return taken, memory(parents)
+            return seconds, memory(parents)
 
 
 def tool(name: str) -> str:
-    """A command of this environment."""
+    """The path of a script of this Python environment."""
     return str(Path(sys.executable).with_name(name))
 
 
@@ -222,19 +224,20 @@ def main() -> None:
         f"{os.cpu_count()} cores\n"
     )
     for module in ("dagster", "perf_alerts_dagster.definitions"):
-        importing(module)
+        import_seconds(module)
     pairs = [
-        (importing("dagster"), importing("perf_alerts_dagster.definitions")) for _ in range(REPEATS)
+        (import_seconds("dagster"), import_seconds("perf_alerts_dagster.definitions"))
+        for _ in range(REPEATS)
     ]
-    alone, definitions = (statistics.median(one) for one in zip(*pairs, strict=True))
+    alone, definitions = (statistics.median(times) for times in zip(*pairs, strict=True))
     write(
         f"import: dagster {alone:.2f} s, our definitions {definitions:.2f} s, "
         f"{definitions - alone:+.2f} s, {definitions / alone:.2f}x\n"
     )
     noop, bare_memory = bare()
     write(f"bare dagster: launch to end of a job that does nothing {noop:.2f} s\n")
-    taken, our_memory = ours()
-    for alert, seconds in taken.items():
+    by_alert, our_memory = ours()
+    for alert, seconds in by_alert.items():
         write(
             f"{alert}: trigger to end {seconds:.2f} s, {seconds - noop:+.2f} s, "
             f"{seconds / noop:.2f}x the bare job\n"

@@ -1,5 +1,6 @@
 """What ends incidents by itself: recovery with a margin, restated data, age; and what does not."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
+from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered, is_worse
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
@@ -250,3 +252,57 @@ def test_a_level_does_not_grow_old(desk: IncidentDesk) -> None:
         desk.judge_next_day(breach(severity=Severity.WARNING))
 
     assert desk.only().status is Status.OPEN
+
+
+@pytest.mark.parametrize(
+    ("p_year", "ends"), [(None, True), (0.05, False), (0.1, False), (0.11, True)]
+)
+def test_without_a_limit_only_the_rating_keeps_an_incident_open(
+    p_year: float | None, ends: bool
+) -> None:
+    assert is_recovered(fine(limit=None, p_year=p_year), budget=0.05) is ends
+
+
+@pytest.mark.parametrize(
+    ("restated", "ends"),
+    [
+        (fine(), True),
+        (fine(provisional=True), False),
+        (breach(parts={"above": True}), True),
+        (breach(p_year=0.11), True),
+        (breach(p_year=0.1), False),
+        (breach(p_year=None), False),
+        (breach(outcome=Outcome.NO_DATA, p_year=0.5), False),
+    ],
+)
+def test_restated_data_end_an_incident_where_nothing_of_the_cause_is_left(
+    restated: Evaluation, ends: bool
+) -> None:
+    assert has_recovered(restated, budget=0.05) is ends
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "worse"),
+    [
+        ((-0.3, -0.2), (-0.375, -0.2), True),
+        ((-0.3, -0.2), (-0.374, -0.2), False),
+        ((None, -0.2), (-0.9, -0.2), False),
+        ((-0.3, None), (-0.9, -0.2), False),
+        ((-0.3, -0.2), (None, -0.2), False),
+        ((-0.3, -0.2), (-0.9, None), False),
+        ((0.0, 0.0), (-0.9, 0.0), False),
+        ((math.inf, -0.2), (-0.9, -0.2), False),
+    ],
+)
+def test_a_breach_is_worse_by_a_quarter_of_the_larger_of_value_and_limit(
+    desk: IncidentDesk,
+    then: tuple[float | None, float | None],
+    now: tuple[float | None, float | None],
+    worse: bool,
+) -> None:
+    incident = desk.acknowledge()
+    assert incident.acknowledged
+    held = replace(incident.acknowledged, value=then[0], limit=then[1])
+
+    assert is_worse(replace(incident, acknowledged=held), *now) is worse
+    assert not is_worse(replace(incident, acknowledged=None), *now)

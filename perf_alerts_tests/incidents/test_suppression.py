@@ -1,11 +1,15 @@
 """Which messages a window holds back, and when a level that goes on is told again."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Reason
+from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
 from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.suppression import Held, Memory, held
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -199,3 +203,32 @@ def test_each_channel_is_told_what_it_missed() -> None:
         ("suppression_window", ["mail"]),
         ("one_is_pending", ["chat"]),
     ]
+
+
+def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
+    desk: IncidentDesk,
+) -> None:
+    desk.judge(breach())
+    incident = desk.only()
+    sent = Notified(
+        incident_id=incident.id,
+        dedup_key=incident.dedup_key,
+        severity=incident.severity,
+        channel="mail",
+        kind=Channels.NORMAL,
+        reason=Reason.OPENED,
+        state=Delivery.SENT,
+        sent_at=desk.now - 2 * HOUR,
+    )
+
+    def why(row: Notified) -> Held | None:
+        memory = Memory(notified=[row])
+        return held(incident, Reason.OPENED, "mail", memory, now=desk.now, window=HOUR)
+
+    assert why(sent) is Held.NOTIFIED
+    assert why(replace(sent, severity=Severity.INFO)) is None
+    assert why(replace(sent, channel="chat")) is None
+    assert why(replace(sent, state=Delivery.DEAD, sent_at=None)) is None
+    assert why(replace(sent, incident_id="another", sent_at=desk.now)) is Held.WINDOW
+    assert Memory(notified=[sent]).last_sent(incident) == sent.sent_at
+    assert Memory().last_sent(incident) is None

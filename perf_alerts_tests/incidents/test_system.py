@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.ports import Overtaken
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -252,3 +254,35 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
     (row,) = desk.memory.rows.values()
     text = message_of(row, public_url=None).text
     assert "By now it is over. It is back inside its limit." in text
+
+
+def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> None:
+    for minutes in (2, 3):
+        desk.lifecycle.watch_silent(since=START, now=START + minutes * MINUTE)
+    assert desk.only().rule == "watch_silent"
+
+    desk.lifecycle.watch_back(now=START + 4 * MINUTE)
+    assert desk.only().status is Status.RESOLVED
+
+
+def test_what_another_process_ended_in_between_is_left_as_it_is(
+    desk: IncidentDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.lifecycle.daemon_silent(since=START, now=START)
+    seen = desk.only()
+    desk.lifecycle.daemon_back(now=START + MINUTE)
+    # It was live when it was looked up, and is over in the snapshot that decides.
+    monkeypatch.setattr(desk.memory, "live_of", lambda key: seen)
+
+    assert desk.lifecycle.daemon_back(now=START + DAY).is_empty
+
+
+def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
+    desk: IncidentDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken(decisions: object) -> None:
+        raise Overtaken
+
+    monkeypatch.setattr(desk.memory, "apply", overtaken)
+    with pytest.raises(StoreUnavailable, match="changed by others"):
+        desk.lifecycle.daemon_silent(since=START, now=START)

@@ -2,8 +2,20 @@
 
 import pytest
 
-from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.transitions import TABLE, Action, Event, Refused, action_of
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.firing import Firing
+from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.transitions import (
+    TABLE,
+    Action,
+    Event,
+    Refused,
+    action_of,
+    breached,
+    opened,
+    resolved,
+)
+from perf_alerts_tests.incidents.incident_desk import DAY, START
 
 # The design's table and time's events, written once more by hand: open, acknowledged, resolved.
 EXPECTED = {
@@ -39,3 +51,37 @@ def test_a_pair_does_what_the_design_says(status: Status, event: Event, does: Ac
         return
     with pytest.raises(Refused, match=f"an incident that is {status} cannot take {event}"):
         action_of(status, event)
+
+
+def an_incident(status: Status) -> Incident:
+    now = opened(FIRING, now=START, chain=None)
+    if status is Status.RESOLVED:
+        return resolved(now, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    return now
+
+
+FIRING = Firing(
+    dedup_key="trend|max_drawdown|-",
+    strategy="trend",
+    rule="max_drawdown",
+    alert="daily_pnl_check",
+    severity=Severity.WARNING,
+    run_id="run",
+    message="it fell",
+)
+
+
+def test_a_breach_of_a_resolved_incident_opens_another_one() -> None:
+    over = an_incident(Status.RESOLVED)
+
+    after, action = breached(over, FIRING, now=START + DAY, chain=None)
+
+    assert action is Action.NEW
+    assert (after.status, after.opened_at, after.breaches) == (Status.OPEN, START + DAY, 1)
+    assert after.id != over.id
+
+
+def test_the_recovery_of_a_resolved_incident_changes_nothing() -> None:
+    over = an_incident(Status.RESOLVED)
+
+    assert resolved(over, Event.RECOVERED, Resolution.RECOVERED, at=START + DAY) is over

@@ -7,7 +7,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import insufficient, judged, too_many_gaps
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rating import Rating
-from perf_alerts_tests.builders import a_record, context_of
+from perf_alerts_tests.builders import a_record, context_of, noise
 
 RECORD = a_record([0.01])
 
@@ -211,3 +211,9 @@ def test_a_window_with_gaps_says_which_share_of_it_is_missing() -> None:
         required=20,
         message="insufficient data (20 of 20): 13% of the sessions in the window have no row",
     )
+
+
+def test_a_record_without_rows_has_no_open_row() -> None:
+    record = a_record(noise(5))
+
+    assert not context_of(record).is_open(record.rows(0, 0))

@@ -5,19 +5,23 @@ from dataclasses import replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
-from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.limits import limit_book
-from perf_alerts_dagster.projections.in_force import Outlook
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.in_force import InForce, Outlook
 from perf_alerts_dagster.projections.projection import Expectation
-from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.statistics.ewma_volatility import filtered
 from perf_alerts_tests.builders import trades
 from perf_alerts_tests.executions.trading_desk import a_strategy, after_close, day
 from perf_alerts_tests.fakes import FakeRecordsSource
@@ -25,6 +29,13 @@ from perf_alerts_tests.fakes import FakeRecordsSource
 ROWS = 720
 LAST = day(ROWS - 1)
 DAILY = BY_NAME["daily_pnl_check"]
+# Scores are simulated: seconds per judgement.
+EACH_ALERT = [
+    pytest.param(
+        alert, id=alert.name, marks=[pytest.mark.slow] if Family.SCORE in alert.families else []
+    )
+    for alert in ALERTS
+]
 
 
 def traded(name: str, *, seed: int) -> StrategyRecord:
@@ -58,7 +69,12 @@ def reading(
 
 
 def judge(
-    found: Reading, alert: Alert = DAILY, *, as_of: date = LAST, outlook: Outlook | None = None
+    found: Reading,
+    alert: Alert = DAILY,
+    *,
+    as_of: date = LAST,
+    outlook: Outlook | None = None,
+    provisional: bool = False,
 ) -> Judgement:
     return Judge(
         book=limit_book({}, {"default": {"daily_loss": 0.01, "monthly_loss": 0.02}}),
@@ -66,7 +82,15 @@ def judge(
         max_lag_sessions=2,
         budgets=Budgets(),
         settings_version="test",
-    ).judge(alert, found, as_of, run_id="run", now=after_close(ROWS - 1), outlook=outlook)
+    ).judge(
+        alert,
+        found,
+        as_of,
+        run_id="run",
+        now=after_close(ROWS - 1),
+        outlook=outlook,
+        provisional=provisional,
+    )
 
 
 def of(judgement: Judgement, strategy: str) -> list[Evaluation]:
@@ -79,13 +103,14 @@ def shown() -> str:
     return repr([judge(found, alert) for alert in ALERTS])
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_same_judgement_twice_is_the_same(alert: Alert) -> None:
     found = reading([traded("alpha", seed=1), traded("beta", seed=2)])
 
     assert judge(found, alert) == judge(found, alert)
 
 
+@pytest.mark.slow
 def test_another_process_judges_bit_for_bit_the_same() -> None:
     code = "from perf_alerts_tests.judging.test_judge import shown; print(shown())"
     # Another hash seed would show any order that comes from a set.
@@ -100,7 +125,7 @@ def test_another_process_judges_bit_for_bit_the_same() -> None:
     assert other.stdout.strip() == shown()
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_order_of_strategies_does_not_matter(alert: Alert) -> None:
     two = [traded("alpha", seed=1), traded("beta", seed=2)]
 
@@ -117,7 +142,7 @@ def without_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     ]
 
 
-@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", EACH_ALERT)
 def test_no_strategys_presence_changes_what_is_said_of_another(alert: Alert) -> None:
     alone = judge(reading([traded("alpha", seed=1)]), alert)
     together = judge(reading([traded("alpha", seed=1), traded("beta", seed=2)]), alert)
@@ -192,3 +217,62 @@ def test_other_rows_are_another_data_hash() -> None:
 
     assert judge(one).data_hash != judge(other).data_hash
     assert judge(one).seed == judge(other).seed
+
+
+def test_another_run_of_the_same_judgement_repeats_it() -> None:
+    first = judge(reading([traded("alpha", seed=1)]))
+    second = replace(first, run_id="again", judged_at=after_close(ROWS), restated=True)
+
+    assert first.repeats(second)
+    assert not first.repeats(replace(second, data_hash="other rows"))
+
+
+def test_a_provisional_date_is_judged_on_the_final_rows_before_it() -> None:
+    whole = reading([traded("alpha", seed=1)])
+    before = judge(replace(whole, last_final=day(ROWS - 2)), provisional=True)
+
+    sharpe = {one.rule: one for one in of(before, "alpha")}["rolling_sharpe"]
+    then = {one.rule: one for one in of(judge(whole, as_of=day(ROWS - 2)), "alpha")}
+    assert before.provisional
+    assert sharpe.value == then["rolling_sharpe"].value
+
+
+@pytest.mark.parametrize(
+    ("issued", "evidence"),
+    [(day(ROWS - 22), "strong"), (LAST, "unrated")],
+    ids=["a month ago", "today"],
+)
+def test_a_fall_of_the_expectation_is_rated_by_the_months_own_path(
+    issued: date, evidence: str
+) -> None:
+    alpha = traded("alpha", seed=1)
+    fallen = replace(alpha, returns=np.concatenate([alpha.returns[:-21], np.full(21, -0.05)]))
+    found = judge(
+        reading([fallen]),
+        BY_NAME["monthly_forward_test_update"],
+        outlook=Outlook(
+            expectations={
+                "alpha": (
+                    Expectation(issued_on="2026-01-01", monthly=0.02, standard_error=0.001),
+                    Expectation(issued_on="2026-02-01", monthly=0.001, standard_error=0.001),
+                )
+            },
+            monthly={"alpha": month_of(alpha.returns[:-21], issued)},
+        ),
+    )
+
+    assert of(found, "alpha")[0].evidence == evidence
+
+
+def month_of(returns: Floats, issued: date) -> InForce:
+    residuals = filtered(returns)
+    assert residuals is not None
+    (fan,) = fans([residuals], draw(1, 1000, 21), 21)
+    return InForce(
+        kind="current",
+        issued_on=issued,
+        fan=fan,
+        mean=float(returns.mean()),
+        log_mean=residuals.mean,
+        log_sigma=residuals.sigma,
+    )

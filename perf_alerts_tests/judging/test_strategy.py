@@ -187,3 +187,25 @@ def test_a_worse_last_return_is_never_judged_milder_by_any_loss_rule(
 
     assert all(ranks[1][rule] >= rank for rule, rank in ranks[0].items())
     assert len(ranks[0]) == 5
+
+
+def test_a_wipe_out_is_no_matter_of_rules_about_data_alone() -> None:
+    record = a_record([*noise(70), -1.0])
+
+    found = judge_strategy(record, (Family.DATA,), context_of(record))
+
+    assert {one.outcome for one in found} == {Outcome.INSUFFICIENT_DATA}
+    assert "wipe_out" not in {one.rule for one in found}
+
+
+def test_a_short_record_has_no_scores_yet() -> None:
+    record = a_record(noise(70))
+
+    found = judge_strategy(record, (Family.SCORE,), context_of(record))
+
+    assert [one.rule for one in found] == [
+        "walk_forward_stability",
+        "out_of_sample_validation",
+        "overfitting",
+    ]
+    assert {one.outcome for one in found} == {Outcome.INSUFFICIENT_DATA}

@@ -160,3 +160,18 @@ def test_a_digest_whose_lists_are_none_is_unreadable(
 
     with pytest.raises(Unreadable, match="TypeError"):
         message_of(replace(row, payload={**row.payload, name: broken}), public_url=URL)
+
+
+def test_without_an_address_of_pages_it_has_no_link(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+
+    assert "http" not in message_of(row, public_url=None).text
+
+
+def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+
+    with pytest.raises(Unreadable):
+        message_of(replace(row, payload={**row.payload, "incidents": "x"}), public_url=URL)

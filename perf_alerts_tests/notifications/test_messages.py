@@ -1,5 +1,7 @@
 """What messages say: what happened, by how much, how sure, since when, and where to look."""
 
+from dataclasses import replace
+
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
@@ -12,6 +14,7 @@ from perf_alerts_dagster.notifications.messages import (
     Unreadable,
     message_of,
 )
+from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     DAY,
@@ -207,3 +210,49 @@ def test_a_row_that_is_none_of_ours_is_unreadable(payload: dict[str, object]) ->
     )
     with pytest.raises(Unreadable):
         message_of(row, public_url=URL)
+
+
+def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    (row,) = desk.memory.rows.values()
+
+    with pytest.raises(Unreadable, match="no incident"):
+        message_of(replace(row, payload={**row.payload, "incidents": []}), public_url=URL)
+
+
+@pytest.mark.parametrize("url", [None, URL])
+def test_a_test_message_says_that_nothing_has_happened(url: str | None) -> None:
+    message = make_test(START, public_url=url)
+
+    assert message.subject.startswith("[TEST]")
+    assert "Nothing has happened" in message.text
+    assert message.text.endswith(f"\n{URL}") is (url is not None)
+
+
+def test_what_is_over_is_counted_beside_what_goes_on(desk: IncidentDesk) -> None:
+    desk.judge(breach(strategy="a"))
+    desk.deliver()
+    desk.judge_next_day(breach(strategy="b"), fine(strategy="a"))
+
+    assert newest(desk).subject == "[WARNING] 1 warning, 1 recovered; first b: max drawdown"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "said"),
+    [
+        (-0.25, None, "Measured -0.25."),
+        (-0.25, 0.0, "Measured -0.25, limit 0."),
+    ],
+)
+def test_a_value_is_set_against_its_limit_where_it_has_one(
+    desk: IncidentDesk, value: float, limit: float | None, said: str
+) -> None:
+    desk.judge(breach(value=value, limit=limit))
+
+    assert said in newest(desk).text.splitlines()
+
+
+def test_a_message_from_provisional_rows_says_so(desk: IncidentDesk) -> None:
+    desk.judge(breach(provisional=True), provisional=True)
+
+    assert "; from provisional rows." in newest(desk).text

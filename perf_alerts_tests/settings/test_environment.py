@@ -458,6 +458,7 @@ def test_a_source_that_this_user_may_not_read_is_a_fault(tmp_path: Path) -> None
     assert records_fault(str(tmp_path / "daily.csv")) == "cannot be read by this user"
 
 
+@pytest.mark.slow
 def test_importing_the_settings_loads_nothing_heavy() -> None:
     code = (
         "import sys; from perf_alerts_dagster.settings import load_settings; "

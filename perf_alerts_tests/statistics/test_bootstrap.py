@@ -69,6 +69,7 @@ def test_iid_quantiles_are_exact_within_four_standard_errors(
         assert below - error <= share <= at_most + error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["1", "2", "5", "10", "20", "60"])
 @pytest.mark.parametrize("oracle", ORACLES, ids=lambda one: str(one["strategy"]))
 def test_the_standard_deviation_is_the_formulas_within_a_per_cent(

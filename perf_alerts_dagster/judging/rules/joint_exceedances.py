@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, judged
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rating import Rating, yearly
 from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, standing
@@ -47,8 +47,6 @@ def judge_joint(
         return []
     days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)
     counts = np.bincount(places, weights=np.concatenate([hit for _, hit in flags]))
-    if len(days) < MINIMUM_WINDOW:
-        return [insufficient(ALL, RULE, observations=len(days), required=MINIMUM_WINDOW)]
     members = [name for name, hit in hits.items() if hit]
     together = len(members)
     # The day itself counts as one of them: never a probability of zero.

@@ -391,3 +391,18 @@ def test_all_that_is_said_of_a_record_error(count: int, rest: str) -> None:
         message="; ".join(texts[:3]) + rest,
         parts={"faults": texts},
     )
+
+
+def test_a_window_that_lacks_more_than_a_tenth_of_its_sessions_has_no_volatility() -> None:
+    full = a_record(noise(100, seed=2), backtest=noise(300))
+    kept = np.r_[300:360, 375:400]
+    gappy = a_record(
+        full.returns[kept],
+        backtest=full.returns[:300],
+        dates=full.dates[np.r_[0:300, kept]],
+    )
+
+    judged = judge(gappy, "volatility_shift", sessions=full.dates)
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert "of the sessions in the window have no row" in judged.message

@@ -389,3 +389,12 @@ def test_a_newest_row_of_the_backtest_is_no_breach_however_bad() -> None:
     found = judge(replace(bad, live=live))["daily_exceedance"]
 
     assert (found.outcome, found.severity, found.evidence) == (Outcome.OK, None, None)
+
+
+def test_after_a_year_of_cash_there_are_no_backtests_beside_the_rate() -> None:
+    # The 250 newest rows are compared with what came before them, which does not vary.
+    record = a_record(noise(250), backtest=np.zeros(756))
+    rate = judge(record)["exceedance_rate"]
+
+    assert rate.outcome is not Outcome.INSUFFICIENT_DATA
+    assert "kupiec_p" not in rate.parts

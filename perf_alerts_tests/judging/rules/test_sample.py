@@ -14,6 +14,7 @@ from perf_alerts_dagster.statistics.cscv import cscv
 SAMPLE = Path(str(resources.files("perf_alerts_dagster"))) / "records" / "sources" / "sample_data"
 REFERENCE = Path(__file__).parents[2] / "reference"
 LIVE_ROWS, YEAR = 756, 252
+pytestmark = pytest.mark.slow
 
 Readings = dict[str, Floats]
 

@@ -415,3 +415,11 @@ def test_all_that_is_said_of_a_short_trial_matrix() -> None:
     found = judge(healthy(), trials=trial_matrix(251, 0.0))[2]
 
     assert found == unsaid("overfitting", 251, 252, "the trial matrix has 251 of 252 rows")
+
+
+def test_lost_stability_with_too_short_a_backtest_to_simulate_lives_is_not_rated() -> None:
+    sinking = np.concatenate([drifting(1, -2.0, 756), drifting(2, -2.0, 756)])
+    stability = judge(sinking, live_from=100)[0]
+
+    assert stability.severity is Severity.CRITICAL
+    assert (stability.p_year, stability.evidence) == (None, Evidence.UNRATED)

@@ -474,3 +474,13 @@ def test_all_that_is_said_of_a_wipe_out(
         provisional=provisional,
         message=message,
     )
+
+
+def test_returns_that_do_not_vary_have_no_degradation() -> None:
+    record = a_record(np.zeros(76))
+
+    judged = judge_sharpe_degradation(record, context_of(record))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (0, 14)
+    assert "do not vary" in judged.message

@@ -335,3 +335,11 @@ def test_a_trade_that_closes_on_the_first_live_day_is_a_live_one() -> None:
     record = a_record(noise(20), backtest=noise(300), trades=given)
 
     assert judge(record)["win_rate"].observations == 20
+
+
+def test_fewer_wins_than_19_of_20_chances_would_give_are_a_warning() -> None:
+    # 41 wins of 100 or fewer: 4.4 % where one of two wins.
+    found = judge(record_with(HEALTHY, [2.0, -1.0] * 41 + [-1.0] * 18))
+
+    assert found["win_rate"].severity is Severity.WARNING
+    assert found["win_rate"].value == pytest.approx(0.41)

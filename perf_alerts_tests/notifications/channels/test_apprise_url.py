@@ -11,7 +11,8 @@ from perf_alerts_dagster.notifications.channels.apprise_url import Apprised
 from perf_alerts_dagster.notifications.channels.open import open_channels
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, message_of
-from perf_alerts_tests.incidents.incident_desk import IncidentDesk, breach
+from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_tests.incidents.incident_desk import START, IncidentDesk, breach
 from perf_alerts_tests.receivers import Mailbox, Receiver, smtp_receiver
 
 LOCAL = Addresses(allowed=frozenset({"127.0.0.1"}))
@@ -141,3 +142,22 @@ def _text(mailbox: Mailbox, kind: str = "") -> str:
             assert isinstance(content, bytes)
             found.append(content.decode())
     return "\n".join(found)
+
+
+def test_a_server_outside_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = Addresses(resolve=lambda host, port: ["93.184.215.14"])
+    channel = opened("json://hooks.example.com/", outside)
+    assert isinstance(channel, Apprised)
+    # What the plugin itself sends goes nowhere in a test.
+    monkeypatch.setattr(channel._plugin, "notify", lambda **given: False)
+
+    with pytest.raises(DeliveryFailed, match="json did not take it"):
+        channel.send(a_message("trend"))
+
+
+def test_a_message_about_no_incident_is_only_information(receiver: Receiver) -> None:
+    channel = opened(f"json://127.0.0.1:{receiver.port}/")
+
+    channel.send(make_test(START, public_url=None))
+
+    assert receiver.got[0].json["type"] == "info"

@@ -254,3 +254,16 @@ def test_the_payload_is_strict_json(receiver: Receiver) -> None:
         Message(key="k", kind="normal", subject="s", text="t", payload=payload)
     )
     assert json.loads(receiver.got[0].body) == payload
+
+
+def test_a_host_without_any_address_may_heal() -> None:
+    nowhere = Addresses(resolve=lambda host, port: [])
+
+    error = failure(opened("https://nowhere.example/", addresses=nowhere))
+    assert "no address" in str(error)
+    assert not error.permanent
+
+
+def test_a_tunnel_to_an_address_inside_is_inside() -> None:
+    # Teredo of RFC 4380: the server 65.54.227.120, and the client 192.0.2.45 with its bits turned.
+    assert not is_public("2001:0:4136:e378:8000:63bf:3fff:fdd2")
