@@ -34,17 +34,6 @@ async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str
     return found
 
 
-def refuse_others(body: dict[str, Json], *accepted: str) -> None:
-    """Refuse members that mean nothing here.
-
-    Raises:
-        Problem: 422, naming what is accepted.
-    """
-    if set(body) - set(accepted):
-        names = ", ".join(accepted) or "nothing"
-        raise Problem(422, "validation", f"the body holds a member that is unknown; known: {names}")
-
-
 async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
     """All bytes of a body.
 

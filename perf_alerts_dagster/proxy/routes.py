@@ -4,18 +4,23 @@ import asyncio
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.http.requests import answered, documented, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
 from perf_alerts_dagster.judging.history import SHARPE_RULE
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
-from perf_alerts_dagster.proxy.schemas import ExecutionsAnswer, StatusAnswer, SummaryAnswer
+from perf_alerts_dagster.proxy.schemas import (
+    ExecutionsAnswer,
+    ExecutionsQuery,
+    StatusAnswer,
+    SummaryAnswer,
+)
 from perf_alerts_dagster.proxy.status import execution, status_data
 from perf_alerts_dagster.proxy.summary import summary_data
-from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter, RunState
+from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
@@ -77,25 +82,21 @@ async def summary(
     )
 
 
-@router.get("/executions", response_model=ExecutionsAnswer, openapi_extra={"parameters": PAGED})
-async def executions(
-    request: Request,
-    who: HistoryViewer,
-    alert: Annotated[str | None, Query(description="Only this alert's.")] = None,
-    status: Annotated[
-        str | None, Query(json_schema_extra={"enum": [one.value for one in RunState]})
-    ] = None,
-    since: Annotated[str | None, Query(description="Made after this time.")] = None,
-) -> Response:
+@router.get(
+    "/executions",
+    response_model=ExecutionsAnswer,
+    openapi_extra=documented(query=ExecutionsQuery),
+)
+async def executions(request: Request, who: HistoryViewer) -> Response:
     """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""
     resources = resources_of(request)
-    given = query(request, "alert", "status", "since", "cursor", "limit")
+    query = query_of(request, ExecutionsQuery)
     wanted = RunFilter(
-        alert=inputs.alert_named(given["alert"]).name if "alert" in given else None,
-        states=frozenset({inputs.run_state(given["status"])} if "status" in given else ()),
-        since=inputs.moment(given["since"], "since") if "since" in given else None,
-        before=cursor(given),
-        limit=limit(given),
+        alert=query.alert,
+        states=frozenset({query.status} if query.status else ()),
+        since=query.since,
+        before=query.cursor,
+        limit=query.limit,
     )
     page = await resources.parts.scheduler.runs(wanted)
     return answered(

@@ -1,12 +1,77 @@
-"""The answers of the documented endpoints: the names and types that clients rely on."""
+"""Requests and answers of the documented endpoints: names and types that clients rely on."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.inputs import (
+    AlertName,
+    Day,
+    Future,
+    IdempotencyKey,
+    Moment,
+    Reason,
+    checked,
+    member_of,
+    text_schema,
+    whole,
+)
+from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
 from perf_alerts_dagster.http.schemas import Frequency, Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
+
+MAXIMUM_WAIT = 60
+RunStatus = Annotated[RunState, member_of(RunState)]
+
+
+class LoginBody(Body):
+    """POST /auth/login."""
+
+    api_key: Annotated[str, Field(min_length=1, repr=False)]
+
+
+class TriggerBody(Body):
+    """POST /schedule/trigger/{alert}."""
+
+    as_of: Absent[Day] = None
+
+
+class TriggerQuery(Parameters):
+    """How many seconds to wait for the run's end."""
+
+    wait: Annotated[
+        int,
+        checked(lambda text, field, context: whole(text, field, minimum=0, maximum=MAXIMUM_WAIT)),
+        text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
+    ] = 0
+
+
+class TriggerHeaders(Parameters):
+    """The key that makes a trigger safe to repeat."""
+
+    key: Absent[IdempotencyKey] = Field(
+        None,
+        alias="Idempotency-Key",
+        description="The same key gives the same run, for a day.",
+    )
+
+
+class DisableBody(Body):
+    """POST /schedule/disable/{alert}."""
+
+    reason: Absent[Reason] = None
+    until: Absent[Future] = None
+
+
+class ExecutionsQuery(Paged):
+    """The filter of GET /schedule/executions."""
+
+    alert: Absent[Annotated[AlertName, text_schema()]] = Field(
+        None, description="Only this alert's."
+    )
+    status: Absent[RunStatus] = None
+    since: Absent[Moment] = Field(None, description="Made after this time.")
 
 
 class TriggerData(Model):

@@ -1,9 +1,77 @@
-"""Answers of identity and control."""
+"""Requests and answers of audit and thresholds."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model
 
 from perf_alerts_dagster.control.audit import AuditOutcome
+from perf_alerts_dagster.http.inputs import InputError, Moment, StrategyName, checked, text_schema
+from perf_alerts_dagster.http.requests import (
+    Absent,
+    Body,
+    Cursor,
+    Limit,
+    Paged,
+    Parameters,
+    bad_cursor,
+)
 from perf_alerts_dagster.http.schemas import Model, Page, Time
+from perf_alerts_dagster.judging.limits import Limits
+
+_ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_ETAG = re.compile(r'"(?P<version>0|[1-9][0-9]{0,8})"', re.ASCII)
+
+
+def _row_id(position: str) -> str:
+    if not _ROW_ID.fullmatch(position):
+        raise bad_cursor()
+    return position
+
+
+def _etag(text: str, field: str) -> int | None:
+    if text == "*":
+        return None
+    match = _ETAG.fullmatch(text)
+    if match is None:
+        raise InputError(field, 'the ETag of an answer, such as "3"')
+    return int(match["version"])
+
+
+class AuditQuery(Paged):
+    """The filter of GET /admin/audit."""
+
+    since: Absent[Moment] = None
+    limit: Annotated[Limit, text_schema()] = Paged.model_fields["limit"].default
+    cursor: Absent[Annotated[Cursor, AfterValidator(_row_id)]] = None
+
+
+# As it was sent: a whole number stays one in what is stored.
+_Value = Annotated[
+    Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
+]
+_FIELDS: dict[str, Any] = {name: (Absent[_Value], None) for name in Limits.__dataclass_fields__}
+_Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
+
+
+class LimitValues(_Values):  # type: ignore[misc] # its fields are those of Limits
+    """Limits by their names; those that are left out are the documented ones."""
+
+
+class ThresholdsBody(Body):
+    """PUT /config/thresholds: all limits anew; `version` is the one that was seen."""
+
+    version: Absent[Annotated[int, Field(ge=0)]] = None
+    default: LimitValues = LimitValues()
+    strategies: dict[StrategyName, LimitValues] = Field(default_factory=dict)
+
+
+class ThresholdsHeaders(Parameters):
+    """The version that was seen, in another way; `*` stands for any."""
+
+    if_match: Annotated[
+        int | None, checked(lambda text, field, context: _etag(text, field)), text_schema()
+    ] = Field(None, alias="If-Match", description="The ETag of the version that was seen.")
 
 
 class ThresholdSet(Model):

@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import answered, fields
+from perf_alerts_dagster.http.requests import Empty, answered, body_of
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import Tried, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
@@ -64,7 +64,7 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
 )
 async def test_notification(request: Request, who: Administrator) -> Response:
     """Send every channel a message that says that it is a test, past incidents and outbox."""
-    await fields(request)
+    await body_of(request, Empty)
     resources = api_of(request)
     if not resources.parts.channels:
         raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
@@ -91,7 +91,7 @@ async def test_notification(request: Request, who: Administrator) -> Response:
 @admin.post("/reload", response_model=ReloadAnswer)
 async def reload(request: Request, who: Administrator) -> Response:
     """Have Dagster load the alerts' definitions again."""
-    await fields(request)
+    await body_of(request, Empty)
     resources = api_of(request)
     record = recorder(request, who, "reload", "definitions", {})
     try:

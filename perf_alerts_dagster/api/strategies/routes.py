@@ -6,11 +6,21 @@ from datetime import date
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
-from perf_alerts_dagster.api.strategies.schemas import ProjectionAnswer, StrategiesAnswer
+from perf_alerts_dagster.api.strategies.schemas import (
+    ProjectionAnswer,
+    ProjectionQuery,
+    StrategiesAnswer,
+)
 from perf_alerts_dagster.api.strategies.views import projection_data, strategy_states
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.http.requests import (
+    Paged,
+    answered,
+    documented,
+    query_of,
+    to_cursor,
+)
 from perf_alerts_dagster.identity.permissions import StatusViewer
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
@@ -19,12 +29,12 @@ from perf_alerts_dagster.projections.ports import StoredProjection
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
-@router.get("", response_model=StrategiesAnswer, openapi_extra={"parameters": PAGED})
+@router.get("", response_model=StrategiesAnswer, openapi_extra=documented(query=Paged))
 async def strategies(request: Request, who: StatusViewer) -> Response:
     """Every judged strategy and group by name, with its newest evaluation per rule."""
     resources = api_of(request)
-    given = query(request, "cursor", "limit")
-    after, count = cursor(given), limit(given)
+    query = query_of(request, Paged)
+    after, count = query.cursor, query.limit
     found = await asyncio.to_thread(resources.proxy.parts.history.current)
     names = sorted({one.evaluation.strategy for one in found})
     rest = [name for name in names if after is None or name > after]
@@ -40,17 +50,18 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     )
 
 
-@router.get("/{name:path}/projection", response_model=ProjectionAnswer)
-async def projection(
-    request: Request, who: StatusViewer, name: str, as_of: str | None = None
-) -> Response:
+@router.get(
+    "/{name:path}/projection",
+    response_model=ProjectionAnswer,
+    openapi_extra=documented(query=ProjectionQuery),
+)
+async def projection(request: Request, who: StatusViewer, name: str) -> Response:
     """The bands in force on a date and the path lived since, ready to draw."""
     resources = api_of(request)
     now = resources.now()
     today = resources.proxy.today()
     strategy = inputs.strategy_name(name)
-    given = query(request, "as_of")
-    day = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else today
+    day = query_of(request, ProjectionQuery, today=today).as_of or today
     record = await resources.parts.records.of(strategy, now)
     found = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
     if record is None and not found:
