@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from perf_alerts_dagster.http.errors import answer_faults
 from perf_alerts_dagster.http.openapi import add_document
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
@@ -40,5 +39,4 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
     app.include_router(base)
     add_document(app, key_header)
     add_handlers(app)
-    answer_faults(app)
     return app

@@ -16,8 +16,7 @@ from perf_alerts_dagster.http.requests import (
     query_of,
 )
 from perf_alerts_dagster.identity.permissions import Switcher, Triggerer
-from perf_alerts_dagster.proxy.recorder import recorder
-from perf_alerts_dagster.proxy.resources import Resources, resources_of
+from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
 from perf_alerts_dagster.proxy.schemas import (
     DisableBody,
     ToggleAnswer,

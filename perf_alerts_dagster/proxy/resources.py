@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -12,12 +12,16 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 
 from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.access import IdentityStores
+from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
 from perf_alerts_dagster.judging.history import History
 from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.idempotency import Claims, WaitingRuns
 from perf_alerts_dagster.scheduler.pauses import Pauses, Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
@@ -140,3 +144,13 @@ def resources_of(request: Request) -> Resources:
     """What this proxy owns; its lifespan put it there."""
     found: Resources = request.state.proxy
     return found
+
+
+def recorder(
+    request: Request, who: Principal, action: str, target: str, sent: Mapping[str, Json]
+) -> Recorder:
+    """The recorder of one request's change in Dagster; `sent` is what came with the request."""
+    resources = resources_of(request)
+    change = change_of(request, who, action, target, at=resources.now())
+    after: dict[str, Json] = {name: value for name, value in sent.items() if value is not None}
+    return Recorder(audit=resources.parts.identity.audit, change=replace(change, after=after))

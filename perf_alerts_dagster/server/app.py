@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from threading import Event
 
 from fastapi import FastAPI
@@ -10,25 +11,40 @@ from fastapi import FastAPI
 from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import routes as audit_routes
 from perf_alerts_dagster.api.admin import thresholds
-from perf_alerts_dagster.api.admin.dependencies import Control
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.incidents import silence_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.api.resources import ApiResources
+from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import Observed
 from perf_alerts_dagster.identity.access import admitting
 from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy import app as proxy
-from perf_alerts_dagster.proxy.resources import Resources, running
-from perf_alerts_dagster.server.parts import Parts
+from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, running
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of proxy and API, and who looks after incidents.
+
+    `sweeper` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
+    people while the alert store cannot be written.
+    """
+
+    proxy: ProxyParts
+    api: ApiParts
+    sweeper: Sweeper | None = None
+    outage: Outage | None = None
+
 
 Opened = Callable[[Settings], AbstractAsyncContextManager[Parts]]
 _ROUTERS = (

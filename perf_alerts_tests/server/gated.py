@@ -12,11 +12,10 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.api.admin import routes, thresholds
-from perf_alerts_dagster.api.admin.dependencies import Control
+from perf_alerts_dagster.api.resources import Control
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
-from perf_alerts_dagster.http.errors import answer_faults
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
 from perf_alerts_dagster.identity.access import IdentityStores, admitting
@@ -101,7 +100,6 @@ def gated_app() -> FastAPI:
 
     app.include_router(base)
     add_handlers(app)
-    answer_faults(app)
     app.add_middleware(Authentication)
     return app
 

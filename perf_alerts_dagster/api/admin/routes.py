@@ -4,8 +4,8 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-from perf_alerts_dagster.api.admin.dependencies import control_of
 from perf_alerts_dagster.api.admin.schemas import AuditAnswer, AuditEntry, AuditQuery
+from perf_alerts_dagster.api.resources import control_of
 from perf_alerts_dagster.control.audit import AuditRow
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.requests import answered, documented, query_of, to_cursor

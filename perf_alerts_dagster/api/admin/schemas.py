@@ -50,11 +50,12 @@ class AuditQuery(Paged):
 _Value = Annotated[
     Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
 ]
-_FIELDS: dict[str, Any] = {name: (Absent[_Value], None) for name in Limits.__dataclass_fields__}
+_AbsentValue = Absent[_Value]
+_FIELDS: dict[str, Any] = {name: (_AbsentValue, None) for name in Limits.__dataclass_fields__}
 _Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
 
 
-class LimitValues(_Values):  # type: ignore[misc] # its fields are those of Limits
+class LimitValues(_Values):
     """Limits by their names; those that are left out are the documented ones."""
 
 

@@ -13,7 +13,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perf_alerts_dagster.api.admin.dependencies import control_of
 from perf_alerts_dagster.api.admin.schemas import (
     EffectiveLimits,
     ThresholdsAnswer,
@@ -21,6 +20,7 @@ from perf_alerts_dagster.api.admin.schemas import (
     ThresholdSet,
     ThresholdsHeaders,
 )
+from perf_alerts_dagster.api.resources import control_of
 from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.core.clock import timestamp

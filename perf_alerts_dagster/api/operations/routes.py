@@ -16,7 +16,7 @@ from perf_alerts_dagster.http.requests import Empty, answered, body_of
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import Tried, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
-from perf_alerts_dagster.proxy.recorder import recorder
+from perf_alerts_dagster.proxy.resources import recorder
 from perf_alerts_dagster.proxy.schemas import ReloadAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
