@@ -236,7 +236,7 @@ async def _serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
             proxy = replace(parts.proxy, clock=lambda: LATER)
             yield replace(parts, proxy=proxy, sweeper=None, outage=None)
 
-    app = create_app(settings, opened=opened)
+    app = create_app(settings, open_parts=opened)
 
     async with app.router.lifespan_context(app) as state:
 

@@ -124,10 +124,10 @@ class _Calls:
         return model.model_validate(answer.json())
 
     async def pages(
-        self, model: type[P], path: str, given: Mapping[str, str | None]
+        self, model: type[P], path: str, filters: Mapping[str, str | None]
     ) -> AsyncIterator[P]:
         """All pages of a list; what is None is left out."""
-        params = {name: value for name, value in given.items() if value is not None}
+        params = {name: value for name, value in filters.items() if value is not None}
         while True:
             page = await self.get(model, path, params)
             yield page
@@ -182,9 +182,9 @@ class AlertsClient:
         answer = await self._calls.send(
             "POST", "/auth/login", json={"api_key": self._calls.api_key}, bare=True
         )
-        found: dict[str, Any] = answer.json()
-        self._calls.token = found["access_token"]
-        return found
+        content: dict[str, Any] = answer.json()
+        self._calls.token = content["access_token"]
+        return content
 
     async def logout(self) -> None:
         """Revoke the token; later calls use the API key again."""
@@ -193,8 +193,8 @@ class AlertsClient:
 
     async def me(self) -> Mapping[str, Any]:
         """Who the caller is, with roles and permissions."""
-        found: dict[str, Any] = (await self._calls.send("GET", "/auth/me")).json()
-        return found
+        content: dict[str, Any] = (await self._calls.send("GET", "/auth/me")).json()
+        return content
 
     async def status(self) -> StatusAnswer:
         """The scheduler and its alerts."""
@@ -239,8 +239,8 @@ class AlertsClient:
         self, alert: str, *, reason: str | None = None, until: datetime | None = None
     ) -> ToggleAnswer:
         """Turn an alert's schedule off, until an aware time where one is given."""
-        given = {"reason": reason, "until": _time(until)}
-        body = {name: value for name, value in given.items() if value is not None}
+        members = {"reason": reason, "until": _time(until)}
+        body = {name: value for name, value in members.items() if value is not None}
         answer = await self._calls.send(
             "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
         )
@@ -254,16 +254,16 @@ class AlertsClient:
         since: datetime | None = None,
     ) -> AsyncIterator[Execution]:
         """All runs that fit, newest first, page after page."""
-        given = {"alert": alert, "status": status, "since": _time(since)}
-        async for page in self._calls.pages(ExecutionsAnswer, "/schedule/executions", given):
-            for one in page.data:
-                yield one
+        filters = {"alert": alert, "status": status, "since": _time(since)}
+        async for page in self._calls.pages(ExecutionsAnswer, "/schedule/executions", filters):
+            for run in page.data:
+                yield run
 
     async def strategies(self) -> AsyncIterator[StrategyState]:
         """All strategies with their newest evaluations, by name, page after page."""
         async for page in self._calls.pages(StrategiesAnswer, "/strategies", {}):
-            for one in page.data:
-                yield one
+            for strategy in page.data:
+                yield strategy
 
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
         """The projections in force for a strategy, with the path lived since."""
@@ -291,8 +291,8 @@ class AlertsClient:
     ) -> dict[str, Any]:
         """The JSON of any other endpoint; `path` is below the base path."""
         answer = await self._calls.send(method, path, json=json, params=params)
-        found: dict[str, Any] = answer.json()
-        return found
+        content: dict[str, Any] = answer.json()
+        return content
 
 
 def _time(at: datetime | None) -> str | None:
@@ -301,15 +301,15 @@ def _time(at: datetime | None) -> str | None:
 
 def _problem(answer: httpx.Response) -> ApiError:
     try:
-        found = answer.json()
+        content = answer.json()
     except ValueError:
-        found = None
-    known: dict[str, Any] = found if isinstance(found, dict) else {}
+        content = None
+    problem: dict[str, Any] = content if isinstance(content, dict) else {}
     after = answer.headers.get("Retry-After", "")
     return ApiError(
         answer.status_code,
-        code=str(known.get("code", "unknown")),
-        detail=str(known.get("detail", answer.reason_phrase)),
-        request_id=known.get("request_id"),
+        code=str(problem.get("code", "unknown")),
+        detail=str(problem.get("detail", answer.reason_phrase)),
+        request_id=problem.get("request_id"),
         retry_after=int(after) if after.isdecimal() else None,
     )

@@ -27,9 +27,9 @@ _FRESH_SECONDS = 60.0
 class Records:
     """Reads the source in a thread; callers at the same time share one reading."""
 
-    def __init__(self, opened: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
-        """Read what `opened` opens, not before somebody asks: a missing source stops no proxy."""
-        self._opened = opened
+    def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
+        """Read from `open_source`, at the first request: a missing source stops no proxy."""
+        self._open_source = open_source
         self._timezone = timezone
         self._lock = asyncio.Lock()
         self._kept: tuple[datetime, TrackRecords] | None = None
@@ -48,12 +48,12 @@ class Records:
         async with self._lock:
             kept = self._kept
             if kept is None or (now - kept[0]).total_seconds() > _FRESH_SECONDS:
-                found = await asyncio.to_thread(self._load, self.today(now))
-                kept = self._kept = (now.astimezone(UTC), found)
+                records = await asyncio.to_thread(self._load, self.today(now))
+                kept = self._kept = (now.astimezone(UTC), records)
         return kept[1].strategies.get(strategy)
 
     def _load(self, today: date) -> TrackRecords:
-        return with_groups(self._opened().load(today))
+        return with_groups(self._open_source().load(today))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +92,8 @@ class ApiResources:
 
 def api_of(request: Request) -> ApiResources:
     """What the server owns for these endpoints; its lifespan put it there."""
-    found: ApiResources = request.state.api
-    return found
+    resources: ApiResources = request.state.api
+    return resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,5 +108,5 @@ class Control:
 
 def control_of(request: Request) -> Control:
     """What the server owns for them; its lifespan put it there."""
-    found: Control = request.state.control
-    return found
+    control: Control = request.state.control
+    return control

@@ -26,12 +26,12 @@ async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str
         return {}
     _check_type(request)
     try:
-        found = strict_json(content)
+        value = strict_json(content)
     except ValueError as error:
         raise Problem(400, "bad_json", f"the body must be JSON in UTF-8: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise Problem(422, "validation", "the body must be a JSON object")
-    return found
+    return value
 
 
 async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
@@ -66,8 +66,8 @@ async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
 
 
 def _check_type(request: Request) -> None:
-    given = request.headers.getlist("content-type")
-    kind = given[0].split(";")[0].strip().lower() if len(given) == 1 else ""
+    types = request.headers.getlist("content-type")
+    kind = types[0].split(";")[0].strip().lower() if len(types) == 1 else ""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if kind != "application/json" or encoding != "identity":
         raise Problem(

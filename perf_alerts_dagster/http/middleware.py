@@ -49,12 +49,12 @@ class Border:
             return
         request_id = _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        began = False
+        has_begun = False
 
-        async def dressed(message: Message) -> None:
-            nonlocal began
+        async def send_headed(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
-                began = True
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
@@ -63,21 +63,21 @@ class Border:
 
         try:
             _check(scope)
-            await self._app(scope, receive, dressed)
+            await self._app(scope, receive, send_headed)
         except Problem as problem:
-            if began:
+            if has_begun:
                 raise
-            await problem_response(problem, request_id)(scope, receive, dressed)
+            await problem_response(problem, request_id)(scope, receive, send_headed)
         except Exception:
             LOG.exception("request %s failed", request_id)
-            if began:
+            if has_begun:
                 raise
-            await problem_response(internal(request_id), request_id)(scope, receive, dressed)
+            await problem_response(internal(request_id), request_id)(scope, receive, send_headed)
 
 
 def _request_id(headers: Headers) -> str:
-    given = [value for name, value in headers if name == b"x-request-id"]
-    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    ids = [value for name, value in headers if name == b"x-request-id"]
+    text = ids[0].decode("latin-1") if len(ids) == 1 else ""
     return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
 
 
@@ -137,14 +137,14 @@ class Observed:
         # Where nothing was answered, the connection is closed: worse than any status.
         status = _OPEN_ENDED
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         finally:
             self._note(scope, status, time.perf_counter() - began)
 

@@ -55,16 +55,16 @@ _WITH_BODY = (408, 409, 412, 413, 415)
 
 def add_document(app: FastAPI, key_header: str) -> None:
     """Have `app.openapi()` give the whole document; it is made once."""
-    found = app.openapi
+    generate = app.openapi
 
-    def described() -> dict[str, Any]:
+    def document_of_app() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = found()
+            document = generate()
             _describe(document, key_header)
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way
+    app.openapi = document_of_app  # type: ignore[method-assign] # FastAPI's documented way
 
 
 def _describe(document: dict[str, Any], key_header: str) -> None:

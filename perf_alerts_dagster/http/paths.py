@@ -12,6 +12,11 @@ OPEN = frozenset(
         ),
     }
 )
-# The pages for people, which ask for a session by themselves (`proxy.pages.session`).
+# The pages for people, which ask for a session by themselves (`pages.session`).
 _PAGES = frozenset({"/", "/login", "/logout", "/incidents", "/assets/pages.css"})
 _BELOW_PAGES = "/incidents/"
+
+
+def needs_no_credential(method: str, path: str) -> bool:
+    """Whether a request is let in without a credential."""
+    return (method, path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES)

@@ -109,19 +109,19 @@ def documented(
         headers: The model of the headers.
         body_required: Whether a body must be sent though none of its members must.
     """
-    found: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     if query or headers:
-        found["parameters"] = [
+        extra["parameters"] = [
             *(_parameters("query", query) if query else ()),
             *(_parameters("header", headers) if headers else ()),
         ]
     if body:
         schema = schema_of(body)
-        found["requestBody"] = {
+        extra["requestBody"] = {
             "required": body_required or "required" in schema,
             "content": {"application/json": {"schema": schema}},
         }
-    return found
+    return extra
 
 
 @cache
@@ -156,25 +156,25 @@ def _inlined(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str
 
 def _parameters(kind: str, model: type[Parameters]) -> list[dict[str, Any]]:
     schema = schema_of(model)
-    found = []
+    parameters = []
     for name, declared in schema["properties"].items():
         parameter = {"name": name, "in": kind, "required": name in schema.get("required", ())}
         if "description" in declared:
             parameter["description"] = declared["description"]
         parameter["schema"] = {key: one for key, one in declared.items() if key != "description"}
-        found.append(parameter)
-    return found
+        parameters.append(parameter)
+    return parameters
 
 
 def _given_once(source: QueryParams | Headers, model: type[BaseModel]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
+    params: dict[str, Json] = {}
     for name in schema_of(model)["properties"]:
         values = source.getlist(name)
         if len(values) > 1:
             raise InputError(name, "given once")
         if values:
-            found[name] = values[0]
-    return found
+            params[name] = values[0]
+    return params
 
 
 def _validated(
@@ -215,20 +215,20 @@ def _accepted(schema: Mapping[str, Any], fault: str) -> str:
     """What a schema accepts, in words."""
     if fault == "extra_forbidden":
         return f"a member is unknown; known: {', '.join(schema.get('properties', ())) or 'none'}"
-    found = {
+    words = {
         "object": "an object",
         "integer": "a whole number",
         "number": "a number",
     }.get(schema.get("type", ""), "a text")
     if "enum" in schema:
-        found = f"one of {', '.join(schema['enum'])}"
+        words = f"one of {', '.join(schema['enum'])}"
     if "properties" in schema:
-        found += f" of {', '.join(schema['properties'])}"
+        words += f" of {', '.join(schema['properties'])}"
     if "minimum" in schema:
-        found += f", {schema['minimum']} or above"
+        words += f", {schema['minimum']} or above"
     if "minLength" in schema:
-        found += f" of {schema['minLength']} or more characters"
-    return f"{found}, which must be given" if fault == "missing" else found
+        words += f" of {schema['minLength']} or more characters"
+    return f"{words}, which must be given" if fault == "missing" else words
 
 
 def to_cursor(position: str | None) -> str | None:

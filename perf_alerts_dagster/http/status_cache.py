@@ -89,10 +89,10 @@ class Coalesced(Generic[T]):
         flight = asyncio.current_task()
         asked_at = self._clock()
         try:
-            found = Shared(value=await self._fetch(), asked_at=asked_at)
+            shared = Shared(value=await self._fetch(), asked_at=asked_at)
             if self._flight is flight:
-                self._kept, self._outdated = found, False
-            return found
+                self._kept, self._outdated = shared, False
+            return shared
         finally:
             if self._flight is flight:
                 self._flight = None

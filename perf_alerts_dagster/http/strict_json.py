@@ -25,7 +25,7 @@ def strict_json(content: bytes) -> Json:
         raise ValueError("it is not UTF-8") from error
     _refuse_deep(text)
     try:
-        found: Json = json.loads(
+        value: Json = json.loads(
             text,
             object_pairs_hook=_members,
             parse_constant=_constant,
@@ -34,8 +34,8 @@ def strict_json(content: bytes) -> Json:
         )
     except json.JSONDecodeError as error:
         raise ValueError("it is not JSON") from error
-    _refuse_surrogates(found)
-    return found
+    _refuse_surrogates(value)
+    return value
 
 
 def _refuse_deep(text: str) -> None:
@@ -62,10 +62,10 @@ def _refuse_deep(text: str) -> None:
 
 
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a member is given twice")
-    return found
+    return members
 
 
 def _constant(text: str) -> NoReturn:
@@ -73,10 +73,10 @@ def _constant(text: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
+    number = float(text)
+    if not math.isfinite(number):
         raise ValueError("a number is too large")
-    return found
+    return number
 
 
 def _integer(text: str) -> int:

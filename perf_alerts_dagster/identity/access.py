@@ -13,9 +13,8 @@ from fastapi import FastAPI
 from perf_alerts_dagster.control.audit import Audit
 from perf_alerts_dagster.control.principal import KeyUse, Revocations
 from perf_alerts_dagster.identity import keys
-from perf_alerts_dagster.identity.authenticator import Identity
+from perf_alerts_dagster.identity.authenticator import Attempts, Identity
 from perf_alerts_dagster.identity.key_usage import Uses
-from perf_alerts_dagster.identity.rate_limit import Attempts
 from perf_alerts_dagster.identity.revocations import Revoked
 from perf_alerts_dagster.identity.tokens import Tokens
 from perf_alerts_dagster.settings import Settings

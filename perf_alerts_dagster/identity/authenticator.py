@@ -1,7 +1,16 @@
-"""From a credential to who asks, or to the refusal; the one place where that is decided."""
+"""From a credential to who asks, or to the refusal; the one place where that is decided.
 
+A request brings at most one credential. Of an address, failures are counted and successes never:
+a right key works from an address that is over its limit, for behind one address there may be
+many callers, and keys are too long to be guessed. What a guesser loses is the answer.
+"""
+
+import ipaddress
 import logging
-from collections.abc import Callable
+import math
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,14 +18,120 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import SYSTEM, Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.credentials import ApiKey, Bearer
 from perf_alerts_dagster.identity.key_usage import Uses
 from perf_alerts_dagster.identity.keys import Key, Registry
-from perf_alerts_dagster.identity.rate_limit import Attempts
 from perf_alerts_dagster.identity.revocations import Revoked
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
 
 LOG = logging.getLogger("perf_alerts.identity")
+
+_VISIBLE = re.compile(rb"[\x21-\x7e]{1,256}")
+_BEARER = re.compile(rb"bearer(?: (?P<token>.*))?", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(rb"[\x21-\x7e]+")
+WINDOW = 60.0
+# Whoever has many addresses must not fill the memory; the ones idle for longest are dropped.
+_MAXIMUM_ADDRESSES = 10_000
+
+
+class Ambiguous(Exception):
+    """There is more than one credential: which of them counts is nothing to guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it came; `text` None where no key looks like it."""
+
+    text: str | None
+
+    def __repr__(self) -> str:
+        return "ApiKey(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token as it came; `text` None where no token looks like it."""
+
+    text: str | None
+
+    def __repr__(self) -> str:
+        return "Bearer(***)"
+
+
+def key_of(value: bytes) -> ApiKey:
+    """A key from the bytes that stand for it."""
+    return ApiKey(value.decode("ascii") if _VISIBLE.fullmatch(value) else None)
+
+
+def credential(headers: Iterable[tuple[bytes, bytes]], key_header: str) -> ApiKey | Bearer | None:
+    """The one credential of a request; None without one.
+
+    A blank header is none. Neither is another scheme than Bearer, which may be a reverse
+    proxy's own business.
+
+    Raises:
+        Ambiguous: a header is given twice, or a key and a token together.
+    """
+    keys, authorizations = [], []
+    for name, value in headers:
+        if name.lower() == key_header.lower().encode():
+            keys.append(value.strip(b" \t"))
+        elif name.lower() == b"authorization":
+            authorizations.append(value.strip(b" \t"))
+    if len(keys) > 1 or len(authorizations) > 1:
+        raise Ambiguous
+    key = key_of(keys[0]) if keys and keys[0] else None
+    bearer = _bearer(authorizations[0]) if authorizations else None
+    if key is not None and bearer is not None:
+        raise Ambiguous
+    return key or bearer
+
+
+def _bearer(value: bytes) -> Bearer | None:
+    match = _BEARER.fullmatch(value)
+    if match is None:
+        return None
+    token = match["token"] or b""
+    return Bearer(token.decode("ascii") if _TOKEN.fullmatch(token) else None)
+
+
+class Attempts:
+    """The failures of each address within the last minute; `seconds` rises steadily."""
+
+    def __init__(self, limit: int, seconds: Callable[[], float]) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def failed(self, address: str) -> int | None:
+        """Count a failure; whole seconds to wait, at least 1, where there were too many.
+
+        One that is refused for that is not counted, so that the wait gets shorter.
+        """
+        name = _network(address)
+        now = self._seconds()
+        times = self._failures.setdefault(name, deque())
+        self._failures.move_to_end(name)
+        while times and times[0] <= now - WINDOW:
+            times.popleft()
+        if len(times) >= self._limit:
+            return max(math.ceil(times[0] + WINDOW - now), 1)
+        times.append(now)
+        while len(self._failures) > _MAXIMUM_ADDRESSES:
+            self._failures.popitem(last=False)
+        return None
+
+
+def _network(address: str) -> str:
+    """IPv6 is given out by /64: whoever has one address of it has them all."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

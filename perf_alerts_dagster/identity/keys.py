@@ -74,12 +74,12 @@ class Registry:
         All entries are compared in constant time and none is left out, so that the time says
         nothing. A hash is no key: what comes is always hashed.
         """
-        given = hashlib.sha256(candidate.encode()).digest()
-        found = None
+        digest_of_candidate = hashlib.sha256(candidate.encode()).digest()
+        match = None
         for key in self._keys:
-            if hmac.compare_digest(given, key.hash) and found is None:
-                found = key
-        return found
+            if hmac.compare_digest(digest_of_candidate, key.hash) and match is None:
+                match = key
+        return match
 
     def of(self, user_id: str, key_id: str) -> Key | None:
         """The entry that a token was given for; None once it is gone."""
@@ -88,14 +88,14 @@ class Registry:
 
 def configured_keys(settings: Settings) -> list[Key]:
     """The keys of the settings, in the order of the roles."""
-    found = []
+    keys = []
     for role in ROLES:
         secret = getattr(settings, f"{role}_api_key")
         if secret is None:
             continue
         for name, key in entries(secret.get_secret_value()):
-            found.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
-    return found
+            keys.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
+    return keys
 
 
 ADMIN_KEY_FILE = "admin_key.sha256"

@@ -10,10 +10,9 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.http.middleware import Border, address_of
-from perf_alerts_dagster.http.paths import _BELOW_PAGES, _PAGES, OPEN
+from perf_alerts_dagster.http.paths import needs_no_credential
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.authenticator import Identity
-from perf_alerts_dagster.identity.credentials import Ambiguous, credential
+from perf_alerts_dagster.identity.authenticator import Ambiguous, Identity, credential
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -50,8 +49,7 @@ async def _admit(scope: Scope) -> None:
     identity: Identity = scope["app"].state.identity
     if not identity.enabled:
         _refuse_foreign_pages(scope["headers"], identity.own_hosts)
-    path = scope["path"]
-    if (scope["method"], path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES):
+    if needs_no_credential(scope["method"], scope["path"]):
         return
     try:
         given = credential(scope["headers"], identity.key_header)

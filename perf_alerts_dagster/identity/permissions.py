@@ -19,16 +19,16 @@ def principal_of(request: Request) -> Principal:
     Raises:
         Problem: 401, where it did not: an endpoint is closed by default.
     """
-    found = getattr(request.state, "principal", None)
-    if not isinstance(found, Principal):
+    principal = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
         raise Problem(401, "missing_credentials", "an API key or a token is needed")
-    return found
+    return principal
 
 
 def require(permission: Permission) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets nobody pass without a permission, and tells who passes."""
 
-    async def checked(request: Request) -> Principal:
+    async def permitted(request: Request) -> Principal:
         who = principal_of(request)
         if permission not in who.permissions:
             challenge = f'Bearer error="insufficient_scope", scope="{permission.value}"'
@@ -41,7 +41,7 @@ def require(permission: Permission) -> Callable[[Request], Awaitable[Principal]]
             )
         return who
 
-    return checked
+    return permitted
 
 
 StatusViewer = Annotated[Principal, Depends(require(Permission.VIEW_STATUS))]
@@ -53,8 +53,8 @@ Administrator = Annotated[Principal, Depends(require(Permission.ADMIN))]
 
 def identity_of(request: Request) -> Identity:
     """The application's `Identity`."""
-    found: Identity = request.app.state.identity
-    return found
+    identity: Identity = request.app.state.identity
+    return identity
 
 
 def change_of(

@@ -136,22 +136,22 @@ class Tokens:
 def _decoded(part: str) -> bytes:
     """The bytes of a part, of which there is one writing only."""
     try:
-        found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        content = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error as error:
         raise TokenInvalid from error
-    if base64.urlsafe_b64encode(found).rstrip(b"=") != part.encode():
+    if base64.urlsafe_b64encode(content).rstrip(b"=") != part.encode():
         raise TokenInvalid
-    return found
+    return content
 
 
 def _object(content: bytes) -> dict[str, Json]:
     try:
-        found = strict_json(content)
+        value = strict_json(content)
     except ValueError as error:
         raise TokenInvalid from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise TokenInvalid
-    return found
+    return value
 
 
 def _text(claims: dict[str, Json], name: str) -> str:

@@ -17,7 +17,7 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import FAULTS, Problem
 from perf_alerts_dagster.http.requests import from_cursor, to_cursor
-from perf_alerts_dagster.identity.credentials import key_of
+from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident

@@ -10,9 +10,8 @@ from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import Observed
 from perf_alerts_dagster.identity.access import admitting
 from perf_alerts_dagster.identity.middleware import Authentication
-from perf_alerts_dagster.proxy import auth_routes, control_routes, routes
+from perf_alerts_dagster.proxy import auth_routes, control_routes, routes, wiring
 from perf_alerts_dagster.proxy.resources import ProxyParts, running
-from perf_alerts_dagster.proxy.wiring import open_parts
 from perf_alerts_dagster.settings import Settings
 
 ROUTERS = (auth_routes.router, routes.router, control_routes.router)
@@ -21,13 +20,13 @@ ROUTERS = (auth_routes.router, routes.router, control_routes.router)
 def create_app(
     settings: Settings,
     *,
-    opened: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = open_parts,
+    open_parts: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = wiring.open_parts,
 ) -> FastAPI:
     """The application; its lifespan opens and closes everything that it works with.
 
     Args:
         settings: What it runs with.
-        opened: Opens what stands behind it.
+        open_parts: Opens what stands behind it; a test brings its own.
     """
     # Whoever stops the server sets it, so that nobody waits for a run's end any longer.
     stopping = Event()
@@ -35,7 +34,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with (
-            opened(settings) as parts,
+            open_parts(settings) as parts,
             admitting(app, settings, parts.identity, clock=parts.clock, seconds=parts.seconds),
             running(settings, parts, stopping) as resources,
         ):

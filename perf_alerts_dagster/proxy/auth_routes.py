@@ -8,7 +8,7 @@ from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.requests import Empty, answered, body_of, documented
-from perf_alerts_dagster.identity.credentials import key_of
+from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of, principal_of
 from perf_alerts_dagster.proxy.schemas import DoneAnswer, LoginAnswer, LoginBody, MeAnswer, User
 

@@ -77,8 +77,8 @@ async def enable(request: Request, who: Switcher, alert: Name) -> Response:
     resources = resources_of(request)
     named = inputs.alert_named(alert)
     record = recorder(request, who, "enable", named.name, {})
-    found = await resources.toggles.enable(named.name, record.of_schedule)
-    return _toggled(resources, found, None, who.user_id)
+    schedule = await resources.toggles.enable(named.name, record.of_schedule)
+    return _toggled(resources, schedule, None, who.user_id)
 
 
 @router.post(
@@ -101,8 +101,8 @@ async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     )
     sent = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", named.name, sent)
-    found = await resources.toggles.disable(pause, record.of_schedule)
-    return _toggled(resources, found, pause, who.user_id)
+    schedule = await resources.toggles.disable(pause, record.of_schedule)
+    return _toggled(resources, schedule, pause, who.user_id)
 
 
 async def _waited(resources: Resources, run: AlertRun, seconds: int) -> AlertRun:
@@ -142,21 +142,21 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
 
 
 def _toggled(
-    resources: Resources, found: AlertSchedule, pause: Pause | None, caller: str
+    resources: Resources, schedule: AlertSchedule, pause: Pause | None, caller: str
 ) -> Response:
     until = pause.until if pause else None
-    word = "enabled" if found.enabled else "disabled"
+    word = "enabled" if schedule.enabled else "disabled"
     data = ToggleData(
-        name=found.name,
-        enabled=found.enabled,
-        next_run=optional_time(found.next_run),
+        name=schedule.name,
+        enabled=schedule.enabled,
+        next_run=optional_time(schedule.next_run),
         until=optional_time(until),
         reason=pause.reason if pause else None,
     )
     return answered(
         ToggleAnswer(
             success=True,
-            message=f"{found.name} is {word}" + (f" until {timestamp(until)}" if until else ""),
+            message=f"{schedule.name} is {word}" + (f" until {timestamp(until)}" if until else ""),
             timestamp=timestamp(resources.now()),
             modified_by=caller,
             data=data,

@@ -81,11 +81,11 @@ class Resources:
         Raises:
             SchedulerError: Dagster does not answer.
         """
-        found = await self.status.get()
-        if found.stale:
+        shared = await self.status.get()
+        if shared.stale:
             # What stands in for callers says nothing of now; ask for the reason.
             return await self.ask()
-        return found.value
+        return shared.value
 
     def now(self) -> datetime:
         """The time, aware."""
@@ -142,8 +142,8 @@ async def running(
 
 def resources_of(request: Request) -> Resources:
     """What this proxy owns; its lifespan put it there."""
-    found: Resources = request.state.proxy
-    return found
+    resources: Resources = request.state.proxy
+    return resources
 
 
 def recorder(

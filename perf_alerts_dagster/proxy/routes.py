@@ -34,13 +34,13 @@ _HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
 async def status(request: Request, who: StatusViewer) -> Response:
     """The scheduler, the settings it runs with, and the five alerts with their last runs."""
     resources = resources_of(request)
-    found = await resources.status.get()
+    shared = await resources.status.get()
     kept = await asyncio.to_thread(resources.kept)
     now = resources.now()
     return answered(
         StatusAnswer(
             success=True,
-            data=status_data(found.value, now=now, stale=found.stale, kept=kept),
+            data=status_data(shared.value, now=now, stale=shared.stale, kept=kept),
             timestamp=timestamp(now),
             authenticated_user=who.user_id,
         )
@@ -111,11 +111,11 @@ async def executions(request: Request, who: HistoryViewer) -> Response:
 
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
     """All runs that fit, page after page."""
-    found: list[AlertRun] = []
+    runs: list[AlertRun] = []
     for _ in range(_MAXIMUM_PAGES):
         page = await resources.parts.scheduler.runs(wanted)
-        found += page.runs
+        runs += page.runs
         if page.last is None:
             break
         wanted = RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
-    return found
+    return runs

@@ -46,7 +46,7 @@ class Parts:
     outage: Outage | None = None
 
 
-Opened = Callable[[Settings], AbstractAsyncContextManager[Parts]]
+OpenParts = Callable[[Settings], AbstractAsyncContextManager[Parts]]
 _ROUTERS = (
     *proxy.ROUTERS,
     strategy_routes.router,
@@ -60,12 +60,12 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
+def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> FastAPI:
     """The application; its lifespan opens and closes everything that it works with.
 
     Args:
         settings: What it runs with.
-        opened: Opens what stands behind it; the real adapters where None.
+        open_parts: Opens what stands behind it; the real adapters where None.
     """
     metrics = Metrics()
     # Whoever stops the server sets it, so that nobody waits for a run's end any longer.
@@ -73,7 +73,7 @@ def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-        async with _parts(settings, opened) as parts:
+        async with _parts(settings, open_parts) as parts:
             clock, seconds = parts.proxy.clock, parts.proxy.seconds
             async with (
                 admitting(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
@@ -140,10 +140,10 @@ async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> As
         await rounds
 
 
-def _parts(settings: Settings, opened: Opened | None) -> AbstractAsyncContextManager[Parts]:
-    if opened is not None:
-        return opened(settings)
+def _parts(settings: Settings, open_parts: OpenParts | None) -> AbstractAsyncContextManager[Parts]:
+    if open_parts is not None:
+        return open_parts(settings)
     # Imported by the real server alone: tests bring their own parts.
-    from perf_alerts_dagster.server.wiring import open_parts
+    from perf_alerts_dagster.server import wiring
 
-    return open_parts(settings)
+    return wiring.open_parts(settings)

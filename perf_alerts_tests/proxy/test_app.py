@@ -47,7 +47,7 @@ def alone() -> Proxy:
         async with proxy.opened(settings) as parts:
             yield parts.proxy
 
-    proxy.app = create_app(proxy.settings, opened=opened)
+    proxy.app = create_app(proxy.settings, open_parts=opened)
     return proxy
 
 

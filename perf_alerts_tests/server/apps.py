@@ -59,7 +59,7 @@ class Proxy:
         self.channels: list[Channel] = []
         self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
-        self.app: FastAPI = create_app(self.settings, opened=self.opened)
+        self.app: FastAPI = create_app(self.settings, open_parts=self.opened)
 
     @asynccontextmanager
     async def opened(self, settings: Settings) -> AsyncIterator[Parts]:

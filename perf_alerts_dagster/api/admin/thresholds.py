@@ -41,8 +41,8 @@ _REQUEST = documented(body=ThresholdsBody, headers=ThresholdsHeaders, body_requi
 async def thresholds(request: Request, who: Configurator) -> Response:
     """What was set, by default and per strategy, and what counts in the end."""
     control = control_of(request)
-    found = await asyncio.to_thread(control.thresholds.current)
-    return _answer(found, control.configured, control.clock())
+    current = await asyncio.to_thread(control.thresholds.current)
+    return _answer(current, control.configured, control.clock())
 
 
 @router.put("/thresholds", response_model=ThresholdsAnswer, openapi_extra=_REQUEST)
@@ -55,7 +55,9 @@ async def put_thresholds(request: Request, who: Configurator) -> Response:
     now = control.clock()
     change = change_of(request, who, "thresholds", "config/thresholds", at=now)
     try:
-        made = await asyncio.to_thread(control.thresholds.put, content, change, expected=expected)
+        current = await asyncio.to_thread(
+            control.thresholds.put, content, change, expected=expected
+        )
     except VersionConflict as error:
         raise Problem(
             412,
@@ -63,7 +65,7 @@ async def put_thresholds(request: Request, who: Configurator) -> Response:
             f"the thresholds were changed meanwhile, and are at version {error.current}",
             headers={"ETag": f'"{error.current}"'},
         ) from error
-    return _answer(made, control.configured, now)
+    return _answer(current, control.configured, now)
 
 
 def _expected(version: int | None, if_match: int | None) -> int | None:
@@ -75,8 +77,8 @@ def _expected(version: int | None, if_match: int | None) -> int | None:
 
 def _content(body: ThresholdsBody) -> dict[str, Json]:
     """The part of the body to keep, once all of it is a valid book of limits."""
-    given = body.model_dump(exclude={"version"}, exclude_unset=True)
-    content: dict[str, Json] = {"default": {}, "strategies": {}} | given
+    sent = body.model_dump(exclude={"version"}, exclude_unset=True)
+    content: dict[str, Json] = {"default": {}, "strategies": {}} | sent
     try:
         limit_book(content, {})
     except ValueError as error:
@@ -86,11 +88,11 @@ def _content(body: ThresholdsBody) -> dict[str, Json]:
 
 
 def _answer(
-    found: ThresholdVersion | None, configured: Mapping[str, Json], now: datetime
+    current: ThresholdVersion | None, configured: Mapping[str, Json], now: datetime
 ) -> Response:
-    content = configured if found is None else found.content
+    content = configured if current is None else current.content
     book = limit_book(content, {})
-    version = 0 if found is None else found.version
+    version = 0 if current is None else current.version
     return answered(
         ThresholdsAnswer(
             success=True,
@@ -105,8 +107,8 @@ def _answer(
                 default=asdict(book.limits),
                 strategies={name: asdict(limits) for name, limits in book.limits_of.items()},
             ),
-            updated_at=None if found is None else timestamp(found.at),
-            updated_by=None if found is None else found.actor,
+            updated_at=None if current is None else timestamp(current.at),
+            updated_by=None if current is None else current.actor,
             timestamp=timestamp(now),
         ),
         headers={"ETag": f'"{version}"'},

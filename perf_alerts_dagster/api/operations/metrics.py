@@ -50,14 +50,14 @@ class Metrics:
         self._upstream.inc()
 
     def render(
-        self, found: SchedulerStatus | None, now: datetime, kept: Kept | None = None
+        self, status: SchedulerStatus | None, now: datetime, kept: Kept | None = None
     ) -> bytes:
         """The text to scrape.
 
-        `found` is None while Dagster does not answer, `kept` while the alert store does not.
+        `status` is None while Dagster does not answer, `kept` while the alert store does not.
         """
         states = CollectorRegistry()
-        states.register(_Fixed([*_states(found, now), *_of_store(kept, now)]))
+        states.register(_Fixed([*_states(status, now), *_of_store(kept, now)]))
         return generate_latest(self._registry) + generate_latest(states)
 
 
@@ -72,20 +72,20 @@ class _Fixed(Collector):
         return self._metrics
 
 
-def _states(found: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
+def _states(status: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
     up = GaugeMetricFamily("perf_alerts_dagster_up", "1 if Dagster answers the status query.")
-    up.add_metric((), float(found is not None))
+    up.add_metric((), float(status is not None))
     yield up
-    if found is None:
+    if status is None:
         return
     beat = GaugeMetricFamily(
         "perf_alerts_heartbeat_age_seconds", "Age of the scheduling daemon's last sign of life."
     )
-    age = found.heartbeat_age(now)
+    age = status.heartbeat_age(now)
     if age is not None:
         beat.add_metric((), age)
     yield beat
-    yield from _of_alerts(found.alerts)
+    yield from _of_alerts(status.alerts)
 
 
 def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:

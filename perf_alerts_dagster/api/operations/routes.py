@@ -39,9 +39,9 @@ async def ready(request: Request) -> Response:
     """Dagster, its daemon, the store and the clock: can alerts be executed and answered?"""
     resources = api_of(request)
     now = resources.now()
-    found = ready_answer(await resources.health.checks(now), now)
-    headers = None if found.ready else {"Retry-After": "5"}
-    return answered(found, status=200 if found.ready else 503, headers=headers)
+    answer = ready_answer(await resources.health.checks(now), now)
+    headers = None if answer.ready else {"Retry-After": "5"}
+    return answered(answer, status=200 if answer.ready else 503, headers=headers)
 
 
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
@@ -50,8 +50,8 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
     resources = api_of(request)
     status: SchedulerStatus | None = None
     with suppress(SchedulerError):
-        found = await resources.proxy.status.get()
-        status = None if found.stale else found.value
+        shared = await resources.proxy.status.get()
+        status = None if shared.stale else shared.value
     kept = await asyncio.to_thread(resources.proxy.kept)
     text = resources.metrics.render(status, resources.now(), kept)
     return Response(text, media_type=CONTENT_TYPE)

@@ -35,11 +35,11 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     resources = api_of(request)
     query = query_of(request, Paged)
     after, count = query.cursor, query.limit
-    found = await asyncio.to_thread(resources.proxy.parts.history.current)
-    names = sorted({one.evaluation.strategy for one in found})
+    entries = await asyncio.to_thread(resources.proxy.parts.history.current)
+    names = sorted({entry.evaluation.strategy for entry in entries})
     rest = [name for name in names if after is None or name > after]
-    shown = set(rest[:count])
-    states = strategy_states([one for one in found if one.evaluation.strategy in shown])
+    page = set(rest[:count])
+    states = strategy_states([entry for entry in entries if entry.evaluation.strategy in page])
     return answered(
         StrategiesAnswer(
             success=True,
@@ -63,13 +63,13 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
     strategy = inputs.strategy_name(name)
     day = query_of(request, ProjectionQuery, today=today).as_of or today
     record = await resources.parts.records.of(strategy, now)
-    found = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
-    if record is None and not found:
+    projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
+    if record is None and not projections:
         raise inputs.UnknownStrategy
     return answered(
         ProjectionAnswer(
             success=True,
-            data=projection_data(strategy, day, found, record),
+            data=projection_data(strategy, day, projections, record),
             timestamp=timestamp(now),
         )
     )
@@ -77,8 +77,8 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
 
 def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
     """The newest launch and the newest current projection issued up to a day."""
-    found = [
+    by_kind = [
         store.projections(kind=kind, on_or_before=day, strategies=[strategy])
         for kind in (LAUNCH, CURRENT)
     ]
-    return [one[strategy] for one in found if strategy in one]
+    return [newest[strategy] for newest in by_kind if strategy in newest]
