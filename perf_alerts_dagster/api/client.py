@@ -126,7 +126,7 @@ class _Calls:
     async def pages(
         self, model: type[P], path: str, filters: Mapping[str, str | None]
     ) -> AsyncIterator[P]:
-        """All pages of a list; what is None is left out."""
+        """All pages of a list; filters that are None are left out."""
         params = {name: value for name, value in filters.items() if value is not None}
         while True:
             page = await self.get(model, path, params)
@@ -212,7 +212,7 @@ class AlertsClient:
         wait: int | None = None,
         idempotency_key: str | None = None,
     ) -> TriggerAnswer:
-        """Start an alert's run, or find the one that the key stands for.
+        """Start an alert's run, or get the run of the same idempotency key.
 
         Args:
             alert: Its name.
@@ -266,7 +266,7 @@ class AlertsClient:
                 yield strategy
 
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
-        """The projections in force for a strategy, with the path lived since."""
+        """The projections in force for a strategy, with the realised path since."""
         path = f"/strategies/{quote(strategy, safe='')}/projection"
         params = {} if as_of is None else {"as_of": as_of.isoformat()}
         return await self._calls.get(ProjectionAnswer, path, params)

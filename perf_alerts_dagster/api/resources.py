@@ -1,4 +1,4 @@
-"""What the endpoints beside the documented ones work with."""
+"""The resources of the endpoints beside the documented ones."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -35,10 +35,10 @@ class Records:
         self._kept: tuple[datetime, TrackRecords] | None = None
 
     def today(self, now: datetime) -> date:
-        """Which day it is in the alerts' time zone."""
+        """The date in the alerts' time zone."""
         return now.astimezone(self._timezone).date()
 
-    async def of(self, strategy: str, now: datetime) -> StrategyRecord | None:
+    async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
         """A strategy's or group's rows up to today; None where the source has none.
 
         Raises:
@@ -58,7 +58,7 @@ class Records:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What stands behind them: real adapters, or a test's own.
+    """The adapters behind the API.
 
     `probe` raises StoreUnavailable while the alert store cannot be written.
     """
@@ -73,7 +73,7 @@ class ApiParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResources:
-    """What the endpoints work with; `proxy` is what the documented ones work with."""
+    """The state of the running API; `proxy` holds that of the documented endpoints."""
 
     proxy: Resources
     parts: ApiParts
@@ -91,7 +91,7 @@ class ApiResources:
 
 
 def api_of(request: Request) -> ApiResources:
-    """What the server owns for these endpoints; its lifespan put it there."""
+    """The API's resources, which the server's lifespan set."""
     resources: ApiResources = request.state.api
     return resources
 
@@ -107,6 +107,6 @@ class Control:
 
 
 def control_of(request: Request) -> Control:
-    """What the server owns for them; its lifespan put it there."""
+    """The resources of administration, which the server's lifespan set."""
     control: Control = request.state.control
     return control

@@ -1,4 +1,4 @@
-"""An ASGI application with the edge around it: strict errors, an id for each request, the log."""
+"""The FastAPI application of this project: problem documents, OpenAPI of our own, no redirects."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -18,7 +18,7 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
     """An application whose routers are below the API's path, with errors as problem documents.
 
     Args:
-        lifespan: Opens and closes what the endpoints work with.
+        lifespan: Opens and closes the resources of the endpoints.
         routers: The endpoints, in the order of the OpenAPI document.
         key_header: The header that carries an API key.
     """

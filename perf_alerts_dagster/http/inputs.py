@@ -148,7 +148,7 @@ def reason(text: str, field: str = "reason") -> str:
 
 
 def strategy_name(text: str, field: str = "name") -> str:
-    """A strategy's name as the record holds it; what it may not hold is nobody's name.
+    """A strategy's name, in the form that track records accept.
 
     Raises:
         InputError: it is too long, or holds control characters.
@@ -181,7 +181,7 @@ def comment(text: str, field: str = "comment") -> str:
     return "\n".join(lines)
 
 
-def checked(check: Callable[[str, str, Mapping[str, Any]], object]) -> BeforeValidator:
+def text_check(check: Callable[[str, str, Mapping[str, Any]], object]) -> BeforeValidator:
     """The check of a text as part of a type: it gets the text, the field and the context."""
 
     def validate(value: object, info: ValidationInfo) -> object:
@@ -202,7 +202,7 @@ def member_of(kind: type[E], *accepted: E) -> BeforeValidator:
             raise InputError(field, f"one of {', '.join(members)}")
         return kind(text)
 
-    return checked(member)
+    return text_check(member)
 
 
 def text_schema(**more: object) -> WithJsonSchema:
@@ -213,37 +213,37 @@ def text_schema(**more: object) -> WithJsonSchema:
 ALERT_NAMES = [alert.name for alert in ALERTS]
 AlertName = Annotated[
     str,
-    checked(lambda text, field, context: alert_named(text).name),
+    text_check(lambda text, field, context: alert_named(text).name),
     WithJsonSchema({"enum": ALERT_NAMES}),
 ]
 StrategyName = Annotated[
-    str, checked(lambda text, field, context: strategy_name(text, field)), text_schema()
+    str, text_check(lambda text, field, context: strategy_name(text, field)), text_schema()
 ]
 Day = Annotated[
     date,
-    checked(lambda text, field, context: day(text, field, today=context["today"])),
+    text_check(lambda text, field, context: day(text, field, today=context["today"])),
     text_schema(format="date", examples=["2026-01-30"]),
 ]
 Moment = Annotated[
-    datetime, checked(lambda text, field, context: moment(text, field)), text_schema()
+    datetime, text_check(lambda text, field, context: moment(text, field)), text_schema()
 ]
 Future = Annotated[
     datetime,
-    checked(lambda text, field, context: future(text, field, now=context["now"])),
+    text_check(lambda text, field, context: future(text, field, now=context["now"])),
     text_schema(format="date-time"),
 ]
 Reason = Annotated[
     str,
-    checked(lambda text, field, context: reason(text, field)),
+    text_check(lambda text, field, context: reason(text, field)),
     text_schema(minLength=1, maxLength=REASON_LENGTH),
 ]
 Comment = Annotated[
     str,
-    checked(lambda text, field, context: comment(text, field)),
+    text_check(lambda text, field, context: comment(text, field)),
     text_schema(maxLength=COMMENT_LENGTH),
 ]
 IdempotencyKey = Annotated[
     str,
-    checked(lambda text, field, context: idempotency_key([text])),
+    text_check(lambda text, field, context: idempotency_key([text])),
     text_schema(minLength=1, maxLength=KEY_LENGTH, pattern="^[ -~]+$"),
 ]

@@ -1,4 +1,4 @@
-"""The outermost layers around every request: id, sizes, headers, the log, the last resort."""
+"""The outermost middleware: request ids, size limits, headers, the access log, fallback errors."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Border:
-    """ASGI middleware: what passes it has an id and is of bounded size; all errors are answered.
+    """ASGI middleware that gives each request an id, limits its head, and answers every error.
 
     The id goes into `scope["state"]["request_id"]` and, as X-Request-ID, into the answer.
     """
@@ -82,7 +82,7 @@ def _request_id(headers: Headers) -> str:
 
 
 def _check(scope: Scope) -> None:
-    """Refuse what is larger than anything we ask for, and what two readers may read in two ways.
+    """Refuse a head that is too large, and a body whose length is given in two ways.
 
     Raises:
         Problem: 400, 414 or 431.
@@ -120,7 +120,7 @@ _UNMATCHED = "unmatched"
 _OPEN_ENDED = 599
 
 
-class Observed:
+class AccessLog:
     """ASGI middleware, outside all others, so that refusals count too."""
 
     def __init__(self, app: ASGIApp, *, answered: Callable[..., None] | None = None) -> None:
@@ -134,7 +134,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        # Where nothing was answered, the connection is closed: worse than any status.
+        # Counted where the connection closed without an answer.
         status = _OPEN_ENDED
 
         async def send_and_note(message: Message) -> None:
@@ -169,11 +169,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 
 
 def _route(scope: Scope) -> str:
-    """The route's template: names and numbers in paths would make a time series each."""
+    """The route's template: a time series per path with its names and ids would be too many."""
     return str(getattr(scope.get("route"), "path", _UNMATCHED))
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from: the peer, since nobody vouches for a header."""
+    """The address of the peer; forwarding headers are not trusted, since anyone can send them."""
     client = scope.get("client")
     return str(client[0]) if client else ""

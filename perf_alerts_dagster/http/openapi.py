@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI finds, with credentials and errors added."""
+"""The OpenAPI document: FastAPI's, with credentials and errors added."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ _ERRORS = {
     503: "Dagster, the store or the record cannot be used now.",
     504: "Dagster did not answer in time.",
 }
-# What every endpoint may answer, and what only those that take a body.
+# Errors of every endpoint, and those of endpoints that take a body.
 _ALWAYS = (400, 401, 403, 404, 405, 422, 429, 502, 503, 504)
 _WITH_BODY = (408, 409, 412, 413, 415)
 

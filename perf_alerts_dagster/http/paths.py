@@ -1,7 +1,7 @@
 """Where the API is, and which paths need no credential."""
 
 BASE = "/api/performance-alerts"
-# Nothing else is open. Health tells strangers no more than that.
+# All other paths need a credential. Health answers without one, and says nothing else.
 OPEN = frozenset(
     {
         ("POST", f"{BASE}/auth/login"),

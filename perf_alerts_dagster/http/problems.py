@@ -1,6 +1,6 @@
 """Every error as one shape, RFC 9457: it names what is accepted and never shows what was sent.
 
-`FAULTS` is the one table of statuses and codes for what goes wrong behind the endpoints.
+`FAULTS` is the one table of statuses and codes for the errors of the rooms below.
 """
 
 import json
@@ -113,9 +113,9 @@ FAULTS: Mapping[type[Exception], Fault] = {
 
 
 class Problem(Exception):
-    """An answer that says what is wrong; `detail` is read by strangers.
+    """An error answer; its `detail` is public and must hold nothing confidential.
 
-    `code` is the stable word for programs. `title` is the status in words where none is given.
+    `code` is stable, for programs. `title` is the standard phrase of the status by default.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
 
 
 def internal(request_id: str) -> Problem:
-    """What is said of an error that nobody foresaw."""
+    """The answer to an unexpected error: it names the request, and the log has the details."""
     return Problem(
         500,
         "internal",
@@ -177,7 +177,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def of_http(status: int, headers: Mapping[str, str] | None = None) -> Problem:
-    """A refusal of the framework; its own text may repeat what was sent, so it is not shown."""
+    """The problem for an error of the framework, without its text, which may repeat the request."""
     return Problem(
         status,
         _CODES.get(status, "invalid_request" if status < 500 else "internal"),
@@ -201,9 +201,9 @@ async def _of_framework(request: Request, exc: Exception) -> Response:
 async def _of_validation(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestValidationError):
         raise exc
-    # Places are our own names for paths and queries; bodies are read by `body` and never here.
-    places = sorted({".".join(str(part) for part in one["loc"][:2]) for one in exc.errors()})
-    detail = f"not accepted: {', '.join(places)}"
+    # `loc` holds parameter names of ours; no body is validated by FastAPI.
+    names = sorted({".".join(str(part) for part in error["loc"][:2]) for error in exc.errors()})
+    detail = f"not accepted: {', '.join(names)}"
     return problem_response(Problem(422, "validation", detail), request_id_of(request))
 
 

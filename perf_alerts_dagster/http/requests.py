@@ -1,7 +1,7 @@
 """Requests and answers: bodies, queries and headers as strict models, from which OpenAPI follows.
 
 A body is read by `http.body` once its sender is known, and validated by its model only then, so
-that neither an order of checks nor a text that repeats what was sent comes from a framework.
+that FastAPI neither validates before authentication nor repeats what was sent in its errors.
 """
 
 import base64
@@ -26,7 +26,7 @@ from starlette.datastructures import Headers, QueryParams
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.body import json_object
-from perf_alerts_dagster.http.inputs import InputError, checked, whole
+from perf_alerts_dagster.http.inputs import InputError, text_check, whole
 from perf_alerts_dagster.http.schemas import Model
 
 T = TypeVar("T")
@@ -61,7 +61,7 @@ class Empty(Body):
 
 
 class Parameters(BaseModel):
-    """Parameters of a query, or headers, each given once; others mean nothing here."""
+    """Parameters of a query, or headers, each given once; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -94,7 +94,7 @@ def headers_of(request: Request, model: type[M]) -> M:
     return _validated(model, _given_once(request.headers, model), "headers", {})
 
 
-def documented(
+def openapi_of(
     *,
     body: type[Body] | None = None,
     query: type[Parameters] | None = None,
@@ -275,7 +275,7 @@ Cursor = Annotated[
 ]
 Limit = Annotated[
     int,
-    checked(lambda text, field, context: whole(text, field, minimum=1, maximum=_MAXIMUM_LIMIT)),
+    text_check(lambda text, field, context: whole(text, field, minimum=1, maximum=_MAXIMUM_LIMIT)),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _MAXIMUM_LIMIT}),
 ]
 

@@ -1,4 +1,4 @@
-"""JSON as it should be: one reading only, and nothing that a later step stumbles over."""
+"""A JSON parser that refuses ambiguous or extreme texts, which two readers may read differently."""
 
 import json
 import math
@@ -13,7 +13,7 @@ _LONGEST_INTEGER = 18
 def strict_json(content: bytes) -> Json:
     """The value of a JSON text in UTF-8.
 
-    Refused, beside what is no JSON: a byte order mark, members of the same name, NaN and
+    Refused, besides invalid JSON: a byte order mark, members of the same name, NaN and
     infinities, numbers too large for a float or for 64 bits, lone surrogates, deep nesting.
 
     Raises:
@@ -39,7 +39,7 @@ def strict_json(content: bytes) -> Json:
 
 
 def _refuse_deep(text: str) -> None:
-    """Count brackets without recursion, before the parser recurses over them."""
+    """Refuse deep nesting before the recursive parser runs."""
     depth = deepest = 0
     in_text = escaped = False
     for character in text:
@@ -86,7 +86,7 @@ def _integer(text: str) -> int:
 
 
 def _refuse_surrogates(value: Json) -> None:
-    # An escape of half a character is accepted by JSON and by nothing that writes UTF-8 later.
+    # JSON permits a lone surrogate as an escape; encoding it as UTF-8 later would fail.
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,8 +1,8 @@
-"""From a credential to who asks, or to the refusal; the one place where that is decided.
+"""Authentication: from a credential to its holder, or to a refusal.
 
-A request brings at most one credential. Of an address, failures are counted and successes never:
-a right key works from an address that is over its limit, for behind one address there may be
-many callers, and keys are too long to be guessed. What a guesser loses is the answer.
+A request brings at most one credential. Failed attempts are counted per address, successes are not:
+a right key works from an address that is over its limit, because many callers may share one
+address and keys are too long to be guessed.
 """
 
 import ipaddress
@@ -29,17 +29,17 @@ _VISIBLE = re.compile(rb"[\x21-\x7e]{1,256}")
 _BEARER = re.compile(rb"bearer(?: (?P<token>.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
 WINDOW = 60.0
-# Whoever has many addresses must not fill the memory; the ones idle for longest are dropped.
+# Bounds the memory: the addresses that were idle for longest are dropped.
 _MAXIMUM_ADDRESSES = 10_000
 
 
 class Ambiguous(Exception):
-    """There is more than one credential: which of them counts is nothing to guess."""
+    """A request holds more than one credential."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it came; `text` None where no key looks like it."""
+    """A key as sent; `text` is None if its form cannot be that of a key."""
 
     text: str | None
 
@@ -49,7 +49,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token as it came; `text` None where no token looks like it."""
+    """A token as sent; `text` is None if its form cannot be that of a token."""
 
     text: str | None
 
@@ -58,7 +58,7 @@ class Bearer:
 
 
 def key_of(value: bytes) -> ApiKey:
-    """A key from the bytes that stand for it."""
+    """A key from the bytes of a header or body."""
     return ApiKey(value.decode("ascii") if _VISIBLE.fullmatch(value) else None)
 
 
@@ -122,7 +122,7 @@ class Attempts:
 
 
 def _network(address: str) -> str:
-    """IPv6 is given out by /64: whoever has one address of it has them all."""
+    """The address to count by; of IPv6 the /64 network, since one host holds a whole /64."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -135,8 +135,8 @@ def _network(address: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """Who was let in; `token` where it was with one."""
+class Admission:
+    """The authenticated caller; `token` if it sent one."""
 
     principal: Principal
     token: Token | None = None
@@ -153,7 +153,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Lets callers in. `enabled` is ALERT_AUTH_ENABLED, `key_header` the header of the keys.
+    """Authenticates callers. `enabled` is ALERT_AUTH_ENABLED, `key_header` the header of the keys.
 
     `own_hosts` are the names, in lower case, under which this proxy is reached.
     """
@@ -168,20 +168,20 @@ class Identity:
     uses: Uses
     clock: Callable[[], datetime]
 
-    async def admit(self, given: ApiKey | Bearer | None, address: str) -> Admitted:
-        """Who comes with a credential.
+    async def admit(self, given: ApiKey | Bearer | None, address: str) -> Admission:
+        """Authenticate the holder of a credential.
 
         Raises:
             Problem: 401 for a credential that is none of ours, 429 after too many of them from
                 this address, 503 where it cannot be known.
         """
         if not self.enabled:
-            return Admitted(principal=SYSTEM)
+            return Admission(principal=SYSTEM)
         match given:
             case None:
                 raise self._refused("missing_credentials", "an API key or a token is needed")
             case ApiKey(text):
-                return Admitted(principal=self._used(self._key(text, address)))
+                return Admission(principal=self._used(self._key(text, address)))
             case Bearer(text):
                 return await self._by_token(text, address)
 
@@ -205,11 +205,11 @@ class Identity:
         )
 
     async def logout(self, token: Token | None, change: Change) -> None:
-        """The token that somebody came with counts no more.
+        """Revoke the token that the caller sent.
 
         Raises:
-            Problem: 400, it was no token that somebody came with.
-            StoreUnavailable: it could not be kept.
+            Problem: 400, the caller sent no token.
+            StoreUnavailable: the revocation could not be stored.
         """
         if token is None:
             raise Problem(
@@ -225,7 +225,7 @@ class Identity:
             LOG.warning("the master key %s was used from %s", key.key_id, address)
         return key
 
-    async def _by_token(self, text: str | None, address: str) -> Admitted:
+    async def _by_token(self, text: str | None, address: str) -> Admission:
         try:
             token = self.tokens.read(text or "")
         except TokenInvalid as error:
@@ -238,12 +238,12 @@ class Identity:
                 "the token has expired; log in again",
                 'error="invalid_token", error_description="expired"',
             ) from error
-        key = self.registry.of(token.user_id, token.key_id)
+        key = self.registry.key_for(token.user_id, token.key_id)
         if key is None or await self._is_revoked(token):
             raise self._refused(
                 "token_revoked", "the token counts no more; log in again", 'error="invalid_token"'
             )
-        return Admitted(principal=self._used(key), token=token)
+        return Admission(principal=self._used(key), token=token)
 
     async def _is_revoked(self, token: Token) -> bool:
         try:
@@ -260,7 +260,7 @@ class Identity:
         return key.principal(self.uses.used(key.key_id, self.clock()))
 
     def _wrong(self, code: str, detail: str, address: str, *, error: str = "") -> Problem:
-        """A guess; too many of them are not even told that they were wrong."""
+        """The refusal of a wrong credential: 401, or 429 after too many from one address."""
         wait = self.attempts.failed(address)
         LOG.warning("%s from %s%s", code, address, "" if wait is None else ", over the limit")
         if wait is not None:

@@ -1,6 +1,6 @@
-"""Who asks is settled here, outside of everything: paths, bodies and names come later.
+"""Authentication as the outer middleware: before routing, bodies and validation.
 
-ASGI middleware, closed by default: a path that nobody knows needs a credential as well. It reads
+Closed by default: an unknown path needs a credential as well. It reads
 the `Identity` from `app.state.identity`, which the lifespan puts there, and leaves behind
 `scope["state"]`: `principal`, `token` (None without one) and `request_id`.
 """
@@ -24,18 +24,18 @@ class Authentication:
         self._bordered = Border(Credentials(app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on who is known."""
+        """Authenticate a request, then pass it on."""
         await self._bordered(scope, receive, send)
 
 
 class Credentials:
-    """The part of it that asks for a credential."""
+    """The inner part, whose problems the `Border` answers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on who is known.
+        """Authenticate a request, then pass it on.
 
         Raises:
             Problem: 400, 401, 403, 421, 429 or 503; the border answers it.
@@ -63,9 +63,9 @@ async def _admit(scope: Scope) -> None:
 
 
 def _refuse_foreign_pages(headers: list[tuple[bytes, bytes]], own_hosts: frozenset[str]) -> None:
-    """Without authentication, a page in a browser on this machine is the one stranger left.
+    """Without authentication, refuse requests that a foreign web page makes a browser send.
 
-    It reaches us by our address from its own origin, or by its own name that leads to us.
+    Such a page sends them from its own origin, or under its own host name that resolves to us.
 
     Raises:
         Problem: 403 or 421.

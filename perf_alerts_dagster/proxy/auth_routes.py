@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.middleware import address_of
-from perf_alerts_dagster.http.requests import Empty, answered, body_of, documented
+from perf_alerts_dagster.http.requests import Empty, answered, body_of, openapi_of
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of, principal_of
 from perf_alerts_dagster.proxy.schemas import DoneAnswer, LoginAnswer, LoginBody, MeAnswer, User
@@ -16,14 +16,14 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 
 
 async def caller(request: Request) -> Principal:
-    """Who asks; any permission will do."""
+    """The caller; any permission will do."""
     return principal_of(request)
 
 
 Caller = Annotated[Principal, Depends(caller)]
 
 
-@router.post("/login", response_model=LoginAnswer, openapi_extra=documented(body=LoginBody))
+@router.post("/login", response_model=LoginAnswer, openapi_extra=openapi_of(body=LoginBody))
 async def login(request: Request) -> Response:
     """Exchange an API key for a token."""
     body = await body_of(request, LoginBody)

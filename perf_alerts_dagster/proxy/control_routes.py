@@ -1,4 +1,4 @@
-"""What changes something in Dagster: trigger, enable, disable."""
+"""The endpoints that change something in Dagster: trigger, enable, disable."""
 
 from contextlib import suppress
 from typing import Annotated
@@ -11,8 +11,8 @@ from perf_alerts_dagster.http.requests import (
     Empty,
     answered,
     body_of,
-    documented,
     headers_of,
+    openapi_of,
     query_of,
 )
 from perf_alerts_dagster.identity.permissions import Switcher, Triggerer
@@ -49,7 +49,7 @@ Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=inputs.ALERT_NAMES
     status_code=202,
     response_model=TriggerAnswer,
     responses={200: {"model": TriggerAnswer, "description": "The run finished within `wait`."}},
-    openapi_extra=documented(body=TriggerBody, query=TriggerQuery, headers=TriggerHeaders),
+    openapi_extra=openapi_of(body=TriggerBody, query=TriggerQuery, headers=TriggerHeaders),
 )
 async def trigger(request: Request, who: Triggerer, alert: Name) -> Response:
     """Start an alert's run, also of a disabled alert; `wait` seconds for its end if asked."""
@@ -84,7 +84,7 @@ async def enable(request: Request, who: Switcher, alert: Name) -> Response:
 @router.post(
     "/disable/{alert}",
     response_model=ToggleAnswer,
-    openapi_extra=documented(body=DisableBody),
+    openapi_extra=openapi_of(body=DisableBody),
 )
 async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     """Turn an alert's schedule off, for good or `until` a time; fine if it is off."""

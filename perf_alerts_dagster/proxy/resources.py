@@ -1,4 +1,4 @@
-"""What the documented endpoints work with, from the server's start to its end."""
+"""The resources of the documented endpoints, from the server's start to its end."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ from perf_alerts_dagster.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyParts:
-    """What stands behind the proxy: real adapters, or a test's own."""
+    """The adapters behind the proxy, and its clocks."""
 
     scheduler: Scheduler
     history: History
@@ -50,7 +50,7 @@ class ProxyParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the endpoints work with; nothing of it is kept between starts."""
+    """The state of one running proxy; nothing of it survives a restart."""
 
     settings: Settings
     parts: ProxyParts
@@ -76,14 +76,14 @@ class Resources:
             return None
 
     async def fresh_status(self) -> SchedulerStatus:
-        """The scheduler's state of now; what stands in for callers while it is silent is none.
+        """The scheduler's state now, never a stale value from the cache.
 
         Raises:
             SchedulerError: Dagster does not answer.
         """
         shared = await self.status.get()
         if shared.stale:
-            # What stands in for callers says nothing of now; ask for the reason.
+            # Dagster failed when the cache asked; ask again, to raise its error.
             return await self.ask()
         return shared.value
 
@@ -92,12 +92,12 @@ class Resources:
         return self.parts.clock()
 
     def today(self) -> date:
-        """Which day it is in the alerts' time zone."""
+        """The date in the alerts' time zone."""
         return self.now().astimezone(ZoneInfo(self.settings.timezone)).date()
 
 
 @asynccontextmanager
-async def running(
+async def open_proxy(
     settings: Settings,
     parts: ProxyParts,
     stopping: Event,
@@ -141,7 +141,7 @@ async def running(
 
 
 def resources_of(request: Request) -> Resources:
-    """What this proxy owns; its lifespan put it there."""
+    """The proxy's resources, which its lifespan set."""
     resources: Resources = request.state.proxy
     return resources
 

@@ -1,4 +1,4 @@
-"""What the schedules do and did: status, summary, executions."""
+"""The endpoints that read: status, summary, executions."""
 
 import asyncio
 from datetime import timedelta
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, documented, query_of, to_cursor
+from perf_alerts_dagster.http.requests import answered, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
 from perf_alerts_dagster.judging.history import SHARPE_RULE
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
@@ -85,7 +85,7 @@ async def summary(
 @router.get(
     "/executions",
     response_model=ExecutionsAnswer,
-    openapi_extra=documented(query=ExecutionsQuery),
+    openapi_extra=openapi_of(query=ExecutionsQuery),
 )
 async def executions(request: Request, who: HistoryViewer) -> Response:
     """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""

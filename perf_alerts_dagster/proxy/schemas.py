@@ -12,8 +12,8 @@ from perf_alerts_dagster.http.inputs import (
     IdempotencyKey,
     Moment,
     Reason,
-    checked,
     member_of,
+    text_check,
     text_schema,
     whole,
 )
@@ -42,7 +42,7 @@ class TriggerQuery(Parameters):
 
     wait: Annotated[
         int,
-        checked(lambda text, field, context: whole(text, field, minimum=0, maximum=MAXIMUM_WAIT)),
+        text_check(lambda text, field, known: whole(text, field, minimum=0, maximum=MAXIMUM_WAIT)),
         text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
     ] = 0
 
@@ -75,7 +75,7 @@ class ExecutionsQuery(Paged):
 
 
 class TriggerData(Model):
-    """The run that a trigger stands for; `reason` says why nothing will start it, if so."""
+    """The run of a trigger; `reason` says why it will not start, if so."""
 
     alert_name: str
     run_id: str
@@ -274,7 +274,7 @@ class AlertTotals(Model):
 
 
 class StrategyTotals(Model):
-    """What was found for one strategy in a period; `breach_rate` of what could be judged."""
+    """One strategy in a period; `breach_rate` is breaches per evaluation that could be judged."""
 
     strategy: str
     total_alerts: int
@@ -317,7 +317,7 @@ class SummaryAnswer(Model):
 
 
 class User(Model):
-    """Who somebody is; a key names a client, not a person."""
+    """A caller; a key names a client, not a person."""
 
     user_id: str = Field(examples=["operator:ci-bot"])
     username: str = Field(examples=["ci-bot"])
@@ -326,7 +326,7 @@ class User(Model):
 
 
 class LoginAnswer(Model):
-    """A token, and for how many seconds it counts."""
+    """A token and its lifetime in seconds."""
 
     access_token: str
     token_type: Literal["bearer"]
@@ -342,7 +342,7 @@ class MeAnswer(User):
 
 
 class DoneAnswer(Model):
-    """It was done."""
+    """An answer without data."""
 
     success: bool
     message: str

@@ -1,4 +1,4 @@
-"""The server as an ASGI application, and what it opens, keeps going and closes."""
+"""The server as an ASGI application: proxy, API and pages, with the watchdog beside them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,15 +19,15 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.http.app import new_app
-from perf_alerts_dagster.http.middleware import Observed
-from perf_alerts_dagster.identity.access import admitting
+from perf_alerts_dagster.http.middleware import AccessLog
+from perf_alerts_dagster.identity.access import open_identity
 from perf_alerts_dagster.identity.middleware import Authentication
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy import app as proxy
-from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, running
+from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 
@@ -61,14 +61,14 @@ _ROUTERS = (
 
 
 def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> FastAPI:
-    """The application; its lifespan opens and closes everything that it works with.
+    """The application; its lifespan opens and closes its resources.
 
     Args:
         settings: What it runs with.
-        open_parts: Opens what stands behind it; the real adapters where None.
+        open_parts: Opens the adapters; the real ones where None.
     """
     metrics = Metrics()
-    # Whoever stops the server sets it, so that nobody waits for a run's end any longer.
+    # Set when the server stops, so that no request goes on waiting for a run's end.
     stopping = Event()
 
     @asynccontextmanager
@@ -76,11 +76,11 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
         async with _parts(settings, open_parts) as parts:
             clock, seconds = parts.proxy.clock, parts.proxy.seconds
             async with (
-                admitting(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
-                running(settings, parts.proxy, stopping, metrics.asked_upstream) as resources,
+                open_identity(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
+                open_proxy(settings, parts.proxy, stopping, metrics.asked_upstream) as resources,
             ):
                 api = _api(parts, resources, metrics)
-                async with _watching(parts, resources, api):
+                async with _watchdog(parts, resources, api):
                     yield {"proxy": resources, "api": api, "control": _control(settings, parts)}
 
     app = new_app(lifespan, _ROUTERS, key_header=settings.api_key_header)
@@ -90,7 +90,7 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
     app.include_router(pages.router)
     app.add_exception_handler(LoginNeeded, pages.to_login)
     app.add_middleware(Authentication)
-    app.add_middleware(Observed, answered=metrics.answered)
+    app.add_middleware(AccessLog, answered=metrics.answered)
     return app
 
 
@@ -115,8 +115,8 @@ def _api(parts: Parts, resources: Resources, metrics: Metrics) -> ApiResources:
 
 
 @asynccontextmanager
-async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
-    """Let the watchdog make its rounds meanwhile, where there is something to look after."""
+async def _watchdog(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
+    """Run the watchdog meanwhile, where there is a sweeper."""
     if parts.sweeper is None:
         yield
         return
@@ -135,7 +135,7 @@ async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> As
     try:
         yield
     finally:
-        # What it is about to change is also recorded, so it is not cancelled.
+        # Not cancelled: a change that has begun must be recorded as well.
         over.set()
         await rounds
 

@@ -1,4 +1,4 @@
-"""From settings to what really stands behind the server."""
+"""From settings to the real adapters behind the server."""
 
 import asyncio
 import uuid

@@ -19,8 +19,8 @@ from perf_alerts_dagster.http.requests import (
     Paged,
     Parameters,
     body_of,
-    documented,
     headers_of,
+    openapi_of,
     query_of,
     to_cursor,
 )
@@ -54,7 +54,7 @@ def app() -> FastAPI:
     found = FastAPI()
     add_handlers(found)
 
-    @found.post("/body", openapi_extra=documented(body=Outer))
+    @found.post("/body", openapi_extra=openapi_of(body=Outer))
     async def body(request: Request) -> dict[str, Any]:
         return (await body_of(request, Outer, today=date(2026, 1, 30))).model_dump(mode="json")
 
@@ -62,7 +62,7 @@ def app() -> FastAPI:
     async def empty(request: Request) -> dict[str, Any]:
         return (await body_of(request, Empty)).model_dump()
 
-    @found.get("/query", openapi_extra=documented(query=Paged, headers=Tag))
+    @found.get("/query", openapi_extra=openapi_of(query=Paged, headers=Tag))
     async def query(request: Request) -> dict[str, Any]:
         return query_of(request, Paged).model_dump() | headers_of(request, Tag).model_dump()
 

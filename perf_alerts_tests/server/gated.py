@@ -18,7 +18,7 @@ from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
-from perf_alerts_dagster.identity.access import IdentityStores, admitting
+from perf_alerts_dagster.identity.access import IdentityStores, open_identity
 from perf_alerts_dagster.identity.authenticator import Identity
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.middleware import Authentication
@@ -155,7 +155,7 @@ async def gated(
     stated = Stated(app, {"control": control})
     transport = httpx.ASGITransport(stated, client=("127.0.0.1", 50000))
     async with (
-        admitting(app, settings, stores, clock=time, seconds=time.seconds),
+        open_identity(app, settings, stores, clock=time, seconds=time.seconds),
         httpx.AsyncClient(transport=transport, base_url=f"http://localhost{BASE}") as http,
     ):
         yield Gated(

@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""The audit of changes."""
 
 import asyncio
 
@@ -8,13 +8,13 @@ from perf_alerts_dagster.api.admin.schemas import AuditAnswer, AuditEntry, Audit
 from perf_alerts_dagster.api.resources import control_of
 from perf_alerts_dagster.control.audit import AuditRow
 from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.http.requests import answered, documented, query_of, to_cursor
+from perf_alerts_dagster.http.requests import answered, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import Administrator
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 
 
-@router.get("/audit", response_model=AuditAnswer, openapi_extra=documented(query=AuditQuery))
+@router.get("/audit", response_model=AuditAnswer, openapi_extra=openapi_of(query=AuditQuery))
 async def audit(request: Request, who: Administrator) -> Response:
     """The changes, newest first: asked for, made or failed, by whom and from where."""
     query = query_of(request, AuditQuery)

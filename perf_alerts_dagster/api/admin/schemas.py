@@ -6,7 +6,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model
 
 from perf_alerts_dagster.control.audit import AuditOutcome
-from perf_alerts_dagster.http.inputs import InputError, Moment, StrategyName, checked, text_schema
+from perf_alerts_dagster.http.inputs import (
+    InputError,
+    Moment,
+    StrategyName,
+    text_check,
+    text_schema,
+)
 from perf_alerts_dagster.http.requests import (
     Absent,
     Body,
@@ -46,7 +52,7 @@ class AuditQuery(Paged):
     cursor: Absent[Annotated[Cursor, AfterValidator(_row_id)]] = None
 
 
-# As it was sent: a whole number stays one in what is stored.
+# An integer stays an integer, so that the stored content is as it was sent.
 _Value = Annotated[
     Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
 ]
@@ -60,7 +66,7 @@ class LimitValues(_Values):
 
 
 class ThresholdsBody(Body):
-    """PUT /config/thresholds: all limits anew; `version` is the one that was seen."""
+    """PUT /config/thresholds: all limits anew; `version` is the one that the caller has read."""
 
     version: Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
@@ -68,15 +74,15 @@ class ThresholdsBody(Body):
 
 
 class ThresholdsHeaders(Parameters):
-    """The version that was seen, in another way; `*` stands for any."""
+    """The version that the caller has read, as an ETag; `*` stands for any."""
 
     if_match: Annotated[
-        int | None, checked(lambda text, field, context: _etag(text, field)), text_schema()
-    ] = Field(None, alias="If-Match", description="The ETag of the version that was seen.")
+        int | None, text_check(lambda text, field, context: _etag(text, field)), text_schema()
+    ] = Field(None, alias="If-Match", description="The ETag of the version that was read.")
 
 
 class ThresholdSet(Model):
-    """What was set: by default and per strategy; version 0 is what the settings say."""
+    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
 
     version: int
     default: dict[str, float]
@@ -84,7 +90,7 @@ class ThresholdSet(Model):
 
 
 class EffectiveLimits(Model):
-    """What counts in the end: all limits, with the documented ones where nothing was set."""
+    """The limits in force: all of them, the documented ones where nothing was set."""
 
     default: dict[str, float]
     strategies: dict[str, dict[str, float]]

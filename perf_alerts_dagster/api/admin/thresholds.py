@@ -1,7 +1,7 @@
 """The thresholds over the settings' own.
 
-They are versioned: who puts them says which version was seen, as `version` in the body or as
-If-Match, and is refused with 412 where somebody else was faster. Without either, the last one
+They are versioned: a caller names the version that it has read, as `version` in the body or as
+If-Match, and is refused with 412 if another change came first. Without either, the last change
 wins. The next evaluation uses them.
 """
 
@@ -27,19 +27,19 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.inputs import InputError
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import answered, body_of, documented, headers_of
+from perf_alerts_dagster.http.requests import answered, body_of, headers_of, openapi_of
 from perf_alerts_dagster.identity.permissions import change_of, require
 from perf_alerts_dagster.judging.limits import limit_book
 
 router = APIRouter(prefix="/config", tags=["config"])
 
 Configurator = Annotated[Principal, Depends(require(Permission.CONFIGURE))]
-_REQUEST = documented(body=ThresholdsBody, headers=ThresholdsHeaders, body_required=True)
+_REQUEST = openapi_of(body=ThresholdsBody, headers=ThresholdsHeaders, body_required=True)
 
 
 @router.get("/thresholds", response_model=ThresholdsAnswer)
 async def thresholds(request: Request, who: Configurator) -> Response:
-    """What was set, by default and per strategy, and what counts in the end."""
+    """The thresholds that were set, by default and per strategy, and the limits in force."""
     control = control_of(request)
     current = await asyncio.to_thread(control.thresholds.current)
     return _answer(current, control.configured, control.clock())

@@ -16,7 +16,7 @@ from perf_alerts_dagster.http.requests import (
     answered,
     bad_cursor,
     body_of,
-    documented,
+    openapi_of,
     query_of,
     to_cursor,
 )
@@ -32,7 +32,7 @@ Id = Annotated[
 ]
 
 
-@router.get("", response_model=IncidentsAnswer, openapi_extra=documented(query=IncidentsQuery))
+@router.get("", response_model=IncidentsAnswer, openapi_extra=openapi_of(query=IncidentsQuery))
 async def incidents(request: Request, who: HistoryViewer) -> Response:
     """Incidents, newest first, page by page (`cursor`, `limit`)."""
     resources = api_of(request)
@@ -77,7 +77,7 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
 @router.post(
     "/{id}/acknowledge",
     response_model=IncidentAnswer,
-    openapi_extra=documented(body=AcknowledgeBody),
+    openapi_extra=openapi_of(body=AcknowledgeBody),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     """Say that somebody looks after it, `until` a time if given: it escalates no more."""
@@ -101,7 +101,7 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
 @router.post(
     "/{id}/resolve",
     response_model=IncidentAnswer,
-    openapi_extra=documented(body=ResolveBody),
+    openapi_extra=openapi_of(body=ResolveBody),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     """End it, and say what it was: true, false, known, or a data error."""

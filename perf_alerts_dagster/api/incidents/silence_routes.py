@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.incidents.views import silence_data
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, body_of, documented
+from perf_alerts_dagster.http.requests import answered, body_of, openapi_of
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.ports import Matchers, Silence
 
@@ -41,7 +41,7 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
 
 
 @router.post(
-    "", status_code=201, response_model=SilenceAnswer, openapi_extra=documented(body=SilenceBody)
+    "", status_code=201, response_model=SilenceAnswer, openapi_extra=openapi_of(body=SilenceBody)
 )
 async def add(request: Request, who: Switcher) -> Response:
     """Mute messages about what all matchers match, until the end that it must have."""

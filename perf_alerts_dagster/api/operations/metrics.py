@@ -62,7 +62,7 @@ class Metrics:
 
 
 class _Fixed(Collector):
-    """Metrics that were made already."""
+    """A collector over a fixed list of metrics."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = tuple(metrics)

@@ -63,7 +63,7 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
     responses={409: {"description": "No channel is configured."}},
 )
 async def test_notification(request: Request, who: Administrator) -> Response:
-    """Send every channel a message that says that it is a test, past incidents and outbox."""
+    """Send a test message to every channel directly, without an incident or the outbox."""
     await body_of(request, Empty)
     resources = api_of(request)
     if not resources.parts.channels:

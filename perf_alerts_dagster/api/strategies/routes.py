@@ -1,4 +1,4 @@
-"""The strategies: what is known of each now, and its projections with the path lived since."""
+"""The strategies with their newest evaluations, and their projections with the realised path."""
 
 import asyncio
 from datetime import date
@@ -17,7 +17,7 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import (
     Paged,
     answered,
-    documented,
+    openapi_of,
     query_of,
     to_cursor,
 )
@@ -29,7 +29,7 @@ from perf_alerts_dagster.projections.ports import StoredProjection
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
-@router.get("", response_model=StrategiesAnswer, openapi_extra=documented(query=Paged))
+@router.get("", response_model=StrategiesAnswer, openapi_extra=openapi_of(query=Paged))
 async def strategies(request: Request, who: StatusViewer) -> Response:
     """Every judged strategy and group by name, with its newest evaluation per rule."""
     resources = api_of(request)
@@ -53,16 +53,16 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
 @router.get(
     "/{name:path}/projection",
     response_model=ProjectionAnswer,
-    openapi_extra=documented(query=ProjectionQuery),
+    openapi_extra=openapi_of(query=ProjectionQuery),
 )
 async def projection(request: Request, who: StatusViewer, name: str) -> Response:
-    """The bands in force on a date and the path lived since, ready to draw."""
+    """The bands in force on a date and the realised path since, ready to draw."""
     resources = api_of(request)
     now = resources.now()
     today = resources.proxy.today()
     strategy = inputs.strategy_name(name)
     day = query_of(request, ProjectionQuery, today=today).as_of or today
-    record = await resources.parts.records.of(strategy, now)
+    record = await resources.parts.records.record_of(strategy, now)
     projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
     if record is None and not projections:
         raise inputs.UnknownStrategy

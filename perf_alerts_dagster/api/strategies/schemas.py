@@ -73,7 +73,7 @@ class Bands(Model):
 
 
 class ProjectionData(Model):
-    """All projections in force on a date, each with the path that was lived since."""
+    """All projections in force on a date, each with the realised path since its issue."""
 
     strategy: str
     as_of: str

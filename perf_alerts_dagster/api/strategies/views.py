@@ -63,11 +63,11 @@ def projection_data(
     projections: Sequence[StoredProjection],
     record: StrategyRecord | None,
 ) -> ProjectionData:
-    """The projections in force on a date, and the path lived since each was issued.
+    """The projections in force on a date, and the realised path since each was issued.
 
     Args:
         strategy: Its name.
-        as_of: The date that is stood on.
+        as_of: The date as of which they are shown.
         projections: Those in force, as kept.
         record: The strategy's rows; None where it is no longer in the source.
     """
@@ -99,7 +99,7 @@ def live_path(
 ) -> list[LivePoint]:
     """The compounded return after each row since the day of issue, at most `horizon` rows.
 
-    Point n stands beside the bands' column n, both counted from 1.
+    Point n belongs to column n of the bands, both counted from 1.
     """
     rows = record.until(as_of)
     after = rows.dates > np.datetime64(issued_on, "D")

@@ -1,4 +1,4 @@
-"""`perf-alerts proxy`: the REST API alone, beside a Dagster that runs already."""
+"""`perf-alerts proxy`: the REST API, beside a Dagster that runs already."""
 
 from typing import TYPE_CHECKING
 
