@@ -59,20 +59,29 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
 
-class _Calls:
-    """Sends requests with the caller's credentials; `token` goes before `api_key`."""
+class AlertsClient:
+    """Calls one proxy, as the holder of an API key or of a token."""
 
     def __init__(
         self,
         url: str,
         *,
-        api_key: str | None,
-        token: str | None,
-        header: str,
-        transport: httpx.AsyncBaseTransport | None,
+        api_key: str | None = None,
+        token: str | None = None,
+        header: str = "X-Alert-API-Key",
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.api_key = api_key
-        self.token = token
+        """Prepare calls; nothing is connected yet.
+
+        Args:
+            url: Scheme, host and port of the proxy.
+            api_key: Sent with every call.
+            token: Sent in its place, once there is one; `login` sets it.
+            header: The name that ALERT_API_KEY_HEADER gives.
+            transport: Of tests, in place of the network.
+        """
+        self._api_key = api_key
+        self._token = token
         self._header = header
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/") + BASE,
@@ -81,11 +90,135 @@ class _Calls:
             headers={"Accept": "application/json"},
         )
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Use as a context: the connections end with it."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Let go of all connections."""
         await self._http.aclose()
 
-    async def send(
+    async def login(self) -> Mapping[str, Any]:
+        """Exchange the API key for a token, which later calls use."""
+        answer = await self._send("POST", "/auth/login", json={"api_key": self._api_key}, bare=True)
+        content: dict[str, Any] = answer.json()
+        self._token = content["access_token"]
+        return content
+
+    async def logout(self) -> None:
+        """Revoke the token; later calls use the API key again."""
+        await self._send("POST", "/auth/logout")
+        self._token = None
+
+    async def me(self) -> Mapping[str, Any]:
+        """Who the caller is, with roles and permissions."""
+        content: dict[str, Any] = (await self._send("GET", "/auth/me")).json()
+        return content
+
+    async def status(self) -> StatusAnswer:
+        """The scheduler and its alerts."""
+        return await self._get(StatusAnswer, "/schedule/status")
+
+    async def summary(self, hours: int) -> SummaryAnswer:
+        """The last 1 to 168 hours in numbers."""
+        return await self._get(SummaryAnswer, f"/schedule/summary/{hours}")
+
+    async def trigger(
+        self,
+        alert: str,
+        *,
+        as_of: date | None = None,
+        wait: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> TriggerAnswer:
+        """Start an alert's run, or get the run of the same idempotency key.
+
+        Args:
+            alert: Its name.
+            as_of: The session to judge; the newest where None.
+            wait: Seconds to wait for its end, at most 60.
+            idempotency_key: The same key gives the same run, for a day.
+        """
+        answer = await self._send(
+            "POST",
+            f"/schedule/trigger/{quote(alert, safe='')}",
+            json=None if as_of is None else {"as_of": as_of.isoformat()},
+            params={} if wait is None else {"wait": str(wait)},
+            headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
+            seconds=_SECONDS + (wait or 0),
+        )
+        return TriggerAnswer.model_validate(answer.json())
+
+    async def enable(self, alert: str) -> ToggleAnswer:
+        """Turn an alert's schedule on."""
+        answer = await self._send("POST", f"/schedule/enable/{quote(alert, safe='')}")
+        return ToggleAnswer.model_validate(answer.json())
+
+    async def disable(
+        self, alert: str, *, reason: str | None = None, until: datetime | None = None
+    ) -> ToggleAnswer:
+        """Turn an alert's schedule off, until an aware time where one is given."""
+        members = {"reason": reason, "until": _time(until)}
+        body = {name: value for name, value in members.items() if value is not None}
+        answer = await self._send(
+            "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
+        )
+        return ToggleAnswer.model_validate(answer.json())
+
+    async def executions(
+        self,
+        *,
+        alert: str | None = None,
+        status: str | None = None,
+        since: datetime | None = None,
+    ) -> AsyncIterator[Execution]:
+        """All runs that fit, newest first, page after page."""
+        filters = {"alert": alert, "status": status, "since": _time(since)}
+        async for page in self._pages(ExecutionsAnswer, "/schedule/executions", filters):
+            for run in page.data:
+                yield run
+
+    async def strategies(self) -> AsyncIterator[StrategyState]:
+        """All strategies with their newest evaluations, by name, page after page."""
+        async for page in self._pages(StrategiesAnswer, "/strategies", {}):
+            for strategy in page.data:
+                yield strategy
+
+    async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
+        """The projections in force for a strategy, with the realised path since."""
+        path = f"/strategies/{quote(strategy, safe='')}/projection"
+        params = {} if as_of is None else {"as_of": as_of.isoformat()}
+        return await self._get(ProjectionAnswer, path, params)
+
+    async def ready(self) -> ReadyAnswer:
+        """Which checks of readiness hold; not being ready is no error here."""
+        answer = await self._http.get("/health/ready")
+        return ReadyAnswer.model_validate(answer.json())
+
+    async def reload(self) -> ReloadAnswer:
+        """Have Dagster load the definitions again."""
+        answer = await self._send("POST", "/admin/reload")
+        return ReloadAnswer.model_validate(answer.json())
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """The JSON of any other endpoint; `path` is below the base path."""
+        answer = await self._send(method, path, json=json, params=params)
+        content: dict[str, Any] = answer.json()
+        return content
+
+    async def _send(
         self,
         method: str,
         path: str,
@@ -114,185 +247,27 @@ class _Calls:
             raise _problem(answer)
         return answer
 
-    async def whatever(self, path: str) -> httpx.Response:
-        """The answer to an open GET, also where it is an error."""
-        return await self._http.get(path)
-
-    async def get(self, model: type[M], path: str, params: Mapping[str, str] | None = None) -> M:
+    async def _get(self, model: type[M], path: str, params: Mapping[str, str] | None = None) -> M:
         """The answer to a GET, checked."""
-        answer = await self.send("GET", path, params=params)
+        answer = await self._send("GET", path, params=params)
         return model.model_validate(answer.json())
 
-    async def pages(
+    async def _pages(
         self, model: type[P], path: str, filters: Mapping[str, str | None]
     ) -> AsyncIterator[P]:
         """All pages of a list; filters that are None are left out."""
         params = {name: value for name, value in filters.items() if value is not None}
         while True:
-            page = await self.get(model, path, params)
+            page = await self._get(model, path, params)
             yield page
             if page.next_cursor is None:
                 return
             params["cursor"] = page.next_cursor
 
     def _credentials(self) -> dict[str, str]:
-        if self.token is not None:
-            return {"Authorization": f"Bearer {self.token}"}
-        return {} if self.api_key is None else {self._header: self.api_key}
-
-
-class AlertsClient:
-    """Calls one proxy, as the holder of an API key or of a token."""
-
-    def __init__(
-        self,
-        url: str,
-        *,
-        api_key: str | None = None,
-        token: str | None = None,
-        header: str = "X-Alert-API-Key",
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        """Prepare calls; nothing is connected yet.
-
-        Args:
-            url: Scheme, host and port of the proxy.
-            api_key: Sent with every call.
-            token: Sent in its place, once there is one; `login` sets it.
-            header: The name that ALERT_API_KEY_HEADER gives.
-            transport: Of tests, in place of the network.
-        """
-        self._calls = _Calls(url, api_key=api_key, token=token, header=header, transport=transport)
-
-    async def __aenter__(self) -> Self:
-        """Use as a context: the connections end with it."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let go of all connections."""
-        await self._calls.close()
-
-    async def login(self) -> Mapping[str, Any]:
-        """Exchange the API key for a token, which later calls use."""
-        answer = await self._calls.send(
-            "POST", "/auth/login", json={"api_key": self._calls.api_key}, bare=True
-        )
-        content: dict[str, Any] = answer.json()
-        self._calls.token = content["access_token"]
-        return content
-
-    async def logout(self) -> None:
-        """Revoke the token; later calls use the API key again."""
-        await self._calls.send("POST", "/auth/logout")
-        self._calls.token = None
-
-    async def me(self) -> Mapping[str, Any]:
-        """Who the caller is, with roles and permissions."""
-        content: dict[str, Any] = (await self._calls.send("GET", "/auth/me")).json()
-        return content
-
-    async def status(self) -> StatusAnswer:
-        """The scheduler and its alerts."""
-        return await self._calls.get(StatusAnswer, "/schedule/status")
-
-    async def summary(self, hours: int) -> SummaryAnswer:
-        """The last 1 to 168 hours in numbers."""
-        return await self._calls.get(SummaryAnswer, f"/schedule/summary/{hours}")
-
-    async def trigger(
-        self,
-        alert: str,
-        *,
-        as_of: date | None = None,
-        wait: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> TriggerAnswer:
-        """Start an alert's run, or get the run of the same idempotency key.
-
-        Args:
-            alert: Its name.
-            as_of: The session to judge; the newest where None.
-            wait: Seconds to wait for its end, at most 60.
-            idempotency_key: The same key gives the same run, for a day.
-        """
-        answer = await self._calls.send(
-            "POST",
-            f"/schedule/trigger/{quote(alert, safe='')}",
-            json=None if as_of is None else {"as_of": as_of.isoformat()},
-            params={} if wait is None else {"wait": str(wait)},
-            headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-            seconds=_SECONDS + (wait or 0),
-        )
-        return TriggerAnswer.model_validate(answer.json())
-
-    async def enable(self, alert: str) -> ToggleAnswer:
-        """Turn an alert's schedule on."""
-        answer = await self._calls.send("POST", f"/schedule/enable/{quote(alert, safe='')}")
-        return ToggleAnswer.model_validate(answer.json())
-
-    async def disable(
-        self, alert: str, *, reason: str | None = None, until: datetime | None = None
-    ) -> ToggleAnswer:
-        """Turn an alert's schedule off, until an aware time where one is given."""
-        members = {"reason": reason, "until": _time(until)}
-        body = {name: value for name, value in members.items() if value is not None}
-        answer = await self._calls.send(
-            "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
-        )
-        return ToggleAnswer.model_validate(answer.json())
-
-    async def executions(
-        self,
-        *,
-        alert: str | None = None,
-        status: str | None = None,
-        since: datetime | None = None,
-    ) -> AsyncIterator[Execution]:
-        """All runs that fit, newest first, page after page."""
-        filters = {"alert": alert, "status": status, "since": _time(since)}
-        async for page in self._calls.pages(ExecutionsAnswer, "/schedule/executions", filters):
-            for run in page.data:
-                yield run
-
-    async def strategies(self) -> AsyncIterator[StrategyState]:
-        """All strategies with their newest evaluations, by name, page after page."""
-        async for page in self._calls.pages(StrategiesAnswer, "/strategies", {}):
-            for strategy in page.data:
-                yield strategy
-
-    async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
-        """The projections in force for a strategy, with the realised path since."""
-        path = f"/strategies/{quote(strategy, safe='')}/projection"
-        params = {} if as_of is None else {"as_of": as_of.isoformat()}
-        return await self._calls.get(ProjectionAnswer, path, params)
-
-    async def ready(self) -> ReadyAnswer:
-        """Which checks of readiness hold; not being ready is no error here."""
-        answer = await self._calls.whatever("/health/ready")
-        return ReadyAnswer.model_validate(answer.json())
-
-    async def reload(self) -> ReloadAnswer:
-        """Have Dagster load the definitions again."""
-        answer = await self._calls.send("POST", "/admin/reload")
-        return ReloadAnswer.model_validate(answer.json())
-
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: object = None,
-        params: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """The JSON of any other endpoint; `path` is below the base path."""
-        answer = await self._calls.send(method, path, json=json, params=params)
-        content: dict[str, Any] = answer.json()
-        return content
+        if self._token is not None:
+            return {"Authorization": f"Bearer {self._token}"}
+        return {} if self._api_key is None else {self._header: self._api_key}
 
 
 def _time(at: datetime | None) -> str | None:

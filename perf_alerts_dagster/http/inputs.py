@@ -4,11 +4,11 @@ Each check is also a type for the models of requests (`Day`, `Future` ...), with
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
@@ -181,14 +181,20 @@ def comment(text: str, field: str = "comment") -> str:
     return "\n".join(lines)
 
 
-def text_check(check: Callable[[str, str, Mapping[str, Any]], object]) -> BeforeValidator:
-    """The check of a text as part of a type: it gets the text, the field and the context."""
+def text_check(check: Callable[..., object], *context: str) -> BeforeValidator:
+    """The check of a text as part of a type.
+
+    Args:
+        check: Gets the text and the field, and raises `InputError`.
+        context: What it gets of the validation's context, by name.
+    """
 
     def validate(value: object, info: ValidationInfo) -> object:
         field = info.field_name or ""
         if not isinstance(value, str):
             raise InputError(field, "a text")
-        return check(value, field, info.context or {})
+        known = info.context or {}
+        return check(value, field, **{name: known[name] for name in context})
 
     return BeforeValidator(validate)
 
@@ -197,7 +203,7 @@ def member_of(kind: type[E], *accepted: E) -> BeforeValidator:
     """The check of an enumeration's member: all of them, or those that are `accepted`."""
     members = accepted or tuple(kind)
 
-    def member(text: str, field: str, context: Mapping[str, Any]) -> E:
+    def member(text: str, field: str) -> E:
         if text not in members:
             raise InputError(field, f"one of {', '.join(members)}")
         return kind(text)
@@ -213,37 +219,17 @@ def text_schema(**more: object) -> WithJsonSchema:
 ALERT_NAMES = [alert.name for alert in ALERTS]
 AlertName = Annotated[
     str,
-    text_check(lambda text, field, context: alert_named(text).name),
+    text_check(lambda text, field: alert_named(text).name),
     WithJsonSchema({"enum": ALERT_NAMES}),
 ]
-StrategyName = Annotated[
-    str, text_check(lambda text, field, context: strategy_name(text, field)), text_schema()
-]
-Day = Annotated[
-    date,
-    text_check(lambda text, field, context: day(text, field, today=context["today"])),
-    text_schema(format="date", examples=["2026-01-30"]),
-]
-Moment = Annotated[
-    datetime, text_check(lambda text, field, context: moment(text, field)), text_schema()
-]
-Future = Annotated[
-    datetime,
-    text_check(lambda text, field, context: future(text, field, now=context["now"])),
-    text_schema(format="date-time"),
-]
-Reason = Annotated[
-    str,
-    text_check(lambda text, field, context: reason(text, field)),
-    text_schema(minLength=1, maxLength=REASON_LENGTH),
-]
-Comment = Annotated[
-    str,
-    text_check(lambda text, field, context: comment(text, field)),
-    text_schema(maxLength=COMMENT_LENGTH),
-]
+StrategyName = Annotated[str, text_check(strategy_name), text_schema()]
+Day = Annotated[date, text_check(day, "today"), text_schema(format="date", examples=["2026-01-30"])]
+Moment = Annotated[datetime, text_check(moment), text_schema()]
+Future = Annotated[datetime, text_check(future, "now"), text_schema(format="date-time")]
+Reason = Annotated[str, text_check(reason), text_schema(minLength=1, maxLength=REASON_LENGTH)]
+Comment = Annotated[str, text_check(comment), text_schema(maxLength=COMMENT_LENGTH)]
 IdempotencyKey = Annotated[
     str,
-    text_check(lambda text, field, context: idempotency_key([text])),
+    text_check(lambda text, field: idempotency_key([text])),
     text_schema(minLength=1, maxLength=KEY_LENGTH, pattern="^[ -~]+$"),
 ]

@@ -5,32 +5,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from perf_alerts_dagster.http.paths import BASE, OPEN
-from perf_alerts_dagster.http.problems import MEDIA_TYPE
+from perf_alerts_dagster.http.problems import MEDIA_TYPE, ProblemDocument
 
 _KEY, _TOKEN = "apiKey", "token"
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457. It names what is accepted, and never repeats what was sent.",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "The stable word for programs."},
-        "request_id": {"type": "string"},
-    },
-    "examples": [
-        {
-            "type": "about:blank",
-            "title": "Not Found",
-            "status": 404,
-            "detail": "there is no alert of this name",
-            "code": "unknown_alert",
-            "request_id": "b4de187efbe74aafbfc105bc72a3af29",
-        }
-    ],
-}
 _ERRORS = {
     400: "Two credentials, or a request that cannot be read.",
     401: "No credential, or one that is not accepted.",
@@ -73,7 +50,7 @@ def _describe(document: dict[str, Any], key_header: str) -> None:
     # FastAPI's own error shapes; none of our answers has them.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM
+    schemas["Problem"] = ProblemDocument.model_json_schema()
     components["securitySchemes"] = {
         _KEY: {"type": "apiKey", "in": "header", "name": key_header},
         _TOKEN: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

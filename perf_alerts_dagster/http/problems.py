@@ -3,13 +3,13 @@
 `FAULTS` is the one table of statuses and codes for the errors of the rooms below.
 """
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, StoreUnavailable
@@ -19,6 +19,7 @@ from perf_alerts_dagster.http.inputs import (
     UnknownSilence,
     UnknownStrategy,
 )
+from perf_alerts_dagster.http.schemas import Model
 from perf_alerts_dagster.incidents.ports import UnknownIncident
 from perf_alerts_dagster.incidents.transitions import Refused
 from perf_alerts_dagster.scheduler.pauses import ToggleBusy
@@ -135,18 +136,29 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
+class ProblemDocument(Model):
+    """RFC 9457. It names what is accepted, and never repeats what was sent."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str = Field(examples=["there is no alert of this name"])
+    code: str = Field(description="The stable word for programs.", examples=["unknown_alert"])
+    request_id: str = Field(examples=["b4de187efbe74aafbfc105bc72a3af29"])
+
+
 def problem_response(problem: Problem, request_id: str) -> Response:
     """The problem document as an answer."""
-    content = {
-        "type": "about:blank",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "code": problem.code,
-        "request_id": request_id,
-    }
+    content = ProblemDocument(
+        type="about:blank",
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        code=problem.code,
+        request_id=request_id,
+    )
     return Response(
-        json.dumps(content, allow_nan=False),
+        content.model_dump_json(),
         status_code=problem.status,
         headers={"Cache-Control": "no-store", **problem.headers},
         media_type=MEDIA_TYPE,

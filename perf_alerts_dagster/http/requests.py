@@ -7,7 +7,7 @@ that FastAPI neither validates before authentication nor repeats what was sent i
 import base64
 import binascii
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, TypeVar, get_args
 
 from fastapi import Request, Response
@@ -275,7 +275,7 @@ Cursor = Annotated[
 ]
 Limit = Annotated[
     int,
-    text_check(lambda text, field, context: whole(text, field, minimum=1, maximum=_MAXIMUM_LIMIT)),
+    text_check(partial(whole, minimum=1, maximum=_MAXIMUM_LIMIT)),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _MAXIMUM_LIMIT}),
 ]
 

@@ -1,5 +1,6 @@
 """Requests and answers of the documented endpoints: names and types that clients rely on."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -42,7 +43,7 @@ class TriggerQuery(Parameters):
 
     wait: Annotated[
         int,
-        text_check(lambda text, field, known: whole(text, field, minimum=0, maximum=MAXIMUM_WAIT)),
+        text_check(partial(whole, minimum=0, maximum=MAXIMUM_WAIT)),
         text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
     ] = 0
 

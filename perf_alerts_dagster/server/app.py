@@ -9,8 +9,7 @@ from threading import Event
 from fastapi import FastAPI
 
 from perf_alerts_dagster.api import documents
-from perf_alerts_dagster.api.admin import routes as audit_routes
-from perf_alerts_dagster.api.admin import thresholds
+from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.incidents import silence_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
@@ -53,8 +52,8 @@ _ROUTERS = (
     incident_routes.router,
     silence_routes.router,
     operation_routes.router,
-    thresholds.router,
-    audit_routes.router,
+    admin_routes.config,
+    admin_routes.router,
     operation_routes.admin,
     documents.router,
 )

@@ -11,7 +11,7 @@ import httpx
 from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.api.admin import routes, thresholds
+from perf_alerts_dagster.api.admin import routes
 from perf_alerts_dagster.api.resources import Control
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
@@ -73,7 +73,7 @@ def gated_app() -> FastAPI:
     """The endpoints of identity and control, one per permission, one that reads, one that fails."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     base = APIRouter(prefix=BASE)
-    for router in (auth_routes.router, thresholds.router, routes.router):
+    for router in (auth_routes.router, routes.config, routes.router):
         base.include_router(router)
     for permission in Permission:
         base.add_api_route(

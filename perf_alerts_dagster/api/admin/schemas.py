@@ -76,9 +76,9 @@ class ThresholdsBody(Body):
 class ThresholdsHeaders(Parameters):
     """The version that the caller has read, as an ETag; `*` stands for any."""
 
-    if_match: Annotated[
-        int | None, text_check(lambda text, field, context: _etag(text, field)), text_schema()
-    ] = Field(None, alias="If-Match", description="The ETag of the version that was read.")
+    if_match: Annotated[int | None, text_check(_etag), text_schema()] = Field(
+        None, alias="If-Match", description="The ETag of the version that was read."
+    )
 
 
 class ThresholdSet(Model):
