@@ -123,10 +123,10 @@ _OPEN_ENDED = 599
 class AccessLog:
     """ASGI middleware, outside all others, so that refusals count too."""
 
-    def __init__(self, app: ASGIApp, *, answered: Callable[..., None] | None = None) -> None:
-        """Log every answer; `answered` counts it: method, route, status and seconds."""
+    def __init__(self, app: ASGIApp, *, count_answer: Callable[..., None] | None = None) -> None:
+        """Log every answer; `count_answer` counts it: method, route, status and seconds."""
         self._app = app
-        self._answered = answered
+        self._count_answer = count_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note its answer."""
@@ -150,8 +150,8 @@ class AccessLog:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        if self._answered is not None:
-            self._answered(method=method, route=_route(scope), status=status, seconds=seconds)
+        if self._count_answer is not None:
+            self._count_answer(method=method, route=_route(scope), status=status, seconds=seconds)
         state = scope.get("state", {})
         who = getattr(state.get("principal"), "user_id", "-")
         ACCESS_LOG.info(

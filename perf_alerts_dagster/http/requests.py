@@ -287,7 +287,9 @@ class Paged(Parameters):
     limit: Limit = Field(_LIMIT, description="How many entries a page holds at most.")
 
 
-def answered(model: Model, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_answer(
+    model: Model, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """A model as the answer, written once: FastAPI would check and copy it again."""
     return Response(
         model.model_dump_json(),

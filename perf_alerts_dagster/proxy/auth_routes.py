@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.middleware import address_of
-from perf_alerts_dagster.http.requests import Empty, answered, body_of, openapi_of
+from perf_alerts_dagster.http.requests import Empty, body_of, json_answer, openapi_of
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of, principal_of
 from perf_alerts_dagster.proxy.schemas import DoneAnswer, LoginAnswer, LoginBody, MeAnswer, User
@@ -29,7 +29,7 @@ async def login(request: Request) -> Response:
     body = await body_of(request, LoginBody)
     key = key_of(body.api_key.encode())
     access = identity_of(request).login(key, address_of(request.scope))
-    return answered(
+    return json_answer(
         LoginAnswer(
             access_token=access.token,
             token_type="bearer",  # noqa: S106 - the kind of token, not a secret
@@ -43,7 +43,7 @@ async def login(request: Request) -> Response:
 async def me(request: Request, who: Caller) -> Response:
     """Who the caller is, and what it may do."""
     last_used = None if who.last_used is None else timestamp(who.last_used)
-    return answered(
+    return json_answer(
         MeAnswer.model_validate(_user(who) | {"last_used": last_used, "enabled": who.enabled})
     )
 
@@ -57,7 +57,7 @@ async def logout(request: Request, who: Caller) -> Response:
     token = request.state.token
     change = change_of(request, who, "logout", token.token_id if token else "", at=now)
     await identity.logout(token, change)
-    return answered(
+    return json_answer(
         DoneAnswer(success=True, message="the token counts no more", timestamp=timestamp(now))
     )
 

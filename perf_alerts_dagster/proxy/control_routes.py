@@ -9,9 +9,9 @@ from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import (
     Empty,
-    answered,
     body_of,
     headers_of,
+    json_answer,
     openapi_of,
     query_of,
 )
@@ -129,7 +129,7 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
         reason=reason,
         run_url=f"{resources.web_ui}/runs/{run.run_id}",
     )
-    return answered(
+    return json_answer(
         TriggerAnswer(
             success=True,
             message=f"{run.alert} was triggered as run {run.run_id}",
@@ -153,7 +153,7 @@ def _toggled(
         until=optional_time(until),
         reason=pause.reason if pause else None,
     )
-    return answered(
+    return json_answer(
         ToggleAnswer(
             success=True,
             message=f"{schedule.name} is {word}" + (f" until {timestamp(until)}" if until else ""),

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, openapi_of, query_of, to_cursor
+from perf_alerts_dagster.http.requests import json_answer, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
 from perf_alerts_dagster.judging.history import SHARPE_RULE
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
@@ -37,7 +37,7 @@ async def status(request: Request, who: StatusViewer) -> Response:
     shared = await resources.status.get()
     kept = await asyncio.to_thread(resources.kept)
     now = resources.now()
-    return answered(
+    return json_answer(
         StatusAnswer(
             success=True,
             data=status_data(shared.value, now=now, stale=shared.stale, kept=kept),
@@ -75,9 +75,9 @@ async def summary(
         sharpes=sharpes,
         counts=counts,
         live=live,
-        silences=sum(one.is_active(end) for one in silences),
+        silences=sum(silence.is_active(end) for silence in silences),
     )
-    return answered(
+    return json_answer(
         SummaryAnswer(success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id)
     )
 
@@ -99,7 +99,7 @@ async def executions(request: Request, who: HistoryViewer) -> Response:
         limit=query.limit,
     )
     page = await resources.parts.scheduler.runs(wanted)
-    return answered(
+    return json_answer(
         ExecutionsAnswer(
             success=True,
             data=[execution(run) for run in page.runs],

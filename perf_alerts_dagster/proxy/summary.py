@@ -48,8 +48,8 @@ def summary_data(
         live: How many incidents are not over now, by status.
         silences: How many silences are active now.
     """
-    count = Counter(one.severity for one in counts.breached)
-    words = {one.evaluation.strategy: sharpe_word(one) for one in sharpes}
+    count = Counter(incident.severity for incident in counts.breached)
+    words = {entry.evaluation.strategy: sharpe_word(entry) for entry in sharpes}
     return SummaryData(
         period_hours=round((end - start).total_seconds() / 3600),
         period_start=timestamp(start),
@@ -65,7 +65,7 @@ def summary_data(
         open_incidents=live.get(Status.OPEN, 0),
         acknowledged_incidents=live.get(Status.ACKNOWLEDGED, 0),
         executions=executions(runs),
-        by_alert=[_of_alert(one.name, runs, counts.breached) for one in ALERTS],
+        by_alert=[_of_alert(alert.name, runs, counts.breached) for alert in ALERTS],
         by_strategy=_by_strategy(period, counts.breached, sharpes, words),
         breach_rate=period.breach_rate(),
         sharpe_status=min(words.values(), key=_WORST_FIRST.index, default="no_data"),

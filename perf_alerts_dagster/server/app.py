@@ -76,7 +76,9 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
             clock, seconds = parts.proxy.clock, parts.proxy.seconds
             async with (
                 open_identity(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
-                open_proxy(settings, parts.proxy, stopping, metrics.asked_upstream) as resources,
+                open_proxy(
+                    settings, parts.proxy, stopping, metrics.count_status_query
+                ) as resources,
             ):
                 api = _api(parts, resources, metrics)
                 async with _watchdog(parts, resources, api):
@@ -89,7 +91,7 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
     app.include_router(pages.router)
     app.add_exception_handler(LoginNeeded, pages.to_login)
     app.add_middleware(Authentication)
-    app.add_middleware(AccessLog, answered=metrics.answered)
+    app.add_middleware(AccessLog, count_answer=metrics.count_answer)
     return app
 
 

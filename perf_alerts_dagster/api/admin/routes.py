@@ -31,9 +31,9 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.inputs import InputError
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import (
-    answered,
     body_of,
     headers_of,
+    json_answer,
     openapi_of,
     query_of,
     to_cursor,
@@ -59,7 +59,7 @@ async def audit(request: Request, who: Administrator) -> Response:
         before=None if query.cursor is None else int(query.cursor),
         limit=query.limit,
     )
-    return answered(
+    return json_answer(
         AuditAnswer(
             success=True,
             data=[_entry(row) for row in page.rows],
@@ -141,7 +141,7 @@ def _thresholds_answer(
     content = configured if current is None else current.content
     book = limit_book(content, {})
     version = 0 if current is None else current.version
-    return answered(
+    return json_answer(
         ThresholdsAnswer(
             success=True,
             data=ThresholdSet.model_validate(

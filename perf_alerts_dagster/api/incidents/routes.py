@@ -13,9 +13,9 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import (
-    answered,
     bad_cursor,
     body_of,
+    json_answer,
     openapi_of,
     query_of,
     to_cursor,
@@ -54,7 +54,7 @@ async def incidents(request: Request, who: HistoryViewer) -> Response:
     except UsageError as error:
         raise bad_cursor() from error
     url = resources.settings.public_url
-    return answered(
+    return json_answer(
         IncidentsAnswer(
             success=True,
             data=[incident_data(one, public_url=url) for one in page.incidents],
@@ -124,7 +124,7 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
 
 async def _answer(resources: ApiResources, found: Incident) -> Response:
     story = await asyncio.to_thread(story_of, resources.parts.desk, found)
-    return answered(
+    return json_answer(
         IncidentAnswer(
             success=True,
             data=incident_detail(story, public_url=resources.settings.public_url),

@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.incidents.views import silence_data
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, body_of, openapi_of
+from perf_alerts_dagster.http.requests import body_of, json_answer, openapi_of
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.ports import Matchers, Silence
 
@@ -30,7 +30,7 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
     resources = api_of(request)
     now = resources.now()
     found = await asyncio.to_thread(resources.parts.desk.silences.active, now)
-    return answered(
+    return json_answer(
         SilencesAnswer(
             success=True,
             data=[silence_data(one, now=now) for one in found],
@@ -58,7 +58,7 @@ async def add(request: Request, who: Switcher) -> Response:
     )
     change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
     await asyncio.to_thread(resources.parts.desk.silences.add, silence, change)
-    return answered(
+    return json_answer(
         SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now)),
         status=201,
     )
@@ -76,6 +76,6 @@ async def end(request: Request, who: Switcher, id_: Id) -> Response:
         raise inputs.UnknownSilence
     found = await asyncio.to_thread(store.active, now, ended=True)
     silence = next(one for one in found if one.id == wanted)
-    return answered(
+    return json_answer(
         SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now))
     )

@@ -40,12 +40,12 @@ class Metrics:
             registry=self._registry,
         )
 
-    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+    def count_answer(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def asked_upstream(self) -> None:
+    def count_status_query(self) -> None:
         """Count one status query."""
         self._upstream.inc()
 
@@ -122,13 +122,13 @@ def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:
     next_run = _by_alert("perf_alerts_next_run_seconds", "When the alert runs next, Unix time.")
     last = _by_alert("perf_alerts_last_run_seconds", "When the last finished run ended, Unix time.")
     success = _by_alert("perf_alerts_last_run_success", "1 if the last finished run succeeded.")
-    for one in alerts:
-        label = (one.name,)
-        enabled.add_metric(label, float(one.enabled))
-        missed.add_metric(label, float(one.missed))
-        if one.next_run is not None:
-            next_run.add_metric(label, one.next_run.timestamp())
-        finished = next((run for run in one.runs if run.success is not None), None)
+    for alert in alerts:
+        label = (alert.name,)
+        enabled.add_metric(label, float(alert.enabled))
+        missed.add_metric(label, float(alert.missed))
+        if alert.next_run is not None:
+            next_run.add_metric(label, alert.next_run.timestamp())
+        finished = next((run for run in alert.runs if run.success is not None), None)
         if finished is not None:
             success.add_metric(label, float(bool(finished.success)))
             if finished.ended_at is not None:

@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import Empty, answered, body_of
+from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import Tried, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
@@ -27,7 +27,7 @@ admin = APIRouter(prefix="/admin", tags=["admin"])
 @router.get("/health/live", response_model=LiveAnswer)
 async def live() -> Response:
     """This process answers; nothing else is looked at."""
-    return answered(LiveAnswer(status="alive"))
+    return json_answer(LiveAnswer(status="alive"))
 
 
 @router.get(
@@ -41,7 +41,7 @@ async def ready(request: Request) -> Response:
     now = resources.now()
     answer = ready_answer(await resources.health.checks(now), now)
     headers = None if answer.ready else {"Retry-After": "5"}
-    return answered(answer, status=200 if answer.ready else 503, headers=headers)
+    return json_answer(answer, status=200 if answer.ready else 503, headers=headers)
 
 
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
@@ -76,12 +76,12 @@ async def test_notification(request: Request, who: Administrator) -> Response:
         tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
 
     await record.of_nothing(send)
-    return answered(
+    return json_answer(
         TestAnswer(
-            success=all(one.error is None for one in tried),
+            success=all(trial.error is None for trial in tried),
             data=[
-                ChannelTried(channel=one.channel, ok=one.error is None, error=one.error)
-                for one in tried
+                ChannelTried(channel=trial.channel, ok=trial.error is None, error=trial.error)
+                for trial in tried
             ],
             timestamp=timestamp(resources.now()),
         )
@@ -98,7 +98,7 @@ async def reload(request: Request, who: Administrator) -> Response:
         await record.of_nothing(resources.proxy.parts.scheduler.reload)
     finally:
         resources.proxy.status.forget()
-    return answered(
+    return json_answer(
         ReloadAnswer(
             success=True,
             message="the alerts' definitions were loaded again",

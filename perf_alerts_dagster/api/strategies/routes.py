@@ -16,7 +16,7 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import (
     Paged,
-    answered,
+    json_answer,
     openapi_of,
     query_of,
     to_cursor,
@@ -40,7 +40,7 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     rest = [name for name in names if after is None or name > after]
     page = set(rest[:count])
     states = strategy_states([entry for entry in entries if entry.evaluation.strategy in page])
-    return answered(
+    return json_answer(
         StrategiesAnswer(
             success=True,
             data=states,
@@ -66,7 +66,7 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
     projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
     if record is None and not projections:
         raise inputs.UnknownStrategy
-    return answered(
+    return json_answer(
         ProjectionAnswer(
             success=True,
             data=projection_data(strategy, day, projections, record),

@@ -74,7 +74,7 @@ def projection_data(
     return ProjectionData(
         strategy=strategy,
         as_of=as_of.isoformat(),
-        projections=[_bands(one, as_of, record) for one in projections],
+        projections=[_bands(stored, as_of, record) for stored in projections],
     )
 
 
