@@ -10,18 +10,19 @@ async with AlertsClient("http://127.0.0.1:8089", api_key=key) as client:
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from perf_alerts_dagster.api.connection import SECONDS, Calls
 from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
     StrategiesAnswer,
     StrategyState,
 )
+from perf_alerts_dagster.http.paths import BASE
+from perf_alerts_dagster.http.schemas import Model, Page
 from perf_alerts_dagster.proxy.schemas import (
     Execution,
     ExecutionsAnswer,
@@ -31,6 +32,31 @@ from perf_alerts_dagster.proxy.schemas import (
     ToggleAnswer,
     TriggerAnswer,
 )
+
+_SECONDS = 15.0
+
+M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Page)
+
+
+class ApiError(Exception):
+    """The API answered with an error; the fields are those of the problem document."""
+
+    def __init__(
+        self,
+        status: int,
+        *,
+        code: str,
+        detail: str,
+        request_id: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
 
 
 class AlertsClient:
@@ -54,7 +80,15 @@ class AlertsClient:
             header: The name that ALERT_API_KEY_HEADER gives.
             transport: Of tests, in place of the network.
         """
-        self._calls = Calls(url, api_key=api_key, token=token, header=header, transport=transport)
+        self._api_key = api_key
+        self._token = token
+        self._header = header
+        self._http = httpx.AsyncClient(
+            base_url=url.rstrip("/") + BASE,
+            timeout=_SECONDS,
+            transport=transport,
+            headers={"Accept": "application/json"},
+        )
 
     async def __aenter__(self) -> Self:
         """Use as a context: the connections end with it."""
@@ -67,34 +101,32 @@ class AlertsClient:
         trace: TracebackType | None,
     ) -> None:
         """Let go of all connections."""
-        await self._calls.close()
+        await self._http.aclose()
 
     async def login(self) -> Mapping[str, Any]:
         """Exchange the API key for a token, which later calls use."""
-        answer = await self._calls.send(
-            "POST", "/auth/login", json={"api_key": self._calls.api_key}, bare=True
-        )
-        found: dict[str, Any] = answer.json()
-        self._calls.token = found["access_token"]
-        return found
+        answer = await self._send("POST", "/auth/login", json={"api_key": self._api_key}, bare=True)
+        content: dict[str, Any] = answer.json()
+        self._token = content["access_token"]
+        return content
 
     async def logout(self) -> None:
         """Revoke the token; later calls use the API key again."""
-        await self._calls.send("POST", "/auth/logout")
-        self._calls.token = None
+        await self._send("POST", "/auth/logout")
+        self._token = None
 
     async def me(self) -> Mapping[str, Any]:
         """Who the caller is, with roles and permissions."""
-        found: dict[str, Any] = (await self._calls.send("GET", "/auth/me")).json()
-        return found
+        content: dict[str, Any] = (await self._send("GET", "/auth/me")).json()
+        return content
 
     async def status(self) -> StatusAnswer:
         """The scheduler and its alerts."""
-        return await self._calls.get(StatusAnswer, "/schedule/status")
+        return await self._get(StatusAnswer, "/schedule/status")
 
     async def summary(self, hours: int) -> SummaryAnswer:
         """The last 1 to 168 hours in numbers."""
-        return await self._calls.get(SummaryAnswer, f"/schedule/summary/{hours}")
+        return await self._get(SummaryAnswer, f"/schedule/summary/{hours}")
 
     async def trigger(
         self,
@@ -104,7 +136,7 @@ class AlertsClient:
         wait: int | None = None,
         idempotency_key: str | None = None,
     ) -> TriggerAnswer:
-        """Start an alert's run, or find the one that the key stands for.
+        """Start an alert's run, or get the run of the same idempotency key.
 
         Args:
             alert: Its name.
@@ -112,28 +144,28 @@ class AlertsClient:
             wait: Seconds to wait for its end, at most 60.
             idempotency_key: The same key gives the same run, for a day.
         """
-        answer = await self._calls.send(
+        answer = await self._send(
             "POST",
             f"/schedule/trigger/{quote(alert, safe='')}",
             json=None if as_of is None else {"as_of": as_of.isoformat()},
             params={} if wait is None else {"wait": str(wait)},
             headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-            seconds=SECONDS + (wait or 0),
+            seconds=_SECONDS + (wait or 0),
         )
         return TriggerAnswer.model_validate(answer.json())
 
     async def enable(self, alert: str) -> ToggleAnswer:
         """Turn an alert's schedule on."""
-        answer = await self._calls.send("POST", f"/schedule/enable/{quote(alert, safe='')}")
+        answer = await self._send("POST", f"/schedule/enable/{quote(alert, safe='')}")
         return ToggleAnswer.model_validate(answer.json())
 
     async def disable(
         self, alert: str, *, reason: str | None = None, until: datetime | None = None
     ) -> ToggleAnswer:
         """Turn an alert's schedule off, until an aware time where one is given."""
-        given = {"reason": reason, "until": _time(until)}
-        body = {name: value for name, value in given.items() if value is not None}
-        answer = await self._calls.send(
+        members = {"reason": reason, "until": _time(until)}
+        body = {name: value for name, value in members.items() if value is not None}
+        answer = await self._send(
             "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
         )
         return ToggleAnswer.model_validate(answer.json())
@@ -146,31 +178,31 @@ class AlertsClient:
         since: datetime | None = None,
     ) -> AsyncIterator[Execution]:
         """All runs that fit, newest first, page after page."""
-        given = {"alert": alert, "status": status, "since": _time(since)}
-        async for page in self._calls.pages(ExecutionsAnswer, "/schedule/executions", given):
-            for one in page.data:
-                yield one
+        filters = {"alert": alert, "status": status, "since": _time(since)}
+        async for page in self._pages(ExecutionsAnswer, "/schedule/executions", filters):
+            for run in page.data:
+                yield run
 
     async def strategies(self) -> AsyncIterator[StrategyState]:
         """All strategies with their newest evaluations, by name, page after page."""
-        async for page in self._calls.pages(StrategiesAnswer, "/strategies", {}):
-            for one in page.data:
-                yield one
+        async for page in self._pages(StrategiesAnswer, "/strategies", {}):
+            for strategy in page.data:
+                yield strategy
 
     async def projection(self, strategy: str, *, as_of: date | None = None) -> ProjectionAnswer:
-        """The projections in force for a strategy, with the path lived since."""
+        """The projections in force for a strategy, with the realised path since."""
         path = f"/strategies/{quote(strategy, safe='')}/projection"
         params = {} if as_of is None else {"as_of": as_of.isoformat()}
-        return await self._calls.get(ProjectionAnswer, path, params)
+        return await self._get(ProjectionAnswer, path, params)
 
     async def ready(self) -> ReadyAnswer:
         """Which checks of readiness hold; not being ready is no error here."""
-        answer = await self._calls.whatever("/health/ready")
+        answer = await self._http.get("/health/ready")
         return ReadyAnswer.model_validate(answer.json())
 
     async def reload(self) -> ReloadAnswer:
         """Have Dagster load the definitions again."""
-        answer = await self._calls.send("POST", "/admin/reload")
+        answer = await self._send("POST", "/admin/reload")
         return ReloadAnswer.model_validate(answer.json())
 
     async def call(
@@ -182,10 +214,77 @@ class AlertsClient:
         params: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The JSON of any other endpoint; `path` is below the base path."""
-        answer = await self._calls.send(method, path, json=json, params=params)
-        found: dict[str, Any] = answer.json()
-        return found
+        answer = await self._send(method, path, json=json, params=params)
+        content: dict[str, Any] = answer.json()
+        return content
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float = _SECONDS,
+        bare: bool = False,
+    ) -> httpx.Response:
+        """The answer to one request; `bare` sends no credentials.
+
+        Raises:
+            ApiError: the API refused it.
+            httpx.HTTPError: there was no answer.
+        """
+        answer = await self._http.request(
+            method,
+            path,
+            json=json,
+            params=params,
+            headers={**(headers or {}), **({} if bare else self._credentials())},
+            timeout=seconds,
+        )
+        if answer.is_error:
+            raise _problem(answer)
+        return answer
+
+    async def _get(self, model: type[M], path: str, params: Mapping[str, str] | None = None) -> M:
+        """The answer to a GET, checked."""
+        answer = await self._send("GET", path, params=params)
+        return model.model_validate(answer.json())
+
+    async def _pages(
+        self, model: type[P], path: str, filters: Mapping[str, str | None]
+    ) -> AsyncIterator[P]:
+        """All pages of a list; filters that are None are left out."""
+        params = {name: value for name, value in filters.items() if value is not None}
+        while True:
+            page = await self._get(model, path, params)
+            yield page
+            if page.next_cursor is None:
+                return
+            params["cursor"] = page.next_cursor
+
+    def _credentials(self) -> dict[str, str]:
+        if self._token is not None:
+            return {"Authorization": f"Bearer {self._token}"}
+        return {} if self._api_key is None else {self._header: self._api_key}
 
 
 def _time(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _problem(answer: httpx.Response) -> ApiError:
+    try:
+        content = answer.json()
+    except ValueError:
+        content = None
+    problem: dict[str, Any] = content if isinstance(content, dict) else {}
+    after = answer.headers.get("Retry-After", "")
+    return ApiError(
+        answer.status_code,
+        code=str(problem.get("code", "unknown")),
+        detail=str(problem.get("detail", answer.reason_phrase)),
+        request_id=problem.get("request_id"),
+        retry_after=int(after) if after.isdecimal() else None,
+    )

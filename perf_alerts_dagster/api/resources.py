@@ -1,25 +1,64 @@
-"""What the endpoints beside the documented ones work with."""
+"""The resources of the endpoints beside the documented ones."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.api.strategies.records_cache import Records
-from perf_alerts_dagster.control.audit import Thresholds
+from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.lifecycle import Desk
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
+from perf_alerts_dagster.records.groups import with_groups
+from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.settings import Settings
+
+_FRESH_SECONDS = 60.0
+
+
+class Records:
+    """Reads the source in a thread; callers at the same time share one reading."""
+
+    def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
+        """Read from `open_source`, at the first request: a missing source stops no proxy."""
+        self._open_source = open_source
+        self._timezone = timezone
+        self._lock = asyncio.Lock()
+        self._kept: tuple[datetime, TrackRecords] | None = None
+
+    def today(self, now: datetime) -> date:
+        """The date in the alerts' time zone."""
+        return now.astimezone(self._timezone).date()
+
+    async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
+        """A strategy's or group's rows up to today; None where the source has none.
+
+        Raises:
+            RecordsUnavailable: the source cannot be read.
+            RecordsInvalid: it is no track record.
+        """
+        async with self._lock:
+            kept = self._kept
+            if kept is None or (now - kept[0]).total_seconds() > _FRESH_SECONDS:
+                records = await asyncio.to_thread(self._load, self.today(now))
+                kept = self._kept = (now.astimezone(UTC), records)
+        return kept[1].strategies.get(strategy)
+
+    def _load(self, today: date) -> TrackRecords:
+        return with_groups(self._open_source().load(today))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
-    """What stands behind them: real adapters, or a test's own.
+    """The adapters behind the API.
 
     `probe` raises StoreUnavailable while the alert store cannot be written.
     """
@@ -34,7 +73,7 @@ class ApiParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResources:
-    """What the endpoints work with; `proxy` is what the documented ones work with."""
+    """The state of the running API; `proxy` holds that of the documented endpoints."""
 
     proxy: Resources
     parts: ApiParts
@@ -52,6 +91,22 @@ class ApiResources:
 
 
 def api_of(request: Request) -> ApiResources:
-    """What the server owns for these endpoints; its lifespan put it there."""
-    found: ApiResources = request.state.api
-    return found
+    """The API's resources, which the server's lifespan set."""
+    resources: ApiResources = request.state.api
+    return resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """Records and thresholds; `configured` is ALERT_THRESHOLDS, which counts until one is set."""
+
+    audit: Audit
+    thresholds: Thresholds
+    configured: Mapping[str, Json]
+    clock: Callable[[], datetime]
+
+
+def control_of(request: Request) -> Control:
+    """The resources of administration, which the server's lifespan set."""
+    control: Control = request.state.control
+    return control

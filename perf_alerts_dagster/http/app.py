@@ -1,4 +1,4 @@
-"""An ASGI application with the edge around it: strict errors, an id for each request, the log."""
+"""The FastAPI application of this project: problem documents, OpenAPI of our own, no redirects."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -7,7 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from perf_alerts_dagster.http.errors import answer_faults
 from perf_alerts_dagster.http.openapi import add_document
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
@@ -19,7 +18,7 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
     """An application whose routers are below the API's path, with errors as problem documents.
 
     Args:
-        lifespan: Opens and closes what the endpoints work with.
+        lifespan: Opens and closes the resources of the endpoints.
         routers: The endpoints, in the order of the OpenAPI document.
         key_header: The header that carries an API key.
     """
@@ -40,5 +39,4 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
     app.include_router(base)
     add_document(app, key_header)
     add_handlers(app)
-    answer_faults(app)
     return app

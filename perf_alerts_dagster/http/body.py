@@ -1,4 +1,4 @@
-"""The body of a request, read by hand: after its sender is known, within bounds, strictly."""
+"""The body of a request: read after authentication, of bounded size and time, as strict JSON."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.strict_json import strict_json
 
 LARGEST = 64 * 1024
-# Servers wait for a body without end; a sender that takes longer has stopped.
+# uvicorn sets no time limit for a body.
 _SECONDS = 10.0
 
 
@@ -18,31 +18,21 @@ async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str
     """The members of the body; an empty body is an empty object, whatever its media type.
 
     Raises:
-        Problem: 413 above 64 KiB, 415 for another media type or an encoded body, 400 for what
-            is no strict JSON in UTF-8, 422 for JSON that is no object, 408 for a slow sender.
+        Problem: 413 above 64 KiB, 415 for another media type or an encoded body, 400 for a
+            text that is not strict JSON in UTF-8, 422 for JSON that is not an object, 408 for a
+            slow sender.
     """
     content = await read_body(request, within=within)
     if not content:
         return {}
     _check_type(request)
     try:
-        found = strict_json(content)
+        value = strict_json(content)
     except ValueError as error:
         raise Problem(400, "bad_json", f"the body must be JSON in UTF-8: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise Problem(422, "validation", "the body must be a JSON object")
-    return found
-
-
-def refuse_others(body: dict[str, Json], *accepted: str) -> None:
-    """Refuse members that mean nothing here.
-
-    Raises:
-        Problem: 422, naming what is accepted.
-    """
-    if set(body) - set(accepted):
-        names = ", ".join(accepted) or "nothing"
-        raise Problem(422, "validation", f"the body holds a member that is unknown; known: {names}")
+    return value
 
 
 async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
@@ -71,14 +61,14 @@ async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
             headers={"Connection": "close"},
         ) from error
     except ClientDisconnect as error:
-        # Nobody reads this; it ends the request without a trace of an error.
+        # No client reads this answer; it ends the request without a logged traceback.
         raise Problem(400, "disconnected", "the connection was closed") from error
     return bytes(content)
 
 
 def _check_type(request: Request) -> None:
-    given = request.headers.getlist("content-type")
-    kind = given[0].split(";")[0].strip().lower() if len(given) == 1 else ""
+    types = request.headers.getlist("content-type")
+    kind = types[0].split(";")[0].strip().lower() if len(types) == 1 else ""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if kind != "application/json" or encoding != "identity":
         raise Problem(

@@ -1,29 +1,35 @@
-"""What callers send: names, dates, times and keys, each checked before it is used."""
+"""What callers send: names, dates, times and keys, each checked before it is used.
+
+Each check is also a type for the models of requests (`Day`, `Future` ...), with its JSON schema.
+"""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from perf_alerts_dagster.core.alerts import BY_NAME, Alert
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
+
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
 from perf_alerts_dagster.scheduler.graphql.scheduler import FIRST_PARTITION
-from perf_alerts_dagster.scheduler.port import RunState
 
 STRATEGY_LENGTH = 200
 REASON_LENGTH = 500
 COMMENT_LENGTH = 2000
 LONGEST_PAUSE = timedelta(days=366)
+KEY_LENGTH = 255
+ID_PATTERN = "^[0-9a-f]{8,64}$"
 
 E = TypeVar("E", bound=StrEnum)
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_MOMENT = re.compile(
+_TIME = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
-_ID = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
-_KEY = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
+_KEY = re.compile(rf"[\x20-\x7e]{{1,{KEY_LENGTH}}}", re.ASCII)
 
 
 class InputError(ValueError):
@@ -37,6 +43,14 @@ class InputError(ValueError):
 
 class UnknownAlert(Exception):
     """The name has the right form and is no alert's."""
+
+
+class UnknownStrategy(Exception):
+    """Neither the record nor the store knows a strategy of this name."""
+
+
+class UnknownSilence(Exception):
+    """There is no silence of this id, or it has ended."""
 
 
 def alert_named(name: str) -> Alert:
@@ -60,13 +74,13 @@ def day(text: str, field: str, *, today: date) -> date:
         InputError: it is none.
     """
     accepted = f"a date YYYY-MM-DD from {FIRST_PARTITION} to today ({today.isoformat()})"
-    found = None
+    parsed = None
     if _DAY.fullmatch(text):
         with suppress(ValueError):
-            found = date.fromisoformat(text)
-    if found is None or not date.fromisoformat(FIRST_PARTITION) <= found <= today:
+            parsed = date.fromisoformat(text)
+    if parsed is None or not date.fromisoformat(FIRST_PARTITION) <= parsed <= today:
         raise InputError(field, accepted)
-    return found
+    return parsed
 
 
 def moment(text: str, field: str) -> datetime:
@@ -75,13 +89,13 @@ def moment(text: str, field: str) -> datetime:
     Raises:
         InputError: it is none.
     """
-    found = None
-    if _MOMENT.fullmatch(text):
+    parsed = None
+    if _TIME.fullmatch(text):
         with suppress(ValueError, OverflowError):
-            found = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    if found is None:
+            parsed = datetime.fromisoformat(text.upper()).astimezone(UTC)
+    if parsed is None:
         raise InputError(field, "a time such as 2026-01-30T17:00:00Z")
-    return found
+    return parsed
 
 
 def future(text: str, field: str, *, now: datetime) -> datetime:
@@ -90,10 +104,10 @@ def future(text: str, field: str, *, now: datetime) -> datetime:
     Raises:
         InputError: it is none.
     """
-    found = moment(text, field)
-    if not now < found <= now + LONGEST_PAUSE:
+    parsed = moment(text, field)
+    if not now < parsed <= now + LONGEST_PAUSE:
         raise InputError(field, f"a time in the future, at most {LONGEST_PAUSE.days} days ahead")
-    return found
+    return parsed
 
 
 def idempotency_key(values: list[str]) -> str | None:
@@ -105,7 +119,9 @@ def idempotency_key(values: list[str]) -> str | None:
     if not values:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
-        raise InputError("Idempotency-Key", "one key of 1 to 255 printable ASCII characters")
+        raise InputError(
+            "Idempotency-Key", f"one key of 1 to {KEY_LENGTH} printable ASCII characters"
+        )
     return values[0]
 
 
@@ -131,24 +147,8 @@ def reason(text: str, field: str = "reason") -> str:
     return text.strip()
 
 
-def run_state(text: str) -> RunState:
-    """The state of a run.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        return RunState(text)
-    except ValueError as error:
-        raise InputError("status", f"one of {', '.join(RunState)}") from error
-
-
-class UnknownStrategy(Exception):
-    """Neither the record nor the store knows a strategy of this name."""
-
-
 def strategy_name(text: str, field: str = "name") -> str:
-    """A strategy's name as the record holds it; what it may not hold is nobody's name.
+    """A strategy's name, in the form that track records accept.
 
     Raises:
         InputError: it is too long, or holds control characters.
@@ -158,29 +158,13 @@ def strategy_name(text: str, field: str = "name") -> str:
     return text
 
 
-class UnknownSilence(Exception):
-    """There is no silence of this id, or it has ended."""
-
-
-def one_of(kind: type[E], text: str, field: str) -> E:
-    """The member of an enumeration.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        return kind(text)
-    except ValueError as error:
-        raise InputError(field, f"one of {', '.join(kind)}") from error
-
-
 def identifier(text: str, field: str = "id") -> str:
     """An id as answers give it.
 
     Raises:
         InputError: its form is wrong.
     """
-    if not _ID.fullmatch(text):
+    if not re.fullmatch(ID_PATTERN.strip("^$"), text, re.ASCII):
         raise InputError(field, "8 to 64 digits and letters from a to f")
     return text
 
@@ -192,6 +176,60 @@ def comment(text: str, field: str = "comment") -> str:
         InputError: it is too long, or holds control characters.
     """
     lines = text.strip().splitlines()
-    if len(text) > COMMENT_LENGTH or not all(one.isprintable() for one in lines):
+    if len(text) > COMMENT_LENGTH or not all(line.isprintable() for line in lines):
         raise InputError(field, f"at most {COMMENT_LENGTH} printable characters")
     return "\n".join(lines)
+
+
+def text_check(check: Callable[..., object], *context: str) -> BeforeValidator:
+    """The check of a text as part of a type.
+
+    Args:
+        check: Gets the text and the field, and raises `InputError`.
+        context: What it gets of the validation's context, by name.
+    """
+
+    def validate(value: object, info: ValidationInfo) -> object:
+        field = info.field_name or ""
+        if not isinstance(value, str):
+            raise InputError(field, "a text")
+        known = info.context or {}
+        return check(value, field, **{name: known[name] for name in context})
+
+    return BeforeValidator(validate)
+
+
+def member_of(kind: type[E], *accepted: E) -> BeforeValidator:
+    """The check of an enumeration's member: all of them, or those that are `accepted`."""
+    members = accepted or tuple(kind)
+
+    def member(text: str, field: str) -> E:
+        if text not in members:
+            raise InputError(field, f"one of {', '.join(members)}")
+        return kind(text)
+
+    return text_check(member)
+
+
+def text_schema(**more: object) -> WithJsonSchema:
+    """The JSON schema of a text."""
+    return WithJsonSchema({"type": "string", **more})
+
+
+ALERT_NAMES = [alert.name for alert in ALERTS]
+AlertName = Annotated[
+    str,
+    text_check(lambda text, field: alert_named(text).name),
+    WithJsonSchema({"enum": ALERT_NAMES}),
+]
+StrategyName = Annotated[str, text_check(strategy_name), text_schema()]
+Day = Annotated[date, text_check(day, "today"), text_schema(format="date", examples=["2026-01-30"])]
+Moment = Annotated[datetime, text_check(moment), text_schema()]
+Future = Annotated[datetime, text_check(future, "now"), text_schema(format="date-time")]
+Reason = Annotated[str, text_check(reason), text_schema(minLength=1, maxLength=REASON_LENGTH)]
+Comment = Annotated[str, text_check(comment), text_schema(maxLength=COMMENT_LENGTH)]
+IdempotencyKey = Annotated[
+    str,
+    text_check(lambda text, field: idempotency_key([text])),
+    text_schema(minLength=1, maxLength=KEY_LENGTH, pattern="^[ -~]+$"),
+]

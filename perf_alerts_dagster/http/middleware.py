@@ -1,4 +1,4 @@
-"""The outermost layers around every request: id, sizes, headers, the log, the last resort."""
+"""The outermost middleware: request ids, size limits, headers, the access log, fallback errors."""
 
 import logging
 import re
@@ -31,7 +31,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Border:
-    """ASGI middleware: what passes it has an id and is of bounded size; all errors are answered.
+    """ASGI middleware that gives each request an id, limits its head, and answers every error.
 
     The id goes into `scope["state"]["request_id"]` and, as X-Request-ID, into the answer.
     """
@@ -49,12 +49,12 @@ class Border:
             return
         request_id = _request_id(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
-        began = False
+        has_begun = False
 
-        async def dressed(message: Message) -> None:
-            nonlocal began
+        async def send_headed(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
-                began = True
+                has_begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _ALWAYS.items():
                     headers.setdefault(name, value)
@@ -63,26 +63,26 @@ class Border:
 
         try:
             _check(scope)
-            await self._app(scope, receive, dressed)
+            await self._app(scope, receive, send_headed)
         except Problem as problem:
-            if began:
+            if has_begun:
                 raise
-            await problem_response(problem, request_id)(scope, receive, dressed)
+            await problem_response(problem, request_id)(scope, receive, send_headed)
         except Exception:
             LOG.exception("request %s failed", request_id)
-            if began:
+            if has_begun:
                 raise
-            await problem_response(internal(request_id), request_id)(scope, receive, dressed)
+            await problem_response(internal(request_id), request_id)(scope, receive, send_headed)
 
 
 def _request_id(headers: Headers) -> str:
-    given = [value for name, value in headers if name == b"x-request-id"]
-    text = given[0].decode("latin-1") if len(given) == 1 else ""
+    ids = [value for name, value in headers if name == b"x-request-id"]
+    text = ids[0].decode("latin-1") if len(ids) == 1 else ""
     return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
 
 
 def _check(scope: Scope) -> None:
-    """Refuse what is larger than anything we ask for, and what two readers may read in two ways.
+    """Refuse a head that is too large, and a body whose length is given in two ways.
 
     Raises:
         Problem: 400, 414 or 431.
@@ -120,13 +120,13 @@ _UNMATCHED = "unmatched"
 _OPEN_ENDED = 599
 
 
-class Observed:
+class AccessLog:
     """ASGI middleware, outside all others, so that refusals count too."""
 
-    def __init__(self, app: ASGIApp, *, answered: Callable[..., None] | None = None) -> None:
-        """Log every answer; `answered` counts it: method, route, status and seconds."""
+    def __init__(self, app: ASGIApp, *, count_answer: Callable[..., None] | None = None) -> None:
+        """Log every answer; `count_answer` counts it: method, route, status and seconds."""
         self._app = app
-        self._answered = answered
+        self._count_answer = count_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note its answer."""
@@ -134,24 +134,24 @@ class Observed:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        # Where nothing was answered, the connection is closed: worse than any status.
+        # Counted where the connection closed without an answer.
         status = _OPEN_ENDED
 
-        async def noting(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, send_and_note)
         finally:
             self._note(scope, status, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        if self._answered is not None:
-            self._answered(method=method, route=_route(scope), status=status, seconds=seconds)
+        if self._count_answer is not None:
+            self._count_answer(method=method, route=_route(scope), status=status, seconds=seconds)
         state = scope.get("state", {})
         who = getattr(state.get("principal"), "user_id", "-")
         ACCESS_LOG.info(
@@ -169,11 +169,11 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"
 
 
 def _route(scope: Scope) -> str:
-    """The route's template: names and numbers in paths would make a time series each."""
+    """The route's template: a time series per path with its names and ids would be too many."""
     return str(getattr(scope.get("route"), "path", _UNMATCHED))
 
 
 def address_of(scope: Scope) -> str:
-    """Where a request comes from: the peer, since nobody vouches for a header."""
+    """The address of the peer; forwarding headers are not trusted, since anyone can send them."""
     client = scope.get("client")
     return str(client[0]) if client else ""

@@ -1,36 +1,13 @@
-"""The OpenAPI document: what FastAPI finds, with credentials and errors added."""
+"""The OpenAPI document: FastAPI's, with credentials and errors added."""
 
 from typing import Any
 
 from fastapi import FastAPI
 
 from perf_alerts_dagster.http.paths import BASE, OPEN
-from perf_alerts_dagster.http.problems import MEDIA_TYPE
+from perf_alerts_dagster.http.problems import MEDIA_TYPE, ProblemDocument
 
 _KEY, _TOKEN = "apiKey", "token"
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457. It names what is accepted, and never repeats what was sent.",
-    "required": ["type", "title", "status", "detail", "code", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "code": {"type": "string", "description": "The stable word for programs."},
-        "request_id": {"type": "string"},
-    },
-    "examples": [
-        {
-            "type": "about:blank",
-            "title": "Not Found",
-            "status": 404,
-            "detail": "there is no alert of this name",
-            "code": "unknown_alert",
-            "request_id": "b4de187efbe74aafbfc105bc72a3af29",
-        }
-    ],
-}
 _ERRORS = {
     400: "Two credentials, or a request that cannot be read.",
     401: "No credential, or one that is not accepted.",
@@ -48,23 +25,23 @@ _ERRORS = {
     503: "Dagster, the store or the record cannot be used now.",
     504: "Dagster did not answer in time.",
 }
-# What every endpoint may answer, and what only those that take a body.
+# Errors of every endpoint, and those of endpoints that take a body.
 _ALWAYS = (400, 401, 403, 404, 405, 422, 429, 502, 503, 504)
 _WITH_BODY = (408, 409, 412, 413, 415)
 
 
 def add_document(app: FastAPI, key_header: str) -> None:
     """Have `app.openapi()` give the whole document; it is made once."""
-    found = app.openapi
+    generate = app.openapi
 
-    def described() -> dict[str, Any]:
+    def document_of_app() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = found()
+            document = generate()
             _describe(document, key_header)
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign] # FastAPI's documented way
+    app.openapi = document_of_app  # type: ignore[method-assign] # FastAPI's documented way
 
 
 def _describe(document: dict[str, Any], key_header: str) -> None:
@@ -73,7 +50,7 @@ def _describe(document: dict[str, Any], key_header: str) -> None:
     # FastAPI's own error shapes; none of our answers has them.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = _PROBLEM
+    schemas["Problem"] = ProblemDocument.model_json_schema()
     components["securitySchemes"] = {
         _KEY: {"type": "apiKey", "in": "header", "name": key_header},
         _TOKEN: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},

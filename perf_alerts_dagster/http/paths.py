@@ -1,7 +1,7 @@
 """Where the API is, and which paths need no credential."""
 
 BASE = "/api/performance-alerts"
-# Nothing else is open. Health tells strangers no more than that.
+# All other paths need a credential. Health answers without one, and says nothing else.
 OPEN = frozenset(
     {
         ("POST", f"{BASE}/auth/login"),
@@ -12,6 +12,11 @@ OPEN = frozenset(
         ),
     }
 )
-# The pages for people, which ask for a session by themselves (`proxy.pages.session`).
+# The pages for people, which ask for a session by themselves (`pages.session`).
 _PAGES = frozenset({"/", "/login", "/logout", "/incidents", "/assets/pages.css"})
 _BELOW_PAGES = "/incidents/"
+
+
+def needs_no_credential(method: str, path: str) -> bool:
+    """Whether a request is let in without a credential."""
+    return (method, path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES)

@@ -1,4 +1,4 @@
-"""Types and parts that several answers share."""
+"""Types and base models of the answers."""
 
 import math
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _finite(value: object) -> object:
-    """JSON has no word for an infinity (a profit factor without losses): null stands for it."""
+    """Infinite numbers as null: JSON has none, and a profit factor without losses is infinite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -17,7 +17,7 @@ Frequency = Literal["daily", "weekly", "monthly"]
 
 
 class Model(BaseModel):
-    """A part of an answer; it cannot change once it is made."""
+    """The base of all answers and their parts; instances are immutable."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""One upstream request for all callers of a second, and a recent answer where it fails."""
+"""A cache in front of Dagster: one query a second for all callers, a recent value on failure."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -65,7 +65,7 @@ class Coalesced(Generic[T]):
         if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
         try:
-            # A caller that goes away must not take the others' request with it.
+            # A caller that disconnects must not cancel the query that others wait for.
             return await asyncio.shield(self._flight)
         except SchedulerError:
             kept = self._kept
@@ -74,7 +74,7 @@ class Coalesced(Generic[T]):
             return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
 
     def forget(self) -> None:
-        """Something was changed: whoever asks from now on gets what is true after it."""
+        """Drop the value after a change, so that later callers see the state after it."""
         self._outdated = True
         self._flight = None
 
@@ -89,10 +89,10 @@ class Coalesced(Generic[T]):
         flight = asyncio.current_task()
         asked_at = self._clock()
         try:
-            found = Shared(value=await self._fetch(), asked_at=asked_at)
+            shared = Shared(value=await self._fetch(), asked_at=asked_at)
             if self._flight is flight:
-                self._kept, self._outdated = found, False
-            return found
+                self._kept, self._outdated = shared, False
+            return shared
         finally:
             if self._flight is flight:
                 self._flight = None

@@ -1,4 +1,4 @@
-"""JSON as it should be: one reading only, and nothing that a later step stumbles over."""
+"""A JSON parser that refuses ambiguous or extreme texts, which two readers may read differently."""
 
 import json
 import math
@@ -13,7 +13,7 @@ _LONGEST_INTEGER = 18
 def strict_json(content: bytes) -> Json:
     """The value of a JSON text in UTF-8.
 
-    Refused, beside what is no JSON: a byte order mark, members of the same name, NaN and
+    Refused, besides invalid JSON: a byte order mark, members of the same name, NaN and
     infinities, numbers too large for a float or for 64 bits, lone surrogates, deep nesting.
 
     Raises:
@@ -25,7 +25,7 @@ def strict_json(content: bytes) -> Json:
         raise ValueError("it is not UTF-8") from error
     _refuse_deep(text)
     try:
-        found: Json = json.loads(
+        value: Json = json.loads(
             text,
             object_pairs_hook=_members,
             parse_constant=_constant,
@@ -34,12 +34,12 @@ def strict_json(content: bytes) -> Json:
         )
     except json.JSONDecodeError as error:
         raise ValueError("it is not JSON") from error
-    _refuse_surrogates(found)
-    return found
+    _refuse_surrogates(value)
+    return value
 
 
 def _refuse_deep(text: str) -> None:
-    """Count brackets without recursion, before the parser recurses over them."""
+    """Refuse deep nesting before the recursive parser runs."""
     depth = deepest = 0
     in_text = escaped = False
     for character in text:
@@ -62,10 +62,10 @@ def _refuse_deep(text: str) -> None:
 
 
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a member is given twice")
-    return found
+    return members
 
 
 def _constant(text: str) -> NoReturn:
@@ -73,10 +73,10 @@ def _constant(text: str) -> NoReturn:
 
 
 def _float(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
+    number = float(text)
+    if not math.isfinite(number):
         raise ValueError("a number is too large")
-    return found
+    return number
 
 
 def _integer(text: str) -> int:
@@ -86,7 +86,7 @@ def _integer(text: str) -> int:
 
 
 def _refuse_surrogates(value: Json) -> None:
-    # An escape of half a character is accepted by JSON and by nothing that writes UTF-8 later.
+    # JSON permits a lone surrogate as an escape; encoding it as UTF-8 later would fail.
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:

@@ -1,1 +1,1 @@
-"""Who asks: keys, tokens, roles, and what happens to those who guess."""
+"""Authentication: API keys, tokens, permissions, revocation and the limit on failed attempts."""

@@ -1,4 +1,4 @@
-"""Letting callers in: the `Identity` on the application's state, for as long as it runs."""
+"""Sets up authentication: the `Identity` on the application's state, while it runs."""
 
 import asyncio
 import logging
@@ -13,9 +13,8 @@ from fastapi import FastAPI
 from perf_alerts_dagster.control.audit import Audit
 from perf_alerts_dagster.control.principal import KeyUse, Revocations
 from perf_alerts_dagster.identity import keys
-from perf_alerts_dagster.identity.authenticator import Identity
+from perf_alerts_dagster.identity.authenticator import Attempts, Identity
 from perf_alerts_dagster.identity.key_usage import Uses
-from perf_alerts_dagster.identity.rate_limit import Attempts
 from perf_alerts_dagster.identity.revocations import Revoked
 from perf_alerts_dagster.identity.tokens import Tokens
 from perf_alerts_dagster.settings import Settings
@@ -33,7 +32,7 @@ class IdentityStores:
 
 
 @asynccontextmanager
-async def admitting(
+async def open_identity(
     app: FastAPI,
     settings: Settings,
     stores: IdentityStores,
@@ -41,7 +40,7 @@ async def admitting(
     clock: Callable[[], datetime],
     seconds: Callable[[], float],
 ) -> AsyncIterator[None]:
-    """Let callers in while this is open; what an earlier process left open is closed first.
+    """Authenticate callers while this is open, after closing audit rows that a crash left open.
 
     Raises:
         SettingsError: the secrets in the state folder cannot be read or made.

@@ -1,7 +1,16 @@
-"""From a credential to who asks, or to the refusal; the one place where that is decided."""
+"""Authentication: from a credential to its holder, or to a refusal.
 
+A request brings at most one credential. Failed attempts are counted per address, successes are not:
+a right key works from an address that is over its limit, because many callers may share one
+address and keys are too long to be guessed.
+"""
+
+import ipaddress
 import logging
-from collections.abc import Callable
+import math
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,19 +18,125 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import SYSTEM, Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.credentials import ApiKey, Bearer
 from perf_alerts_dagster.identity.key_usage import Uses
 from perf_alerts_dagster.identity.keys import Key, Registry
-from perf_alerts_dagster.identity.rate_limit import Attempts
 from perf_alerts_dagster.identity.revocations import Revoked
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
 
 LOG = logging.getLogger("perf_alerts.identity")
 
+_VISIBLE = re.compile(rb"[\x21-\x7e]{1,256}")
+_BEARER = re.compile(rb"bearer(?: (?P<token>.*))?", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(rb"[\x21-\x7e]+")
+WINDOW = 60.0
+# Bounds the memory: the addresses that were idle for longest are dropped.
+_MAXIMUM_ADDRESSES = 10_000
+
+
+class Ambiguous(Exception):
+    """A request holds more than one credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as sent; `text` is None if its form cannot be that of a key."""
+
+    text: str | None
+
+    def __repr__(self) -> str:
+        return "ApiKey(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token as sent; `text` is None if its form cannot be that of a token."""
+
+    text: str | None
+
+    def __repr__(self) -> str:
+        return "Bearer(***)"
+
+
+def key_of(value: bytes) -> ApiKey:
+    """A key from the bytes of a header or body."""
+    return ApiKey(value.decode("ascii") if _VISIBLE.fullmatch(value) else None)
+
+
+def credential(headers: Iterable[tuple[bytes, bytes]], key_header: str) -> ApiKey | Bearer | None:
+    """The one credential of a request; None without one.
+
+    A blank header is none. Neither is another scheme than Bearer, which may be a reverse
+    proxy's own business.
+
+    Raises:
+        Ambiguous: a header is given twice, or a key and a token together.
+    """
+    keys, authorizations = [], []
+    for name, value in headers:
+        if name.lower() == key_header.lower().encode():
+            keys.append(value.strip(b" \t"))
+        elif name.lower() == b"authorization":
+            authorizations.append(value.strip(b" \t"))
+    if len(keys) > 1 or len(authorizations) > 1:
+        raise Ambiguous
+    key = key_of(keys[0]) if keys and keys[0] else None
+    bearer = _bearer(authorizations[0]) if authorizations else None
+    if key is not None and bearer is not None:
+        raise Ambiguous
+    return key or bearer
+
+
+def _bearer(value: bytes) -> Bearer | None:
+    match = _BEARER.fullmatch(value)
+    if match is None:
+        return None
+    token = match["token"] or b""
+    return Bearer(token.decode("ascii") if _TOKEN.fullmatch(token) else None)
+
+
+class Attempts:
+    """The failures of each address within the last minute; `seconds` rises steadily."""
+
+    def __init__(self, limit: int, seconds: Callable[[], float]) -> None:
+        self._limit = limit
+        self._seconds = seconds
+        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def failed(self, address: str) -> int | None:
+        """Count a failure; whole seconds to wait, at least 1, where there were too many.
+
+        One that is refused for that is not counted, so that the wait gets shorter.
+        """
+        name = _network(address)
+        now = self._seconds()
+        times = self._failures.setdefault(name, deque())
+        self._failures.move_to_end(name)
+        while times and times[0] <= now - WINDOW:
+            times.popleft()
+        if len(times) >= self._limit:
+            return max(math.ceil(times[0] + WINDOW - now), 1)
+        times.append(now)
+        while len(self._failures) > _MAXIMUM_ADDRESSES:
+            self._failures.popitem(last=False)
+        return None
+
+
+def _network(address: str) -> str:
+    """The address to count by; of IPv6 the /64 network, since one host holds a whole /64."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
-    """Who was let in; `token` where it was with one."""
+class Admission:
+    """The authenticated caller; `token` if it sent one."""
 
     principal: Principal
     token: Token | None = None
@@ -38,7 +153,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Lets callers in. `enabled` is ALERT_AUTH_ENABLED, `key_header` the header of the keys.
+    """Authenticates callers. `enabled` is ALERT_AUTH_ENABLED, `key_header` the header of the keys.
 
     `own_hosts` are the names, in lower case, under which this proxy is reached.
     """
@@ -53,20 +168,20 @@ class Identity:
     uses: Uses
     clock: Callable[[], datetime]
 
-    async def admit(self, given: ApiKey | Bearer | None, address: str) -> Admitted:
-        """Who comes with a credential.
+    async def admit(self, given: ApiKey | Bearer | None, address: str) -> Admission:
+        """Authenticate the holder of a credential.
 
         Raises:
             Problem: 401 for a credential that is none of ours, 429 after too many of them from
                 this address, 503 where it cannot be known.
         """
         if not self.enabled:
-            return Admitted(principal=SYSTEM)
+            return Admission(principal=SYSTEM)
         match given:
             case None:
                 raise self._refused("missing_credentials", "an API key or a token is needed")
             case ApiKey(text):
-                return Admitted(principal=self._used(self._key(text, address)))
+                return Admission(principal=self._used(self._key(text, address)))
             case Bearer(text):
                 return await self._by_token(text, address)
 
@@ -90,11 +205,11 @@ class Identity:
         )
 
     async def logout(self, token: Token | None, change: Change) -> None:
-        """The token that somebody came with counts no more.
+        """Revoke the token that the caller sent.
 
         Raises:
-            Problem: 400, it was no token that somebody came with.
-            StoreUnavailable: it could not be kept.
+            Problem: 400, the caller sent no token.
+            StoreUnavailable: the revocation could not be stored.
         """
         if token is None:
             raise Problem(
@@ -110,7 +225,7 @@ class Identity:
             LOG.warning("the master key %s was used from %s", key.key_id, address)
         return key
 
-    async def _by_token(self, text: str | None, address: str) -> Admitted:
+    async def _by_token(self, text: str | None, address: str) -> Admission:
         try:
             token = self.tokens.read(text or "")
         except TokenInvalid as error:
@@ -123,12 +238,12 @@ class Identity:
                 "the token has expired; log in again",
                 'error="invalid_token", error_description="expired"',
             ) from error
-        key = self.registry.of(token.user_id, token.key_id)
+        key = self.registry.key_for(token.user_id, token.key_id)
         if key is None or await self._is_revoked(token):
             raise self._refused(
                 "token_revoked", "the token counts no more; log in again", 'error="invalid_token"'
             )
-        return Admitted(principal=self._used(key), token=token)
+        return Admission(principal=self._used(key), token=token)
 
     async def _is_revoked(self, token: Token) -> bool:
         try:
@@ -145,7 +260,7 @@ class Identity:
         return key.principal(self.uses.used(key.key_id, self.clock()))
 
     def _wrong(self, code: str, detail: str, address: str, *, error: str = "") -> Problem:
-        """A guess; too many of them are not even told that they were wrong."""
+        """The refusal of a wrong credential: 401, or 429 after too many from one address."""
         wait = self.attempts.failed(address)
         LOG.warning("%s from %s%s", code, address, "" if wait is None else ", over the limit")
         if wait is not None:

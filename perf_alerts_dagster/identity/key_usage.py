@@ -48,7 +48,7 @@ _INTERVAL = timedelta(minutes=1)
 
 
 class Uses:
-    """The uses of keys by their ids. Nothing here makes a request wait or fail."""
+    """The uses of keys by their ids. It never makes a request wait or fail."""
 
     def __init__(self, store: KeyUse) -> None:
         self._store = store
@@ -58,7 +58,7 @@ class Uses:
         self._saving: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
-        """Read what the store knows.
+        """Load the stored times.
 
         Raises:
             StoreUnavailable: it cannot be read.
@@ -76,7 +76,7 @@ class Uses:
         return before
 
     async def flush(self) -> None:
-        """Write what is not written; what cannot be is kept for the next time."""
+        """Store the pending times; if the store fails, they are kept for the next flush."""
         unsaved, self._unsaved = self._unsaved, {}
         try:
             await asyncio.to_thread(self._store.used, unsaved)

@@ -1,6 +1,6 @@
-"""API keys: those that count now, and the secrets that nobody configured.
+"""API keys, and the generated secrets for what is not configured.
 
-Of several starters one makes a secret, and all of them use that one.
+Of several processes that start at once, one makes a secret and all use it.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Key:
 
     @property
     def key_id(self) -> str:
-        """Names the key without telling it: the first 16 hex digits of its hash."""
+        """Names the key without revealing it: the first 16 hex digits of its hash."""
         return self.hash.hex()[:_ID_LENGTH]
 
     @property
@@ -45,7 +45,7 @@ class Key:
         return f"{self.role}:{self.name}" if self.name else self.role
 
     def principal(self, last_used: datetime | None) -> Principal:
-        """Who comes with this key; a master is shown as an admin."""
+        """The holder of this key; a master is shown as an admin."""
         return Principal(
             user_id=self.user_id,
             username=self.name or self.role,
@@ -57,7 +57,7 @@ class Key:
 
 
 class Registry:
-    """All keys. What is not in it counts for nothing, nor do the tokens it was exchanged for."""
+    """All valid keys; a token is valid only while the key it was issued for is among them."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = tuple(keys)
@@ -71,31 +71,31 @@ class Registry:
     def find(self, candidate: str) -> Key | None:
         """The entry of a key.
 
-        All entries are compared in constant time and none is left out, so that the time says
-        nothing. A hash is no key: what comes is always hashed.
+        All entries are compared in constant time, so that timing reveals nothing. The candidate
+        is always hashed, so that a hash is not accepted as a key.
         """
-        given = hashlib.sha256(candidate.encode()).digest()
-        found = None
+        digest_of_candidate = hashlib.sha256(candidate.encode()).digest()
+        match = None
         for key in self._keys:
-            if hmac.compare_digest(given, key.hash) and found is None:
-                found = key
-        return found
+            if hmac.compare_digest(digest_of_candidate, key.hash) and match is None:
+                match = key
+        return match
 
-    def of(self, user_id: str, key_id: str) -> Key | None:
-        """The entry that a token was given for; None once it is gone."""
+    def key_for(self, user_id: str, key_id: str) -> Key | None:
+        """The key that a token was issued for; None once it was removed."""
         return self._by_id.get((user_id, key_id))
 
 
 def configured_keys(settings: Settings) -> list[Key]:
     """The keys of the settings, in the order of the roles."""
-    found = []
+    keys = []
     for role in ROLES:
         secret = getattr(settings, f"{role}_api_key")
         if secret is None:
             continue
         for name, key in entries(secret.get_secret_value()):
-            found.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
-    return found
+            keys.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
+    return keys
 
 
 ADMIN_KEY_FILE = "admin_key.sha256"
@@ -107,7 +107,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{86,}", re.ASCII)
 
 
 def new_key(role: str) -> str:
-    """A key that nobody guesses; its beginning lets scanners find one that leaked."""
+    """A new random key; its prefix lets secret scanners find one that leaked."""
     return f"pa_{role}_{secrets.token_urlsafe(32)}"
 
 
@@ -129,7 +129,7 @@ def first_admin_key(settings: Settings) -> str | None:
 def registry(settings: Settings) -> Registry:
     """The keys of the settings, or the one that the first start made.
 
-    None is made here, where nobody could be told of it: `first_admin_key` comes before.
+    None is made here, since it could not be printed: `first_admin_key` runs before.
 
     Raises:
         SettingsError: there is no key at all, or the state folder cannot be read.

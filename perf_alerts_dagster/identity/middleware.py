@@ -1,6 +1,6 @@
-"""Who asks is settled here, outside of everything: paths, bodies and names come later.
+"""Authentication as the outer middleware: before routing, bodies and validation.
 
-ASGI middleware, closed by default: a path that nobody knows needs a credential as well. It reads
+Closed by default: an unknown path needs a credential as well. It reads
 the `Identity` from `app.state.identity`, which the lifespan puts there, and leaves behind
 `scope["state"]`: `principal`, `token` (None without one) and `request_id`.
 """
@@ -10,10 +10,9 @@ import re
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.http.middleware import Border, address_of
-from perf_alerts_dagster.http.paths import _BELOW_PAGES, _PAGES, OPEN
+from perf_alerts_dagster.http.paths import needs_no_credential
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.authenticator import Identity
-from perf_alerts_dagster.identity.credentials import Ambiguous, credential
+from perf_alerts_dagster.identity.authenticator import Ambiguous, Identity, credential
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -25,18 +24,18 @@ class Authentication:
         self._bordered = Border(Credentials(app))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on who is known."""
+        """Authenticate a request, then pass it on."""
         await self._bordered(scope, receive, send)
 
 
 class Credentials:
-    """The part of it that asks for a credential."""
+    """The inner part, whose problems the `Border` answers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on who is known.
+        """Authenticate a request, then pass it on.
 
         Raises:
             Problem: 400, 401, 403, 421, 429 or 503; the border answers it.
@@ -50,8 +49,7 @@ async def _admit(scope: Scope) -> None:
     identity: Identity = scope["app"].state.identity
     if not identity.enabled:
         _refuse_foreign_pages(scope["headers"], identity.own_hosts)
-    path = scope["path"]
-    if (scope["method"], path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES):
+    if needs_no_credential(scope["method"], scope["path"]):
         return
     try:
         given = credential(scope["headers"], identity.key_header)
@@ -65,9 +63,9 @@ async def _admit(scope: Scope) -> None:
 
 
 def _refuse_foreign_pages(headers: list[tuple[bytes, bytes]], own_hosts: frozenset[str]) -> None:
-    """Without authentication, a page in a browser on this machine is the one stranger left.
+    """Without authentication, refuse requests that a foreign web page makes a browser send.
 
-    It reaches us by our address from its own origin, or by its own name that leads to us.
+    Such a page sends them from its own origin, or under its own host name that resolves to us.
 
     Raises:
         Problem: 403 or 421.

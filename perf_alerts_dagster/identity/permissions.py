@@ -1,4 +1,4 @@
-"""Who may call an endpoint: checked before its body is read or a name looked up."""
+"""Permissions of endpoints, checked before a body is read or a name looked up."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -14,21 +14,21 @@ from perf_alerts_dagster.identity.authenticator import Identity
 
 
 def principal_of(request: Request) -> Principal:
-    """Who asks; the authentication middleware put it there.
+    """The caller, as the authentication middleware set it.
 
     Raises:
-        Problem: 401, where it did not: an endpoint is closed by default.
+        Problem: 401, it set none: endpoints are closed by default.
     """
-    found = getattr(request.state, "principal", None)
-    if not isinstance(found, Principal):
+    principal = getattr(request.state, "principal", None)
+    if not isinstance(principal, Principal):
         raise Problem(401, "missing_credentials", "an API key or a token is needed")
-    return found
+    return principal
 
 
 def require(permission: Permission) -> Callable[[Request], Awaitable[Principal]]:
-    """A dependency that lets nobody pass without a permission, and tells who passes."""
+    """A dependency that refuses callers without a permission and gives the caller."""
 
-    async def checked(request: Request) -> Principal:
+    async def permitted(request: Request) -> Principal:
         who = principal_of(request)
         if permission not in who.permissions:
             challenge = f'Bearer error="insufficient_scope", scope="{permission.value}"'
@@ -41,7 +41,7 @@ def require(permission: Permission) -> Callable[[Request], Awaitable[Principal]]
             )
         return who
 
-    return checked
+    return permitted
 
 
 StatusViewer = Annotated[Principal, Depends(require(Permission.VIEW_STATUS))]
@@ -53,14 +53,14 @@ Administrator = Annotated[Principal, Depends(require(Permission.ADMIN))]
 
 def identity_of(request: Request) -> Identity:
     """The application's `Identity`."""
-    found: Identity = request.app.state.identity
-    return found
+    identity: Identity = request.app.state.identity
+    return identity
 
 
 def change_of(
     request: Request, who: Principal, action: str, target: str, *, at: datetime
 ) -> Change:
-    """A change as the audit tells it: who asks for it, from where, with which request."""
+    """A change for the audit: its actor, address and request."""
     return Change(
         at=at,
         actor=who.user_id,

@@ -1,4 +1,4 @@
-"""Tokens that were ended before their time, asked of the store at most once a second each."""
+"""Revoked tokens, and a cache of one second in front of the store."""
 
 import asyncio
 from collections import OrderedDict
@@ -52,7 +52,7 @@ _MAXIMUM_TOKENS = 10_000
 
 
 class Revoked:
-    """What the store says of tokens, remembered for a second; `seconds` rises steadily."""
+    """Asks the store about a token at most once a second; `seconds` is a monotonic clock."""
 
     def __init__(self, store: Revocations, seconds: Callable[[], float]) -> None:
         self._store = store
@@ -63,7 +63,7 @@ class Revoked:
         """Whether a token was revoked.
 
         Raises:
-            StoreUnavailable: it cannot be known; then the token must not count.
+            StoreUnavailable: it cannot be known; the token must then be refused.
         """
         now = self._seconds()
         if now - self._good.get(token_id, -_FRESH_SECONDS) < _FRESH_SECONDS:
@@ -77,10 +77,10 @@ class Revoked:
         return False
 
     async def add(self, token_id: str, until: datetime, change: Change) -> None:
-        """Revoke a token, here at once; and forget those that ran out by themselves.
+        """Revoke a token with effect here at once, and prune expired revocations.
 
         Raises:
-            StoreUnavailable: it could not be kept, and the token counts as before.
+            StoreUnavailable: it could not be stored, and the token stays valid.
         """
         await asyncio.to_thread(self._store.revoke, token_id, until, change)
         self._good.pop(token_id, None)

@@ -1,7 +1,7 @@
-"""Tokens: who somebody is for a day, signed; what they may do is never inside.
+"""Signed tokens (JWT): they name their holder and never hold permissions.
 
 The profile is as narrow as it can be (RFC 8725): one algorithm, one type, a closed set of header
-members and of claims, each of one form. What is not exactly so is no token of ours.
+members and of claims, each of one form. Anything else is refused.
 """
 
 import base64
@@ -22,7 +22,7 @@ from perf_alerts_dagster.settings.keys import ROLES
 ISSUER = "perf-alerts"
 AUDIENCE = "perf-alerts-api"
 TYPE = "pa-access+jwt"
-# Ours have about 400 characters; nothing longer is even looked at.
+# Issued tokens have about 400 characters; longer ones are refused unparsed.
 LONGEST = 1024
 # Two proxies' clocks may differ a little.
 _SKEW = timedelta(seconds=5)
@@ -38,16 +38,16 @@ _LATEST = 253402300799  # the end of the year 9999
 
 
 class TokenInvalid(Exception):
-    """It is no token of ours; the text says no more than that."""
+    """The token is malformed, forged or not of this API; no detail is given."""
 
 
 class TokenExpired(Exception):
-    """It was one of ours, and its time is over."""
+    """The token is genuine and has expired."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What a token says: whose it is, which key it was given for, and until when it counts."""
+    """The claims of a valid token: its holder, the key it was issued for, and its expiry."""
 
     token_id: str
     user_id: str
@@ -76,7 +76,7 @@ class Tokens:
 
     @property
     def lifetime_seconds(self) -> int:
-        """For how long a new token counts."""
+        """The lifetime of a new token in seconds."""
         return int(self._lifetime.total_seconds())
 
     def issue(self, user_id: str, key_id: str) -> str:
@@ -100,7 +100,7 @@ class Tokens:
         )
 
     def read(self, text: str) -> Token:
-        """What a token says, once everything about it is in order.
+        """The claims of a token, after all checks.
 
         Raises:
             TokenInvalid: anything about it is not exactly as `issue` makes it.
@@ -125,7 +125,7 @@ class Tokens:
         now = self._clock()
         if issued > now + _SKEW or begins != issued or not issued < ends:
             raise TokenInvalid
-        # A lifetime that was shortened holds for the tokens that are out already.
+        # After the lifetime was shortened, tokens issued before are held to it as well.
         if ends - issued > self._lifetime:
             raise TokenInvalid
         if ends <= now:
@@ -134,24 +134,24 @@ class Tokens:
 
 
 def _decoded(part: str) -> bytes:
-    """The bytes of a part, of which there is one writing only."""
+    """The bytes of a part in canonical base64url."""
     try:
-        found = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        content = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error as error:
         raise TokenInvalid from error
-    if base64.urlsafe_b64encode(found).rstrip(b"=") != part.encode():
+    if base64.urlsafe_b64encode(content).rstrip(b"=") != part.encode():
         raise TokenInvalid
-    return found
+    return content
 
 
 def _object(content: bytes) -> dict[str, Json]:
     try:
-        found = strict_json(content)
+        value = strict_json(content)
     except ValueError as error:
         raise TokenInvalid from error
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise TokenInvalid
-    return found
+    return value
 
 
 def _text(claims: dict[str, Json], name: str) -> str:
@@ -163,7 +163,7 @@ def _text(claims: dict[str, Json], name: str) -> str:
 
 def _time(claims: dict[str, Json], name: str) -> datetime:
     value = claims[name]
-    # True is an int to Python; and a float, a text or a far year is no time of ours.
+    # bool is an int in Python; floats, texts and years after 9999 are refused.
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LATEST:
         raise TokenInvalid
     return datetime.fromtimestamp(value, UTC)

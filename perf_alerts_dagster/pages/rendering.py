@@ -28,7 +28,7 @@ async def drawing_of(resources: ApiResources, incident: Incident) -> str | None:
     """
     now = resources.now()
     try:
-        record = await resources.parts.records.of(incident.strategy, now)
+        record = await resources.parts.records.record_of(incident.strategy, now)
     except (RecordsUnavailable, RecordsInvalid):
         return None
     if record is None:

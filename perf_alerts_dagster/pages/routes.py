@@ -14,11 +14,10 @@ from perf_alerts_dagster.api.incidents.views import delivery_item, story_of
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.errors import FAULTS
 from perf_alerts_dagster.http.middleware import address_of
-from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.http.problems import FAULTS, Problem
 from perf_alerts_dagster.http.requests import from_cursor, to_cursor
-from perf_alerts_dagster.identity.credentials import key_of
+from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident

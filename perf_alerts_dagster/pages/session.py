@@ -15,7 +15,7 @@ from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.http.body import read_body
 from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.credentials import Bearer
+from perf_alerts_dagster.identity.authenticator import Bearer
 from perf_alerts_dagster.identity.permissions import identity_of
 from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.proxy.resources import resources_of

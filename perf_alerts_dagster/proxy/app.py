@@ -7,12 +7,11 @@ from threading import Event
 from fastapi import FastAPI
 
 from perf_alerts_dagster.http.app import new_app
-from perf_alerts_dagster.http.middleware import Observed
-from perf_alerts_dagster.identity.access import admitting
+from perf_alerts_dagster.http.middleware import AccessLog
+from perf_alerts_dagster.identity.access import open_identity
 from perf_alerts_dagster.identity.middleware import Authentication
-from perf_alerts_dagster.proxy import auth_routes, control_routes, routes
-from perf_alerts_dagster.proxy.resources import ProxyParts, running
-from perf_alerts_dagster.proxy.wiring import open_parts
+from perf_alerts_dagster.proxy import auth_routes, control_routes, routes, wiring
+from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
 from perf_alerts_dagster.settings import Settings
 
 ROUTERS = (auth_routes.router, routes.router, control_routes.router)
@@ -21,28 +20,28 @@ ROUTERS = (auth_routes.router, routes.router, control_routes.router)
 def create_app(
     settings: Settings,
     *,
-    opened: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = open_parts,
+    open_parts: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = wiring.open_parts,
 ) -> FastAPI:
-    """The application; its lifespan opens and closes everything that it works with.
+    """The application; its lifespan opens and closes its resources.
 
     Args:
         settings: What it runs with.
-        opened: Opens what stands behind it.
+        open_parts: Opens the adapters; a test brings its own.
     """
-    # Whoever stops the server sets it, so that nobody waits for a run's end any longer.
+    # Set when the server stops, so that no request goes on waiting for a run's end.
     stopping = Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with (
-            opened(settings) as parts,
-            admitting(app, settings, parts.identity, clock=parts.clock, seconds=parts.seconds),
-            running(settings, parts, stopping) as resources,
+            open_parts(settings) as parts,
+            open_identity(app, settings, parts.identity, clock=parts.clock, seconds=parts.seconds),
+            open_proxy(settings, parts, stopping) as resources,
         ):
             yield {"proxy": resources}
 
     app = new_app(lifespan, ROUTERS, key_header=settings.api_key_header)
     app.state.stopping = stopping
     app.add_middleware(Authentication)
-    app.add_middleware(Observed)
+    app.add_middleware(AccessLog)
     return app

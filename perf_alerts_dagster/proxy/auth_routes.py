@@ -6,57 +6,35 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.http.body import json_object, refuse_others
 from perf_alerts_dagster.http.middleware import address_of
-from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import answered
-from perf_alerts_dagster.identity.credentials import key_of
+from perf_alerts_dagster.http.requests import Empty, body_of, json_answer, openapi_of
+from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of, principal_of
-from perf_alerts_dagster.proxy.schemas import DoneAnswer, LoginAnswer, MeAnswer, User
+from perf_alerts_dagster.proxy.schemas import DoneAnswer, LoginAnswer, LoginBody, MeAnswer, User
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"api_key": {"type": "string", "minLength": 1}},
-                    "required": ["api_key"],
-                    "additionalProperties": False,
-                }
-            }
-        },
-    },
-    "security": [],
-}
-
 
 async def caller(request: Request) -> Principal:
-    """Who asks; any permission will do."""
+    """The caller; any permission will do."""
     return principal_of(request)
 
 
 Caller = Annotated[Principal, Depends(caller)]
 
 
-@router.post("/login", response_model=LoginAnswer, openapi_extra=_BODY)
+@router.post("/login", response_model=LoginAnswer, openapi_extra=openapi_of(body=LoginBody))
 async def login(request: Request) -> Response:
     """Exchange an API key for a token."""
-    body = await json_object(request)
-    refuse_others(body, "api_key")
-    key = body.get("api_key")
-    if not isinstance(key, str) or not key:
-        raise Problem(422, "validation", 'the body must be {"api_key": "<an API key>"}')
-    found = identity_of(request).login(key_of(key.encode()), address_of(request.scope))
-    return answered(
+    body = await body_of(request, LoginBody)
+    key = key_of(body.api_key.encode())
+    access = identity_of(request).login(key, address_of(request.scope))
+    return json_answer(
         LoginAnswer(
-            access_token=found.token,
+            access_token=access.token,
             token_type="bearer",  # noqa: S106 - the kind of token, not a secret
-            expires_in=found.expires_in,
-            user=User.model_validate(_user(found.principal)),
+            expires_in=access.expires_in,
+            user=User.model_validate(_user(access.principal)),
         )
     )
 
@@ -65,7 +43,7 @@ async def login(request: Request) -> Response:
 async def me(request: Request, who: Caller) -> Response:
     """Who the caller is, and what it may do."""
     last_used = None if who.last_used is None else timestamp(who.last_used)
-    return answered(
+    return json_answer(
         MeAnswer.model_validate(_user(who) | {"last_used": last_used, "enabled": who.enabled})
     )
 
@@ -73,13 +51,13 @@ async def me(request: Request, who: Caller) -> Response:
 @router.post("/logout", response_model=DoneAnswer)
 async def logout(request: Request, who: Caller) -> Response:
     """End the token that the caller came with; others of the same key go on."""
-    refuse_others(await json_object(request))
+    await body_of(request, Empty)
     identity = identity_of(request)
     now = identity.clock()
     token = request.state.token
     change = change_of(request, who, "logout", token.token_id if token else "", at=now)
     await identity.logout(token, change)
-    return answered(
+    return json_answer(
         DoneAnswer(success=True, message="the token counts no more", timestamp=timestamp(now))
     )
 

@@ -1,18 +1,32 @@
-"""What changes something in Dagster: trigger, enable, disable."""
+"""The endpoints that change something in Dagster: trigger, enable, disable."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, fields, query
+from perf_alerts_dagster.http.requests import (
+    Empty,
+    body_of,
+    headers_of,
+    json_answer,
+    openapi_of,
+    query_of,
+)
 from perf_alerts_dagster.identity.permissions import Switcher, Triggerer
-from perf_alerts_dagster.proxy.recorder import recorder
-from perf_alerts_dagster.proxy.resources import Resources, resources_of
-from perf_alerts_dagster.proxy.schemas import ToggleAnswer, ToggleData, TriggerAnswer, TriggerData
+from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
+from perf_alerts_dagster.proxy.schemas import (
+    DisableBody,
+    ToggleAnswer,
+    ToggleData,
+    TriggerAnswer,
+    TriggerBody,
+    TriggerData,
+    TriggerHeaders,
+    TriggerQuery,
+)
 from perf_alerts_dagster.scheduler.idempotency import Wanted
 from perf_alerts_dagster.scheduler.pauses import Pause
 from perf_alerts_dagster.scheduler.port import (
@@ -26,23 +40,8 @@ from perf_alerts_dagster.scheduler.trigger import will_start
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
-_MAXIMUM_WAIT = 60
-_NAMES = {"enum": [alert.name for alert in ALERTS]}
-Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=[ALERTS[0].name])]
-
-
-def _body(**properties: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {"requestBody": {"required": False, "content": {"application/json": {"schema": schema}}}}
-
-
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key gives the same run, for a day.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-}
+_NAMES = {"enum": inputs.ALERT_NAMES}
+Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=inputs.ALERT_NAMES[:1])]
 
 
 @router.post(
@@ -50,34 +49,18 @@ _KEY = {
     status_code=202,
     response_model=TriggerAnswer,
     responses={200: {"model": TriggerAnswer, "description": "The run finished within `wait`."}},
-    openapi_extra={"parameters": [_KEY]}
-    | _body(as_of={"type": "string", "format": "date", "examples": ["2026-01-30"]}),
+    openapi_extra=openapi_of(body=TriggerBody, query=TriggerQuery, headers=TriggerHeaders),
 )
-async def trigger(
-    request: Request,
-    who: Triggerer,
-    alert: Name,
-    wait: Annotated[
-        str | None,
-        Query(json_schema_extra={"pattern": "^([0-9]|[1-5][0-9]|60)$"}),
-    ] = None,
-) -> Response:
+async def trigger(request: Request, who: Triggerer, alert: Name) -> Response:
     """Start an alert's run, also of a disabled alert; `wait` seconds for its end if asked."""
     resources = resources_of(request)
-    given = await fields(request, "as_of")
+    as_of = (await body_of(request, TriggerBody, today=resources.today())).as_of
     named = inputs.alert_named(alert)
-    seconds = inputs.whole(query(request, "wait").get("wait", "0"), "wait", minimum=0, maximum=60)
-    today = resources.today()
-    as_of = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else None
-    wanted = Wanted(
-        alert=named.name,
-        as_of=as_of,
-        caller=who.user_id,
-        key=inputs.idempotency_key(request.headers.getlist("idempotency-key")),
-    )
-    record = recorder(
-        request, who, "trigger", named.name, {"as_of": as_of.isoformat() if as_of else None}
-    )
+    seconds = query_of(request, TriggerQuery).wait
+    key = headers_of(request, TriggerHeaders).key
+    wanted = Wanted(alert=named.name, as_of=as_of, caller=who.user_id, key=key)
+    sent = {"as_of": as_of.isoformat() if as_of else None}
+    record = recorder(request, who, "trigger", named.name, sent)
     run = await resources.triggers.run(
         wanted, request_id=request.state.request_id, recorded=record.of_run
     )
@@ -90,39 +73,36 @@ async def trigger(
 @router.post("/enable/{alert}", response_model=ToggleAnswer)
 async def enable(request: Request, who: Switcher, alert: Name) -> Response:
     """Turn an alert's schedule on; fine if it is on."""
-    await fields(request)
+    await body_of(request, Empty)
     resources = resources_of(request)
     named = inputs.alert_named(alert)
     record = recorder(request, who, "enable", named.name, {})
-    found = await resources.toggles.enable(named.name, record.of_schedule)
-    return _toggled(resources, found, None, who.user_id)
+    schedule = await resources.toggles.enable(named.name, record.of_schedule)
+    return _toggled(resources, schedule, None, who.user_id)
 
 
 @router.post(
     "/disable/{alert}",
     response_model=ToggleAnswer,
-    openapi_extra=_body(
-        reason={"type": "string", "minLength": 1, "maxLength": inputs.REASON_LENGTH},
-        until={"type": "string", "format": "date-time"},
-    ),
+    openapi_extra=openapi_of(body=DisableBody),
 )
 async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     """Turn an alert's schedule off, for good or `until` a time; fine if it is off."""
-    given = await fields(request, "reason", "until")
     resources = resources_of(request)
-    named = inputs.alert_named(alert)
     now = resources.now()
+    body = await body_of(request, DisableBody, now=now)
+    named = inputs.alert_named(alert)
     pause = Pause(
         alert=named.name,
         by=who.user_id,
         since=now,
-        reason=inputs.reason(given["reason"]) if "reason" in given else None,
-        until=inputs.future(given["until"], "until", now=now) if "until" in given else None,
+        reason=body.reason,
+        until=body.until,
     )
-    said = {"reason": pause.reason, "until": optional_time(pause.until)}
-    record = recorder(request, who, "disable", named.name, said)
-    found = await resources.toggles.disable(pause, record.of_schedule)
-    return _toggled(resources, found, pause, who.user_id)
+    sent = {"reason": pause.reason, "until": optional_time(pause.until)}
+    record = recorder(request, who, "disable", named.name, sent)
+    schedule = await resources.toggles.disable(pause, record.of_schedule)
+    return _toggled(resources, schedule, pause, who.user_id)
 
 
 async def _waited(resources: Resources, run: AlertRun, seconds: int) -> AlertRun:
@@ -149,7 +129,7 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
         reason=reason,
         run_url=f"{resources.web_ui}/runs/{run.run_id}",
     )
-    return answered(
+    return json_answer(
         TriggerAnswer(
             success=True,
             message=f"{run.alert} was triggered as run {run.run_id}",
@@ -162,21 +142,21 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
 
 
 def _toggled(
-    resources: Resources, found: AlertSchedule, pause: Pause | None, caller: str
+    resources: Resources, schedule: AlertSchedule, pause: Pause | None, caller: str
 ) -> Response:
     until = pause.until if pause else None
-    word = "enabled" if found.enabled else "disabled"
+    word = "enabled" if schedule.enabled else "disabled"
     data = ToggleData(
-        name=found.name,
-        enabled=found.enabled,
-        next_run=optional_time(found.next_run),
+        name=schedule.name,
+        enabled=schedule.enabled,
+        next_run=optional_time(schedule.next_run),
         until=optional_time(until),
         reason=pause.reason if pause else None,
     )
-    return answered(
+    return json_answer(
         ToggleAnswer(
             success=True,
-            message=f"{found.name} is {word}" + (f" until {timestamp(until)}" if until else ""),
+            message=f"{schedule.name} is {word}" + (f" until {timestamp(until)}" if until else ""),
             timestamp=timestamp(resources.now()),
             modified_by=caller,
             data=data,

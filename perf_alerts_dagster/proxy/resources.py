@@ -1,10 +1,10 @@
-"""What the documented endpoints work with, from the server's start to its end."""
+"""The resources of the documented endpoints, from the server's start to its end."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from threading import Event
 from zoneinfo import ZoneInfo
@@ -12,12 +12,16 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 
 from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.access import IdentityStores
+from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
 from perf_alerts_dagster.judging.history import History
 from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.idempotency import Claims, WaitingRuns
 from perf_alerts_dagster.scheduler.pauses import Pauses, Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
@@ -27,7 +31,7 @@ from perf_alerts_dagster.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyParts:
-    """What stands behind the proxy: real adapters, or a test's own."""
+    """The adapters behind the proxy, and its clocks."""
 
     scheduler: Scheduler
     history: History
@@ -46,7 +50,7 @@ class ProxyParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What the endpoints work with; nothing of it is kept between starts."""
+    """The state of one running proxy; nothing of it survives a restart."""
 
     settings: Settings
     parts: ProxyParts
@@ -72,28 +76,28 @@ class Resources:
             return None
 
     async def fresh_status(self) -> SchedulerStatus:
-        """The scheduler's state of now; what stands in for callers while it is silent is none.
+        """The scheduler's state now, never a stale value from the cache.
 
         Raises:
             SchedulerError: Dagster does not answer.
         """
-        found = await self.status.get()
-        if found.stale:
-            # What stands in for callers says nothing of now; ask for the reason.
+        shared = await self.status.get()
+        if shared.stale:
+            # Dagster failed when the cache asked; ask again, to raise its error.
             return await self.ask()
-        return found.value
+        return shared.value
 
     def now(self) -> datetime:
         """The time, aware."""
         return self.parts.clock()
 
     def today(self) -> date:
-        """Which day it is in the alerts' time zone."""
+        """The date in the alerts' time zone."""
         return self.now().astimezone(ZoneInfo(self.settings.timezone)).date()
 
 
 @asynccontextmanager
-async def running(
+async def open_proxy(
     settings: Settings,
     parts: ProxyParts,
     stopping: Event,
@@ -137,6 +141,16 @@ async def running(
 
 
 def resources_of(request: Request) -> Resources:
-    """What this proxy owns; its lifespan put it there."""
-    found: Resources = request.state.proxy
-    return found
+    """The proxy's resources, which its lifespan set."""
+    resources: Resources = request.state.proxy
+    return resources
+
+
+def recorder(
+    request: Request, who: Principal, action: str, target: str, sent: Mapping[str, Json]
+) -> Recorder:
+    """The recorder of one request's change in Dagster; `sent` is what came with the request."""
+    resources = resources_of(request)
+    change = change_of(request, who, action, target, at=resources.now())
+    after: dict[str, Json] = {name: value for name, value in sent.items() if value is not None}
+    return Recorder(audit=resources.parts.identity.audit, change=replace(change, after=after))

@@ -1,21 +1,26 @@
-"""What the schedules do and did: status, summary, executions."""
+"""The endpoints that read: status, summary, executions."""
 
 import asyncio
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.http.requests import json_answer, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
 from perf_alerts_dagster.judging.history import SHARPE_RULE
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
-from perf_alerts_dagster.proxy.schemas import ExecutionsAnswer, StatusAnswer, SummaryAnswer
+from perf_alerts_dagster.proxy.schemas import (
+    ExecutionsAnswer,
+    ExecutionsQuery,
+    StatusAnswer,
+    SummaryAnswer,
+)
 from perf_alerts_dagster.proxy.status import execution, status_data
 from perf_alerts_dagster.proxy.summary import summary_data
-from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter, RunState
+from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
 
@@ -29,13 +34,13 @@ _HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
 async def status(request: Request, who: StatusViewer) -> Response:
     """The scheduler, the settings it runs with, and the five alerts with their last runs."""
     resources = resources_of(request)
-    found = await resources.status.get()
+    shared = await resources.status.get()
     kept = await asyncio.to_thread(resources.kept)
     now = resources.now()
-    return answered(
+    return json_answer(
         StatusAnswer(
             success=True,
-            data=status_data(found.value, now=now, stale=found.stale, kept=kept),
+            data=status_data(shared.value, now=now, stale=shared.stale, kept=kept),
             timestamp=timestamp(now),
             authenticated_user=who.user_id,
         )
@@ -70,35 +75,31 @@ async def summary(
         sharpes=sharpes,
         counts=counts,
         live=live,
-        silences=sum(one.is_active(end) for one in silences),
+        silences=sum(silence.is_active(end) for silence in silences),
     )
-    return answered(
+    return json_answer(
         SummaryAnswer(success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id)
     )
 
 
-@router.get("/executions", response_model=ExecutionsAnswer, openapi_extra={"parameters": PAGED})
-async def executions(
-    request: Request,
-    who: HistoryViewer,
-    alert: Annotated[str | None, Query(description="Only this alert's.")] = None,
-    status: Annotated[
-        str | None, Query(json_schema_extra={"enum": [one.value for one in RunState]})
-    ] = None,
-    since: Annotated[str | None, Query(description="Made after this time.")] = None,
-) -> Response:
+@router.get(
+    "/executions",
+    response_model=ExecutionsAnswer,
+    openapi_extra=openapi_of(query=ExecutionsQuery),
+)
+async def executions(request: Request, who: HistoryViewer) -> Response:
     """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""
     resources = resources_of(request)
-    given = query(request, "alert", "status", "since", "cursor", "limit")
+    query = query_of(request, ExecutionsQuery)
     wanted = RunFilter(
-        alert=inputs.alert_named(given["alert"]).name if "alert" in given else None,
-        states=frozenset({inputs.run_state(given["status"])} if "status" in given else ()),
-        since=inputs.moment(given["since"], "since") if "since" in given else None,
-        before=cursor(given),
-        limit=limit(given),
+        alert=query.alert,
+        states=frozenset({query.status} if query.status else ()),
+        since=query.since,
+        before=query.cursor,
+        limit=query.limit,
     )
     page = await resources.parts.scheduler.runs(wanted)
-    return answered(
+    return json_answer(
         ExecutionsAnswer(
             success=True,
             data=[execution(run) for run in page.runs],
@@ -110,11 +111,11 @@ async def executions(
 
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
     """All runs that fit, page after page."""
-    found: list[AlertRun] = []
+    runs: list[AlertRun] = []
     for _ in range(_MAXIMUM_PAGES):
         page = await resources.parts.scheduler.runs(wanted)
-        found += page.runs
+        runs += page.runs
         if page.last is None:
             break
         wanted = RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
-    return found
+    return runs

@@ -1,16 +1,82 @@
-"""The answers of the documented endpoints: the names and types that clients rely on."""
+"""Requests and answers of the documented endpoints: names and types that clients rely on."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.inputs import (
+    AlertName,
+    Day,
+    Future,
+    IdempotencyKey,
+    Moment,
+    Reason,
+    member_of,
+    text_check,
+    text_schema,
+    whole,
+)
+from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
 from perf_alerts_dagster.http.schemas import Frequency, Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
 
+MAXIMUM_WAIT = 60
+RunStatus = Annotated[RunState, member_of(RunState)]
+
+
+class LoginBody(Body):
+    """POST /auth/login."""
+
+    api_key: Annotated[str, Field(min_length=1, repr=False)]
+
+
+class TriggerBody(Body):
+    """POST /schedule/trigger/{alert}."""
+
+    as_of: Absent[Day] = None
+
+
+class TriggerQuery(Parameters):
+    """How many seconds to wait for the run's end."""
+
+    wait: Annotated[
+        int,
+        text_check(partial(whole, minimum=0, maximum=MAXIMUM_WAIT)),
+        text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
+    ] = 0
+
+
+class TriggerHeaders(Parameters):
+    """The key that makes a trigger safe to repeat."""
+
+    key: Absent[IdempotencyKey] = Field(
+        None,
+        alias="Idempotency-Key",
+        description="The same key gives the same run, for a day.",
+    )
+
+
+class DisableBody(Body):
+    """POST /schedule/disable/{alert}."""
+
+    reason: Absent[Reason] = None
+    until: Absent[Future] = None
+
+
+class ExecutionsQuery(Paged):
+    """The filter of GET /schedule/executions."""
+
+    alert: Absent[Annotated[AlertName, text_schema()]] = Field(
+        None, description="Only this alert's."
+    )
+    status: Absent[RunStatus] = None
+    since: Absent[Moment] = Field(None, description="Made after this time.")
+
 
 class TriggerData(Model):
-    """The run that a trigger stands for; `reason` says why nothing will start it, if so."""
+    """The run of a trigger; `reason` says why it will not start, if so."""
 
     alert_name: str
     run_id: str
@@ -209,7 +275,7 @@ class AlertTotals(Model):
 
 
 class StrategyTotals(Model):
-    """What was found for one strategy in a period; `breach_rate` of what could be judged."""
+    """One strategy in a period; `breach_rate` is breaches per evaluation that could be judged."""
 
     strategy: str
     total_alerts: int
@@ -252,7 +318,7 @@ class SummaryAnswer(Model):
 
 
 class User(Model):
-    """Who somebody is; a key names a client, not a person."""
+    """A caller; a key names a client, not a person."""
 
     user_id: str = Field(examples=["operator:ci-bot"])
     username: str = Field(examples=["ci-bot"])
@@ -261,7 +327,7 @@ class User(Model):
 
 
 class LoginAnswer(Model):
-    """A token, and for how many seconds it counts."""
+    """A token and its lifetime in seconds."""
 
     access_token: str
     token_type: Literal["bearer"]
@@ -277,7 +343,7 @@ class MeAnswer(User):
 
 
 class DoneAnswer(Model):
-    """It was done."""
+    """An answer without data."""
 
     success: bool
     message: str

@@ -48,8 +48,8 @@ def summary_data(
         live: How many incidents are not over now, by status.
         silences: How many silences are active now.
     """
-    count = Counter(one.severity for one in counts.breached)
-    words = {one.evaluation.strategy: sharpe_word(one) for one in sharpes}
+    count = Counter(incident.severity for incident in counts.breached)
+    words = {entry.evaluation.strategy: sharpe_word(entry) for entry in sharpes}
     return SummaryData(
         period_hours=round((end - start).total_seconds() / 3600),
         period_start=timestamp(start),
@@ -65,42 +65,41 @@ def summary_data(
         open_incidents=live.get(Status.OPEN, 0),
         acknowledged_incidents=live.get(Status.ACKNOWLEDGED, 0),
         executions=executions(runs),
-        by_alert=[_of_alert(one.name, runs, counts.breached) for one in ALERTS],
+        by_alert=[_of_alert(alert.name, runs, counts.breached) for alert in ALERTS],
         by_strategy=_by_strategy(period, counts.breached, sharpes, words),
         breach_rate=period.breach_rate(),
         sharpe_status=min(words.values(), key=_WORST_FIRST.index, default="no_data"),
     )
 
 
-def executions(runs: Iterable[AlertRun]) -> ExecutionCounts:
+def executions(runs: Sequence[AlertRun]) -> ExecutionCounts:
     """How runs ended; a cancelled one has failed, one that waits to start is running."""
-    found = list(runs)
-    succeeded = sum(run.state is RunState.SUCCESS for run in found)
-    running = sum(not run.state.is_finished for run in found)
+    succeeded = sum(run.state is RunState.SUCCESS for run in runs)
+    running = sum(not run.state.is_finished for run in runs)
     return ExecutionCounts(
-        total=len(found),
+        total=len(runs),
         succeeded=succeeded,
-        failed=len(found) - succeeded - running,
+        failed=len(runs) - succeeded - running,
         running=running,
-        retried=sum(run.attempts > 1 for run in found),
+        retried=sum(run.attempts > 1 for run in runs),
     )
 
 
-def sharpe_word(found: Found) -> str:
+def sharpe_word(entry: Found) -> str:
     """The severity of a breached Sharpe ratio, else the outcome."""
-    one = found.evaluation
-    if one.outcome is Outcome.BREACH:
-        return (one.severity or Severity.INFO).value
-    return one.outcome.value
+    evaluation = entry.evaluation
+    if evaluation.outcome is Outcome.BREACH:
+        return (evaluation.severity or Severity.INFO).value
+    return evaluation.outcome.value
 
 
 def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached]) -> AlertTotals:
-    found = [one for one in breached if name in one.alerts]
-    count = Counter(one.severity for one in found)
+    incidents = [incident for incident in breached if name in incident.alerts]
+    count = Counter(incident.severity for incident in incidents)
     return AlertTotals(
         name=name,
-        executions=executions(run for run in runs if run.alert == name),
-        total_alerts=len(found),
+        executions=executions([run for run in runs if run.alert == name]),
+        total_alerts=len(incidents),
         warning_alerts=count[Severity.WARNING],
         critical_alerts=count[Severity.CRITICAL],
         emergency_alerts=count[Severity.EMERGENCY],
@@ -113,11 +112,11 @@ def _by_strategy(
     sharpes: Sequence[Found],
     words: dict[str, str],
 ) -> list[StrategyTotals]:
-    ratios = {one.evaluation.strategy: one.evaluation.value for one in sharpes}
+    ratios = {entry.evaluation.strategy: entry.evaluation.value for entry in sharpes}
     severities: dict[str, list[Severity]] = {}
-    for one in breached:
-        if one.strategy:
-            severities.setdefault(one.strategy, []).append(one.severity)
+    for incident in breached:
+        if incident.strategy:
+            severities.setdefault(incident.strategy, []).append(incident.severity)
     counts: dict[str, dict[tuple[str, Outcome], int]] = {}
     for (strategy, outcome), count in period.counts.items():
         counts.setdefault(strategy, {})[strategy, outcome] = count
@@ -134,5 +133,5 @@ def _by_strategy(
     ]
 
 
-def _worst(found: Sequence[Severity]) -> Severity | None:
-    return max(found, key=lambda one: one.rank) if found else None
+def _worst(severities: Sequence[Severity]) -> Severity | None:
+    return max(severities, key=lambda severity: severity.rank) if severities else None

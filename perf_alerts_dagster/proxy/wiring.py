@@ -1,4 +1,4 @@
-"""From settings to what really stands behind the proxy."""
+"""From settings to the real adapters behind the proxy."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,70 +1,87 @@
-"""The server as an ASGI application, and what it opens, keeps going and closes."""
+"""The server as an ASGI application: proxy, API and pages, with the watchdog beside them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from threading import Event
 
 from fastapi import FastAPI
 
 from perf_alerts_dagster.api import documents
-from perf_alerts_dagster.api.admin import routes as audit_routes
-from perf_alerts_dagster.api.admin import thresholds
-from perf_alerts_dagster.api.admin.dependencies import Control
+from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.incidents import silence_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.api.resources import ApiResources
+from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.http.app import new_app
-from perf_alerts_dagster.http.middleware import Observed
-from perf_alerts_dagster.identity.access import admitting
+from perf_alerts_dagster.http.middleware import AccessLog
+from perf_alerts_dagster.identity.access import open_identity
 from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy import app as proxy
-from perf_alerts_dagster.proxy.resources import Resources, running
-from perf_alerts_dagster.server.parts import Parts
+from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 
-Opened = Callable[[Settings], AbstractAsyncContextManager[Parts]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of proxy and API, and who looks after incidents.
+
+    `sweeper` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
+    people while the alert store cannot be written.
+    """
+
+    proxy: ProxyParts
+    api: ApiParts
+    sweeper: Sweeper | None = None
+    outage: Outage | None = None
+
+
+OpenParts = Callable[[Settings], AbstractAsyncContextManager[Parts]]
 _ROUTERS = (
     *proxy.ROUTERS,
     strategy_routes.router,
     incident_routes.router,
     silence_routes.router,
     operation_routes.router,
-    thresholds.router,
-    audit_routes.router,
+    admin_routes.config,
+    admin_routes.router,
     operation_routes.admin,
     documents.router,
 )
 
 
-def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
-    """The application; its lifespan opens and closes everything that it works with.
+def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> FastAPI:
+    """The application; its lifespan opens and closes its resources.
 
     Args:
         settings: What it runs with.
-        opened: Opens what stands behind it; the real adapters where None.
+        open_parts: Opens the adapters; the real ones where None.
     """
     metrics = Metrics()
-    # Whoever stops the server sets it, so that nobody waits for a run's end any longer.
+    # Set when the server stops, so that no request goes on waiting for a run's end.
     stopping = Event()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-        async with _parts(settings, opened) as parts:
+        async with _parts(settings, open_parts) as parts:
             clock, seconds = parts.proxy.clock, parts.proxy.seconds
             async with (
-                admitting(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
-                running(settings, parts.proxy, stopping, metrics.asked_upstream) as resources,
+                open_identity(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
+                open_proxy(
+                    settings, parts.proxy, stopping, metrics.count_status_query
+                ) as resources,
             ):
                 api = _api(parts, resources, metrics)
-                async with _watching(parts, resources, api):
+                async with _watchdog(parts, resources, api):
                     yield {"proxy": resources, "api": api, "control": _control(settings, parts)}
 
     app = new_app(lifespan, _ROUTERS, key_header=settings.api_key_header)
@@ -74,7 +91,7 @@ def create_app(settings: Settings, *, opened: Opened | None = None) -> FastAPI:
     app.include_router(pages.router)
     app.add_exception_handler(LoginNeeded, pages.to_login)
     app.add_middleware(Authentication)
-    app.add_middleware(Observed, answered=metrics.answered)
+    app.add_middleware(AccessLog, count_answer=metrics.count_answer)
     return app
 
 
@@ -99,8 +116,8 @@ def _api(parts: Parts, resources: Resources, metrics: Metrics) -> ApiResources:
 
 
 @asynccontextmanager
-async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
-    """Let the watchdog make its rounds meanwhile, where there is something to look after."""
+async def _watchdog(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
+    """Run the watchdog meanwhile, where there is a sweeper."""
     if parts.sweeper is None:
         yield
         return
@@ -119,15 +136,15 @@ async def _watching(parts: Parts, resources: Resources, api: ApiResources) -> As
     try:
         yield
     finally:
-        # What it is about to change is also recorded, so it is not cancelled.
+        # Not cancelled: a change that has begun must be recorded as well.
         over.set()
         await rounds
 
 
-def _parts(settings: Settings, opened: Opened | None) -> AbstractAsyncContextManager[Parts]:
-    if opened is not None:
-        return opened(settings)
+def _parts(settings: Settings, open_parts: OpenParts | None) -> AbstractAsyncContextManager[Parts]:
+    if open_parts is not None:
+        return open_parts(settings)
     # Imported by the real server alone: tests bring their own parts.
-    from perf_alerts_dagster.server.wiring import open_parts
+    from perf_alerts_dagster.server import wiring
 
-    return open_parts(settings)
+    return wiring.open_parts(settings)

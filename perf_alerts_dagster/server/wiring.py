@@ -1,4 +1,4 @@
-"""From settings to what really stands behind the server."""
+"""From settings to the real adapters behind the server."""
 
 import asyncio
 import uuid
@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.api.resources import ApiParts
-from perf_alerts_dagster.api.strategies.records_cache import Records
+from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.bootstrap.notifications import (
     build_outage,
     build_sweeper,
@@ -18,7 +17,7 @@ from perf_alerts_dagster.control.lease_sql import Probe
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.wiring import parts_over
-from perf_alerts_dagster.server.parts import Parts
+from perf_alerts_dagster.server.app import Parts
 from perf_alerts_dagster.settings import Settings
 
 

@@ -3,6 +3,7 @@ import logging
 import pytest
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.http import server
 from perf_alerts_dagster.server import serve
 from perf_alerts_tests.server.apps import KEYS, SECRETS, Proxy, serving
 from perf_alerts_tests.stack.stacks import free_port
@@ -38,15 +39,15 @@ async def test_requests_are_counted_by_the_routes_template() -> None:
 
 def test_a_taken_address_is_one_clear_line() -> None:
     with (
-        serve.listen("127.0.0.1", free_port()) as taken,
+        server.listen("127.0.0.1", free_port()) as taken,
         pytest.raises(StackError, match="set ALERT_PROXY_HOST and ALERT_PROXY_PORT"),
     ):
-        serve.listen("127.0.0.1", taken.getsockname()[1])
+        server.listen("127.0.0.1", taken.getsockname()[1])
 
 
 def test_the_server_names_itself_nowhere_and_stops_in_time() -> None:
     proxy = Proxy()
-    config = serve.config(proxy.settings, proxy.app)
+    config = server.config(proxy.settings, proxy.app)
 
     assert (config.server_header, config.access_log, config.proxy_headers) == (False, False, False)
     assert config.timeout_graceful_shutdown == 12

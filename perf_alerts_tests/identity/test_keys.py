@@ -62,9 +62,9 @@ def test_a_key_is_found_again_by_its_owner_and_id_together() -> None:
     key = found.find(LONG)
     assert key is not None
 
-    assert found.of("operator:ci-bot", key.key_id) is key
-    assert found.of("operator", key.key_id) is None
-    assert found.of("operator:ci-bot", "0" * 16) is None
+    assert found.key_for("operator:ci-bot", key.key_id) is key
+    assert found.key_for("operator", key.key_id) is None
+    assert found.key_for("operator:ci-bot", "0" * 16) is None
 
 
 def test_nothing_shows_a_keys_hash() -> None:

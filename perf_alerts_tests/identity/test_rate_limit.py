@@ -2,7 +2,7 @@
 
 import pytest
 
-from perf_alerts_dagster.identity.rate_limit import Attempts
+from perf_alerts_dagster.identity.authenticator import Attempts
 
 
 class Steady:

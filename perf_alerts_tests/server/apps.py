@@ -10,8 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
-from perf_alerts_dagster.api.resources import ApiParts
-from perf_alerts_dagster.api.strategies.records_cache import Records
+from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.access import IdentityStores
@@ -20,8 +19,7 @@ from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
-from perf_alerts_dagster.server.app import create_app
-from perf_alerts_dagster.server.parts import Parts
+from perf_alerts_dagster.server.app import Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
 from perf_alerts_tests.incidents.memory import MemoryIncidents
@@ -61,10 +59,10 @@ class Proxy:
         self.channels: list[Channel] = []
         self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
-        self.app: FastAPI = create_app(self.settings, opened=self._opened)
+        self.app: FastAPI = create_app(self.settings, open_parts=self.opened)
 
     @asynccontextmanager
-    async def _opened(self, settings: Settings) -> AsyncIterator[Parts]:
+    async def opened(self, settings: Settings) -> AsyncIterator[Parts]:
         yield Parts(
             proxy=ProxyParts(
                 scheduler=self.scheduler,

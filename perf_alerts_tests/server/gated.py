@@ -11,15 +11,14 @@ import httpx
 from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.api.admin import routes, thresholds
-from perf_alerts_dagster.api.admin.dependencies import Control
+from perf_alerts_dagster.api.admin import routes
+from perf_alerts_dagster.api.resources import Control
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
-from perf_alerts_dagster.http.errors import answer_faults
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
-from perf_alerts_dagster.identity.access import IdentityStores, admitting
+from perf_alerts_dagster.identity.access import IdentityStores, open_identity
 from perf_alerts_dagster.identity.authenticator import Identity
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.middleware import Authentication
@@ -74,7 +73,7 @@ def gated_app() -> FastAPI:
     """The endpoints of identity and control, one per permission, one that reads, one that fails."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     base = APIRouter(prefix=BASE)
-    for router in (auth_routes.router, thresholds.router, routes.router):
+    for router in (auth_routes.router, routes.config, routes.router):
         base.include_router(router)
     for permission in Permission:
         base.add_api_route(
@@ -101,7 +100,6 @@ def gated_app() -> FastAPI:
 
     app.include_router(base)
     add_handlers(app)
-    answer_faults(app)
     app.add_middleware(Authentication)
     return app
 
@@ -157,7 +155,7 @@ async def gated(
     stated = Stated(app, {"control": control})
     transport = httpx.ASGITransport(stated, client=("127.0.0.1", 50000))
     async with (
-        admitting(app, settings, stores, clock=time, seconds=time.seconds),
+        open_identity(app, settings, stores, clock=time, seconds=time.seconds),
         httpx.AsyncClient(transport=transport, base_url=f"http://localhost{BASE}") as http,
     ):
         yield Gated(

@@ -2,8 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from perf_alerts_dagster.api.client import AlertsClient
-from perf_alerts_dagster.api.connection import ApiError
+from perf_alerts_dagster.api.client import AlertsClient, ApiError
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerUnreachable

@@ -11,7 +11,7 @@ import uvicorn
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 
-from perf_alerts_dagster.server.serve import config
+from perf_alerts_dagster.http.server import config
 from perf_alerts_tests.server.apps import KEYS, Proxy
 
 Case = Any  # schemathesis has no plain type for a case

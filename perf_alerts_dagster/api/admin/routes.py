@@ -1,44 +1,65 @@
-"""Who changed what."""
+"""The audit of changes, and the thresholds over the settings' own.
+
+Thresholds are versioned: a caller names the version that it has read, as `version` in the body or
+as If-Match, and is refused with 412 if another change came first. Without either, the last change
+wins. The next evaluation uses them.
+"""
 
 import asyncio
-import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from perf_alerts_dagster.api.admin.dependencies import control_of
-from perf_alerts_dagster.api.admin.schemas import AuditAnswer, AuditEntry
-from perf_alerts_dagster.control.audit import AuditRow
+from perf_alerts_dagster.api.admin.schemas import (
+    AuditAnswer,
+    AuditEntry,
+    AuditQuery,
+    EffectiveLimits,
+    ThresholdsAnswer,
+    ThresholdsBody,
+    ThresholdSet,
+    ThresholdsHeaders,
+)
+from perf_alerts_dagster.api.resources import control_of
+from perf_alerts_dagster.control.audit import AuditRow, ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import answered, cursor, limit, query, to_cursor
-from perf_alerts_dagster.identity.permissions import require
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.http.inputs import InputError
+from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.http.requests import (
+    body_of,
+    headers_of,
+    json_answer,
+    openapi_of,
+    query_of,
+    to_cursor,
+)
+from perf_alerts_dagster.identity.permissions import Administrator, change_of, require
+from perf_alerts_dagster.judging.limits import limit_book
 
 router = APIRouter(prefix="/admin", tags=["admin"])
+config = APIRouter(prefix="/config", tags=["config"])
 
-Administrator = Annotated[Principal, Depends(require(Permission.ADMIN))]
-_ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+Configurator = Annotated[Principal, Depends(require(Permission.CONFIGURE))]
+_REQUEST = openapi_of(body=ThresholdsBody, headers=ThresholdsHeaders, body_required=True)
 
 
-@router.get("/audit", response_model=AuditAnswer)
-async def audit(
-    request: Request,
-    who: Administrator,
-    since: Annotated[str | None, Query(json_schema_extra={"format": "date-time"})] = None,
-    limit_: Annotated[str | None, Query(alias="limit")] = None,
-    cursor_: Annotated[str | None, Query(alias="cursor")] = None,
-) -> Response:
+@router.get("/audit", response_model=AuditAnswer, openapi_extra=openapi_of(query=AuditQuery))
+async def audit(request: Request, who: Administrator) -> Response:
     """The changes, newest first: asked for, made or failed, by whom and from where."""
-    given = query(request, "since", "limit", "cursor")
+    query = query_of(request, AuditQuery)
     control = control_of(request)
     page = await asyncio.to_thread(
         control.audit.entries,
-        since=inputs.moment(given["since"], "since") if "since" in given else None,
-        before=_before(cursor(given)),
-        limit=limit(given),
+        since=query.since,
+        before=None if query.cursor is None else int(query.cursor),
+        limit=query.limit,
     )
-    return answered(
+    return json_answer(
         AuditAnswer(
             success=True,
             data=[_entry(row) for row in page.rows],
@@ -46,14 +67,6 @@ async def audit(
             timestamp=timestamp(control.clock()),
         )
     )
-
-
-def _before(place: str | None) -> int | None:
-    if place is None:
-        return None
-    if not _ROW_ID.fullmatch(place):
-        raise inputs.InputError("cursor", "the next_cursor of the page before")
-    return int(place)
 
 
 def _entry(row: AuditRow) -> AuditEntry:
@@ -69,4 +82,82 @@ def _entry(row: AuditRow) -> AuditEntry:
         after=row.after,
         outcome=row.outcome,
         request_id=row.request_id,
+    )
+
+
+@config.get("/thresholds", response_model=ThresholdsAnswer)
+async def thresholds(request: Request, who: Configurator) -> Response:
+    """The thresholds that were set, by default and per strategy, and the limits in force."""
+    control = control_of(request)
+    current = await asyncio.to_thread(control.thresholds.current)
+    return _thresholds_answer(current, control.configured, control.clock())
+
+
+@config.put("/thresholds", response_model=ThresholdsAnswer, openapi_extra=_REQUEST)
+async def put_thresholds(request: Request, who: Configurator) -> Response:
+    """Set the thresholds anew: all of them, those that are left out are the documented ones."""
+    body = await body_of(request, ThresholdsBody)
+    expected = _expected(body.version, headers_of(request, ThresholdsHeaders).if_match)
+    content = _content(body)
+    control = control_of(request)
+    now = control.clock()
+    change = change_of(request, who, "thresholds", "config/thresholds", at=now)
+    try:
+        current = await asyncio.to_thread(
+            control.thresholds.put, content, change, expected=expected
+        )
+    except VersionConflict as error:
+        raise Problem(
+            412,
+            "version_conflict",
+            f"the thresholds were changed meanwhile, and are at version {error.current}",
+            headers={"ETag": f'"{error.current}"'},
+        ) from error
+    return _thresholds_answer(current, control.configured, now)
+
+
+def _expected(version: int | None, if_match: int | None) -> int | None:
+    seen = {version, if_match} - {None}
+    if len(seen) > 1:
+        raise InputError("version", "the same version as If-Match")
+    return next(iter(seen), None)
+
+
+def _content(body: ThresholdsBody) -> dict[str, Json]:
+    """The part of the body to keep, once all of it is a valid book of limits."""
+    sent = body.model_dump(exclude={"version"}, exclude_unset=True)
+    content: dict[str, Json] = {"default": {}, "strategies": {}} | sent
+    try:
+        limit_book(content, {})
+    except ValueError as error:
+        # All names are known by now, so the text repeats nothing that was sent.
+        raise Problem(422, "validation", str(error)) from error
+    return content
+
+
+def _thresholds_answer(
+    current: ThresholdVersion | None, configured: Mapping[str, Json], now: datetime
+) -> Response:
+    content = configured if current is None else current.content
+    book = limit_book(content, {})
+    version = 0 if current is None else current.version
+    return json_answer(
+        ThresholdsAnswer(
+            success=True,
+            data=ThresholdSet.model_validate(
+                {
+                    "version": version,
+                    "default": content.get("default", {}),
+                    "strategies": content.get("strategies", {}),
+                }
+            ),
+            effective=EffectiveLimits(
+                default=asdict(book.limits),
+                strategies={name: asdict(limits) for name, limits in book.limits_of.items()},
+            ),
+            updated_at=None if current is None else timestamp(current.at),
+            updated_by=None if current is None else current.actor,
+            timestamp=timestamp(now),
+        ),
+        headers={"ETag": f'"{version}"'},
     )

@@ -1,13 +1,88 @@
-"""Answers of identity and control."""
+"""Requests and answers of audit and thresholds."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model
 
 from perf_alerts_dagster.control.audit import AuditOutcome
+from perf_alerts_dagster.http.inputs import (
+    InputError,
+    Moment,
+    StrategyName,
+    text_check,
+    text_schema,
+)
+from perf_alerts_dagster.http.requests import (
+    Absent,
+    Body,
+    Cursor,
+    Limit,
+    Paged,
+    Parameters,
+    bad_cursor,
+)
 from perf_alerts_dagster.http.schemas import Model, Page, Time
+from perf_alerts_dagster.judging.limits import Limits
+
+_ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_ETAG = re.compile(r'"(?P<version>0|[1-9][0-9]{0,8})"', re.ASCII)
+
+
+def _row_id(position: str) -> str:
+    if not _ROW_ID.fullmatch(position):
+        raise bad_cursor()
+    return position
+
+
+def _etag(text: str, field: str) -> int | None:
+    if text == "*":
+        return None
+    match = _ETAG.fullmatch(text)
+    if match is None:
+        raise InputError(field, 'the ETag of an answer, such as "3"')
+    return int(match["version"])
+
+
+class AuditQuery(Paged):
+    """The filter of GET /admin/audit."""
+
+    since: Absent[Moment] = None
+    limit: Annotated[Limit, text_schema()] = Paged.model_fields["limit"].default
+    cursor: Absent[Annotated[Cursor, AfterValidator(_row_id)]] = None
+
+
+# An integer stays an integer, so that the stored content is as it was sent.
+_Value = Annotated[
+    Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
+]
+_AbsentValue = Absent[_Value]
+_FIELDS: dict[str, Any] = {name: (_AbsentValue, None) for name in Limits.__dataclass_fields__}
+_Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
+
+
+class LimitValues(_Values):
+    """Limits by their names; those that are left out are the documented ones."""
+
+
+class ThresholdsBody(Body):
+    """PUT /config/thresholds: all limits anew; `version` is the one that the caller has read."""
+
+    version: Absent[Annotated[int, Field(ge=0)]] = None
+    default: LimitValues = LimitValues()
+    strategies: dict[StrategyName, LimitValues] = Field(default_factory=dict)
+
+
+class ThresholdsHeaders(Parameters):
+    """The version that the caller has read, as an ETag; `*` stands for any."""
+
+    if_match: Annotated[int | None, text_check(_etag), text_schema()] = Field(
+        None, alias="If-Match", description="The ETag of the version that was read."
+    )
 
 
 class ThresholdSet(Model):
-    """What was set: by default and per strategy; version 0 is what the settings say."""
+    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
 
     version: int
     default: dict[str, float]
@@ -15,7 +90,7 @@ class ThresholdSet(Model):
 
 
 class EffectiveLimits(Model):
-    """What counts in the end: all limits, with the documented ones where nothing was set."""
+    """The limits in force: all of them, the documented ones where nothing was set."""
 
     default: dict[str, float]
     strategies: dict[str, dict[str, float]]

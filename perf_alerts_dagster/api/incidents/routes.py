@@ -1,94 +1,60 @@
 """Incidents: found, read with their timelines, acknowledged and resolved."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
+from perf_alerts_dagster.api.incidents.requests import AcknowledgeBody, IncidentsQuery, ResolveBody
 from perf_alerts_dagster.api.incidents.schemas import IncidentAnswer, IncidentsAnswer
 from perf_alerts_dagster.api.incidents.views import incident_data, incident_detail, story_of
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import (
-    PAGED,
-    answered,
-    cursor,
-    fields,
-    limit,
-    query,
+    bad_cursor,
+    body_of,
+    json_answer,
+    openapi_of,
+    query_of,
     to_cursor,
 )
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
 
-PERSONS = tuple(one for one in Resolution if one.is_a_persons)
 Id = Annotated[
     str,
-    Path(alias="id", json_schema_extra={"pattern": "^[0-9a-f]{8,64}$"}, examples=["5f2b1c0a9d8e"]),
+    Path(alias="id", json_schema_extra={"pattern": inputs.ID_PATTERN}, examples=["5f2b1c0a9d8e"]),
 ]
-_COMMENT = {"type": "string", "maxLength": inputs.COMMENT_LENGTH}
 
 
-def _body(required: bool, **properties: dict[str, Any]) -> dict[str, Any]:
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-    }
-    if required:
-        schema["required"] = [next(iter(properties))]
-    return {
-        "requestBody": {"required": required, "content": {"application/json": {"schema": schema}}}
-    }
-
-
-def _enum(*members: str) -> dict[str, Any]:
-    return {"enum": list(members)}
-
-
-@router.get("", response_model=IncidentsAnswer, openapi_extra={"parameters": PAGED})
-async def incidents(
-    request: Request,
-    who: HistoryViewer,
-    status: Annotated[str | None, Query(json_schema_extra=_enum(*Status))] = None,
-    severity: Annotated[str | None, Query(json_schema_extra=_enum(*Severity))] = None,
-    strategy: Annotated[str | None, Query()] = None,
-    rule: Annotated[str | None, Query()] = None,
-    since: Annotated[str | None, Query(description="Seen at or after this time.")] = None,
-) -> Response:
+@router.get("", response_model=IncidentsAnswer, openapi_extra=openapi_of(query=IncidentsQuery))
+async def incidents(request: Request, who: HistoryViewer) -> Response:
     """Incidents, newest first, page by page (`cursor`, `limit`)."""
     resources = api_of(request)
-    given = query(request, "status", "severity", "strategy", "rule", "since", "cursor", "limit")
-    strategy_, rule_ = (
-        inputs.strategy_name(given[name], name) if name in given else None
-        for name in ("strategy", "rule")
-    )
+    query = query_of(request, IncidentsQuery)
     wanted = Filter(
-        status=inputs.one_of(Status, given["status"], "status") if "status" in given else None,
-        severity=inputs.one_of(Severity, given["severity"], "severity")
-        if "severity" in given
-        else None,
-        strategy=strategy_,
-        rule=rule_,
-        since=inputs.moment(given["since"], "since") if "since" in given else None,
+        status=query.status,
+        severity=query.severity,
+        strategy=query.strategy,
+        rule=query.rule,
+        since=query.since,
     )
     try:
         page = await asyncio.to_thread(
             resources.parts.desk.incidents.incidents,
             wanted,
-            before=cursor(given),
-            limit=limit(given),
+            before=query.cursor,
+            limit=query.limit,
         )
     except UsageError as error:
-        raise inputs.InputError("cursor", "the next_cursor of the page before") from error
+        raise bad_cursor() from error
     url = resources.settings.public_url
-    return answered(
+    return json_answer(
         IncidentsAnswer(
             success=True,
             data=[incident_data(one, public_url=url) for one in page.incidents],
@@ -111,24 +77,22 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
 @router.post(
     "/{id}/acknowledge",
     response_model=IncidentAnswer,
-    openapi_extra=_body(False, comment=_COMMENT, until={"type": "string", "format": "date-time"}),
+    openapi_extra=openapi_of(body=AcknowledgeBody),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     """Say that somebody looks after it, `until` a time if given: it escalates no more."""
-    given = await fields(request, "comment", "until")
     resources = api_of(request)
     now = resources.now()
+    body = await body_of(request, AcknowledgeBody, now=now)
     incident_id = inputs.identifier(id_)
-    comment = inputs.comment(given.get("comment", ""))
-    until = inputs.future(given["until"], "until", now=now) if "until" in given else None
     change = change_of(request, who, "acknowledge", f"incidents/{incident_id}", at=now)
     after = await asyncio.to_thread(
         resources.parts.desk.lifecycle.acknowledge,
         incident_id,
         by=who.user_id,
         now=now,
-        comment=comment,
-        until=until,
+        comment=body.comment,
+        until=body.until,
         change=change,
     )
     return await _answer(resources, after)
@@ -137,24 +101,22 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
 @router.post(
     "/{id}/resolve",
     response_model=IncidentAnswer,
-    openapi_extra=_body(True, outcome=_enum(*PERSONS), comment=_COMMENT),
+    openapi_extra=openapi_of(body=ResolveBody),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     """End it, and say what it was: true, false, known, or a data error."""
-    given = await fields(request, "outcome", "comment")
+    body = await body_of(request, ResolveBody)
     resources = api_of(request)
     now = resources.now()
     incident_id = inputs.identifier(id_)
-    if given.get("outcome") not in PERSONS:
-        raise inputs.InputError("outcome", f"one of {', '.join(PERSONS)}")
     change = change_of(request, who, "resolve", f"incidents/{incident_id}", at=now)
     after = await asyncio.to_thread(
         resources.parts.desk.lifecycle.resolve,
         incident_id,
         by=who.user_id,
         now=now,
-        outcome=Resolution(given["outcome"]),
-        comment=inputs.comment(given.get("comment", "")),
+        outcome=body.outcome,
+        comment=body.comment,
         change=change,
     )
     return await _answer(resources, after)
@@ -162,7 +124,7 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
 
 async def _answer(resources: ApiResources, found: Incident) -> Response:
     story = await asyncio.to_thread(story_of, resources.parts.desk, found)
-    return answered(
+    return json_answer(
         IncidentAnswer(
             success=True,
             data=incident_detail(story, public_url=resources.settings.public_url),

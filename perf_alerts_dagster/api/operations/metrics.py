@@ -40,29 +40,29 @@ class Metrics:
             registry=self._registry,
         )
 
-    def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
+    def count_answer(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def asked_upstream(self) -> None:
+    def count_status_query(self) -> None:
         """Count one status query."""
         self._upstream.inc()
 
     def render(
-        self, found: SchedulerStatus | None, now: datetime, kept: Kept | None = None
+        self, status: SchedulerStatus | None, now: datetime, kept: Kept | None = None
     ) -> bytes:
         """The text to scrape.
 
-        `found` is None while Dagster does not answer, `kept` while the alert store does not.
+        `status` is None while Dagster does not answer, `kept` while the alert store does not.
         """
         states = CollectorRegistry()
-        states.register(_Fixed([*_states(found, now), *_of_store(kept, now)]))
+        states.register(_Fixed([*_states(status, now), *_of_store(kept, now)]))
         return generate_latest(self._registry) + generate_latest(states)
 
 
 class _Fixed(Collector):
-    """Metrics that were made already."""
+    """A collector over a fixed list of metrics."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = tuple(metrics)
@@ -72,20 +72,20 @@ class _Fixed(Collector):
         return self._metrics
 
 
-def _states(found: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
+def _states(status: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
     up = GaugeMetricFamily("perf_alerts_dagster_up", "1 if Dagster answers the status query.")
-    up.add_metric((), float(found is not None))
+    up.add_metric((), float(status is not None))
     yield up
-    if found is None:
+    if status is None:
         return
     beat = GaugeMetricFamily(
         "perf_alerts_heartbeat_age_seconds", "Age of the scheduling daemon's last sign of life."
     )
-    age = found.heartbeat_age(now)
+    age = status.heartbeat_age(now)
     if age is not None:
         beat.add_metric((), age)
     yield beat
-    yield from _of_alerts(found.alerts)
+    yield from _of_alerts(status.alerts)
 
 
 def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
@@ -122,13 +122,13 @@ def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:
     next_run = _by_alert("perf_alerts_next_run_seconds", "When the alert runs next, Unix time.")
     last = _by_alert("perf_alerts_last_run_seconds", "When the last finished run ended, Unix time.")
     success = _by_alert("perf_alerts_last_run_success", "1 if the last finished run succeeded.")
-    for one in alerts:
-        label = (one.name,)
-        enabled.add_metric(label, float(one.enabled))
-        missed.add_metric(label, float(one.missed))
-        if one.next_run is not None:
-            next_run.add_metric(label, one.next_run.timestamp())
-        finished = next((run for run in one.runs if run.success is not None), None)
+    for alert in alerts:
+        label = (alert.name,)
+        enabled.add_metric(label, float(alert.enabled))
+        missed.add_metric(label, float(alert.missed))
+        if alert.next_run is not None:
+            next_run.add_metric(label, alert.next_run.timestamp())
+        finished = next((run for run in alert.runs if run.success is not None), None)
         if finished is not None:
             success.add_metric(label, float(bool(finished.success)))
             if finished.ended_at is not None:

@@ -12,11 +12,11 @@ from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.http.requests import answered, fields
+from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import Tried, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
-from perf_alerts_dagster.proxy.recorder import recorder
+from perf_alerts_dagster.proxy.resources import recorder
 from perf_alerts_dagster.proxy.schemas import ReloadAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
@@ -27,7 +27,7 @@ admin = APIRouter(prefix="/admin", tags=["admin"])
 @router.get("/health/live", response_model=LiveAnswer)
 async def live() -> Response:
     """This process answers; nothing else is looked at."""
-    return answered(LiveAnswer(status="alive"))
+    return json_answer(LiveAnswer(status="alive"))
 
 
 @router.get(
@@ -39,9 +39,9 @@ async def ready(request: Request) -> Response:
     """Dagster, its daemon, the store and the clock: can alerts be executed and answered?"""
     resources = api_of(request)
     now = resources.now()
-    found = ready_answer(await resources.health.checks(now), now)
-    headers = None if found.ready else {"Retry-After": "5"}
-    return answered(found, status=200 if found.ready else 503, headers=headers)
+    answer = ready_answer(await resources.health.checks(now), now)
+    headers = None if answer.ready else {"Retry-After": "5"}
+    return json_answer(answer, status=200 if answer.ready else 503, headers=headers)
 
 
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
@@ -50,8 +50,8 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
     resources = api_of(request)
     status: SchedulerStatus | None = None
     with suppress(SchedulerError):
-        found = await resources.proxy.status.get()
-        status = None if found.stale else found.value
+        shared = await resources.proxy.status.get()
+        status = None if shared.stale else shared.value
     kept = await asyncio.to_thread(resources.proxy.kept)
     text = resources.metrics.render(status, resources.now(), kept)
     return Response(text, media_type=CONTENT_TYPE)
@@ -63,8 +63,8 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
     responses={409: {"description": "No channel is configured."}},
 )
 async def test_notification(request: Request, who: Administrator) -> Response:
-    """Send every channel a message that says that it is a test, past incidents and outbox."""
-    await fields(request)
+    """Send a test message to every channel directly, without an incident or the outbox."""
+    await body_of(request, Empty)
     resources = api_of(request)
     if not resources.parts.channels:
         raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
@@ -76,12 +76,12 @@ async def test_notification(request: Request, who: Administrator) -> Response:
         tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
 
     await record.of_nothing(send)
-    return answered(
+    return json_answer(
         TestAnswer(
-            success=all(one.error is None for one in tried),
+            success=all(trial.error is None for trial in tried),
             data=[
-                ChannelTried(channel=one.channel, ok=one.error is None, error=one.error)
-                for one in tried
+                ChannelTried(channel=trial.channel, ok=trial.error is None, error=trial.error)
+                for trial in tried
             ],
             timestamp=timestamp(resources.now()),
         )
@@ -91,14 +91,14 @@ async def test_notification(request: Request, who: Administrator) -> Response:
 @admin.post("/reload", response_model=ReloadAnswer)
 async def reload(request: Request, who: Administrator) -> Response:
     """Have Dagster load the alerts' definitions again."""
-    await fields(request)
+    await body_of(request, Empty)
     resources = api_of(request)
     record = recorder(request, who, "reload", "definitions", {})
     try:
         await record.of_nothing(resources.proxy.parts.scheduler.reload)
     finally:
         resources.proxy.status.forget()
-    return answered(
+    return json_answer(
         ReloadAnswer(
             success=True,
             message="the alerts' definitions were loaded again",

@@ -1,4 +1,4 @@
-"""The strategies: what is known of each now, and its projections with the path lived since."""
+"""The strategies with their newest evaluations, and their projections with the realised path."""
 
 import asyncio
 from datetime import date
@@ -6,11 +6,21 @@ from datetime import date
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
-from perf_alerts_dagster.api.strategies.schemas import ProjectionAnswer, StrategiesAnswer
+from perf_alerts_dagster.api.strategies.schemas import (
+    ProjectionAnswer,
+    ProjectionQuery,
+    StrategiesAnswer,
+)
 from perf_alerts_dagster.api.strategies.views import projection_data, strategy_states
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import PAGED, answered, cursor, limit, query, to_cursor
+from perf_alerts_dagster.http.requests import (
+    Paged,
+    json_answer,
+    openapi_of,
+    query_of,
+    to_cursor,
+)
 from perf_alerts_dagster.identity.permissions import StatusViewer
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
@@ -19,18 +29,18 @@ from perf_alerts_dagster.projections.ports import StoredProjection
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
-@router.get("", response_model=StrategiesAnswer, openapi_extra={"parameters": PAGED})
+@router.get("", response_model=StrategiesAnswer, openapi_extra=openapi_of(query=Paged))
 async def strategies(request: Request, who: StatusViewer) -> Response:
     """Every judged strategy and group by name, with its newest evaluation per rule."""
     resources = api_of(request)
-    given = query(request, "cursor", "limit")
-    after, count = cursor(given), limit(given)
-    found = await asyncio.to_thread(resources.proxy.parts.history.current)
-    names = sorted({one.evaluation.strategy for one in found})
+    query = query_of(request, Paged)
+    after, count = query.cursor, query.limit
+    entries = await asyncio.to_thread(resources.proxy.parts.history.current)
+    names = sorted({entry.evaluation.strategy for entry in entries})
     rest = [name for name in names if after is None or name > after]
-    shown = set(rest[:count])
-    states = strategy_states([one for one in found if one.evaluation.strategy in shown])
-    return answered(
+    page = set(rest[:count])
+    states = strategy_states([entry for entry in entries if entry.evaluation.strategy in page])
+    return json_answer(
         StrategiesAnswer(
             success=True,
             data=states,
@@ -40,25 +50,26 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     )
 
 
-@router.get("/{name:path}/projection", response_model=ProjectionAnswer)
-async def projection(
-    request: Request, who: StatusViewer, name: str, as_of: str | None = None
-) -> Response:
-    """The bands in force on a date and the path lived since, ready to draw."""
+@router.get(
+    "/{name:path}/projection",
+    response_model=ProjectionAnswer,
+    openapi_extra=openapi_of(query=ProjectionQuery),
+)
+async def projection(request: Request, who: StatusViewer, name: str) -> Response:
+    """The bands in force on a date and the realised path since, ready to draw."""
     resources = api_of(request)
     now = resources.now()
     today = resources.proxy.today()
     strategy = inputs.strategy_name(name)
-    given = query(request, "as_of")
-    day = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else today
-    record = await resources.parts.records.of(strategy, now)
-    found = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
-    if record is None and not found:
+    day = query_of(request, ProjectionQuery, today=today).as_of or today
+    record = await resources.parts.records.record_of(strategy, now)
+    projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
+    if record is None and not projections:
         raise inputs.UnknownStrategy
-    return answered(
+    return json_answer(
         ProjectionAnswer(
             success=True,
-            data=projection_data(strategy, day, found, record),
+            data=projection_data(strategy, day, projections, record),
             timestamp=timestamp(now),
         )
     )
@@ -66,8 +77,8 @@ async def projection(
 
 def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
     """The newest launch and the newest current projection issued up to a day."""
-    found = [
+    by_kind = [
         store.projections(kind=kind, on_or_before=day, strategies=[strategy])
         for kind in (LAUNCH, CURRENT)
     ]
-    return [one[strategy] for one in found if strategy in one]
+    return [newest[strategy] for newest in by_kind if strategy in newest]

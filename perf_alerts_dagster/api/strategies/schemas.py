@@ -1,9 +1,17 @@
 """GET /strategies and their projections."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.inputs import Day, text_schema
+from perf_alerts_dagster.http.requests import Absent, Parameters
 from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+
+
+class ProjectionQuery(Parameters):
+    """The date of GET /strategies/{name}/projection; today where it is left out."""
+
+    as_of: Absent[Annotated[Day, text_schema()]] = None
 
 
 class RuleEvaluation(Model):
@@ -65,7 +73,7 @@ class Bands(Model):
 
 
 class ProjectionData(Model):
-    """All projections in force on a date, each with the path that was lived since."""
+    """All projections in force on a date, each with the realised path since its issue."""
 
     strategy: str
     as_of: str

@@ -19,41 +19,41 @@ from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord
 
 
-def strategy_states(found: Sequence[Found]) -> list[StrategyState]:
-    """One state per strategy, in the order of `found`, which is sorted by strategy."""
+def strategy_states(entries: Sequence[Found]) -> list[StrategyState]:
+    """One state per strategy, in the order of `entries`, which is sorted by strategy."""
     return [
         _state(name, list(group))
-        for name, group in groupby(found, key=lambda one: one.evaluation.strategy)
+        for name, group in groupby(entries, key=lambda entry: entry.evaluation.strategy)
     ]
 
 
-def _state(name: str, found: Sequence[Found]) -> StrategyState:
+def _state(name: str, entries: Sequence[Found]) -> StrategyState:
     return StrategyState(
         strategy=name,
-        outcome=outcome_of([one.evaluation for one in found]).value,
-        evaluations=[_evaluation(one) for one in found],
+        outcome=outcome_of([entry.evaluation for entry in entries]).value,
+        evaluations=[_evaluation(entry) for entry in entries],
     )
 
 
-def _evaluation(found: Found) -> RuleEvaluation:
-    one = found.evaluation
+def _evaluation(entry: Found) -> RuleEvaluation:
+    evaluation = entry.evaluation
     return RuleEvaluation(
-        rule=one.rule,
-        projection=one.projection,
-        alert=found.alert,
-        as_of=found.as_of.isoformat(),
-        outcome=one.outcome.value,
-        severity=one.severity,
-        value=one.value,
-        limit=one.limit,
-        observations=one.observations,
-        required=one.required,
-        evidence=one.evidence.value if one.evidence else None,
-        p_year=one.p_year,
-        false_alarm_rate=one.false_alarm_rate,
-        power=one.power,
-        provisional=one.provisional,
-        message=one.message,
+        rule=evaluation.rule,
+        projection=evaluation.projection,
+        alert=entry.alert,
+        as_of=entry.as_of.isoformat(),
+        outcome=evaluation.outcome.value,
+        severity=evaluation.severity,
+        value=evaluation.value,
+        limit=evaluation.limit,
+        observations=evaluation.observations,
+        required=evaluation.required,
+        evidence=evaluation.evidence.value if evaluation.evidence else None,
+        p_year=evaluation.p_year,
+        false_alarm_rate=evaluation.false_alarm_rate,
+        power=evaluation.power,
+        provisional=evaluation.provisional,
+        message=evaluation.message,
     )
 
 
@@ -63,18 +63,18 @@ def projection_data(
     projections: Sequence[StoredProjection],
     record: StrategyRecord | None,
 ) -> ProjectionData:
-    """The projections in force on a date, and the path lived since each was issued.
+    """The projections in force on a date, and the realised path since each was issued.
 
     Args:
         strategy: Its name.
-        as_of: The date that is stood on.
+        as_of: The date as of which they are shown.
         projections: Those in force, as kept.
         record: The strategy's rows; None where it is no longer in the source.
     """
     return ProjectionData(
         strategy=strategy,
         as_of=as_of.isoformat(),
-        projections=[_bands(one, as_of, record) for one in projections],
+        projections=[_bands(stored, as_of, record) for stored in projections],
     )
 
 
@@ -99,7 +99,7 @@ def live_path(
 ) -> list[LivePoint]:
     """The compounded return after each row since the day of issue, at most `horizon` rows.
 
-    Point n stands beside the bands' column n, both counted from 1.
+    Point n belongs to column n of the bands, both counted from 1.
     """
     rows = record.until(as_of)
     after = rows.dates > np.datetime64(issued_on, "D")

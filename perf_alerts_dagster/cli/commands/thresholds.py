@@ -64,8 +64,7 @@ def set_(file: IO[str], key: str, url: str | None) -> None:
 
 
 async def _call(method: str, key: str, url: str | None, **more: object) -> Mapping[str, Any]:
-    from perf_alerts_dagster.api.client import AlertsClient
-    from perf_alerts_dagster.api.connection import ApiError
+    from perf_alerts_dagster.api.client import AlertsClient, ApiError
 
     settings = load_settings()
     at = url or f"http://{settings.proxy_host}:{settings.proxy_port}"

@@ -49,8 +49,8 @@ async def test_a_daemon_that_never_lived_has_no_age() -> None:
 
 def test_without_dagster_there_are_still_the_proxys_own_numbers() -> None:
     metrics = Metrics()
-    metrics.answered(method="GET", route="/schedule/status", status=503, seconds=0.2)
-    metrics.asked_upstream()
+    metrics.count_answer(method="GET", route="/schedule/status", status=503, seconds=0.2)
+    metrics.count_status_query()
     found = samples(metrics, None)
 
     assert found["perf_alerts_dagster_up", ""] == 0
@@ -86,6 +86,6 @@ def test_a_store_that_cannot_be_read_is_down_and_counts_nothing() -> None:
 
 def test_two_apps_count_apart() -> None:
     one, two = Metrics(), Metrics()
-    one.asked_upstream()
+    one.count_status_query()
 
     assert samples(two, None)["perf_alerts_status_queries_total", ""] == 0

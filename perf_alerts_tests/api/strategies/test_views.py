@@ -4,7 +4,7 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.api.strategies.records_cache import Records
+from perf_alerts_dagster.api.resources import Records
 from perf_alerts_dagster.api.strategies.views import live_path, projection_data, strategy_states
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
@@ -113,13 +113,13 @@ async def test_the_source_is_read_once_a_minute_with_its_groups() -> None:
         TrackRecords(source="test", strategies={"a": record("a"), "b": record("b")})
     )
     records = Records(lambda: source, UTC_ZONE)
-    first = await records.of("ALL", NOW)
-    await records.of("a", NOW + timedelta(seconds=60))
-    await records.of("a", NOW + timedelta(seconds=61))
+    first = await records.record_of("ALL", NOW)
+    await records.record_of("a", NOW + timedelta(seconds=60))
+    await records.record_of("a", NOW + timedelta(seconds=61))
 
     assert first is not None
     assert source.loaded == [NOW.date(), NOW.date()]
-    assert await records.of("nope", NOW) is None
+    assert await records.record_of("nope", NOW) is None
 
 
 async def test_a_source_that_cannot_be_read_is_said_and_asked_again() -> None:
@@ -129,7 +129,7 @@ async def test_a_source_that_cannot_be_read_is_said_and_asked_again() -> None:
     )
     records = Records(lambda: source, UTC_ZONE)
     with pytest.raises(RecordsUnavailable):
-        await records.of("a", NOW)
+        await records.record_of("a", NOW)
     source.error = None
 
-    assert await records.of("a", NOW) is not None
+    assert await records.record_of("a", NOW) is not None

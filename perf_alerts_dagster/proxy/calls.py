@@ -1,0 +1,8 @@
+"""Moved to `perf_alerts_dagster.api.client`; for one version, it can be imported from here too."""
+
+from importlib import import_module
+
+
+def __getattr__(name: str) -> object:
+    # By name: the proxy is below the API, and imports nothing of it.
+    return getattr(import_module("perf_alerts_dagster.api.client"), name)
