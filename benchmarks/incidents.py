@@ -18,8 +18,8 @@ from random import Random
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
@@ -82,7 +82,9 @@ def measure(strategies: int) -> dict[str, float]:
         engine = open_engine(f"sqlite:///{Path(folder) / 'alerts.db'}")
         migrate(engine)
         store, incidents, outbox = SqlAlertStore(engine), SqlIncidents(engine), SqlOutbox(engine)
-        lifecycle = Lifecycle(store=incidents, policy=Policy(channels=("mail", "chat")))
+        lifecycle = Lifecycle(
+            store=incidents, policy=NotificationSettings(channels=("mail", "chat"))
+        )
 
         def execute(at: datetime, *, is_bad: bool) -> None:
             made = judgement(strategies, at, is_bad=is_bad)
@@ -111,7 +113,7 @@ def measure(strategies: int) -> dict[str, float]:
         timed("a sweep", lambda: lifecycle.sweep(BEGUN + MINUTE))
         timed("all escalate", lambda: lifecycle.sweep(BEGUN + 16 * MINUTE))
         timed("delivered, escalated", lambda: deliver(BEGUN + 16 * MINUTE))
-        first = incidents.incidents(Filter(), limit=1).incidents[0].id
+        first = incidents.incidents(IncidentFilter(), limit=1).incidents[0].id
         timed(
             "one acknowledged",
             lambda: lifecycle.acknowledge(first, by="ann", now=BEGUN + 17 * MINUTE),

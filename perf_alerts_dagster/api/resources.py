@@ -10,7 +10,7 @@ from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.strategies.records_cache import Records
 from perf_alerts_dagster.control.audit import Thresholds
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
@@ -27,7 +27,7 @@ class ApiParts:
     store: AlertStore
     thresholds: Thresholds
     records: Records
-    desk: Desk
+    desk: Incidents
     probe: Callable[[datetime], None]
     channels: Sequence[Channel] = ()
 

@@ -20,9 +20,9 @@ from perf_alerts_dagster.control.lease_sql import SqlLeases
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
-from perf_alerts_dagster.incidents.escalation import Patience
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.escalation import EscalationSettings
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
@@ -101,17 +101,17 @@ def _now() -> datetime:
 _HASTE = 1.0
 
 
-def build_policy(settings: Settings) -> Policy:
+def build_notification_settings(settings: Settings) -> NotificationSettings:
     """How incidents are told."""
     normal, escalation = open_channels(settings)
     hours = settings.ack_timeout_hours
-    return Policy(
+    return NotificationSettings(
         channels=tuple(one.name for one in normal),
         escalation_channels=tuple(one.name for one in escalation),
         minimum={one.name: one.minimum for one in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),
-        patience=Patience(
+        patience=EscalationSettings(
             escalate=timedelta(minutes=settings.escalation_delay_minutes),
             acknowledged=timedelta(hours=hours) if hours else None,
         ),
@@ -123,18 +123,18 @@ def build_policy(settings: Settings) -> Policy:
     )
 
 
-def open_desk(settings: Settings, engine: Engine) -> Desk:
+def open_incidents(settings: Settings, engine: Engine) -> Incidents:
     """Incidents, silences and the outbox of the alert store, and the lifecycle over them."""
     incidents = SqlIncidents(engine)
-    return Desk(
+    return Incidents(
         incidents=incidents,
         silences=SqlSilences(engine),
         outbox=SqlOutbox(engine),
-        lifecycle=Lifecycle(store=incidents, policy=build_policy(settings)),
+        lifecycle=Lifecycle(store=incidents, policy=build_notification_settings(settings)),
     )
 
 
-def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
+def build_delivering(settings: Settings, desk: Incidents, *, owner: str) -> Deliverer:
     """What sends the outbox's messages; `owner` names this sender in the leases of its rows."""
     lifecycle = desk.lifecycle
     return Deliverer(
@@ -153,7 +153,7 @@ def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer
 
 def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
     """A sweeper over the alert store."""
-    desk = open_desk(settings, engine)
+    desk = open_incidents(settings, engine)
     return Sweeper(
         desk=desk,
         delivering=build_delivering(settings, desk, owner=owner),

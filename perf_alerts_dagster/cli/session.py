@@ -7,25 +7,25 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.settings import load_settings
 
 
 @contextmanager
-def opened_desk() -> Iterator[Desk]:
+def open_stored_incidents() -> Iterator[Incidents]:
     """The desk of these settings' alert store.
 
     Raises:
         StoreUnavailable: it cannot be reached, or was not migrated.
     """
-    from perf_alerts_dagster.bootstrap.notifications import open_desk
+    from perf_alerts_dagster.bootstrap.notifications import open_incidents
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
 
     settings = load_settings()
     store = open_store(store_url(settings))
     try:
-        yield open_desk(settings, store.engine)
+        yield open_incidents(settings, store.engine)
     finally:
         store.close()
 

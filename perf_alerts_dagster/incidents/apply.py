@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.decisions import Draft
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.escalation import (
     has_timed_out,
     is_acknowledgement_over,
@@ -17,18 +17,18 @@ from perf_alerts_dagster.incidents.firing import (
     JOINT,
     NO_DATA,
     Firing,
-    of_evaluation,
-    of_system,
+    evaluation_firing,
+    system_firing,
     system_key,
 )
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
 from perf_alerts_dagster.incidents.notification import finite
-from perf_alerts_dagster.incidents.ports import Mark, Unapplied
-from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered
-from perf_alerts_dagster.incidents.suppression import Held, is_repeat_due
+from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
+from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered
+from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
 from perf_alerts_dagster.incidents.transitions import (
     Action,
-    Event,
+    IncidentEvent,
     breached,
     escalated,
     opened,
@@ -47,7 +47,7 @@ _RECORD_ERROR = "record_error"
 _UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
-def apply_judgement(draft: Draft, judgement: Judgement, *, is_newest: bool) -> None:
+def apply_judgement(draft: DecisionBuilder, judgement: Judgement, *, is_newest: bool) -> None:
     """Open, count and raise what is told; resolve what is back, where the rows are final.
 
     `is_newest`: no later session was judged with it. An older session that is judged again
@@ -65,7 +65,7 @@ def apply_judgement(draft: Draft, judgement: Judgement, *, is_newest: bool) -> N
         _recover(draft, judgement, {one.dedup_key for one in fired})
 
 
-def fire(draft: Draft, firing: Firing) -> Incident:
+def fire(draft: DecisionBuilder, firing: Firing) -> Incident:
     """One firing: a new incident, or the live one of its key counted, raised or re-opened."""
     live = draft.live(firing.dedup_key)
     chain = draft.policy.patience.chain
@@ -85,16 +85,18 @@ def fire(draft: Draft, firing: Firing) -> Incident:
     return incident
 
 
-def recover(draft: Draft, incident: Incident, event: Event, outcome: Resolution) -> None:
+def recover(
+    draft: DecisionBuilder, incident: Incident, event: IncidentEvent, outcome: Resolution
+) -> None:
     """It is over by itself: said once, where its opening was."""
     after = resolved(incident, event, outcome, at=draft.now)
     draft.put(after, "resolved", detail={"outcome": outcome.value})
     draft.withdraw(after)
-    if event is not Event.EXPIRED:
+    if event is not IncidentEvent.EXPIRED:
         draft.notify(after, Reason.RECOVERED)
 
 
-def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
+def _fired(draft: DecisionBuilder, judgement: Judgement) -> list[Firing]:
     gate = draft.policy.gate
     found = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
     found += [
@@ -105,7 +107,7 @@ def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
     if _is_all_late(judgement.evaluations):
         found = [(one, severity) for one, severity in found if one.rule != NO_DATA]
     firings = [
-        of_evaluation(
+        evaluation_firing(
             one,
             severity,
             alert=judgement.alert,
@@ -118,7 +120,7 @@ def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
     ]
     if _is_all_late(judgement.evaluations):
         firings.append(
-            of_system(
+            system_firing(
                 NO_DATA,
                 _RECORDS,
                 message="no strategy of the source has a recent row",
@@ -142,7 +144,7 @@ def _is_late(one: Evaluation) -> bool:
     return one.rule == NO_DATA and one.outcome is Outcome.NO_DATA
 
 
-def _gather(draft: Draft, judgement: Judgement) -> None:
+def _gather(draft: DecisionBuilder, judgement: Judgement) -> None:
     """Put the incidents of one session's strategies under the group that they are together."""
     for one in notified(judgement, gate=draft.policy.gate):
         members = one.parts.get("members")
@@ -155,20 +157,20 @@ def _gather(draft: Draft, judgement: Judgement) -> None:
                 _join(draft, incident, group)
 
 
-def _join(draft: Draft, incident: Incident, group: Incident) -> None:
+def _join(draft: DecisionBuilder, incident: Incident, group: Incident) -> None:
     draft.put(replace(incident, parent=group.id), "grouped", detail={"parent": group.id})
 
 
-def _recover(draft: Draft, judgement: Judgement, fired: set[str]) -> None:
+def _recover(draft: DecisionBuilder, judgement: Judgement, fired: set[str]) -> None:
     for one in judgement.evaluations:
         live = draft.live(one.dedup_key)
         if live is None or one.dedup_key in fired or one.is_notified(gate=draft.policy.gate):
             continue
         budget, _ = draft.policy.budgets.of(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
-            recover(draft, live, Event.RESTATED, Resolution.RESTATED)
+            recover(draft, live, IncidentEvent.RESTATED, Resolution.RESTATED)
         elif _is_current(live, judgement) and is_recovered(one, budget=budget):
-            recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
+            recover(draft, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
     _recover_source(draft, judgement)
     _recover_records(draft, judgement)
 
@@ -187,25 +189,25 @@ def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: 
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and has_recovered(one, budget=budget)
+    return changed and has_no_cause_left(one, budget=budget)
 
 
-def _recover_source(draft: Draft, judgement: Judgement) -> None:
+def _recover_source(draft: DecisionBuilder, judgement: Judgement) -> None:
     source = draft.live(system_key(NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
     if any(one.rule == NO_DATA and one.outcome is Outcome.OK for one in judgement.evaluations):
-        recover(draft, source, Event.RECOVERED, Resolution.RECOVERED)
+        recover(draft, source, IncidentEvent.RECOVERED, Resolution.RECOVERED)
 
 
-def _recover_records(draft: Draft, judgement: Judgement) -> None:
+def _recover_records(draft: DecisionBuilder, judgement: Judgement) -> None:
     """Rows that can be read again: no evaluation says so, it is only no longer an error."""
     errors = {one.strategy for one in judgement.evaluations if one.outcome is Outcome.ERROR}
     good = {one.strategy for one in judgement.evaluations} - errors
     for incident in draft.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_over
         if is_error and incident.strategy in good and _is_current(incident, judgement):
-            recover(draft, incident, Event.RECOVERED, Resolution.RECOVERED)
+            recover(draft, incident, IncidentEvent.RECOVERED, Resolution.RECOVERED)
 
 
 def _is_higher(before: Incident, firing: Firing) -> bool:
@@ -229,31 +231,33 @@ def _facts(firing: Firing) -> dict[str, Json]:
     }
 
 
-def apply_all(draft: Draft, found: Unapplied) -> None:
+def apply_all(draft: DecisionBuilder, found: UnappliedJudgements) -> None:
     """Apply what was recorded, in its order, and mark how far that is."""
     if not found.judgements:
         return
     newest = max(judgement.as_of for _, judgement in found.judgements)
     for _, judgement in found.judgements:
         apply_judgement(draft, judgement, is_newest=judgement.as_of == newest)
-    draft.marks.append(Mark(alert=found.alert, before=found.mark, after=found.judgements[-1][0]))
+    draft.marks.append(
+        JudgementOffset(alert=found.alert, before=found.mark, after=found.judgements[-1][0])
+    )
 
 
-def succeeded(draft: Draft, alert: str) -> None:
+def succeeded(draft: DecisionBuilder, alert: str) -> None:
     """An execution ended well: what failed or was missed before it is over."""
     for rule in (EXECUTION_FAILED, EXECUTION_MISSED):
         live = draft.live(system_key(rule, alert))
         if live is not None:
-            recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
+            recover(draft, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
 
 
-def expire(draft: Draft, sessions: Sequence[date]) -> None:
+def expire(draft: DecisionBuilder, sessions: Sequence[date]) -> None:
     """Close the events that `sessions` (rising) have left far enough behind; nobody is told."""
     for incident in draft.incidents:
         if is_open_event(incident):
             day = day_of(incident)
             if sum(one > day for one in sessions) >= draft.policy.close_after:
-                recover(draft, incident, Event.EXPIRED, Resolution.EXPIRED)
+                recover(draft, incident, IncidentEvent.EXPIRED, Resolution.EXPIRED)
 
 
 def is_open_event(incident: Incident) -> bool:
@@ -266,7 +270,7 @@ def day_of(incident: Incident) -> date:
     return incident.session or incident.opened_at.date()
 
 
-def sweep_incident(draft: Draft, incident: Incident) -> None:
+def sweep_incident(draft: DecisionBuilder, incident: Incident) -> None:
     """Everything that is due for one incident."""
     incident = _end_acknowledgement(draft, incident)
     incident = _end_mute(draft, incident)
@@ -277,7 +281,7 @@ def sweep_incident(draft: Draft, incident: Incident) -> None:
     _escalate(draft, incident)
 
 
-def _end_acknowledgement(draft: Draft, incident: Incident) -> Incident:
+def _end_acknowledgement(draft: DecisionBuilder, incident: Incident) -> Incident:
     patience = draft.policy.patience
     if not is_acknowledgement_over(incident, draft.now, patience):
         return incident
@@ -292,7 +296,7 @@ def _end_acknowledgement(draft: Draft, incident: Incident) -> Incident:
     return after
 
 
-def _end_mute(draft: Draft, incident: Incident) -> Incident:
+def _end_mute(draft: DecisionBuilder, incident: Incident) -> Incident:
     if not incident.muted or draft.is_silenced(incident):
         return incident
     after = unmuted(incident, now=draft.now)
@@ -300,14 +304,14 @@ def _end_mute(draft: Draft, incident: Incident) -> Incident:
     return after
 
 
-def _escalate(draft: Draft, incident: Incident) -> None:
+def _escalate(draft: DecisionBuilder, incident: Incident) -> None:
     if not is_step_due(incident, draft.now):
         return
     if draft.is_silenced(incident):
         if not incident.muted:
             draft.put(owing(incident, incident.owed or Reason.UNMUTED, muted=True))
             detail: dict[str, Json] = {
-                "why": Held.SILENCED.value,
+                "why": SuppressionReason.SILENCED.value,
                 "reason": Reason.ESCALATED.value,
                 "channels": [],
             }

@@ -8,44 +8,57 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
-    Channels,
-    Line,
+    IncidentNotice,
+    MessageKind,
     Notification,
     row,
     shown,
     worst_first,
 )
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Decisions, Mark, Snapshot, TimelineEntry
-from perf_alerts_dagster.incidents.suppression import Held, Memory, held, is_silenced
+from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
+from perf_alerts_dagster.incidents.suppression import (
+    NotificationHistory,
+    SuppressionReason,
+    held,
+    is_silenced,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 
 # A message that one of these holds back is made up for once they hold it no more.
-_FOR_NOW = frozenset({Held.WINDOW, Held.PENDING, Held.NO_CHANNEL})
+_FOR_NOW = frozenset(
+    {SuppressionReason.WINDOW, SuppressionReason.PENDING, SuppressionReason.NO_CHANNEL}
+)
 
 
-class Draft:
+class DecisionBuilder:
     """Collects what one application of the lifecycle changes; nothing is stored before its end.
 
     `window` names the run or the sweep that it is, `alert` the alert of the run.
     """
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, *, now: datetime, window: str, alert: str = ""
+        self,
+        snapshot: Snapshot,
+        policy: NotificationSettings,
+        *,
+        now: datetime,
+        window: str,
+        alert: str = "",
     ) -> None:
         self.policy = policy
         self.now = now
-        self.marks: list[Mark] = []
+        self.marks: list[JudgementOffset] = []
         self._window = window
         self._alert = alert
         self._silences = snapshot.silences
-        self._memory = Memory(notified=snapshot.notified)
+        self._memory = NotificationHistory(notified=snapshot.notified)
         self._before = {one.id: one for one in snapshot.incidents}
         self._incidents = dict(self._before)
         self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_over}
         self._entries: list[TimelineEntry] = []
-        self._messages: dict[tuple[str, Channels], Reason] = {}
+        self._messages: dict[tuple[str, MessageKind], Reason] = {}
         self._withdrawn: list[str] = []
 
     @property
@@ -99,7 +112,7 @@ class Draft:
 
         What has only just opened is told as opened, as it is at the end: people never heard of it.
         """
-        kind = Channels.ESCALATION if reason is Reason.ESCALATED else Channels.NORMAL
+        kind = MessageKind.ESCALATION if reason is Reason.ESCALATED else MessageKind.NORMAL
         known = self._messages.get((incident.id, kind))
         is_graver = reason not in (Reason.RECOVERED, Reason.REPEATED)
         if known is None or (known is not Reason.OPENED and is_graver):
@@ -111,7 +124,7 @@ class Draft:
 
     def decisions(self, audit: Change | None = None) -> Decisions:
         """Everything, with the messages that nothing holds back."""
-        rows: dict[tuple[Channels, str], list[Line]] = {}
+        rows: dict[tuple[MessageKind, str], list[IncidentNotice]] = {}
         for (incident_id, kind), reason in self._messages.items():
             self._address(self._incidents[incident_id], kind, reason, rows)
         notifications: tuple[Notification, ...] = tuple(
@@ -135,22 +148,24 @@ class Draft:
     def _address(
         self,
         incident: Incident,
-        kind: Channels,
+        kind: MessageKind,
         reason: Reason,
-        rows: dict[tuple[Channels, str], list[Line]],
+        rows: dict[tuple[MessageKind, str], list[IncidentNotice]],
     ) -> None:
         holds, receivers = self._holds(incident, kind, reason)
         if incident.owed is not reason:
             self._note_holds(incident, reason, holds)
         after = incident
-        if kind is Channels.NORMAL:
+        if kind is MessageKind.NORMAL:
             owes = self._owes(incident, reason, holds)
             after = replace(
-                after, owed=reason if owes else None, muted=owes and Held.SILENCED in holds
+                after,
+                owed=reason if owes else None,
+                muted=owes and SuppressionReason.SILENCED in holds,
             )
         if receivers:
             after = replace(after, notifications=after.notifications + 1)
-            line = Line(incident=after, reason=reason, number=after.notifications)
+            line = IncidentNotice(incident=after, reason=reason, number=after.notifications)
             for channel in receivers:
                 rows.setdefault((kind, channel), []).append(line)
             self.note(
@@ -165,15 +180,15 @@ class Draft:
         self.put(after)
 
     def _holds(
-        self, incident: Incident, kind: Channels, reason: Reason
-    ) -> tuple[dict[Held, list[str]], list[str]]:
+        self, incident: Incident, kind: MessageKind, reason: Reason
+    ) -> tuple[dict[SuppressionReason, list[str]], list[str]]:
         """What holds it back, with the channels, and the channels that are told."""
         if self.policy.observe_only:
-            return {Held.OBSERVE_ONLY: []}, []
+            return {SuppressionReason.OBSERVE_ONLY: []}, []
         channels = self.policy.receivers(kind, incident)
         if not channels:
-            return {Held.NO_CHANNEL: []}, []
-        holds: dict[Held, list[str]] = {}
+            return {SuppressionReason.NO_CHANNEL: []}, []
+        holds: dict[SuppressionReason, list[str]] = {}
         receivers = []
         for channel in channels:
             why = held(
@@ -185,22 +200,26 @@ class Draft:
                 window=self.policy.window,
             )
             if why is None and self.is_silenced(incident):
-                why = Held.SILENCED
+                why = SuppressionReason.SILENCED
             if why is None:
                 receivers.append(channel)
             else:
                 holds.setdefault(why, []).append(channel)
         return holds, receivers
 
-    def _owes(self, incident: Incident, reason: Reason, holds: dict[Held, list[str]]) -> bool:
+    def _owes(
+        self, incident: Incident, reason: Reason, holds: dict[SuppressionReason, list[str]]
+    ) -> bool:
         """Whether it is to be made up for: never an opening that is over meanwhile."""
         if reason is Reason.RECOVERED:
-            return Held.SILENCED in holds
+            return SuppressionReason.SILENCED in holds
         if incident.is_over:
             return False
-        return Held.SILENCED in holds or not _FOR_NOW.isdisjoint(holds)
+        return SuppressionReason.SILENCED in holds or not _FOR_NOW.isdisjoint(holds)
 
-    def _note_holds(self, incident: Incident, reason: Reason, holds: dict[Held, list[str]]) -> None:
+    def _note_holds(
+        self, incident: Incident, reason: Reason, holds: dict[SuppressionReason, list[str]]
+    ) -> None:
         for why, channels in holds.items():
             detail: dict[str, Json] = {
                 "why": why.value,
@@ -222,7 +241,7 @@ def digest_of(
     its weak ones.
     """
     evaluations = judgement.evaluations
-    lines = [Line(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
+    lines = [IncidentNotice(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
     open_: list[Json] = [shown(one) for one in worst_first(lines)]
     return {
         "alert": judgement.alert,

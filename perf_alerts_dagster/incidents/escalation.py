@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from perf_alerts_dagster.incidents.model import Chain, Incident, Status
+from perf_alerts_dagster.incidents.model import EscalationChain, Incident, Status
 
 STEPS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class EscalationSettings:
     """How long people are waited for.
 
     `escalate` after a critical incident became so, and again each such while; zero or less
@@ -22,11 +22,11 @@ class Patience:
     steps: int = STEPS
 
     @property
-    def chain(self) -> Chain | None:
+    def chain(self) -> EscalationChain | None:
         """The chain that an incident gets which becomes critical now."""
         if self.escalate <= timedelta(0):
             return None
-        return Chain(delay=self.escalate, steps=self.steps)
+        return EscalationChain(delay=self.escalate, steps=self.steps)
 
 
 def next_step_at(incident: Incident) -> datetime | None:
@@ -50,7 +50,9 @@ def is_step_due(incident: Incident, now: datetime) -> bool:
     return due is not None and due <= now
 
 
-def is_acknowledgement_over(incident: Incident, now: datetime, patience: Patience) -> bool:
+def is_acknowledgement_over(
+    incident: Incident, now: datetime, patience: EscalationSettings
+) -> bool:
     """Whether an acknowledgement has run out: its own end, or a critical one's, which is once."""
     held = incident.acknowledged
     if incident.status is not Status.ACKNOWLEDGED or held is None:
@@ -60,7 +62,7 @@ def is_acknowledgement_over(incident: Incident, now: datetime, patience: Patienc
     return has_timed_out(incident, now, patience)
 
 
-def has_timed_out(incident: Incident, now: datetime, patience: Patience) -> bool:
+def has_timed_out(incident: Incident, now: datetime, patience: EscalationSettings) -> bool:
     """Whether a critical incident was acknowledged for too long, for the first time."""
     held = incident.acknowledged
     if held is None or patience.acknowledged is None or not incident.is_critical:

@@ -44,7 +44,7 @@ class Firing:
     parts: Mapping[str, Json] = field(default_factory=dict)
 
 
-def of_evaluation(
+def evaluation_firing(
     one: Evaluation,
     severity: Severity,
     *,
@@ -96,7 +96,7 @@ def system_key(rule: str, about: str) -> str:
     return f"|{rule}|{escaped or '-'}"
 
 
-def of_system(
+def system_firing(
     rule: str, about: str, *, message: str, alert: str = "", run_id: str = "", as_of: date | None
 ) -> Firing:
     """A critical fault of the system: `about` is the alert or the channel that it concerns."""

@@ -18,7 +18,7 @@ from perf_alerts_dagster.incidents.apply import (
     succeeded,
     sweep_incident,
 )
-from perf_alerts_dagster.incidents.decisions import Draft, digest_of
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder, digest_of
 from perf_alerts_dagster.incidents.firing import (
     DAEMON_SILENT,
     DEAD_LETTER,
@@ -26,23 +26,23 @@ from perf_alerts_dagster.incidents.firing import (
     EXECUTION_MISSED,
     WATCH_SILENT,
     Firing,
-    of_system,
+    system_firing,
     system_key,
 )
 from perf_alerts_dagster.incidents.model import Incident, Resolution
 from perf_alerts_dagster.incidents.notification import digest_row
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
+    ConcurrentChange,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentStore,
     Outbox,
-    Overtaken,
     Silences,
     Snapshot,
     UnknownIncident,
 )
-from perf_alerts_dagster.incidents.transitions import Event, acknowledged, resolved
+from perf_alerts_dagster.incidents.transitions import IncidentEvent, acknowledged, resolved
 from perf_alerts_dagster.judging.judgement import Judgement
 
 # A judgement that is older and that no incident knows of was left by a crash.
@@ -62,7 +62,7 @@ class Lifecycle:
     """
 
     store: IncidentStore
-    policy: Policy
+    policy: NotificationSettings
 
     def after(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
@@ -75,7 +75,7 @@ class Lifecycle:
         `judged_before` leaves out what was judged at or after it: see `catch_up`.
         """
 
-        def decide(draft: Draft) -> None:
+        def decide(draft: DecisionBuilder) -> None:
             found = self.store.unapplied(alert, judged_before=judged_before)
             apply_all(draft, found)
             if judged_before is None:
@@ -166,7 +166,7 @@ class Lifecycle:
         if until is not None and until <= now:
             raise UsageError("until: a time after now is accepted")
 
-        def decide(draft: Draft, incident: Incident) -> None:
+        def decide(draft: DecisionBuilder, incident: Incident) -> None:
             after = acknowledged(incident, by=by, at=now, comment=comment, until=until)
             detail: dict[str, Json] = {
                 "comment": comment,
@@ -197,8 +197,10 @@ class Lifecycle:
         if not outcome.is_a_persons:
             raise UsageError("outcome: true, false, known or data_error is accepted")
 
-        def decide(draft: Draft, incident: Incident) -> None:
-            after = resolved(incident, Event.RESOLVE, outcome, at=now, by=by, comment=comment)
+        def decide(draft: DecisionBuilder, incident: Incident) -> None:
+            after = resolved(
+                incident, IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
+            )
             detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
             draft.put(after, "resolved", actor=by, detail=detail)
             draft.withdraw(after)
@@ -208,7 +210,7 @@ class Lifecycle:
     def sweep(self, now: datetime) -> Decisions:
         """What time alone does: escalations, ends of acknowledgements and silences, repeats."""
 
-        def decide(draft: Draft) -> None:
+        def decide(draft: DecisionBuilder) -> None:
             self._expire(draft)
             for incident in draft.incidents:
                 sweep_incident(draft, incident)
@@ -226,14 +228,14 @@ class Lifecycle:
         alert: str | None = None,
     ) -> Decisions:
         name = about if alert is None else alert
-        firing = of_system(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
+        firing = system_firing(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
         if run_id and self._was_said(firing):
             return Decisions()
         return self._run(lambda draft: fire(draft, firing), now=now, window=run_id or _SWEEP)
 
     def _was_said(self, firing: Firing) -> bool:
         """Whether the very same run or tick has had its incident: a sensor says it again."""
-        found = self.store.incidents(Filter(rule=firing.rule)).incidents
+        found = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
         return any(
             one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in found
         )
@@ -244,14 +246,14 @@ class Lifecycle:
         if self.store.live_of(key) is None:
             return Decisions()
 
-        def decide(draft: Draft) -> None:
+        def decide(draft: DecisionBuilder) -> None:
             live = draft.live(key)
             if live is not None:
-                recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
+                recover(draft, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
 
         return self._run(decide, now=now, window=_SWEEP)
 
-    def _expire(self, draft: Draft) -> None:
+    def _expire(self, draft: DecisionBuilder) -> None:
         events = [one for one in draft.incidents if is_open_event(one)]
         if events:
             first = min(day_of(one) for one in events)
@@ -259,7 +261,7 @@ class Lifecycle:
 
     def _change(
         self,
-        decide: Callable[[Draft, Incident], None],
+        decide: Callable[[DecisionBuilder, Incident], None],
         incident_id: str,
         *,
         now: datetime,
@@ -267,28 +269,37 @@ class Lifecycle:
     ) -> Incident:
         """What a person does to one incident tells nobody, so that only that one is read."""
 
-        def draft() -> Draft:
+        def draft() -> DecisionBuilder:
             found = self.store.incident(incident_id)
             if found is None:
                 raise UnknownIncident(f"there is no incident {incident_id}")
-            made = Draft(Snapshot(incidents=(found,)), self.policy, now=now, window=_SWEEP)
+            made = DecisionBuilder(
+                Snapshot(incidents=(found,)), self.policy, now=now, window=_SWEEP
+            )
             decide(made, found)
             return made
 
         return self._store(draft, change).changed[0]
 
     def _run(
-        self, decide: Callable[[Draft], object], *, now: datetime, window: str, alert: str = ""
+        self,
+        decide: Callable[[DecisionBuilder], object],
+        *,
+        now: datetime,
+        window: str,
+        alert: str = "",
     ) -> Decisions:
-        def draft() -> Draft:
+        def draft() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.policy.window)
-            made = Draft(snapshot, self.policy, now=now, window=window, alert=alert)
+            made = DecisionBuilder(snapshot, self.policy, now=now, window=window, alert=alert)
             decide(made)
             return made
 
         return self._store(draft)
 
-    def _store(self, draft: Callable[[], Draft], change: Change | None = None) -> Decisions:
+    def _store(
+        self, draft: Callable[[], DecisionBuilder], change: Change | None = None
+    ) -> Decisions:
         """Store what `draft` decides; where another process comes first, decide it again."""
         for _ in range(_TRIES):
             made = draft().decisions(change)
@@ -296,14 +307,14 @@ class Lifecycle:
                 return made
             try:
                 self.store.apply(made)
-            except Overtaken:
+            except ConcurrentChange:
                 continue
             return made
         raise StoreUnavailable(f"incidents were changed by others {_TRIES} times in between")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Incidents:
     """Incidents, silences and the outbox of one alert store; `lifecycle` changes them."""
 
     incidents: IncidentStore

@@ -60,7 +60,7 @@ class Trend(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledgement:
     """Who looks after it. It was at `value` against `limit` then; `until` None has no end."""
 
     by: str
@@ -72,7 +72,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
+class ResolutionRecord:
     """Who or what ended it, when, and why."""
 
     by: str
@@ -82,7 +82,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
+class EscalationChain:
     """The escalation chain as it was when an incident became critical: it keeps its own."""
 
     delay: timedelta
@@ -130,12 +130,12 @@ class Incident:
     as_of: date | None = None
     provisional: bool = False
     breaches: int = 1
-    acknowledged: Acknowledged | None = None
-    resolved: Resolved | None = None
+    acknowledged: Acknowledgement | None = None
+    resolved: ResolutionRecord | None = None
     critical_since: datetime | None = None
     escalation_step: int = 0
     escalated_at: datetime | None = None
-    chain: Chain | None = None
+    chain: EscalationChain | None = None
     timed_out: bool = False
     notifications: int = 0
     last_notified_at: datetime | None = None

@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
 
 
-class Delivery(StrEnum):
+class DeliveryState(StrEnum):
     """Where a row stands. withdrawn: nobody needs it any more, and it was never sent."""
 
     PENDING = "pending"
@@ -24,10 +24,10 @@ class Delivery(StrEnum):
     @property
     def is_waiting(self) -> bool:
         """Whether it may still go out."""
-        return self in (Delivery.PENDING, Delivery.LEASED)
+        return self in (DeliveryState.PENDING, DeliveryState.LEASED)
 
 
-class Channels(StrEnum):
+class MessageKind(StrEnum):
     """The sorts of messages; an escalation goes to channels of its own where there are any.
 
     A digest tells the whole desk's day, and no incident.
@@ -39,7 +39,7 @@ class Channels(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class IncidentNotice:
     """One incident in a message: what it is by then, why it is told, its message's number."""
 
     incident: Incident
@@ -48,7 +48,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class NotificationItem:
     """What is remembered of a line: which incident was told, at which severity, and why.
 
     `over`: the incident is resolved by the time that the row was read.
@@ -71,14 +71,14 @@ class Notification:
     """
 
     key: str
-    kind: Channels
+    kind: MessageKind
     channel: str
     payload: Mapping[str, Json]
-    items: tuple[Item, ...]
+    items: tuple[NotificationItem, ...]
     created_at: datetime
     next_at: datetime
     id: int = 0
-    state: Delivery = Delivery.PENDING
+    state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -87,7 +87,7 @@ class Notification:
     error: str | None = None
 
 
-def key_of(kind: Channels, window: str, lines: Iterable[Line], channel: str) -> str:
+def key_of(kind: MessageKind, window: str, lines: Iterable[IncidentNotice], channel: str) -> str:
     """The row's key: the same for the same incidents' same messages, whoever makes it."""
     named = sorted(f"{one.incident.id}:{one.number}" for one in lines)
     text = "\0".join([kind.value, window, channel, *named])
@@ -95,7 +95,12 @@ def key_of(kind: Channels, window: str, lines: Iterable[Line], channel: str) -> 
 
 
 def row(
-    kind: Channels, window: str, alert: str, lines: Sequence[Line], channel: str, now: datetime
+    kind: MessageKind,
+    window: str,
+    alert: str,
+    lines: Sequence[IncidentNotice],
+    channel: str,
+    now: datetime,
 ) -> Notification:
     """One row that tells `lines`, worst first, to one channel.
 
@@ -122,18 +127,18 @@ def row(
 def digest_row(payload: Mapping[str, Json], day: str, channel: str, now: datetime) -> Notification:
     """The digest of a day for one channel: its key is the day's, so that it goes out once."""
     return Notification(
-        key=key_of(Channels.DIGEST, day, (), channel),
-        kind=Channels.DIGEST,
+        key=key_of(MessageKind.DIGEST, day, (), channel),
+        kind=MessageKind.DIGEST,
         channel=channel,
-        payload={**payload, "kind": Channels.DIGEST.value, "at": now.isoformat()},
+        payload={**payload, "kind": MessageKind.DIGEST.value, "at": now.isoformat()},
         items=(),
         created_at=now,
         next_at=now,
     )
 
 
-def _item(one: Line) -> Item:
-    return Item(
+def _item(one: IncidentNotice) -> NotificationItem:
+    return NotificationItem(
         incident_id=one.incident.id,
         dedup_key=one.incident.dedup_key,
         severity=one.incident.severity,
@@ -147,10 +152,10 @@ def finite(number: float | None) -> float | None:
     return number if number is not None and math.isfinite(number) else None
 
 
-def worst_first(lines: Iterable[Line]) -> list[Line]:
+def worst_first(lines: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     """By severity; a group before its members, recoveries after what goes on."""
 
-    def place(one: Line) -> tuple[bool, int, bool, str, str]:
+    def place(one: IncidentNotice) -> tuple[bool, int, bool, str, str]:
         incident = one.incident
         return (
             one.reason is Reason.RECOVERED,
@@ -163,7 +168,7 @@ def worst_first(lines: Iterable[Line]) -> list[Line]:
     return sorted(lines, key=place)
 
 
-def shown(one: Line) -> dict[str, Json]:
+def shown(one: IncidentNotice) -> dict[str, Json]:
     """An incident as a message needs it, JSON-ready."""
     incident = one.incident
     acknowledged, resolved = incident.acknowledged, incident.resolved
@@ -202,14 +207,14 @@ def shown(one: Line) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notified:
+class PastNotification:
     """That an incident was put to a channel: what a suppression window remembers."""
 
     channel: str
-    kind: Channels
+    kind: MessageKind
     incident_id: str
     dedup_key: str
     severity: Severity
     reason: Reason
-    state: Delivery
+    state: DeliveryState
     sent_at: datetime | None

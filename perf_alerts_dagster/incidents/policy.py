@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import Patience
+from perf_alerts_dagster.incidents.escalation import EscalationSettings
 from perf_alerts_dagster.incidents.firing import DEAD_LETTER
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.notification import Channels
+from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.judging.false_alarms import Budgets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class NotificationSettings:
     """What holds messages back, what sends them again, and where they go.
 
     `channels` and `escalation_channels` are names; without the latter escalations go to the
@@ -28,17 +28,17 @@ class Policy:
     minimum: Mapping[str, Severity] = field(default_factory=dict)
     window: timedelta = timedelta(minutes=60)
     repeat: timedelta = timedelta(hours=24)
-    patience: Patience = field(default_factory=Patience)
+    patience: EscalationSettings = field(default_factory=EscalationSettings)
     close_after: int = 5
     observe_only: bool = False
     digest: bool = False
     gate: bool = True
     budgets: Budgets = field(default_factory=Budgets)
 
-    def receivers(self, kind: Channels, incident: Incident) -> tuple[str, ...]:
+    def receivers(self, kind: MessageKind, incident: Incident) -> tuple[str, ...]:
         """Who is told; never a channel about itself, which has just failed."""
         named = self.channels
-        if kind is Channels.ESCALATION and self.escalation_channels:
+        if kind is MessageKind.ESCALATION and self.escalation_channels:
             named = self.escalation_channels
         if incident.rule == DEAD_LETTER:
             everyone = dict.fromkeys((*named, *self.channels, *self.escalation_channels))

@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Delivery, Notification, Notified
+from perf_alerts_dagster.incidents.notification import Notification, PastNotification
 from perf_alerts_dagster.incidents.silences import Matchers, Silence
 from perf_alerts_dagster.judging.judgement import Judgement
 
@@ -43,7 +43,7 @@ class UnknownIncident(PerfAlertsError):
     """There is no incident of that id (404)."""
 
 
-class Overtaken(Exception):
+class ConcurrentChange(Exception):
     """Another process has changed what these decisions stand on; nothing was stored."""
 
 
@@ -59,7 +59,7 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class JudgementOffset:
     """How far an alert's judgements have been turned into incidents: from one id to another."""
 
     alert: str
@@ -80,7 +80,7 @@ class Decisions:
     entries: tuple[TimelineEntry, ...] = ()
     notifications: tuple[Notification, ...] = ()
     withdrawn: tuple[str, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[JudgementOffset, ...] = ()
     audit: Change | None = None
 
     @property
@@ -99,12 +99,12 @@ class Snapshot:
     """
 
     incidents: tuple[Incident, ...] = ()
-    notified: tuple[Notified, ...] = ()
+    notified: tuple[PastNotification, ...] = ()
     silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unapplied:
+class UnappliedJudgements:
     """Judgements of one alert that were recorded and not yet turned into incidents."""
 
     alert: str
@@ -113,7 +113,7 @@ class Unapplied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class IncidentFilter:
     """Which incidents to list; None is all. `since`: seen at or after it."""
 
     status: Status | None = None
@@ -132,7 +132,7 @@ class IncidentPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breached:
+class BreachedIncident:
     """An incident that breached in a period, and the alerts that found it then.
 
     `strategy` is empty for the whole system. `severity` is the incident's, its highest.
@@ -144,10 +144,10 @@ class Breached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class PeriodCounts:
     """A period in numbers: incidents that breached in it, messages held back, escalations."""
 
-    breached: tuple[Breached, ...]
+    breached: tuple[BreachedIncident, ...]
     suppressed: int
     escalated: int
 
@@ -170,7 +170,9 @@ class IncidentStore(ABC):
     """
 
     @abstractmethod
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
         """The recorded judgements of an alert that no incident knows of, in recording order."""
 
     @abstractmethod
@@ -203,7 +205,7 @@ class IncidentStore(ABC):
 
     @abstractmethod
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
         """Incidents, newest first, beginning after the place `before`.
 
@@ -220,7 +222,7 @@ class IncidentStore(ABC):
         """How many are not over, by status; a status without any may be missing."""
 
     @abstractmethod
-    def counts(self, start: datetime, end: datetime) -> Counts:
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
         """The numbers from `start` on and before `end`."""
 
 

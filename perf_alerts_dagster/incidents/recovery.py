@@ -44,7 +44,7 @@ def is_recovered(one: Evaluation, *, budget: float) -> bool:
     return abs(one.value - one.limit) >= margin * (1 - _SLACK)
 
 
-def has_recovered(one: Evaluation, *, budget: float) -> bool:
+def has_no_cause_left(one: Evaluation, *, budget: float) -> bool:
     """Whether restated data leave nothing of the cause: no margin, since it never happened."""
     if one.provisional:
         return False

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.incidents.recovery import PLAIN
 from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.judging.evaluation import Kind
 
 
-class Held(StrEnum):
+class SuppressionReason(StrEnum):
     """Why a message was held back."""
 
     OBSERVE_ONLY = "observe_only"
@@ -29,37 +29,39 @@ _PASSING = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.U
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class NotificationHistory:
     """What was told: the rows of live incidents, and those inside the window."""
 
-    notified: Sequence[Notified] = ()
+    notified: Sequence[PastNotification] = ()
     # On the day on which everything breaks, thousands of incidents ask.
-    _by_incident: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
-    _by_key: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
+    _by_incident: dict[str, list[PastNotification]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _by_key: dict[str, list[PastNotification]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for one in self.notified:
             self._by_incident.setdefault(one.incident_id, []).append(one)
             self._by_key.setdefault(one.dedup_key, []).append(one)
 
-    def of(self, incident: Incident, channel: str) -> list[Notified]:
+    def of(self, incident: Incident, channel: str) -> list[PastNotification]:
         """What a channel was told of the incident itself, and may still be told; no recoveries."""
         return [
             one
             for one in self._by_incident.get(incident.id, ())
             if one.channel == channel
             and one.reason is not Reason.RECOVERED
-            and (one.state.is_waiting or one.state is Delivery.SENT)
+            and (one.state.is_waiting or one.state is DeliveryState.SENT)
         ]
 
-    def similar(self, incident: Incident, channel: str) -> list[Notified]:
+    def similar(self, incident: Incident, channel: str) -> list[PastNotification]:
         """What a channel was told at the incident's dedup key and severity; no recoveries."""
         return [
             one
             for one in self._by_key.get(incident.dedup_key, ())
             if one.severity is incident.severity
             and one.channel == channel
-            and one.kind is Channels.NORMAL
+            and one.kind is MessageKind.NORMAL
             and one.reason is not Reason.RECOVERED
         ]
 
@@ -75,11 +77,11 @@ def held(
     incident: Incident,
     reason: Reason,
     channel: str,
-    memory: Memory,
+    memory: NotificationHistory,
     *,
     now: datetime,
     window: timedelta,
-) -> Held | None:
+) -> SuppressionReason | None:
     """Why one channel is not told; None where it is.
 
     At the same dedup key and severity nothing goes out inside the window after the last one
@@ -88,16 +90,16 @@ def held(
     """
     own = memory.of(incident, channel)
     if reason is Reason.RECOVERED:
-        return None if own else Held.FIRING_UNNOTIFIED
+        return None if own else SuppressionReason.FIRING_UNNOTIFIED
     if reason in _PASSING:
         return None
     if reason is Reason.OPENED and any(one.severity is incident.severity for one in own):
-        return Held.NOTIFIED
+        return SuppressionReason.NOTIFIED
     similar = memory.similar(incident, channel)
     if any(one.state.is_waiting for one in similar):
-        return Held.PENDING
+        return SuppressionReason.PENDING
     if any(one.sent_at is not None and now - one.sent_at < window for one in similar):
-        return Held.WINDOW
+        return SuppressionReason.WINDOW
     return None
 
 

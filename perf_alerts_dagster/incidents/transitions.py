@@ -9,23 +9,23 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import (
-    Acknowledged,
-    Chain,
+    Acknowledgement,
+    EscalationChain,
     Incident,
     Reason,
     Resolution,
-    Resolved,
+    ResolutionRecord,
     Status,
     Trend,
 )
 from perf_alerts_dagster.incidents.recovery import is_worse
 
 
-class Refused(PerfAlertsError):
+class TransitionRefused(PerfAlertsError):
     """What was asked is not possible in the incident's status; nothing was changed (409)."""
 
 
-class Event(StrEnum):
+class IncidentEvent(StrEnum):
     """What can happen to an incident. The first six are the design's, the rest is time's."""
 
     BREACH = "breach"
@@ -64,55 +64,57 @@ class Action(StrEnum):
     REFUSE = "refuse"
 
 
-TABLE: dict[tuple[Status, Event], Action] = {
-    (Status.OPEN, Event.BREACH): Action.COUNT,
-    (Status.OPEN, Event.HIGHER): Action.RAISE,
-    (Status.OPEN, Event.ACKNOWLEDGE): Action.ACKNOWLEDGE,
-    (Status.OPEN, Event.RESOLVE): Action.CLOSE,
-    (Status.OPEN, Event.RECOVERED): Action.RECOVER,
-    (Status.OPEN, Event.SILENCE): Action.MUTE,
-    (Status.OPEN, Event.WORSENED): Action.COUNT,
-    (Status.OPEN, Event.RESTATED): Action.RECOVER,
-    (Status.OPEN, Event.EXPIRED): Action.CLOSE,
-    (Status.OPEN, Event.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.OPEN, Event.ESCALATION_DUE): Action.ESCALATE,
-    (Status.OPEN, Event.REPEAT_DUE): Action.REPEAT,
-    (Status.ACKNOWLEDGED, Event.BREACH): Action.COUNT,
-    (Status.ACKNOWLEDGED, Event.HIGHER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.ACKNOWLEDGE): Action.REFUSE,
-    (Status.ACKNOWLEDGED, Event.RESOLVE): Action.CLOSE,
-    (Status.ACKNOWLEDGED, Event.RECOVERED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, Event.SILENCE): Action.MUTE,
-    (Status.ACKNOWLEDGED, Event.WORSENED): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.RESTATED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, Event.EXPIRED): Action.CLOSE,
-    (Status.ACKNOWLEDGED, Event.ACKNOWLEDGEMENT_OVER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.ESCALATION_DUE): Action.NOTHING,
-    (Status.ACKNOWLEDGED, Event.REPEAT_DUE): Action.NOTHING,
-    (Status.RESOLVED, Event.BREACH): Action.NEW,
-    (Status.RESOLVED, Event.HIGHER): Action.NEW,
-    (Status.RESOLVED, Event.ACKNOWLEDGE): Action.REFUSE,
-    (Status.RESOLVED, Event.RESOLVE): Action.REFUSE,
-    (Status.RESOLVED, Event.RECOVERED): Action.NOTHING,
-    (Status.RESOLVED, Event.SILENCE): Action.REFUSE,
-    (Status.RESOLVED, Event.WORSENED): Action.NEW,
-    (Status.RESOLVED, Event.RESTATED): Action.NOTHING,
-    (Status.RESOLVED, Event.EXPIRED): Action.NOTHING,
-    (Status.RESOLVED, Event.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.RESOLVED, Event.ESCALATION_DUE): Action.NOTHING,
-    (Status.RESOLVED, Event.REPEAT_DUE): Action.NOTHING,
+TRANSITIONS: dict[tuple[Status, IncidentEvent], Action] = {
+    (Status.OPEN, IncidentEvent.BREACH): Action.COUNT,
+    (Status.OPEN, IncidentEvent.HIGHER): Action.RAISE,
+    (Status.OPEN, IncidentEvent.ACKNOWLEDGE): Action.ACKNOWLEDGE,
+    (Status.OPEN, IncidentEvent.RESOLVE): Action.CLOSE,
+    (Status.OPEN, IncidentEvent.RECOVERED): Action.RECOVER,
+    (Status.OPEN, IncidentEvent.SILENCE): Action.MUTE,
+    (Status.OPEN, IncidentEvent.WORSENED): Action.COUNT,
+    (Status.OPEN, IncidentEvent.RESTATED): Action.RECOVER,
+    (Status.OPEN, IncidentEvent.EXPIRED): Action.CLOSE,
+    (Status.OPEN, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
+    (Status.OPEN, IncidentEvent.ESCALATION_DUE): Action.ESCALATE,
+    (Status.OPEN, IncidentEvent.REPEAT_DUE): Action.REPEAT,
+    (Status.ACKNOWLEDGED, IncidentEvent.BREACH): Action.COUNT,
+    (Status.ACKNOWLEDGED, IncidentEvent.HIGHER): Action.REOPEN,
+    (Status.ACKNOWLEDGED, IncidentEvent.ACKNOWLEDGE): Action.REFUSE,
+    (Status.ACKNOWLEDGED, IncidentEvent.RESOLVE): Action.CLOSE,
+    (Status.ACKNOWLEDGED, IncidentEvent.RECOVERED): Action.RECOVER,
+    (Status.ACKNOWLEDGED, IncidentEvent.SILENCE): Action.MUTE,
+    (Status.ACKNOWLEDGED, IncidentEvent.WORSENED): Action.REOPEN,
+    (Status.ACKNOWLEDGED, IncidentEvent.RESTATED): Action.RECOVER,
+    (Status.ACKNOWLEDGED, IncidentEvent.EXPIRED): Action.CLOSE,
+    (Status.ACKNOWLEDGED, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.REOPEN,
+    (Status.ACKNOWLEDGED, IncidentEvent.ESCALATION_DUE): Action.NOTHING,
+    (Status.ACKNOWLEDGED, IncidentEvent.REPEAT_DUE): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.BREACH): Action.NEW,
+    (Status.RESOLVED, IncidentEvent.HIGHER): Action.NEW,
+    (Status.RESOLVED, IncidentEvent.ACKNOWLEDGE): Action.REFUSE,
+    (Status.RESOLVED, IncidentEvent.RESOLVE): Action.REFUSE,
+    (Status.RESOLVED, IncidentEvent.RECOVERED): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.SILENCE): Action.REFUSE,
+    (Status.RESOLVED, IncidentEvent.WORSENED): Action.NEW,
+    (Status.RESOLVED, IncidentEvent.RESTATED): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.EXPIRED): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.ESCALATION_DUE): Action.NOTHING,
+    (Status.RESOLVED, IncidentEvent.REPEAT_DUE): Action.NOTHING,
 }
 
 
-def action_of(status: Status, event: Event) -> Action:
+def action_of(status: Status, event: IncidentEvent) -> Action:
     """What `event` does to an incident in `status`.
 
     Raises:
         Refused: the pair is refused.
     """
-    action = TABLE[status, event]
+    action = TRANSITIONS[status, event]
     if action is Action.REFUSE:
-        raise Refused(f"an incident that is {status} cannot take {event}; nothing was changed")
+        raise TransitionRefused(
+            f"an incident that is {status} cannot take {event}; nothing was changed"
+        )
     return action
 
 
@@ -125,7 +127,7 @@ def id_of(firing: Firing, now: datetime) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def opened(firing: Firing, *, now: datetime, chain: Chain | None) -> Incident:
+def opened(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
     """A new incident."""
     critical = firing.severity.rank >= Severity.CRITICAL.rank
     return Incident(
@@ -157,14 +159,14 @@ def opened(firing: Firing, *, now: datetime, chain: Chain | None) -> Incident:
 
 
 def breached(
-    incident: Incident, firing: Firing, *, now: datetime, chain: Chain | None
+    incident: Incident, firing: Firing, *, now: datetime, chain: EscalationChain | None
 ) -> tuple[Incident, Action]:
     """The incident after the same key was told again, and what that does."""
-    event = Event.BREACH
+    event = IncidentEvent.BREACH
     if firing.severity.rank > incident.severity.rank:
-        event = Event.HIGHER
+        event = IncidentEvent.HIGHER
     elif is_worse(incident, firing.value, firing.limit):
-        event = Event.WORSENED
+        event = IncidentEvent.WORSENED
     action = action_of(incident.status, event)
     if action is Action.NEW:
         return opened(firing, now=now, chain=chain), action
@@ -184,11 +186,11 @@ def acknowledged(
     Raises:
         Refused: it is not open.
     """
-    action_of(incident.status, Event.ACKNOWLEDGE)
+    action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
     return replace(
         incident,
         status=Status.ACKNOWLEDGED,
-        acknowledged=Acknowledged(
+        acknowledged=Acknowledgement(
             by=by,
             at=at,
             comment=comment,
@@ -204,7 +206,7 @@ def acknowledged(
 
 def resolved(
     incident: Incident,
-    event: Event,
+    event: IncidentEvent,
     outcome: Resolution,
     *,
     at: datetime,
@@ -221,14 +223,14 @@ def resolved(
     return replace(
         incident,
         status=Status.RESOLVED,
-        resolved=Resolved(by=by, at=at, outcome=outcome, comment=comment),
+        resolved=ResolutionRecord(by=by, at=at, outcome=outcome, comment=comment),
         critical_since=None,
         owed=None,
         muted=False,
     )
 
 
-def reopened(incident: Incident, *, now: datetime, chain: Chain | None) -> Incident:
+def reopened(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
     """Open again, without its acknowledgement; a critical one escalates from step 1."""
     open_again = replace(incident, status=Status.OPEN, acknowledged=None)
     return _clocked(open_again, now, chain, restart=True)
@@ -278,7 +280,9 @@ def _seen(incident: Incident, firing: Firing, now: datetime) -> Incident:
     )
 
 
-def _clocked(incident: Incident, now: datetime, chain: Chain | None, *, restart: bool) -> Incident:
+def _clocked(
+    incident: Incident, now: datetime, chain: EscalationChain | None, *, restart: bool
+) -> Incident:
     if not incident.is_critical or not restart:
         return incident
     return replace(

@@ -15,7 +15,7 @@ from time import monotonic
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.ports import Outbox
-from perf_alerts_dagster.notifications.messages import Message, Unreadable, message_of
+from perf_alerts_dagster.notifications.messages import Message, UnreadableNotification, message_of
 
 # Longer than any send may take (10 s), so that no second worker sends meanwhile.
 LEASE = timedelta(seconds=60)
@@ -55,7 +55,7 @@ class Channel(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class ChannelResult:
     """How one channel took a message; `error` None where it did."""
 
     channel: str
@@ -63,15 +63,15 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drained:
+class DeliveryCounts:
     """What one drain did, in messages."""
 
     sent: int = 0
     retried: int = 0
     dead: int = 0
 
-    def __add__(self, other: "Drained") -> "Drained":
-        return Drained(
+    def __add__(self, other: "DeliveryCounts") -> "DeliveryCounts":
+        return DeliveryCounts(
             sent=self.sent + other.sent,
             retried=self.retried + other.retried,
             dead=self.dead + other.dead,
@@ -81,15 +81,15 @@ class Drained:
         return f"{self.sent} sent, {self.retried} to be tried again, {self.dead} given up"
 
 
-def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[Tried]:
+def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[ChannelResult]:
     """Send a message past the outbox, once, to each channel at the same time."""
 
-    def tried(channel: Channel) -> Tried:
+    def tried(channel: Channel) -> ChannelResult:
         try:
             _hand_over(channel, message)
         except DeliveryFailed as error:
-            return Tried(channel=channel.name, error=str(error))
-        return Tried(channel=channel.name, error=None)
+            return ChannelResult(channel=channel.name, error=str(error))
+        return ChannelResult(channel=channel.name, error=None)
 
     if not channels:
         return ()
@@ -134,7 +134,7 @@ class Deliverer:
     public_url: str | None
     reached: Callable[[str], None] = lambda point: None
 
-    def drain(self, seconds: float) -> Drained:
+    def drain(self, seconds: float) -> DeliveryCounts:
         """Send what is due, for at most `seconds` and the last message's time.
 
         Raises:
@@ -150,8 +150,8 @@ class Deliverer:
             # All have ended when the pool is left; the first fault is raised then.
         return sum((one.result() for one in futures), drained)
 
-    def _drain(self, channel: Channel, over: float) -> Drained:
-        done = Drained()
+    def _drain(self, channel: Channel, over: float) -> DeliveryCounts:
+        done = DeliveryCounts()
         while monotonic() < over:
             rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel.name])
             if not rows:
@@ -160,11 +160,11 @@ class Deliverer:
             done += self._send(channel, rows[0])
         return done
 
-    def _send(self, channel: Channel, row: Notification) -> Drained:
+    def _send(self, channel: Channel, row: Notification) -> DeliveryCounts:
         try:
             message = message_of(row, public_url=self.public_url)
             _hand_over(channel, message)
-        except Unreadable as error:
+        except UnreadableNotification as error:
             return self._give_up(row, str(error))
         except DeliveryFailed as error:
             return self._failed(row, error)
@@ -174,9 +174,9 @@ class Deliverer:
         self.reached("marked")
         if is_ours:
             self.on_sent(channel.name, now)
-        return Drained(sent=1)
+        return DeliveryCounts(sent=1)
 
-    def _failed(self, row: Notification, error: DeliveryFailed) -> Drained:
+    def _failed(self, row: Notification, error: DeliveryFailed) -> DeliveryCounts:
         now = self.clock()
         if error.permanent or now - row.created_at >= GIVE_UP:
             return self._give_up(row, str(error))
@@ -184,21 +184,21 @@ class Deliverer:
         if error.retry_after is not None:
             wait = max(wait, min(error.retry_after, LONGEST_ASKED))
         self.outbox.retry(row.id, row.fence, now + wait, str(error))
-        return Drained(retried=1)
+        return DeliveryCounts(retried=1)
 
     def _wait(self, attempts: int) -> timedelta:
         """Exponential backoff with full jitter: never less than a second, so that it is one."""
         maximum = min(FIRST_WAIT * float(2 ** min(attempts, 20)), LONGEST_WAIT)
         return max(timedelta(seconds=1), maximum * self.jitter.random())
 
-    def _give_up(self, row: Notification, error: str) -> Drained:
+    def _give_up(self, row: Notification, error: str) -> DeliveryCounts:
         self.on_dead_letter(row.channel, error, self.clock())
         self.outbox.dead(row.id, row.fence, error)
-        return Drained(dead=1)
+        return DeliveryCounts(dead=1)
 
-    def _bury(self, over: float) -> Drained:
+    def _bury(self, over: float) -> DeliveryCounts:
         """Give up what is for a channel that has left the settings, a day after it was made."""
-        done = Drained()
+        done = DeliveryCounts()
         for channel in self.outbox.channels():
             if channel in self.channels:
                 continue

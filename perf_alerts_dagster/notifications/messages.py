@@ -8,7 +8,7 @@ from datetime import datetime
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import Channels, Notification
+from perf_alerts_dagster.incidents.notification import MessageKind, Notification
 from perf_alerts_dagster.notifications import digest
 from perf_alerts_dagster.notifications import text as wording
 
@@ -36,7 +36,7 @@ class Message:
     payload: Mapping[str, Json]
 
 
-class Unreadable(Exception):
+class UnreadableNotification(Exception):
     """A row of the outbox holds no message; no later try mends it."""
 
 
@@ -51,12 +51,12 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
         Unreadable: the payload is none of ours.
     """
     try:
-        if row.kind is Channels.DIGEST:
+        if row.kind is MessageKind.DIGEST:
             return _digest(row, public_url)
         incidents = row.payload["incidents"]
         alert, at = row.payload["alert"], row.payload["at"]
         if not isinstance(incidents, list) or not incidents:
-            raise Unreadable("the row tells of no incident")
+            raise UnreadableNotification("the row tells of no incident")
         over = {one.incident_id for one in row.items if one.over}
         lines = [
             {**one, "over": one.get("over") or one["id"] in over}
@@ -66,7 +66,9 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
         text = _text(lines, public_url)
         subject = _subject(lines)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise Unreadable(f"the row's payload cannot be read: {type(error).__name__}") from error
+        raise UnreadableNotification(
+            f"the row's payload cannot be read: {type(error).__name__}"
+        ) from error
     return Message(
         key=row.key,
         kind=row.kind.value,

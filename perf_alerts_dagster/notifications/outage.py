@@ -15,12 +15,12 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.incidents.firing import (
     STORE_UNAVAILABLE,
     Firing,
-    of_system,
+    system_firing,
 )
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import Channels, Line, row
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, row
 from perf_alerts_dagster.incidents.transitions import opened
-from perf_alerts_dagster.notifications.delivery import Channel, Tried, try_channels
+from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import message_of
 
 # A store that is locked or restarted is back by then; and a channel is tried again as often.
@@ -64,7 +64,7 @@ class Outage:
         self._breaches = ()
         self._notified.clear()
 
-    def lasts(self, now: datetime) -> Sequence[Tried]:
+    def lasts(self, now: datetime) -> Sequence[ChannelResult]:
         """The store cannot be used at `now`: after a minute, tell what was not told yet.
 
         What breaches is looked at every hour. Several processes that tell the same of an outage
@@ -94,8 +94,8 @@ class Outage:
 
     def _notify(
         self, firings: Sequence[Firing], alert: str, window: str, now: datetime
-    ) -> list[Tried]:
-        made: list[Tried] = []
+    ) -> list[ChannelResult]:
+        made: list[ChannelResult] = []
         for channel in self.channels:
             news = {
                 (channel.name, one.dedup_key, one.severity.value): one
@@ -117,7 +117,7 @@ class Outage:
 
 
 def _unavailable(since: datetime) -> Firing:
-    return of_system(
+    return system_firing(
         STORE_UNAVAILABLE,
         "",
         message=f"nothing could be recorded since {since:%Y-%m-%dT%H:%M:%SZ}: executions fail, and "
@@ -137,7 +137,7 @@ def send(
     window: str,
     now: datetime,
     public_url: str | None,
-) -> Sequence[Tried]:
+) -> Sequence[ChannelResult]:
     """Tell one channel of what it wants to hear of `firings`, marked, in one message.
 
     The key is the same for the same `window`, channel, dedup keys and severities. Of nothing,
@@ -150,8 +150,8 @@ def send(
     ]
     if not incidents:
         return ()
-    lines = [Line(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
-    made = row(Channels.NORMAL, f"direct:{window}", alert, lines, channel.name, now)
+    lines = [IncidentNotice(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
+    made = row(MessageKind.NORMAL, f"direct:{window}", alert, lines, channel.name, now)
     # The ids of these incidents hang on the time, so the key stands on what they are about.
     named = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
     text = "\0".join(["direct", window, channel.name, *named])

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from perf_alerts_dagster.control.leases import Leases, Place
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.notifications.delivery import Deliverer, Drained
+from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.notifications.delivery import Deliverer, DeliveryCounts
 
 LEASE = "sweep"
 # The sensor's name among the sweepers.
@@ -21,11 +21,11 @@ TTL = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class SweepResult:
     """Who sweeps at the moment, and what that one sent if it was this sweeper."""
 
     by: str
-    drained: Drained | None
+    drained: DeliveryCounts | None
 
     @property
     def is_sensors(self) -> bool:
@@ -40,7 +40,7 @@ class Sweeper:
     `resume` switches schedules on whose pause is over.
     """
 
-    desk: Desk
+    desk: Incidents
     delivering: Deliverer
     leases: Leases
     owner: str
@@ -53,7 +53,7 @@ class Sweeper:
         seconds: float,
         faults: Callable[[], None] = lambda: None,
         leave: bool = False,
-    ) -> Swept:
+    ) -> SweepResult:
         """Sweep once, unless another one does.
 
         Args:
@@ -68,7 +68,7 @@ class Sweeper:
         """
         state = self.leases.acquire(LEASE, self.owner, now, TTL)
         if state.place is not Place.HELD:
-            return Swept(by=state.holder or "", drained=None)
+            return SweepResult(by=state.holder or "", drained=None)
         lifecycle = self.desk.lifecycle
         steps = (lambda: lifecycle.catch_up(now), faults, lambda: lifecycle.sweep(now), self.resume)
         failed: list[StoreUnavailable] = []
@@ -81,7 +81,7 @@ class Sweeper:
             drained = self.delivering.drain(seconds)
             if failed:
                 raise failed[0]
-            return Swept(by=self.owner, drained=drained)
+            return SweepResult(by=self.owner, drained=drained)
         finally:
             if leave:
                 self.leases.release(LEASE, self.owner)

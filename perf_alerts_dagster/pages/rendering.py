@@ -13,7 +13,7 @@ from perf_alerts_dagster.api.resources import ApiResources
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.incidents.notification import Line, shown
+from perf_alerts_dagster.incidents.notification import IncidentNotice, shown
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.projections.chart import chart_of, svg
@@ -88,7 +88,7 @@ def rendered(
 
 def words(incident: Incident) -> dict[str, str]:
     """What messages say of an incident, in the same words."""
-    line = shown(Line(incident=incident, reason=Reason.OPENED, number=0))
+    line = shown(IncidentNotice(incident=incident, reason=Reason.OPENED, number=0))
     return {
         "title": wording.title(line),
         "subject": wording.subject_of(line),

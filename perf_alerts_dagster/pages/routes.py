@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from perf_alerts_dagster.api.incidents.views import delivery_item, story_of
+from perf_alerts_dagster.api.incidents.views import delivery_item, history_of
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
@@ -21,8 +21,8 @@ from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.credentials import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.pages import session as sessions
 from perf_alerts_dagster.pages.rendering import drawing_of, local, rendered, stylesheet, words
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
@@ -124,7 +124,7 @@ async def incidents(request: Request) -> Response:
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
     store = api_of(request).parts.desk.incidents
-    wanted = Filter(status=None if choice == "all" else Status(choice))
+    wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
     try:
         before = from_cursor(place) if place else None
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
@@ -168,7 +168,7 @@ async def acknowledge(request: Request, id_: str) -> Response:
             comment=comment,
             change=change_of(request, session.who, "acknowledge", f"incidents/{found.id}", at=now),
         )
-    except (Refused, inputs.InputError) as error:
+    except (TransitionRefused, inputs.InputError) as error:
         return await _refused(request, session, found, error)
     return RedirectResponse(f"/incidents/{found.id}", 303)
 
@@ -193,7 +193,7 @@ async def resolve(request: Request, id_: str) -> Response:
             comment=comment,
             change=change_of(request, session.who, "resolve", f"incidents/{found.id}", at=now),
         )
-    except (Refused, inputs.InputError) as error:
+    except (TransitionRefused, inputs.InputError) as error:
         return await _refused(request, session, found, error)
     return RedirectResponse(f"/incidents/{found.id}", 303)
 
@@ -241,9 +241,12 @@ async def _found(request: Request, id_: str) -> Incident:
 
 
 async def _refused(
-    request: Request, session: Session, found: Incident, error: Refused | inputs.InputError
+    request: Request,
+    session: Session,
+    found: Incident,
+    error: TransitionRefused | inputs.InputError,
 ) -> Response:
-    status = 409 if isinstance(error, Refused) else 422
+    status = 409 if isinstance(error, TransitionRefused) else 422
     # As it is by now: somebody else was faster.
     found = await _found(request, found.id)
     return await _page(request, session, found, error=str(error), status=status)
@@ -258,7 +261,7 @@ async def _page(
     status: int = 200,
 ) -> Response:
     resources = api_of(request)
-    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
+    story = await asyncio.to_thread(history_of, resources.parts.desk, found)
     return rendered(
         "incident.html",
         session=session,

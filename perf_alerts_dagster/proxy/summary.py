@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.ports import Breached, Counts
+from perf_alerts_dagster.incidents.ports import BreachedIncident, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.history import Found, Period
 from perf_alerts_dagster.proxy.schemas import (
@@ -32,7 +32,7 @@ def summary_data(
     runs: Sequence[AlertRun],
     period: Period,
     sharpes: Sequence[Found],
-    counts: Counts,
+    counts: PeriodCounts,
     live: Mapping[Status, int],
     silences: int,
 ) -> SummaryData:
@@ -94,7 +94,9 @@ def sharpe_word(found: Found) -> str:
     return one.outcome.value
 
 
-def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached]) -> AlertTotals:
+def _of_alert(
+    name: str, runs: Sequence[AlertRun], breached: Iterable[BreachedIncident]
+) -> AlertTotals:
     found = [one for one in breached if name in one.alerts]
     count = Counter(one.severity for one in found)
     return AlertTotals(
@@ -109,7 +111,7 @@ def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached])
 
 def _by_strategy(
     period: Period,
-    breached: Iterable[Breached],
+    breached: Iterable[BreachedIncident],
     sharpes: Sequence[Found],
     words: dict[str, str],
 ) -> list[StrategyTotals]:

@@ -17,7 +17,7 @@ import httpx
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import Sweeper, Swept
+from perf_alerts_dagster.notifications.sweeper import Sweeper, SweepResult
 from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
 
 LOG = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Watchdog:
             await asyncio.to_thread(lambda: lifecycle.daemon_back(now=now))
             self._dead = False
 
-    async def _watch_sensor(self, swept: Swept) -> None:
+    async def _watch_sensor(self, swept: SweepResult) -> None:
         """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
         now = self.clock()
         lifecycle = self.sweeper.desk.lifecycle

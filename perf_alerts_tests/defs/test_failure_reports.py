@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perf_alerts_dagster.bootstrap.notifications import open_desk
+from perf_alerts_dagster.bootstrap.notifications import open_incidents
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.defs.failures import reporter
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -49,7 +49,7 @@ def test_it_opens_an_incident_which_is_sent(environ: dict[str, str], receiver: R
     assert len(receiver.got) == 1
     store = open_store(store_url(settings))
     (incident,) = (
-        open_desk(settings, store.engine)
+        open_incidents(settings, store.engine)
         .incidents.snapshot(now=datetime.now(UTC), since=datetime.now(UTC))
         .incidents
     )

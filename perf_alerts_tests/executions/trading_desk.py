@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -61,7 +61,7 @@ class Desk:
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
-        self.policy = Policy()
+        self.policy = NotificationSettings()
 
     def run(
         self,

@@ -9,9 +9,9 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
-    Filter,
+    IncidentFilter,
     IncidentStore,
     Outbox,
     Silences,
@@ -80,7 +80,9 @@ class IncidentDesk:
     """The lifecycle over one store, with a clock that the test moves and a prompt postman."""
 
     incidents: IncidentStore = field(default_factory=MemoryIncidents)
-    policy: Policy = field(default_factory=lambda: Policy(channels=("mail",)))
+    policy: NotificationSettings = field(
+        default_factory=lambda: NotificationSettings(channels=("mail",))
+    )
     now: datetime = START
     runs: int = 0
     day: date = MONDAY
@@ -159,7 +161,7 @@ class IncidentDesk:
 
     def all(self) -> list[Incident]:
         """All of them, oldest first."""
-        return list(reversed(self.incidents.incidents(Filter()).incidents))
+        return list(reversed(self.incidents.incidents(IncidentFilter()).incidents))
 
     def acknowledge(self, **changes: Any) -> Incident:
         """The newest one is acknowledged by Ann."""

@@ -8,21 +8,26 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification, Notified
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    MessageKind,
+    Notification,
+    PastNotification,
+)
 from perf_alerts_dagster.incidents.ports import (
-    Breached,
-    Counts,
+    BreachedIncident,
+    ConcurrentChange,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentPage,
     IncidentStore,
     Outbox,
     OutboxState,
-    Overtaken,
+    PeriodCounts,
     Silences,
     Snapshot,
     TimelineEntry,
-    Unapplied,
+    UnappliedJudgements,
 )
 from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.judging.judgement import Judgement
@@ -48,7 +53,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         """What an execution records."""
         self.judgements.append(judgement)
 
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
         mark = self.marks.get(alert, 0)
         found = []
         for row_id, one in enumerate(self.judgements, start=1):
@@ -57,7 +64,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             if judged_before is not None and one.judged_at >= judged_before:
                 break
             found.append((row_id, one))
-        return Unapplied(alert=alert, mark=mark, judgements=tuple(found))
+        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(found))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         self.snapshots += 1
@@ -97,20 +104,20 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def _check(self, decisions: Decisions) -> None:
         if any(self.marks.get(one.alert, 0) != one.before for one in decisions.marks):
-            raise Overtaken("a mark has moved")
+            raise ConcurrentChange("a mark has moved")
         if any(self.by_id[one.id].version != one.version for one in decisions.changed):
-            raise Overtaken("an incident was changed")
+            raise ConcurrentChange("an incident was changed")
         after = self.by_id | {one.id: one for one in (*decisions.changed, *decisions.opened)}
         live = Counter(one.dedup_key for one in after.values() if not one.is_over)
         if (
             any(one.id in self.by_id for one in decisions.opened)
             or max(live.values(), default=0) > 1
         ):
-            raise Overtaken("a live incident is there")
+            raise ConcurrentChange("a live incident is there")
 
     def _bring_forward(self, row: Notification) -> None:
         for row_id, other in self.rows.items():
-            waits = other.state is Delivery.PENDING and other.attempts > 0
+            waits = other.state is DeliveryState.PENDING and other.attempts > 0
             if waits and _is_about(other, row) and other.next_at > row.next_at:
                 self.rows[row_id] = replace(other, next_at=row.next_at)
 
@@ -118,7 +125,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return any(
             other.id < row.id and _is_about(other, row)
             for other in self.rows.values()
-            if other.state is Delivery.LEASED or _is_due(other, now)
+            if other.state is DeliveryState.LEASED or _is_due(other, now)
         )
 
     def _read(self, row: Notification) -> Notification:
@@ -131,9 +138,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         for row_id, row in self.rows.items():
             named = {item.incident_id for item in row.items}
             is_needed = any(self.by_id[one].status is Status.OPEN for one in named)
-            is_due = row.kind is Channels.ESCALATION and row.state is Delivery.PENDING
+            is_due = row.kind is MessageKind.ESCALATION and row.state is DeliveryState.PENDING
             if is_due and named.intersection(ids) and not is_needed:
-                self.rows[row_id] = replace(row, state=Delivery.WITHDRAWN)
+                self.rows[row_id] = replace(row, state=DeliveryState.WITHDRAWN)
 
     def judged_sessions(self, after: date) -> Sequence[date]:
         return sorted(
@@ -150,7 +157,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         )
 
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
         found = sorted(
             (one for one in self.by_id.values() if _is_wanted(one, wanted)),
@@ -175,7 +182,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
     def live(self) -> Mapping[Status, int]:
         return Counter(one.status for one in self.by_id.values() if not one.is_over)
 
-    def counts(self, start: datetime, end: datetime) -> Counts:
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
         inside = [one for one in self.entries if start <= one.at < end]
         alerts: dict[str, set[str]] = {}
         for one in inside:
@@ -183,9 +190,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
                 named = {str(one.detail["alert"])} - {""}
                 alerts.setdefault(one.incident_id, set()).update(named)
         ordered = sorted(alerts, key=lambda one: (self.by_id[one].opened_at, one))
-        return Counts(
+        return PeriodCounts(
             breached=tuple(
-                Breached(
+                BreachedIncident(
                     strategy=self.by_id[one].strategy,
                     severity=self.by_id[one].severity,
                     alerts=frozenset(alerts[one]),
@@ -230,7 +237,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         for one in sorted(due, key=lambda one: (one.next_at, one.id))[:limit]:
             row = replace(
                 one,
-                state=Delivery.LEASED,
+                state=DeliveryState.LEASED,
                 lease_owner=owner,
                 lease_until=now + ttl,
                 fence=one.fence + 1,
@@ -240,7 +247,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return claimed
 
     def sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        if not self._close(row_id, fence, state=Delivery.SENT, sent_at=at, error=None):
+        if not self._close(row_id, fence, state=DeliveryState.SENT, sent_at=at, error=None):
             return False
         for item in self.rows[row_id].items:
             one = self.by_id[item.incident_id]
@@ -250,18 +257,18 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return True
 
     def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        return self._close(row_id, fence, state=Delivery.PENDING, next_at=next_at, error=error)
+        return self._close(row_id, fence, state=DeliveryState.PENDING, next_at=next_at, error=error)
 
     def dead(self, row_id: int, fence: int, error: str) -> bool:
-        return self._close(row_id, fence, state=Delivery.DEAD, error=error)
+        return self._close(row_id, fence, state=DeliveryState.DEAD, error=error)
 
     def state(self) -> OutboxState:
         states = Counter(one.state for one in self.rows.values())
         waiting = [one.created_at for one in self.rows.values() if one.state.is_waiting]
         return OutboxState(
-            pending=states[Delivery.PENDING],
-            leased=states[Delivery.LEASED],
-            dead=states[Delivery.DEAD],
+            pending=states[DeliveryState.PENDING],
+            leased=states[DeliveryState.LEASED],
+            dead=states[DeliveryState.DEAD],
             oldest=min(waiting, default=None),
         )
 
@@ -281,7 +288,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def _close(self, row_id: int, fence: int, **values: object) -> bool:
         row = self.rows.get(row_id)
-        if row is None or row.fence != fence or row.state is not Delivery.LEASED:
+        if row is None or row.fence != fence or row.state is not DeliveryState.LEASED:
             return False
         closed = replace(row, lease_owner=None, lease_until=None, attempts=row.attempts + 1)
         self.rows[row_id] = replace(closed, **values)  # type: ignore[arg-type]
@@ -289,9 +296,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
 
 def _is_due(one: Notification, now: datetime) -> bool:
-    if one.state is Delivery.LEASED:
+    if one.state is DeliveryState.LEASED:
         return one.lease_until is not None and one.lease_until <= now
-    return one.state is Delivery.PENDING and one.next_at <= now
+    return one.state is DeliveryState.PENDING and one.next_at <= now
 
 
 def _is_about(one: Notification, other: Notification) -> bool:
@@ -301,7 +308,7 @@ def _is_about(one: Notification, other: Notification) -> bool:
     return one.channel == other.channel and is_same
 
 
-def _is_wanted(one: Incident, wanted: Filter) -> bool:
+def _is_wanted(one: Incident, wanted: IncidentFilter) -> bool:
     pairs = (
         (wanted.status, one.status),
         (wanted.severity, one.severity),
@@ -312,9 +319,9 @@ def _is_wanted(one: Incident, wanted: Filter) -> bool:
     return is_equal and (wanted.since is None or one.last_seen_at >= wanted.since)
 
 
-def _notified(row: Notification, position: int) -> Notified:
+def _notified(row: Notification, position: int) -> PastNotification:
     item = row.items[position]
-    return Notified(
+    return PastNotification(
         channel=row.channel,
         kind=row.kind,
         incident_id=item.incident_id,

@@ -8,11 +8,11 @@ import pytest
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import Patience
+from perf_alerts_dagster.incidents.escalation import EscalationSettings
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.incidents.ports import UnknownIncident
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -29,7 +29,7 @@ REOPENED = "mail: reopened critical trend/max_drawdown"
 @pytest.fixture
 def desk() -> IncidentDesk:
     """A critical incident that was told."""
-    made = IncidentDesk(policy=Policy(channels=("mail",)))
+    made = IncidentDesk(policy=NotificationSettings(channels=("mail",)))
     made.judge(breach(severity=Severity.CRITICAL))
     made.deliver()
     return made
@@ -137,7 +137,7 @@ def test_a_critical_one_times_out_once(desk: IncidentDesk) -> None:
 @pytest.mark.parametrize("hours", [None, 48])
 def test_the_timeout_is_the_settings(desk: IncidentDesk, hours: int | None) -> None:
     span = None if hours is None else timedelta(hours=hours)
-    desk.set(patience=Patience(acknowledged=span))
+    desk.set(patience=EscalationSettings(acknowledged=span))
     desk.acknowledge()
     desk.wait(timedelta(hours=47))
     desk.sweep()
@@ -213,7 +213,7 @@ def test_what_is_refused_changes_nothing(
     first(desk)
     before = (desk.only(), desk.happened(), desk.waiting(), list(desk.memory.audit))
 
-    with pytest.raises(Refused, match="nothing was changed"):
+    with pytest.raises(TransitionRefused, match="nothing was changed"):
         second(desk)
     assert (desk.only(), desk.happened(), desk.waiting(), list(desk.memory.audit)) == before, case
 

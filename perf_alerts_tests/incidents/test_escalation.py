@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import Patience
+from perf_alerts_dagster.incidents.escalation import EscalationSettings
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.notification import Delivery
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import DeliveryState
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     INSTANT,
@@ -24,7 +24,9 @@ ESCALATED = "boss: escalation escalated critical trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail",), escalation_channels=("boss",)))
+    return IncidentDesk(
+        policy=NotificationSettings(channels=("mail",), escalation_channels=("boss",))
+    )
 
 
 def opened(desk: IncidentDesk, severity: Severity = Severity.CRITICAL) -> None:
@@ -110,8 +112,8 @@ def test_an_acknowledgement_withdraws_a_step_that_waits(desk: IncidentDesk) -> N
 
     assert desk.deliver() == []
     assert [one.state for one in desk.memory.rows.values()] == [
-        Delivery.SENT,
-        Delivery.WITHDRAWN,
+        DeliveryState.SENT,
+        DeliveryState.WITHDRAWN,
     ]
 
 
@@ -166,7 +168,7 @@ def test_from_critical_to_emergency_the_clock_goes_on(desk: IncidentDesk) -> Non
 
 
 def test_no_delay_is_no_escalation(desk: IncidentDesk) -> None:
-    desk.set(patience=Patience(escalate=timedelta(0)))
+    desk.set(patience=EscalationSettings(escalate=timedelta(0)))
     opened(desk)
 
     assert sweep_at(desk, 600) == []
@@ -212,6 +214,6 @@ def test_nothing_is_escalated_where_people_only_observe(desk: IncidentDesk) -> N
 
 def test_it_escalates_by_the_delay_that_held_when_it_became_critical(desk: IncidentDesk) -> None:
     opened(desk)
-    desk.set(patience=Patience(escalate=DAY))
+    desk.set(patience=EscalationSettings(escalate=DAY))
 
     assert sweep_at(desk, 15) == [ESCALATED]

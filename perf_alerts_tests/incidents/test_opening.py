@@ -4,7 +4,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status, Trend
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
@@ -163,7 +163,7 @@ def test_one_execution_is_one_message_worst_first(desk: IncidentDesk) -> None:
 
 
 def test_every_channel_gets_its_own_row() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk = IncidentDesk(policy=NotificationSettings(channels=("mail", "chat")))
 
     desk.judge(breach())
 
@@ -175,7 +175,7 @@ def test_every_channel_gets_its_own_row() -> None:
 
 
 def test_a_channel_for_the_critical_gets_no_warning() -> None:
-    policy = Policy(channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL})
+    policy = NotificationSettings(channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL})
     desk = IncidentDesk(policy=policy)
 
     desk.judge(breach(), breach(strategy="carry", severity=Severity.CRITICAL))
@@ -187,7 +187,7 @@ def test_a_channel_for_the_critical_gets_no_warning() -> None:
 
 
 def test_a_channel_for_the_critical_is_told_once_it_becomes_so() -> None:
-    policy = Policy(channels=("pager",), minimum={"pager": Severity.CRITICAL})
+    policy = NotificationSettings(channels=("pager",), minimum={"pager": Severity.CRITICAL})
     desk = IncidentDesk(policy=policy)
 
     desk.judge(breach())

@@ -6,7 +6,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -165,7 +165,9 @@ def test_an_execution_that_judges_nothing_new_ends_a_failure_too(desk: IncidentD
 
 
 def test_a_dead_letter_is_told_by_the_other_channels() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat"), escalation_channels=("pager",)))
+    desk = IncidentDesk(
+        policy=NotificationSettings(channels=("mail", "chat"), escalation_channels=("pager",))
+    )
     desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
 
     assert sorted(desk.waiting()) == [
@@ -185,7 +187,7 @@ def test_a_dead_letter_of_the_only_channel_is_an_incident_all_the_same(
 
 
 def test_a_dead_letter_is_over_when_its_channel_works() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk = IncidentDesk(policy=NotificationSettings(channels=("mail", "chat")))
     desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
     desk.lifecycle.channel_works("chat", now=desk.now)
     assert desk.only().status is Status.OPEN

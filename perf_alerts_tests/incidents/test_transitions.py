@@ -3,7 +3,13 @@
 import pytest
 
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.transitions import TABLE, Action, Event, Refused, action_of
+from perf_alerts_dagster.incidents.transitions import (
+    TRANSITIONS,
+    Action,
+    IncidentEvent,
+    TransitionRefused,
+    action_of,
+)
 
 # The design's table and time's events, written once more by hand: open, acknowledged, resolved.
 EXPECTED = {
@@ -21,21 +27,25 @@ EXPECTED = {
     "repeat_due": ("repeat", "nothing", "nothing"),
 }
 PAIRS = [
-    (Status(status), Event(event), Action(does))
+    (Status(status), IncidentEvent(event), Action(does))
     for event, row in EXPECTED.items()
     for status, does in zip(("open", "acknowledged", "resolved"), row, strict=True)
 ]
 
 
 def test_every_pair_is_in_the_table() -> None:
-    assert set(TABLE) == {(status, event) for status in Status for event in Event}
-    assert len(PAIRS) == len(TABLE)
+    assert set(TRANSITIONS) == {(status, event) for status in Status for event in IncidentEvent}
+    assert len(PAIRS) == len(TRANSITIONS)
 
 
 @pytest.mark.parametrize(("status", "event", "does"), PAIRS)
-def test_a_pair_does_what_the_design_says(status: Status, event: Event, does: Action) -> None:
+def test_a_pair_does_what_the_design_says(
+    status: Status, event: IncidentEvent, does: Action
+) -> None:
     if does is not Action.REFUSE:
         assert action_of(status, event) is does
         return
-    with pytest.raises(Refused, match=f"an incident that is {status} cannot take {event}"):
+    with pytest.raises(
+        TransitionRefused, match=f"an incident that is {status} cannot take {event}"
+    ):
         action_of(status, event)

@@ -3,8 +3,8 @@
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import Channels
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import MessageKind
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import LISTED, Message, message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -21,11 +21,11 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail", "chat"), digest=True))
+    return IncidentDesk(policy=NotificationSettings(channels=("mail", "chat"), digest=True))
 
 
 def digests(desk: IncidentDesk) -> list[Message]:
-    rows = [one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST]
+    rows = [one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST]
     return [message_of(one, public_url=URL) for one in rows]
 
 

@@ -4,12 +4,12 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
     SHOWN,
     Message,
-    Unreadable,
+    UnreadableNotification,
     message_of,
 )
 from perf_alerts_tests.incidents.incident_desk import (
@@ -28,7 +28,7 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail",)))
+    return IncidentDesk(policy=NotificationSettings(channels=("mail",)))
 
 
 def newest(desk: IncidentDesk, url: str | None = URL) -> Message:
@@ -195,5 +195,5 @@ def test_a_row_that_is_none_of_ours_is_unreadable(payload: dict[str, object]) ->
         created_at=START,
         next_at=START + DAY,
     )
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableNotification):
         message_of(row, public_url=URL)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing, of_evaluation
+from perf_alerts_dagster.incidents.firing import Firing, evaluation_firing
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.notifications.delivery import DeliveryFailed
 from perf_alerts_dagster.notifications.outage import Outage
@@ -55,7 +55,7 @@ class Down:
         self.judged.append(now)
         assert (alert.name, as_of) == (DAILY, None)
         return [
-            of_evaluation(
+            evaluation_firing(
                 one,
                 one.severity or Severity.INFO,
                 alert=alert.name,

@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
@@ -23,7 +23,7 @@ def proxy() -> Proxy:
     made = Proxy()
     store = made.incidents
     store.add_judgement(judged(breach(strategy=HOSTILE, severity=Severity.CRITICAL)))
-    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+    lifecycle = Lifecycle(store=store, policy=NotificationSettings(channels=("mail",)))
     lifecycle.after(DAILY, run_id="run", now=made.time())
     return made
 

@@ -15,8 +15,8 @@ from perf_alerts_dagster.api.strategies.records_cache import Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.access import IdentityStores
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
@@ -87,11 +87,13 @@ class Proxy:
                 store=self.store,
                 thresholds=FakeThresholds(),
                 records=Records(lambda: self.source, UTC_ZONE),
-                desk=Desk(
+                desk=Incidents(
                     incidents=self.incidents,
                     silences=self.incidents,
                     outbox=self.incidents,
-                    lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+                    lifecycle=Lifecycle(
+                        store=self.incidents, policy=NotificationSettings(channels=("mail",))
+                    ),
                 ),
                 probe=lambda now: None,
                 channels=self.channels,

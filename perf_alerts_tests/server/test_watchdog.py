@@ -10,8 +10,8 @@ import pytest
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import LEASE, TTL, Sweeper
@@ -45,7 +45,7 @@ class Round:
 
     def another(self) -> Watchdog:
         store = self.incidents
-        lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+        lifecycle = Lifecycle(store=store, policy=NotificationSettings(channels=("mail",)))
         delivering = Deliverer(
             outbox=store,
             channels={"mail": self.post},
@@ -56,7 +56,7 @@ class Round:
             owner="proxy",
             public_url=None,
         )
-        desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=lifecycle)
+        desk = Incidents(incidents=store, silences=store, outbox=store, lifecycle=lifecycle)
         return Watchdog(
             sweeper=Sweeper(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
             status=self.status,

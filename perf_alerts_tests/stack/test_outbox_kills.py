@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
@@ -42,7 +42,7 @@ class Crashes:
         self.engine = open_engine(url)
         migrate(self.engine)
         self.incidents, self.outbox = SqlIncidents(self.engine), SqlOutbox(self.engine)
-        self.policy = Policy(channels=(name_of(receiver.channel),))
+        self.policy = NotificationSettings(channels=(name_of(receiver.channel),))
         self.keys: set[str] = set()
         for place in range(messages):
             self.keys |= keys_of(self.fail(f"alert-{place}"))

@@ -12,8 +12,8 @@ from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.history import SqlHistory
@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 
 def lifecycle(engine: Engine) -> Lifecycle:
-    return Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail",)))
+    return Lifecycle(store=SqlIncidents(engine), policy=NotificationSettings(channels=("mail",)))
 
 
 def executed(engine: Engine) -> None:
@@ -41,15 +41,17 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "summary": lambda engine: SqlHistory(engine).period(NOON - DAY, NOON),
     "strategies": lambda engine: SqlHistory(engine).current(),
     "one strategy": lambda engine: SqlHistory(engine).current(strategy="s"),
-    "incidents": lambda engine: SqlIncidents(engine).incidents(Filter()),
+    "incidents": lambda engine: SqlIncidents(engine).incidents(IncidentFilter()),
     "next page": lambda engine: SqlIncidents(engine).incidents(
-        Filter(), before=f"{NOON.isoformat()} x"
+        IncidentFilter(), before=f"{NOON.isoformat()} x"
     ),
-    "by status": lambda engine: SqlIncidents(engine).incidents(Filter(status=Status.OPEN)),
-    "by severity": lambda engine: SqlIncidents(engine).incidents(Filter(severity=Severity.INFO)),
-    "by strategy": lambda engine: SqlIncidents(engine).incidents(Filter(strategy="s")),
-    "by rule": lambda engine: SqlIncidents(engine).incidents(Filter(rule="r")),
-    "since": lambda engine: SqlIncidents(engine).incidents(Filter(since=NOON)),
+    "by status": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(status=Status.OPEN)),
+    "by severity": lambda engine: SqlIncidents(engine).incidents(
+        IncidentFilter(severity=Severity.INFO)
+    ),
+    "by strategy": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(strategy="s")),
+    "by rule": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(rule="r")),
+    "since": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(since=NOON)),
     "incident": lambda engine: SqlIncidents(engine).incident("i"),
     "timeline": lambda engine: SqlIncidents(engine).timeline("i"),
     "deliveries": lambda engine: SqlOutbox(engine).about("i"),

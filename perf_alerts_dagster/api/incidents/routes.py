@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from perf_alerts_dagster.api.incidents.schemas import IncidentAnswer, IncidentsAnswer
-from perf_alerts_dagster.api.incidents.views import incident_data, incident_detail, story_of
+from perf_alerts_dagster.api.incidents.views import history_of, incident_data, incident_detail
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
@@ -23,7 +23,7 @@ from perf_alerts_dagster.http.requests import (
 )
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
+from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
 
@@ -69,7 +69,7 @@ async def incidents(
         inputs.strategy_name(given[name], name) if name in given else None
         for name in ("strategy", "rule")
     )
-    wanted = Filter(
+    wanted = IncidentFilter(
         status=inputs.one_of(Status, given["status"], "status") if "status" in given else None,
         severity=inputs.one_of(Severity, given["severity"], "severity")
         if "severity" in given
@@ -161,7 +161,7 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
 
 
 async def _answer(resources: ApiResources, found: Incident) -> Response:
-    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
+    story = await asyncio.to_thread(history_of, resources.parts.desk, found)
     return answered(
         IncidentAnswer(
             success=True,

@@ -7,7 +7,7 @@ from pydantic import Field
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
 from perf_alerts_dagster.incidents.model import Reason, Resolution, Status, Trend
-from perf_alerts_dagster.incidents.notification import Channels, Delivery
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 
 
@@ -88,9 +88,9 @@ class DeliveryItem(Model):
     """
 
     channel: str
-    kind: Channels
+    kind: MessageKind
     reason: Reason
-    state: Delivery
+    state: DeliveryState
     attempts: int
     created_at: Time
     next_at: Time | None

@@ -17,10 +17,10 @@ from perf_alerts_dagster.api.incidents.schemas import (
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.incidents.escalation import next_step_at
 from perf_alerts_dagster.incidents.firing import JOINT
-from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.incidents.model import Acknowledged, Incident, Resolved
-from perf_alerts_dagster.incidents.notification import Delivery
-from perf_alerts_dagster.incidents.ports import Filter, Notification, TimelineEntry
+from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.model import Acknowledgement, Incident, ResolutionRecord
+from perf_alerts_dagster.incidents.notification import DeliveryState
+from perf_alerts_dagster.incidents.ports import IncidentFilter, Notification, TimelineEntry
 from perf_alerts_dagster.incidents.silences import Silence
 
 # More incidents after a group's than this are no longer of its session.
@@ -66,7 +66,7 @@ def incident_data(one: Incident, *, public_url: str | None) -> IncidentData:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class IncidentHistory:
     """An incident with all that is known of it."""
 
     incident: Incident
@@ -75,13 +75,15 @@ class Story:
     members: Sequence[Incident]
 
 
-def story_of(desk: Desk, found: Incident) -> Story:
+def history_of(desk: Incidents, found: Incident) -> IncidentHistory:
     """What happened to an incident, what was told of it, and what stands under it."""
     members: list[Incident] = []
     if found.rule == JOINT:
-        later = desk.incidents.incidents(Filter(since=found.opened_at), limit=_MEMBERS).incidents
+        later = desk.incidents.incidents(
+            IncidentFilter(since=found.opened_at), limit=_MEMBERS
+        ).incidents
         members = [one for one in later if one.parent == found.id]
-    return Story(
+    return IncidentHistory(
         incident=found,
         timeline=desk.incidents.timeline(found.id),
         messages=desk.outbox.about(found.id),
@@ -89,7 +91,7 @@ def story_of(desk: Desk, found: Incident) -> Story:
     )
 
 
-def incident_detail(story: Story, *, public_url: str | None) -> IncidentDetail:
+def incident_detail(story: IncidentHistory, *, public_url: str | None) -> IncidentDetail:
     """An incident with its story."""
     one = story.incident
     return IncidentDetail(
@@ -114,7 +116,7 @@ def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
         state=row.state,
         attempts=row.attempts,
         created_at=timestamp(row.created_at),
-        next_at=timestamp(row.next_at) if row.state is Delivery.PENDING else None,
+        next_at=timestamp(row.next_at) if row.state is DeliveryState.PENDING else None,
         sent_at=optional_time(row.sent_at),
         error=row.error,
     )
@@ -143,7 +145,7 @@ def _day(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _acknowledged(held: Acknowledged | None) -> AcknowledgedBy | None:
+def _acknowledged(held: Acknowledgement | None) -> AcknowledgedBy | None:
     if held is None:
         return None
     return AcknowledgedBy(
@@ -151,7 +153,7 @@ def _acknowledged(held: Acknowledged | None) -> AcknowledgedBy | None:
     )
 
 
-def _resolved(ended: Resolved | None) -> ResolvedBy | None:
+def _resolved(ended: ResolutionRecord | None) -> ResolvedBy | None:
     if ended is None:
         return None
     return ResolvedBy(

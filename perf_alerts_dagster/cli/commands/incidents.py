@@ -7,11 +7,11 @@ from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import Moment, json_option
 from perf_alerts_dagster.cli.output import OUT, number, print_json, styled, table
-from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
+from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
 _OUTCOMES = [one.value for one in Resolution if one.is_a_persons]
 
@@ -43,14 +43,14 @@ def list_(
     as_json: bool,
 ) -> None:
     """The incidents, newest first; without --status or --all, those that are not over."""
-    wanted = Filter(
+    wanted = IncidentFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
         strategy=strategy,
         rule=rule,
     )
     found: list[Incident] = []
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         place: str | None = None
         while len(found) < limit:
             page = desk.incidents.incidents(wanted, before=place, limit=limit)
@@ -85,13 +85,13 @@ def list_(
 def show(incident_id: str, as_json: bool) -> None:
     """One incident, with everything that happened to it and was told of it."""
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.views import delivery_item, incident_detail, story_of
+    from perf_alerts_dagster.api.incidents.views import delivery_item, history_of, incident_detail
 
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         found = desk.incidents.incident(incident_id)
         if found is None:
             raise UnknownIncident(f"there is no incident {incident_id}")
-        story = story_of(desk, found)
+        story = history_of(desk, found)
     if as_json:
         print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
         return
@@ -123,7 +123,7 @@ def show(incident_id: str, as_json: bool) -> None:
 def ack(incident_id: str, comment: str, until: datetime | None) -> None:
     """Say that you look after it: it escalates no more, and is not told again unless worse."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         after = desk.lifecycle.acknowledge(
             incident_id,
             by=user(),
@@ -147,7 +147,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
 def resolve(incident_id: str, outcome: str, comment: str) -> None:
     """End it, and say what it was; a later breach is a new incident."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         after = desk.lifecycle.resolve(
             incident_id,
             by=user(),

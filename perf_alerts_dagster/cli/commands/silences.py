@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.output import OUT, table
-from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
@@ -82,7 +82,7 @@ def add(
             reason=reason.strip(),
         )
     )
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         desk.silences.add(made, change_of("silence", f"silences/{made.id}", now))
     OUT.print(f"silence {made.id} until {timestamp(made.ends_at)}")
 
@@ -91,7 +91,7 @@ def add(
 def list_() -> None:
     """The silences that have not ended."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         found = desk.silences.active(now)
     if not found:
         OUT.print("nothing is silenced")
@@ -114,7 +114,7 @@ def list_() -> None:
 def end(silence_id: str) -> None:
     """End a silence now; what it held back is told by the next sweep."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
+    with open_stored_incidents() as desk:
         change = change_of("end_silence", f"silences/{silence_id}", now)
         if not desk.silences.end(silence_id, now, change):
             raise UsageError(f"there is no silence {silence_id} that goes on")

@@ -6,8 +6,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification
-from perf_alerts_dagster.incidents.ports import Decisions, Mark, Overtaken, TimelineEntry
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, Notification
+from perf_alerts_dagster.incidents.ports import (
+    ConcurrentChange,
+    Decisions,
+    JudgementOffset,
+    TimelineEntry,
+)
 from perf_alerts_dagster.incidents.store.rows import incident_row, item_row, notification_row
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.tables import (
@@ -42,7 +47,7 @@ def apply(connection: Connection, decisions: Decisions) -> None:
         sql.add(connection, decisions.audit)
 
 
-def _move(connection: Connection, mark: Mark) -> None:
+def _move(connection: Connection, mark: JudgementOffset) -> None:
     moved = connection.execute(
         update(incident_marks)
         .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
@@ -53,7 +58,7 @@ def _move(connection: Connection, mark: Mark) -> None:
         row = {"alert": mark.alert, "judgement_id": mark.after}
         is_moved = upsert.added(connection, incident_marks, row)
     if not is_moved:
-        raise Overtaken(f"the judgements of {mark.alert} were applied by another process")
+        raise ConcurrentChange(f"the judgements of {mark.alert} were applied by another process")
 
 
 def _change(connection: Connection, incident: Incident) -> None:
@@ -63,13 +68,13 @@ def _change(connection: Connection, incident: Incident) -> None:
         .values(**incident_row(incident), version=incident.version + 1)
     ).rowcount
     if changed != 1:
-        raise Overtaken(f"incident {incident.id} was changed by another process")
+        raise ConcurrentChange(f"incident {incident.id} was changed by another process")
 
 
 def _open(connection: Connection, incident: Incident) -> None:
     row = {**incident_row(incident), "id": incident.id, "version": incident.version}
     if not upsert.added(connection, incidents, row):
-        raise Overtaken(f"another process has opened an incident of {incident.dedup_key}")
+        raise ConcurrentChange(f"another process has opened an incident of {incident.dedup_key}")
 
 
 def _entry(one: TimelineEntry) -> dict[str, object]:
@@ -111,7 +116,7 @@ def _bring_forward(connection: Connection, one: Notification, added: int) -> Non
         update(notifications)
         .where(
             notifications.c.channel == one.channel,
-            notifications.c.state == Delivery.PENDING.value,
+            notifications.c.state == DeliveryState.PENDING.value,
             notifications.c.attempts > 0,
             notifications.c.next_at > one.next_at,
             notifications.c.id < added,
@@ -137,10 +142,10 @@ def _withdraw(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(
         update(notifications)
         .where(
-            notifications.c.kind == Channels.ESCALATION.value,
-            notifications.c.state == Delivery.PENDING.value,
+            notifications.c.kind == MessageKind.ESCALATION.value,
+            notifications.c.state == DeliveryState.PENDING.value,
             notifications.c.id.in_(concerned),
             notifications.c.id.not_in(needed),
         )
-        .values(state=Delivery.WITHDRAWN.value)
+        .values(state=DeliveryState.WITHDRAWN.value)
     )

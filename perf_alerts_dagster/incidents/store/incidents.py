@@ -22,18 +22,18 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Delivery
+from perf_alerts_dagster.incidents.notification import DeliveryState
 from perf_alerts_dagster.incidents.ports import (
-    Breached,
-    Counts,
+    BreachedIncident,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentPage,
     IncidentStore,
+    PeriodCounts,
     Silences,
     Snapshot,
     TimelineEntry,
-    Unapplied,
+    UnappliedJudgements,
 )
 from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.incidents.store import apply as applying
@@ -60,7 +60,7 @@ from perf_alerts_dagster.storage.tables import judgements as judgement_rows
 _LIVE = [one.value for one in Status if one is not Status.RESOLVED]
 # A statement takes about 32,000 values on SQLite, 65,000 on PostgreSQL.
 _AT_ONCE = 10_000
-_WAITING = [one.value for one in Delivery if one.is_waiting]
+_WAITING = [one.value for one in DeliveryState if one.is_waiting]
 
 
 class SqlIncidents(IncidentStore):
@@ -69,7 +69,9 @@ class SqlIncidents(IncidentStore):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
         """See the port. Executions of one alert follow each other, and so do their ids."""
         with reading(self.engine) as connection:
             mark = (
@@ -84,7 +86,7 @@ class SqlIncidents(IncidentStore):
             if judged_before is not None and judgement.judged_at >= judged_before:
                 break
             kept.append((row_id, judgement))
-        return Unapplied(alert=alert, mark=mark, judgements=tuple(kept))
+        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(kept))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         """See the port."""
@@ -146,7 +148,7 @@ class SqlIncidents(IncidentStore):
         return None if row is None else incident_of(row)
 
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
         """See the port."""
         query = _filtered(wanted)
@@ -181,7 +183,7 @@ class SqlIncidents(IncidentStore):
         with reading(self.engine) as connection:
             return {Status(one): int(number) for one, number in connection.execute(query)}
 
-    def counts(self, start: datetime, end: datetime) -> Counts:
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
         """See the port."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
@@ -205,9 +207,11 @@ class SqlIncidents(IncidentStore):
             alerts.setdefault((incident_id, strategy, severity), set()).update(
                 [alert] if alert else []
             )
-        return Counts(
+        return PeriodCounts(
             breached=tuple(
-                Breached(strategy=strategy, severity=Severity(severity), alerts=frozenset(named))
+                BreachedIncident(
+                    strategy=strategy, severity=Severity(severity), alerts=frozenset(named)
+                )
                 for (_, strategy, severity), named in alerts.items()
             ),
             suppressed=whats.get("suppressed", 0),
@@ -233,7 +237,7 @@ def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapp
     }
 
 
-def _filtered(wanted: Filter) -> Select[tuple[object, ...]]:
+def _filtered(wanted: IncidentFilter) -> Select[tuple[object, ...]]:
     query = select(incidents)
     if wanted.status is not None:
         query = query.where(incidents.c.status == wanted.status.value)

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from perf_alerts_dagster.incidents.model import Reason, Status
-from perf_alerts_dagster.incidents.notification import Delivery, Notification
+from perf_alerts_dagster.incidents.notification import DeliveryState, Notification
 from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
 from perf_alerts_dagster.incidents.store.rows import notification_of
 from perf_alerts_dagster.storage.engine import reading, writing
@@ -42,8 +42,8 @@ class SqlOutbox(Outbox):
         """See the port."""
         row = notifications.c
         due = or_(
-            and_(row.state == Delivery.PENDING.value, row.next_at <= now),
-            and_(row.state == Delivery.LEASED.value, row.lease_until <= now),
+            and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
+            and_(row.state == DeliveryState.LEASED.value, row.lease_until <= now),
         )
         query = select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
         if channels is not None:
@@ -55,7 +55,7 @@ class SqlOutbox(Outbox):
                 update(notifications)
                 .where(row.id.in_(ids))
                 .values(
-                    state=Delivery.LEASED.value,
+                    state=DeliveryState.LEASED.value,
                     lease_owner=owner,
                     lease_until=now + ttl,
                     fence=row.fence + 1,
@@ -77,7 +77,7 @@ class SqlOutbox(Outbox):
         )
         with writing(self.engine) as connection:
             is_ours = _close(
-                connection, row_id, fence, state=Delivery.SENT.value, sent_at=at, error=None
+                connection, row_id, fence, state=DeliveryState.SENT.value, sent_at=at, error=None
             )
             if is_ours:
                 connection.execute(
@@ -100,7 +100,7 @@ class SqlOutbox(Outbox):
                 connection,
                 row_id,
                 fence,
-                state=Delivery.PENDING.value,
+                state=DeliveryState.PENDING.value,
                 next_at=next_at,
                 error=error,
             )
@@ -108,15 +108,15 @@ class SqlOutbox(Outbox):
     def dead(self, row_id: int, fence: int, error: str) -> bool:
         """See the port."""
         with writing(self.engine) as connection:
-            return _close(connection, row_id, fence, state=Delivery.DEAD.value, error=error)
+            return _close(connection, row_id, fence, state=DeliveryState.DEAD.value, error=error)
 
     def state(self) -> OutboxState:
         """See the port."""
         row = notifications.c
-        waiting = [one.value for one in Delivery if one.is_waiting]
+        waiting = [one.value for one in DeliveryState if one.is_waiting]
         counting = (
             select(row.state, func.count(), func.min(row.created_at))
-            .where(row.state.in_([*waiting, Delivery.DEAD.value]))
+            .where(row.state.in_([*waiting, DeliveryState.DEAD.value]))
             .group_by(row.state)
         )
         with reading(self.engine) as connection:
@@ -124,15 +124,15 @@ class SqlOutbox(Outbox):
         counts = {str(state): int(number) for state, number, _ in counted}
         oldest = [made for state, _, made in counted if state in waiting]
         return OutboxState(
-            pending=counts.get(Delivery.PENDING.value, 0),
-            leased=counts.get(Delivery.LEASED.value, 0),
-            dead=counts.get(Delivery.DEAD.value, 0),
+            pending=counts.get(DeliveryState.PENDING.value, 0),
+            leased=counts.get(DeliveryState.LEASED.value, 0),
+            dead=counts.get(DeliveryState.DEAD.value, 0),
             oldest=min(oldest, default=None),
         )
 
     def channels(self) -> Collection[str]:
         """See the port."""
-        waiting = [one.value for one in Delivery if one.is_waiting]
+        waiting = [one.value for one in DeliveryState if one.is_waiting]
         query = select(notifications.c.channel).where(notifications.c.state.in_(waiting))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
@@ -166,8 +166,8 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
     is_next = or_(
-        earlier.c.state == Delivery.LEASED.value,
-        and_(earlier.c.state == Delivery.PENDING.value, earlier.c.next_at <= now),
+        earlier.c.state == DeliveryState.LEASED.value,
+        and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
     )
     # From the few messages that wait to their lines: the other way round each line would be a look
     # at every message that ever told of its key.
@@ -204,7 +204,7 @@ def _close(connection: Connection, row_id: int, fence: int, **values: object) ->
             .where(
                 notifications.c.id == row_id,
                 notifications.c.fence == fence,
-                notifications.c.state == Delivery.LEASED.value,
+                notifications.c.state == DeliveryState.LEASED.value,
             )
             .values(
                 lease_owner=None, lease_until=None, attempts=notifications.c.attempts + 1, **values

@@ -11,11 +11,11 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
-    Channels,
-    Delivery,
-    Item,
+    DeliveryState,
+    MessageKind,
     Notification,
-    Notified,
+    NotificationItem,
+    PastNotification,
 )
 from perf_alerts_dagster.incidents.ports import TimelineEntry
 from perf_alerts_dagster.incidents.silences import Matchers, Silence
@@ -112,7 +112,7 @@ def notification_row(one: Notification) -> dict[str, Any]:
     }
 
 
-def item_row(item: Item) -> dict[str, Any]:
+def item_row(item: NotificationItem) -> dict[str, Any]:
     """The columns of a line of a message."""
     return {
         "incident_id": item.incident_id,
@@ -128,10 +128,10 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
     return Notification(
         **{
             **row,
-            "kind": Channels(row["kind"]),
-            "state": Delivery(row["state"]),
+            "kind": MessageKind(row["kind"]),
+            "state": DeliveryState(row["state"]),
             "items": tuple(
-                Item(
+                NotificationItem(
                     incident_id=one["incident_id"],
                     dedup_key=one["dedup_key"],
                     severity=Severity(one["severity"]),
@@ -145,15 +145,15 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
     )
 
 
-def notified_of(row: RowMapping, message: RowMapping) -> Notified:
+def notified_of(row: RowMapping, message: RowMapping) -> PastNotification:
     """What a line of a message says was told."""
-    return Notified(
+    return PastNotification(
         channel=message["channel"],
-        kind=Channels(message["kind"]),
+        kind=MessageKind(message["kind"]),
         incident_id=row["incident_id"],
         dedup_key=row["dedup_key"],
         severity=Severity(row["severity"]),
         reason=Reason(row["reason"]),
-        state=Delivery(message["state"]),
+        state=DeliveryState(message["state"]),
         sent_at=message["sent_at"],
     )

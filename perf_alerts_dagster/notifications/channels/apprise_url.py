@@ -17,7 +17,7 @@ _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": 
 _MAIL = frozenset({"mailto", "mailtos"})
 
 
-class Apprised(Channel):
+class AppriseChannel(Channel):
     """One Apprise URL, which is a secret: only its kind is shown."""
 
     def __init__(

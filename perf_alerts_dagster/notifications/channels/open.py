@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import Apprised, silence_apprise
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel, silence_apprise
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel
 
@@ -67,7 +67,7 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
             f"{where} is none that Apprise can read; accepted are https://... and the URLs of "
             "https://github.com/caronc/apprise/wiki"
         )
-    return Apprised(plugin, name=name, minimum=minimum, addresses=addresses)
+    return AppriseChannel(plugin, name=name, minimum=minimum, addresses=addresses)
 
 
 def _routed(url: str, where: str) -> tuple[str, Severity]:

@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.policy import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
@@ -37,7 +37,7 @@ def judge(proxy: Proxy, *strategies: str, severity: Severity = Severity.CRITICAL
     run_id = f"run-{len(store.judgements)}"
     found = [breach(strategy=one, severity=severity) for one in strategies]
     store.add_judgement(judged(*found, run_id=run_id))
-    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+    lifecycle = Lifecycle(store=store, policy=NotificationSettings(channels=("mail",)))
     lifecycle.after(DAILY, run_id=run_id, now=proxy.time())
 
 
@@ -273,7 +273,7 @@ async def test_a_silence_that_is_wrong_is_refused_by_its_field(
     assert proxy.incidents.silences == {}
 
 
-class Notified(Channel):
+class PastNotification(Channel):
     """Takes messages, or does not."""
 
     def __init__(self, name: str, error: str | None = None) -> None:
@@ -322,8 +322,8 @@ async def test_status_is_told_while_the_store_cannot_be_read(
 
 
 async def test_a_test_message_goes_to_every_channel(proxy: Proxy, http: httpx.AsyncClient) -> None:
-    mail = Notified("mail")
-    proxy.channels += [mail, Notified("chat", "HTTP 500")]
+    mail = PastNotification("mail")
+    proxy.channels += [mail, PastNotification("chat", "HTTP 500")]
 
     answer = (await http.post("/admin/test-notification")).json()
     assert answer["success"] is False

@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter, Matchers, Silence
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter, Matchers, Silence
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.storage.tables import metadata
 from perf_alerts_tests.incidents.incident_desk import (
@@ -31,7 +31,7 @@ from perf_alerts_tests.incidents.incident_desk import (
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
 
-POLICY = Policy(
+POLICY = NotificationSettings(
     channels=("mail", "chat"),
     escalation_channels=("pager",),
     minimum={"chat": Severity.CRITICAL},
@@ -80,12 +80,12 @@ class Lives(RuleBasedStateMachine):
         for bench in (self.model, self.real):
             try:
                 answers.append(step(bench, Lifecycle(store=bench.incidents, policy=POLICY)))
-            except Refused as error:
+            except TransitionRefused as error:
                 answers.append(str(error))
         assert answers[0] == answers[1]
 
     def pick(self, place: int) -> str:
-        found = self.model.incidents.incidents(Filter(), limit=100).incidents
+        found = self.model.incidents.incidents(IncidentFilter(), limit=100).incidents
         return found[place % len(found)].id if found else "none"
 
     @rule(
@@ -183,8 +183,8 @@ class Lives(RuleBasedStateMachine):
     def nothing_diverges(self) -> None:
         """All incidents, timelines, rows and counts are the same."""
         model, real = self.model, self.real
-        wanted = model.incidents.incidents(Filter(), limit=100)
-        assert real.incidents.incidents(Filter(), limit=100) == wanted
+        wanted = model.incidents.incidents(IncidentFilter(), limit=100)
+        assert real.incidents.incidents(IncidentFilter(), limit=100) == wanted
         since = self.now - POLICY.window
         ours = model.incidents.snapshot(now=self.now, since=since)
         theirs = real.incidents.snapshot(now=self.now, since=since)

@@ -6,11 +6,17 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import of_system
+from perf_alerts_dagster.incidents.firing import system_firing
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Line, Notification, row
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    IncidentNotice,
+    MessageKind,
+    Notification,
+    row,
+)
 from perf_alerts_dagster.incidents.ports import Decisions, Matchers, Silence
-from perf_alerts_dagster.incidents.transitions import Event, acknowledged, opened, resolved
+from perf_alerts_dagster.incidents.transitions import IncidentEvent, acknowledged, opened, resolved
 from perf_alerts_tests.incidents.incident_desk import DAY, HOUR, INSTANT, MINUTE, START
 from perf_alerts_tests.storage.bench import Bench
 from perf_alerts_tests.storage.changes import change
@@ -19,7 +25,7 @@ TTL = timedelta(seconds=60)
 
 
 def an_incident(about: str = "a") -> Incident:
-    firing = of_system("execution_failed", about, message="m", run_id="r", as_of=None)
+    firing = system_firing("execution_failed", about, message="m", run_id="r", as_of=None)
     return opened(firing, now=START, chain=None)
 
 
@@ -28,10 +34,10 @@ def a_row(
     window: str = "w",
     channel: str = "mail",
     reason: Reason = Reason.OPENED,
-    kind: Channels = Channels.NORMAL,
+    kind: MessageKind = MessageKind.NORMAL,
     after: timedelta = 0 * MINUTE,
 ) -> Notification:
-    lines = [Line(incident=one, reason=reason, number=1) for one in incidents]
+    lines = [IncidentNotice(incident=one, reason=reason, number=1) for one in incidents]
     return row(kind, window, "daily_pnl_check", lines, channel, START + after)
 
 
@@ -69,7 +75,7 @@ def test_a_row_is_leased_once(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
 
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    assert (leased.state, leased.lease_owner, leased.fence) == (Delivery.LEASED, "a", 1)
+    assert (leased.state, leased.lease_owner, leased.fence) == (DeliveryState.LEASED, "a", 1)
     assert leased.lease_until == START + TTL
     assert list(bench.outbox.claim(START + TTL - INSTANT, "b", TTL)) == []
 
@@ -125,7 +131,7 @@ def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident
 def test_an_incident_is_told_after_what_waits_about_the_one_before_it(
     bench: Bench, known: Incident
 ) -> None:
-    over = resolved(known, Event.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolved(known, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     next_ = replace(known, id="0" * 24)
     bench.incidents.apply(Decisions(changed=(over,), opened=(next_,)))
     first, second = a_row(known, reason=Reason.RECOVERED), a_row(next_, window="next")
@@ -179,7 +185,7 @@ def test_a_row_says_which_of_its_incidents_are_over_by_now(bench: Bench, known: 
     bench.incidents.apply(Decisions(opened=(other,)))
     given = a_row(known, other)
     posted(bench, given)
-    over = resolved(other, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolved(other, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     bench.incidents.apply(Decisions(changed=(over,)))
 
     (found,) = bench.outbox.claim(START, "a", TTL)
@@ -203,7 +209,7 @@ def test_what_was_sent_is_never_leased_again(bench: Bench, known: Incident) -> N
     assert list(bench.outbox.claim(START + DAY, "b", TTL)) == []
     found = bench.outbox.row(leased.key)
     assert found is not None
-    assert (found.state, found.sent_at, found.attempts) == (Delivery.SENT, START + MINUTE, 1)
+    assert (found.state, found.sent_at, found.attempts) == (DeliveryState.SENT, START + MINUTE, 1)
     assert not bench.outbox.sent(leased.id, leased.fence, START + DAY)
     notified = bench.incidents.incident(known.id)
     assert notified is not None
@@ -276,11 +282,11 @@ def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> No
     bench.incidents.apply(Decisions(opened=(other,)))
     posted(
         bench,
-        a_row(known, kind=Channels.ESCALATION, window="one"),
-        a_row(known, other, kind=Channels.ESCALATION, window="both"),
+        a_row(known, kind=MessageKind.ESCALATION, window="one"),
+        a_row(known, other, kind=MessageKind.ESCALATION, window="both"),
         a_row(known, window="normal", channel="chat"),
     )
-    over = resolved(known, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolved(known, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     bench.incidents.apply(Decisions(changed=(over,), withdrawn=(known.id,)))
 
     left = bench.outbox.claim(START, "a", TTL, limit=10)
@@ -288,7 +294,7 @@ def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> No
 
 
 def test_what_was_told_is_in_the_snapshot(bench: Bench, known: Incident) -> None:
-    over = resolved(an_incident("b"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolved(an_incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     bench.incidents.apply(Decisions(opened=(over,)))
     posted(bench, a_row(known, window="live"), a_row(over, window="over"))
     for one in bench.outbox.claim(START, "a", TTL, limit=10):

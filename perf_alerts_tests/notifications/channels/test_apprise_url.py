@@ -7,7 +7,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import Apprised
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
 from perf_alerts_dagster.notifications.channels.open import open_channels
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, message_of
@@ -123,7 +123,7 @@ def test_nothing_tells_the_password(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     channel = opened(mail_url(1, "user:canary@"))
-    assert isinstance(channel, Apprised)
+    assert isinstance(channel, AppriseChannel)
 
     with pytest.raises(DeliveryFailed) as caught:
         channel.send(a_message("trend"))
