@@ -27,7 +27,7 @@ from stack import KEY, api_url, free_port, perf_alerts, settings, stack
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
@@ -54,7 +54,7 @@ def judge(file: Path) -> None:
     engine = open_engine(f"sqlite:///{file}")
     store, outbox = SqlAlertStore(engine), SqlOutbox(engine)
     lifecycle = Lifecycle(
-        store=SqlIncidents(engine), policy=NotificationSettings(channels=("mail", "chat"))
+        store=SqlIncidents(engine), settings=NotificationSettings(channels=("mail", "chat"))
     )
     begun, first = datetime.now(UTC) - timedelta(minutes=30) * BASE, datetime.now(UTC).date()
     for number in range(BASE):
@@ -72,9 +72,9 @@ def judge(file: Path) -> None:
             data_hash="h", seed=1, evaluations=evaluations,
         )  # fmt: skip
         store.record(made, watermark=day)
-        lifecycle.after(alert, run_id=made.run_id, now=now)
+        lifecycle.apply_judgements(alert, run_id=made.run_id, now=now)
         for row in outbox.claim(now, "benchmark", timedelta(seconds=60), limit=50):
-            outbox.sent(row.id, row.fence, now)
+            outbox.mark_sent(row.id, row.fence, now)
     engine.dispose()
 
 

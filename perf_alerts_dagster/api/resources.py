@@ -27,7 +27,7 @@ class ApiParts:
     store: AlertStore
     thresholds: Thresholds
     records: Records
-    desk: Incidents
+    incidents: Incidents
     probe: Callable[[datetime], None]
     channels: Sequence[Channel] = ()
 

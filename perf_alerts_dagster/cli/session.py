@@ -1,4 +1,4 @@
-"""What the commands about incidents share: the store's desk, and who it is that asks."""
+"""What the commands about incidents share: the opened store, and the user who asks."""
 
 import getpass
 import uuid
@@ -13,10 +13,10 @@ from perf_alerts_dagster.settings import load_settings
 
 @contextmanager
 def open_stored_incidents() -> Iterator[Incidents]:
-    """The desk of these settings' alert store.
+    """The incidents of these settings' alert store.
 
     Raises:
-        StoreUnavailable: it cannot be reached, or was not migrated.
+        StoreUnavailable: it cannot be reached, or is not migrated.
     """
     from perf_alerts_dagster.bootstrap.notifications import open_incidents
     from perf_alerts_dagster.bootstrap.records import store_url
@@ -31,12 +31,12 @@ def open_stored_incidents() -> Iterator[Incidents]:
 
 
 def user() -> str:
-    """Who asks, as timelines show it."""
+    """The user who runs the command, as timelines and the audit name them."""
     return f"cli:{getpass.getuser()}"
 
 
 def change_of(action: str, target: str, now: datetime) -> Change:
-    """The change as the audit tells it."""
+    """The audit row of a change by a command."""
     return Change(
         at=now,
         actor=user(),

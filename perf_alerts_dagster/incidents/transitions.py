@@ -1,4 +1,4 @@
-"""Which changes of an incident are possible, and what each does."""
+"""The state machine of an incident: which transitions are possible, and what each changes."""
 
 import hashlib
 from dataclasses import replace
@@ -22,11 +22,11 @@ from perf_alerts_dagster.incidents.recovery import is_worse
 
 
 class TransitionRefused(PerfAlertsError):
-    """What was asked is not possible in the incident's status; nothing was changed (409)."""
+    """The incident's status does not allow the transition; nothing was changed (409)."""
 
 
 class IncidentEvent(StrEnum):
-    """What can happen to an incident. The first six are the design's, the rest is time's."""
+    """What can happen to an incident: by a judgement, by a person, or by time."""
 
     BREACH = "breach"
     HIGHER = "higher_severity"
@@ -45,9 +45,9 @@ class IncidentEvent(StrEnum):
 class Action(StrEnum):
     """What an event does.
 
-    count: last seen moves. raise: the severity rises and is told at once. reopen: open again
-    and told. close: resolved without a message. recover: resolved, told once. new: the old one
-    stays as it is, and another one opens.
+    count: one more breach. raise: the severity rises, with a message at once. reopen: open again,
+    with a message. close: resolved without a message. recover: resolved with one message. new:
+    the resolved incident stays as it is, and a new one opens.
     """
 
     COUNT = "count"
@@ -64,53 +64,31 @@ class Action(StrEnum):
     REFUSE = "refuse"
 
 
-TRANSITIONS: dict[tuple[Status, IncidentEvent], Action] = {
-    (Status.OPEN, IncidentEvent.BREACH): Action.COUNT,
-    (Status.OPEN, IncidentEvent.HIGHER): Action.RAISE,
-    (Status.OPEN, IncidentEvent.ACKNOWLEDGE): Action.ACKNOWLEDGE,
-    (Status.OPEN, IncidentEvent.RESOLVE): Action.CLOSE,
-    (Status.OPEN, IncidentEvent.RECOVERED): Action.RECOVER,
-    (Status.OPEN, IncidentEvent.SILENCE): Action.MUTE,
-    (Status.OPEN, IncidentEvent.WORSENED): Action.COUNT,
-    (Status.OPEN, IncidentEvent.RESTATED): Action.RECOVER,
-    (Status.OPEN, IncidentEvent.EXPIRED): Action.CLOSE,
-    (Status.OPEN, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.OPEN, IncidentEvent.ESCALATION_DUE): Action.ESCALATE,
-    (Status.OPEN, IncidentEvent.REPEAT_DUE): Action.REPEAT,
-    (Status.ACKNOWLEDGED, IncidentEvent.BREACH): Action.COUNT,
-    (Status.ACKNOWLEDGED, IncidentEvent.HIGHER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, IncidentEvent.ACKNOWLEDGE): Action.REFUSE,
-    (Status.ACKNOWLEDGED, IncidentEvent.RESOLVE): Action.CLOSE,
-    (Status.ACKNOWLEDGED, IncidentEvent.RECOVERED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, IncidentEvent.SILENCE): Action.MUTE,
-    (Status.ACKNOWLEDGED, IncidentEvent.WORSENED): Action.REOPEN,
-    (Status.ACKNOWLEDGED, IncidentEvent.RESTATED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, IncidentEvent.EXPIRED): Action.CLOSE,
-    (Status.ACKNOWLEDGED, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, IncidentEvent.ESCALATION_DUE): Action.NOTHING,
-    (Status.ACKNOWLEDGED, IncidentEvent.REPEAT_DUE): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.BREACH): Action.NEW,
-    (Status.RESOLVED, IncidentEvent.HIGHER): Action.NEW,
-    (Status.RESOLVED, IncidentEvent.ACKNOWLEDGE): Action.REFUSE,
-    (Status.RESOLVED, IncidentEvent.RESOLVE): Action.REFUSE,
-    (Status.RESOLVED, IncidentEvent.RECOVERED): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.SILENCE): Action.REFUSE,
-    (Status.RESOLVED, IncidentEvent.WORSENED): Action.NEW,
-    (Status.RESOLVED, IncidentEvent.RESTATED): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.EXPIRED): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.ESCALATION_DUE): Action.NOTHING,
-    (Status.RESOLVED, IncidentEvent.REPEAT_DUE): Action.NOTHING,
+# What an event does to an incident that is open, acknowledged, resolved.
+TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
+    IncidentEvent.BREACH: (Action.COUNT, Action.COUNT, Action.NEW),
+    IncidentEvent.HIGHER: (Action.RAISE, Action.REOPEN, Action.NEW),
+    IncidentEvent.ACKNOWLEDGE: (Action.ACKNOWLEDGE, Action.REFUSE, Action.REFUSE),
+    IncidentEvent.RESOLVE: (Action.CLOSE, Action.CLOSE, Action.REFUSE),
+    IncidentEvent.RECOVERED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
+    IncidentEvent.SILENCE: (Action.MUTE, Action.MUTE, Action.REFUSE),
+    IncidentEvent.WORSENED: (Action.COUNT, Action.REOPEN, Action.NEW),
+    IncidentEvent.RESTATED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
+    IncidentEvent.EXPIRED: (Action.CLOSE, Action.CLOSE, Action.NOTHING),
+    IncidentEvent.ACKNOWLEDGEMENT_OVER: (Action.NOTHING, Action.REOPEN, Action.NOTHING),
+    IncidentEvent.ESCALATION_DUE: (Action.ESCALATE, Action.NOTHING, Action.NOTHING),
+    IncidentEvent.REPEAT_DUE: (Action.REPEAT, Action.NOTHING, Action.NOTHING),
 }
+_STATUSES = (Status.OPEN, Status.ACKNOWLEDGED, Status.RESOLVED)
 
 
 def action_of(status: Status, event: IncidentEvent) -> Action:
     """What `event` does to an incident in `status`.
 
     Raises:
-        Refused: the pair is refused.
+        TransitionRefused: the status does not allow it.
     """
-    action = TRANSITIONS[status, event]
+    action = TRANSITIONS[event][_STATUSES.index(status)]
     if action is Action.REFUSE:
         raise TransitionRefused(
             f"an incident that is {status} cannot take {event}; nothing was changed"
@@ -118,17 +96,14 @@ def action_of(status: Status, event: IncidentEvent) -> Action:
     return action
 
 
-SYSTEM = "system"
-
-
 def id_of(firing: Firing, now: datetime) -> str:
-    """The id of the incident that a firing opens: 24 hex digits, unlike its predecessors'."""
+    """The id of the incident that a firing opens: 24 hex digits, new for each incident of a key."""
     text = "\0".join([firing.dedup_key, firing.run_id, str(firing.as_of), now.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def opened(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
-    """A new incident."""
+def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
+    """The new incident of a firing."""
     critical = firing.severity.rank >= Severity.CRITICAL.rank
     return Incident(
         id=id_of(firing, now),
@@ -158,10 +133,10 @@ def opened(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> I
     )
 
 
-def breached(
+def register_breach(
     incident: Incident, firing: Firing, *, now: datetime, chain: EscalationChain | None
 ) -> tuple[Incident, Action]:
-    """The incident after the same key was told again, and what that does."""
+    """The incident after another breach of its key, and the action that this was."""
     event = IncidentEvent.BREACH
     if firing.severity.rank > incident.severity.rank:
         event = IncidentEvent.HIGHER
@@ -169,22 +144,22 @@ def breached(
         event = IncidentEvent.WORSENED
     action = action_of(incident.status, event)
     if action is Action.NEW:
-        return opened(firing, now=now, chain=chain), action
-    after = _seen(incident, firing, now)
+        return open_incident(firing, now=now, chain=chain), action
+    after = _with_breach(incident, firing, now)
     if action is Action.RAISE:
-        after = _clocked(after, now, chain, restart=not incident.is_critical)
+        after = _with_escalation_clock(after, now, chain, restart=not incident.is_critical)
     elif action is Action.REOPEN:
-        after = reopened(after, now=now, chain=chain)
+        after = reopen(after, now=now, chain=chain)
     return after, action
 
 
-def acknowledged(
+def acknowledge(
     incident: Incident, *, by: str, at: datetime, comment: str = "", until: datetime | None = None
 ) -> Incident:
-    """Somebody looks after it: it no longer escalates, and nothing is owed.
+    """The incident as acknowledged: it no longer escalates, and owes no message.
 
     Raises:
-        Refused: it is not open.
+        TransitionRefused: it is not open.
     """
     action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
     return replace(
@@ -204,19 +179,19 @@ def acknowledged(
     )
 
 
-def resolved(
+def resolve(
     incident: Incident,
     event: IncidentEvent,
     outcome: Resolution,
     *,
     at: datetime,
-    by: str = SYSTEM,
+    by: str = "system",
     comment: str = "",
 ) -> Incident:
-    """It is over; the same object where the event does nothing to it.
+    """The incident as resolved; unchanged where the event does nothing to it.
 
     Raises:
-        Refused: it is over already, and a person asks.
+        TransitionRefused: it is resolved already, and a person asks.
     """
     if action_of(incident.status, event) is Action.NOTHING:
         return incident
@@ -230,31 +205,31 @@ def resolved(
     )
 
 
-def reopened(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
-    """Open again, without its acknowledgement; a critical one escalates from step 1."""
-    open_again = replace(incident, status=Status.OPEN, acknowledged=None)
-    return _clocked(open_again, now, chain, restart=True)
+def reopen(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
+    """Open again and unacknowledged; a critical incident escalates from step 1."""
+    after = replace(incident, status=Status.OPEN, acknowledged=None)
+    return _with_escalation_clock(after, now, chain, restart=True)
 
 
-def escalated(incident: Incident, *, now: datetime) -> Incident:
-    """One step further."""
+def escalate(incident: Incident, *, now: datetime) -> Incident:
+    """The incident after one more escalation."""
     return replace(incident, escalation_step=incident.escalation_step + 1, escalated_at=now)
 
 
-def unmuted(incident: Incident, *, now: datetime) -> Incident:
-    """No silence holds it any more: the escalation clock starts anew."""
+def unmute(incident: Incident, *, now: datetime) -> Incident:
+    """No longer muted by a silence: the escalation clock restarts."""
     after = replace(incident, muted=False)
     if after.status is not Status.OPEN:
         return after
-    return _clocked(after, now, after.chain, restart=True)
+    return _with_escalation_clock(after, now, after.chain, restart=True)
 
 
-def owing(incident: Incident, reason: Reason | None, *, muted: bool) -> Incident:
-    """The incident with the message that was held back, None for none."""
+def with_owed(incident: Incident, reason: Reason | None, *, muted: bool) -> Incident:
+    """The incident with the reason of the suppressed message that it owes, None for none."""
     return replace(incident, owed=reason, muted=muted)
 
 
-def _seen(incident: Incident, firing: Firing, now: datetime) -> Incident:
+def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
     before = incident.newest_severity.rank
     rank = firing.severity.rank
     trend = Trend.STEADY
@@ -280,7 +255,7 @@ def _seen(incident: Incident, firing: Firing, now: datetime) -> Incident:
     )
 
 
-def _clocked(
+def _with_escalation_clock(
     incident: Incident, now: datetime, chain: EscalationChain | None, *, restart: bool
 ) -> Incident:
     if not incident.is_critical or not restart:

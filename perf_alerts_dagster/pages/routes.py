@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from perf_alerts_dagster.api.incidents.views import delivery_item, history_of
+from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
@@ -20,11 +20,12 @@ from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.credentials import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
+from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.pages import session as sessions
-from perf_alerts_dagster.pages.rendering import drawing_of, local, rendered, stylesheet, words
+from perf_alerts_dagster.pages.rendering import incident_chart, local, rendered, stylesheet, words
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
 
 
@@ -50,12 +51,6 @@ class PageRoute(APIRoute):
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-OUTCOMES: Mapping[str, str] = {
-    "true": "a true alarm",
-    "false": "a false alarm",
-    "known": "known already",
-    "data_error": "wrong data",
-}
 _PAGE = 50
 
 
@@ -123,7 +118,7 @@ async def incidents(request: Request) -> Response:
     place = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
-    store = api_of(request).parts.desk.incidents
+    store = api_of(request).parts.incidents.store
     wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
     try:
         before = from_cursor(place) if place else None
@@ -161,7 +156,7 @@ async def acknowledge(request: Request, id_: str) -> Response:
     try:
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
-            resources.parts.desk.lifecycle.acknowledge,
+            resources.parts.incidents.lifecycle.acknowledge,
             found.id,
             by=session.who.user_id,
             now=now,
@@ -185,7 +180,7 @@ async def resolve(request: Request, id_: str) -> Response:
         outcome = _outcome(form)
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
-            resources.parts.desk.lifecycle.resolve,
+            resources.parts.incidents.lifecycle.resolve,
             found.id,
             by=session.who.user_id,
             now=now,
@@ -213,7 +208,7 @@ async def to_login(request: Request, exc: Exception) -> Response:
 
 
 def _outcome(form: Mapping[str, str]) -> Resolution:
-    if form.get("outcome") not in OUTCOMES:
+    if form.get("outcome") not in VERDICTS:
         raise inputs.InputError("outcome", "choose what it was")
     return Resolution(form["outcome"])
 
@@ -234,7 +229,7 @@ async def _found(request: Request, id_: str) -> Incident:
         wanted = inputs.identifier(id_)
     except inputs.InputError as error:
         raise UnknownIncident from error
-    found = await asyncio.to_thread(api_of(request).parts.desk.incidents.incident, wanted)
+    found = await asyncio.to_thread(api_of(request).parts.incidents.store.incident, wanted)
     if found is None:
         raise UnknownIncident
     return found
@@ -261,20 +256,29 @@ async def _page(
     status: int = 200,
 ) -> Response:
     resources = api_of(request)
-    story = await asyncio.to_thread(history_of, resources.parts.desk, found)
+    history = await asyncio.to_thread(resources.parts.incidents.history, found)
     return rendered(
         "incident.html",
         session=session,
         status=status,
         one=found,
         words=words(found),
-        timeline=story.timeline,
-        messages=[delivery_item(one, found.id) for one in story.messages],
-        members=story.members,
-        drawing=await drawing_of(resources, found),
-        run_url=f"{resources.proxy.web_ui}/runs/{found.run_id}"
-        if found.run_id and found.alert
-        else None,
-        outcomes=OUTCOMES,
+        timeline=history.timeline,
+        messages=[delivery_item(one, found.id) for one in history.messages],
+        members=history.members,
+        drawing=await incident_chart(resources, found),
+        fields=shown_fields(found),
+        links=_links(found, resources.proxy.web_ui),
+        outcomes=VERDICTS,
         error=error,
     )
+
+
+def _links(incident: Incident, web_ui: str) -> dict[str, tuple[str, str]]:
+    """The links beside fields: their address and text by the field's label."""
+    links = {}
+    if incident.run_id and incident.alert:
+        links["Alert"] = (f"{web_ui}/runs/{incident.run_id}", "its run")
+    if incident.parent:
+        links["Part of"] = (f"/incidents/{incident.parent}", "its group's incident")
+    return links

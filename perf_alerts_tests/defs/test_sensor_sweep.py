@@ -62,7 +62,7 @@ def a_failed_run(instance: dg.DagsterInstance, error: str) -> str:
 
 
 def failures(desk: Incidents) -> list[Incident]:
-    return list(desk.incidents.incidents(IncidentFilter(rule="execution_failed")).incidents)
+    return list(desk.store.incidents(IncidentFilter(rule="execution_failed")).incidents)
 
 
 def test_a_quiet_tick_says_what_it_did(settings: Settings, instance: dg.DagsterInstance) -> None:

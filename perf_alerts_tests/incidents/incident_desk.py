@@ -9,15 +9,14 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
     IncidentFilter,
     IncidentStore,
     Outbox,
-    Silences,
     TimelineEntry,
 )
-from perf_alerts_dagster.incidents.silences import Matchers, Silence
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_tests.incidents.memory import MemoryIncidents
@@ -80,7 +79,7 @@ class IncidentDesk:
     """The lifecycle over one store, with a clock that the test moves and a prompt postman."""
 
     incidents: IncidentStore = field(default_factory=MemoryIncidents)
-    policy: NotificationSettings = field(
+    settings: NotificationSettings = field(
         default_factory=lambda: NotificationSettings(channels=("mail",))
     )
     now: datetime = START
@@ -89,7 +88,7 @@ class IncidentDesk:
 
     @property
     def lifecycle(self) -> Lifecycle:
-        return Lifecycle(store=self.incidents, policy=self.policy)
+        return Lifecycle(store=self.incidents, settings=self.settings)
 
     @property
     def memory(self) -> MemoryIncidents:
@@ -100,12 +99,8 @@ class IncidentDesk:
     def outbox(self) -> Outbox:
         return self.memory
 
-    @property
-    def silences(self) -> Silences:
-        return self.memory
-
     def set(self, **changes: Any) -> None:
-        self.policy = replace(self.policy, **changes)
+        self.settings = replace(self.settings, **changes)
 
     def wait(self, span: timedelta) -> None:
         self.now += span
@@ -116,7 +111,7 @@ class IncidentDesk:
         given = {"run_id": f"run-{self.runs}", "judged_at": self.now, "as_of": self.day}
         judgement = judged(*evaluations, **(given | changes))
         self.memory.add_judgement(judgement)
-        self.lifecycle.after(judgement.alert, run_id=judgement.run_id, now=self.now)
+        self.lifecycle.apply_judgements(judgement.alert, run_id=judgement.run_id, now=self.now)
 
     def judge_next_day(self, *evaluations: Evaluation, **changes: Any) -> None:
         """The same, of the next session, a day later."""
@@ -130,14 +125,14 @@ class IncidentDesk:
     def silence(self, length: timedelta, **matchers: Any) -> Silence:
         matched = Matchers(**(matchers or {"strategy": "trend"}))
         made = Silence(
-            id=f"silence-{len(self.memory.silences)}",
+            id=f"silence-{len(self.memory.silence_rows)}",
             matchers=matched,
             starts_at=self.now,
             ends_at=self.now + length,
             author="ann",
             reason="maintenance",
         )
-        self.silences.add(made)
+        self.incidents.add_silence(made)
         return made
 
     def deliver(self) -> list[str]:
@@ -146,7 +141,7 @@ class IncidentDesk:
         while found := self.outbox.claim(self.now, "postman", TTL, limit=100):
             rows += found
             for one in found:
-                assert self.outbox.sent(one.id, one.fence, self.now)
+                assert self.outbox.mark_sent(one.id, one.fence, self.now)
         return [said(one) for one in rows]
 
     def waiting(self) -> list[str]:

@@ -24,17 +24,16 @@ from perf_alerts_dagster.incidents.ports import (
     Outbox,
     OutboxState,
     PeriodCounts,
-    Silences,
     Snapshot,
     TimelineEntry,
     UnappliedJudgements,
 )
-from perf_alerts_dagster.incidents.silences import Silence
+from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.judgement import Judgement
 
 
-class MemoryIncidents(IncidentStore, Silences, Outbox):
-    """All three ports in one; `audit` collects the changes of people.
+class MemoryIncidents(IncidentStore, Outbox):
+    """Both ports in one; `audit` collects the changes of people.
 
     `snapshots` counts how often everything that is live was read.
     """
@@ -45,7 +44,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         self.by_id: dict[str, Incident] = {}
         self.entries: list[TimelineEntry] = []
         self.rows: dict[int, Notification] = {}
-        self.silences: dict[str, Silence] = {}
+        self.silence_rows: dict[str, Silence] = {}
         self.audit: list[Change] = []
         self.snapshots = 0
 
@@ -68,7 +67,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         self.snapshots += 1
-        known = [one for one in self.by_id.values() if not one.is_over or one.owed]
+        known = [one for one in self.by_id.values() if not one.is_resolved or one.owed]
         ids = {one.id for one in known}
         notified = [
             _notified(row, position)
@@ -81,7 +80,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return Snapshot(
             incidents=tuple(sorted(known, key=lambda one: (one.opened_at, one.id))),
             notified=tuple(notified),
-            silences=tuple(one for one in self.silences.values() if one.is_active(now)),
+            silences=tuple(one for one in self.silence_rows.values() if one.is_active(now)),
         )
 
     def apply(self, decisions: Decisions) -> None:
@@ -108,7 +107,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         if any(self.by_id[one.id].version != one.version for one in decisions.changed):
             raise ConcurrentChange("an incident was changed")
         after = self.by_id | {one.id: one for one in (*decisions.changed, *decisions.opened)}
-        live = Counter(one.dedup_key for one in after.values() if not one.is_over)
+        live = Counter(one.dedup_key for one in after.values() if not one.is_resolved)
         if (
             any(one.id in self.by_id for one in decisions.opened)
             or max(live.values(), default=0) > 1
@@ -129,9 +128,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         )
 
     def _read(self, row: Notification) -> Notification:
-        over = {one.id for one in self.by_id.values() if one.is_over}
+        over = {one.id for one in self.by_id.values() if one.is_resolved}
         return replace(
-            row, items=tuple(replace(one, over=one.incident_id in over) for one in row.items)
+            row, items=tuple(replace(one, is_resolved=one.incident_id in over) for one in row.items)
         )
 
     def _withdraw(self, ids: Collection[str]) -> None:
@@ -150,9 +149,13 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
     def incident(self, incident_id: str) -> Incident | None:
         return self.by_id.get(incident_id)
 
-    def live_of(self, dedup_key: str) -> Incident | None:
+    def live_incident(self, dedup_key: str) -> Incident | None:
         return next(
-            (one for one in self.by_id.values() if one.dedup_key == dedup_key and not one.is_over),
+            (
+                one
+                for one in self.by_id.values()
+                if one.dedup_key == dedup_key and not one.is_resolved
+            ),
             None,
         )
 
@@ -180,7 +183,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return [one for one in self.entries if one.incident_id == incident_id]
 
     def live(self) -> Mapping[Status, int]:
-        return Counter(one.status for one in self.by_id.values() if not one.is_over)
+        return Counter(one.status for one in self.by_id.values() if not one.is_resolved)
 
     def counts(self, start: datetime, end: datetime) -> PeriodCounts:
         inside = [one for one in self.entries if start <= one.at < end]
@@ -203,20 +206,20 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             escalated=sum(one.what == "escalated" for one in inside),
         )
 
-    def add(self, silence: Silence, change: Change | None = None) -> None:
-        if silence.id not in self.silences:
-            self.silences[silence.id] = silence
+    def add_silence(self, silence: Silence, change: Change | None = None) -> None:
+        if silence.id not in self.silence_rows:
+            self.silence_rows[silence.id] = silence
             self.audit += [change] if change else []
 
-    def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        found = [one for one in self.silences.values() if ended or one.ends_at > now]
+    def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
+        found = [one for one in self.silence_rows.values() if ended or one.ends_at > now]
         return sorted(found, key=lambda one: (one.starts_at, one.id), reverse=True)
 
-    def end(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        found = self.silences.get(silence_id)
+    def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
+        found = self.silence_rows.get(silence_id)
         if found is None or found.ends_at <= now:
             return False
-        self.silences[silence_id] = replace(found, ends_at=now)
+        self.silence_rows[silence_id] = replace(found, ends_at=now)
         self.audit += [change] if change else []
         return True
 
@@ -246,7 +249,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             claimed.append(self._read(row))
         return claimed
 
-    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
+    def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
         if not self._close(row_id, fence, state=DeliveryState.SENT, sent_at=at, error=None):
             return False
         for item in self.rows[row_id].items:
@@ -256,10 +259,10 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
                 self.by_id[one.id] = replace(one, last_notified_at=last)
         return True
 
-    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+    def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
         return self._close(row_id, fence, state=DeliveryState.PENDING, next_at=next_at, error=error)
 
-    def dead(self, row_id: int, fence: int, error: str) -> bool:
+    def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
         return self._close(row_id, fence, state=DeliveryState.DEAD, error=error)
 
     def state(self) -> OutboxState:

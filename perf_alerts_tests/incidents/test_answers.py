@@ -8,9 +8,11 @@ import pytest
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import EscalationSettings
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
 from perf_alerts_dagster.incidents.ports import UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_tests.incidents.incident_desk import (
@@ -29,7 +31,7 @@ REOPENED = "mail: reopened critical trend/max_drawdown"
 @pytest.fixture
 def desk() -> IncidentDesk:
     """A critical incident that was told."""
-    made = IncidentDesk(policy=NotificationSettings(channels=("mail",)))
+    made = IncidentDesk(settings=NotificationSettings(channels=("mail",)))
     made.judge(breach(severity=Severity.CRITICAL))
     made.deliver()
     return made
@@ -137,7 +139,7 @@ def test_a_critical_one_times_out_once(desk: IncidentDesk) -> None:
 @pytest.mark.parametrize("hours", [None, 48])
 def test_the_timeout_is_the_settings(desk: IncidentDesk, hours: int | None) -> None:
     span = None if hours is None else timedelta(hours=hours)
-    desk.set(patience=EscalationSettings(acknowledged=span))
+    desk.set(escalation=EscalationSettings(acknowledgement_timeout=span))
     desk.acknowledge()
     desk.wait(timedelta(hours=47))
     desk.sweep()
@@ -165,7 +167,7 @@ def test_a_recovery_ends_an_acknowledged_one_and_is_told(desk: IncidentDesk) -> 
     assert desk.waiting() == ["mail: recovered critical trend/max_drawdown"]
 
 
-@pytest.mark.parametrize("outcome", [one for one in Resolution if one.is_a_persons])
+@pytest.mark.parametrize("outcome", [one for one in Resolution if one.is_manual])
 def test_a_resolution_says_what_it_was_and_tells_nobody(
     desk: IncidentDesk, outcome: Resolution
 ) -> None:
@@ -180,7 +182,7 @@ def test_a_resolution_says_what_it_was_and_tells_nobody(
     assert desk.entries()[-1].detail == {"outcome": outcome.value, "comment": "halted"}
 
 
-@pytest.mark.parametrize("outcome", [one for one in Resolution if not one.is_a_persons])
+@pytest.mark.parametrize("outcome", [one for one in Resolution if not one.is_manual])
 def test_a_person_cannot_say_what_only_the_system_may(
     desk: IncidentDesk, outcome: Resolution
 ) -> None:

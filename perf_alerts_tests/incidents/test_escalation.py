@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import EscalationSettings
 from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.notification import DeliveryState
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     INSTANT,
@@ -25,7 +27,7 @@ ESCALATED = "boss: escalation escalated critical trend/max_drawdown"
 @pytest.fixture
 def desk() -> IncidentDesk:
     return IncidentDesk(
-        policy=NotificationSettings(channels=("mail",), escalation_channels=("boss",))
+        settings=NotificationSettings(channels=("mail",), escalation_channels=("boss",))
     )
 
 
@@ -168,7 +170,7 @@ def test_from_critical_to_emergency_the_clock_goes_on(desk: IncidentDesk) -> Non
 
 
 def test_no_delay_is_no_escalation(desk: IncidentDesk) -> None:
-    desk.set(patience=EscalationSettings(escalate=timedelta(0)))
+    desk.set(escalation=EscalationSettings(delay=timedelta(0)))
     opened(desk)
 
     assert sweep_at(desk, 600) == []
@@ -214,6 +216,6 @@ def test_nothing_is_escalated_where_people_only_observe(desk: IncidentDesk) -> N
 
 def test_it_escalates_by_the_delay_that_held_when_it_became_critical(desk: IncidentDesk) -> None:
     opened(desk)
-    desk.set(patience=EscalationSettings(escalate=DAY))
+    desk.set(escalation=EscalationSettings(delay=DAY))
 
     assert sweep_at(desk, 15) == [ESCALATED]

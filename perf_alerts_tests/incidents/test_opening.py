@@ -4,7 +4,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status, Trend
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
@@ -112,7 +112,7 @@ def test_the_same_judgement_twice_changes_nothing(desk: IncidentDesk) -> None:
     desk.judge(breach())
     before = desk.only()
 
-    desk.lifecycle.after(DAILY, run_id="run-1", now=desk.now + HOUR)
+    desk.lifecycle.apply_judgements(DAILY, run_id="run-1", now=desk.now + HOUR)
 
     assert desk.only() == before
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
@@ -163,7 +163,7 @@ def test_one_execution_is_one_message_worst_first(desk: IncidentDesk) -> None:
 
 
 def test_every_channel_gets_its_own_row() -> None:
-    desk = IncidentDesk(policy=NotificationSettings(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
 
     desk.judge(breach())
 
@@ -175,8 +175,10 @@ def test_every_channel_gets_its_own_row() -> None:
 
 
 def test_a_channel_for_the_critical_gets_no_warning() -> None:
-    policy = NotificationSettings(channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL})
-    desk = IncidentDesk(policy=policy)
+    settings = NotificationSettings(
+        channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL}
+    )
+    desk = IncidentDesk(settings=settings)
 
     desk.judge(breach(), breach(strategy="carry", severity=Severity.CRITICAL))
 
@@ -187,8 +189,8 @@ def test_a_channel_for_the_critical_gets_no_warning() -> None:
 
 
 def test_a_channel_for_the_critical_is_told_once_it_becomes_so() -> None:
-    policy = NotificationSettings(channels=("pager",), minimum={"pager": Severity.CRITICAL})
-    desk = IncidentDesk(policy=policy)
+    settings = NotificationSettings(channels=("pager",), minimum={"pager": Severity.CRITICAL})
+    desk = IncidentDesk(settings=settings)
 
     desk.judge(breach())
     assert desk.waiting() == []

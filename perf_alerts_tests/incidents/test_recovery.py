@@ -6,7 +6,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -225,7 +225,7 @@ def test_an_event_of_a_provisional_row_is_over_where_the_final_row_is_fine() -> 
 
 
 def test_an_event_closes_after_five_sessions_and_nobody_is_told() -> None:
-    desk = IncidentDesk(policy=NotificationSettings(channels=("mail",), close_after=5))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), close_after=5))
     desk.judge(event())
     desk.deliver()
     for session in range(1, 6):
@@ -237,7 +237,7 @@ def test_an_event_closes_after_five_sessions_and_nobody_is_told() -> None:
 
 
 def test_provisional_sessions_make_no_event_older() -> None:
-    desk = IncidentDesk(policy=NotificationSettings(channels=("mail",), close_after=1))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), close_after=1))
     desk.judge(event())
     desk.judge_next_day(fine(), provisional=True)
     assert desk.only().status is Status.OPEN

@@ -8,7 +8,7 @@ import pytest
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.silences import Matchers, Silence, checked, matchers_of
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     HOUR,
@@ -90,7 +90,7 @@ def test_a_recovery_that_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -
 
 
 def test_one_that_starts_later_mutes_nothing_before(desk: IncidentDesk) -> None:
-    desk.silences.add(
+    desk.incidents.add_silence(
         Silence(
             id="later",
             matchers=Matchers(strategy="trend"),
@@ -107,7 +107,7 @@ def test_one_that_starts_later_mutes_nothing_before(desk: IncidentDesk) -> None:
 
 def test_one_that_is_ended_mutes_no_more(desk: IncidentDesk) -> None:
     silence = desk.silence(HOUR)
-    assert desk.silences.end(silence.id, desk.now)
+    assert desk.incidents.end_silence(silence.id, desk.now)
     desk.judge(breach())
 
     assert len(desk.waiting()) == 1
@@ -152,12 +152,3 @@ def test_one_that_mutes_everything_or_for_ever_is_refused(
     assert checked(Silence(**given))
     with pytest.raises(UsageError, match=error):
         checked(Silence(**(given | changes)))
-
-
-def test_the_silence_of_an_incident_mutes_it(desk: IncidentDesk) -> None:
-    desk.judge(breach())
-    desk.lifecycle.failed(DAILY, run_id="r", error="boom", now=desk.now)
-
-    for incident in desk.all():
-        assert matchers_of(incident).match(incident)
-    assert not matchers_of(desk.all()[0]).match(desk.all()[1])

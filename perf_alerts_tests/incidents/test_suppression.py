@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -25,7 +25,7 @@ RECOVERED = "mail: recovered warning trend/max_drawdown"
 @pytest.fixture
 def desk() -> IncidentDesk:
     return IncidentDesk(
-        policy=NotificationSettings(channels=("mail",), window=timedelta(minutes=60))
+        settings=NotificationSettings(channels=("mail",), window=timedelta(minutes=60))
     )
 
 
@@ -188,10 +188,10 @@ def test_no_repeats_at_all_where_the_hours_are_zero(desk: IncidentDesk) -> None:
 
 
 def test_each_channel_is_told_what_it_missed() -> None:
-    desk = IncidentDesk(policy=NotificationSettings(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
     desk.judge(breach())
     (row,) = desk.outbox.claim(desk.now, "postman", MINUTE, channels=["mail"])
-    desk.outbox.sent(row.id, row.fence, desk.now)
+    desk.outbox.mark_sent(row.id, row.fence, desk.now)
     desk.judge(fine())
     desk.judge(breach())
 

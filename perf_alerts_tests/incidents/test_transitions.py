@@ -34,8 +34,8 @@ PAIRS = [
 
 
 def test_every_pair_is_in_the_table() -> None:
-    assert set(TRANSITIONS) == {(status, event) for status in Status for event in IncidentEvent}
-    assert len(PAIRS) == len(TRANSITIONS)
+    assert set(TRANSITIONS) == set(IncidentEvent)
+    assert len(PAIRS) == len(IncidentEvent) * len(Status)
 
 
 @pytest.mark.parametrize(("status", "event", "does"), PAIRS)

@@ -11,7 +11,7 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import DeliveryState
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import (
     Deliverer,
     DeliveryCounts,
@@ -58,7 +58,7 @@ class Office:
             on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
                 channel, error=error, now=now
             ),
-            on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
+            on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
             clock=lambda: self.desk.now,
             jitter=Fixed(),
             owner=self.owner,
@@ -83,7 +83,7 @@ def failing(text: str = "HTTP 500", **how: object) -> Callable[[], None]:
 
 @pytest.fixture
 def office() -> Office:
-    desk = IncidentDesk(policy=NotificationSettings(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
     desk.judge(breach(severity=Severity.CRITICAL))
     return Office(desk=desk, mail=Post("mail"), chat=Post("chat"))
 
@@ -321,7 +321,7 @@ def test_a_store_that_fails_is_not_hidden(office: Office, monkeypatch: pytest.Mo
     def sent(*_: object) -> bool:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(MemoryIncidents, "sent", sent)
+    monkeypatch.setattr(MemoryIncidents, "mark_sent", sent)
     with pytest.raises(StoreUnavailable, match="the disk is full"):
         office.drain()
 

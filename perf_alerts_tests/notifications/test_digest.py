@@ -4,7 +4,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import MessageKind
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import LISTED, Message, message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -21,7 +21,7 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=NotificationSettings(channels=("mail", "chat"), digest=True))
+    return IncidentDesk(settings=NotificationSettings(channels=("mail", "chat"), digest=True))
 
 
 def digests(desk: IncidentDesk) -> list[Message]:

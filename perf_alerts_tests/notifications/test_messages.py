@@ -4,7 +4,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
     SHOWN,
@@ -28,7 +28,7 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=NotificationSettings(channels=("mail",)))
+    return IncidentDesk(settings=NotificationSettings(channels=("mail",)))
 
 
 def newest(desk: IncidentDesk, url: str | None = URL) -> Message:
@@ -149,7 +149,7 @@ def test_an_escalation_says_that_nobody_answered(desk: IncidentDesk) -> None:
 
 
 def test_a_fault_of_the_system_names_what_failed_and_what_to_look_at(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="r", error="the source is away", now=START)
+    desk.lifecycle.execution_failed(DAILY, run_id="r", error="the source is away", now=START)
     message = newest(desk, None)
 
     assert message.subject == f"[CRITICAL] {DAILY}: an alert's execution failed"

@@ -22,7 +22,7 @@ from perf_alerts_tests.incidents.incident_desk import (
 )
 from perf_alerts_tests.incidents.post import Post
 
-MARK = "[told directly, the alert store cannot be used]"
+MARK = "[sent directly, the alert store cannot be used]"
 STORE = f"{MARK} [CRITICAL] perf-alerts: the alert store cannot be used"
 TREND = f"{MARK} [WARNING] trend: max drawdown: the drawdown is 30 %"
 
@@ -42,7 +42,7 @@ class Down:
     record: bool = True
 
     def __post_init__(self) -> None:
-        self.outage = Outage(channels=self.channels, opened=self.opened, public_url=None)
+        self.outage = Outage(channels=self.channels, open_judge=self.opened, public_url=None)
 
     def opened(self) -> "Down":
         if not self.record:
@@ -68,7 +68,7 @@ class Down:
 
     def after(self, span: timedelta) -> list[str]:
         self.now += span
-        self.outage.lasts(self.now)
+        self.outage.report(self.now)
         return self.channels[0].subjects
 
 
@@ -133,7 +133,7 @@ def test_the_next_outage_is_told_again() -> None:
     down = Down(found=[breach()])
     down.after(timedelta(0))
     down.after(MINUTE)
-    down.outage.over()
+    down.outage.end()
     down.after(timedelta(0))
 
     assert down.after(MINUTE) == [STORE, TREND] * 2
@@ -150,7 +150,7 @@ def test_processes_that_tell_the_same_outage_tell_it_under_the_same_keys() -> No
 
 def test_where_people_only_observe_nothing_is_judged() -> None:
     down = Down(channels=[])
-    down.outage.lasts(down.now)
-    down.outage.lasts(down.now + MINUTE)
+    down.outage.report(down.now)
+    down.outage.report(down.now + MINUTE)
 
     assert down.judged == []

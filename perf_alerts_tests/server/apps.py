@@ -16,7 +16,7 @@ from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
@@ -77,7 +77,6 @@ class Proxy:
                     audit=self.audit, revocations=FakeRevocations(), key_use=FakeKeyUse()
                 ),
                 incidents=self.incidents,
-                silences=self.incidents,
                 outbox=self.incidents,
                 clock=self.time,
                 seconds=self.time.seconds,
@@ -87,12 +86,11 @@ class Proxy:
                 store=self.store,
                 thresholds=FakeThresholds(),
                 records=Records(lambda: self.source, UTC_ZONE),
-                desk=Incidents(
-                    incidents=self.incidents,
-                    silences=self.incidents,
+                incidents=Incidents(
+                    store=self.incidents,
                     outbox=self.incidents,
                     lifecycle=Lifecycle(
-                        store=self.incidents, policy=NotificationSettings(channels=("mail",))
+                        store=self.incidents, settings=NotificationSettings(channels=("mail",))
                     ),
                 ),
                 probe=lambda now: None,

@@ -1,12 +1,16 @@
-"""Incidents: found, read with their timelines, acknowledged and resolved."""
+"""Incidents: listed, read with their timelines, acknowledged and resolved."""
 
 import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from perf_alerts_dagster.api.incidents.schemas import IncidentAnswer, IncidentsAnswer
-from perf_alerts_dagster.api.incidents.views import history_of, incident_data, incident_detail
+from perf_alerts_dagster.api.incidents.schemas import (
+    IncidentAnswer,
+    IncidentsAnswer,
+    incident_data,
+    incident_detail,
+)
 from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
@@ -27,7 +31,7 @@ from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
 
-PERSONS = tuple(one for one in Resolution if one.is_a_persons)
+VERDICTS = tuple(one for one in Resolution if one.is_manual)
 Id = Annotated[
     str,
     Path(alias="id", json_schema_extra={"pattern": "^[0-9a-f]{8,64}$"}, examples=["5f2b1c0a9d8e"]),
@@ -80,7 +84,7 @@ async def incidents(
     )
     try:
         page = await asyncio.to_thread(
-            resources.parts.desk.incidents.incidents,
+            resources.parts.incidents.store.incidents,
             wanted,
             before=cursor(given),
             limit=limit(given),
@@ -100,9 +104,11 @@ async def incidents(
 
 @router.get("/{id}", response_model=IncidentAnswer)
 async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
-    """One incident, with everything that happened to it."""
+    """One incident, with its timeline, its messages and its members."""
     resources = api_of(request)
-    found = await asyncio.to_thread(resources.parts.desk.incidents.incident, inputs.identifier(id_))
+    found = await asyncio.to_thread(
+        resources.parts.incidents.store.incident, inputs.identifier(id_)
+    )
     if found is None:
         raise UnknownIncident
     return await _answer(resources, found)
@@ -114,7 +120,7 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
     openapi_extra=_body(False, comment=_COMMENT, until={"type": "string", "format": "date-time"}),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
-    """Say that somebody looks after it, `until` a time if given: it escalates no more."""
+    """Acknowledge it, `until` a time if given: it no longer escalates."""
     given = await fields(request, "comment", "until")
     resources = api_of(request)
     now = resources.now()
@@ -123,7 +129,7 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     until = inputs.future(given["until"], "until", now=now) if "until" in given else None
     change = change_of(request, who, "acknowledge", f"incidents/{incident_id}", at=now)
     after = await asyncio.to_thread(
-        resources.parts.desk.lifecycle.acknowledge,
+        resources.parts.incidents.lifecycle.acknowledge,
         incident_id,
         by=who.user_id,
         now=now,
@@ -137,19 +143,19 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
 @router.post(
     "/{id}/resolve",
     response_model=IncidentAnswer,
-    openapi_extra=_body(True, outcome=_enum(*PERSONS), comment=_COMMENT),
+    openapi_extra=_body(True, outcome=_enum(*VERDICTS), comment=_COMMENT),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
-    """End it, and say what it was: true, false, known, or a data error."""
+    """Resolve it with a verdict: true, false, known, or a data error."""
     given = await fields(request, "outcome", "comment")
     resources = api_of(request)
     now = resources.now()
     incident_id = inputs.identifier(id_)
-    if given.get("outcome") not in PERSONS:
-        raise inputs.InputError("outcome", f"one of {', '.join(PERSONS)}")
+    if given.get("outcome") not in VERDICTS:
+        raise inputs.InputError("outcome", f"one of {', '.join(VERDICTS)}")
     change = change_of(request, who, "resolve", f"incidents/{incident_id}", at=now)
     after = await asyncio.to_thread(
-        resources.parts.desk.lifecycle.resolve,
+        resources.parts.incidents.lifecycle.resolve,
         incident_id,
         by=who.user_id,
         now=now,
@@ -161,11 +167,11 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
 
 
 async def _answer(resources: ApiResources, found: Incident) -> Response:
-    story = await asyncio.to_thread(history_of, resources.parts.desk, found)
+    history = await asyncio.to_thread(resources.parts.incidents.history, found)
     return answered(
         IncidentAnswer(
             success=True,
-            data=incident_detail(story, public_url=resources.settings.public_url),
+            data=incident_detail(history, public_url=resources.settings.public_url),
             timestamp=timestamp(resources.now()),
         )
     )

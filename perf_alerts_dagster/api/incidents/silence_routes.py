@@ -1,4 +1,4 @@
-"""Silences: who wants not to be told of what, until when."""
+"""Silences: listed, added and ended."""
 
 import asyncio
 import uuid
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from perf_alerts_dagster.api.incidents.schemas import SilenceAnswer, SilencesAnswer
-from perf_alerts_dagster.api.incidents.views import silence_data
+from perf_alerts_dagster.api.incidents.schemas import SilenceAnswer, SilencesAnswer, silence_data
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
@@ -18,7 +17,7 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.body import json_object, refuse_others
 from perf_alerts_dagster.http.requests import answered
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
-from perf_alerts_dagster.incidents.ports import Matchers, Silence
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 router = APIRouter(prefix="/silences", tags=["silences"])
 
@@ -68,7 +67,7 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
     """The silences that have not ended, newest first; also those that have yet to start."""
     resources = api_of(request)
     now = resources.now()
-    found = await asyncio.to_thread(resources.parts.desk.silences.active, now)
+    found = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
     return answered(
         SilencesAnswer(
             success=True,
@@ -98,7 +97,7 @@ async def add(request: Request, who: Switcher) -> Response:
         reason=inputs.reason(_needed(body, "reason")),
     )
     change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
-    await asyncio.to_thread(resources.parts.desk.silences.add, silence, change)
+    await asyncio.to_thread(resources.parts.incidents.store.add_silence, silence, change)
     return answered(
         SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now)),
         status=201,
@@ -107,15 +106,15 @@ async def add(request: Request, who: Switcher) -> Response:
 
 @router.delete("/{id}", response_model=SilenceAnswer)
 async def end(request: Request, who: Switcher, id_: Id) -> Response:
-    """End a silence now; what it held back is told."""
+    """End a silence now; the messages that it muted and that still hold are sent."""
     resources = api_of(request)
     now = resources.now()
     wanted = inputs.identifier(id_)
-    store = resources.parts.desk.silences
+    store = resources.parts.incidents.store
     change = change_of(request, who, "end_silence", f"silences/{wanted}", at=now)
-    if not await asyncio.to_thread(store.end, wanted, now, change):
+    if not await asyncio.to_thread(store.end_silence, wanted, now, change):
         raise inputs.UnknownSilence
-    found = await asyncio.to_thread(store.active, now, ended=True)
+    found = await asyncio.to_thread(store.silences, now, ended=True)
     silence = next(one for one in found if one.id == wanted)
     return answered(
         SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now))

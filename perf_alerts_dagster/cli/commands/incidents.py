@@ -6,14 +6,15 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import Moment, json_option
-from perf_alerts_dagster.cli.output import OUT, number, print_json, styled, table
+from perf_alerts_dagster.cli.output import OUT, print_json, styled, table
 from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
-_OUTCOMES = [one.value for one in Resolution if one.is_a_persons]
+_OUTCOMES = [one.value for one in Resolution if one.is_manual]
 
 
 @click.group()
@@ -50,17 +51,17 @@ def list_(
         rule=rule,
     )
     found: list[Incident] = []
-    with open_stored_incidents() as desk:
+    with open_stored_incidents() as stored:
         place: str | None = None
         while len(found) < limit:
-            page = desk.incidents.incidents(wanted, before=place, limit=limit)
-            found += [one for one in page.incidents if status or everything or not one.is_over]
+            page = stored.store.incidents(wanted, before=place, limit=limit)
+            found += [one for one in page.incidents if status or everything or not one.is_resolved]
             place = page.last
             if place is None:
                 break
     found = found[:limit]
     if as_json:
-        print_json({"incidents": [_shown(one) for one in found]})
+        print_json({"incidents": [_json(one) for one in found]})
         return
     if not found:
         OUT.print("no incident is open" if not (status or everything) else "no incident fits")
@@ -83,27 +84,27 @@ def list_(
 @click.argument("incident_id", metavar="ID")
 @json_option
 def show(incident_id: str, as_json: bool) -> None:
-    """One incident, with everything that happened to it and was told of it."""
+    """One incident, with its timeline and the messages about it."""
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.views import delivery_item, history_of, incident_detail
+    from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
 
-    with open_stored_incidents() as desk:
-        found = desk.incidents.incident(incident_id)
+    with open_stored_incidents() as stored:
+        found = stored.store.incident(incident_id)
         if found is None:
             raise UnknownIncident(f"there is no incident {incident_id}")
-        story = history_of(desk, found)
+        history = stored.history(found)
     if as_json:
-        print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
+        print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
-    _notify(found)
+    _print(found)
     shown = table("timeline", "at", "what", "by", "why")
-    for one in story.timeline:
+    for one in history.timeline:
         details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
         shown.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
     OUT.print(shown)
-    if story.messages:
+    if history.messages:
         sent = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
-        for row in story.messages:
+        for row in history.messages:
             item = delivery_item(row, found.id)
             sent.add_row(
                 escape(item.channel),
@@ -121,10 +122,10 @@ def show(incident_id: str, as_json: bool) -> None:
 @click.option("--comment", default="", help="Why, or what you do about it.")
 @click.option("--until", type=Moment(), help="When it opens again unless it is over.")
 def ack(incident_id: str, comment: str, until: datetime | None) -> None:
-    """Say that you look after it: it escalates no more, and is not told again unless worse."""
+    """Acknowledge an incident: it no longer escalates or repeats, unless it gets worse."""
     now = datetime.now(UTC)
-    with open_stored_incidents() as desk:
-        after = desk.lifecycle.acknowledge(
+    with open_stored_incidents() as stored:
+        after = stored.lifecycle.acknowledge(
             incident_id,
             by=user(),
             now=now,
@@ -132,7 +133,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
             until=until,
             change=change_of("acknowledge", f"incidents/{incident_id}", now),
         )
-    _notify(after)
+    _print(after)
 
 
 @incidents.command()
@@ -145,10 +146,10 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
 )
 @click.option("--comment", default="", help="What you found.")
 def resolve(incident_id: str, outcome: str, comment: str) -> None:
-    """End it, and say what it was; a later breach is a new incident."""
+    """Resolve an incident with a verdict; a later breach opens a new incident."""
     now = datetime.now(UTC)
-    with open_stored_incidents() as desk:
-        after = desk.lifecycle.resolve(
+    with open_stored_incidents() as stored:
+        after = stored.lifecycle.resolve(
             incident_id,
             by=user(),
             now=now,
@@ -156,33 +157,21 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
             comment=comment,
             change=change_of("resolve", f"incidents/{incident_id}", now),
         )
-    _notify(after)
+    _print(after)
 
 
-def _notify(one: Incident) -> None:
+def _print(incident: Incident) -> None:
     OUT.print(
-        f"{styled(one.severity.value)} {one.status.value}  "
-        f"{escape(one.strategy or 'the system')}: {escape(one.rule)}"
+        f"{styled(incident.severity.value)} "
+        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}"
     )
-    OUT.print(escape(one.message))
-    OUT.print(
-        f"value {number(one.value)}, limit {number(one.limit)}, "
-        f"seen {one.breaches} times since {timestamp(one.opened_at)}"
-    )
-    if one.acknowledged is not None:
-        OUT.print(
-            f"acknowledged by {escape(one.acknowledged.by)} at {timestamp(one.acknowledged.at)}"
-            f" {escape(one.acknowledged.comment)}"
-        )
-    if one.resolved is not None:
-        OUT.print(
-            f"resolved by {escape(one.resolved.by)} at {timestamp(one.resolved.at)}: "
-            f"{one.resolved.outcome.value} {escape(one.resolved.comment)}"
-        )
+    OUT.print(escape(incident.message))
+    for label, text in shown_fields(incident).items():
+        OUT.print(f"{label}: {escape(text)}")
 
 
-def _shown(one: Incident) -> dict[str, object]:
+def _json(one: Incident) -> dict[str, object]:
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.views import incident_data
+    from perf_alerts_dagster.api.incidents.schemas import incident_data
 
     return incident_data(one, public_url=None).model_dump(mode="json")

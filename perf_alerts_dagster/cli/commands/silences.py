@@ -13,11 +13,10 @@ from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.ports import Matchers, Silence
-from perf_alerts_dagster.incidents.silences import checked
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-LONGEST = timedelta(days=366)
+MAXIMUM = timedelta(days=366)
 
 
 class Span(click.ParamType[timedelta]):
@@ -28,12 +27,12 @@ class Span(click.ParamType[timedelta]):
     def convert(
         self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Parse it; it has an end, and not after a year."""
+        """Parse the text; the maximum is 366 days."""
         if isinstance(value, timedelta):
             return value
         match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", value, re.ASCII)
         found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-        if found is None or found > LONGEST:
+        if found is None or found > MAXIMUM:
             self.fail(f"{value!r} is no span: use 90m, 8h or 2d, up to a year", param, ctx)
         return found
 
@@ -42,7 +41,8 @@ class Span(click.ParamType[timedelta]):
 def silence() -> None:
     """Mute messages about a strategy, a rule, an alert or a severity, until a time.
 
-    Incidents open and close all the same; what is still open when the silence ends is told.
+    Incidents open and close all the same; when the silence ends, messages about
+    what is still open are sent.
     """
 
 
@@ -82,8 +82,8 @@ def add(
             reason=reason.strip(),
         )
     )
-    with open_stored_incidents() as desk:
-        desk.silences.add(made, change_of("silence", f"silences/{made.id}", now))
+    with open_stored_incidents() as incidents:
+        incidents.store.add_silence(made, change_of("silence", f"silences/{made.id}", now))
     OUT.print(f"silence {made.id} until {timestamp(made.ends_at)}")
 
 
@@ -91,8 +91,8 @@ def add(
 def list_() -> None:
     """The silences that have not ended."""
     now = datetime.now(UTC)
-    with open_stored_incidents() as desk:
-        found = desk.silences.active(now)
+    with open_stored_incidents() as incidents:
+        found = incidents.store.silences(now)
     if not found:
         OUT.print("nothing is silenced")
         return
@@ -112,11 +112,11 @@ def list_() -> None:
 @silence.command()
 @click.argument("silence_id", metavar="ID")
 def end(silence_id: str) -> None:
-    """End a silence now; what it held back is told by the next sweep."""
+    """End a silence now; the next sweep sends the messages that it muted and that still hold."""
     now = datetime.now(UTC)
-    with open_stored_incidents() as desk:
+    with open_stored_incidents() as incidents:
         change = change_of("end_silence", f"silences/{silence_id}", now)
-        if not desk.silences.end(silence_id, now, change):
+        if not incidents.store.end_silence(silence_id, now, change):
             raise UsageError(f"there is no silence {silence_id} that goes on")
     OUT.print(f"silence {silence_id} has ended")
 

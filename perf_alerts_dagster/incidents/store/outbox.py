@@ -39,7 +39,7 @@ class SqlOutbox(Outbox):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        """See the port."""
+        """With row locks that skip what another worker claims at the same time."""
         row = notifications.c
         due = or_(
             and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
@@ -49,7 +49,7 @@ class SqlOutbox(Outbox):
         if channels is not None:
             query = query.where(row.channel.in_(channels))
         with writing(self.engine) as connection:
-            # On SQLite the transaction holds the write lock already.
+            # SQLite has no row locks; there the transaction holds the write lock.
             ids = list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
             connection.execute(
                 update(notifications)
@@ -69,8 +69,8 @@ class SqlOutbox(Outbox):
             }
             return [_read(connection, found[one]) for one in ids]
 
-    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        """See the port; its incidents remember when they were last delivered."""
+    def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        """Sets `last_notified_at` of the incidents, but for recoveries."""
         notified = select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
@@ -93,8 +93,8 @@ class SqlOutbox(Outbox):
                 )
         return is_ours
 
-    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        """See the port."""
+    def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        """Ends the lease, and counts the attempt."""
         with writing(self.engine) as connection:
             return _close(
                 connection,
@@ -105,13 +105,13 @@ class SqlOutbox(Outbox):
                 error=error,
             )
 
-    def dead(self, row_id: int, fence: int, error: str) -> bool:
-        """See the port."""
+    def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
+        """Ends the lease, and counts the attempt."""
         with writing(self.engine) as connection:
             return _close(connection, row_id, fence, state=DeliveryState.DEAD.value, error=error)
 
     def state(self) -> OutboxState:
-        """See the port."""
+        """Counted by the database."""
         row = notifications.c
         waiting = [one.value for one in DeliveryState if one.is_waiting]
         counting = (
@@ -131,14 +131,14 @@ class SqlOutbox(Outbox):
         )
 
     def channels(self) -> Collection[str]:
-        """See the port."""
+        """One distinct query."""
         waiting = [one.value for one in DeliveryState if one.is_waiting]
         query = select(notifications.c.channel).where(notifications.c.state.in_(waiting))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
 
     def row(self, key: str) -> Notification | None:
-        """See the port."""
+        """With its items."""
         with reading(self.engine) as connection:
             found = (
                 connection.execute(select(notifications).where(notifications.c.key == key))
@@ -148,7 +148,7 @@ class SqlOutbox(Outbox):
             return None if found is None else _read(connection, found)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
-        """See the port."""
+        """With their items."""
         notifying = select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
@@ -162,15 +162,15 @@ class SqlOutbox(Outbox):
 
 
 def _is_behind(now: datetime) -> ColumnElement[bool]:
-    """Whether an earlier message about one of a row's dedup keys is due, or on its way."""
+    """Whether an earlier message about one of a row's dedup keys is due or leased."""
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
     is_next = or_(
         earlier.c.state == DeliveryState.LEASED.value,
         and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
     )
-    # From the few messages that wait to their lines: the other way round each line would be a look
-    # at every message that ever told of its key.
+    # From the few waiting messages to their items: the other way round, every item would look up
+    # each message that was ever sent about its key.
     is_mine = exists(
         select(mine.c.position)
         .where(
@@ -197,7 +197,7 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
 
 
 def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
-    """End the lease of whoever holds it under `fence`; False where another one was taken."""
+    """End the lease with this `fence`; False where another one was taken meanwhile."""
     return (
         connection.execute(
             update(notifications)
@@ -215,9 +215,9 @@ def _close(connection: Connection, row_id: int, fence: int, **values: object) ->
 
 
 def _read(connection: Connection, row: RowMapping) -> Notification:
-    over = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
+    is_resolved = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
     query = (
-        select(notification_items, over.label("over"))
+        select(notification_items, is_resolved.label("is_resolved"))
         .outerjoin(incidents, incidents.c.id == notification_items.c.incident_id)
         .where(notification_items.c.notification_id == row["id"])
         .order_by(notification_items.c.position)

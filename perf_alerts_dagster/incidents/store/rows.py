@@ -1,4 +1,4 @@
-"""Incidents, their entries and outbox rows as rows of tables, and back."""
+"""Converts incidents, timeline entries, silences and notifications to table rows and back."""
 
 import json
 from dataclasses import replace
@@ -18,15 +18,15 @@ from perf_alerts_dagster.incidents.notification import (
     PastNotification,
 )
 from perf_alerts_dagster.incidents.ports import TimelineEntry
-from perf_alerts_dagster.incidents.silences import Matchers, Silence
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 _BODY = TypeAdapter(Incident)
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
-    """The columns of an incident, but for those that the store counts by itself."""
+    """The columns of an incident, without `id` and `version`."""
     return {
-        "live_key": None if incident.is_over else incident.dedup_key,
+        "live_key": None if incident.is_resolved else incident.dedup_key,
         "strategy": incident.strategy,
         "rule": incident.rule,
         "status": incident.status.value,
@@ -34,14 +34,13 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "last_seen_at": incident.last_seen_at,
         "owes": incident.owed is not None,
-        # A limit may be infinite, which Python's JSON has a word for; and it is in ASCII, so that
-        # no character of a message can be refused by a database.
+        # Python's JSON can hold an infinite limit; in ASCII, no database refuses a character.
         "body": json.dumps(_BODY.dump_python(incident, mode="json")),
     }
 
 
 def incident_of(row: RowMapping) -> Incident:
-    """The incident that a row holds.
+    """The incident of a row.
 
     Raises:
         StoreUnavailable: the row is damaged.
@@ -54,7 +53,7 @@ def incident_of(row: RowMapping) -> Incident:
 
 
 def entry_of(row: RowMapping) -> TimelineEntry:
-    """The entry that a row holds."""
+    """The timeline entry of a row."""
     return TimelineEntry(
         incident_id=row["incident_id"],
         at=row["at"],
@@ -81,7 +80,7 @@ def silence_row(silence: Silence) -> dict[str, Any]:
 
 
 def silence_of(row: RowMapping) -> Silence:
-    """The silence that a row holds."""
+    """The silence of a row."""
     return Silence(
         id=row["id"],
         matchers=Matchers(
@@ -98,7 +97,7 @@ def silence_of(row: RowMapping) -> Silence:
 
 
 def notification_row(one: Notification) -> dict[str, Any]:
-    """The columns of an outbox row that has just been made."""
+    """The columns of a new outbox row."""
     return {
         "key": one.key,
         "kind": one.kind.value,
@@ -113,7 +112,7 @@ def notification_row(one: Notification) -> dict[str, Any]:
 
 
 def item_row(item: NotificationItem) -> dict[str, Any]:
-    """The columns of a line of a message."""
+    """The columns of an item of an outbox row."""
     return {
         "incident_id": item.incident_id,
         "dedup_key": item.dedup_key,
@@ -124,7 +123,7 @@ def item_row(item: NotificationItem) -> dict[str, Any]:
 
 
 def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
-    """The outbox row that a row and those of its lines hold."""
+    """The notification of an outbox row and the rows of its items."""
     return Notification(
         **{
             **row,
@@ -137,7 +136,7 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
                     severity=Severity(one["severity"]),
                     reason=Reason(one["reason"]),
                     number=one["number"],
-                    over=bool(one["over"]),
+                    is_resolved=bool(one["is_resolved"]),
                 )
                 for one in items
             ),
@@ -146,7 +145,7 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
 
 
 def notified_of(row: RowMapping, message: RowMapping) -> PastNotification:
-    """What a line of a message says was told."""
+    """The past notification of an item's row and its message's row."""
     return PastNotification(
         channel=message["channel"],
         kind=MessageKind(message["kind"]),

@@ -1,7 +1,7 @@
-"""Which hosts a message may be sent to: none inside, but for those that the settings name.
+"""Which hosts a message may be sent to: public ones, and private ones that the settings name.
 
-A URL of the settings may name a host whose address somebody else decides. Names are resolved
-once, every address is checked, and the webhook connects to the checked one.
+Somebody else may control the address of a host in the settings (server-side request forgery).
+Names are resolved once, every address is checked, and the webhook connects to a checked one.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system knows them.
+    """The addresses of a host by the system's resolver.
 
     Raises:
         OSError: it has none.
@@ -30,7 +30,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The rule. `allowed` are host names and addresses that may be inside, at any port."""
+    """The check. `allowed` are host names and addresses that may be private, at any port."""
 
     allowed: frozenset[str] = frozenset()
     resolve: Resolve = resolve
@@ -39,7 +39,7 @@ class Addresses:
         """Whether the settings name the host."""
         return host.lower().rstrip(".") in self.allowed
 
-    def of(self, host: str, port: int) -> str:
+    def checked_address(self, host: str, port: int) -> str:
         """The address to connect to.
 
         Raises:
@@ -77,7 +77,7 @@ class Addresses:
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet, whatever it is wrapped in."""
+    """Whether an address, and any IPv4 address embedded in it, is public."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -86,7 +86,7 @@ def is_public(address: str) -> bool:
 
 
 def _unwrapped(address: _Address) -> list[_Address]:
-    """The address, and the IPv4 addresses that it leads to."""
+    """The address, and the IPv4 addresses embedded in it."""
     found: list[_Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:

@@ -1,4 +1,4 @@
-"""Channels from the URLs of the settings; nothing is connected before a message is sent."""
+"""Opens channels from the URLs of the settings; connects to none before a message is sent."""
 
 import hashlib
 import re
@@ -20,11 +20,11 @@ def open_channels(
 ) -> tuple[Channel, ...]:
     """A channel for each URL, in their order.
 
-    `min_severity=info|warning|critical|emergency` in a URL's query is ours: the channel is told
-    from that severity on. `https` and `http` URLs are the JSON webhook, others Apprise's.
+    `min_severity=info|warning|critical|emergency` in a URL's query sets the channel's minimum
+    severity and is removed. `https` and `http` URLs are the JSON webhook, others Apprise's.
 
     Raises:
-        SettingsError: a URL is none of these. The text names `variable`, never the URL.
+        SettingsError: a URL is invalid. The text names `variable`, never the URL.
     """
     opened = [
         _open(url, f"{variable}: URL {place}", secret, addresses)
@@ -56,7 +56,7 @@ def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Cha
 
 
 def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addresses) -> Channel:
-    # Heavy, and most processes send nothing.
+    # A slow import, and most processes send nothing.
     from apprise import Apprise, AppriseAsset
 
     silence_apprise()
@@ -71,7 +71,7 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
 
 
 def _routed(url: str, where: str) -> tuple[str, Severity]:
-    """The URL without what is ours in it, and the severity that it is told from."""
+    """The URL without `min_severity`, and the minimum severity."""
     found = _MINIMUM.search(url)
     if found is None:
         return url, Severity.INFO

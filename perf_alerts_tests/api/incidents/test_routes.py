@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
@@ -37,8 +37,8 @@ def judge(proxy: Proxy, *strategies: str, severity: Severity = Severity.CRITICAL
     run_id = f"run-{len(store.judgements)}"
     found = [breach(strategy=one, severity=severity) for one in strategies]
     store.add_judgement(judged(*found, run_id=run_id))
-    lifecycle = Lifecycle(store=store, policy=NotificationSettings(channels=("mail",)))
-    lifecycle.after(DAILY, run_id=run_id, now=proxy.time())
+    lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail",)))
+    lifecycle.apply_judgements(DAILY, run_id=run_id, now=proxy.time())
 
 
 async def listed(http: httpx.AsyncClient, **params: str) -> list[str]:
@@ -77,7 +77,7 @@ async def test_an_incident_says_which_messages_arrived_and_why_not(
     judge(proxy, "trend", "carry")
     outbox, now = proxy.incidents, proxy.time()
     (row,) = outbox.claim(now, "w", UNTIL)
-    outbox.retry(row.id, row.fence, now + UNTIL, "answered with 503")
+    outbox.mark_for_retry(row.id, row.fence, now + UNTIL, "answered with 503")
 
     async def delivery() -> dict[str, Any]:
         (found,) = (await http.get(f"/incidents/{await first(http)}")).json()["data"]["deliveries"]
@@ -88,7 +88,7 @@ async def test_an_incident_says_which_messages_arrived_and_why_not(
     assert (found["state"], found["attempts"]) == ("pending", 1)
     assert (found["error"], found["next_at"]) == ("answered with 503", at(proxy, UNTIL))
     (row,) = outbox.claim(now + UNTIL, "w", UNTIL)
-    outbox.sent(row.id, row.fence, now + UNTIL)
+    outbox.mark_sent(row.id, row.fence, now + UNTIL)
     found = await delivery()
     assert (found["state"], found["sent_at"], found["next_at"]) == ("sent", at(proxy, UNTIL), None)
 
@@ -270,7 +270,7 @@ async def test_a_silence_that_is_wrong_is_refused_by_its_field(
 
     assert answer.status_code == 422, answer.text
     assert field in answer.json()["detail"]
-    assert proxy.incidents.silences == {}
+    assert proxy.incidents.silence_rows == {}
 
 
 class PastNotification(Channel):

@@ -43,8 +43,8 @@ def desk(run: Run) -> Iterator[Incidents]:
     store = open_store(store_url(settings))
     desk = open_incidents(settings, store.engine)
     store.record(judged(breach(strategy="tr[red]end")), watermark=None)
-    desk.lifecycle.after(DAILY, run_id="run", now=START)
-    desk.lifecycle.failed(DAILY, run_id="failed", error="the source is away", now=START)
+    desk.lifecycle.apply_judgements(DAILY, run_id="run", now=START)
+    desk.lifecycle.execution_failed(DAILY, run_id="failed", error="the source is away", now=START)
     yield desk
     store.close()
 
@@ -98,7 +98,7 @@ def test_a_silence_is_made_listed_and_ended(run: Run, desk: Incidents) -> None:
     args = ("silence", "add", "--strategy", "trend", "--for", "2d", "--reason", "rebalancing")
     made = run(*args)
     assert made.exit_code == 0, made.output
-    (silence,) = desk.silences.active(START)
+    (silence,) = desk.store.silences(START)
     assert (silence.author, silence.reason) == (ME, "rebalancing")
     assert (silence.ends_at - silence.starts_at).days == 2
     assert "strategy trend" in run("silence", "list").output

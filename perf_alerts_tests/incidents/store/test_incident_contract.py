@@ -17,7 +17,7 @@ from perf_alerts_dagster.incidents.model import (
     Resolution,
     Status,
 )
-from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, row
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.ports import (
     ConcurrentChange,
     Decisions,
@@ -25,7 +25,12 @@ from perf_alerts_dagster.incidents.ports import (
     JudgementOffset,
     TimelineEntry,
 )
-from perf_alerts_dagster.incidents.transitions import IncidentEvent, acknowledged, opened, resolved
+from perf_alerts_dagster.incidents.transitions import (
+    IncidentEvent,
+    acknowledge,
+    open_incident,
+    resolve,
+)
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
@@ -64,7 +69,7 @@ def incident(
         "evidence": Evidence.STRONG,
         "parts": {"a": [1, 2.5, None, {"b": True}], "z": 0.1 + 0.2},
     }
-    return opened(Firing(**(given | changes)), now=START + at, chain=CHAIN)
+    return open_incident(Firing(**(given | changes)), now=START + at, chain=CHAIN)
 
 
 def stored(bench: Bench, *incidents: Incident, **changes: Any) -> None:
@@ -87,7 +92,7 @@ def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
     found = bench.incidents.snapshot(now=START, since=START)
     assert (found.incidents, found.notified, found.silences) == ((), (), ())
     assert bench.incidents.incident("x") is None
-    assert bench.incidents.live_of("x") is None
+    assert bench.incidents.live_incident("x") is None
     assert bench.incidents.incidents(IncidentFilter()).incidents == ()
     assert list(bench.incidents.timeline("x")) == []
     assert list(bench.incidents.judged_sessions(MONDAY)) == []
@@ -104,8 +109,8 @@ def test_an_incident_comes_back_equal(bench: Bench) -> None:
 
 
 def test_an_acknowledged_and_a_resolved_one_come_back_equal(bench: Bench) -> None:
-    held = acknowledged(incident(), by="ann", at=START, comment="c", until=START + DAY)
-    over = resolved(
+    held = acknowledge(incident(), by="ann", at=START, comment="c", until=START + DAY)
+    over = resolve(
         incident("b"), IncidentEvent.RESOLVE, Resolution.KNOWN, at=START, by="bob", comment="c"
     )
     stored(bench, held, over)
@@ -117,7 +122,7 @@ def test_an_acknowledged_and_a_resolved_one_come_back_equal(bench: Bench) -> Non
 def test_a_change_counts_the_version(bench: Bench) -> None:
     given = incident()
     stored(bench, given)
-    after = acknowledged(given, by="ann", at=START)
+    after = acknowledge(given, by="ann", at=START)
     bench.incidents.apply(Decisions(changed=(after,), entries=(entry(given, "acknowledged"),)))
 
     assert bench.incidents.incident(given.id) == replace(after, version=1)
@@ -125,9 +130,9 @@ def test_a_change_counts_the_version(bench: Bench) -> None:
 
 
 def test_what_is_over_leaves_the_snapshot_unless_a_message_is_owed(bench: Bench) -> None:
-    over = resolved(incident(), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolve(incident(), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     owed = replace(
-        resolved(incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START),
+        resolve(incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START),
         owed=Reason.RECOVERED,
     )
     stored(bench, over, owed)
@@ -143,7 +148,7 @@ def one_of_everything(bench: Bench, changed: Incident, mark: JudgementOffset) ->
         changed=(changed,),
         entries=(entry(new, "opened"),),
         notifications=(
-            row(
+            new_notification(
                 MessageKind.NORMAL,
                 "w",
                 DAILY,
@@ -164,7 +169,7 @@ FRESH = JudgementOffset(alert=DAILY, before=0, after=7)
 def test_what_others_have_overtaken_is_stored_not_at_all(bench: Bench, case: str) -> None:
     given = incident()
     stored(bench, given)
-    changed, mark = acknowledged(given, by="ann", at=START), FRESH
+    changed, mark = acknowledge(given, by="ann", at=START), FRESH
     if case == "version":
         changed = replace(changed, version=3)
     elif case == "mark":
@@ -187,7 +192,7 @@ def test_what_others_have_overtaken_is_stored_not_at_all(bench: Bench, case: str
 def test_everything_is_stored_together(bench: Bench) -> None:
     given = incident()
     stored(bench, given)
-    bench.incidents.apply(one_of_everything(bench, acknowledged(given, by="ann", at=START), FRESH))
+    bench.incidents.apply(one_of_everything(bench, acknowledge(given, by="ann", at=START), FRESH))
 
     assert bench.outbox.state().pending == 1
     assert bench.incidents.unapplied(DAILY).mark == 7
@@ -205,7 +210,7 @@ def test_a_mark_moves_from_where_it_is(bench: Bench) -> None:
 def test_one_that_is_over_makes_room_for_the_next_of_its_key(bench: Bench) -> None:
     old = incident()
     stored(bench, old)
-    over = resolved(old, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolve(old, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     new = incident(at=HOUR)
     bench.incidents.apply(Decisions(opened=(new,), changed=(over,)))
 
@@ -263,7 +268,7 @@ def test_incidents_are_filtered(bench: Bench, wanted: IncidentFilter, keys: list
         bench,
         incident("a"),
         incident("b", at=HOUR, strategy="carry", rule="r", severity=Severity.WARNING),
-        resolved(
+        resolve(
             incident("c", at=2 * HOUR),
             IncidentEvent.RECOVERED,
             Resolution.RECOVERED,
@@ -275,21 +280,21 @@ def test_incidents_are_filtered(bench: Bench, wanted: IncidentFilter, keys: list
 
 
 def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
-    held = acknowledged(incident("b"), by="ann", at=START)
-    over = resolved(incident("d"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    held = acknowledge(incident("b"), by="ann", at=START)
+    over = resolve(incident("d"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     stored(bench, incident("a"), held, incident("c"), over)
 
     assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
 
 
 def test_the_incident_of_a_key_is_the_one_that_is_not_over(bench: Bench) -> None:
-    over = resolved(incident("a"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
-    held = acknowledged(incident("b"), by="ann", at=START)
-    gone = resolved(incident("c"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolve(incident("a"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    held = acknowledge(incident("b"), by="ann", at=START)
+    gone = resolve(incident("c"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     again = incident("a", at=HOUR)
     stored(bench, over, held, gone, again)
 
-    assert [bench.incidents.live_of(key) for key in "abcd"] == [again, held, None, None]
+    assert [bench.incidents.live_incident(key) for key in "abcd"] == [again, held, None, None]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:

@@ -95,7 +95,7 @@ def test_a_server_that_refuses_is_a_failure(receiver: Receiver) -> None:
     receiver.answers = [500]
     channel = opened(f"json://127.0.0.1:{receiver.port}/")
 
-    with pytest.raises(DeliveryFailed, match="json did not take it"):
+    with pytest.raises(DeliveryFailed, match="json did not accept it"):
         channel.send(a_message("trend"))
 
 

@@ -15,7 +15,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels import webhook as webhooks
 from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.channels.webhook import asked_wait
+from perf_alerts_dagster.notifications.channels.webhook import retry_after
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.receivers import Receiver
@@ -98,7 +98,7 @@ def test_what_it_is_asked_to_wait_is_told(receiver: Receiver) -> None:
     ],
 )
 def test_a_wait_is_seconds_or_a_date(value: str | None, wanted: timedelta | None) -> None:
-    assert asked_wait(value, 0.0) == wanted
+    assert retry_after(value, 0.0) == wanted
 
 
 @pytest.mark.parametrize("answer", ["hang", "trickle"])
