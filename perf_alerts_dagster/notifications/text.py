@@ -91,7 +91,7 @@ def headline(one: Mapping[str, Json]) -> str:
         reason += f", escalation {step}"
     if one.get("over") and one["reason"] != "recovered":
         # It was resolved while the message waited, or by the execution that opened it.
-        reason = ", ".join(part for part in (reason, "over by now") if part)
+        reason = ", ".join(part for part in (reason, "resolved by now") if part)
     return f"{headline} ({reason})" if reason else headline
 
 
@@ -99,11 +99,11 @@ def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = F
     """The whole text about one incident, line by line."""
     lines = [f"{badge(one)} {headline(one)}", sentence(one)]
     if one["reason"] == "recovered":
-        lines.append(_ENDS.get(str(one["resolution"]), "It is over."))
+        lines.append(_ENDS.get(str(one["resolution"]), "It is resolved."))
     else:
         lines += [measurement(one), reliability(one)]
         if one.get("over"):
-            lines.append(f"By now it is over. {_ENDS.get(str(one['resolution']), '')}".rstrip())
+            lines.append(f"It is resolved by now. {_ENDS.get(str(one['resolution']), '')}".rstrip())
     lines += [_since(one), _acknowledged(one)]
     if one["reason"] != "recovered":
         lines.append("Look at: " + hint(one))

@@ -1,4 +1,4 @@
-"""The pages: log in, incidents, one incident, and what a person does with it."""
+"""The pages: login, the list of incidents, one incident, acknowledge and resolve."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -56,13 +56,13 @@ _PAGE = 50
 
 @router.get("/")
 async def root() -> Response:
-    """The incidents are what there is to see."""
+    """Redirect to the list of incidents."""
     return RedirectResponse("/incidents", 303)
 
 
 @router.get("/assets/pages.css")
 async def style() -> Response:
-    """The stylesheet; it tells nobody anything."""
+    """The stylesheet, which needs no login."""
     return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
@@ -75,7 +75,7 @@ async def login_page(request: Request) -> Response:
 
 @router.post("/login")
 async def login(request: Request) -> Response:
-    """A session in exchange for a key; then back to the page that was asked for."""
+    """Begin a session with an API key, and redirect to the page that was asked for."""
     form = await form_of(request, None)
     wanted = local(form.get("next"))
     identity = identity_of(request)
@@ -96,7 +96,7 @@ async def login(request: Request) -> Response:
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
-    """End the session: its token counts no more, wherever it is."""
+    """End the session: its token is revoked."""
     session = await session_of(request)
     await form_of(request, session)
     response = RedirectResponse("/login", 303)
@@ -140,15 +140,15 @@ async def incidents(request: Request) -> Response:
 
 @router.get("/incidents/{id_}")
 async def incident(request: Request, id_: str) -> Response:
-    """One incident: what happened, the band and the path, its timeline, and its forms."""
+    """One incident: its fields, the chart, the messages, the timeline, and the forms."""
     session = await session_of(request)
     return await _page(request, session, await _found(request, id_))
 
 
 @router.post("/incidents/{id_}/acknowledge")
 async def acknowledge(request: Request, id_: str) -> Response:
-    """Somebody looks after it."""
-    session = await _answering(request)
+    """Acknowledge it."""
+    session = await _answering_session(request)
     form = await form_of(request, session)
     found = await _found(request, id_)
     resources = api_of(request)
@@ -170,8 +170,8 @@ async def acknowledge(request: Request, id_: str) -> Response:
 
 @router.post("/incidents/{id_}/resolve")
 async def resolve(request: Request, id_: str) -> Response:
-    """It is over, and what it was."""
-    session = await _answering(request)
+    """Resolve it with a verdict."""
+    session = await _answering_session(request)
     form = await form_of(request, session)
     found = await _found(request, id_)
     resources = api_of(request)
@@ -194,7 +194,7 @@ async def resolve(request: Request, id_: str) -> Response:
 
 
 async def to_login(request: Request, exc: Exception) -> Response:
-    """Send whoever is not logged in to the login, and afterwards back."""
+    """Redirect to the login page, and from there back to the page that was asked for."""
     if request.method != "GET":
         return rendered(
             "problem.html",
@@ -217,7 +217,7 @@ def _problem_page(status: int, title: str, detail: str) -> Response:
     return rendered("problem.html", session=None, status=status, title=title, detail=detail)
 
 
-async def _answering(request: Request) -> Session:
+async def _answering_session(request: Request) -> Session:
     session = await session_of(request)
     if not session.may_answer:
         raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
@@ -242,7 +242,7 @@ async def _refused(
     error: TransitionRefused | inputs.InputError,
 ) -> Response:
     status = 409 if isinstance(error, TransitionRefused) else 422
-    # As it is by now: somebody else was faster.
+    # Read again: another person may have changed it first.
     found = await _found(request, found.id)
     return await _page(request, session, found, error=str(error), status=status)
 

@@ -12,7 +12,6 @@ from perf_alerts_dagster.api.admin import routes as audit_routes
 from perf_alerts_dagster.api.admin import thresholds
 from perf_alerts_dagster.api.admin.dependencies import Control
 from perf_alerts_dagster.api.incidents import routes as incident_routes
-from perf_alerts_dagster.api.incidents import silence_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
@@ -35,7 +34,7 @@ _ROUTERS = (
     *proxy.ROUTERS,
     strategy_routes.router,
     incident_routes.router,
-    silence_routes.router,
+    incident_routes.silences_router,
     operation_routes.router,
     thresholds.router,
     audit_routes.router,

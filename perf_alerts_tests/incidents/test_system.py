@@ -249,8 +249,8 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
     resolved = desk.only().resolved
     assert resolved is not None
     assert resolved.outcome is Resolution.RECOVERED
-    # One message for both: it says that it is over by now.
+    # One message for both: it says that it is resolved by now.
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
     (row,) = desk.memory.rows.values()
     text = message_of(row, public_url=None).text
-    assert "By now it is over. It is back inside its limit." in text
+    assert "It is resolved by now. It is back inside its limit." in text

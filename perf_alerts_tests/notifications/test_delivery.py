@@ -340,7 +340,7 @@ def test_a_recovery_is_told_after_its_opening(office: Office) -> None:
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
@@ -355,7 +355,7 @@ def test_a_recovery_is_told_after_an_opening_that_had_to_wait(office: Office) ->
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
@@ -391,8 +391,8 @@ def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None
     office.drain()
 
     late = office.mail.got[-1]
-    assert late.subject == "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %"
-    assert "By now it is over." in late.text
+    assert late.subject == "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %"
+    assert "It is resolved by now." in late.text
 
 
 def test_every_channel_is_tried_directly(office: Office) -> None:
