@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.severity import Severity
@@ -104,7 +105,7 @@ def id_of(firing: Firing, now: datetime) -> str:
 
 def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
     """The new incident of a firing."""
-    critical = firing.severity.rank >= Severity.CRITICAL.rank
+    is_critical = firing.severity.rank >= Severity.CRITICAL.rank
     return Incident(
         id=id_of(firing, now),
         dedup_key=firing.dedup_key,
@@ -113,24 +114,31 @@ def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | Non
         alert=firing.alert,
         kind=firing.kind,
         severity=firing.severity,
-        newest_severity=firing.severity,
         opened_at=now,
         last_seen_at=now,
-        evidence=firing.evidence,
         projection=firing.projection,
         session=firing.session,
-        value=firing.value,
-        limit=firing.limit,
-        p_year=firing.p_year,
         first_as_of=firing.as_of,
         as_of=firing.as_of,
         provisional=firing.provisional,
-        critical_since=now if critical else None,
-        chain=chain if critical else None,
-        run_id=firing.run_id,
-        message=firing.message,
-        parts=firing.parts,
+        critical_since=now if is_critical else None,
+        chain=chain if is_critical else None,
+        **_newest_breach(firing),
     )
+
+
+def _newest_breach(firing: Firing) -> dict[str, Any]:
+    """The fields of an incident that describe its newest breach."""
+    return {
+        "newest_severity": firing.severity,
+        "evidence": firing.evidence,
+        "value": firing.value,
+        "limit": firing.limit,
+        "p_year": firing.p_year,
+        "run_id": firing.run_id,
+        "message": firing.message,
+        "parts": firing.parts,
+    }
 
 
 def register_breach(
@@ -235,23 +243,15 @@ def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
     trend = Trend.STEADY
     if rank != before:
         trend = Trend.MORE_SEVERE if rank > before else Trend.LESS_SEVERE
-    higher = firing.severity if rank > incident.severity.rank else incident.severity
     return replace(
         incident,
-        severity=higher,
-        newest_severity=firing.severity,
+        severity=firing.severity if rank > incident.severity.rank else incident.severity,
         trend=trend,
         last_seen_at=max(incident.last_seen_at, now),
-        evidence=firing.evidence,
-        value=firing.value,
-        limit=firing.limit,
-        p_year=firing.p_year,
         as_of=firing.as_of or incident.as_of,
         provisional=incident.provisional and firing.provisional,
         breaches=incident.breaches + 1,
-        run_id=firing.run_id,
-        message=firing.message,
-        parts=firing.parts,
+        **_newest_breach(firing),
     )
 
 

@@ -1,6 +1,7 @@
 """Stores decisions about incidents in the caller's transaction."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -11,7 +12,6 @@ from perf_alerts_dagster.incidents.ports import (
     ConcurrentChange,
     Decisions,
     JudgementOffset,
-    TimelineEntry,
 )
 from perf_alerts_dagster.incidents.store.rows import incident_row, item_row, notification_row
 from perf_alerts_dagster.storage import upsert
@@ -38,7 +38,7 @@ def apply(connection: Connection, decisions: Decisions) -> None:
     for incident in decisions.opened:
         _open(connection, incident)
     if decisions.entries:
-        connection.execute(insert(incident_entries), [_entry(one) for one in decisions.entries])
+        connection.execute(insert(incident_entries), [asdict(one) for one in decisions.entries])
     for one in decisions.notifications:
         _post(connection, one)
     if decisions.withdrawn:
@@ -75,16 +75,6 @@ def _open(connection: Connection, incident: Incident) -> None:
     row = {**incident_row(incident), "id": incident.id, "version": incident.version}
     if not upsert.added(connection, incidents, row):
         raise ConcurrentChange(f"another process has opened an incident of {incident.dedup_key}")
-
-
-def _entry(one: TimelineEntry) -> dict[str, object]:
-    return {
-        "incident_id": one.incident_id,
-        "at": one.at,
-        "what": one.what,
-        "actor": one.actor,
-        "detail": dict(one.detail),
-    }
 
 
 def _post(connection: Connection, notification: Notification) -> None:

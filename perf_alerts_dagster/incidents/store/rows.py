@@ -1,7 +1,7 @@
 """Converts incidents, timeline entries, silences and notifications to table rows and back."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -54,46 +54,28 @@ def incident_of(row: RowMapping) -> Incident:
 
 def entry_of(row: RowMapping) -> TimelineEntry:
     """The timeline entry of a row."""
-    return TimelineEntry(
-        incident_id=row["incident_id"],
-        at=row["at"],
-        what=row["what"],
-        actor=row["actor"],
-        detail=row["detail"],
-    )
+    return TimelineEntry(**{one.name: row[one.name] for one in fields(TimelineEntry)})
 
 
 def silence_row(silence: Silence) -> dict[str, Any]:
-    """The columns of a silence."""
-    matchers = silence.matchers
-    return {
-        "id": silence.id,
-        "strategy": matchers.strategy,
-        "rule": matchers.rule,
-        "alert": matchers.alert,
-        "severity": matchers.severity.value if matchers.severity else None,
-        "starts_at": silence.starts_at,
-        "ends_at": silence.ends_at,
-        "author": silence.author,
-        "reason": silence.reason,
-    }
+    """The columns of a silence: its own, and those of its matchers."""
+    columns = asdict(silence)
+    matchers = columns.pop("matchers")
+    severity = silence.matchers.severity
+    return {**columns, **matchers, "severity": severity.value if severity else None}
 
 
 def silence_of(row: RowMapping) -> Silence:
     """The silence of a row."""
-    return Silence(
-        id=row["id"],
-        matchers=Matchers(
-            strategy=row["strategy"],
-            rule=row["rule"],
-            alert=row["alert"],
-            severity=Severity(row["severity"]) if row["severity"] else None,
-        ),
-        starts_at=row["starts_at"],
-        ends_at=row["ends_at"],
-        author=row["author"],
-        reason=row["reason"],
+    columns = dict(row)
+    severity = columns.pop("severity")
+    matchers = Matchers(
+        strategy=columns.pop("strategy"),
+        rule=columns.pop("rule"),
+        alert=columns.pop("alert"),
+        severity=Severity(severity) if severity else None,
     )
+    return Silence(matchers=matchers, **columns)
 
 
 def notification_row(one: Notification) -> dict[str, Any]:
