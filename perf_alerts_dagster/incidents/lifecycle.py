@@ -80,8 +80,8 @@ class Lifecycle:
         """
 
         def decide(builder: DecisionBuilder) -> None:
-            found = self.store.unapplied(alert, judged_before=judged_before)
-            apply_all(builder, found)
+            unapplied = self.store.unapplied(alert, judged_before=judged_before)
+            apply_all(builder, unapplied)
             if judged_before is None:
                 resolve_execution_incidents(builder, alert)
             self._expire(builder)
@@ -90,12 +90,12 @@ class Lifecycle:
 
     def catch_up(self, now: datetime) -> None:
         """Apply what killed executions recorded and did not apply, as their runs would have."""
-        for one in ALERTS:
-            found = self.store.unapplied(one.name, judged_before=now - CRASH_AGE)
-            if found.judgements:
-                run_id = found.judgements[-1][1].run_id
+        for alert in ALERTS:
+            unapplied = self.store.unapplied(alert.name, judged_before=now - CRASH_AGE)
+            if unapplied.judgements:
+                run_id = unapplied.judgements[-1][1].run_id
                 self.apply_judgements(
-                    one.name, run_id=run_id, now=now, judged_before=now - CRASH_AGE
+                    alert.name, run_id=run_id, now=now, judged_before=now - CRASH_AGE
                 )
 
     def digest(self, judgement: Judgement, *, now: datetime) -> None:
@@ -243,9 +243,9 @@ class Lifecycle:
 
     def _is_known(self, firing: Firing) -> bool:
         """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
-        found = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
+        incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
         return any(
-            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in found
+            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in incidents
         )
 
     def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:

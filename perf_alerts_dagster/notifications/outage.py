@@ -78,11 +78,11 @@ class Outage:
         self._tried_at = now
         window = f"{since:%Y-%m-%dT%H}"
         # Before judging, since the cause of the outage may keep the judge from working as well.
-        tried = self._notify([_unavailable(since)], "", window, now)
+        results = self._notify([_unavailable(since)], "", window, now)
         if self._judged_at is None or now - self._judged_at >= JUDGE_INTERVAL:
             self._judged_at = now
             self._breaches = self._judged(window, now)
-        return [*tried, *self._notify(self._breaches, _ALERT.name, window, now)]
+        return [*results, *self._notify(self._breaches, _ALERT.name, window, now)]
 
     def _judged(self, window: str, now: datetime) -> Sequence[Firing]:
         try:
@@ -102,7 +102,7 @@ class Outage:
                 for one in firings
                 if (channel.name, one.dedup_key, one.severity.value) not in self._notified
             }
-            tried = send(
+            attempts = send(
                 channel,
                 list(new.values()),
                 alert=alert,
@@ -110,9 +110,9 @@ class Outage:
                 now=now,
                 public_url=self.public_url,
             )
-            if all(one.error is None for one in tried):
+            if all(one.error is None for one in attempts):
                 self._notified |= set(new)
-            results += tried
+            results += attempts
         return results
 
 

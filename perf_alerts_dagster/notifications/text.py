@@ -49,10 +49,10 @@ _ENDS = {
 
 def clean(text: object, maximum: int = _MAXIMUM_NAME) -> str:
     """Text of a record or a user in one line, without control, format or direction characters."""
-    kept = "".join(
+    printable = "".join(
         " " if unicodedata.category(one)[0] in "CZ" else one for one in str(text)[: maximum * 8]
     )
-    return cut(" ".join(kept.split()), maximum)
+    return cut(" ".join(printable.split()), maximum)
 
 
 def cut(text: str, maximum: int) -> str:

@@ -34,16 +34,16 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     if record is None:
         return None
     day = incident.as_of or resources.proxy.today()
-    found = await asyncio.to_thread(
+    projections = await asyncio.to_thread(
         resources.parts.store.projections,
         kind=LAUNCH,
         on_or_before=day,
         strategies=[incident.strategy],
     )
-    force = in_force(found.get(incident.strategy))
-    if force is None:
+    projection = in_force(projections.get(incident.strategy))
+    if projection is None:
         return None
-    return svg(chart_of(record, force, resources.proxy.today()))
+    return svg(chart_of(record, projection, resources.proxy.today()))
 
 
 _PACKAGE = "perf_alerts_dagster.pages"
@@ -58,15 +58,15 @@ _NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["time"] = lambda at: timestamp(at) if at else "-"
-    return made
+    environment.filters["time"] = lambda at: timestamp(at) if at else "-"
+    return environment
 
 
 @cache

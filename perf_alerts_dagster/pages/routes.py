@@ -81,7 +81,7 @@ async def login(request: Request) -> Response:
     identity = identity_of(request)
     try:
         key = key_of(form.get("api_key", "").strip().encode())
-        found = identity.login(key, address_of(request.scope))
+        login_result = identity.login(key, address_of(request.scope))
     except Problem as problem:
         page = rendered(
             "login.html", session=None, status=problem.status, wanted=wanted, error=problem.detail
@@ -90,7 +90,7 @@ async def login(request: Request) -> Response:
             page.headers["Retry-After"] = problem.headers["Retry-After"]
         return page
     response = RedirectResponse(wanted, 303)
-    sessions.begin(request, response, found.token, found.expires_in)
+    sessions.begin(request, response, login_result.token, login_result.expires_in)
     return response
 
 
@@ -125,13 +125,13 @@ async def incidents(request: Request) -> Response:
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
     except (ValueError, UsageError) as error:
         raise Problem(422, "validation", "cursor: one that a page has given") from error
-    found = page.incidents
+    rows = page.incidents
     if choice == "open":
-        found = tuple(sorted(found, key=lambda one: -one.severity.rank))
+        rows = tuple(sorted(rows, key=lambda one: -one.severity.rank))
     return rendered(
         "incidents.html",
         session=session,
-        rows=[(one, words(one)) for one in found],
+        rows=[(one, words(one)) for one in rows],
         choice=choice,
         choices=["open", "acknowledged", "resolved", "all"],
         more=to_cursor(page.last),
@@ -142,7 +142,7 @@ async def incidents(request: Request) -> Response:
 async def incident(request: Request, id_: str) -> Response:
     """One incident: its fields, the chart, the messages, the timeline, and the forms."""
     session = await session_of(request)
-    return await _page(request, session, await _found(request, id_))
+    return await _page(request, session, await _incident(request, id_))
 
 
 @router.post("/incidents/{id_}/acknowledge")
@@ -150,22 +150,24 @@ async def acknowledge(request: Request, id_: str) -> Response:
     """Acknowledge it."""
     session = await _answering_session(request)
     form = await form_of(request, session)
-    found = await _found(request, id_)
+    incident = await _incident(request, id_)
     resources = api_of(request)
     now = resources.now()
     try:
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
             resources.parts.incidents.lifecycle.acknowledge,
-            found.id,
+            incident.id,
             by=session.who.user_id,
             now=now,
             comment=comment,
-            change=change_of(request, session.who, "acknowledge", f"incidents/{found.id}", at=now),
+            change=change_of(
+                request, session.who, "acknowledge", f"incidents/{incident.id}", at=now
+            ),
         )
     except (TransitionRefused, inputs.InputError) as error:
-        return await _refused(request, session, found, error)
-    return RedirectResponse(f"/incidents/{found.id}", 303)
+        return await _refused(request, session, incident, error)
+    return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
 @router.post("/incidents/{id_}/resolve")
@@ -173,7 +175,7 @@ async def resolve(request: Request, id_: str) -> Response:
     """Resolve it with a verdict."""
     session = await _answering_session(request)
     form = await form_of(request, session)
-    found = await _found(request, id_)
+    incident = await _incident(request, id_)
     resources = api_of(request)
     now = resources.now()
     try:
@@ -181,16 +183,16 @@ async def resolve(request: Request, id_: str) -> Response:
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
             resources.parts.incidents.lifecycle.resolve,
-            found.id,
+            incident.id,
             by=session.who.user_id,
             now=now,
             outcome=outcome,
             comment=comment,
-            change=change_of(request, session.who, "resolve", f"incidents/{found.id}", at=now),
+            change=change_of(request, session.who, "resolve", f"incidents/{incident.id}", at=now),
         )
     except (TransitionRefused, inputs.InputError) as error:
-        return await _refused(request, session, found, error)
-    return RedirectResponse(f"/incidents/{found.id}", 303)
+        return await _refused(request, session, incident, error)
+    return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
 async def to_login(request: Request, exc: Exception) -> Response:
@@ -224,51 +226,51 @@ async def _answering_session(request: Request) -> Session:
     return session
 
 
-async def _found(request: Request, id_: str) -> Incident:
+async def _incident(request: Request, id_: str) -> Incident:
     try:
         wanted = inputs.identifier(id_)
     except inputs.InputError as error:
         raise UnknownIncident from error
-    found = await asyncio.to_thread(api_of(request).parts.incidents.store.incident, wanted)
-    if found is None:
+    incident = await asyncio.to_thread(api_of(request).parts.incidents.store.incident, wanted)
+    if incident is None:
         raise UnknownIncident
-    return found
+    return incident
 
 
 async def _refused(
     request: Request,
     session: Session,
-    found: Incident,
+    incident: Incident,
     error: TransitionRefused | inputs.InputError,
 ) -> Response:
     status = 409 if isinstance(error, TransitionRefused) else 422
     # Read again: another person may have changed it first.
-    found = await _found(request, found.id)
-    return await _page(request, session, found, error=str(error), status=status)
+    incident = await _incident(request, incident.id)
+    return await _page(request, session, incident, error=str(error), status=status)
 
 
 async def _page(
     request: Request,
     session: Session,
-    found: Incident,
+    incident: Incident,
     *,
     error: str | None = None,
     status: int = 200,
 ) -> Response:
     resources = api_of(request)
-    history = await asyncio.to_thread(resources.parts.incidents.history, found)
+    history = await asyncio.to_thread(resources.parts.incidents.history, incident)
     return rendered(
         "incident.html",
         session=session,
         status=status,
-        one=found,
-        words=words(found),
+        one=incident,
+        words=words(incident),
         timeline=history.timeline,
-        messages=[delivery_item(one, found.id) for one in history.messages],
+        messages=[delivery_item(one, incident.id) for one in history.messages],
         members=history.members,
-        drawing=await incident_chart(resources, found),
-        fields=shown_fields(found),
-        links=_links(found, resources.proxy.web_ui),
+        drawing=await incident_chart(resources, incident),
+        fields=shown_fields(incident),
+        links=_links(incident, resources.proxy.web_ui),
         outcomes=VERDICTS,
         error=error,
     )

@@ -90,13 +90,13 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
         )
     except ValueError as error:
         raise Problem(400, "bad_form", "the form cannot be read") from error
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise Problem(422, "validation", "each field of a form is given once")
-    word = found.pop("form_word", "")
+    word = fields.pop("form_word", "")
     if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
         raise Problem(403, "foreign_form", "this form is of another session; load the page again")
-    return found
+    return fields
 
 
 def begin(request: Request, response: Response, token: str, seconds: int) -> None:

@@ -117,12 +117,12 @@ async def incidents(
 async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
     """One incident, with its timeline, its messages and its members."""
     resources = api_of(request)
-    found = await asyncio.to_thread(
+    incident = await asyncio.to_thread(
         resources.parts.incidents.store.incident, inputs.identifier(id_)
     )
-    if found is None:
+    if incident is None:
         raise UnknownIncident
-    return await _answer(resources, found)
+    return await _answer(resources, incident)
 
 
 @router.post(
@@ -177,8 +177,8 @@ async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     return await _answer(resources, after)
 
 
-async def _answer(resources: ApiResources, found: Incident) -> Response:
-    history = await asyncio.to_thread(resources.parts.incidents.history, found)
+async def _answer(resources: ApiResources, incident: Incident) -> Response:
+    history = await asyncio.to_thread(resources.parts.incidents.history, incident)
     return answered(
         IncidentAnswer(
             success=True,
@@ -214,11 +214,11 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
     """The silences that have not ended, newest first; also those that have yet to start."""
     resources = api_of(request)
     now = resources.now()
-    found = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
+    listed = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
     return answered(
         SilencesAnswer(
             success=True,
-            data=[silence_data(one, now=now) for one in found],
+            data=[silence_data(one, now=now) for one in listed],
             next_cursor=None,
             timestamp=timestamp(now),
         )
@@ -261,8 +261,8 @@ async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
     change = change_of(request, who, "end_silence", f"silences/{wanted}", at=now)
     if not await asyncio.to_thread(store.end_silence, wanted, now, change):
         raise inputs.UnknownSilence
-    found = await asyncio.to_thread(store.silences, now, ended=True)
-    silence = next(one for one in found if one.id == wanted)
+    listed = await asyncio.to_thread(store.silences, now, ended=True)
+    silence = next(one for one in listed if one.id == wanted)
     return answered(
         SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now))
     )

@@ -50,25 +50,25 @@ def list_(
         strategy=strategy,
         rule=rule,
     )
-    found: list[Incident] = []
+    listed: list[Incident] = []
     with open_stored_incidents() as stored:
-        place: str | None = None
-        while len(found) < limit:
-            page = stored.store.incidents(wanted, before=place, limit=limit)
-            found += [one for one in page.incidents if status or everything or not one.is_resolved]
-            place = page.last
-            if place is None:
+        cursor: str | None = None
+        while len(listed) < limit:
+            page = stored.store.incidents(wanted, before=cursor, limit=limit)
+            listed += [one for one in page.incidents if status or everything or not one.is_resolved]
+            cursor = page.last
+            if cursor is None:
                 break
-    found = found[:limit]
+    listed = listed[:limit]
     if as_json:
-        print_json({"incidents": [_json(one) for one in found]})
+        print_json({"incidents": [_json(one) for one in listed]})
         return
-    if not found:
+    if not listed:
         OUT.print("no incident is open" if not (status or everything) else "no incident fits")
         return
-    shown = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
-    for one in found:
-        shown.add_row(
+    rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
+    for one in listed:
+        rows.add_row(
             one.id,
             styled(one.severity.value),
             one.status.value,
@@ -77,7 +77,7 @@ def list_(
             timestamp(one.opened_at),
             f"{one.breaches}x",
         )
-    OUT.print(shown)
+    OUT.print(rows)
 
 
 @incidents.command()
@@ -89,24 +89,24 @@ def show(incident_id: str, as_json: bool) -> None:
     from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
 
     with open_stored_incidents() as stored:
-        found = stored.store.incident(incident_id)
-        if found is None:
+        incident = stored.store.incident(incident_id)
+        if incident is None:
             raise UnknownIncident(f"there is no incident {incident_id}")
-        history = stored.history(found)
+        history = stored.history(incident)
     if as_json:
         print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
-    _print(found)
-    shown = table("timeline", "at", "what", "by", "why")
+    _print(incident)
+    entries = table("timeline", "at", "what", "by", "why")
     for one in history.timeline:
         details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
-        shown.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
-    OUT.print(shown)
+        entries.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
+    OUT.print(entries)
     if history.messages:
-        sent = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
+        messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
         for row in history.messages:
-            item = delivery_item(row, found.id)
-            sent.add_row(
+            item = delivery_item(row, incident.id)
+            messages.add_row(
                 escape(item.channel),
                 item.reason.value,
                 item.state.value,
@@ -114,7 +114,7 @@ def show(incident_id: str, as_json: bool) -> None:
                 str(item.attempts),
                 escape(item.error or "-"),
             )
-        OUT.print(sent)
+        OUT.print(messages)
 
 
 @incidents.command()

@@ -31,10 +31,10 @@ class Span(click.ParamType[timedelta]):
         if isinstance(value, timedelta):
             return value
         match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", value, re.ASCII)
-        found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-        if found is None or found > MAXIMUM:
+        span = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+        if span is None or span > MAXIMUM:
             self.fail(f"{value!r} is no span: use 90m, 8h or 2d, up to a year", param, ctx)
-        return found
+        return span
 
 
 @click.group()
@@ -67,7 +67,7 @@ def add(
     perf-alerts silence add --strategy momentum --for 2d --reason "rebalancing"
     """
     now = datetime.now(UTC)
-    made = checked(
+    silence = checked(
         Silence(
             id=uuid.uuid4().hex,
             matchers=Matchers(
@@ -83,8 +83,8 @@ def add(
         )
     )
     with open_stored_incidents() as incidents:
-        incidents.store.add_silence(made, change_of("silence", f"silences/{made.id}", now))
-    OUT.print(f"silence {made.id} until {timestamp(made.ends_at)}")
+        incidents.store.add_silence(silence, change_of("silence", f"silences/{silence.id}", now))
+    OUT.print(f"silence {silence.id} until {timestamp(silence.ends_at)}")
 
 
 @silence.command(name="list")
@@ -92,13 +92,13 @@ def list_() -> None:
     """The silences that have not ended."""
     now = datetime.now(UTC)
     with open_stored_incidents() as incidents:
-        found = incidents.store.silences(now)
-    if not found:
+        listed = incidents.store.silences(now)
+    if not listed:
         OUT.print("nothing is silenced")
         return
-    shown = table("silences", "id", "matches", "from", "until", "by", "why")
-    for one in found:
-        shown.add_row(
+    rows = table("silences", "id", "matches", "from", "until", "by", "why")
+    for one in listed:
+        rows.add_row(
             one.id,
             escape(_matched(one.matchers)),
             timestamp(one.starts_at),
@@ -106,7 +106,7 @@ def list_() -> None:
             escape(one.author),
             escape(one.reason),
         )
-    OUT.print(shown)
+    OUT.print(rows)
 
 
 @silence.command()

@@ -79,13 +79,13 @@ class SqlIncidents(IncidentStore):
                 )
                 or 0
             )
-            found = judgements.after(connection, alert, mark)
-        kept = []
-        for row_id, judgement in found:
+            rows = judgements.after(connection, alert, mark)
+        unapplied = []
+        for row_id, judgement in rows:
             if judged_before is not None and judgement.judged_at >= judged_before:
                 break
-            kept.append((row_id, judgement))
-        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(kept))
+            unapplied.append((row_id, judgement))
+        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         """In one transaction, so that incidents and messages agree."""
@@ -157,10 +157,10 @@ class SqlIncidents(IncidentStore):
         query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
         with reading(self.engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
-        found = tuple(incident_of(one) for one in rows[:limit])
-        is_last = len(rows) <= limit or not found
-        place = None if is_last else f"{found[-1].opened_at.isoformat()} {found[-1].id}"
-        return IncidentPage(incidents=found, last=place)
+        page = tuple(incident_of(one) for one in rows[:limit])
+        is_last = len(rows) <= limit or not page
+        cursor = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
+        return IncidentPage(incidents=page, last=cursor)
 
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         """In the order of storing."""
@@ -186,7 +186,7 @@ class SqlIncidents(IncidentStore):
         """From the entries of timelines."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
-        found = (
+        breaches = (
             select(incidents.c.id, incidents.c.strategy, incidents.c.severity, entries.detail)
             .join(incidents, incidents.c.id == entries.incident_id)
             .where(entries.what.in_(["opened", "breached"]), period)
@@ -198,7 +198,7 @@ class SqlIncidents(IncidentStore):
             .group_by(entries.what)
         )
         with reading(self.engine) as connection:
-            rows = connection.execute(found).all()
+            rows = connection.execute(breaches).all()
             whats = {str(one): int(n) for one, n in connection.execute(by_what)}
         alerts: dict[tuple[str, str, str], set[str]] = {}
         for incident_id, strategy, severity, detail in rows:

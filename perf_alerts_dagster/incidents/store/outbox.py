@@ -61,13 +61,13 @@ class SqlOutbox(Outbox):
                     fence=row.fence + 1,
                 )
             )
-            found = {
+            rows = {
                 one["id"]: one
                 for one in connection.execute(
                     select(notifications).where(row.id.in_(ids))
                 ).mappings()
             }
-            return [_read(connection, found[one]) for one in ids]
+            return [_read(connection, rows[one]) for one in ids]
 
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
         """Sets `last_notified_at` of the incidents, but for recoveries."""
@@ -122,7 +122,7 @@ class SqlOutbox(Outbox):
         with reading(self.engine) as connection:
             counted = connection.execute(counting).all()
         counts = {str(state): int(number) for state, number, _ in counted}
-        oldest = [made for state, _, made in counted if state in waiting]
+        oldest = [created_at for state, _, created_at in counted if state in waiting]
         return OutboxState(
             pending=counts.get(DeliveryState.PENDING.value, 0),
             leased=counts.get(DeliveryState.LEASED.value, 0),
@@ -140,12 +140,12 @@ class SqlOutbox(Outbox):
     def row(self, key: str) -> Notification | None:
         """With its items."""
         with reading(self.engine) as connection:
-            found = (
+            row = (
                 connection.execute(select(notifications).where(notifications.c.key == key))
                 .mappings()
                 .one_or_none()
             )
-            return None if found is None else _read(connection, found)
+            return None if row is None else _read(connection, row)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
         """With their items."""

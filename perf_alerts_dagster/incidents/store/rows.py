@@ -46,10 +46,10 @@ def incident_of(row: RowMapping) -> Incident:
         StoreUnavailable: the row is damaged.
     """
     try:
-        found = _BODY.validate_python(json.loads(row["body"]))
+        incident = _BODY.validate_python(json.loads(row["body"]))
     except ValueError as exc:
         raise StoreUnavailable(f"the alert store's incident {row['id']} is damaged") from exc
-    return replace(found, version=row["version"], last_notified_at=row["last_notified_at"])
+    return replace(incident, version=row["version"], last_notified_at=row["last_notified_at"])
 
 
 def entry_of(row: RowMapping) -> TimelineEntry:

@@ -24,8 +24,8 @@ def resolve(host: str, port: int) -> Sequence[str]:
     Raises:
         OSError: it has none.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in entries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,14 @@ class Addresses:
                 "of ALERT_NOTIFY_ALLOWED_HOSTS",
                 permanent=True,
             )
-        found = self.addresses(host, port)
-        if not is_allowed and not all(is_public(one) for one in found):
+        addresses = self.addresses(host, port)
+        if not is_allowed and not all(is_public(one) for one in addresses):
             raise DeliveryFailed(
                 "the host has an address that is not on the open internet; it is accepted where "
                 "ALERT_NOTIFY_ALLOWED_HOSTS names the host",
                 permanent=True,
             )
-        return found[0]
+        return addresses[0]
 
     def addresses(self, host: str, port: int) -> Sequence[str]:
         """All addresses of a host.
@@ -68,33 +68,33 @@ class Addresses:
             DeliveryFailed: it has none.
         """
         try:
-            found = self.resolve(host, port)
+            addresses = self.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise DeliveryFailed("the host's name cannot be resolved") from error
-        if not found:
+        if not addresses:
             raise DeliveryFailed("the host's name has no address")
-        return found
+        return addresses
 
 
 def is_public(address: str) -> bool:
     """Whether an address, and any IPv4 address embedded in it, is public."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast for one in _unwrapped(found))
+    return all(one.is_global and not one.is_multicast for one in _unwrapped(parsed))
 
 
 def _unwrapped(address: _Address) -> list[_Address]:
     """The address, and the IPv4 addresses embedded in it."""
-    found: list[_Address] = [address]
+    addresses: list[_Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return [address.ipv4_mapped]
         if address.sixtofour:
-            found.append(address.sixtofour)
+            addresses.append(address.sixtofour)
         if address.teredo:
-            found.extend(address.teredo)
+            addresses.extend(address.teredo)
         if any(address in network for network in _NAT64):
-            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return found
+            addresses.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return addresses

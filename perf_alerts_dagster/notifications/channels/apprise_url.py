@@ -54,8 +54,8 @@ class AppriseChannel(Channel):
     @property
     def _scheme(self) -> str:
         protocols = (self._plugin.secure_protocol, self._plugin.protocol)
-        found = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
-        return str(found if isinstance(found, str) else next(iter(found or ("apprise",))))
+        scheme = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
+        return str(scheme if isinstance(scheme, str) else next(iter(scheme or ("apprise",))))
 
     def _check_host(self) -> None:
         """Refuse a server in a private network, unless the settings name it."""

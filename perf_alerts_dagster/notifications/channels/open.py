@@ -26,11 +26,11 @@ def open_channels(
     Raises:
         SettingsError: a URL is invalid. The text names `variable`, never the URL.
     """
-    opened = [
-        _open(url, f"{variable}: URL {place}", secret, addresses)
-        for place, url in enumerate(urls, start=1)
+    channels = [
+        _open(url, f"{variable}: URL {position}", secret, addresses)
+        for position, url in enumerate(urls, start=1)
     ]
-    return tuple({one.name: one for one in opened}.values())
+    return tuple({one.name: one for one in channels}.values())
 
 
 def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
@@ -72,13 +72,13 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
 
 def _routed(url: str, where: str) -> tuple[str, Severity]:
     """The URL without `min_severity`, and the minimum severity."""
-    found = _MINIMUM.search(url)
-    if found is None:
+    match = _MINIMUM.search(url)
+    if match is None:
         return url, Severity.INFO
     names = [one.value for one in Severity]
-    if found[1] not in names:
+    if match[1] not in names:
         raise SettingsError(f"{where} has a min_severity of none of: {', '.join(names)}")
-    rest = url[: found.start()] + url[found.end() :]
-    if found[0].startswith("?") and rest[found.start() : found.start() + 1] == "&":
-        rest = f"{rest[: found.start()]}?{rest[found.start() + 1 :]}"
-    return rest, Severity(found[1])
+    rest = url[: match.start()] + url[match.end() :]
+    if match[0].startswith("?") and rest[match.start() : match.start() + 1] == "&":
+        rest = f"{rest[: match.start()]}?{rest[match.start() + 1 :]}"
+    return rest, Severity(match[1])

@@ -75,8 +75,8 @@ class Webhook(Channel):
 
     async def _post(self, address: str, body: bytes, key: str) -> tuple[int, httpx.Headers]:
         host = self._url.hostname or ""
-        shown = f"[{address}]" if ":" in address else address
-        url = httpx.URL(self._url.geturl()).copy_with(host=shown)
+        host_part = f"[{address}]" if ":" in address else address
+        url = httpx.URL(self._url.geturl()).copy_with(host=host_part)
         async with (
             # httpx has no limit for the whole request; a receiver may answer byte by byte.
             asyncio.timeout(_TOTAL_SECONDS),
