@@ -170,8 +170,8 @@ class IncidentDesk:
     def entries(self, incident: Incident | None = None) -> Sequence[TimelineEntry]:
         return self.incidents.timeline((incident or self.only()).id)
 
-    def held(self, incident: Incident | None = None) -> list[str]:
-        """Why messages about it were held back, in order."""
+    def suppressions(self, incident: Incident | None = None) -> list[str]:
+        """Why messages about it were suppressed, in order."""
         found = self.entries(incident)
         return [str(one.detail["why"]) for one in found if one.what == "suppressed"]
 

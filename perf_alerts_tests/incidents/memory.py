@@ -305,7 +305,7 @@ def _is_due(one: Notification, now: datetime) -> bool:
 
 
 def _is_about(one: Notification, other: Notification) -> bool:
-    """Whether both tell one channel of the same dedup key."""
+    """Whether both are for one channel and about a common dedup key."""
     named = {item.dedup_key for item in one.items}
     is_same = any(item.dedup_key in named for item in other.items)
     return one.channel == other.channel and is_same

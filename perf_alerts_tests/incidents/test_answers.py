@@ -30,7 +30,7 @@ REOPENED = "mail: reopened critical trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    """A critical incident that was told."""
+    """A critical incident that was notified."""
     made = IncidentDesk(settings=NotificationSettings(channels=("mail",)))
     made.judge(breach(severity=Severity.CRITICAL))
     made.deliver()
@@ -48,10 +48,18 @@ def test_an_acknowledgement_carries_who_when_why_and_how_long(desk: IncidentDesk
     after = desk.acknowledge(comment="I look at it", until=START + DAY)
 
     assert after.status is Status.ACKNOWLEDGED
-    held = after.acknowledged
-    assert held is not None
-    assert (held.by, held.at, held.comment) == ("ann", START + HOUR, "I look at it")
-    assert (held.until, held.value, held.limit) == (START + DAY, -0.3, -0.2)
+    acknowledgement = after.acknowledged
+    assert acknowledgement is not None
+    assert (acknowledgement.by, acknowledgement.at, acknowledgement.comment) == (
+        "ann",
+        START + HOUR,
+        "I look at it",
+    )
+    assert (acknowledgement.until, acknowledgement.value, acknowledgement.limit) == (
+        START + DAY,
+        -0.3,
+        -0.2,
+    )
     entry = desk.entries()[-1]
     assert (entry.what, entry.actor) == ("acknowledged", "ann")
     assert entry.detail == {"comment": "I look at it", "until": (START + DAY).isoformat()}
@@ -66,7 +74,7 @@ def test_an_answer_to_one_incident_reads_no_snapshot_of_all(desk: IncidentDesk) 
     assert desk.memory.snapshots == before
 
 
-def test_a_breach_again_is_counted_and_told_to_nobody(desk: IncidentDesk) -> None:
+def test_a_breach_again_is_counted_and_not_notified(desk: IncidentDesk) -> None:
     desk.acknowledge()
     desk.judge_next_day(breach(severity=Severity.CRITICAL))
 
@@ -159,7 +167,7 @@ def test_a_warning_never_times_out() -> None:
     assert desk.only().status is Status.ACKNOWLEDGED
 
 
-def test_a_recovery_ends_an_acknowledged_one_and_is_told(desk: IncidentDesk) -> None:
+def test_a_recovery_ends_an_acknowledged_one_and_is_notified(desk: IncidentDesk) -> None:
     desk.acknowledge()
     desk.judge(fine())
 
@@ -168,7 +176,7 @@ def test_a_recovery_ends_an_acknowledged_one_and_is_told(desk: IncidentDesk) -> 
 
 
 @pytest.mark.parametrize("outcome", [one for one in Resolution if one.is_manual])
-def test_a_resolution_says_what_it_was_and_tells_nobody(
+def test_a_resolution_says_what_it_was_and_notifies_nobody(
     desk: IncidentDesk, outcome: Resolution
 ) -> None:
     desk.wait(HOUR)

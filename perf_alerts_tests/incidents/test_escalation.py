@@ -183,7 +183,7 @@ def test_a_silence_stops_it_and_its_end_starts_the_clock_anew(desk: IncidentDesk
 
     assert sweep_at(desk, 15) == []
     assert sweep_at(desk, 29.9) == []
-    assert desk.held() == ["silenced"]
+    assert desk.suppressions() == ["silenced"]
     assert sweep_at(desk, 30) == ["mail: unmuted critical trend/max_drawdown"]
     assert sweep_at(desk, 44.9) == []
     assert sweep_at(desk, 45) == [ESCALATED]
@@ -214,7 +214,7 @@ def test_nothing_is_escalated_where_people_only_observe(desk: IncidentDesk) -> N
     assert sweep_at(desk, 15) == []
 
 
-def test_it_escalates_by_the_delay_that_held_when_it_became_critical(desk: IncidentDesk) -> None:
+def test_it_escalates_by_the_delay_in_force_when_it_became_critical(desk: IncidentDesk) -> None:
     opened(desk)
     desk.set(escalation=EscalationSettings(delay=DAY))
 

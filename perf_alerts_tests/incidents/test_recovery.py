@@ -24,7 +24,7 @@ RECOVERED = "mail: recovered warning trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    """A drawdown of 30 % where 20 % is the limit, which was told."""
+    """A drawdown of 30 % where 20 % is the limit, which was notified."""
     made = IncidentDesk()
     made.judge(breach())
     made.deliver()
@@ -84,7 +84,7 @@ def test_a_path_that_is_above_its_band_is_not_below_it_any_more(desk: IncidentDe
     assert ended(desk) is Resolution.RECOVERED
 
 
-def test_a_recovery_is_told_once(desk: IncidentDesk) -> None:
+def test_a_recovery_is_notified_once(desk: IncidentDesk) -> None:
     desk.judge_next_day(fine())
     desk.judge_next_day(fine())
     desk.sweep()
@@ -143,7 +143,7 @@ def test_another_limit_never_rewrites_what_was_judged(desk: IncidentDesk) -> Non
     assert before["limit"] == -0.2
 
 
-def test_an_older_date_ends_nothing_that_a_later_one_told(desk: IncidentDesk) -> None:
+def test_an_older_date_ends_nothing_that_a_later_one_notified(desk: IncidentDesk) -> None:
     desk.judge_next_day(breach())
     desk.judge(fine(), as_of=MONDAY)
 
@@ -224,7 +224,7 @@ def test_an_event_of_a_provisional_row_is_over_where_the_final_row_is_fine() -> 
     assert ended(desk) is Resolution.RESTATED
 
 
-def test_an_event_closes_after_five_sessions_and_nobody_is_told() -> None:
+def test_an_event_closes_after_five_sessions_and_nobody_is_notified() -> None:
     desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), close_after=5))
     desk.judge(event())
     desk.deliver()

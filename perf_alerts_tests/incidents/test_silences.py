@@ -46,10 +46,10 @@ def test_it_mutes_what_all_its_matchers_match(
 
     assert desk.only().status is Status.OPEN
     assert (desk.waiting() == []) is mutes
-    assert desk.held() == (["silenced"] if mutes else [])
+    assert desk.suppressions() == (["silenced"] if mutes else [])
 
 
-def test_what_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+def test_what_it_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
     desk.silence(HOUR)
     desk.judge(breach())
 
@@ -64,7 +64,7 @@ def test_what_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_what_is_over_by_its_end_is_not_told(desk: IncidentDesk) -> None:
+def test_what_is_over_by_its_end_is_not_notified(desk: IncidentDesk) -> None:
     desk.silence(HOUR)
     desk.judge(breach())
     desk.judge(fine())
@@ -74,7 +74,7 @@ def test_what_is_over_by_its_end_is_not_told(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_a_recovery_that_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+def test_a_recovery_that_it_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
     desk.silence(HOUR)
@@ -122,7 +122,7 @@ def test_a_repeat_is_muted_too(desk: IncidentDesk) -> None:
     desk.sweep()
     desk.sweep()
     assert desk.waiting() == []
-    assert desk.held() == ["silenced"]
+    assert desk.suppressions() == ["silenced"]
 
     desk.wait(HOUR)
     desk.sweep()

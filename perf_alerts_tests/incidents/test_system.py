@@ -69,7 +69,7 @@ def test_the_sources_incident_is_over_with_the_first_fresh_row(desk: IncidentDes
     assert (carry.strategy, carry.status) == ("carry", Status.OPEN)
 
 
-def test_missing_data_is_told_once_and_not_every_day(desk: IncidentDesk) -> None:
+def test_missing_data_is_notified_once_and_not_every_day(desk: IncidentDesk) -> None:
     desk.judge(late("trend"), fresh("carry"))
     desk.deliver()
     for _ in range(3):
@@ -97,7 +97,7 @@ def test_rows_that_cannot_be_read_are_an_incident_until_they_can(desk: IncidentD
     assert desk.only().status is Status.RESOLVED
 
 
-def test_the_incidents_of_a_group_stand_under_it(desk: IncidentDesk) -> None:
+def test_a_group_is_the_parent_of_its_members_incidents(desk: IncidentDesk) -> None:
     together = event(
         strategy="ALL",
         rule="joint_exceedances",
@@ -164,7 +164,7 @@ def test_an_execution_that_judges_nothing_new_ends_a_failure_too(desk: IncidentD
     assert desk.only().status is Status.RESOLVED
 
 
-def test_a_dead_letter_is_told_by_the_other_channels() -> None:
+def test_a_dead_letter_is_notified_by_the_other_channels() -> None:
     desk = IncidentDesk(
         settings=NotificationSettings(channels=("mail", "chat"), escalation_channels=("pager",))
     )
@@ -183,7 +183,7 @@ def test_a_dead_letter_of_the_only_channel_is_an_incident_all_the_same(
 
     assert desk.only().status is Status.OPEN
     assert desk.waiting() == []
-    assert desk.held() == ["no_channel"]
+    assert desk.suppressions() == ["no_channel"]
 
 
 def test_a_dead_letter_is_over_when_its_channel_works() -> None:
@@ -196,7 +196,7 @@ def test_a_dead_letter_is_over_when_its_channel_works() -> None:
     assert desk.only().status is Status.RESOLVED
 
 
-def test_a_dead_daemon_is_told_once_and_when_it_is_back(desk: IncidentDesk) -> None:
+def test_a_silent_daemon_is_notified_once_and_when_it_is_back(desk: IncidentDesk) -> None:
     desk.lifecycle.daemon_silent(since=START, now=desk.now)
     desk.lifecycle.daemon_silent(since=START, now=desk.now + MINUTE)
     assert desk.deliver() == ["mail: opened critical /daemon_dead"]

@@ -117,7 +117,7 @@ def test_one_failing_channel_does_not_hold_up_another(office: Office) -> None:
 
 def test_one_slow_channel_does_not_delay_another(office: Office) -> None:
     arrived = threading.Event()
-    # The mail goes on only when the chat has been told.
+    # The mail goes on only when the chat has been notified.
     office.mail.does = lambda: _wait(arrived)
     office.chat.does = arrived.set
 
@@ -246,7 +246,7 @@ def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Offic
     assert broken.error == "the channel broke: ZeroDivisionError"
 
 
-def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -> None:
+def test_a_crash_while_a_message_is_given_up_still_notifies(office: Office) -> None:
     office.mail.does = failing(permanent=True)
 
     def dies(channel: str, error: str, now: datetime) -> None:
@@ -257,7 +257,7 @@ def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -
         replace(office.worker(), on_dead_letter=dies).drain(5.0)
     assert [one.rule for one in office.desk.all()] == ["max_drawdown", "dead_letter"]
 
-    # The row is given up by the next worker, and the incident is not told again.
+    # The row is given up by the next worker, and the incident is not notified again.
     office.desk.wait(MINUTE)
     office.drain()
     assert [one.rule for one in office.desk.all()] == ["max_drawdown", "dead_letter"]
@@ -335,7 +335,7 @@ def test_a_withdrawn_escalation_is_not_sent(office: Office) -> None:
     assert office.drain() == DeliveryCounts()
 
 
-def test_a_recovery_is_told_after_its_opening(office: Office) -> None:
+def test_a_recovery_is_notified_after_its_opening(office: Office) -> None:
     office.desk.judge(fine())
     office.drain()
 
@@ -345,7 +345,7 @@ def test_a_recovery_is_told_after_its_opening(office: Office) -> None:
     ]
 
 
-def test_a_recovery_is_told_after_an_opening_that_had_to_wait(office: Office) -> None:
+def test_a_recovery_is_notified_after_an_opening_that_had_to_wait(office: Office) -> None:
     office.mail.does = failing()
     office.drain()
     office.mail.does = lambda: None

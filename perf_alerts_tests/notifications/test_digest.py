@@ -43,7 +43,7 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
     assert mail.kind == "digest"
 
 
-def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
+def test_it_lists_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
     desk.judge(breach(severity=Severity.CRITICAL), breach(strategy="carry"))
     judgement = judged(
         breach(severity=Severity.CRITICAL),
@@ -69,7 +69,7 @@ def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
     ]
 
 
-def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
     weak = [breach(strategy=f"s{n:03}", evidence=Evidence.WEAK) for n in range(LISTED + 5)]
     desk.lifecycle.digest(judged(*weak), now=desk.now)
 

@@ -96,7 +96,7 @@ def test_a_long_list_is_cut_and_counted(desk: IncidentDesk) -> None:
     assert len(incidents) == message.payload["total"] == SHOWN + 5
 
 
-def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
     many = [breach(strategy=f"s{n:03}", severity=Severity.WARNING) for n in range(LISTED)]
     desk.judge(*many, breach(strategy="worst", severity=Severity.EMERGENCY))
     payload = newest(desk).payload
@@ -108,7 +108,7 @@ def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDes
     assert incidents[0]["strategy"] == "worst"
 
 
-def test_members_stand_under_their_group(desk: IncidentDesk) -> None:
+def test_members_are_listed_under_their_group(desk: IncidentDesk) -> None:
     group = event(
         strategy="ALL",
         rule="joint_exceedances",

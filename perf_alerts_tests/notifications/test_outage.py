@@ -1,4 +1,4 @@
-"""What people are told while the alert store cannot be used, with an injected clock."""
+"""What is notified while the alert store cannot be used, with an injected clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -85,7 +85,7 @@ def test_after_a_minute_people_hear_that_nothing_is_recorded_and_what_breaches()
     assert all(one.payload["direct"] is True for one in down.channels[0].got)
 
 
-def test_what_breaches_later_is_told_within_the_hour_and_worse_again() -> None:
+def test_what_breaches_later_is_notified_within_the_hour_and_worse_again() -> None:
     down = Down()
     down.after(timedelta(0))
     assert down.after(MINUTE) == [STORE]
@@ -107,7 +107,7 @@ def test_without_a_record_people_still_hear_that_nothing_is_recorded() -> None:
     assert down.after(MINUTE) == [STORE]
 
 
-def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_told_once() -> None:
+def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_notified_once() -> None:
     down = Down(channels=[Post(), Post("chat")], found=[breach()])
     mail, chat = down.channels
     chat.does = failing
@@ -129,7 +129,7 @@ def test_a_channel_for_the_critical_hears_no_warning() -> None:
     assert down.after(MINUTE) == [STORE]
 
 
-def test_the_next_outage_is_told_again() -> None:
+def test_the_next_outage_is_notified_again() -> None:
     down = Down(found=[breach()])
     down.after(timedelta(0))
     down.after(MINUTE)
@@ -139,7 +139,7 @@ def test_the_next_outage_is_told_again() -> None:
     assert down.after(MINUTE) == [STORE, TREND] * 2
 
 
-def test_processes_that_tell_the_same_outage_tell_it_under_the_same_keys() -> None:
+def test_processes_notify_the_same_outage_under_the_same_keys() -> None:
     one, other = Down(found=[breach()]), Down(found=[breach()], now=START + MINUTE)
     for down in (one, other):
         down.after(timedelta(0))

@@ -113,7 +113,7 @@ async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
     assert "Secure" in cookie
 
 
-async def test_a_wrong_key_is_told_and_counted(page: httpx.AsyncClient) -> None:
+async def test_a_wrong_key_is_refused_and_counted(page: httpx.AsyncClient) -> None:
     for wrong in ("", "wrong", "ü"):
         answer = await page.post("/login", data={"api_key": wrong})
         assert answer.status_code == 401

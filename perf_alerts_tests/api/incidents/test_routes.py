@@ -56,7 +56,7 @@ def at(proxy: Proxy, span: timedelta) -> str:
     return (proxy.time() + span).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def test_an_incident_is_told_in_full(proxy: Proxy, http: httpx.AsyncClient) -> None:
+async def test_an_incident_is_shown_in_full(proxy: Proxy, http: httpx.AsyncClient) -> None:
     judge(proxy, "trend")
 
     data = (await http.get(f"/incidents/{await first(http)}")).json()["data"]
@@ -287,7 +287,7 @@ class PastNotification(Channel):
         self.sent.append(message)
 
 
-async def test_status_tells_of_incidents_messages_and_pauses(
+async def test_status_counts_incidents_messages_and_pauses(
     proxy: Proxy, http: httpx.AsyncClient
 ) -> None:
     judge(proxy, "trend")
@@ -309,7 +309,7 @@ async def test_status_tells_of_incidents_messages_and_pauses(
     assert data["scheduled_alerts"][1]["paused_until"] is None
 
 
-async def test_status_is_told_while_the_store_cannot_be_read(
+async def test_status_is_answered_while_the_store_cannot_be_read(
     proxy: Proxy, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def live(_: object) -> None:

@@ -109,13 +109,13 @@ def test_an_incident_comes_back_equal(bench: Bench) -> None:
 
 
 def test_an_acknowledged_and_a_resolved_one_come_back_equal(bench: Bench) -> None:
-    held = acknowledge(incident(), by="ann", at=START, comment="c", until=START + DAY)
+    acked = acknowledge(incident(), by="ann", at=START, comment="c", until=START + DAY)
     over = resolve(
         incident("b"), IncidentEvent.RESOLVE, Resolution.KNOWN, at=START, by="bob", comment="c"
     )
-    stored(bench, held, over)
+    stored(bench, acked, over)
 
-    assert bench.incidents.incident(held.id) == held
+    assert bench.incidents.incident(acked.id) == acked
     assert bench.incidents.incident(over.id) == over
 
 
@@ -280,21 +280,21 @@ def test_incidents_are_filtered(bench: Bench, wanted: IncidentFilter, keys: list
 
 
 def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
-    held = acknowledge(incident("b"), by="ann", at=START)
+    acked = acknowledge(incident("b"), by="ann", at=START)
     over = resolve(incident("d"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
-    stored(bench, incident("a"), held, incident("c"), over)
+    stored(bench, incident("a"), acked, incident("c"), over)
 
     assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
 
 
 def test_the_incident_of_a_key_is_the_one_that_is_not_over(bench: Bench) -> None:
     over = resolve(incident("a"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
-    held = acknowledge(incident("b"), by="ann", at=START)
+    acked = acknowledge(incident("b"), by="ann", at=START)
     gone = resolve(incident("c"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     again = incident("a", at=HOUR)
-    stored(bench, over, held, gone, again)
+    stored(bench, over, acked, gone, again)
 
-    assert [bench.incidents.live_incident(key) for key in "abcd"] == [again, held, None, None]
+    assert [bench.incidents.live_incident(key) for key in "abcd"] == [again, acked, None, None]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:

@@ -134,7 +134,7 @@ def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident
     assert next_.key == second.key
 
 
-def test_an_incident_is_told_after_what_waits_about_the_one_before_it(
+def test_an_incident_is_notified_after_what_waits_about_the_one_before_it(
     bench: Bench, known: Incident
 ) -> None:
     over = resolve(known, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
@@ -302,7 +302,7 @@ def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> No
     assert sorted(str(one.payload["window"]) for one in left) == ["both", "normal"]
 
 
-def test_what_was_told_is_in_the_snapshot(bench: Bench, known: Incident) -> None:
+def test_past_messages_are_in_the_snapshot(bench: Bench, known: Incident) -> None:
     over = resolve(an_incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     bench.incidents.apply(Decisions(opened=(over,)))
     posted(bench, a_row(known, window="live"), a_row(over, window="over"))

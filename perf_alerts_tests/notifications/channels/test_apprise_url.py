@@ -118,7 +118,7 @@ def test_a_server_inside_is_refused_unless_it_is_named(mailbox: Mailbox) -> None
     assert mailbox.mails == []
 
 
-def test_nothing_tells_the_password(
+def test_nothing_contains_the_password(
     mailbox: Mailbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)

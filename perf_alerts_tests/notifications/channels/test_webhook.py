@@ -77,7 +77,7 @@ def test_what_a_later_try_may_heal_is_not_permanent(
     assert len(receiver.got) == 1
 
 
-def test_what_it_is_asked_to_wait_is_told(receiver: Receiver) -> None:
+def test_a_retry_after_is_reported(receiver: Receiver) -> None:
     receiver.answers = [(429, {"Retry-After": "120"})]
 
     assert failure(opened(receiver.channel)).retry_after == timedelta(seconds=120)
@@ -129,7 +129,7 @@ def test_a_port_where_nobody_listens_may_heal() -> None:
     assert not failure(opened("http://127.0.0.1:1/hook")).permanent
 
 
-def test_no_error_and_no_name_tells_the_url(receiver: Receiver) -> None:
+def test_no_error_and_no_name_contains_the_url(receiver: Receiver) -> None:
     receiver.answers = ["reset"]
     channel = opened(receiver.channel + "?token=canary")
 
@@ -217,7 +217,7 @@ def test_a_url_that_cannot_be_a_channel_is_refused_without_being_shown(url: str)
         ("/hook?severity=low", "/hook?severity=low", Severity.INFO),
     ],
 )
-def test_from_which_severity_on_a_channel_is_told_is_not_sent(
+def test_the_minimum_severity_is_not_sent(
     receiver: Receiver, url: str, path: str, minimum: Severity
 ) -> None:
     channel = opened(f"http://127.0.0.1:{receiver.port}{url}")
