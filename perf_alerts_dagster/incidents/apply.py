@@ -80,9 +80,12 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
 
 
 def recover(
-    builder: DecisionBuilder, incident: Incident, event: IncidentEvent, outcome: Resolution
+    builder: DecisionBuilder,
+    incident: Incident,
+    event: IncidentEvent = IncidentEvent.RECOVERED,
 ) -> None:
     """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
+    outcome = Resolution(event.value)
     after = resolve(incident, event, outcome, at=builder.now)
     builder.put(after, "resolved", detail={"outcome": outcome.value})
     builder.withdraw(after)
@@ -163,9 +166,9 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             continue
         budget, _ = builder.settings.budgets.of(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
-            recover(builder, live, IncidentEvent.RESTATED, Resolution.RESTATED)
+            recover(builder, live, IncidentEvent.RESTATED)
         elif _is_current(live, judgement) and is_recovered(one, budget=budget):
-            recover(builder, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
+            recover(builder, live)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
 
@@ -192,7 +195,7 @@ def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
     if source is None or not _is_current(source, judgement):
         return
     if any(one.rule == NO_DATA and one.outcome is Outcome.OK for one in judgement.evaluations):
-        recover(builder, source, IncidentEvent.RECOVERED, Resolution.RECOVERED)
+        recover(builder, source)
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
@@ -202,7 +205,7 @@ def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
     for incident in builder.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):
-            recover(builder, incident, IncidentEvent.RECOVERED, Resolution.RECOVERED)
+            recover(builder, incident)
 
 
 def _is_higher(before: Incident, firing: Firing) -> bool:
@@ -245,7 +248,7 @@ def resolve_execution_incidents(builder: DecisionBuilder, alert: str) -> None:
     for rule in (EXECUTION_FAILED, EXECUTION_MISSED):
         live = builder.live(system_key(rule, alert))
         if live is not None:
-            recover(builder, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
+            recover(builder, live)
 
 
 def expire(builder: DecisionBuilder, sessions: Sequence[date]) -> None:
@@ -254,7 +257,7 @@ def expire(builder: DecisionBuilder, sessions: Sequence[date]) -> None:
         if is_open_event(incident):
             day = day_of(incident)
             if sum(one > day for one in sessions) >= builder.settings.close_after:
-                recover(builder, incident, IncidentEvent.EXPIRED, Resolution.EXPIRED)
+                recover(builder, incident, IncidentEvent.EXPIRED)
 
 
 def is_open_event(incident: Incident) -> bool:

@@ -44,7 +44,6 @@ from perf_alerts_dagster.incidents.ports import (
     TimelineEntry,
     UnknownIncident,
 )
-from perf_alerts_dagster.incidents.transitions import IncidentEvent
 from perf_alerts_dagster.judging.judgement import Judgement
 
 # An older judgement that is not applied yet was left by an execution that crashed.
@@ -207,7 +206,7 @@ class Lifecycle:
 
         def decide(builder: DecisionBuilder, incident: Incident) -> None:
             after = transitions.resolve(
-                incident, IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
+                incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
             )
             detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
             builder.put(after, "resolved", actor=by, detail=detail)
@@ -257,7 +256,7 @@ class Lifecycle:
         def decide(builder: DecisionBuilder) -> None:
             live = builder.live(key)
             if live is not None:
-                recover(builder, live, IncidentEvent.RECOVERED, Resolution.RECOVERED)
+                recover(builder, live)
 
         return self._run(decide, now=now, window=_SWEEP)
 
