@@ -27,7 +27,7 @@ from stack import KEY, api_url, free_port, perf_alerts, settings, stack
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
@@ -53,7 +53,9 @@ def record_executions(file: Path) -> None:
     """Record the newest 1,000 executions, one each half hour until now, and their incidents."""
     engine = open_engine(f"sqlite:///{file}")
     store, outbox = SqlAlertStore(engine), SqlOutbox(engine)
-    lifecycle = Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail", "chat")))
+    lifecycle = Lifecycle(
+        store=SqlIncidents(engine), settings=NotificationSettings(channels=("mail", "chat"))
+    )
     begun, first = datetime.now(UTC) - timedelta(minutes=30) * BASE, datetime.now(UTC).date()
     for number in range(BASE):
         alert, now = ALERTS[number % 5].name, begun + timedelta(minutes=30) * number
@@ -70,9 +72,9 @@ def record_executions(file: Path) -> None:
             data_hash="h", seed=1, evaluations=evaluations,
         )  # fmt: skip
         store.record(judgement, watermark=day)
-        lifecycle.after(alert, run_id=judgement.run_id, now=now)
+        lifecycle.apply_judgements(alert, run_id=judgement.run_id, now=now)
         for row in outbox.claim(now, "benchmark", timedelta(seconds=60), limit=50):
-            outbox.sent(row.id, row.fence, now)
+            outbox.mark_sent(row.id, row.fence, now)
     engine.dispose()
 
 

@@ -18,8 +18,8 @@ from random import Random
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
@@ -82,21 +82,23 @@ def measure(strategies: int) -> dict[str, float]:
         engine = open_engine(f"sqlite:///{Path(folder) / 'alerts.db'}")
         migrate(engine)
         store, incidents, outbox = SqlAlertStore(engine), SqlIncidents(engine), SqlOutbox(engine)
-        lifecycle = Lifecycle(store=incidents, policy=Policy(channels=("mail", "chat")))
+        lifecycle = Lifecycle(
+            store=incidents, settings=NotificationSettings(channels=("mail", "chat"))
+        )
 
         def execute(at: datetime, *, is_bad: bool) -> None:
             made = judgement(strategies, at, is_bad=is_bad)
             store.record(made, watermark=made.as_of)
-            lifecycle.after(ALERT, run_id=made.run_id, now=at)
+            lifecycle.apply_judgements(ALERT, run_id=made.run_id, now=at)
 
         def deliver(at: datetime) -> int:
             delivering = Deliverer(
                 outbox=outbox,
-                channels={one: Prompt(one) for one in lifecycle.policy.channels},
+                channels={one: Prompt(one) for one in lifecycle.settings.channels},
                 on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
                     channel, error=error, now=now
                 ),
-                on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
+                on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
                 clock=lambda: at, jitter=Random(1), owner="benchmark", public_url=None,
             )  # fmt: skip
             return delivering.drain(LONG).sent
@@ -104,14 +106,16 @@ def measure(strategies: int) -> dict[str, float]:
         timed("all open", lambda: execute(BEGUN, is_bad=True))
         timed("delivered", lambda: deliver(BEGUN))
         for number in range(FAULTS):
-            lifecycle.failed(f"alert {number}", run_id=f"run {number}", error="e", now=BEGUN)
+            lifecycle.execution_failed(
+                f"alert {number}", run_id=f"run {number}", error="e", now=BEGUN
+            )
         started = time.perf_counter()
         sent = deliver(BEGUN)
         found["a message delivered"] = (time.perf_counter() - started) / sent
         timed("a sweep", lambda: lifecycle.sweep(BEGUN + MINUTE))
         timed("all escalate", lambda: lifecycle.sweep(BEGUN + 16 * MINUTE))
         timed("delivered, escalated", lambda: deliver(BEGUN + 16 * MINUTE))
-        first = incidents.incidents(Filter(), limit=1).incidents[0].id
+        first = incidents.incidents(IncidentFilter(), limit=1).incidents[0].id
         timed(
             "one acknowledged",
             lambda: lifecycle.acknowledge(first, by="ann", now=BEGUN + 17 * MINUTE),

@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import message_of, test_message
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.settings.environment import FIELDS, FILES, variable
@@ -396,10 +396,10 @@ def _printed(environ: Mapping[str, str], *words: str) -> Json:
 
 def _payloads() -> Json:
     """What a program gets of each kind of message."""
-    desk = IncidentDesk(policy=Policy(channels=("mail",), digest=True))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), digest=True))
     desk.judge(breach())
     desk.lifecycle.digest(judged(breach()), now=desk.now)
-    rows = desk.outbox.claim(desk.now, "postman", desk.policy.window, limit=100)
+    rows = desk.outbox.claim(desk.now, "postman", desk.settings.window, limit=100)
     messages = [message_of(one, public_url="https://alerts.example") for one in rows]
     messages.append(test_message(START, public_url="https://alerts.example"))
     return {one.kind: shape(dict(one.payload)) for one in messages}

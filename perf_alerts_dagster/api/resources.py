@@ -12,7 +12,7 @@ from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.audit import Audit, Thresholds
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
@@ -66,7 +66,7 @@ class ApiParts:
     store: AlertStore
     thresholds: Thresholds
     records: Records
-    desk: Desk
+    incidents: Incidents
     probe: Callable[[datetime], None]
     channels: Sequence[Channel] = ()
 

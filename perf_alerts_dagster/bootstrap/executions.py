@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting, with_thresholds
-from perf_alerts_dagster.bootstrap.notifications import build_delivering, open_desk
+from perf_alerts_dagster.bootstrap.notifications import build_deliverer, open_incidents
 from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
 from perf_alerts_dagster.control.lease_sql import SqlLeases
 from perf_alerts_dagster.control.leases import Turns
@@ -34,8 +34,8 @@ def build_services(settings: Settings) -> Executor:
     store = open_store(store_url(settings))
     settings = with_thresholds(settings, store.engine)
     judging = build_judging(settings)
-    desk = open_desk(settings, store.engine)
-    delivering = build_delivering(settings, desk, owner=f"run:{uuid.uuid4().hex}")
+    incidents = open_incidents(settings, store.engine)
+    delivering = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
         records=open_source(settings),
         store=store,
@@ -43,7 +43,7 @@ def build_services(settings: Settings) -> Executor:
         judging=judging,
         projections_issuer=build_projecting(settings, judging, store),
         turns=Turns(leases=SqlLeases(store.engine), clock=_now),
-        lifecycle=desk.lifecycle,
+        lifecycle=incidents.lifecycle,
         deliver=lambda: delivering.drain(_DRAIN_SECONDS),
         market=open_market(settings),
         timezone=ZoneInfo(settings.timezone),

@@ -20,10 +20,12 @@ from perf_alerts_dagster.control.lease_sql import SqlLeases
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
-from perf_alerts_dagster.incidents.escalation import Patience
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as opened
@@ -97,23 +99,23 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-# Seconds: whoever tells people past the store does not wait long for it.
+# Seconds: what notifies people past the store does not wait long for it.
 _HASTE = 1.0
 
 
-def build_policy(settings: Settings) -> Policy:
-    """How incidents are told."""
+def build_notification_settings(settings: Settings) -> NotificationSettings:
+    """The settings of notifications."""
     normal, escalation = open_channels(settings)
     hours = settings.ack_timeout_hours
-    return Policy(
+    return NotificationSettings(
         channels=tuple(one.name for one in normal),
         escalation_channels=tuple(one.name for one in escalation),
         minimum={one.name: one.minimum for one in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),
-        patience=Patience(
-            escalate=timedelta(minutes=settings.escalation_delay_minutes),
-            acknowledged=timedelta(hours=hours) if hours else None,
+        escalation=EscalationSettings(
+            delay=timedelta(minutes=settings.escalation_delay_minutes),
+            acknowledgement_timeout=timedelta(hours=hours) if hours else None,
         ),
         close_after=settings.event_close_sessions,
         observe_only=settings.observe_only,
@@ -123,27 +125,26 @@ def build_policy(settings: Settings) -> Policy:
     )
 
 
-def open_desk(settings: Settings, engine: Engine) -> Desk:
+def open_incidents(settings: Settings, engine: Engine) -> Incidents:
     """Incidents, silences and the outbox of the alert store, and the lifecycle over them."""
-    incidents = SqlIncidents(engine)
-    return Desk(
-        incidents=incidents,
-        silences=SqlSilences(engine),
+    store = SqlIncidents(engine)
+    return Incidents(
+        store=store,
         outbox=SqlOutbox(engine),
-        lifecycle=Lifecycle(store=incidents, policy=build_policy(settings)),
+        lifecycle=Lifecycle(store=store, settings=build_notification_settings(settings)),
     )
 
 
-def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
-    """What sends the outbox's messages; `owner` names this sender in the leases of its rows."""
-    lifecycle = desk.lifecycle
+def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
+    """The worker that sends the outbox's messages; `owner` names it in the leases of its rows."""
+    lifecycle = incidents.lifecycle
     return Deliverer(
-        outbox=desk.outbox,
+        outbox=incidents.outbox,
         channels={one.name: one for one in open_all_channels(settings)},
         on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
             channel, error=error, now=now
         ),
-        on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
+        on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
         clock=_now,
         jitter=SystemRandom(),
         owner=owner,
@@ -153,10 +154,10 @@ def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer
 
 def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
     """A sweeper over the alert store."""
-    desk = open_desk(settings, engine)
+    incidents = open_incidents(settings, engine)
     return Sweeper(
-        desk=desk,
-        delivering=build_delivering(settings, desk, owner=owner),
+        incidents=incidents,
+        deliverer=build_deliverer(settings, incidents, owner=owner),
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),
@@ -164,7 +165,7 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
 
 
 def build_direct(settings: Settings) -> Direct:
-    """What tells people while the alert store cannot be used.
+    """What notifies people while the alert store cannot be used.
 
     Thresholds that were set over REST count where the store can still be read, as on a full disk.
     """
@@ -192,6 +193,6 @@ def build_outage(settings: Settings) -> Outage:
     """What a process does for people while the alert store cannot be used."""
     return Outage(
         channels=() if settings.observe_only else open_channels(settings)[0],
-        opened=lambda: build_direct(settings),
+        open_judge=lambda: build_direct(settings),
         public_url=settings.public_url,
     )

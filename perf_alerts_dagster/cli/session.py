@@ -1,4 +1,4 @@
-"""What the commands about incidents share: the store's desk, and who it is that asks."""
+"""What the commands about incidents share: the opened store, and the user who asks."""
 
 import getpass
 import uuid
@@ -7,36 +7,36 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.settings import load_settings
 
 
 @contextmanager
-def opened_desk() -> Iterator[Desk]:
-    """The desk of these settings' alert store.
+def open_stored_incidents() -> Iterator[Incidents]:
+    """The incidents of these settings' alert store.
 
     Raises:
-        StoreUnavailable: it cannot be reached, or was not migrated.
+        StoreUnavailable: it cannot be reached, or is not migrated.
     """
-    from perf_alerts_dagster.bootstrap.notifications import open_desk
+    from perf_alerts_dagster.bootstrap.notifications import open_incidents
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
 
     settings = load_settings()
     store = open_store(store_url(settings))
     try:
-        yield open_desk(settings, store.engine)
+        yield open_incidents(settings, store.engine)
     finally:
         store.close()
 
 
 def user() -> str:
-    """Who asks, as timelines show it."""
+    """The user who runs the command, as timelines and the audit name them."""
     return f"cli:{getpass.getuser()}"
 
 
 def change_of(action: str, target: str, now: datetime) -> Change:
-    """The change as the audit tells it."""
+    """The audit row of a change by a command."""
     return Change(
         at=now,
         actor=user(),

@@ -54,15 +54,15 @@ def reporter(settings: Settings) -> Reporter:
 
 
 def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now: datetime) -> None:
-    from perf_alerts_dagster.bootstrap.notifications import build_delivering, open_desk
+    from perf_alerts_dagster.bootstrap.notifications import build_deliverer, open_incidents
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
 
     store = open_store(store_url(settings))
     try:
-        desk = open_desk(settings, store.engine)
-        desk.lifecycle.failed(alert, run_id=run_id, error=error, now=now)
-        build_delivering(settings, desk, owner=f"run:{run_id}").drain(_SECONDS)
+        incidents = open_incidents(settings, store.engine)
+        incidents.lifecycle.execution_failed(alert, run_id=run_id, error=error, now=now)
+        build_deliverer(settings, incidents, owner=f"run:{run_id}").drain(_SECONDS)
     finally:
         store.close()
 

@@ -200,13 +200,13 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
         missed, cursor = _missed(late, context.cursor, now)
 
         def faults() -> None:
-            lifecycle = sweeper().desk.lifecycle
+            lifecycle = sweeper().incidents.lifecycle
             for run in failed_runs(context.instance):
-                lifecycle.failed(run.alert, run_id=run.run_id, error=run.error, now=now)
+                lifecycle.execution_failed(run.alert, run_id=run.run_id, error=run.error, now=now)
             for alert, due_at in missed.items():
-                lifecycle.missed(alert, due_at=due_at, now=now)
+                lifecycle.execution_missed(alert, due_at=due_at, now=now)
 
-        drained = sweeper().sweep_once(now, seconds=_DRAIN_SECONDS, faults=faults).drained
+        drained = sweeper().sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
         words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
         words += "; another one sweeps" if drained is None else f"; messages: {drained}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)

@@ -142,7 +142,7 @@ class Executor:
         if restating and not plan.recorded_only:
             restating.keep(reading)
         # Before anything else can fail: what was found is told, though its file be never written.
-        decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
+        decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
         if alert.name == DIGESTED and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
@@ -175,7 +175,7 @@ class Executor:
 
         Not of an open session, which is not over; and also where a killed execution judged it.
         """
-        if not self.lifecycle.policy.digest:
+        if not self.lifecycle.settings.digest:
             return
         session = self.store.watermark(alert.name)
         judgement = None if session is None else self.store.latest(alert.name, as_of=session)

@@ -46,7 +46,7 @@ def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
     return tuple(
         sorted(
             (*decisions.opened, *decisions.changed),
-            key=lambda one: (one.is_over, -one.severity.rank, one.strategy, one.rule),
+            key=lambda one: (one.is_resolved, -one.severity.rank, one.strategy, one.rule),
         )
     )
 

@@ -11,11 +11,16 @@ from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
-from perf_alerts_dagster.incidents.firing import EXECUTION_FAILED, Firing, of_evaluation, of_system
+from perf_alerts_dagster.incidents.firing import (
+    EXECUTION_FAILED,
+    Firing,
+    evaluation_firing,
+    system_firing,
+)
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
-from perf_alerts_dagster.notifications.delivery import Channel, Tried
+from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.ports import RecordsSource
@@ -41,7 +46,7 @@ class Direct:
 
     def notify(
         self, alert: Alert, *, as_of: date | None, run_id: str, error: str, now: datetime
-    ) -> Sequence[Tried]:
+    ) -> Sequence[ChannelResult]:
         """Say that an execution could not be recorded, with the breaches that it would tell.
 
         Args:
@@ -53,7 +58,7 @@ class Direct:
         """
         if self.observe_only:
             return ()
-        failure = of_system(
+        failure = system_firing(
             EXECUTION_FAILED,
             alert.name,
             message=f"{alert.name} could not be recorded: {error}",
@@ -86,7 +91,7 @@ class Direct:
         if judgement is None:
             return ()
         return [
-            of_evaluation(
+            evaluation_firing(
                 one,
                 severity_of(one, gate=self.gate),
                 alert=alert.name,

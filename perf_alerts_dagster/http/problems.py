@@ -21,7 +21,7 @@ from perf_alerts_dagster.http.inputs import (
 )
 from perf_alerts_dagster.http.schemas import Model
 from perf_alerts_dagster.incidents.ports import UnknownIncident
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.scheduler.pauses import ToggleBusy
 from perf_alerts_dagster.scheduler.port import (
     DefinitionsNotLoaded,
@@ -77,7 +77,7 @@ FAULTS: Mapping[type[Exception], Fault] = {
     UnknownSilence: Fault(
         status=404, code="unknown_silence", detail="there is no silence of this id that goes on"
     ),
-    Refused: Fault(status=409, code="refused"),
+    TransitionRefused: Fault(status=409, code="refused"),
     ToggleBusy: Fault(
         status=409,
         code="toggle_in_progress",

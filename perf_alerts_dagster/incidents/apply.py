@@ -1,111 +1,110 @@
-"""What a judgement, a fault of the system, and time do to incidents."""
+"""How a judgement, a problem of the system, and time change incidents."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.decisions import Draft
-from perf_alerts_dagster.incidents.escalation import (
-    has_timed_out,
-    is_acknowledgement_over,
-    is_step_due,
-)
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.firing import (
     EXECUTION_FAILED,
     EXECUTION_MISSED,
     JOINT,
     NO_DATA,
     Firing,
-    of_evaluation,
-    of_system,
+    evaluation_firing,
+    system_firing,
     system_key,
 )
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
-from perf_alerts_dagster.incidents.notification import finite
-from perf_alerts_dagster.incidents.ports import Mark, Unapplied
-from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered
-from perf_alerts_dagster.incidents.suppression import Held, is_repeat_due
+from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
+from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
+from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered
+from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
 from perf_alerts_dagster.incidents.transitions import (
     Action,
-    Event,
-    breached,
-    escalated,
-    opened,
-    owing,
-    reopened,
-    resolved,
-    unmuted,
+    IncidentEvent,
+    escalate,
+    open_incident,
+    register_breach,
+    reopen,
+    resolve,
+    unmute,
+    with_owed,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 
-# What the incident about a source without any recent row is about.
+# What the incident about a source without any recent row names as its subject.
 _RECORDS = "records"
 _RECORD_ERROR = "record_error"
-_UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
-def apply_judgement(draft: Draft, judgement: Judgement, *, is_newest: bool) -> None:
-    """Open, count and raise what is told; resolve what is back, where the rows are final.
+def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest: bool) -> None:
+    """Open and update the incidents of breaches; with final rows, resolve recovered incidents.
 
-    `is_newest`: no later session was judged with it. An older session that is judged again
-    because its data changed says nothing about the level of today, so that it opens none.
+    `is_newest`: no later session is applied together with it. An older session that is judged
+    again because its data changed says nothing about today's level, so that it opens none.
     """
     if judgement.recorded_only:
         return
-    fired = _fired(draft, judgement)
-    for firing in fired:
+    firings = _firings(builder, judgement)
+    for firing in firings:
         if judgement.restated and not is_newest and firing.kind is Kind.LEVEL:
             continue
-        fire(draft, firing)
-    _gather(draft, judgement)
+        fire(builder, firing)
+    _group(builder, judgement)
     if not judgement.provisional:
-        _recover(draft, judgement, {one.dedup_key for one in fired})
+        _recover(builder, judgement, {one.dedup_key for one in firings})
 
 
-def fire(draft: Draft, firing: Firing) -> Incident:
-    """One firing: a new incident, or the live one of its key counted, raised or re-opened."""
-    live = draft.live(firing.dedup_key)
-    chain = draft.policy.patience.chain
+def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
+    """Open the incident of a firing, or count, raise or re-open the live one of its key."""
+    live = builder.live(firing.dedup_key)
+    chain = builder.settings.escalation.chain
     if live is None:
-        incident = opened(firing, now=draft.now, chain=chain)
-        draft.put(incident, "opened", detail=_facts(firing))
-        draft.notify(incident, Reason.OPENED)
+        incident = open_incident(firing, now=builder.now, chain=chain)
+        builder.put(incident, "opened", detail=_facts(firing))
+        builder.notify(incident, Reason.OPENED)
         return incident
-    incident, action = breached(live, firing, now=draft.now, chain=chain)
-    draft.put(incident, "breached", detail=_facts(firing))
+    incident, action = register_breach(live, firing, now=builder.now, chain=chain)
+    builder.put(incident, "breached", detail=_facts(firing))
     if action is Action.RAISE:
-        draft.note(incident, "raised", detail={"severity": incident.severity.value})
-        draft.notify(incident, Reason.RAISED)
+        builder.add_entry(incident, "raised", detail={"severity": incident.severity.value})
+        builder.notify(incident, Reason.RAISED)
     elif action is Action.REOPEN:
-        draft.note(incident, "reopened", detail={"why": _why(live, firing)})
-        draft.notify(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
+        builder.add_entry(incident, "reopened", detail={"why": _why(live, firing)})
+        builder.notify(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
     return incident
 
 
-def recover(draft: Draft, incident: Incident, event: Event, outcome: Resolution) -> None:
-    """It is over by itself: said once, where its opening was."""
-    after = resolved(incident, event, outcome, at=draft.now)
-    draft.put(after, "resolved", detail={"outcome": outcome.value})
-    draft.withdraw(after)
-    if event is not Event.EXPIRED:
-        draft.notify(after, Reason.RECOVERED)
+def recover(
+    builder: DecisionBuilder,
+    incident: Incident,
+    event: IncidentEvent = IncidentEvent.RECOVERED,
+) -> None:
+    """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
+    outcome = Resolution(event.value)
+    after = resolve(incident, event, outcome, at=builder.now)
+    builder.put(after, "resolved", detail={"outcome": outcome.value})
+    builder.withdraw(after)
+    if event is not IncidentEvent.EXPIRED:
+        builder.notify(after, Reason.RECOVERED)
 
 
-def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
-    gate = draft.policy.gate
-    found = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
-    found += [
+def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
+    gate = builder.settings.gate
+    rated = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
+    rated += [
         (one, one.severity)
         for one in judgement.evaluations
-        if one.outcome in _UNMEASURED and one.severity is not None
+        if one.outcome in UNMEASURED and one.severity is not None
     ]
     if _is_all_late(judgement.evaluations):
-        found = [(one, severity) for one, severity in found if one.rule != NO_DATA]
+        rated = [(one, severity) for one, severity in rated if one.rule != NO_DATA]
     firings = [
-        of_evaluation(
+        evaluation_firing(
             one,
             severity,
             alert=judgement.alert,
@@ -114,11 +113,11 @@ def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
             provisional=judgement.provisional,
             restated=judgement.restated,
         )
-        for one, severity in found
+        for one, severity in rated
     ]
     if _is_all_late(judgement.evaluations):
         firings.append(
-            of_system(
+            system_firing(
                 NO_DATA,
                 _RECORDS,
                 message="no strategy of the source has a recent row",
@@ -131,7 +130,7 @@ def _fired(draft: Draft, judgement: Judgement) -> list[Firing]:
 
 
 def _is_all_late(evaluations: Sequence[Evaluation]) -> bool:
-    """Whether every strategy that is judged is too late: one fault of the source, not of each."""
+    """Whether every judged strategy is late: one problem of the source, not one of each."""
     late = {one.strategy for one in evaluations if _is_late(one)}
     return bool(late) and late == {
         one.strategy for one in evaluations if one.rule == NO_DATA or _is_late(one)
@@ -142,70 +141,71 @@ def _is_late(one: Evaluation) -> bool:
     return one.rule == NO_DATA and one.outcome is Outcome.NO_DATA
 
 
-def _gather(draft: Draft, judgement: Judgement) -> None:
-    """Put the incidents of one session's strategies under the group that they are together."""
-    for one in notified(judgement, gate=draft.policy.gate):
+def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
+    """Make a group's incident the parent of its members' incidents of the same session."""
+    for one in notified(judgement, gate=builder.settings.gate):
         members = one.parts.get("members")
-        group = draft.live(one.dedup_key)
+        group = builder.live(one.dedup_key)
         if one.rule != JOINT or group is None or not isinstance(members, list):
             continue
-        for incident in draft.incidents:
+        for incident in builder.incidents:
             is_member = incident.strategy in members and incident.session == one.session
-            if is_member and not incident.is_over and incident.parent is None:
-                _join(draft, incident, group)
+            if is_member and not incident.is_resolved and incident.parent is None:
+                child = replace(incident, parent=group.id)
+                builder.put(child, "grouped", detail={"parent": group.id})
 
 
-def _join(draft: Draft, incident: Incident, group: Incident) -> None:
-    draft.put(replace(incident, parent=group.id), "grouped", detail={"parent": group.id})
-
-
-def _recover(draft: Draft, judgement: Judgement, fired: set[str]) -> None:
+def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[str]) -> None:
     for one in judgement.evaluations:
-        live = draft.live(one.dedup_key)
-        if live is None or one.dedup_key in fired or one.is_notified(gate=draft.policy.gate):
+        live = builder.live(one.dedup_key)
+        if (
+            live is None
+            or one.dedup_key in breached_keys
+            or one.is_notified(gate=builder.settings.gate)
+        ):
             continue
-        budget, _ = draft.policy.budgets.of(one.strategy, one.rule)
+        budget, _ = builder.settings.budgets.of(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
-            recover(draft, live, Event.RESTATED, Resolution.RESTATED)
+            recover(builder, live, IncidentEvent.RESTATED)
         elif _is_current(live, judgement) and is_recovered(one, budget=budget):
-            recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
-    _recover_source(draft, judgement)
-    _recover_records(draft, judgement)
+            recover(builder, live)
+    _recover_source(builder, judgement)
+    _recover_records(builder, judgement)
 
 
 def _is_current(live: Incident, judgement: Judgement) -> bool:
-    """Whether the judgement is not older than the incident's newest breach."""
+    """Whether the judgement is as new as the incident's newest breach, or newer."""
     return live.as_of is None or judgement.as_of >= live.as_of
 
 
 def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: float) -> bool:
-    """Whether the very session that breached does so no more, because its rows changed.
+    """Whether the session that breached no longer does, because its rows changed.
 
-    The final row of a session replaces the provisional one that an event was told by.
+    For an event, the final row that replaces the provisional one counts as a change.
     """
     if live.kind is Kind.EVENT:
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and has_recovered(one, budget=budget)
+    return changed and has_no_cause_left(one, budget=budget)
 
 
-def _recover_source(draft: Draft, judgement: Judgement) -> None:
-    source = draft.live(system_key(NO_DATA, _RECORDS))
+def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
+    source = builder.live(system_key(NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
     if any(one.rule == NO_DATA and one.outcome is Outcome.OK for one in judgement.evaluations):
-        recover(draft, source, Event.RECOVERED, Resolution.RECOVERED)
+        recover(builder, source)
 
 
-def _recover_records(draft: Draft, judgement: Judgement) -> None:
-    """Rows that can be read again: no evaluation says so, it is only no longer an error."""
+def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
+    """Resolve record errors: no evaluation reports readable rows, an error is only missing."""
     errors = {one.strategy for one in judgement.evaluations if one.outcome is Outcome.ERROR}
     good = {one.strategy for one in judgement.evaluations} - errors
-    for incident in draft.incidents:
-        is_error = incident.rule == _RECORD_ERROR and not incident.is_over
+    for incident in builder.incidents:
+        is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):
-            recover(draft, incident, Event.RECOVERED, Resolution.RECOVERED)
+            recover(builder, incident)
 
 
 def _is_higher(before: Incident, firing: Firing) -> bool:
@@ -229,90 +229,90 @@ def _facts(firing: Firing) -> dict[str, Json]:
     }
 
 
-def apply_all(draft: Draft, found: Unapplied) -> None:
-    """Apply what was recorded, in its order, and mark how far that is."""
-    if not found.judgements:
+def apply_all(builder: DecisionBuilder, unapplied: UnappliedJudgements) -> None:
+    """Apply recorded judgements in their order, and move the alert's offset."""
+    if not unapplied.judgements:
         return
-    newest = max(judgement.as_of for _, judgement in found.judgements)
-    for _, judgement in found.judgements:
-        apply_judgement(draft, judgement, is_newest=judgement.as_of == newest)
-    draft.marks.append(Mark(alert=found.alert, before=found.mark, after=found.judgements[-1][0]))
+    newest = max(judgement.as_of for _, judgement in unapplied.judgements)
+    for _, judgement in unapplied.judgements:
+        apply_judgement(builder, judgement, is_newest=judgement.as_of == newest)
+    builder.marks.append(
+        JudgementOffset(
+            alert=unapplied.alert, before=unapplied.mark, after=unapplied.judgements[-1][0]
+        )
+    )
 
 
-def succeeded(draft: Draft, alert: str) -> None:
-    """An execution ended well: what failed or was missed before it is over."""
+def resolve_execution_incidents(builder: DecisionBuilder, alert: str) -> None:
+    """Resolve the incidents of failed and missed executions, after a successful one."""
     for rule in (EXECUTION_FAILED, EXECUTION_MISSED):
-        live = draft.live(system_key(rule, alert))
+        live = builder.live(system_key(rule, alert))
         if live is not None:
-            recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
+            recover(builder, live)
 
 
-def expire(draft: Draft, sessions: Sequence[date]) -> None:
-    """Close the events that `sessions` (rising) have left far enough behind; nobody is told."""
-    for incident in draft.incidents:
+def expire(builder: DecisionBuilder, sessions: Sequence[date]) -> None:
+    """Close events after enough later `sessions` (ascending); nobody is notified."""
+    for incident in builder.incidents:
         if is_open_event(incident):
             day = day_of(incident)
-            if sum(one > day for one in sessions) >= draft.policy.close_after:
-                recover(draft, incident, Event.EXPIRED, Resolution.EXPIRED)
+            if sum(one > day for one in sessions) >= builder.settings.close_after:
+                recover(builder, incident, IncidentEvent.EXPIRED)
 
 
 def is_open_event(incident: Incident) -> bool:
-    """Whether it is about one row, and not over."""
-    return incident.kind is Kind.EVENT and not incident.is_over and incident.session is not None
+    """Whether it is an unresolved event."""
+    return incident.kind is Kind.EVENT and not incident.is_resolved and incident.session is not None
 
 
 def day_of(incident: Incident) -> date:
-    """The session that an event is about."""
+    """The session of an event."""
     return incident.session or incident.opened_at.date()
 
 
-def sweep_incident(draft: Draft, incident: Incident) -> None:
-    """Everything that is due for one incident."""
-    incident = _end_acknowledgement(draft, incident)
-    incident = _end_mute(draft, incident)
-    if incident.owed is None and is_repeat_due(incident, draft.now, draft.policy.repeat):
-        draft.notify(incident, Reason.REPEATED)
+def sweep_incident(builder: DecisionBuilder, incident: Incident) -> None:
+    """Apply what is due by time: ended acknowledgements and silences, repeats, escalations."""
+    incident = _end_acknowledgement(builder, incident)
+    incident = _end_mute(builder, incident)
+    if incident.owed is None and is_repeat_due(incident, builder.now, builder.settings.repeat):
+        builder.notify(incident, Reason.REPEATED)
     elif incident.owed is not None and not incident.muted:
-        draft.notify(incident, incident.owed)
-    _escalate(draft, incident)
+        builder.notify(incident, incident.owed)
+    _escalate(builder, incident)
 
 
-def _end_acknowledgement(draft: Draft, incident: Incident) -> Incident:
-    patience = draft.policy.patience
-    if not is_acknowledgement_over(incident, draft.now, patience):
+def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incident:
+    escalation = builder.settings.escalation
+    if not escalation.is_acknowledgement_over(incident, builder.now):
         return incident
-    timed_out = has_timed_out(incident, draft.now, patience)
+    timed_out = escalation.has_timed_out(incident, builder.now)
     after = replace(
-        reopened(incident, now=draft.now, chain=patience.chain),
+        reopen(incident, now=builder.now, chain=escalation.chain),
         timed_out=incident.timed_out or timed_out,
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
-    draft.put(after, "reopened", detail={"why": why})
-    draft.notify(after, Reason.REOPENED)
+    builder.put(after, "reopened", detail={"why": why})
+    builder.notify(after, Reason.REOPENED)
     return after
 
 
-def _end_mute(draft: Draft, incident: Incident) -> Incident:
-    if not incident.muted or draft.is_silenced(incident):
+def _end_mute(builder: DecisionBuilder, incident: Incident) -> Incident:
+    if not incident.muted or builder.is_silenced(incident):
         return incident
-    after = unmuted(incident, now=draft.now)
-    draft.put(after, "unmuted")
+    after = unmute(incident, now=builder.now)
+    builder.put(after, "unmuted")
     return after
 
 
-def _escalate(draft: Draft, incident: Incident) -> None:
-    if not is_step_due(incident, draft.now):
+def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
+    due = incident.next_escalation_at
+    if due is None or due > builder.now:
         return
-    if draft.is_silenced(incident):
+    if builder.is_silenced(incident):
         if not incident.muted:
-            draft.put(owing(incident, incident.owed or Reason.UNMUTED, muted=True))
-            detail: dict[str, Json] = {
-                "why": Held.SILENCED.value,
-                "reason": Reason.ESCALATED.value,
-                "channels": [],
-            }
-            draft.note(incident, "suppressed", detail=detail)
+            builder.put(with_owed(incident, incident.owed or Reason.UNMUTED, muted=True))
+            builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
         return
-    after = escalated(incident, now=draft.now)
-    draft.put(after, "escalated", detail={"step": after.escalation_step})
-    draft.notify(after, Reason.ESCALATED)
+    after = escalate(incident, now=builder.now)
+    builder.put(after, "escalated", detail={"step": after.escalation_step})
+    builder.notify(after, Reason.ESCALATED)

@@ -1,6 +1,6 @@
-"""Decisions in the making: what was read, what it becomes, and the messages that follow."""
+"""Builds the decisions of one lifecycle step: changed incidents and the messages about them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,58 +8,68 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
-    Channels,
-    Line,
-    Notification,
-    row,
-    shown,
-    worst_first,
+    IncidentNotice,
+    MessageKind,
+    new_notification,
 )
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Decisions, Mark, Snapshot, TimelineEntry
-from perf_alerts_dagster.incidents.suppression import Held, Memory, held, is_silenced
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
+from perf_alerts_dagster.incidents.suppression import (
+    NotificationHistory,
+    SuppressionReason,
+    is_silenced,
+    suppression_reason,
+)
 
-# A message that one of these holds back is made up for once they hold it no more.
-_FOR_NOW = frozenset({Held.WINDOW, Held.PENDING, Held.NO_CHANNEL})
+# A message that was suppressed for one of these is sent once none of them holds any more.
+_TEMPORARY = frozenset(
+    {SuppressionReason.WINDOW, SuppressionReason.PENDING, SuppressionReason.NO_CHANNEL}
+)
+
+_Suppressed = dict[SuppressionReason, list[str]]
 
 
-class Draft:
-    """Collects what one application of the lifecycle changes; nothing is stored before its end.
+class DecisionBuilder:
+    """Collects the changes of one lifecycle step; nothing is stored before it ends.
 
-    `window` names the run or the sweep that it is, `alert` the alert of the run.
+    `window` is the id of the run that makes the step, or names the sweep; `alert` is the run's.
     """
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, *, now: datetime, window: str, alert: str = ""
+        self,
+        snapshot: Snapshot,
+        settings: NotificationSettings,
+        *,
+        now: datetime,
+        window: str,
+        alert: str = "",
     ) -> None:
-        self.policy = policy
+        self.settings = settings
         self.now = now
-        self.marks: list[Mark] = []
+        self.marks: list[JudgementOffset] = []
         self._window = window
         self._alert = alert
         self._silences = snapshot.silences
-        self._memory = Memory(notified=snapshot.notified)
+        self._history = NotificationHistory(notified=snapshot.notified)
         self._before = {one.id: one for one in snapshot.incidents}
         self._incidents = dict(self._before)
-        self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_over}
+        self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_resolved}
         self._entries: list[TimelineEntry] = []
-        self._messages: dict[tuple[str, Channels], Reason] = {}
+        self._reasons: dict[tuple[str, MessageKind], Reason] = {}
         self._withdrawn: list[str] = []
 
     @property
     def incidents(self) -> list[Incident]:
-        """All that are known, as they are by now."""
+        """All incidents of the snapshot and new ones, with the changes so far."""
         return list(self._incidents.values())
 
     def live(self, dedup_key: str) -> Incident | None:
-        """The incident of a key that is not over, as it is by now."""
-        found = self._live.get(dedup_key)
-        return None if found is None else self._incidents[found]
+        """The unresolved incident of a key, with the changes so far."""
+        incident_id = self._live.get(dedup_key)
+        return None if incident_id is None else self._incidents[incident_id]
 
     def is_silenced(self, incident: Incident) -> bool:
-        """Whether a silence mutes it now."""
+        """Whether a silence mutes the incident now."""
         return is_silenced(incident, self._silences, self.now)
 
     def put(
@@ -70,16 +80,16 @@ class Draft:
         actor: str = "system",
         detail: Mapping[str, Json] | None = None,
     ) -> None:
-        """The incident as it becomes; `what` happened, for its timeline, where it is not empty."""
+        """Add or change an incident; `what`, if given, is entered into its timeline."""
         self._incidents[incident.id] = incident
-        if not incident.is_over:
+        if not incident.is_resolved:
             self._live[incident.dedup_key] = incident.id
         elif self._live.get(incident.dedup_key) == incident.id:
             del self._live[incident.dedup_key]
         if what:
-            self.note(incident, what, actor=actor, detail=detail)
+            self.add_entry(incident, what, actor=actor, detail=detail)
 
-    def note(
+    def add_entry(
         self,
         incident: Incident,
         what: str,
@@ -87,7 +97,7 @@ class Draft:
         actor: str = "system",
         detail: Mapping[str, Json] | None = None,
     ) -> None:
-        """A line in the incident's timeline."""
+        """Add an entry to the incident's timeline."""
         self._entries.append(
             TimelineEntry(
                 incident_id=incident.id, at=self.now, what=what, actor=actor, detail=detail or {}
@@ -95,29 +105,25 @@ class Draft:
         )
 
     def notify(self, incident: Incident, reason: Reason) -> None:
-        """Have people told; of several messages about one incident the graver one goes out.
+        """Request a message; of several about one incident, the most severe reason is kept.
 
-        What has only just opened is told as opened, as it is at the end: people never heard of it.
+        An incident that was opened in this step is announced as opened, in its final state.
         """
-        kind = Channels.ESCALATION if reason is Reason.ESCALATED else Channels.NORMAL
-        known = self._messages.get((incident.id, kind))
-        is_graver = reason not in (Reason.RECOVERED, Reason.REPEATED)
-        if known is None or (known is not Reason.OPENED and is_graver):
-            self._messages[incident.id, kind] = reason
+        kind = MessageKind.ESCALATION if reason is Reason.ESCALATED else MessageKind.NORMAL
+        known = self._reasons.get((incident.id, kind))
+        is_worsening = reason not in (Reason.RECOVERED, Reason.REPEATED)
+        if known is None or (known is not Reason.OPENED and is_worsening):
+            self._reasons[incident.id, kind] = reason
 
     def withdraw(self, incident: Incident) -> None:
-        """Nobody needs its waiting escalations any more."""
+        """Withdraw the incident's pending escalations."""
         self._withdrawn.append(incident.id)
 
     def decisions(self, audit: Change | None = None) -> Decisions:
-        """Everything, with the messages that nothing holds back."""
-        rows: dict[tuple[Channels, str], list[Line]] = {}
-        for (incident_id, kind), reason in self._messages.items():
-            self._address(self._incidents[incident_id], kind, reason, rows)
-        notifications: tuple[Notification, ...] = tuple(
-            row(kind, self._window, self._alert, lines, channel, self.now)
-            for (kind, channel), lines in rows.items()
-        )
+        """All changes, with the messages that nothing suppresses."""
+        notices: dict[tuple[MessageKind, str], list[IncidentNotice]] = {}
+        for (incident_id, kind), reason in self._reasons.items():
+            self._add_notices(self._incidents[incident_id], kind, reason, notices)
         return Decisions(
             opened=tuple(one for one in self._incidents.values() if one.id not in self._before),
             changed=tuple(
@@ -126,118 +132,88 @@ class Draft:
                 if one.id in self._before and one != self._before[one.id]
             ),
             entries=tuple(self._entries),
-            notifications=notifications,
+            notifications=tuple(
+                new_notification(kind, self._window, self._alert, listed, channel, self.now)
+                for (kind, channel), listed in notices.items()
+            ),
             withdrawn=tuple(dict.fromkeys(self._withdrawn)),
             marks=tuple(self.marks),
             audit=audit,
         )
 
-    def _address(
+    def _add_notices(
         self,
         incident: Incident,
-        kind: Channels,
+        kind: MessageKind,
         reason: Reason,
-        rows: dict[tuple[Channels, str], list[Line]],
+        notices: dict[tuple[MessageKind, str], list[IncidentNotice]],
     ) -> None:
-        holds, receivers = self._holds(incident, kind, reason)
+        suppressed, receivers = self._receivers(incident, kind, reason)
         if incident.owed is not reason:
-            self._note_holds(incident, reason, holds)
+            self.add_suppressed(incident, reason, suppressed)
         after = incident
-        if kind is Channels.NORMAL:
-            owes = self._owes(incident, reason, holds)
+        if kind is MessageKind.NORMAL:
+            is_owed = self._is_owed(incident, reason, suppressed)
             after = replace(
-                after, owed=reason if owes else None, muted=owes and Held.SILENCED in holds
+                after,
+                owed=reason if is_owed else None,
+                muted=is_owed and SuppressionReason.SILENCED in suppressed,
             )
         if receivers:
             after = replace(after, notifications=after.notifications + 1)
-            line = Line(incident=after, reason=reason, number=after.notifications)
+            notice = IncidentNotice(incident=after, reason=reason, number=after.notifications)
             for channel in receivers:
-                rows.setdefault((kind, channel), []).append(line)
-            self.note(
-                after,
-                "notified",
-                detail={
-                    "reason": reason.value,
-                    "number": after.notifications,
-                    "channels": list(receivers),
-                },
-            )
+                notices.setdefault((kind, channel), []).append(notice)
+            detail: dict[str, Json] = {
+                "reason": reason.value,
+                "number": after.notifications,
+                "channels": list(receivers),
+            }
+            self.add_entry(after, "notified", detail=detail)
         self.put(after)
 
-    def _holds(
-        self, incident: Incident, kind: Channels, reason: Reason
-    ) -> tuple[dict[Held, list[str]], list[str]]:
-        """What holds it back, with the channels, and the channels that are told."""
-        if self.policy.observe_only:
-            return {Held.OBSERVE_ONLY: []}, []
-        channels = self.policy.receivers(kind, incident)
+    def _receivers(
+        self, incident: Incident, kind: MessageKind, reason: Reason
+    ) -> tuple[_Suppressed, list[str]]:
+        """The channels where the message is suppressed, by reason, and those that get it."""
+        if self.settings.observe_only:
+            return {SuppressionReason.OBSERVE_ONLY: []}, []
+        channels = self.settings.receivers(kind, incident)
         if not channels:
-            return {Held.NO_CHANNEL: []}, []
-        holds: dict[Held, list[str]] = {}
+            return {SuppressionReason.NO_CHANNEL: []}, []
+        suppressed: _Suppressed = {}
         receivers = []
         for channel in channels:
-            why = held(
+            why = suppression_reason(
                 incident,
                 reason,
                 channel,
-                self._memory,
+                self._history,
                 now=self.now,
-                window=self.policy.window,
+                window=self.settings.window,
             )
             if why is None and self.is_silenced(incident):
-                why = Held.SILENCED
+                why = SuppressionReason.SILENCED
             if why is None:
                 receivers.append(channel)
             else:
-                holds.setdefault(why, []).append(channel)
-        return holds, receivers
+                suppressed.setdefault(why, []).append(channel)
+        return suppressed, receivers
 
-    def _owes(self, incident: Incident, reason: Reason, holds: dict[Held, list[str]]) -> bool:
-        """Whether it is to be made up for: never an opening that is over meanwhile."""
+    def _is_owed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> bool:
+        """Whether a suppressed message is sent later; never an opening of a resolved incident."""
         if reason is Reason.RECOVERED:
-            return Held.SILENCED in holds
-        if incident.is_over:
+            return SuppressionReason.SILENCED in suppressed
+        if incident.is_resolved:
             return False
-        return Held.SILENCED in holds or not _FOR_NOW.isdisjoint(holds)
+        return SuppressionReason.SILENCED in suppressed or not _TEMPORARY.isdisjoint(suppressed)
 
-    def _note_holds(self, incident: Incident, reason: Reason, holds: dict[Held, list[str]]) -> None:
-        for why, channels in holds.items():
+    def add_suppressed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> None:
+        """Enter suppressed messages into the timeline, an entry per suppression reason."""
+        for why, channels in suppressed.items():
             detail: dict[str, Json] = {
                 "why": why.value,
                 "reason": reason.value,
                 "channels": list(channels),
             }
-            self.note(incident, "suppressed", detail=detail)
-
-
-_UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
-
-
-def digest_of(
-    judgement: Judgement, incidents: Sequence[Incident], *, gate: bool
-) -> dict[str, Json]:
-    """What the digest of a judged session tells, JSON-ready.
-
-    `incidents` are those that are not over. Breaches that are not told for want of evidence are
-    its weak ones.
-    """
-    evaluations = judgement.evaluations
-    lines = [Line(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
-    open_: list[Json] = [shown(one) for one in worst_first(lines)]
-    return {
-        "alert": judgement.alert,
-        "as_of": judgement.as_of.isoformat(),
-        "strategies": len({one.strategy for one in evaluations}),
-        "evaluations": len(evaluations),
-        "incidents": open_,
-        "weak": _named(
-            one
-            for one in evaluations
-            if one.outcome is Outcome.BREACH and not one.is_notified(gate=gate)
-        ),
-        "unmeasured": _named(one for one in evaluations if one.outcome in _UNMEASURED),
-    }
-
-
-def _named(evaluations: Iterable[Evaluation]) -> list[Json]:
-    return [{"strategy": one.strategy, "rule": one.rule} for one in evaluations]
+            self.add_entry(incident, "suppressed", detail=detail)

@@ -1,4 +1,4 @@
-"""A reason to have an incident: a told breach, data that is missing, a fault of the system."""
+"""Firings open incidents: notified breaches, missing data, problems of the system itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind
 
-# The rules of the incidents that are about the whole system, in addition to the catalogue's.
+# The rules of incidents about the system; those about strategies are the rule catalogue's.
 EXECUTION_FAILED = "execution_failed"
 EXECUTION_MISSED = "execution_missed"
 DEAD_LETTER = "dead_letter"
@@ -16,13 +16,13 @@ DAEMON_SILENT = "daemon_dead"
 WATCH_SILENT = "watch_silent"
 STORE_UNAVAILABLE = "store_unavailable"
 NO_DATA = "no_data"
-# The rule of a group: its incident has those of the group's strategies under it.
+# The rule of a group of strategies: the incidents of its members get the group's as parent.
 JOINT = "joint_exceedances"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
-    """What is told of one dedup key at one time; `strategy` is empty for the whole system."""
+    """One breach or problem under its dedup key; `strategy` is empty for the system."""
 
     dedup_key: str
     strategy: str
@@ -44,7 +44,7 @@ class Firing:
     parts: Mapping[str, Json] = field(default_factory=dict)
 
 
-def of_evaluation(
+def evaluation_firing(
     one: Evaluation,
     severity: Severity,
     *,
@@ -54,7 +54,7 @@ def of_evaluation(
     provisional: bool,
     restated: bool = False,
 ) -> Firing:
-    """What an evaluation tells at `severity`, from a judgement that may be provisional.
+    """The firing of an evaluation at `severity`; its judgement may be provisional.
 
     `restated`: the session was judged before, and its rows have changed.
     """
@@ -76,30 +76,30 @@ def of_evaluation(
         p_year=one.p_year,
         provisional=provisional or one.provisional,
         restated=restated,
-        parts={**one.parts, **_rated(one), **({"restated": True} if restated else {})},
+        parts={**one.parts, **_reliability(one), **({"restated": True} if restated else {})},
     )
 
 
-def _rated(one: Evaluation) -> dict[str, Json]:
-    """How sure the rule is: what a message says of it."""
-    rated = {
+def _reliability(one: Evaluation) -> dict[str, Json]:
+    """The rule's false-alarm rate (a year) and power, as far as they are known."""
+    figures = {
         "false_alarm_rate": one.false_alarm_rate,
         "power": one.power,
         "days_to_half": one.days_to_half,
     }
-    return {name: number for name, number in rated.items() if number is not None}
+    return {name: number for name, number in figures.items() if number is not None}
 
 
 def system_key(rule: str, about: str) -> str:
-    """The dedup key of an incident about the system: no strategy's begins with the bar."""
+    """The dedup key of an incident about the system; no strategy's key begins with a bar."""
     escaped = about.replace("\\", "\\\\").replace("|", "\\|")
     return f"|{rule}|{escaped or '-'}"
 
 
-def of_system(
+def system_firing(
     rule: str, about: str, *, message: str, alert: str = "", run_id: str = "", as_of: date | None
 ) -> Firing:
-    """A critical fault of the system: `about` is the alert or the channel that it concerns."""
+    """A critical problem of the system; `about` is the alert or channel concerned."""
     return Firing(
         dedup_key=system_key(rule, about),
         strategy="",

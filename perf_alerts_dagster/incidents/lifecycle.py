@@ -1,6 +1,6 @@
-"""Incidents over time: what executions, people and faults of the system do to them."""
+"""The lifecycle of incidents: what executions, people and problems of the system change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents import transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
     day_of,
@@ -15,136 +16,142 @@ from perf_alerts_dagster.incidents.apply import (
     fire,
     is_open_event,
     recover,
-    succeeded,
+    resolve_execution_incidents,
     sweep_incident,
 )
-from perf_alerts_dagster.incidents.decisions import Draft, digest_of
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.firing import (
     DAEMON_SILENT,
     DEAD_LETTER,
     EXECUTION_FAILED,
     EXECUTION_MISSED,
+    JOINT,
     WATCH_SILENT,
     Firing,
-    of_system,
+    system_firing,
     system_key,
 )
 from perf_alerts_dagster.incidents.model import Incident, Resolution
-from perf_alerts_dagster.incidents.notification import digest_row
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import Notification, digest_payload, new_digest
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
+    ConcurrentChange,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentStore,
     Outbox,
-    Overtaken,
-    Silences,
     Snapshot,
+    TimelineEntry,
     UnknownIncident,
 )
-from perf_alerts_dagster.incidents.transitions import Event, acknowledged, resolved
 from perf_alerts_dagster.judging.judgement import Judgement
 
-# A judgement that is older and that no incident knows of was left by a crash.
-LEFT = timedelta(minutes=15)
-# Two processes at the same incident: the one that comes second decides again. Bounded, so that
-# a fault that looks like a conflict ends.
+# An older judgement that is not applied yet was left by an execution that crashed.
+CRASH_AGE = timedelta(minutes=15)
+# Of two processes that change one incident, the second decides again. Bounded, so that a
+# permanent failure that looks like a conflict ends.
 _TRIES = 20
 _SWEEP = "sweep"
+# Of the incidents after a group's, the next 500 hold all of the same session.
+_MAXIMUM_LATER = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """Turns what happens into incidents and messages, each time in one transaction.
+    """Turns events into incidents and messages, each method in one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
     store: IncidentStore
-    policy: Policy
+    settings: NotificationSettings
 
-    def after(
+    def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
     ) -> Decisions:
-        """Apply the recorded judgements of an alert that no incident knows of yet.
+        """Apply the recorded judgements of an alert that are not applied yet.
 
-        Called at the end of each execution that judged, with its run id; once more does
-        nothing. An execution that ended well resolves what was said of failed and missed ones.
+        Called at the end of each execution that judged, with its run id; a second call does
+        nothing. It resolves the alert's incidents of failed and missed executions.
 
-        `judged_before` leaves out what was judged at or after it: see `catch_up`.
+        `judged_before` leaves out later judgements; see `catch_up`.
         """
 
-        def decide(draft: Draft) -> None:
-            found = self.store.unapplied(alert, judged_before=judged_before)
-            apply_all(draft, found)
+        def decide(builder: DecisionBuilder) -> None:
+            unapplied = self.store.unapplied(alert, judged_before=judged_before)
+            apply_all(builder, unapplied)
             if judged_before is None:
-                succeeded(draft, alert)
-            self._expire(draft)
+                resolve_execution_incidents(builder, alert)
+            self._expire(builder)
 
         return self._run(decide, now=now, window=run_id, alert=alert)
 
     def catch_up(self, now: datetime) -> None:
-        """Apply what executions recorded and, killed, left: each alert as its own run would."""
-        for one in ALERTS:
-            found = self.store.unapplied(one.name, judged_before=now - LEFT)
-            if found.judgements:
-                run_id = found.judgements[-1][1].run_id
-                self.after(one.name, run_id=run_id, now=now, judged_before=now - LEFT)
+        """Apply what killed executions recorded and did not apply, as their runs would have."""
+        for alert in ALERTS:
+            unapplied = self.store.unapplied(alert.name, judged_before=now - CRASH_AGE)
+            if unapplied.judgements:
+                run_id = unapplied.judgements[-1][1].run_id
+                self.apply_judgements(
+                    alert.name, run_id=run_id, now=now, judged_before=now - CRASH_AGE
+                )
 
     def digest(self, judgement: Judgement, *, now: datetime) -> None:
-        """Tell the day of a judgement, once for its date, where the settings want it.
+        """Send the digest of a judgement's session, once a session, if the settings want it.
 
-        It goes to every channel of the normal messages, also where people only observe.
+        It goes to every normal channel, also under ALERT_OBSERVE_ONLY.
         """
-        if not self.policy.digest:
+        if not self.settings.digest:
             return
         live = self.store.snapshot(now=now, since=now).incidents
-        payload = digest_of(
-            judgement, [one for one in live if not one.is_over], gate=self.policy.gate
+        payload = digest_payload(
+            judgement, [one for one in live if not one.is_resolved], gate=self.settings.gate
         )
         day = judgement.as_of.isoformat()
-        rows = tuple(digest_row(payload, day, one, now) for one in self.policy.channels)
+        rows = tuple(new_digest(payload, day, one, now) for one in self.settings.channels)
         self.store.apply(Decisions(notifications=rows))
 
-    def failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
-        """An execution failed after its last retry: one incident until the next one succeeds."""
-        return self._fault(EXECUTION_FAILED, alert, f"{alert} failed: {error}", now, run_id=run_id)
+    def execution_failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
+        """An execution failed after its last retry: one incident until the alert's next success."""
+        return self._open_system(
+            EXECUTION_FAILED, alert, f"{alert} failed: {error}", now, run_id=run_id
+        )
 
-    def missed(self, alert: str, *, due_at: datetime, now: datetime) -> Decisions:
-        """An execution that was due did not happen: one incident until the next one succeeds."""
+    def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> Decisions:
+        """A due execution did not run: one incident until the alert's next success."""
         text = f"{alert} was due at {due_at.isoformat()} and did not run"
-        return self._fault(EXECUTION_MISSED, alert, text, now, run_id=due_at.isoformat())
+        return self._open_system(EXECUTION_MISSED, alert, text, now, run_id=due_at.isoformat())
 
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> Decisions:
-        """A channel failed for good: an incident, told by the other channels."""
+        """A message became a dead letter: one incident, notified over the other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
-        return self._fault(DEAD_LETTER, channel, text, now, run_id="", alert="")
+        return self._open_system(DEAD_LETTER, channel, text, now, run_id="", alert="")
 
-    def channel_works(self, channel: str, *, now: datetime) -> Decisions:
-        """A channel has taken a message: its dead-letter incident is over."""
-        return self._over(DEAD_LETTER, channel, now)
+    def channel_recovered(self, channel: str, *, now: datetime) -> Decisions:
+        """A channel delivered a message: resolve its dead-letter incident."""
+        return self._resolve_system(DEAD_LETTER, channel, now)
 
     def daemon_silent(self, *, since: datetime, now: datetime) -> Decisions:
-        """Dagster's daemon gives no sign of life: nothing is scheduled and nothing judged."""
+        """Dagster's daemon sends no heartbeat: nothing is scheduled, nothing is judged."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
-        return self._fault(DAEMON_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
-    def daemon_back(self, *, now: datetime) -> Decisions:
-        """The daemon lives: its incident is over."""
-        return self._over(DAEMON_SILENT, "", now)
+    def daemon_recovered(self, *, now: datetime) -> Decisions:
+        """Dagster's daemon sends heartbeats again: resolve its incident."""
+        return self._resolve_system(DAEMON_SILENT, "", now)
 
-    def watch_silent(self, *, since: datetime, now: datetime) -> Decisions:
-        """Dagster's daemon lives, and the sensor that sweeps does not."""
+    def sensor_silent(self, *, since: datetime, now: datetime) -> Decisions:
+        """Dagster's daemon runs, but the sensor `watch` does not sweep."""
         text = (
             f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
-            "messages in its place, and failed or missed executions are told by nobody"
+            "messages in its place, and nobody is notified of failed or missed executions"
         )
-        return self._fault(WATCH_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(WATCH_SILENT, "", text, now, run_id=since.isoformat())
 
-    def watch_back(self, *, now: datetime) -> Decisions:
-        """The sensor sweeps: its incident is over."""
-        return self._over(WATCH_SILENT, "", now)
+    def sensor_recovered(self, *, now: datetime) -> Decisions:
+        """The sensor `watch` sweeps again: resolve its incident."""
+        return self._resolve_system(WATCH_SILENT, "", now)
 
     def acknowledge(
         self,
@@ -156,24 +163,24 @@ class Lifecycle:
         until: datetime | None = None,
         change: Change | None = None,
     ) -> Incident:
-        """Somebody looks after it, for ever or until a time.
+        """Acknowledge an incident as a person, without end or until a time.
 
         Raises:
-            UnknownIncident: there is none of that id.
+            UnknownIncident: no incident has that id.
             UsageError: `until` is not after `now`.
-            Refused: it is not open; nothing is changed.
+            TransitionRefused: it is not open; nothing is changed.
         """
         if until is not None and until <= now:
             raise UsageError("until: a time after now is accepted")
 
-        def decide(draft: Draft, incident: Incident) -> None:
-            after = acknowledged(incident, by=by, at=now, comment=comment, until=until)
+        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+            after = transitions.acknowledge(incident, by=by, at=now, comment=comment, until=until)
             detail: dict[str, Json] = {
                 "comment": comment,
                 "until": until.isoformat() if until else None,
             }
-            draft.put(after, "acknowledged", actor=by, detail=detail)
-            draft.withdraw(after)
+            builder.put(after, "acknowledged", actor=by, detail=detail)
+            builder.withdraw(after)
 
         return self._change(decide, incident_id, now=now, change=change)
 
@@ -187,35 +194,37 @@ class Lifecycle:
         comment: str = "",
         change: Change | None = None,
     ) -> Incident:
-        """Somebody ends it, and says what it was; nobody is told.
+        """Resolve an incident as a person, with a verdict; nobody is notified.
 
         Raises:
-            UnknownIncident: there is none of that id.
-            UsageError: `outcome` is none that a person may choose.
-            Refused: it is over already; nothing is changed.
+            UnknownIncident: no incident has that id.
+            UsageError: `outcome` is not a person's to give.
+            TransitionRefused: it is resolved already; nothing is changed.
         """
-        if not outcome.is_a_persons:
+        if not outcome.is_manual:
             raise UsageError("outcome: true, false, known or data_error is accepted")
 
-        def decide(draft: Draft, incident: Incident) -> None:
-            after = resolved(incident, Event.RESOLVE, outcome, at=now, by=by, comment=comment)
+        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+            after = transitions.resolve(
+                incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
+            )
             detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
-            draft.put(after, "resolved", actor=by, detail=detail)
-            draft.withdraw(after)
+            builder.put(after, "resolved", actor=by, detail=detail)
+            builder.withdraw(after)
 
         return self._change(decide, incident_id, now=now, change=change)
 
     def sweep(self, now: datetime) -> Decisions:
-        """What time alone does: escalations, ends of acknowledgements and silences, repeats."""
+        """Apply what is due by time: escalations, ended acknowledgements and silences, repeats."""
 
-        def decide(draft: Draft) -> None:
-            self._expire(draft)
-            for incident in draft.incidents:
-                sweep_incident(draft, incident)
+        def decide(builder: DecisionBuilder) -> None:
+            self._expire(builder)
+            for incident in builder.incidents:
+                sweep_incident(builder, incident)
 
         return self._run(decide, now=now, window=_SWEEP)
 
-    def _fault(
+    def _open_system(
         self,
         rule: str,
         about: str,
@@ -226,87 +235,119 @@ class Lifecycle:
         alert: str | None = None,
     ) -> Decisions:
         name = about if alert is None else alert
-        firing = of_system(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
-        if run_id and self._was_said(firing):
+        firing = system_firing(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
+        if run_id and self._is_known(firing):
             return Decisions()
-        return self._run(lambda draft: fire(draft, firing), now=now, window=run_id or _SWEEP)
+        return self._run(lambda builder: fire(builder, firing), now=now, window=run_id or _SWEEP)
 
-    def _was_said(self, firing: Firing) -> bool:
-        """Whether the very same run or tick has had its incident: a sensor says it again."""
-        found = self.store.incidents(Filter(rule=firing.rule)).incidents
+    def _is_known(self, firing: Firing) -> bool:
+        """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
+        incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
         return any(
-            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in found
+            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in incidents
         )
 
-    def _over(self, rule: str, about: str, now: datetime) -> Decisions:
-        """Asked after every delivered message: without such an incident nothing else is read."""
+    def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:
+        """Resolve it, if it is live; called often, so that the common case is one indexed read."""
         key = system_key(rule, about)
-        if self.store.live_of(key) is None:
+        if self.store.live_incident(key) is None:
             return Decisions()
 
-        def decide(draft: Draft) -> None:
-            live = draft.live(key)
+        def decide(builder: DecisionBuilder) -> None:
+            live = builder.live(key)
             if live is not None:
-                recover(draft, live, Event.RECOVERED, Resolution.RECOVERED)
+                recover(builder, live)
 
         return self._run(decide, now=now, window=_SWEEP)
 
-    def _expire(self, draft: Draft) -> None:
-        events = [one for one in draft.incidents if is_open_event(one)]
+    def _expire(self, builder: DecisionBuilder) -> None:
+        events = [one for one in builder.incidents if is_open_event(one)]
         if events:
             first = min(day_of(one) for one in events)
-            expire(draft, self.store.judged_sessions(first))
+            expire(builder, self.store.judged_sessions(first))
 
     def _change(
         self,
-        decide: Callable[[Draft, Incident], None],
+        decide: Callable[[DecisionBuilder, Incident], None],
         incident_id: str,
         *,
         now: datetime,
         change: Change | None,
     ) -> Incident:
-        """What a person does to one incident tells nobody, so that only that one is read."""
+        """Change one incident as a person; without messages, so that only this one is read."""
 
-        def draft() -> Draft:
-            found = self.store.incident(incident_id)
-            if found is None:
+        def build() -> DecisionBuilder:
+            incident = self.store.incident(incident_id)
+            if incident is None:
                 raise UnknownIncident(f"there is no incident {incident_id}")
-            made = Draft(Snapshot(incidents=(found,)), self.policy, now=now, window=_SWEEP)
-            decide(made, found)
-            return made
+            builder = DecisionBuilder(
+                Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
+            )
+            decide(builder, incident)
+            return builder
 
-        return self._store(draft, change).changed[0]
+        return self._store(build, change).changed[0]
 
     def _run(
-        self, decide: Callable[[Draft], object], *, now: datetime, window: str, alert: str = ""
+        self,
+        decide: Callable[[DecisionBuilder], object],
+        *,
+        now: datetime,
+        window: str,
+        alert: str = "",
     ) -> Decisions:
-        def draft() -> Draft:
-            snapshot = self.store.snapshot(now=now, since=now - self.policy.window)
-            made = Draft(snapshot, self.policy, now=now, window=window, alert=alert)
-            decide(made)
-            return made
+        def build() -> DecisionBuilder:
+            snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
+            builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
+            decide(builder)
+            return builder
 
-        return self._store(draft)
+        return self._store(build)
 
-    def _store(self, draft: Callable[[], Draft], change: Change | None = None) -> Decisions:
-        """Store what `draft` decides; where another process comes first, decide it again."""
+    def _store(
+        self, build: Callable[[], DecisionBuilder], change: Change | None = None
+    ) -> Decisions:
+        """Store what `build` decides; decide again where another process was faster."""
         for _ in range(_TRIES):
-            made = draft().decisions(change)
-            if made.is_empty:
-                return made
+            decisions = build().decisions(change)
+            if decisions.is_empty:
+                return decisions
             try:
-                self.store.apply(made)
-            except Overtaken:
+                self.store.apply(decisions)
+            except ConcurrentChange:
                 continue
-            return made
-        raise StoreUnavailable(f"incidents were changed by others {_TRIES} times in between")
+            return decisions
+        raise StoreUnavailable(f"other processes changed incidents {_TRIES} times in a row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """Incidents, silences and the outbox of one alert store; `lifecycle` changes them."""
+class IncidentHistory:
+    """An incident with its timeline, the messages about it, and a group's members."""
 
-    incidents: IncidentStore
-    silences: Silences
+    incident: Incident
+    timeline: Sequence[TimelineEntry]
+    messages: Sequence[Notification]
+    members: Sequence[Incident]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incidents:
+    """The store, the outbox and the lifecycle of one alert store's incidents."""
+
+    store: IncidentStore
     outbox: Outbox
     lifecycle: Lifecycle
+
+    def history(self, incident: Incident) -> IncidentHistory:
+        """The incident with everything that is stored about it."""
+        members: list[Incident] = []
+        if incident.rule == JOINT:
+            since = IncidentFilter(since=incident.opened_at)
+            later = self.store.incidents(since, limit=_MAXIMUM_LATER).incidents
+            members = [one for one in later if one.parent == incident.id]
+        return IncidentHistory(
+            incident=incident,
+            timeline=self.store.timeline(incident.id),
+            messages=self.outbox.about(incident.id),
+            members=members,
+        )

@@ -1,4 +1,4 @@
-"""An incident as a value: what it is about, how bad it is, and who answered it."""
+"""An incident as a value: what it is about, its severity, and who answered it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 
 
 class Status(StrEnum):
-    """Where an incident stands. `resolved` is final: a later breach is a new incident."""
+    """`resolved` is final: a later breach opens a new incident."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -19,10 +19,11 @@ class Status(StrEnum):
 
 
 class Resolution(StrEnum):
-    """Why an incident is over.
+    """Why an incident was resolved.
 
-    true, false, known and data_error are a person's judgement of it. recovered: its level came
-    back inside. restated: its data changed and its cause is gone. expired: its event is old.
+    true, false, known and data_error are a person's verdict. recovered: the value is back inside
+    its limit. restated: the data changed, and with them the breach disappeared. expired: an event
+    is ALERT_EVENT_CLOSE_SESSIONS sessions old.
     """
 
     TRUE = "true"
@@ -34,13 +35,13 @@ class Resolution(StrEnum):
     EXPIRED = "expired"
 
     @property
-    def is_a_persons(self) -> bool:
-        """Whether only a person may choose it."""
+    def is_manual(self) -> bool:
+        """Whether only a person may give it."""
         return self in (Resolution.TRUE, Resolution.FALSE, Resolution.KNOWN, Resolution.DATA_ERROR)
 
 
 class Reason(StrEnum):
-    """Why people get a message about an incident."""
+    """Why a message about an incident is sent."""
 
     OPENED = "opened"
     RAISED = "raised"
@@ -52,7 +53,7 @@ class Reason(StrEnum):
 
 
 class Trend(StrEnum):
-    """The newest breach against the one before it; an incident keeps its highest severity."""
+    """How the newest breach's severity compares with that of the breach before it."""
 
     STEADY = "steady"
     MORE_SEVERE = "more_severe"
@@ -60,8 +61,11 @@ class Trend(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
-    """Who looks after it. It was at `value` against `limit` then; `until` None has no end."""
+class Acknowledgement:
+    """Who took the incident over, and until when (None: without end).
+
+    `value` and `limit` are the incident's at that time, to see whether it worsens later.
+    """
 
     by: str
     at: datetime
@@ -72,8 +76,8 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """Who or what ended it, when, and why."""
+class ResolutionRecord:
+    """Who or what resolved the incident, when, and why."""
 
     by: str
     at: datetime
@@ -82,8 +86,8 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chain:
-    """The escalation chain as it was when an incident became critical: it keeps its own."""
+class EscalationChain:
+    """The escalation settings in force when the incident became critical; it keeps them."""
 
     delay: timedelta
     steps: int
@@ -91,21 +95,21 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """The life of repeated breaches with one dedup key.
+    """Repeated breaches with one dedup key, from the first one until it is resolved.
 
-    `severity` is the highest that was told, `newest_severity` that of the newest breach.
-    `value` and `limit` are the newest breach's, in the rule's unit and sign. `breaches` counts
-    the judgements that told it. `provisional`: no final row has breached yet. `session` is the
-    row that an event is about; `projection` is the one issue that it is judged by, such as
-    `launch:2026-01-05`. `strategy` is empty where it is about the whole system.
+    `severity` is the highest so far, `newest_severity` the newest breach's. `value` and `limit`
+    are the newest breach's, in the rule's unit and sign. `breaches` counts the judgements that
+    breached. `provisional`: only provisional rows have breached so far. `session` is the day that
+    an event is about; `projection` is the issued projection that it is judged by, such as
+    `launch:2026-01-05`. `strategy` is empty for an incident about the system.
 
-    `critical_since` is when its escalation clock started: it became critical, or was re-opened.
-    `escalation_step` counts the steps taken since, the last one at `escalated_at`.
-    `timed_out`: an acknowledgement of it has timed out once.
+    `critical_since` is when the escalation clock started: when the incident became critical, or
+    was re-opened. `escalation_step` counts the escalations since, the last one at `escalated_at`.
+    `timed_out`: an acknowledgement has timed out once.
 
-    `notifications` numbers the messages made about it; `last_notified_at` is when one was last
-    delivered. `owed` is the message that was held back and is due once nothing holds it;
-    `muted`: what holds it is a silence. `version` counts stored changes.
+    `notifications` is the number of the last message; `last_notified_at` is the time of the last
+    delivery. `owed` is the reason of a suppressed message that is sent once nothing suppresses
+    it; `muted`: a silence suppresses it. `version` counts stored changes.
     """
 
     id: str
@@ -130,12 +134,12 @@ class Incident:
     as_of: date | None = None
     provisional: bool = False
     breaches: int = 1
-    acknowledged: Acknowledged | None = None
-    resolved: Resolved | None = None
+    acknowledged: Acknowledgement | None = None
+    resolved: ResolutionRecord | None = None
     critical_since: datetime | None = None
     escalation_step: int = 0
     escalated_at: datetime | None = None
-    chain: Chain | None = None
+    chain: EscalationChain | None = None
     timed_out: bool = False
     notifications: int = 0
     last_notified_at: datetime | None = None
@@ -148,11 +152,27 @@ class Incident:
     version: int = 0
 
     @property
-    def is_over(self) -> bool:
-        """Whether it is resolved."""
+    def is_resolved(self) -> bool:
+        """Whether its status is resolved."""
         return self.status is Status.RESOLVED
 
     @property
     def is_critical(self) -> bool:
-        """Whether it is critical or worse, which is what escalates."""
+        """Whether its severity is critical or higher: only such incidents escalate."""
         return self.severity.rank >= Severity.CRITICAL.rank
+
+    @property
+    def next_escalation_at(self) -> datetime | None:
+        """When the next escalation is due; None where none is.
+
+        Escalations are always a delay apart, so that those that an outage held up follow one by
+        one.
+        """
+        chain, since = self.chain, self.critical_since
+        if chain is None or since is None or self.status is not Status.OPEN:
+            return None
+        if self.escalation_step >= chain.steps:
+            return None
+        if self.escalated_at is None or self.escalated_at < since:
+            return since + chain.delay
+        return self.escalated_at + chain.delay

@@ -1,4 +1,4 @@
-"""The rows of the outbox: one message to one channel, under a key that the same cause repeats."""
+"""The outbox rows: one message to one channel, under a key that the same cause repeats."""
 
 import hashlib
 import math
@@ -10,10 +10,14 @@ from enum import StrEnum
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.judgement import Judgement
+
+UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
-class Delivery(StrEnum):
-    """Where a row stands. withdrawn: nobody needs it any more, and it was never sent."""
+class DeliveryState(StrEnum):
+    """The status of a row. withdrawn: no longer needed before it was sent. dead: a dead letter."""
 
     PENDING = "pending"
     LEASED = "leased"
@@ -23,14 +27,15 @@ class Delivery(StrEnum):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it may still go out."""
-        return self in (Delivery.PENDING, Delivery.LEASED)
+        """Whether it may still be sent."""
+        return self in (DeliveryState.PENDING, DeliveryState.LEASED)
 
 
-class Channels(StrEnum):
-    """The sorts of messages; an escalation goes to channels of its own where there are any.
+class MessageKind(StrEnum):
+    """The kinds of messages.
 
-    A digest tells the whole desk's day, and no incident.
+    Escalations go to channels of their own where the settings name any. A digest is about a whole
+    session and no single incident.
     """
 
     NORMAL = "normal"
@@ -39,8 +44,8 @@ class Channels(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One incident in a message: what it is by then, why it is told, its message's number."""
+class IncidentNotice:
+    """One incident in a message: its state at that time, why it is sent, and its message number."""
 
     incident: Incident
     reason: Reason
@@ -48,10 +53,10 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """What is remembered of a line: which incident was told, at which severity, and why.
+class NotificationItem:
+    """What the outbox stores of a notice: the incident, its severity then, and the reason.
 
-    `over`: the incident is resolved by the time that the row was read.
+    `is_resolved`: the incident was resolved when the row was read.
     """
 
     incident_id: str
@@ -59,26 +64,26 @@ class Item:
     severity: Severity
     reason: Reason
     number: int
-    over: bool = False
+    is_resolved: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One row of the outbox. `payload` holds all that a message needs, JSON-ready.
+    """One row of the outbox. `payload` holds all that the message needs, JSON-ready.
 
-    `fence` counts the leases taken on it: whoever comes with an older one changes nothing.
+    `fence` counts the leases of the row: a worker with an older fence changes nothing.
     `next_at` is the earliest time of the next attempt.
     """
 
     key: str
-    kind: Channels
+    kind: MessageKind
     channel: str
     payload: Mapping[str, Json]
-    items: tuple[Item, ...]
+    items: tuple[NotificationItem, ...]
     created_at: datetime
     next_at: datetime
     id: int = 0
-    state: Delivery = Delivery.PENDING
+    state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     lease_owner: str | None = None
     lease_until: datetime | None = None
@@ -87,70 +92,107 @@ class Notification:
     error: str | None = None
 
 
-def key_of(kind: Channels, window: str, lines: Iterable[Line], channel: str) -> str:
-    """The row's key: the same for the same incidents' same messages, whoever makes it."""
-    named = sorted(f"{one.incident.id}:{one.number}" for one in lines)
-    text = "\0".join([kind.value, window, channel, *named])
+def notification_key(
+    kind: MessageKind, window: str, notices: Iterable[IncidentNotice], channel: str
+) -> str:
+    """The row's key: the same for the same messages about the same incidents, whoever makes it."""
+    names = sorted(f"{one.incident.id}:{one.number}" for one in notices)
+    text = "\0".join([kind.value, window, channel, *names])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def row(
-    kind: Channels, window: str, alert: str, lines: Sequence[Line], channel: str, now: datetime
+def new_notification(
+    kind: MessageKind,
+    window: str,
+    alert: str,
+    notices: Sequence[IncidentNotice],
+    channel: str,
+    now: datetime,
 ) -> Notification:
-    """One row that tells `lines`, worst first, to one channel.
+    """One row with the notices, worst first, for one channel.
 
-    `window` is the run that it is about, or the sweep.
+    `window` is the id of the run that sends it, or names the sweep.
     """
-    ordered = worst_first(lines)
+    ordered = worst_first(notices)
     return Notification(
-        key=key_of(kind, window, ordered, channel),
+        key=notification_key(kind, window, ordered, channel),
         kind=kind,
         channel=channel,
         payload={
+            # Stored rows keep their form: the column of the same name is what is read.
             "kind": kind.value,
             "window": window,
             "alert": alert,
             "at": now.isoformat(),
-            "incidents": [shown(one) for one in ordered],
+            "incidents": [notice_payload(one) for one in ordered],
         },
-        items=tuple(_item(one) for one in ordered),
+        items=tuple(
+            NotificationItem(
+                incident_id=one.incident.id,
+                dedup_key=one.incident.dedup_key,
+                severity=one.incident.severity,
+                reason=one.reason,
+                number=one.number,
+            )
+            for one in ordered
+        ),
         created_at=now,
         next_at=now,
     )
 
 
-def digest_row(payload: Mapping[str, Json], day: str, channel: str, now: datetime) -> Notification:
-    """The digest of a day for one channel: its key is the day's, so that it goes out once."""
+def new_digest(payload: Mapping[str, Json], day: str, channel: str, now: datetime) -> Notification:
+    """The digest of a session for one channel; keyed by the day, so that it is sent once."""
     return Notification(
-        key=key_of(Channels.DIGEST, day, (), channel),
-        kind=Channels.DIGEST,
+        key=notification_key(MessageKind.DIGEST, day, (), channel),
+        kind=MessageKind.DIGEST,
         channel=channel,
-        payload={**payload, "kind": Channels.DIGEST.value, "at": now.isoformat()},
+        payload={**payload, "kind": MessageKind.DIGEST.value, "at": now.isoformat()},
         items=(),
         created_at=now,
         next_at=now,
     )
 
 
-def _item(one: Line) -> Item:
-    return Item(
-        incident_id=one.incident.id,
-        dedup_key=one.incident.dedup_key,
-        severity=one.incident.severity,
-        reason=one.reason,
-        number=one.number,
-    )
+def digest_payload(
+    judgement: Judgement, incidents: Sequence[Incident], *, gate: bool
+) -> dict[str, Json]:
+    """The content of a session's digest, JSON-ready.
+
+    `incidents` are the unresolved ones. The digest's weak breaches are those that the evidence
+    gate keeps from being notified.
+    """
+    evaluations = judgement.evaluations
+    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
+    unresolved: list[Json] = [notice_payload(one) for one in worst_first(notices)]
+    return {
+        "alert": judgement.alert,
+        "as_of": judgement.as_of.isoformat(),
+        "strategies": len({one.strategy for one in evaluations}),
+        "evaluations": len(evaluations),
+        "incidents": unresolved,
+        "weak": _names(
+            one
+            for one in evaluations
+            if one.outcome is Outcome.BREACH and not one.is_notified(gate=gate)
+        ),
+        "unmeasured": _names(one for one in evaluations if one.outcome in UNMEASURED),
+    }
+
+
+def _names(evaluations: Iterable[Evaluation]) -> list[Json]:
+    return [{"strategy": one.strategy, "rule": one.rule} for one in evaluations]
 
 
 def finite(number: float | None) -> float | None:
-    """The number where JSON has a word for it."""
+    """The number; None for NaN and infinities, which JSON cannot hold."""
     return number if number is not None and math.isfinite(number) else None
 
 
-def worst_first(lines: Iterable[Line]) -> list[Line]:
-    """By severity; a group before its members, recoveries after what goes on."""
+def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
+    """Sorted by severity; recoveries come last, and a group comes before its members."""
 
-    def place(one: Line) -> tuple[bool, int, bool, str, str]:
+    def rank(one: IncidentNotice) -> tuple[bool, int, bool, str, str]:
         incident = one.incident
         return (
             one.reason is Reason.RECOVERED,
@@ -160,11 +202,11 @@ def worst_first(lines: Iterable[Line]) -> list[Line]:
             incident.dedup_key,
         )
 
-    return sorted(lines, key=place)
+    return sorted(notices, key=rank)
 
 
-def shown(one: Line) -> dict[str, Json]:
-    """An incident as a message needs it, JSON-ready."""
+def notice_payload(one: IncidentNotice) -> dict[str, Json]:
+    """An incident in a message's payload, JSON-ready."""
     incident = one.incident
     acknowledged, resolved = incident.acknowledged, incident.resolved
     return {
@@ -193,7 +235,7 @@ def shown(one: Line) -> dict[str, Json]:
         "escalation_step": incident.escalation_step,
         "acknowledged_by": acknowledged.by if acknowledged else None,
         "resolution": resolved.outcome.value if resolved else None,
-        "over": incident.is_over,
+        "over": incident.is_resolved,
         "parent": incident.parent,
         "run_id": incident.run_id,
         "message": incident.message,
@@ -202,14 +244,14 @@ def shown(one: Line) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notified:
-    """That an incident was put to a channel: what a suppression window remembers."""
+class PastNotification:
+    """A message about an incident to one channel, as suppression looks at it."""
 
     channel: str
-    kind: Channels
+    kind: MessageKind
     incident_id: str
     dedup_key: str
     severity: Severity
     reason: Reason
-    state: Delivery
+    state: DeliveryState
     sent_at: datetime | None

@@ -1,4 +1,4 @@
-"""The contract of the store of incidents, silences and the outbox."""
+"""The ports of incidents: one store of incidents and silences, and the outbox of messages."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -10,46 +10,22 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Delivery, Notification, Notified
-from perf_alerts_dagster.incidents.silences import Matchers, Silence
+from perf_alerts_dagster.incidents.notification import Notification, PastNotification
+from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.judgement import Judgement
-
-__all__ = [
-    "Breached",
-    "Counts",
-    "Decisions",
-    "Delivery",
-    "Filter",
-    "Incident",
-    "IncidentPage",
-    "IncidentStore",
-    "Mark",
-    "Matchers",
-    "Notification",
-    "Notified",
-    "Outbox",
-    "OutboxState",
-    "Overtaken",
-    "Silence",
-    "Silences",
-    "Snapshot",
-    "TimelineEntry",
-    "Unapplied",
-    "UnknownIncident",
-]
 
 
 class UnknownIncident(PerfAlertsError):
-    """There is no incident of that id (404)."""
+    """No incident has that id (404)."""
 
 
-class Overtaken(Exception):
-    """Another process has changed what these decisions stand on; nothing was stored."""
+class ConcurrentChange(Exception):
+    """Another process changed what the decisions were based on; nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """One thing that happened to an incident: what, by whom, and the details, JSON-ready."""
+    """One event of an incident's timeline: what happened, who did it, and JSON-ready details."""
 
     incident_id: str
     at: datetime
@@ -59,8 +35,8 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """How far an alert's judgements have been turned into incidents: from one id to another."""
+class JudgementOffset:
+    """The last applied judgement id of an alert, moved from `before` to `after`."""
 
     alert: str
     before: int
@@ -69,10 +45,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """Everything that one application of the lifecycle changes, all or nothing.
+    """All changes of one lifecycle step, stored in one transaction.
 
-    `changed` carry the version that they were read at. `withdrawn` are incidents whose waiting
-    escalations nobody needs any more. `audit` is the person's change that this is, if it is one.
+    `changed` incidents carry the version that was read. `withdrawn` are ids of incidents whose
+    pending escalations are no longer needed. `audit` is the audited change of a person, if a
+    person made it.
     """
 
     opened: tuple[Incident, ...] = ()
@@ -80,32 +57,32 @@ class Decisions:
     entries: tuple[TimelineEntry, ...] = ()
     notifications: tuple[Notification, ...] = ()
     withdrawn: tuple[str, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[JudgementOffset, ...] = ()
     audit: Change | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to store."""
+        """Whether nothing is to be stored."""
         return self == Decisions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What decisions stand on, of one moment.
+    """What decisions are based on, read in one transaction.
 
-    `incidents` are all that are not over, and those that a message is still owed about. `notified`
-    is what was put to channels about them, or is waiting, or was delivered lately. `silences`
-    are those that are active.
+    `incidents` are the unresolved ones, and resolved ones that still owe a message. `notified`
+    are the messages about them, all waiting ones, and those delivered within the suppression
+    window. `silences` are the active ones.
     """
 
     incidents: tuple[Incident, ...] = ()
-    notified: tuple[Notified, ...] = ()
+    notified: tuple[PastNotification, ...] = ()
     silences: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unapplied:
-    """Judgements of one alert that were recorded and not yet turned into incidents."""
+class UnappliedJudgements:
+    """An alert's recorded judgements that are not applied yet; `mark` is the last applied id."""
 
     alert: str
     mark: int
@@ -113,8 +90,8 @@ class Unapplied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which incidents to list; None is all. `since`: seen at or after it."""
+class IncidentFilter:
+    """Which incidents to list; None matches all. `since`: last seen at or after it."""
 
     status: Status | None = None
     severity: Severity | None = None
@@ -125,17 +102,17 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentPage:
-    """Incidents, newest first; `last` is the place of the next page, None on the last one."""
+    """Incidents, newest first; `last` is the next page's cursor, None on the last page."""
 
     incidents: tuple[Incident, ...]
     last: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breached:
-    """An incident that breached in a period, and the alerts that found it then.
+class BreachedIncident:
+    """An incident that breached in a period, and the alerts that found it.
 
-    `strategy` is empty for the whole system. `severity` is the incident's, its highest.
+    `strategy` is empty for the system. `severity` is the incident's highest.
     """
 
     strategy: str
@@ -144,17 +121,17 @@ class Breached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """A period in numbers: incidents that breached in it, messages held back, escalations."""
+class PeriodCounts:
+    """Counts of a period: incidents that breached, suppressed messages, escalations."""
 
-    breached: tuple[Breached, ...]
+    breached: tuple[BreachedIncident, ...]
     suppressed: int
     escalated: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
-    """The outbox in numbers; `oldest` is the making of the row that waits longest."""
+    """Counts of the outbox; `oldest` is when the oldest waiting row was made."""
 
     pending: int
     leased: int
@@ -163,85 +140,83 @@ class OutboxState:
 
 
 class IncidentStore(ABC):
-    """Incidents and their timelines. Every method is one transaction.
+    """Incidents, their timelines, and silences. Every method is one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
     @abstractmethod
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
-        """The recorded judgements of an alert that no incident knows of, in recording order."""
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
+        """The recorded judgements of an alert that are not applied yet, in recording order."""
 
     @abstractmethod
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
-        """What is live at `now`, with what was delivered at or after `since`."""
+        """What decisions at `now` are based on, with the messages delivered since `since`."""
 
     @abstractmethod
     def apply(self, decisions: Decisions) -> None:
         """Store all of it, or nothing.
 
-        A message brings forward those that failed before it, wait to be tried again, and are for
-        the same channel about the same dedup key: they go out first.
+        A new message makes failed ones due that wait for a retry to the same channel about the
+        same dedup key: they are sent first.
 
         Raises:
-            Overtaken: an incident or a mark is not what was read, or a dedup key has got a live
-                incident meanwhile; read again and decide again.
+            ConcurrentChange: an incident or an offset has changed since it was read, or another
+                unresolved incident has the dedup key; read and decide again.
         """
 
     @abstractmethod
     def judged_sessions(self, after: date) -> Sequence[date]:
-        """The as-of dates after `after` that were judged from final rows, rising, once each."""
+        """The distinct as-of dates after `after` that were judged from final rows, ascending."""
 
     @abstractmethod
     def incident(self, incident_id: str) -> Incident | None:
-        """One incident; None where there is none of that id."""
+        """The incident of an id; None where there is none."""
 
     @abstractmethod
-    def live_of(self, dedup_key: str) -> Incident | None:
-        """The incident of a key that is not over, by one look at an index; None without one."""
+    def live_incident(self, dedup_key: str) -> Incident | None:
+        """The unresolved incident of a key, by one index look-up; None where there is none."""
 
     @abstractmethod
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
-        """Incidents, newest first, beginning after the place `before`.
+        """Incidents, newest first, from the cursor `before` on.
 
         Raises:
-            UsageError: `before` is no place that a page has given.
+            UsageError: `before` is no cursor of an earlier page.
         """
 
     @abstractmethod
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """Everything that happened to an incident, oldest first."""
+        """The timeline of an incident, oldest first."""
 
     @abstractmethod
     def live(self) -> Mapping[Status, int]:
-        """How many are not over, by status; a status without any may be missing."""
+        """The number of unresolved incidents by status; a status without any may be missing."""
 
     @abstractmethod
-    def counts(self, start: datetime, end: datetime) -> Counts:
-        """The numbers from `start` on and before `end`."""
-
-
-class Silences(ABC):
-    """Who wants not to be told of what, and until when. Every method is one transaction."""
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
+        """The counts from `start` (included) to `end` (excluded)."""
 
     @abstractmethod
-    def add(self, silence: Silence, change: Change | None = None) -> None:
-        """Keep a silence; one of the same id is left as it was."""
+    def add_silence(self, silence: Silence, change: Change | None = None) -> None:
+        """Store a silence; a stored one of the same id stays as it is."""
 
     @abstractmethod
-    def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        """Those that have not ended at `now` (with `ended`, all of them), newest first."""
+    def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
+        """The silences that have not ended at `now` (with `ended`, all), newest first."""
 
     @abstractmethod
-    def end(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """End it now; False where there is none of that id that has not ended."""
+    def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
+        """End a silence now; False where none of that id is left to end."""
 
 
 class Outbox(ABC):
-    """Messages on their way. Every method is one transaction."""
+    """The rows of messages to send. Every method is one transaction."""
 
     @abstractmethod
     def claim(
@@ -253,37 +228,40 @@ class Outbox(ABC):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        """Lease rows that are due, oldest first; of a row, one owner at a time.
+        """Lease due rows, oldest first; a row has one owner at a time.
 
-        A row is due where it is pending and its time has come, or where its lease ran out. One
-        waits while an earlier one about one of its dedup keys is due or being sent to the same
-        channel: people hear in order, also of an incident and the next one of its key.
+        A pending row is due from `next_at` on, a leased one when its lease has run out. A row
+        waits while an earlier one about one of its dedup keys is due or leased for the same
+        channel: messages about one key, also of successive incidents, are sent in order.
         """
 
     @abstractmethod
-    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        """It was delivered; False where another lease was taken meanwhile, and nothing changes."""
+    def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        """Mark a row as delivered, and its incidents as notified.
+
+        False where another lease was taken meanwhile; then nothing changes.
+        """
 
     @abstractmethod
-    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        """It failed and is tried again at `next_at`; False as for `sent`."""
+    def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        """Mark a row as failed and due again at `next_at`; False as for `mark_sent`."""
 
     @abstractmethod
-    def dead(self, row_id: int, fence: int, error: str) -> bool:
-        """It will never be delivered; False as for `sent`."""
+    def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
+        """Make a row a dead letter, which is not tried again; False as for `mark_sent`."""
 
     @abstractmethod
     def state(self) -> OutboxState:
-        """How much waits, and since when."""
+        """The counts of waiting and dead rows."""
 
     @abstractmethod
     def channels(self) -> Collection[str]:
-        """The channels that messages wait for."""
+        """The channels of the waiting rows."""
 
     @abstractmethod
     def row(self, key: str) -> Notification | None:
-        """The row of a key."""
+        """The row of a key; None where there is none."""
 
     @abstractmethod
     def about(self, incident_id: str) -> Sequence[Notification]:
-        """The rows that tell of an incident, oldest first."""
+        """The rows about an incident, oldest first."""

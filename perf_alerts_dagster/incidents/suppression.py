@@ -1,103 +1,153 @@
-"""Which messages are held back, and why: silences, windows, what waits already."""
+"""Which messages are suppressed, and why: silences, suppression windows, pending messages."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.incidents.recovery import PLAIN
-from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.judging.evaluation import Kind
 
 
-class Held(StrEnum):
-    """Why a message was held back."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matchers:
+    """Which incidents a silence covers; None matches everything, and at least one is set."""
+
+    strategy: str | None = None
+    rule: str | None = None
+    alert: str | None = None
+    severity: Severity | None = None
+
+    def match(self, incident: Incident) -> bool:
+        """Whether every matcher that is set equals the incident's value."""
+        wanted = (self.strategy, self.rule, self.alert, self.severity)
+        actual = (incident.strategy, incident.rule, incident.alert, incident.severity)
+        pairs = zip(wanted, actual, strict=True)
+        return all(want is None or want == have for want, have in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """Mutes messages from `starts_at` (included) to `ends_at` (excluded), never the record."""
+
+    id: str
+    matchers: Matchers
+    starts_at: datetime
+    ends_at: datetime
+    author: str
+    reason: str
+
+    def is_active(self, now: datetime) -> bool:
+        """Whether it mutes at `now`."""
+        return self.starts_at <= now < self.ends_at
+
+    def mutes(self, incident: Incident, now: datetime) -> bool:
+        """Whether it mutes messages about the incident at `now`."""
+        return self.is_active(now) and self.matchers.match(incident)
+
+
+def checked(silence: Silence) -> Silence:
+    """The silence, refused where it could mute everything or for ever.
+
+    Raises:
+        UsageError: it matches everything, has no author or reason, or its end is not after its
+            start.
+    """
+    matchers = silence.matchers
+    if not any((matchers.strategy, matchers.rule, matchers.alert, matchers.severity)):
+        raise UsageError("a silence needs at least one of strategy, rule, alert, severity")
+    if not silence.author.strip() or not silence.reason.strip():
+        raise UsageError("a silence needs an author and a reason")
+    if silence.ends_at <= silence.starts_at:
+        raise UsageError("ends_at: a silence ends after it starts")
+    return silence
+
+
+class SuppressionReason(StrEnum):
+    """Why a message was not sent to a channel."""
 
     OBSERVE_ONLY = "observe_only"
     SILENCED = "silenced"
     NO_CHANNEL = "no_channel"
     WINDOW = "suppression_window"
     PENDING = "one_is_pending"
-    NOTIFIED = "told_already"
-    FIRING_UNNOTIFIED = "its_opening_was_not_told"
+    ALREADY_NOTIFIED = "told_already"
+    OPENING_NOT_NOTIFIED = "its_opening_was_not_told"
 
 
-# These say that it is worse than what was told, so no window holds them.
-_PASSING = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED})
+# These say that the incident is worse than the channel knows, so that no window suppresses them.
+_NEVER_SUPPRESSED = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What was told: the rows of live incidents, and those inside the window."""
+class NotificationHistory:
+    """The messages about live incidents, and those inside the suppression window."""
 
-    notified: Sequence[Notified] = ()
-    # On the day on which everything breaks, thousands of incidents ask.
-    _by_incident: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
-    _by_key: dict[str, list[Notified]] = field(default_factory=dict, init=False, repr=False)
+    notified: Sequence[PastNotification] = ()
+    # Indexed, since on the day on which everything breaks thousands of incidents ask.
+    _by_incident: dict[str, list[PastNotification]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _by_key: dict[str, list[PastNotification]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         for one in self.notified:
             self._by_incident.setdefault(one.incident_id, []).append(one)
             self._by_key.setdefault(one.dedup_key, []).append(one)
 
-    def of(self, incident: Incident, channel: str) -> list[Notified]:
-        """What a channel was told of the incident itself, and may still be told; no recoveries."""
+    def about(self, incident: Incident, channel: str) -> list[PastNotification]:
+        """The sent and waiting messages to a channel about the incident; no recoveries."""
         return [
             one
             for one in self._by_incident.get(incident.id, ())
             if one.channel == channel
             and one.reason is not Reason.RECOVERED
-            and (one.state.is_waiting or one.state is Delivery.SENT)
+            and (one.state.is_waiting or one.state is DeliveryState.SENT)
         ]
 
-    def similar(self, incident: Incident, channel: str) -> list[Notified]:
-        """What a channel was told at the incident's dedup key and severity; no recoveries."""
+    def similar(self, incident: Incident, channel: str) -> list[PastNotification]:
+        """The messages to a channel at the same dedup key and severity; no recoveries."""
         return [
             one
             for one in self._by_key.get(incident.dedup_key, ())
             if one.severity is incident.severity
             and one.channel == channel
-            and one.kind is Channels.NORMAL
+            and one.kind is MessageKind.NORMAL
             and one.reason is not Reason.RECOVERED
         ]
 
-    def last_sent(self, incident: Incident) -> datetime | None:
-        """When the incident itself was last delivered anywhere."""
-        return max(
-            (one.sent_at for one in self._by_incident.get(incident.id, ()) if one.sent_at),
-            default=None,
-        )
 
-
-def held(
+def suppression_reason(
     incident: Incident,
     reason: Reason,
     channel: str,
-    memory: Memory,
+    history: NotificationHistory,
     *,
     now: datetime,
     window: timedelta,
-) -> Held | None:
-    """Why one channel is not told; None where it is.
+) -> SuppressionReason | None:
+    """Why one channel is not notified; None where it is.
 
-    At the same dedup key and severity nothing goes out inside the window after the last one
-    delivered, nor while one is pending. Worse always passes. A recovery is told where the
-    opening was, or still will be.
+    A message is suppressed while another one with the same dedup key and severity is pending,
+    and for `window` after the last one was delivered. A worsening is never suppressed. A
+    recovery goes to the channels that got the opening, or still will get it.
     """
-    own = memory.of(incident, channel)
+    own = history.about(incident, channel)
     if reason is Reason.RECOVERED:
-        return None if own else Held.FIRING_UNNOTIFIED
-    if reason in _PASSING:
+        return None if own else SuppressionReason.OPENING_NOT_NOTIFIED
+    if reason in _NEVER_SUPPRESSED:
         return None
     if reason is Reason.OPENED and any(one.severity is incident.severity for one in own):
-        return Held.NOTIFIED
-    similar = memory.similar(incident, channel)
+        return SuppressionReason.ALREADY_NOTIFIED
+    similar = history.similar(incident, channel)
     if any(one.state.is_waiting for one in similar):
-        return Held.PENDING
+        return SuppressionReason.PENDING
     if any(one.sent_at is not None and now - one.sent_at < window for one in similar):
-        return Held.WINDOW
+        return SuppressionReason.WINDOW
     return None
 
 
@@ -106,14 +156,14 @@ def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) 
     return any(one.mutes(incident, now) for one in silences)
 
 
-def is_repeat_due(incident: Incident, now: datetime, every: timedelta) -> bool:
-    """Whether an open level is to be told again; zero or less is never.
+def is_repeat_due(incident: Incident, now: datetime, interval: timedelta) -> bool:
+    """Whether a message about an open level is to be repeated; never at zero or less.
 
-    What is about the system, or says only that nothing can be measured, is told once.
+    Incidents about the system, and those that say that nothing can be measured, never repeat.
     """
     if incident.status is not Status.OPEN or incident.kind is not Kind.LEVEL:
         return False
-    if not incident.strategy or incident.rule in PLAIN or every <= timedelta(0):
+    if not incident.strategy or incident.rule in PLAIN or interval <= timedelta(0):
         return False
     last = incident.last_notified_at
-    return last is not None and last + every <= now
+    return last is not None and last + interval <= now

@@ -1,32 +1,33 @@
-"""Which changes of an incident are possible, and what each does."""
+"""The state machine of an incident: which transitions are possible, and what each changes."""
 
 import hashlib
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import (
-    Acknowledged,
-    Chain,
+    Acknowledgement,
+    EscalationChain,
     Incident,
     Reason,
     Resolution,
-    Resolved,
+    ResolutionRecord,
     Status,
     Trend,
 )
 from perf_alerts_dagster.incidents.recovery import is_worse
 
 
-class Refused(PerfAlertsError):
-    """What was asked is not possible in the incident's status; nothing was changed (409)."""
+class TransitionRefused(PerfAlertsError):
+    """The incident's status does not allow the transition; nothing was changed (409)."""
 
 
-class Event(StrEnum):
-    """What can happen to an incident. The first six are the design's, the rest is time's."""
+class IncidentEvent(StrEnum):
+    """What can happen to an incident: by a judgement, by a person, or by time."""
 
     BREACH = "breach"
     HIGHER = "higher_severity"
@@ -45,9 +46,9 @@ class Event(StrEnum):
 class Action(StrEnum):
     """What an event does.
 
-    count: last seen moves. raise: the severity rises and is told at once. reopen: open again
-    and told. close: resolved without a message. recover: resolved, told once. new: the old one
-    stays as it is, and another one opens.
+    count: one more breach. raise: the severity rises, with a message at once. reopen: open again,
+    with a message. close: resolved without a message. recover: resolved with one message. new:
+    the resolved incident stays as it is, and a new one opens.
     """
 
     COUNT = "count"
@@ -64,70 +65,47 @@ class Action(StrEnum):
     REFUSE = "refuse"
 
 
-TABLE: dict[tuple[Status, Event], Action] = {
-    (Status.OPEN, Event.BREACH): Action.COUNT,
-    (Status.OPEN, Event.HIGHER): Action.RAISE,
-    (Status.OPEN, Event.ACKNOWLEDGE): Action.ACKNOWLEDGE,
-    (Status.OPEN, Event.RESOLVE): Action.CLOSE,
-    (Status.OPEN, Event.RECOVERED): Action.RECOVER,
-    (Status.OPEN, Event.SILENCE): Action.MUTE,
-    (Status.OPEN, Event.WORSENED): Action.COUNT,
-    (Status.OPEN, Event.RESTATED): Action.RECOVER,
-    (Status.OPEN, Event.EXPIRED): Action.CLOSE,
-    (Status.OPEN, Event.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.OPEN, Event.ESCALATION_DUE): Action.ESCALATE,
-    (Status.OPEN, Event.REPEAT_DUE): Action.REPEAT,
-    (Status.ACKNOWLEDGED, Event.BREACH): Action.COUNT,
-    (Status.ACKNOWLEDGED, Event.HIGHER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.ACKNOWLEDGE): Action.REFUSE,
-    (Status.ACKNOWLEDGED, Event.RESOLVE): Action.CLOSE,
-    (Status.ACKNOWLEDGED, Event.RECOVERED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, Event.SILENCE): Action.MUTE,
-    (Status.ACKNOWLEDGED, Event.WORSENED): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.RESTATED): Action.RECOVER,
-    (Status.ACKNOWLEDGED, Event.EXPIRED): Action.CLOSE,
-    (Status.ACKNOWLEDGED, Event.ACKNOWLEDGEMENT_OVER): Action.REOPEN,
-    (Status.ACKNOWLEDGED, Event.ESCALATION_DUE): Action.NOTHING,
-    (Status.ACKNOWLEDGED, Event.REPEAT_DUE): Action.NOTHING,
-    (Status.RESOLVED, Event.BREACH): Action.NEW,
-    (Status.RESOLVED, Event.HIGHER): Action.NEW,
-    (Status.RESOLVED, Event.ACKNOWLEDGE): Action.REFUSE,
-    (Status.RESOLVED, Event.RESOLVE): Action.REFUSE,
-    (Status.RESOLVED, Event.RECOVERED): Action.NOTHING,
-    (Status.RESOLVED, Event.SILENCE): Action.REFUSE,
-    (Status.RESOLVED, Event.WORSENED): Action.NEW,
-    (Status.RESOLVED, Event.RESTATED): Action.NOTHING,
-    (Status.RESOLVED, Event.EXPIRED): Action.NOTHING,
-    (Status.RESOLVED, Event.ACKNOWLEDGEMENT_OVER): Action.NOTHING,
-    (Status.RESOLVED, Event.ESCALATION_DUE): Action.NOTHING,
-    (Status.RESOLVED, Event.REPEAT_DUE): Action.NOTHING,
+# What an event does to an incident that is open, acknowledged, resolved.
+TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
+    IncidentEvent.BREACH: (Action.COUNT, Action.COUNT, Action.NEW),
+    IncidentEvent.HIGHER: (Action.RAISE, Action.REOPEN, Action.NEW),
+    IncidentEvent.ACKNOWLEDGE: (Action.ACKNOWLEDGE, Action.REFUSE, Action.REFUSE),
+    IncidentEvent.RESOLVE: (Action.CLOSE, Action.CLOSE, Action.REFUSE),
+    IncidentEvent.RECOVERED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
+    IncidentEvent.SILENCE: (Action.MUTE, Action.MUTE, Action.REFUSE),
+    IncidentEvent.WORSENED: (Action.COUNT, Action.REOPEN, Action.NEW),
+    IncidentEvent.RESTATED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
+    IncidentEvent.EXPIRED: (Action.CLOSE, Action.CLOSE, Action.NOTHING),
+    IncidentEvent.ACKNOWLEDGEMENT_OVER: (Action.NOTHING, Action.REOPEN, Action.NOTHING),
+    IncidentEvent.ESCALATION_DUE: (Action.ESCALATE, Action.NOTHING, Action.NOTHING),
+    IncidentEvent.REPEAT_DUE: (Action.REPEAT, Action.NOTHING, Action.NOTHING),
 }
+_STATUSES = (Status.OPEN, Status.ACKNOWLEDGED, Status.RESOLVED)
 
 
-def action_of(status: Status, event: Event) -> Action:
+def action_of(status: Status, event: IncidentEvent) -> Action:
     """What `event` does to an incident in `status`.
 
     Raises:
-        Refused: the pair is refused.
+        TransitionRefused: the status does not allow it.
     """
-    action = TABLE[status, event]
+    action = TRANSITIONS[event][_STATUSES.index(status)]
     if action is Action.REFUSE:
-        raise Refused(f"an incident that is {status} cannot take {event}; nothing was changed")
+        raise TransitionRefused(
+            f"an incident that is {status} cannot take {event}; nothing was changed"
+        )
     return action
 
 
-SYSTEM = "system"
-
-
 def id_of(firing: Firing, now: datetime) -> str:
-    """The id of the incident that a firing opens: 24 hex digits, unlike its predecessors'."""
+    """The id of the incident that a firing opens: 24 hex digits, new for each incident of a key."""
     text = "\0".join([firing.dedup_key, firing.run_id, str(firing.as_of), now.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def opened(firing: Firing, *, now: datetime, chain: Chain | None) -> Incident:
-    """A new incident."""
-    critical = firing.severity.rank >= Severity.CRITICAL.rank
+def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
+    """The new incident of a firing."""
+    is_critical = firing.severity.rank >= Severity.CRITICAL.rank
     return Incident(
         id=id_of(firing, now),
         dedup_key=firing.dedup_key,
@@ -136,59 +114,66 @@ def opened(firing: Firing, *, now: datetime, chain: Chain | None) -> Incident:
         alert=firing.alert,
         kind=firing.kind,
         severity=firing.severity,
-        newest_severity=firing.severity,
         opened_at=now,
         last_seen_at=now,
-        evidence=firing.evidence,
         projection=firing.projection,
         session=firing.session,
-        value=firing.value,
-        limit=firing.limit,
-        p_year=firing.p_year,
         first_as_of=firing.as_of,
         as_of=firing.as_of,
         provisional=firing.provisional,
-        critical_since=now if critical else None,
-        chain=chain if critical else None,
-        run_id=firing.run_id,
-        message=firing.message,
-        parts=firing.parts,
+        critical_since=now if is_critical else None,
+        chain=chain if is_critical else None,
+        **_newest_breach(firing),
     )
 
 
-def breached(
-    incident: Incident, firing: Firing, *, now: datetime, chain: Chain | None
+def _newest_breach(firing: Firing) -> dict[str, Any]:
+    """The fields of an incident that describe its newest breach."""
+    return {
+        "newest_severity": firing.severity,
+        "evidence": firing.evidence,
+        "value": firing.value,
+        "limit": firing.limit,
+        "p_year": firing.p_year,
+        "run_id": firing.run_id,
+        "message": firing.message,
+        "parts": firing.parts,
+    }
+
+
+def register_breach(
+    incident: Incident, firing: Firing, *, now: datetime, chain: EscalationChain | None
 ) -> tuple[Incident, Action]:
-    """The incident after the same key was told again, and what that does."""
-    event = Event.BREACH
+    """The incident after another breach of its key, and the action that this was."""
+    event = IncidentEvent.BREACH
     if firing.severity.rank > incident.severity.rank:
-        event = Event.HIGHER
+        event = IncidentEvent.HIGHER
     elif is_worse(incident, firing.value, firing.limit):
-        event = Event.WORSENED
+        event = IncidentEvent.WORSENED
     action = action_of(incident.status, event)
     if action is Action.NEW:
-        return opened(firing, now=now, chain=chain), action
-    after = _seen(incident, firing, now)
+        return open_incident(firing, now=now, chain=chain), action
+    after = _with_breach(incident, firing, now)
     if action is Action.RAISE:
-        after = _clocked(after, now, chain, restart=not incident.is_critical)
+        after = _with_escalation_clock(after, now, chain, restart=not incident.is_critical)
     elif action is Action.REOPEN:
-        after = reopened(after, now=now, chain=chain)
+        after = reopen(after, now=now, chain=chain)
     return after, action
 
 
-def acknowledged(
+def acknowledge(
     incident: Incident, *, by: str, at: datetime, comment: str = "", until: datetime | None = None
 ) -> Incident:
-    """Somebody looks after it: it no longer escalates, and nothing is owed.
+    """The incident as acknowledged: it no longer escalates, and owes no message.
 
     Raises:
-        Refused: it is not open.
+        TransitionRefused: it is not open.
     """
-    action_of(incident.status, Event.ACKNOWLEDGE)
+    action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
     return replace(
         incident,
         status=Status.ACKNOWLEDGED,
-        acknowledged=Acknowledged(
+        acknowledged=Acknowledgement(
             by=by,
             at=at,
             comment=comment,
@@ -202,83 +187,77 @@ def acknowledged(
     )
 
 
-def resolved(
+def resolve(
     incident: Incident,
-    event: Event,
+    event: IncidentEvent,
     outcome: Resolution,
     *,
     at: datetime,
-    by: str = SYSTEM,
+    by: str = "system",
     comment: str = "",
 ) -> Incident:
-    """It is over; the same object where the event does nothing to it.
+    """The incident as resolved; unchanged where the event does nothing to it.
 
     Raises:
-        Refused: it is over already, and a person asks.
+        TransitionRefused: it is resolved already, and a person asks.
     """
     if action_of(incident.status, event) is Action.NOTHING:
         return incident
     return replace(
         incident,
         status=Status.RESOLVED,
-        resolved=Resolved(by=by, at=at, outcome=outcome, comment=comment),
+        resolved=ResolutionRecord(by=by, at=at, outcome=outcome, comment=comment),
         critical_since=None,
         owed=None,
         muted=False,
     )
 
 
-def reopened(incident: Incident, *, now: datetime, chain: Chain | None) -> Incident:
-    """Open again, without its acknowledgement; a critical one escalates from step 1."""
-    open_again = replace(incident, status=Status.OPEN, acknowledged=None)
-    return _clocked(open_again, now, chain, restart=True)
+def reopen(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
+    """Open again and unacknowledged; a critical incident escalates from step 1."""
+    after = replace(incident, status=Status.OPEN, acknowledged=None)
+    return _with_escalation_clock(after, now, chain, restart=True)
 
 
-def escalated(incident: Incident, *, now: datetime) -> Incident:
-    """One step further."""
+def escalate(incident: Incident, *, now: datetime) -> Incident:
+    """The incident after one more escalation."""
     return replace(incident, escalation_step=incident.escalation_step + 1, escalated_at=now)
 
 
-def unmuted(incident: Incident, *, now: datetime) -> Incident:
-    """No silence holds it any more: the escalation clock starts anew."""
+def unmute(incident: Incident, *, now: datetime) -> Incident:
+    """No longer muted by a silence: the escalation clock restarts."""
     after = replace(incident, muted=False)
     if after.status is not Status.OPEN:
         return after
-    return _clocked(after, now, after.chain, restart=True)
+    return _with_escalation_clock(after, now, after.chain, restart=True)
 
 
-def owing(incident: Incident, reason: Reason | None, *, muted: bool) -> Incident:
-    """The incident with the message that was held back, None for none."""
+def with_owed(incident: Incident, reason: Reason | None, *, muted: bool) -> Incident:
+    """The incident with the reason of the suppressed message that it owes, None for none."""
     return replace(incident, owed=reason, muted=muted)
 
 
-def _seen(incident: Incident, firing: Firing, now: datetime) -> Incident:
+def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
     before = incident.newest_severity.rank
     rank = firing.severity.rank
     trend = Trend.STEADY
     if rank != before:
         trend = Trend.MORE_SEVERE if rank > before else Trend.LESS_SEVERE
-    higher = firing.severity if rank > incident.severity.rank else incident.severity
     return replace(
         incident,
-        severity=higher,
-        newest_severity=firing.severity,
+        severity=firing.severity if rank > incident.severity.rank else incident.severity,
         trend=trend,
         last_seen_at=max(incident.last_seen_at, now),
-        evidence=firing.evidence,
-        value=firing.value,
-        limit=firing.limit,
-        p_year=firing.p_year,
         as_of=firing.as_of or incident.as_of,
         provisional=incident.provisional and firing.provisional,
         breaches=incident.breaches + 1,
-        run_id=firing.run_id,
-        message=firing.message,
-        parts=firing.parts,
+        **_newest_breach(firing),
     )
 
 
-def _clocked(incident: Incident, now: datetime, chain: Chain | None, *, restart: bool) -> Incident:
+def _with_escalation_clock(
+    incident: Incident, now: datetime, chain: EscalationChain | None, *, restart: bool
+) -> Incident:
     if not incident.is_critical or not restart:
         return incident
     return replace(

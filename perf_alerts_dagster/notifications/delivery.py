@@ -1,34 +1,34 @@
-"""Sending what waits in the outbox: leased, sent, then marked, so that nothing is ever lost.
+"""Sends the messages of the outbox: each is leased, sent, then marked, so that none is lost.
 
-A crash after sending and before marking sends once more under the same key, by which receivers
-drop it. Each channel has a thread of its own: a slow one holds up nobody else's messages.
+After a crash between sending and marking, the message is sent again under the same key, by which
+receivers drop it. Each channel has its own thread, so that a slow one delays no other.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
+from typing import Protocol
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.ports import Outbox
-from perf_alerts_dagster.notifications.messages import Message, Unreadable, message_of
+from perf_alerts_dagster.notifications.messages import Message, UnreadableNotification, message_of
 
-# Longer than any send may take (10 s), so that no second worker sends meanwhile.
+# Longer than a send can take (10 s), so that no second worker sends meanwhile.
 LEASE = timedelta(seconds=60)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
-LONGEST_ASKED = timedelta(hours=1)
+LONGEST_RETRY_AFTER = timedelta(hours=1)
 GIVE_UP = timedelta(hours=24)
 
 
 class DeliveryFailed(Exception):
-    """A channel did not take a message. The text holds no secret and nothing of the receiver's.
+    """A channel did not accept a message. The text holds no secret and nothing of the receiver's.
 
-    `permanent`: no later try can succeed. `retry_after`: how long the receiver asks to wait.
+    `permanent`: no later attempt can succeed. `retry_after`: how long the receiver asks to wait.
     """
 
     def __init__(
@@ -39,39 +39,38 @@ class DeliveryFailed(Exception):
         self.retry_after = retry_after
 
 
-class Channel(ABC):
-    """Where messages go. `name` shows no secret; it is told from `minimum` on."""
+class Channel(Protocol):
+    """Where messages go. `name` shows no secret; `minimum` is the lowest severity it gets."""
 
     name: str
     minimum: Severity
 
-    @abstractmethod
     def send(self, message: Message) -> None:
         """Deliver it, within ten seconds.
 
         Raises:
-            DeliveryFailed: it was not taken.
+            DeliveryFailed: it was not accepted.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """How one channel took a message; `error` None where it did."""
+class ChannelResult:
+    """The result of sending to one channel; `error` is None on success."""
 
     channel: str
     error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drained:
-    """What one drain did, in messages."""
+class DeliveryCounts:
+    """How many messages a delivery sent, will retry, and gave up."""
 
     sent: int = 0
     retried: int = 0
     dead: int = 0
 
-    def __add__(self, other: "Drained") -> "Drained":
-        return Drained(
+    def __add__(self, other: "DeliveryCounts") -> "DeliveryCounts":
+        return DeliveryCounts(
             sent=self.sent + other.sent,
             retried=self.retried + other.retried,
             dead=self.dead + other.dead,
@@ -81,36 +80,36 @@ class Drained:
         return f"{self.sent} sent, {self.retried} to be tried again, {self.dead} given up"
 
 
-def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[Tried]:
+def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[ChannelResult]:
     """Send a message past the outbox, once, to each channel at the same time."""
 
-    def tried(channel: Channel) -> Tried:
+    def attempt(channel: Channel) -> ChannelResult:
         try:
-            _hand_over(channel, message)
+            _send(channel, message)
         except DeliveryFailed as error:
-            return Tried(channel=channel.name, error=str(error))
-        return Tried(channel=channel.name, error=None)
+            return ChannelResult(channel=channel.name, error=str(error))
+        return ChannelResult(channel=channel.name, error=None)
 
     if not channels:
         return ()
     with ThreadPoolExecutor(max_workers=len(channels)) as pool:
-        return list(pool.map(tried, channels))
+        return list(pool.map(attempt, channels))
 
 
-def _hand_over(channel: Channel, message: Message) -> None:
-    """Send it; whatever goes wrong in a channel is that channel's failure.
+def _send(channel: Channel, message: Message) -> None:
+    """Send a message; any error of a channel's code is that channel's failed delivery.
 
     Raises:
-        DeliveryFailed: it was not taken.
+        DeliveryFailed: it was not accepted.
     """
     try:
         channel.send(message)
     except DeliveryFailed:
         raise
     except Exception as error:
-        # The edge of one unit of work: a channel is other people's code, and one that breaks over
-        # a message must hold up neither its next one nor other channels. The text of such an
-        # error may hold the channel's URL, so only its kind is told.
+        # The edge of one unit of work: a channel is third-party code, and its failure must delay
+        # neither its next message nor other channels. The error's text may hold the channel's
+        # URL, so that only its type is kept.
         raise DeliveryFailed(f"the channel broke: {type(error).__name__}") from error
 
 
@@ -118,10 +117,10 @@ def _hand_over(channel: Channel, message: Message) -> None:
 class Deliverer:
     """A worker over the outbox.
 
-    `on_dead_letter` hears of a message that is given up, with channel and error, before it is
-    marked so: a crash in between tells it again, and never not at all. `on_sent` hears of one
-    that a channel has taken. `owner` names this worker in leases. `reached` is called at the
-    named points `claimed`, `sent` and `marked`, where crash tests end the process.
+    `on_dead_letter` is called with channel, error and time of a message that is given up, before
+    it is marked: after a crash in between it is called again. `on_sent` is called with channel
+    and time of a delivered one. `owner` names this worker in leases. `reached` is called at the
+    points `claimed`, `sent` and `marked`, where crash tests end the process.
     """
 
     outbox: Outbox
@@ -134,78 +133,78 @@ class Deliverer:
     public_url: str | None
     reached: Callable[[str], None] = lambda point: None
 
-    def drain(self, seconds: float) -> Drained:
-        """Send what is due, for at most `seconds` and the last message's time.
+    def drain(self, seconds: float) -> DeliveryCounts:
+        """Send due messages until `seconds` have passed; the last one may take longer.
 
         Raises:
-            StoreUnavailable: the outbox cannot be read or written; what was not marked is sent
-                again once its lease has run out.
+            StoreUnavailable: the outbox cannot be read or written; unmarked messages are sent
+                again once their leases have run out.
         """
-        over = monotonic() + seconds
-        drained = self._bury(over)
+        deadline = monotonic() + seconds
+        counts = self._give_up_removed_channels(deadline)
         if not self.channels:
-            return drained
+            return counts
         with ThreadPoolExecutor(max_workers=len(self.channels)) as pool:
-            futures = [pool.submit(self._drain, one, over) for one in self.channels.values()]
-            # All have ended when the pool is left; the first fault is raised then.
-        return sum((one.result() for one in futures), drained)
+            futures = [pool.submit(self._drain, one, deadline) for one in self.channels.values()]
+            # Leaving the pool waits for all threads; `result` raises their first error.
+        return sum((one.result() for one in futures), counts)
 
-    def _drain(self, channel: Channel, over: float) -> Drained:
-        done = Drained()
-        while monotonic() < over:
+    def _drain(self, channel: Channel, deadline: float) -> DeliveryCounts:
+        counts = DeliveryCounts()
+        while monotonic() < deadline:
             rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel.name])
             if not rows:
                 break
             self.reached("claimed")
-            done += self._send(channel, rows[0])
-        return done
+            counts += self._deliver(channel, rows[0])
+        return counts
 
-    def _send(self, channel: Channel, row: Notification) -> Drained:
+    def _deliver(self, channel: Channel, row: Notification) -> DeliveryCounts:
         try:
             message = message_of(row, public_url=self.public_url)
-            _hand_over(channel, message)
-        except Unreadable as error:
+            _send(channel, message)
+        except UnreadableNotification as error:
             return self._give_up(row, str(error))
         except DeliveryFailed as error:
             return self._failed(row, error)
         self.reached("sent")
         now = self.clock()
-        is_ours = self.outbox.sent(row.id, row.fence, now)
+        is_ours = self.outbox.mark_sent(row.id, row.fence, now)
         self.reached("marked")
         if is_ours:
             self.on_sent(channel.name, now)
-        return Drained(sent=1)
+        return DeliveryCounts(sent=1)
 
-    def _failed(self, row: Notification, error: DeliveryFailed) -> Drained:
+    def _failed(self, row: Notification, error: DeliveryFailed) -> DeliveryCounts:
         now = self.clock()
         if error.permanent or now - row.created_at >= GIVE_UP:
             return self._give_up(row, str(error))
         wait = self._wait(row.attempts)
         if error.retry_after is not None:
-            wait = max(wait, min(error.retry_after, LONGEST_ASKED))
-        self.outbox.retry(row.id, row.fence, now + wait, str(error))
-        return Drained(retried=1)
+            wait = max(wait, min(error.retry_after, LONGEST_RETRY_AFTER))
+        self.outbox.mark_for_retry(row.id, row.fence, now + wait, str(error))
+        return DeliveryCounts(retried=1)
 
     def _wait(self, attempts: int) -> timedelta:
-        """Exponential backoff with full jitter: never less than a second, so that it is one."""
+        """Exponential backoff with full jitter, at least one second."""
         maximum = min(FIRST_WAIT * float(2 ** min(attempts, 20)), LONGEST_WAIT)
         return max(timedelta(seconds=1), maximum * self.jitter.random())
 
-    def _give_up(self, row: Notification, error: str) -> Drained:
+    def _give_up(self, row: Notification, error: str) -> DeliveryCounts:
         self.on_dead_letter(row.channel, error, self.clock())
-        self.outbox.dead(row.id, row.fence, error)
-        return Drained(dead=1)
+        self.outbox.mark_dead(row.id, row.fence, error)
+        return DeliveryCounts(dead=1)
 
-    def _bury(self, over: float) -> Drained:
-        """Give up what is for a channel that has left the settings, a day after it was made."""
-        done = Drained()
+    def _give_up_removed_channels(self, deadline: float) -> DeliveryCounts:
+        """Give up messages to channels that are no longer in the settings, when a day old."""
+        counts = DeliveryCounts()
         for channel in self.outbox.channels():
             if channel in self.channels:
                 continue
-            while monotonic() < over:
+            while monotonic() < deadline:
                 rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel])
                 if not rows:
                     break
-                gone = DeliveryFailed("the channel is not in the settings any more")
-                done += self._failed(rows[0], gone)
-        return done
+                error = DeliveryFailed("the channel is no longer in the settings")
+                counts += self._failed(rows[0], error)
+        return counts

@@ -1,7 +1,7 @@
-"""What people are told while the alert store cannot be used: that it cannot, and what breaches.
+"""Notifications while the alert store cannot be used: that it cannot, and what breaches.
 
-A full disk keeps Dagster from starting runs as well, so nobody judges and nobody tells. Then
-whoever is left judges the record without a store and says directly what it finds.
+A full disk keeps Dagster from starting runs as well. Then the REST process judges the record
+without a store and notifies the channels directly, past the outbox.
 """
 
 import hashlib
@@ -15,60 +15,60 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.incidents.firing import (
     STORE_UNAVAILABLE,
     Firing,
-    of_system,
+    system_firing,
 )
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import Channels, Line, row
-from perf_alerts_dagster.incidents.transitions import opened
-from perf_alerts_dagster.notifications.delivery import Channel, Tried, try_channels
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
+from perf_alerts_dagster.incidents.transitions import open_incident
+from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import message_of
 
-# A store that is locked or restarted is back by then; and a channel is tried again as often.
+# A store that is only locked or restarting is back by then. Channels are retried as often.
 PATIENCE = timedelta(seconds=60)
-# How long a breach may wait that comes while the outage lasts.
-EVERY = timedelta(hours=1)
-# Of the five it judges the most rules.
-_JUDGED = BY_NAME["daily_pnl_check"]
+# How often the record is judged during an outage.
+JUDGE_INTERVAL = timedelta(hours=1)
+# Of the five alerts it has the most rules.
+_ALERT = BY_NAME["daily_pnl_check"]
 
 
-class Judge(Protocol):
-    """Who judges without a store: `Direct`."""
+class DirectJudge(Protocol):
+    """What judges without a store: `executions.without_store.Direct`."""
 
     def breaches(
         self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
     ) -> Sequence[Firing]:
-        """What an execution of `alert` would tell now."""
+        """The breaches that an execution of `alert` would notify now."""
 
 
 @dataclass(kw_only=True)
 class Outage:
-    """One store's outages, as one process sees them: each thing is told once to each channel.
+    """The outages of one store as one process sees them; each channel gets each firing once.
 
-    `opened` opens what judges, when it is needed for the first time; `channels` are told, none
-    where people only observe.
+    `open_judge` opens the judge when it is first needed. `channels` are notified; there are none
+    under ALERT_OBSERVE_ONLY.
     """
 
     channels: Sequence[Channel]
-    opened: Callable[[], Judge]
+    open_judge: Callable[[], DirectJudge]
     public_url: str | None
-    _judge: Judge | None = field(default=None, init=False)
+    _judge: DirectJudge | None = field(default=None, init=False)
     _since: datetime | None = field(default=None, init=False)
     _tried_at: datetime | None = field(default=None, init=False)
     _judged_at: datetime | None = field(default=None, init=False)
     _breaches: Sequence[Firing] = field(default=(), init=False)
     _notified: set[tuple[str, str, str]] = field(default_factory=set, init=False)
 
-    def over(self) -> None:
-        """The store can be used: what comes after this is another outage."""
+    def end(self) -> None:
+        """The store can be used again: this outage has ended."""
         self._judge = self._since = self._tried_at = self._judged_at = None
         self._breaches = ()
         self._notified.clear()
 
-    def lasts(self, now: datetime) -> Sequence[Tried]:
-        """The store cannot be used at `now`: after a minute, tell what was not told yet.
+    def report(self, now: datetime) -> Sequence[ChannelResult]:
+        """Notify of an outage that lasts a minute or longer, and of breaches during it.
 
-        What breaches is looked at every hour. Several processes that tell the same of an outage
-        that begins in the same hour tell it under the same keys.
+        The record is judged every hour. Several processes that notify of an outage which began
+        in the same hour use the same message keys.
         """
         since = self._since = self._since or now
         if not self.channels or now - since < PATIENCE:
@@ -77,56 +77,56 @@ class Outage:
             return ()
         self._tried_at = now
         window = f"{since:%Y-%m-%dT%H}"
-        # First, since whatever keeps the store from working may keep the judge from it as well.
-        tried = self._notify([_unavailable(since)], "", window, now)
-        if self._judged_at is None or now - self._judged_at >= EVERY:
+        # Before judging, since the cause of the outage may keep the judge from working as well.
+        results = self._notify([_unavailable(since)], "", window, now)
+        if self._judged_at is None or now - self._judged_at >= JUDGE_INTERVAL:
             self._judged_at = now
             self._breaches = self._judged(window, now)
-        return [*tried, *self._notify(self._breaches, _JUDGED.name, window, now)]
+        return [*results, *self._notify(self._breaches, _ALERT.name, window, now)]
 
     def _judged(self, window: str, now: datetime) -> Sequence[Firing]:
         try:
-            self._judge = self._judge or self.opened()
-            return self._judge.breaches(_JUDGED, as_of=None, run_id=f"outage:{window}", now=now)
+            self._judge = self._judge or self.open_judge()
+            return self._judge.breaches(_ALERT, as_of=None, run_id=f"outage:{window}", now=now)
         except PerfAlertsError:
-            # No record, no settings that open one: that nothing is judged has been said.
+            # Without a record nothing can be judged; the outage itself has been notified.
             return ()
 
     def _notify(
         self, firings: Sequence[Firing], alert: str, window: str, now: datetime
-    ) -> list[Tried]:
-        made: list[Tried] = []
+    ) -> list[ChannelResult]:
+        results: list[ChannelResult] = []
         for channel in self.channels:
-            news = {
+            new = {
                 (channel.name, one.dedup_key, one.severity.value): one
                 for one in firings
                 if (channel.name, one.dedup_key, one.severity.value) not in self._notified
             }
-            tried = send(
+            attempts = send(
                 channel,
-                list(news.values()),
+                list(new.values()),
                 alert=alert,
                 window=window,
                 now=now,
                 public_url=self.public_url,
             )
-            if all(one.error is None for one in tried):
-                self._notified |= set(news)
-            made += tried
-        return made
+            if all(one.error is None for one in attempts):
+                self._notified |= set(new)
+            results += attempts
+        return results
 
 
 def _unavailable(since: datetime) -> Firing:
-    return of_system(
+    return system_firing(
         STORE_UNAVAILABLE,
         "",
         message=f"nothing could be recorded since {since:%Y-%m-%dT%H:%M:%SZ}: executions fail, and "
-        "what breaches is told like this, without silences, windows and history",
+        "breaches are notified directly, without silences, suppression and history",
         as_of=None,
     )
 
 
-MARK = "[told directly, the alert store cannot be used] "
+MARK = "[sent directly, the alert store cannot be used] "
 
 
 def send(
@@ -137,26 +137,28 @@ def send(
     window: str,
     now: datetime,
     public_url: str | None,
-) -> Sequence[Tried]:
-    """Tell one channel of what it wants to hear of `firings`, marked, in one message.
+) -> Sequence[ChannelResult]:
+    """Send one marked message with the firings of the channel's minimum severity or higher.
 
-    The key is the same for the same `window`, channel, dedup keys and severities. Of nothing,
-    nothing is sent.
+    Its key depends on `window`, channel, dedup keys and severities only. Nothing is sent where
+    no firing is severe enough.
     """
     incidents = [
-        opened(one, now=now, chain=None)
+        open_incident(one, now=now, chain=None)
         for one in firings
         if one.severity.rank >= channel.minimum.rank
     ]
     if not incidents:
         return ()
-    lines = [Line(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
-    made = row(Channels.NORMAL, f"direct:{window}", alert, lines, channel.name, now)
-    # The ids of these incidents hang on the time, so the key stands on what they are about.
-    named = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
-    text = "\0".join(["direct", window, channel.name, *named])
-    made = replace(made, key=hashlib.sha256(text.encode()).hexdigest())
-    message = message_of(made, public_url=public_url)
+    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
+    row = new_notification(
+        MessageKind.NORMAL, f"direct:{window}", alert, notices, channel.name, now
+    )
+    # Not by the incidents' ids, which depend on the time.
+    names = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
+    text = "\0".join(["direct", window, channel.name, *names])
+    row = replace(row, key=hashlib.sha256(text.encode()).hexdigest())
+    message = message_of(row, public_url=public_url)
     subject, text = MARK + message.subject, f"{MARK.rstrip()}\n{message.text}"
     payload = {**message.payload, "subject": subject, "text": text, "direct": True}
     marked = replace(message, subject=subject, text=text, payload=payload)

@@ -1,7 +1,7 @@
-"""The regular sweep: what executions left behind, what time does, what waits to go.
+"""The regular sweep: applies left judgements and what is due by time, and sends messages.
 
-A sensor does it every 30 s. While that one is silent the proxies do, so that a dead daemon holds
-no message up: whoever sweeps holds a lease, and the next one takes over when it runs out.
+The sensor `watch` sweeps every 30 s. While it is silent the REST processes do, so that a stopped
+daemon delays no message: the sweeper holds a lease, and the next one takes over when it runs out.
 """
 
 from collections.abc import Callable
@@ -10,38 +10,38 @@ from datetime import datetime, timedelta
 
 from perf_alerts_dagster.control.leases import Leases, Place
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.notifications.delivery import Deliverer, Drained
+from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.notifications.delivery import Deliverer, DeliveryCounts
 
 LEASE = "sweep"
-# The sensor's name among the sweepers.
+# The sensor's name as the owner of the lease.
 SENSOR = "sensor"
-# Three sweeps of the sensor: then it is silent, and another one may sweep.
+# Three intervals of the sensor: after them another sweeper may take over.
 TTL = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
-    """Who sweeps at the moment, and what that one sent if it was this sweeper."""
+class SweepResult:
+    """Who holds the lease, and, if it was this sweeper, what it delivered."""
 
     by: str
-    drained: Drained | None
+    drained: DeliveryCounts | None
 
     @property
-    def is_sensors(self) -> bool:
-        """Whether the sensor does its work, so that nobody need stand in."""
+    def is_by_sensor(self) -> bool:
+        """Whether the sensor sweeps, so that no process need stand in."""
         return self.by == SENSOR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
-    """One sweeper; `owner` names it among others, and the same one may come back at any time.
+    """One sweeper; `owner` names it in the lease, and is the same after a restart.
 
-    `resume` switches schedules on whose pause is over.
+    `resume` switches on the schedules whose pause has ended.
     """
 
-    desk: Desk
-    delivering: Deliverer
+    incidents: Incidents
+    deliverer: Deliverer
     leases: Leases
     owner: str
     resume: Callable[[], None] = lambda: None
@@ -51,37 +51,42 @@ class Sweeper:
         now: datetime,
         *,
         seconds: float,
-        faults: Callable[[], None] = lambda: None,
-        leave: bool = False,
-    ) -> Swept:
-        """Sweep once, unless another one does.
+        report_problems: Callable[[], None] = lambda: None,
+        release: bool = False,
+    ) -> SweepResult:
+        """Sweep once, unless another sweeper holds the lease.
 
         Args:
             now: The time, aware.
-            seconds: The longest that delivery may take.
-            faults: Reports what the sweeper itself has found to be wrong.
-            leave: Give the turn up at the end, so that the sensor has it when it comes back.
+            seconds: The maximum time of the delivery.
+            report_problems: Reports problems that the caller has found, such as missed executions.
+            release: Release the lease at the end, so that the sensor gets it when it is back.
 
         Raises:
-            StoreUnavailable: the store cannot be read or written. Where only part of it cannot,
-                such as a judgement that is damaged, the rest has been done.
+            StoreUnavailable: the store cannot be read or written. Where a single step fails, such
+                as by a damaged judgement, the others have been done.
         """
         state = self.leases.acquire(LEASE, self.owner, now, TTL)
         if state.place is not Place.HELD:
-            return Swept(by=state.holder or "", drained=None)
-        lifecycle = self.desk.lifecycle
-        steps = (lambda: lifecycle.catch_up(now), faults, lambda: lifecycle.sweep(now), self.resume)
-        failed: list[StoreUnavailable] = []
+            return SweepResult(by=state.holder or "", drained=None)
+        lifecycle = self.incidents.lifecycle
+        steps = (
+            lambda: lifecycle.catch_up(now),
+            report_problems,
+            lambda: lifecycle.sweep(now),
+            self.resume,
+        )
+        errors: list[StoreUnavailable] = []
         try:
             for step in steps:
                 try:
                     step()
                 except StoreUnavailable as error:
-                    failed.append(error)
-            drained = self.delivering.drain(seconds)
-            if failed:
-                raise failed[0]
-            return Swept(by=self.owner, drained=drained)
+                    errors.append(error)
+            drained = self.deliverer.drain(seconds)
+            if errors:
+                raise errors[0]
+            return SweepResult(by=self.owner, drained=drained)
         finally:
-            if leave:
+            if release:
                 self.leases.release(LEASE, self.owner)

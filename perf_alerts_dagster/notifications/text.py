@@ -1,12 +1,12 @@
-"""The words of messages: plain sentences about one incident, safe whatever a name holds."""
+"""The sentences of messages and pages about one incident, safe whatever a name contains."""
 
 import unicodedata
 from collections.abc import Mapping
 
 from perf_alerts_dagster.core.json import Json
 
-_NAME = 80
-_SENTENCE = 600
+_MAXIMUM_NAME = 80
+_MAXIMUM_SENTENCE = 600
 
 _TITLES = {
     "execution_failed": "an alert's execution failed",
@@ -26,7 +26,7 @@ _HINTS = {
     "watch_silent": "its switch and its last ticks in the web UI, under Automation.",
     "store_unavailable": "the disk and its free space; then `perf-alerts doctor`.",
     "no_data": "the job that writes the record: every judgement waits for it.",
-    "record_error": "the rows that are named; nothing is judged from them until they are mended.",
+    "record_error": "the rows that are named; nothing is judged from them until they are fixed.",
 }
 _HINT = (
     "the incident's band and live path, positions and costs of these sessions, and whether other "
@@ -47,27 +47,27 @@ _ENDS = {
 }
 
 
-def clean(text: object, longest: int = _NAME) -> str:
-    """Text of a record or a user, in one line: no control, format or direction characters."""
-    kept = "".join(
-        " " if unicodedata.category(one)[0] in "CZ" else one for one in str(text)[: longest * 8]
+def clean(text: object, maximum: int = _MAXIMUM_NAME) -> str:
+    """Text of a record or a user in one line, without control, format or direction characters."""
+    printable = "".join(
+        " " if unicodedata.category(one)[0] in "CZ" else one for one in str(text)[: maximum * 8]
     )
-    return cut(" ".join(kept.split()), longest)
+    return cut(" ".join(printable.split()), maximum)
 
 
-def cut(text: str, longest: int) -> str:
-    """The text, shortened where it is longer."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def cut(text: str, maximum: int) -> str:
+    """The text, cut to the maximum length."""
+    return text if len(text) <= maximum else text[: maximum - 1] + "…"
 
 
 def title(one: Mapping[str, Json]) -> str:
-    """The rule in words."""
+    """The rule's title."""
     rule = clean(one["rule"])
     return _TITLES.get(rule, rule.replace("_", " "))
 
 
-def subject_of(one: Mapping[str, Json]) -> str:
-    """Which strategy it is about; for the system, what of it."""
+def affected(one: Mapping[str, Json]) -> str:
+    """The strategy; for an incident about the system, the alert or channel concerned."""
     if one["strategy"]:
         return clean(one["strategy"])
     parts = one["parts"]
@@ -76,40 +76,40 @@ def subject_of(one: Mapping[str, Json]) -> str:
 
 
 def badge(one: Mapping[str, Json]) -> str:
-    """How bad it is, in brackets."""
+    """The severity, or that it has recovered, in brackets."""
     if one["reason"] == "recovered":
         return "[RECOVERED]"
     return f"[{clean(one['severity']).upper()}]"
 
 
 def headline(one: Mapping[str, Json]) -> str:
-    """What happened to which strategy, without a full sentence."""
-    words = f"{subject_of(one)}: {title(one)}"
-    said = _REASONS[str(one["reason"])]
+    """The strategy, the rule's title, and why the message is sent."""
+    headline = f"{affected(one)}: {title(one)}"
+    reason = _REASONS[str(one["reason"])]
     step = one["escalation_step"]
     if one["reason"] == "escalated":
-        said += f", escalation {step}"
+        reason += f", escalation {step}"
     if one.get("over") and one["reason"] != "recovered":
-        # It waited for its channel, or ended in the very execution that opened it.
-        said = ", ".join(part for part in (said, "over by now") if part)
-    return f"{words} ({said})" if said else words
+        # It was resolved while the message waited, or by the execution that opened it.
+        reason = ", ".join(part for part in (reason, "resolved by now") if part)
+    return f"{headline} ({reason})" if reason else headline
 
 
 def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = False) -> str:
-    """All that is said of one incident, a line per thing."""
+    """The whole text about one incident, line by line."""
     lines = [f"{badge(one)} {headline(one)}", sentence(one)]
     if one["reason"] == "recovered":
-        lines.append(_ENDS.get(str(one["resolution"]), "It is over."))
+        lines.append(_ENDS.get(str(one["resolution"]), "It is resolved."))
     else:
-        lines += [measured(one), sureness(one)]
+        lines += [measurement(one), reliability(one)]
         if one.get("over"):
-            lines.append(f"By now it is over. {_ENDS.get(str(one['resolution']), '')}".rstrip())
-    lines += [_since(one), _answered(one)]
+            lines.append(f"It is resolved by now. {_ENDS.get(str(one['resolution']), '')}".rstrip())
+    lines += [_since(one), _acknowledged(one)]
     if one["reason"] != "recovered":
         lines.append("Look at: " + hint(one))
-    where = link(one, public_url)
-    if where:
-        lines.append(where)
+    link = incident_link(one["id"], public_url)
+    if link:
+        lines.append(link)
     margin = "    " if indented else ""
     return "\n".join(margin + line for line in lines if line)
 
@@ -119,26 +119,26 @@ def hint(one: Mapping[str, Json]) -> str:
     return _HINTS.get(str(one["rule"]), _HINT)
 
 
-def link(one: Mapping[str, Json], public_url: str | None) -> str | None:
-    """The incident's page; None where nobody knows where pages are."""
-    return f"{public_url}/incidents/{one['id']}" if public_url else None
+def incident_link(incident_id: Json, public_url: str | None) -> str | None:
+    """The address of the incident's page; None without ALERT_PUBLIC_URL."""
+    return f"{public_url}/incidents/{incident_id}" if public_url else None
 
 
-def measured(one: Mapping[str, Json]) -> str:
+def measurement(one: Mapping[str, Json]) -> str:
     """The value against its limit, in the rule's unit and sign."""
     value, limit = one["value"], one["limit"]
     if not isinstance(value, int | float):
         return ""
     if not isinstance(limit, int | float):
         return f"Measured {value:.4g}."
-    beyond = f"Measured {value:.4g}, limit {limit:.4g}"
+    text = f"Measured {value:.4g}, limit {limit:.4g}"
     if limit:
-        beyond += f" ({abs(value - limit) / abs(limit):.0%} of the limit away from it)"
-    return beyond + "."
+        text += f" ({abs(value - limit) / abs(limit):.0%} of the limit away from it)"
+    return text + "."
 
 
-def sureness(one: Mapping[str, Json]) -> str:
-    """How likely this is without any fault, and what the rule can see; empty where unknown."""
+def reliability(one: Mapping[str, Json]) -> str:
+    """How often healthy strategies show this, the false-alarm rate and power, where known."""
     parts = one["parts"] if isinstance(one["parts"], dict) else {}
     words = []
     if isinstance(one["p_year"], int | float):
@@ -150,19 +150,19 @@ def sureness(one: Mapping[str, Json]) -> str:
     if isinstance(power, int | float):
         words.append(f"power: it sees {_share(power)} of real faults within 126 sessions")
     if not words:
-        gated = one["evidence"]
-        return "Evidence: not rated." if gated not in ("strong", "ungated") else ""
+        is_rated = one["evidence"] in ("strong", "ungated")
+        return "" if is_rated else "Evidence: not rated."
     return f"How sure: {'; '.join(words)}."
 
 
 def _share(number: float) -> str:
-    """A probability for people."""
+    """A probability as a percentage."""
     return "under 0.1 %" if 0 <= number < 0.001 else f"{100 * number:.3g} %"
 
 
 def sentence(one: Mapping[str, Json]) -> str:
-    """What the rule found, in its own words."""
-    return clean(one["message"], _SENTENCE)
+    """The evaluation's message."""
+    return clean(one["message"], _MAXIMUM_SENTENCE)
 
 
 def _since(one: Mapping[str, Json]) -> str:
@@ -184,6 +184,6 @@ def _since(one: Mapping[str, Json]) -> str:
     return f"{words}."
 
 
-def _answered(one: Mapping[str, Json]) -> str:
+def _acknowledged(one: Mapping[str, Json]) -> str:
     by = one["acknowledged_by"]
     return f"Acknowledged by {clean(by)}." if by else ""

@@ -1,4 +1,4 @@
-"""From values to HTML and drawings: templates that escape everything, without scripts."""
+"""Renders pages and charts: templates that escape everything, without scripts."""
 
 import asyncio
 import re
@@ -13,18 +13,18 @@ from perf_alerts_dagster.api.resources import ApiResources
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.incidents.notification import Line, shown
+from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.projections.chart import chart_of, svg
 from perf_alerts_dagster.projections.issue import LAUNCH, in_force
 
 
-async def drawing_of(resources: ApiResources, incident: Incident) -> str | None:
-    """The drawing as SVG; None where nothing was projected, or the record cannot be read.
+async def incident_chart(resources: ApiResources, incident: Incident) -> str | None:
+    """The chart as SVG; None without a projection, or where the record cannot be read.
 
-    It stands on the newest row, and on the launch projection that was in force when the
-    incident was seen last.
+    It shows the record up to its newest row, and the launch projection that was in force when
+    the incident was last seen.
     """
     now = resources.now()
     try:
@@ -34,23 +34,23 @@ async def drawing_of(resources: ApiResources, incident: Incident) -> str | None:
     if record is None:
         return None
     day = incident.as_of or resources.proxy.today()
-    found = await asyncio.to_thread(
+    projections = await asyncio.to_thread(
         resources.parts.store.projections,
         kind=LAUNCH,
         on_or_before=day,
         strategies=[incident.strategy],
     )
-    force = in_force(found.get(incident.strategy))
-    if force is None:
+    projection = in_force(projections.get(incident.strategy))
+    if projection is None:
         return None
-    return svg(chart_of(record, force, resources.proxy.today()))
+    return svg(chart_of(record, projection, resources.proxy.today()))
 
 
 _PACKAGE = "perf_alerts_dagster.pages"
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
-    # With none at all a browser would not say from which page a form comes.
+    # With `no-referrer` a browser would send no Origin with a form.
     "Referrer-Policy": "same-origin",
 }
 _NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
@@ -58,16 +58,15 @@ _NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["time"] = lambda at: timestamp(at) if at else "-"
-    made.filters["number"] = lambda value: "-" if value is None else f"{value:.4g}"
-    return made
+    environment.filters["time"] = lambda at: timestamp(at) if at else "-"
+    return environment
 
 
 @cache
@@ -87,18 +86,19 @@ def rendered(
 
 
 def words(incident: Incident) -> dict[str, str]:
-    """What messages say of an incident, in the same words."""
-    line = shown(Line(incident=incident, reason=Reason.OPENED, number=0))
+    """The sentences about an incident, the same as in messages."""
+    notice = IncidentNotice(incident=incident, reason=Reason.OPENED, number=0)
+    payload = notice_payload(notice)
     return {
-        "title": wording.title(line),
-        "subject": wording.subject_of(line),
-        "message": wording.clean(incident.message, 600),
-        "measured": wording.measured(line),
-        "sureness": wording.sureness(line),
-        "hint": wording.hint(line),
+        "title": wording.title(payload),
+        "subject": wording.affected(payload),
+        "message": wording.sentence(payload),
+        "measurement": wording.measurement(payload),
+        "reliability": wording.reliability(payload),
+        "hint": wording.hint(payload),
     }
 
 
 def local(path: str | None) -> str:
-    """Where to go after the login: one of our own pages, whatever was asked for."""
+    """The page to go to after the login; only our own pages are accepted."""
     return path if path is not None and _NEXT.fullmatch(path) else "/incidents"

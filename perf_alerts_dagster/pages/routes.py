@@ -1,4 +1,4 @@
-"""The pages: log in, incidents, one incident, and what a person does with it."""
+"""The pages: login, the list of incidents, one incident, acknowledge and resolve."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
-from perf_alerts_dagster.api.incidents.views import delivery_item, story_of
+from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
@@ -19,11 +19,12 @@ from perf_alerts_dagster.http.problems import FAULTS, Problem
 from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
+from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.pages import session as sessions
-from perf_alerts_dagster.pages.rendering import drawing_of, local, rendered, stylesheet, words
+from perf_alerts_dagster.pages.rendering import incident_chart, local, rendered, stylesheet, words
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
 
 
@@ -49,24 +50,18 @@ class PageRoute(APIRoute):
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-OUTCOMES: Mapping[str, str] = {
-    "true": "a true alarm",
-    "false": "a false alarm",
-    "known": "known already",
-    "data_error": "wrong data",
-}
 _PAGE = 50
 
 
 @router.get("/")
 async def root() -> Response:
-    """The incidents are what there is to see."""
+    """Redirect to the list of incidents."""
     return RedirectResponse("/incidents", 303)
 
 
 @router.get("/assets/pages.css")
 async def style() -> Response:
-    """The stylesheet; it tells nobody anything."""
+    """The stylesheet, which needs no login."""
     return Response(stylesheet(), media_type="text/css", headers={"Cache-Control": "max-age=3600"})
 
 
@@ -79,13 +74,13 @@ async def login_page(request: Request) -> Response:
 
 @router.post("/login")
 async def login(request: Request) -> Response:
-    """A session in exchange for a key; then back to the page that was asked for."""
+    """Begin a session with an API key, and redirect to the page that was asked for."""
     form = await form_of(request, None)
     wanted = local(form.get("next"))
     identity = identity_of(request)
     try:
         key = key_of(form.get("api_key", "").strip().encode())
-        found = identity.login(key, address_of(request.scope))
+        login_result = identity.login(key, address_of(request.scope))
     except Problem as problem:
         page = rendered(
             "login.html", session=None, status=problem.status, wanted=wanted, error=problem.detail
@@ -94,13 +89,13 @@ async def login(request: Request) -> Response:
             page.headers["Retry-After"] = problem.headers["Retry-After"]
         return page
     response = RedirectResponse(wanted, 303)
-    sessions.begin(request, response, found.token, found.expires_in)
+    sessions.begin(request, response, login_result.token, login_result.expires_in)
     return response
 
 
 @router.post("/logout")
 async def logout(request: Request) -> Response:
-    """End the session: its token counts no more, wherever it is."""
+    """End the session: its token is revoked."""
     session = await session_of(request)
     await form_of(request, session)
     response = RedirectResponse("/login", 303)
@@ -122,20 +117,20 @@ async def incidents(request: Request) -> Response:
     place = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
-    store = api_of(request).parts.desk.incidents
-    wanted = Filter(status=None if choice == "all" else Status(choice))
+    store = api_of(request).parts.incidents.store
+    wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
     try:
         before = from_cursor(place) if place else None
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
     except (ValueError, UsageError) as error:
         raise Problem(422, "validation", "cursor: one that a page has given") from error
-    found = page.incidents
+    rows = page.incidents
     if choice == "open":
-        found = tuple(sorted(found, key=lambda one: -one.severity.rank))
+        rows = tuple(sorted(rows, key=lambda one: -one.severity.rank))
     return rendered(
         "incidents.html",
         session=session,
-        rows=[(one, words(one)) for one in found],
+        rows=[(one, words(one)) for one in rows],
         choice=choice,
         choices=["open", "acknowledged", "resolved", "all"],
         more=to_cursor(page.last),
@@ -144,61 +139,63 @@ async def incidents(request: Request) -> Response:
 
 @router.get("/incidents/{id_}")
 async def incident(request: Request, id_: str) -> Response:
-    """One incident: what happened, the band and the path, its timeline, and its forms."""
+    """One incident: its fields, the chart, the messages, the timeline, and the forms."""
     session = await session_of(request)
-    return await _page(request, session, await _found(request, id_))
+    return await _page(request, session, await _incident(request, id_))
 
 
 @router.post("/incidents/{id_}/acknowledge")
 async def acknowledge(request: Request, id_: str) -> Response:
-    """Somebody looks after it."""
-    session = await _answering(request)
+    """Acknowledge it."""
+    session = await _answering_session(request)
     form = await form_of(request, session)
-    found = await _found(request, id_)
+    incident = await _incident(request, id_)
     resources = api_of(request)
     now = resources.now()
     try:
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
-            resources.parts.desk.lifecycle.acknowledge,
-            found.id,
+            resources.parts.incidents.lifecycle.acknowledge,
+            incident.id,
             by=session.who.user_id,
             now=now,
             comment=comment,
-            change=change_of(request, session.who, "acknowledge", f"incidents/{found.id}", at=now),
+            change=change_of(
+                request, session.who, "acknowledge", f"incidents/{incident.id}", at=now
+            ),
         )
-    except (Refused, inputs.InputError) as error:
-        return await _refused(request, session, found, error)
-    return RedirectResponse(f"/incidents/{found.id}", 303)
+    except (TransitionRefused, inputs.InputError) as error:
+        return await _refused(request, session, incident, error)
+    return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
 @router.post("/incidents/{id_}/resolve")
 async def resolve(request: Request, id_: str) -> Response:
-    """It is over, and what it was."""
-    session = await _answering(request)
+    """Resolve it with a verdict."""
+    session = await _answering_session(request)
     form = await form_of(request, session)
-    found = await _found(request, id_)
+    incident = await _incident(request, id_)
     resources = api_of(request)
     now = resources.now()
     try:
         outcome = _outcome(form)
         comment = inputs.comment(form.get("comment", ""))
         await asyncio.to_thread(
-            resources.parts.desk.lifecycle.resolve,
-            found.id,
+            resources.parts.incidents.lifecycle.resolve,
+            incident.id,
             by=session.who.user_id,
             now=now,
             outcome=outcome,
             comment=comment,
-            change=change_of(request, session.who, "resolve", f"incidents/{found.id}", at=now),
+            change=change_of(request, session.who, "resolve", f"incidents/{incident.id}", at=now),
         )
-    except (Refused, inputs.InputError) as error:
-        return await _refused(request, session, found, error)
-    return RedirectResponse(f"/incidents/{found.id}", 303)
+    except (TransitionRefused, inputs.InputError) as error:
+        return await _refused(request, session, incident, error)
+    return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
 async def to_login(request: Request, exc: Exception) -> Response:
-    """Send whoever is not logged in to the login, and afterwards back."""
+    """Redirect to the login page, and from there back to the page that was asked for."""
     if request.method != "GET":
         return rendered(
             "problem.html",
@@ -212,7 +209,7 @@ async def to_login(request: Request, exc: Exception) -> Response:
 
 
 def _outcome(form: Mapping[str, str]) -> Resolution:
-    if form.get("outcome") not in OUTCOMES:
+    if form.get("outcome") not in VERDICTS:
         raise inputs.InputError("outcome", "choose what it was")
     return Resolution(form["outcome"])
 
@@ -221,56 +218,68 @@ def _problem_page(status: int, title: str, detail: str) -> Response:
     return rendered("problem.html", session=None, status=status, title=title, detail=detail)
 
 
-async def _answering(request: Request) -> Session:
+async def _answering_session(request: Request) -> Session:
     session = await session_of(request)
     if not session.may_answer:
         raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
     return session
 
 
-async def _found(request: Request, id_: str) -> Incident:
+async def _incident(request: Request, id_: str) -> Incident:
     try:
         wanted = inputs.identifier(id_)
     except inputs.InputError as error:
         raise UnknownIncident from error
-    found = await asyncio.to_thread(api_of(request).parts.desk.incidents.incident, wanted)
-    if found is None:
+    incident = await asyncio.to_thread(api_of(request).parts.incidents.store.incident, wanted)
+    if incident is None:
         raise UnknownIncident
-    return found
+    return incident
 
 
 async def _refused(
-    request: Request, session: Session, found: Incident, error: Refused | inputs.InputError
+    request: Request,
+    session: Session,
+    incident: Incident,
+    error: TransitionRefused | inputs.InputError,
 ) -> Response:
-    status = 409 if isinstance(error, Refused) else 422
-    # As it is by now: somebody else was faster.
-    found = await _found(request, found.id)
-    return await _page(request, session, found, error=str(error), status=status)
+    status = 409 if isinstance(error, TransitionRefused) else 422
+    # Read again: another person may have changed it first.
+    incident = await _incident(request, incident.id)
+    return await _page(request, session, incident, error=str(error), status=status)
 
 
 async def _page(
     request: Request,
     session: Session,
-    found: Incident,
+    incident: Incident,
     *,
     error: str | None = None,
     status: int = 200,
 ) -> Response:
     resources = api_of(request)
-    story = await asyncio.to_thread(story_of, resources.parts.desk, found)
+    history = await asyncio.to_thread(resources.parts.incidents.history, incident)
     return rendered(
         "incident.html",
         session=session,
         status=status,
-        one=found,
-        words=words(found),
-        timeline=story.timeline,
-        messages=[delivery_item(one, found.id) for one in story.messages],
-        members=story.members,
-        drawing=await drawing_of(resources, found),
-        run_url=f"{resources.proxy.web_ui}/runs/{found.run_id}"
-        if found.run_id and found.alert
-        else None,
-        outcomes=OUTCOMES,
+        one=incident,
+        words=words(incident),
+        timeline=history.timeline,
+        messages=[delivery_item(one, incident.id) for one in history.messages],
+        members=history.members,
+        drawing=await incident_chart(resources, incident),
+        fields=shown_fields(incident),
+        links=_links(incident, resources.proxy.web_ui),
+        outcomes=VERDICTS,
         error=error,
     )
+
+
+def _links(incident: Incident, web_ui: str) -> dict[str, tuple[str, str]]:
+    """The links beside fields: their address and text by the field's label."""
+    links = {}
+    if incident.run_id and incident.alert:
+        links["Alert"] = (f"{web_ui}/runs/{incident.run_id}", "its run")
+    if incident.parent:
+        links["Part of"] = (f"/incidents/{incident.parent}", "its group's incident")
+    return links

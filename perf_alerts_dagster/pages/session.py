@@ -1,7 +1,7 @@
 """A person's session: the API's own token in a cookie that only the pages read.
 
-The API takes no cookie, so that no page of somebody else's can make a browser call it. The pages'
-forms carry a word that is made from the session's token, which other pages cannot know.
+The API accepts no cookie, so that other sites cannot make a browser call it. The pages' forms carry
+a token derived from the session's, which other sites cannot know (against forged requests).
 """
 
 import hashlib
@@ -26,12 +26,12 @@ _MAXIMUM_FIELDS = 16
 
 
 class LoginNeeded(Exception):
-    """Nobody is logged in; the browser is sent to the login page."""
+    """No session; the browser is redirected to the login page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Who looks at the pages; `token` None where authentication is off."""
+    """The logged-in principal; `token` is None where authentication is off."""
 
     who: Principal
     token: Token | None
@@ -39,7 +39,7 @@ class Session:
 
     @property
     def form_word(self) -> str:
-        """What each form of this session carries."""
+        """The token against forged requests that each form of this session carries."""
         return hmac.new(self.text.encode(), b"perf-alerts form", hashlib.sha256).hexdigest()
 
     @property
@@ -52,7 +52,7 @@ async def session_of(request: Request) -> Session:
     """The session of a request.
 
     Raises:
-        LoginNeeded: there is none, or it is over.
+        LoginNeeded: there is none, or it has ended.
         Problem: 403 where the role may see nothing, 429 and 503 as the API's.
     """
     identity = identity_of(request)
@@ -71,7 +71,7 @@ async def session_of(request: Request) -> Session:
 
 
 async def form_of(request: Request, session: Session | None) -> dict[str, str]:
-    """The fields of a form that one of our own pages sent.
+    """The fields of a form that was sent by one of our own pages.
 
     Args:
         request: A POST.
@@ -90,17 +90,17 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
         )
     except ValueError as error:
         raise Problem(400, "bad_form", "the form cannot be read") from error
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise Problem(422, "validation", "each field of a form is given once")
-    word = found.pop("form_word", "")
+    word = fields.pop("form_word", "")
     if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
         raise Problem(403, "foreign_form", "this form is of another session; load the page again")
-    return found
+    return fields
 
 
 def begin(request: Request, response: Response, token: str, seconds: int) -> None:
-    """Put the session's token into the browser."""
+    """Set the cookie with the session's token."""
     response.set_cookie(
         cookie_name(request),
         token,
@@ -114,14 +114,14 @@ def begin(request: Request, response: Response, token: str, seconds: int) -> Non
 
 
 def end(request: Request, response: Response) -> None:
-    """Take it out."""
+    """Delete the cookie."""
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=_is_secure(request)
     )
 
 
 def cookie_name(request: Request) -> str:
-    """The cookie's name; over https it is one that no other host can set."""
+    """The cookie's name; over https with a prefix by which no other host can set it."""
     return f"__Host-{_NAME}" if _is_secure(request) else _NAME
 
 
@@ -131,7 +131,7 @@ def _is_secure(request: Request) -> bool:
 
 
 def _refuse_foreign(request: Request) -> None:
-    """Refuse what a browser says that it comes from another page."""
+    """Refuse a request that the browser says comes from another site."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")

@@ -18,7 +18,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.permissions import change_of
-from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
+from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.history import History
 from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
@@ -41,7 +41,6 @@ class ProxyParts:
     pauses: Pauses
     identity: IdentityStores
     incidents: IncidentStore
-    silences: Silences
     outbox: Outbox
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic

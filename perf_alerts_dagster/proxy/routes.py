@@ -65,7 +65,7 @@ async def summary(
         asyncio.to_thread(parts.history.current, rule=SHARPE_RULE),
         asyncio.to_thread(parts.incidents.counts, start, end),
         asyncio.to_thread(parts.incidents.live),
-        asyncio.to_thread(parts.silences.active, end),
+        asyncio.to_thread(parts.incidents.silences, end),
     )
     data = summary_data(
         start=start,

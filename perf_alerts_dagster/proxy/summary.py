@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.ports import Breached, Counts
+from perf_alerts_dagster.incidents.ports import BreachedIncident, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.history import Found, Period
 from perf_alerts_dagster.proxy.schemas import (
@@ -32,7 +32,7 @@ def summary_data(
     runs: Sequence[AlertRun],
     period: Period,
     sharpes: Sequence[Found],
-    counts: Counts,
+    counts: PeriodCounts,
     live: Mapping[Status, int],
     silences: int,
 ) -> SummaryData:
@@ -93,7 +93,9 @@ def sharpe_word(entry: Found) -> str:
     return evaluation.outcome.value
 
 
-def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached]) -> AlertTotals:
+def _of_alert(
+    name: str, runs: Sequence[AlertRun], breached: Iterable[BreachedIncident]
+) -> AlertTotals:
     incidents = [incident for incident in breached if name in incident.alerts]
     count = Counter(incident.severity for incident in incidents)
     return AlertTotals(
@@ -108,7 +110,7 @@ def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached])
 
 def _by_strategy(
     period: Period,
-    breached: Iterable[Breached],
+    breached: Iterable[BreachedIncident],
     sharpes: Sequence[Found],
     words: dict[str, str],
 ) -> list[StrategyTotals]:

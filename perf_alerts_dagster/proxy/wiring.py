@@ -12,7 +12,7 @@ from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.revocations import SqlRevocations
-from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.history import SqlHistory
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -56,7 +56,6 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
                 key_use=SqlKeyUse(engine),
             ),
             incidents=SqlIncidents(engine),
-            silences=SqlSilences(engine),
             outbox=SqlOutbox(engine),
         )
     finally:

@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
-from perf_alerts_dagster.api.incidents import silence_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
@@ -50,7 +49,7 @@ _ROUTERS = (
     *proxy.ROUTERS,
     strategy_routes.router,
     incident_routes.router,
-    silence_routes.router,
+    incident_routes.silences_router,
     operation_routes.router,
     admin_routes.config,
     admin_routes.router,

@@ -17,7 +17,7 @@ import httpx
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.notifications.sweeper import Sweeper, Swept
+from perf_alerts_dagster.notifications.sweeper import Sweeper, SweepResult
 from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
 
 LOG = logging.getLogger(__name__)
@@ -70,12 +70,12 @@ class Watchdog:
         try:
             await self._watch_daemon()
             swept = await asyncio.to_thread(
-                self.sweeper.sweep_once, self.clock(), seconds=_DRAIN_SECONDS, leave=True
+                self.sweeper.sweep_once, self.clock(), seconds=_DRAIN_SECONDS, release=True
             )
             await self._watch_sensor(swept)
             await asyncio.to_thread(self.probe, self.clock())
             if self.outage is not None:
-                self.outage.over()
+                self.outage.end()
         except StoreUnavailable as error:
             LOG.warning("incidents cannot be looked after: %s", error)
             await self._notify_directly()
@@ -85,7 +85,7 @@ class Watchdog:
         """Past the store, where it cannot be used: a full disk stops everything else."""
         if self.outage is None:
             return
-        for one in await asyncio.to_thread(self.outage.lasts, self.clock()):
+        for one in await asyncio.to_thread(self.outage.report, self.clock()):
             LOG.warning("told directly through %s: %s", one.channel, one.error or "delivered")
 
     async def _watch_daemon(self) -> None:
@@ -102,23 +102,23 @@ class Watchdog:
         self._alive_at = max(
             (one for one in (seen, self._alive_at) if one is not None), default=now
         )
-        lifecycle = self.sweeper.desk.lifecycle
+        lifecycle = self.sweeper.incidents.lifecycle
         if now - self._alive_at > HEARTBEAT_LIMIT:
             since = self._alive_at
             await asyncio.to_thread(lambda: lifecycle.daemon_silent(since=since, now=now))
             self._dead = True
         elif seen is not None and self._dead is not False:
-            await asyncio.to_thread(lambda: lifecycle.daemon_back(now=now))
+            await asyncio.to_thread(lambda: lifecycle.daemon_recovered(now=now))
             self._dead = False
 
-    async def _watch_sensor(self, swept: Swept) -> None:
+    async def _watch_sensor(self, swept: SweepResult) -> None:
         """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
         now = self.clock()
-        lifecycle = self.sweeper.desk.lifecycle
-        if swept.is_sensors:
+        lifecycle = self.sweeper.incidents.lifecycle
+        if swept.is_by_sensor:
             self._sensor_missed_at = None
             if self._silent is not False:
-                await asyncio.to_thread(lambda: lifecycle.watch_back(now=now))
+                await asyncio.to_thread(lambda: lifecycle.sensor_recovered(now=now))
                 self._silent = False
         elif self._dead is not False:
             # Without a daemon no sensor runs, and that has been told.
@@ -126,7 +126,7 @@ class Watchdog:
         else:
             since = self._sensor_missed_at = self._sensor_missed_at or now
             if now - since > HEARTBEAT_LIMIT:
-                await asyncio.to_thread(lambda: lifecycle.watch_silent(since=since, now=now))
+                await asyncio.to_thread(lambda: lifecycle.sensor_silent(since=since, now=now))
                 self._silent = True
 
     async def _beat(self) -> None:

@@ -38,7 +38,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     store=store,
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
-                    desk=sweeper.desk,
+                    incidents=sweeper.incidents,
                     probe=Probe(store_url(settings)),
                     channels=open_all_channels(settings),
                 ),

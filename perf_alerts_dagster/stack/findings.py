@@ -9,7 +9,7 @@ import dagster as dg
 
 from perf_alerts_dagster.incidents.firing import DEAD_LETTER
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.ports import Filter, IncidentStore, Outbox
+from perf_alerts_dagster.incidents.ports import IncidentFilter, IncidentStore, Outbox
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -87,7 +87,7 @@ def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterato
         what = f"{state.pending + state.leased} wait, the oldest for {_ago(waited.total_seconds())}"
         yield Finding(where="messages", what=what, mend=mend)
     for status in (Status.OPEN, Status.ACKNOWLEDGED):
-        for one in incidents.incidents(Filter(status=status, rule=DEAD_LETTER)).incidents:
+        for one in incidents.incidents(IncidentFilter(status=status, rule=DEAD_LETTER)).incidents:
             yield Finding(where=f"channel {one.parts.get('about')}", what=one.message, mend=mend)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perf_alerts_dagster.bootstrap.notifications import open_desk
+from perf_alerts_dagster.bootstrap.notifications import open_incidents
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.defs.failures import reporter
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -49,8 +49,8 @@ def test_it_opens_an_incident_which_is_sent(environ: dict[str, str], receiver: R
     assert len(receiver.got) == 1
     store = open_store(store_url(settings))
     (incident,) = (
-        open_desk(settings, store.engine)
-        .incidents.snapshot(now=datetime.now(UTC), since=datetime.now(UTC))
+        open_incidents(settings, store.engine)
+        .store.snapshot(now=datetime.now(UTC), since=datetime.now(UTC))
         .incidents
     )
     store.close()
@@ -67,7 +67,7 @@ def test_without_a_store_the_breaches_themselves_are_told_directly(
     notified = receiver.notified
     assert "opened critical /execution_failed" in notified
     assert "opened critical trend/policy_daily_loss" in notified
-    assert got.json["subject"].startswith("[told directly, the alert store cannot be used] ")
+    assert got.json["subject"].startswith("[sent directly, the alert store cannot be used] ")
     assert "the disk is full" in got.json["text"]
     assert "canary" not in got.body.decode() + caplog.text
 

@@ -7,16 +7,16 @@ import dagster as dg
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.defs.metadata import output_metadata
 from perf_alerts_dagster.executions.result import Execution
-from perf_alerts_dagster.incidents.firing import of_evaluation
+from perf_alerts_dagster.incidents.firing import evaluation_firing
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.transitions import opened
+from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_tests.incidents.incident_desk import DAILY, MONDAY, START, breach, judged
 
 PAGES = "https://alerts.example"
 
 
 def incident(strategy: str = "trend") -> Incident:
-    firing = of_evaluation(
+    firing = evaluation_firing(
         breach(strategy=strategy),
         Severity.CRITICAL,
         alert=DAILY,
@@ -24,7 +24,7 @@ def incident(strategy: str = "trend") -> Incident:
         run_id="run",
         provisional=False,
     )
-    return opened(firing, now=START, chain=None)
+    return open_incident(firing, now=START, chain=None)
 
 
 def shown(*incidents: Incident) -> str | None:

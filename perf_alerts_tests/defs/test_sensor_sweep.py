@@ -7,14 +7,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from perf_alerts_dagster.bootstrap.notifications import open_desk
+from perf_alerts_dagster.bootstrap.notifications import open_incidents
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.defs.sensors import NAME
 from perf_alerts_dagster.defs.tags import ERROR
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.settings import Settings, load_settings
 
@@ -29,9 +29,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def desk(settings: Settings) -> Iterator[Desk]:
+def desk(settings: Settings) -> Iterator[Incidents]:
     store = open_store(store_url(settings))
-    yield open_desk(settings, store.engine)
+    yield open_incidents(settings, store.engine)
     store.close()
 
 
@@ -61,8 +61,8 @@ def a_failed_run(instance: dg.DagsterInstance, error: str) -> str:
     return run_id
 
 
-def failures(desk: Desk) -> list[Incident]:
-    return list(desk.incidents.incidents(Filter(rule="execution_failed")).incidents)
+def failures(desk: Incidents) -> list[Incident]:
+    return list(desk.store.incidents(IncidentFilter(rule="execution_failed")).incidents)
 
 
 def test_a_quiet_tick_says_what_it_did(settings: Settings, instance: dg.DagsterInstance) -> None:
@@ -75,7 +75,7 @@ def test_a_quiet_tick_says_what_it_did(settings: Settings, instance: dg.DagsterI
 
 
 def test_a_failed_run_is_one_incident_however_often_it_is_seen(
-    settings: Settings, instance: dg.DagsterInstance, desk: Desk
+    settings: Settings, instance: dg.DagsterInstance, desk: Incidents
 ) -> None:
     run_id = a_failed_run(instance, "RecordsUnavailable: the disk is gone")
 
@@ -88,7 +88,7 @@ def test_a_failed_run_is_one_incident_however_often_it_is_seen(
 
 
 def test_a_failure_that_was_resolved_by_a_person_is_not_opened_again(
-    settings: Settings, instance: dg.DagsterInstance, desk: Desk
+    settings: Settings, instance: dg.DagsterInstance, desk: Incidents
 ) -> None:
     a_failed_run(instance, "RecordsUnavailable: the disk is gone")
     tick(settings, instance)
@@ -100,7 +100,7 @@ def test_a_failure_that_was_resolved_by_a_person_is_not_opened_again(
 
 
 def test_the_next_failure_is_counted_in_the_same_incident(
-    settings: Settings, instance: dg.DagsterInstance, desk: Desk
+    settings: Settings, instance: dg.DagsterInstance, desk: Incidents
 ) -> None:
     a_failed_run(instance, "first")
     tick(settings, instance)

@@ -12,8 +12,8 @@ from perf_alerts_dagster.core.errors import (
     UsageError,
 )
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.notification import Channels
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import MessageKind
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.records.model import RecordFault, TrackRecords
 from perf_alerts_tests.executions.trading_desk import (
@@ -238,13 +238,13 @@ def digests(desk: Desk) -> list[str]:
     return [
         str(one.payload["as_of"])
         for one in desk.incidents.rows.values()
-        if one.kind is Channels.DIGEST
+        if one.kind is MessageKind.DIGEST
     ]
 
 
 def test_a_days_digest_waits_until_the_session_is_over_and_goes_out_once() -> None:
     desk = Desk()
-    desk.policy = Policy(channels=("mail",), digest=True)
+    desk.policy = NotificationSettings(channels=("mail",), digest=True)
     desk.run(record(400), after_close(399), run_id="a")
     assert digests(desk) == [str(day(399))]
 
@@ -260,7 +260,7 @@ def test_the_digest_that_a_killed_execution_owes_is_sent_by_the_next_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     desk = Desk()
-    desk.policy = Policy(channels=("mail",), digest=True)
+    desk.policy = NotificationSettings(channels=("mail",), digest=True)
 
     def killed(*_: object, **__: object) -> None:
         raise StoreUnavailable("stands for a kill right here")

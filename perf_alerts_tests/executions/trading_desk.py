@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -61,7 +61,7 @@ class Desk:
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
-        self.policy = Policy()
+        self.policy = NotificationSettings()
 
     def run(
         self,
@@ -92,7 +92,7 @@ class Desk:
                 periods_per_year=252,
                 settings_version="test",
             ),
-            lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
+            lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
             turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
             market=Market(calendar=open_calendar("record"), own_days=True),

@@ -9,15 +9,14 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
-    Filter,
+    IncidentFilter,
     IncidentStore,
     Outbox,
-    Silences,
     TimelineEntry,
 )
-from perf_alerts_dagster.incidents.silences import Matchers, Silence
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_tests.incidents.memory import MemoryIncidents
@@ -80,14 +79,16 @@ class IncidentDesk:
     """The lifecycle over one store, with a clock that the test moves and a prompt postman."""
 
     incidents: IncidentStore = field(default_factory=MemoryIncidents)
-    policy: Policy = field(default_factory=lambda: Policy(channels=("mail",)))
+    settings: NotificationSettings = field(
+        default_factory=lambda: NotificationSettings(channels=("mail",))
+    )
     now: datetime = START
     runs: int = 0
     day: date = MONDAY
 
     @property
     def lifecycle(self) -> Lifecycle:
-        return Lifecycle(store=self.incidents, policy=self.policy)
+        return Lifecycle(store=self.incidents, settings=self.settings)
 
     @property
     def memory(self) -> MemoryIncidents:
@@ -98,12 +99,8 @@ class IncidentDesk:
     def outbox(self) -> Outbox:
         return self.memory
 
-    @property
-    def silences(self) -> Silences:
-        return self.memory
-
     def set(self, **changes: Any) -> None:
-        self.policy = replace(self.policy, **changes)
+        self.settings = replace(self.settings, **changes)
 
     def wait(self, span: timedelta) -> None:
         self.now += span
@@ -114,7 +111,7 @@ class IncidentDesk:
         given = {"run_id": f"run-{self.runs}", "judged_at": self.now, "as_of": self.day}
         judgement = judged(*evaluations, **(given | changes))
         self.memory.add_judgement(judgement)
-        self.lifecycle.after(judgement.alert, run_id=judgement.run_id, now=self.now)
+        self.lifecycle.apply_judgements(judgement.alert, run_id=judgement.run_id, now=self.now)
 
     def judge_next_day(self, *evaluations: Evaluation, **changes: Any) -> None:
         """The same, of the next session, a day later."""
@@ -128,14 +125,14 @@ class IncidentDesk:
     def silence(self, length: timedelta, **matchers: Any) -> Silence:
         matched = Matchers(**(matchers or {"strategy": "trend"}))
         made = Silence(
-            id=f"silence-{len(self.memory.silences)}",
+            id=f"silence-{len(self.memory.silence_rows)}",
             matchers=matched,
             starts_at=self.now,
             ends_at=self.now + length,
             author="ann",
             reason="maintenance",
         )
-        self.silences.add(made)
+        self.incidents.add_silence(made)
         return made
 
     def deliver(self) -> list[str]:
@@ -144,7 +141,7 @@ class IncidentDesk:
         while found := self.outbox.claim(self.now, "postman", TTL, limit=100):
             rows += found
             for one in found:
-                assert self.outbox.sent(one.id, one.fence, self.now)
+                assert self.outbox.mark_sent(one.id, one.fence, self.now)
         return [said(one) for one in rows]
 
     def waiting(self) -> list[str]:
@@ -159,7 +156,7 @@ class IncidentDesk:
 
     def all(self) -> list[Incident]:
         """All of them, oldest first."""
-        return list(reversed(self.incidents.incidents(Filter()).incidents))
+        return list(reversed(self.incidents.incidents(IncidentFilter()).incidents))
 
     def acknowledge(self, **changes: Any) -> Incident:
         """The newest one is acknowledged by Ann."""
@@ -173,8 +170,8 @@ class IncidentDesk:
     def entries(self, incident: Incident | None = None) -> Sequence[TimelineEntry]:
         return self.incidents.timeline((incident or self.only()).id)
 
-    def held(self, incident: Incident | None = None) -> list[str]:
-        """Why messages about it were held back, in order."""
+    def suppressions(self, incident: Incident | None = None) -> list[str]:
+        """Why messages about it were suppressed, in order."""
         found = self.entries(incident)
         return [str(one.detail["why"]) for one in found if one.what == "suppressed"]
 

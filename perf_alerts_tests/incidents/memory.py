@@ -8,28 +8,32 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification, Notified
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    MessageKind,
+    Notification,
+    PastNotification,
+)
 from perf_alerts_dagster.incidents.ports import (
-    Breached,
-    Counts,
+    BreachedIncident,
+    ConcurrentChange,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentPage,
     IncidentStore,
     Outbox,
     OutboxState,
-    Overtaken,
-    Silences,
+    PeriodCounts,
     Snapshot,
     TimelineEntry,
-    Unapplied,
+    UnappliedJudgements,
 )
-from perf_alerts_dagster.incidents.silences import Silence
+from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.judgement import Judgement
 
 
-class MemoryIncidents(IncidentStore, Silences, Outbox):
-    """All three ports in one; `audit` collects the changes of people.
+class MemoryIncidents(IncidentStore, Outbox):
+    """Both ports in one; `audit` collects the changes of people.
 
     `snapshots` counts how often everything that is live was read.
     """
@@ -40,7 +44,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         self.by_id: dict[str, Incident] = {}
         self.entries: list[TimelineEntry] = []
         self.rows: dict[int, Notification] = {}
-        self.silences: dict[str, Silence] = {}
+        self.silence_rows: dict[str, Silence] = {}
         self.audit: list[Change] = []
         self.snapshots = 0
 
@@ -48,7 +52,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         """What an execution records."""
         self.judgements.append(judgement)
 
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
         mark = self.marks.get(alert, 0)
         found = []
         for row_id, one in enumerate(self.judgements, start=1):
@@ -57,11 +63,11 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             if judged_before is not None and one.judged_at >= judged_before:
                 break
             found.append((row_id, one))
-        return Unapplied(alert=alert, mark=mark, judgements=tuple(found))
+        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(found))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
         self.snapshots += 1
-        known = [one for one in self.by_id.values() if not one.is_over or one.owed]
+        known = [one for one in self.by_id.values() if not one.is_resolved or one.owed]
         ids = {one.id for one in known}
         notified = [
             _notified(row, position)
@@ -74,7 +80,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return Snapshot(
             incidents=tuple(sorted(known, key=lambda one: (one.opened_at, one.id))),
             notified=tuple(notified),
-            silences=tuple(one for one in self.silences.values() if one.is_active(now)),
+            silences=tuple(one for one in self.silence_rows.values() if one.is_active(now)),
         )
 
     def apply(self, decisions: Decisions) -> None:
@@ -97,20 +103,20 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def _check(self, decisions: Decisions) -> None:
         if any(self.marks.get(one.alert, 0) != one.before for one in decisions.marks):
-            raise Overtaken("a mark has moved")
+            raise ConcurrentChange("a mark has moved")
         if any(self.by_id[one.id].version != one.version for one in decisions.changed):
-            raise Overtaken("an incident was changed")
+            raise ConcurrentChange("an incident was changed")
         after = self.by_id | {one.id: one for one in (*decisions.changed, *decisions.opened)}
-        live = Counter(one.dedup_key for one in after.values() if not one.is_over)
+        live = Counter(one.dedup_key for one in after.values() if not one.is_resolved)
         if (
             any(one.id in self.by_id for one in decisions.opened)
             or max(live.values(), default=0) > 1
         ):
-            raise Overtaken("a live incident is there")
+            raise ConcurrentChange("a live incident is there")
 
     def _bring_forward(self, row: Notification) -> None:
         for row_id, other in self.rows.items():
-            waits = other.state is Delivery.PENDING and other.attempts > 0
+            waits = other.state is DeliveryState.PENDING and other.attempts > 0
             if waits and _is_about(other, row) and other.next_at > row.next_at:
                 self.rows[row_id] = replace(other, next_at=row.next_at)
 
@@ -118,22 +124,22 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return any(
             other.id < row.id and _is_about(other, row)
             for other in self.rows.values()
-            if other.state is Delivery.LEASED or _is_due(other, now)
+            if other.state is DeliveryState.LEASED or _is_due(other, now)
         )
 
     def _read(self, row: Notification) -> Notification:
-        over = {one.id for one in self.by_id.values() if one.is_over}
+        over = {one.id for one in self.by_id.values() if one.is_resolved}
         return replace(
-            row, items=tuple(replace(one, over=one.incident_id in over) for one in row.items)
+            row, items=tuple(replace(one, is_resolved=one.incident_id in over) for one in row.items)
         )
 
     def _withdraw(self, ids: Collection[str]) -> None:
         for row_id, row in self.rows.items():
             named = {item.incident_id for item in row.items}
             is_needed = any(self.by_id[one].status is Status.OPEN for one in named)
-            is_due = row.kind is Channels.ESCALATION and row.state is Delivery.PENDING
+            is_due = row.kind is MessageKind.ESCALATION and row.state is DeliveryState.PENDING
             if is_due and named.intersection(ids) and not is_needed:
-                self.rows[row_id] = replace(row, state=Delivery.WITHDRAWN)
+                self.rows[row_id] = replace(row, state=DeliveryState.WITHDRAWN)
 
     def judged_sessions(self, after: date) -> Sequence[date]:
         return sorted(
@@ -143,14 +149,18 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
     def incident(self, incident_id: str) -> Incident | None:
         return self.by_id.get(incident_id)
 
-    def live_of(self, dedup_key: str) -> Incident | None:
+    def live_incident(self, dedup_key: str) -> Incident | None:
         return next(
-            (one for one in self.by_id.values() if one.dedup_key == dedup_key and not one.is_over),
+            (
+                one
+                for one in self.by_id.values()
+                if one.dedup_key == dedup_key and not one.is_resolved
+            ),
             None,
         )
 
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
         found = sorted(
             (one for one in self.by_id.values() if _is_wanted(one, wanted)),
@@ -173,9 +183,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         return [one for one in self.entries if one.incident_id == incident_id]
 
     def live(self) -> Mapping[Status, int]:
-        return Counter(one.status for one in self.by_id.values() if not one.is_over)
+        return Counter(one.status for one in self.by_id.values() if not one.is_resolved)
 
-    def counts(self, start: datetime, end: datetime) -> Counts:
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
         inside = [one for one in self.entries if start <= one.at < end]
         alerts: dict[str, set[str]] = {}
         for one in inside:
@@ -183,9 +193,9 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
                 named = {str(one.detail["alert"])} - {""}
                 alerts.setdefault(one.incident_id, set()).update(named)
         ordered = sorted(alerts, key=lambda one: (self.by_id[one].opened_at, one))
-        return Counts(
+        return PeriodCounts(
             breached=tuple(
-                Breached(
+                BreachedIncident(
                     strategy=self.by_id[one].strategy,
                     severity=self.by_id[one].severity,
                     alerts=frozenset(alerts[one]),
@@ -196,20 +206,20 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             escalated=sum(one.what == "escalated" for one in inside),
         )
 
-    def add(self, silence: Silence, change: Change | None = None) -> None:
-        if silence.id not in self.silences:
-            self.silences[silence.id] = silence
+    def add_silence(self, silence: Silence, change: Change | None = None) -> None:
+        if silence.id not in self.silence_rows:
+            self.silence_rows[silence.id] = silence
             self.audit += [change] if change else []
 
-    def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        found = [one for one in self.silences.values() if ended or one.ends_at > now]
+    def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
+        found = [one for one in self.silence_rows.values() if ended or one.ends_at > now]
         return sorted(found, key=lambda one: (one.starts_at, one.id), reverse=True)
 
-    def end(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        found = self.silences.get(silence_id)
+    def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
+        found = self.silence_rows.get(silence_id)
         if found is None or found.ends_at <= now:
             return False
-        self.silences[silence_id] = replace(found, ends_at=now)
+        self.silence_rows[silence_id] = replace(found, ends_at=now)
         self.audit += [change] if change else []
         return True
 
@@ -230,7 +240,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
         for one in sorted(due, key=lambda one: (one.next_at, one.id))[:limit]:
             row = replace(
                 one,
-                state=Delivery.LEASED,
+                state=DeliveryState.LEASED,
                 lease_owner=owner,
                 lease_until=now + ttl,
                 fence=one.fence + 1,
@@ -239,8 +249,8 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
             claimed.append(self._read(row))
         return claimed
 
-    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        if not self._close(row_id, fence, state=Delivery.SENT, sent_at=at, error=None):
+    def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        if not self._close(row_id, fence, state=DeliveryState.SENT, sent_at=at, error=None):
             return False
         for item in self.rows[row_id].items:
             one = self.by_id[item.incident_id]
@@ -249,19 +259,19 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
                 self.by_id[one.id] = replace(one, last_notified_at=last)
         return True
 
-    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        return self._close(row_id, fence, state=Delivery.PENDING, next_at=next_at, error=error)
+    def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        return self._close(row_id, fence, state=DeliveryState.PENDING, next_at=next_at, error=error)
 
-    def dead(self, row_id: int, fence: int, error: str) -> bool:
-        return self._close(row_id, fence, state=Delivery.DEAD, error=error)
+    def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
+        return self._close(row_id, fence, state=DeliveryState.DEAD, error=error)
 
     def state(self) -> OutboxState:
         states = Counter(one.state for one in self.rows.values())
         waiting = [one.created_at for one in self.rows.values() if one.state.is_waiting]
         return OutboxState(
-            pending=states[Delivery.PENDING],
-            leased=states[Delivery.LEASED],
-            dead=states[Delivery.DEAD],
+            pending=states[DeliveryState.PENDING],
+            leased=states[DeliveryState.LEASED],
+            dead=states[DeliveryState.DEAD],
             oldest=min(waiting, default=None),
         )
 
@@ -281,7 +291,7 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
     def _close(self, row_id: int, fence: int, **values: object) -> bool:
         row = self.rows.get(row_id)
-        if row is None or row.fence != fence or row.state is not Delivery.LEASED:
+        if row is None or row.fence != fence or row.state is not DeliveryState.LEASED:
             return False
         closed = replace(row, lease_owner=None, lease_until=None, attempts=row.attempts + 1)
         self.rows[row_id] = replace(closed, **values)  # type: ignore[arg-type]
@@ -289,19 +299,19 @@ class MemoryIncidents(IncidentStore, Silences, Outbox):
 
 
 def _is_due(one: Notification, now: datetime) -> bool:
-    if one.state is Delivery.LEASED:
+    if one.state is DeliveryState.LEASED:
         return one.lease_until is not None and one.lease_until <= now
-    return one.state is Delivery.PENDING and one.next_at <= now
+    return one.state is DeliveryState.PENDING and one.next_at <= now
 
 
 def _is_about(one: Notification, other: Notification) -> bool:
-    """Whether both tell one channel of the same dedup key."""
+    """Whether both are for one channel and about a common dedup key."""
     named = {item.dedup_key for item in one.items}
     is_same = any(item.dedup_key in named for item in other.items)
     return one.channel == other.channel and is_same
 
 
-def _is_wanted(one: Incident, wanted: Filter) -> bool:
+def _is_wanted(one: Incident, wanted: IncidentFilter) -> bool:
     pairs = (
         (wanted.status, one.status),
         (wanted.severity, one.severity),
@@ -312,9 +322,9 @@ def _is_wanted(one: Incident, wanted: Filter) -> bool:
     return is_equal and (wanted.since is None or one.last_seen_at >= wanted.since)
 
 
-def _notified(row: Notification, position: int) -> Notified:
+def _notified(row: Notification, position: int) -> PastNotification:
     item = row.items[position]
-    return Notified(
+    return PastNotification(
         channel=row.channel,
         kind=row.kind,
         incident_id=item.incident_id,

@@ -1,4 +1,4 @@
-"""A channel that keeps what it is told."""
+"""A channel that keeps its messages."""
 
 from collections.abc import Callable
 
@@ -26,5 +26,5 @@ class Post(Channel):
 
     @property
     def subjects(self) -> list[str]:
-        """What was told, a line per message."""
+        """The subjects of the messages."""
         return [one.subject for one in self.got]

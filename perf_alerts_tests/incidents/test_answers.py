@@ -8,11 +8,13 @@ import pytest
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import Patience
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
 from perf_alerts_dagster.incidents.ports import UnknownIncident
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -28,8 +30,8 @@ REOPENED = "mail: reopened critical trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    """A critical incident that was told."""
-    made = IncidentDesk(policy=Policy(channels=("mail",)))
+    """A critical incident that was notified."""
+    made = IncidentDesk(settings=NotificationSettings(channels=("mail",)))
     made.judge(breach(severity=Severity.CRITICAL))
     made.deliver()
     return made
@@ -46,10 +48,18 @@ def test_an_acknowledgement_carries_who_when_why_and_how_long(desk: IncidentDesk
     after = desk.acknowledge(comment="I look at it", until=START + DAY)
 
     assert after.status is Status.ACKNOWLEDGED
-    held = after.acknowledged
-    assert held is not None
-    assert (held.by, held.at, held.comment) == ("ann", START + HOUR, "I look at it")
-    assert (held.until, held.value, held.limit) == (START + DAY, -0.3, -0.2)
+    acknowledgement = after.acknowledged
+    assert acknowledgement is not None
+    assert (acknowledgement.by, acknowledgement.at, acknowledgement.comment) == (
+        "ann",
+        START + HOUR,
+        "I look at it",
+    )
+    assert (acknowledgement.until, acknowledgement.value, acknowledgement.limit) == (
+        START + DAY,
+        -0.3,
+        -0.2,
+    )
     entry = desk.entries()[-1]
     assert (entry.what, entry.actor) == ("acknowledged", "ann")
     assert entry.detail == {"comment": "I look at it", "until": (START + DAY).isoformat()}
@@ -64,7 +74,7 @@ def test_an_answer_to_one_incident_reads_no_snapshot_of_all(desk: IncidentDesk) 
     assert desk.memory.snapshots == before
 
 
-def test_a_breach_again_is_counted_and_told_to_nobody(desk: IncidentDesk) -> None:
+def test_a_breach_again_is_counted_and_not_notified(desk: IncidentDesk) -> None:
     desk.acknowledge()
     desk.judge_next_day(breach(severity=Severity.CRITICAL))
 
@@ -137,7 +147,7 @@ def test_a_critical_one_times_out_once(desk: IncidentDesk) -> None:
 @pytest.mark.parametrize("hours", [None, 48])
 def test_the_timeout_is_the_settings(desk: IncidentDesk, hours: int | None) -> None:
     span = None if hours is None else timedelta(hours=hours)
-    desk.set(patience=Patience(acknowledged=span))
+    desk.set(escalation=EscalationSettings(acknowledgement_timeout=span))
     desk.acknowledge()
     desk.wait(timedelta(hours=47))
     desk.sweep()
@@ -157,7 +167,7 @@ def test_a_warning_never_times_out() -> None:
     assert desk.only().status is Status.ACKNOWLEDGED
 
 
-def test_a_recovery_ends_an_acknowledged_one_and_is_told(desk: IncidentDesk) -> None:
+def test_a_recovery_ends_an_acknowledged_one_and_is_notified(desk: IncidentDesk) -> None:
     desk.acknowledge()
     desk.judge(fine())
 
@@ -165,8 +175,8 @@ def test_a_recovery_ends_an_acknowledged_one_and_is_told(desk: IncidentDesk) -> 
     assert desk.waiting() == ["mail: recovered critical trend/max_drawdown"]
 
 
-@pytest.mark.parametrize("outcome", [one for one in Resolution if one.is_a_persons])
-def test_a_resolution_says_what_it_was_and_tells_nobody(
+@pytest.mark.parametrize("outcome", [one for one in Resolution if one.is_manual])
+def test_a_resolution_says_what_it_was_and_notifies_nobody(
     desk: IncidentDesk, outcome: Resolution
 ) -> None:
     desk.wait(HOUR)
@@ -180,7 +190,7 @@ def test_a_resolution_says_what_it_was_and_tells_nobody(
     assert desk.entries()[-1].detail == {"outcome": outcome.value, "comment": "halted"}
 
 
-@pytest.mark.parametrize("outcome", [one for one in Resolution if not one.is_a_persons])
+@pytest.mark.parametrize("outcome", [one for one in Resolution if not one.is_manual])
 def test_a_person_cannot_say_what_only_the_system_may(
     desk: IncidentDesk, outcome: Resolution
 ) -> None:
@@ -213,7 +223,7 @@ def test_what_is_refused_changes_nothing(
     first(desk)
     before = (desk.only(), desk.happened(), desk.waiting(), list(desk.memory.audit))
 
-    with pytest.raises(Refused, match="nothing was changed"):
+    with pytest.raises(TransitionRefused, match="nothing was changed"):
         second(desk)
     assert (desk.only(), desk.happened(), desk.waiting(), list(desk.memory.audit)) == before, case
 

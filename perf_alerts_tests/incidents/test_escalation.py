@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.escalation import Patience
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.notification import Delivery
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import DeliveryState
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     INSTANT,
@@ -24,7 +26,9 @@ ESCALATED = "boss: escalation escalated critical trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail",), escalation_channels=("boss",)))
+    return IncidentDesk(
+        settings=NotificationSettings(channels=("mail",), escalation_channels=("boss",))
+    )
 
 
 def opened(desk: IncidentDesk, severity: Severity = Severity.CRITICAL) -> None:
@@ -110,8 +114,8 @@ def test_an_acknowledgement_withdraws_a_step_that_waits(desk: IncidentDesk) -> N
 
     assert desk.deliver() == []
     assert [one.state for one in desk.memory.rows.values()] == [
-        Delivery.SENT,
-        Delivery.WITHDRAWN,
+        DeliveryState.SENT,
+        DeliveryState.WITHDRAWN,
     ]
 
 
@@ -166,7 +170,7 @@ def test_from_critical_to_emergency_the_clock_goes_on(desk: IncidentDesk) -> Non
 
 
 def test_no_delay_is_no_escalation(desk: IncidentDesk) -> None:
-    desk.set(patience=Patience(escalate=timedelta(0)))
+    desk.set(escalation=EscalationSettings(delay=timedelta(0)))
     opened(desk)
 
     assert sweep_at(desk, 600) == []
@@ -179,7 +183,7 @@ def test_a_silence_stops_it_and_its_end_starts_the_clock_anew(desk: IncidentDesk
 
     assert sweep_at(desk, 15) == []
     assert sweep_at(desk, 29.9) == []
-    assert desk.held() == ["silenced"]
+    assert desk.suppressions() == ["silenced"]
     assert sweep_at(desk, 30) == ["mail: unmuted critical trend/max_drawdown"]
     assert sweep_at(desk, 44.9) == []
     assert sweep_at(desk, 45) == [ESCALATED]
@@ -210,8 +214,8 @@ def test_nothing_is_escalated_where_people_only_observe(desk: IncidentDesk) -> N
     assert sweep_at(desk, 15) == []
 
 
-def test_it_escalates_by_the_delay_that_held_when_it_became_critical(desk: IncidentDesk) -> None:
+def test_it_escalates_by_the_delay_in_force_when_it_became_critical(desk: IncidentDesk) -> None:
     opened(desk)
-    desk.set(patience=Patience(escalate=DAY))
+    desk.set(escalation=EscalationSettings(delay=DAY))
 
     assert sweep_at(desk, 15) == [ESCALATED]

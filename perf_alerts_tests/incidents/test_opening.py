@@ -4,7 +4,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status, Trend
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
@@ -25,7 +25,7 @@ def desk() -> IncidentDesk:
     return IncidentDesk()
 
 
-def test_a_breach_opens_an_incident_and_tells_of_it(desk: IncidentDesk) -> None:
+def test_a_breach_opens_an_incident_and_notifies(desk: IncidentDesk) -> None:
     desk.judge(breach(severity=Severity.CRITICAL))
 
     incident = desk.only()
@@ -59,7 +59,7 @@ def test_what_is_only_worth_an_info_opens_nothing(desk: IncidentDesk) -> None:
     assert desk.all() == []
 
 
-def test_the_told_severity_is_the_incidents(desk: IncidentDesk) -> None:
+def test_the_notified_severity_is_the_incidents(desk: IncidentDesk) -> None:
     desk.judge(breach(severity=Severity.CRITICAL, parts={"told_as": "warning"}))
 
     assert desk.only().severity is Severity.WARNING
@@ -84,7 +84,7 @@ def test_a_breach_again_is_counted(desk: IncidentDesk) -> None:
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
 
 
-def test_a_higher_severity_is_told_at_once(desk: IncidentDesk) -> None:
+def test_a_higher_severity_is_notified_at_once(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
 
@@ -112,13 +112,13 @@ def test_the_same_judgement_twice_changes_nothing(desk: IncidentDesk) -> None:
     desk.judge(breach())
     before = desk.only()
 
-    desk.lifecycle.after(DAILY, run_id="run-1", now=desk.now + HOUR)
+    desk.lifecycle.apply_judgements(DAILY, run_id="run-1", now=desk.now + HOUR)
 
     assert desk.only() == before
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
 
 
-def test_what_opened_and_rose_in_one_execution_is_told_as_opened(desk: IncidentDesk) -> None:
+def test_what_opened_and_rose_in_one_execution_is_notified_as_opened(desk: IncidentDesk) -> None:
     # After an outage an execution judges several sessions.
     desk.memory.add_judgement(judged(breach()))
     desk.day += DAY
@@ -163,7 +163,7 @@ def test_one_execution_is_one_message_worst_first(desk: IncidentDesk) -> None:
 
 
 def test_every_channel_gets_its_own_row() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
 
     desk.judge(breach())
 
@@ -175,8 +175,10 @@ def test_every_channel_gets_its_own_row() -> None:
 
 
 def test_a_channel_for_the_critical_gets_no_warning() -> None:
-    policy = Policy(channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL})
-    desk = IncidentDesk(policy=policy)
+    settings = NotificationSettings(
+        channels=("mail", "pager"), minimum={"pager": Severity.CRITICAL}
+    )
+    desk = IncidentDesk(settings=settings)
 
     desk.judge(breach(), breach(strategy="carry", severity=Severity.CRITICAL))
 
@@ -186,19 +188,19 @@ def test_a_channel_for_the_critical_gets_no_warning() -> None:
     ]
 
 
-def test_a_channel_for_the_critical_is_told_once_it_becomes_so() -> None:
-    policy = Policy(channels=("pager",), minimum={"pager": Severity.CRITICAL})
-    desk = IncidentDesk(policy=policy)
+def test_a_channel_for_the_critical_is_notified_once_it_becomes_so() -> None:
+    settings = NotificationSettings(channels=("pager",), minimum={"pager": Severity.CRITICAL})
+    desk = IncidentDesk(settings=settings)
 
     desk.judge(breach())
     assert desk.waiting() == []
-    assert desk.held() == ["no_channel"]
+    assert desk.suppressions() == ["no_channel"]
     desk.judge(breach(severity=Severity.CRITICAL))
 
     assert desk.waiting() == ["pager: raised critical trend/max_drawdown"]
 
 
-def test_observe_only_opens_and_closes_and_tells_nobody(desk: IncidentDesk) -> None:
+def test_observe_only_opens_and_closes_and_notifies_nobody(desk: IncidentDesk) -> None:
     desk.set(observe_only=True)
 
     desk.judge(breach(severity=Severity.CRITICAL))
@@ -208,10 +210,10 @@ def test_observe_only_opens_and_closes_and_tells_nobody(desk: IncidentDesk) -> N
 
     assert desk.only().status is Status.RESOLVED
     assert desk.memory.rows == {}
-    assert set(desk.held()) == {"observe_only"}
+    assert set(desk.suppressions()) == {"observe_only"}
 
 
-def test_what_was_observed_only_is_not_told_later(desk: IncidentDesk) -> None:
+def test_what_was_observed_only_is_not_notified_later(desk: IncidentDesk) -> None:
     desk.set(observe_only=True)
     desk.judge(breach())
 

@@ -7,7 +7,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered, is_worse
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
@@ -26,7 +26,7 @@ RECOVERED = "mail: recovered warning trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    """A drawdown of 30 % where 20 % is the limit, which was told."""
+    """A drawdown of 30 % where 20 % is the limit, which was notified."""
     made = IncidentDesk()
     made.judge(breach())
     made.deliver()
@@ -86,7 +86,7 @@ def test_a_path_that_is_above_its_band_is_not_below_it_any_more(desk: IncidentDe
     assert ended(desk) is Resolution.RECOVERED
 
 
-def test_a_recovery_is_told_once(desk: IncidentDesk) -> None:
+def test_a_recovery_is_notified_once(desk: IncidentDesk) -> None:
     desk.judge_next_day(fine())
     desk.judge_next_day(fine())
     desk.sweep()
@@ -145,7 +145,7 @@ def test_another_limit_never_rewrites_what_was_judged(desk: IncidentDesk) -> Non
     assert before["limit"] == -0.2
 
 
-def test_an_older_date_ends_nothing_that_a_later_one_told(desk: IncidentDesk) -> None:
+def test_an_older_date_ends_nothing_that_a_later_one_notified(desk: IncidentDesk) -> None:
     desk.judge_next_day(breach())
     desk.judge(fine(), as_of=MONDAY)
 
@@ -226,8 +226,8 @@ def test_an_event_of_a_provisional_row_is_over_where_the_final_row_is_fine() -> 
     assert ended(desk) is Resolution.RESTATED
 
 
-def test_an_event_closes_after_five_sessions_and_nobody_is_told() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail",), close_after=5))
+def test_an_event_closes_after_five_sessions_and_nobody_is_notified() -> None:
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), close_after=5))
     desk.judge(event())
     desk.deliver()
     for session in range(1, 6):
@@ -239,7 +239,7 @@ def test_an_event_closes_after_five_sessions_and_nobody_is_told() -> None:
 
 
 def test_provisional_sessions_make_no_event_older() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail",), close_after=1))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail",), close_after=1))
     desk.judge(event())
     desk.judge_next_day(fine(), provisional=True)
     assert desk.only().status is Status.OPEN

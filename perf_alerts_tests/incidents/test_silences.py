@@ -8,7 +8,7 @@ import pytest
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.silences import Matchers, Silence, checked, matchers_of
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     HOUR,
@@ -46,10 +46,10 @@ def test_it_mutes_what_all_its_matchers_match(
 
     assert desk.only().status is Status.OPEN
     assert (desk.waiting() == []) is mutes
-    assert desk.held() == (["silenced"] if mutes else [])
+    assert desk.suppressions() == (["silenced"] if mutes else [])
 
 
-def test_what_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+def test_what_it_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
     desk.silence(HOUR)
     desk.judge(breach())
 
@@ -64,7 +64,7 @@ def test_what_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_what_is_over_by_its_end_is_not_told(desk: IncidentDesk) -> None:
+def test_what_is_over_by_its_end_is_not_notified(desk: IncidentDesk) -> None:
     desk.silence(HOUR)
     desk.judge(breach())
     desk.judge(fine())
@@ -74,7 +74,7 @@ def test_what_is_over_by_its_end_is_not_told(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_a_recovery_that_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+def test_a_recovery_that_it_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
     desk.silence(HOUR)
@@ -90,7 +90,7 @@ def test_a_recovery_that_it_held_back_is_told_when_it_ends(desk: IncidentDesk) -
 
 
 def test_one_that_starts_later_mutes_nothing_before(desk: IncidentDesk) -> None:
-    desk.silences.add(
+    desk.incidents.add_silence(
         Silence(
             id="later",
             matchers=Matchers(strategy="trend"),
@@ -107,7 +107,7 @@ def test_one_that_starts_later_mutes_nothing_before(desk: IncidentDesk) -> None:
 
 def test_one_that_is_ended_mutes_no_more(desk: IncidentDesk) -> None:
     silence = desk.silence(HOUR)
-    assert desk.silences.end(silence.id, desk.now)
+    assert desk.incidents.end_silence(silence.id, desk.now)
     desk.judge(breach())
 
     assert len(desk.waiting()) == 1
@@ -122,7 +122,7 @@ def test_a_repeat_is_muted_too(desk: IncidentDesk) -> None:
     desk.sweep()
     desk.sweep()
     assert desk.waiting() == []
-    assert desk.held() == ["silenced"]
+    assert desk.suppressions() == ["silenced"]
 
     desk.wait(HOUR)
     desk.sweep()
@@ -152,12 +152,3 @@ def test_one_that_mutes_everything_or_for_ever_is_refused(
     assert checked(Silence(**given))
     with pytest.raises(UsageError, match=error):
         checked(Silence(**(given | changes)))
-
-
-def test_the_silence_of_an_incident_mutes_it(desk: IncidentDesk) -> None:
-    desk.judge(breach())
-    desk.lifecycle.failed(DAILY, run_id="r", error="boom", now=desk.now)
-
-    for incident in desk.all():
-        assert matchers_of(incident).match(incident)
-    assert not matchers_of(desk.all()[0]).match(desk.all()[1])

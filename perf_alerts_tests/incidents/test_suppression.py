@@ -1,4 +1,4 @@
-"""Which messages a window holds back, and when a level that goes on is told again."""
+"""Which messages a window suppresses, and when a level that goes on is notified again."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +8,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Reason
 from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.suppression import Held, Memory, held
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
@@ -28,11 +28,13 @@ RECOVERED = "mail: recovered warning trend/max_drawdown"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail",), window=timedelta(minutes=60)))
+    return IncidentDesk(
+        settings=NotificationSettings(channels=("mail",), window=timedelta(minutes=60))
+    )
 
 
 def flap(desk: IncidentDesk, after: timedelta) -> None:
-    """Told, over and told to be over at once; then the same breach again."""
+    """Notified, recovered and notified of it at once; then the same breach again."""
     desk.judge(breach())
     assert desk.deliver() == [OPENED]
     desk.judge(fine())
@@ -41,11 +43,11 @@ def flap(desk: IncidentDesk, after: timedelta) -> None:
     desk.judge(breach())
 
 
-def test_the_same_key_inside_the_window_is_held_back(desk: IncidentDesk) -> None:
+def test_the_same_key_inside_the_window_is_suppressed(desk: IncidentDesk) -> None:
     flap(desk, 60 * MINUTE - INSTANT)
 
     assert desk.waiting() == []
-    assert desk.held(desk.all()[1]) == ["suppression_window"]
+    assert desk.suppressions(desk.all()[1]) == ["suppression_window"]
 
 
 def test_the_window_ends_on_its_minute(desk: IncidentDesk) -> None:
@@ -54,7 +56,7 @@ def test_the_window_ends_on_its_minute(desk: IncidentDesk) -> None:
     assert desk.waiting() == [OPENED]
 
 
-def test_what_the_window_held_back_is_told_when_it_ends(desk: IncidentDesk) -> None:
+def test_what_the_window_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
     flap(desk, 10 * MINUTE)
 
     desk.wait(50 * MINUTE - INSTANT)
@@ -67,14 +69,14 @@ def test_what_the_window_held_back_is_told_when_it_ends(desk: IncidentDesk) -> N
     assert desk.waiting() == [OPENED]
 
 
-def test_what_was_held_back_and_is_over_is_told_never(desk: IncidentDesk) -> None:
+def test_what_was_suppressed_and_is_resolved_is_never_notified(desk: IncidentDesk) -> None:
     flap(desk, 10 * MINUTE)
     desk.judge(fine())
     desk.wait(2 * HOUR)
     desk.sweep()
 
     assert desk.waiting() == []
-    assert desk.held(desk.all()[1]) == ["suppression_window", "its_opening_was_not_told"]
+    assert desk.suppressions(desk.all()[1]) == ["suppression_window", "its_opening_was_not_told"]
 
 
 def test_worse_passes_the_window(desk: IncidentDesk) -> None:
@@ -84,7 +86,7 @@ def test_worse_passes_the_window(desk: IncidentDesk) -> None:
     assert desk.waiting() == ["mail: raised critical trend/max_drawdown"]
 
 
-def test_another_severity_is_not_held_back(desk: IncidentDesk) -> None:
+def test_another_severity_is_not_suppressed(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
     desk.judge(fine())
@@ -94,7 +96,7 @@ def test_another_severity_is_not_held_back(desk: IncidentDesk) -> None:
     assert desk.waiting() == ["mail: opened critical trend/max_drawdown"]
 
 
-def test_another_strategy_or_rule_is_not_held_back(desk: IncidentDesk) -> None:
+def test_another_strategy_or_rule_is_not_suppressed(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
     desk.judge(breach(), breach(strategy="carry"), breach(rule="sharpe_ratio"))
@@ -104,16 +106,16 @@ def test_another_strategy_or_rule_is_not_held_back(desk: IncidentDesk) -> None:
     ]
 
 
-def test_nothing_is_told_while_one_is_pending(desk: IncidentDesk) -> None:
+def test_nothing_is_notified_while_one_is_pending(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.judge(fine())
     desk.judge(breach())
 
-    assert desk.held(desk.all()[1]) == ["one_is_pending"]
+    assert desk.suppressions(desk.all()[1]) == ["one_is_pending"]
     assert desk.waiting() == [OPENED, RECOVERED]
 
 
-def test_without_a_window_everything_is_told(desk: IncidentDesk) -> None:
+def test_without_a_window_everything_is_notified(desk: IncidentDesk) -> None:
     desk.set(window=timedelta(0))
     flap(desk, timedelta(0))
 
@@ -132,7 +134,7 @@ def test_the_window_counts_from_the_delivery(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_a_level_that_goes_on_is_told_again_after_a_day(desk: IncidentDesk) -> None:
+def test_a_level_that_goes_on_is_notified_again_after_a_day(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
 
@@ -160,7 +162,7 @@ def test_a_repeat_that_is_not_delivered_is_not_made_twice(desk: IncidentDesk) ->
     assert desk.waiting() == [REPEATED]
 
 
-def test_an_event_is_told_once(desk: IncidentDesk) -> None:
+def test_an_event_is_notified_once(desk: IncidentDesk) -> None:
     desk.judge(event())
     desk.deliver()
     desk.wait(3 * DAY)
@@ -169,7 +171,7 @@ def test_an_event_is_told_once(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_an_acknowledged_level_is_not_told_again(desk: IncidentDesk) -> None:
+def test_an_acknowledged_level_is_not_notified_again(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.deliver()
     desk.acknowledge()
@@ -189,17 +191,17 @@ def test_no_repeats_at_all_where_the_hours_are_zero(desk: IncidentDesk) -> None:
     assert desk.waiting() == []
 
 
-def test_each_channel_is_told_what_it_missed() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+def test_each_channel_is_notified_what_it_missed() -> None:
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
     desk.judge(breach())
     (row,) = desk.outbox.claim(desk.now, "postman", MINUTE, channels=["mail"])
-    desk.outbox.sent(row.id, row.fence, desk.now)
+    desk.outbox.mark_sent(row.id, row.fence, desk.now)
     desk.judge(fine())
     desk.judge(breach())
 
     # The mail has said so a moment ago; the chat still has to say the first one.
-    held = [one.detail for one in desk.entries(desk.all()[1]) if one.what == "suppressed"]
-    assert [(one["why"], one["channels"]) for one in held] == [
+    suppressed = [one.detail for one in desk.entries(desk.all()[1]) if one.what == "suppressed"]
+    assert [(one["why"], one["channels"]) for one in suppressed] == [
         ("suppression_window", ["mail"]),
         ("one_is_pending", ["chat"]),
     ]

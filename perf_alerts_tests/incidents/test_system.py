@@ -7,7 +7,7 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Overtaken
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
@@ -71,7 +71,7 @@ def test_the_sources_incident_is_over_with_the_first_fresh_row(desk: IncidentDes
     assert (carry.strategy, carry.status) == ("carry", Status.OPEN)
 
 
-def test_missing_data_is_told_once_and_not_every_day(desk: IncidentDesk) -> None:
+def test_missing_data_is_notified_once_and_not_every_day(desk: IncidentDesk) -> None:
     desk.judge(late("trend"), fresh("carry"))
     desk.deliver()
     for _ in range(3):
@@ -99,7 +99,7 @@ def test_rows_that_cannot_be_read_are_an_incident_until_they_can(desk: IncidentD
     assert desk.only().status is Status.RESOLVED
 
 
-def test_the_incidents_of_a_group_stand_under_it(desk: IncidentDesk) -> None:
+def test_a_group_is_the_parent_of_its_members_incidents(desk: IncidentDesk) -> None:
     together = event(
         strategy="ALL",
         rule="joint_exceedances",
@@ -120,8 +120,8 @@ def test_the_incidents_of_a_group_stand_under_it(desk: IncidentDesk) -> None:
 
 
 def test_a_failed_execution_is_an_incident_until_the_next_success(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="a", error="the source is away", now=desk.now)
-    desk.lifecycle.failed(DAILY, run_id="b", error="the source is away", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="a", error="the source is away", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="b", error="the source is away", now=desk.now)
 
     incident = desk.only()
     assert (incident.severity, incident.breaches) == (Severity.CRITICAL, 2)
@@ -134,24 +134,24 @@ def test_a_failed_execution_is_an_incident_until_the_next_success(desk: Incident
 
 
 def test_the_same_failed_run_is_said_once_though_it_is_over(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="a", error="e", now=desk.now)
     desk.judge(fine())
-    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="a", error="e", now=desk.now)
 
     assert desk.only().status is Status.RESOLVED
     assert desk.only().breaches == 1
 
 
 def test_the_success_of_another_alert_ends_nothing(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed("weekly_stability_check", run_id="a", error="e", now=desk.now)
+    desk.lifecycle.execution_failed("weekly_stability_check", run_id="a", error="e", now=desk.now)
     desk.judge(fine())
 
     assert desk.only().status is Status.OPEN
 
 
 def test_a_missed_execution_is_an_incident_until_the_next_success(desk: IncidentDesk) -> None:
-    desk.lifecycle.missed(DAILY, due_at=START, now=desk.now)
-    desk.lifecycle.missed(DAILY, due_at=START, now=desk.now)
+    desk.lifecycle.execution_missed(DAILY, due_at=START, now=desk.now)
+    desk.lifecycle.execution_missed(DAILY, due_at=START, now=desk.now)
 
     assert desk.only().breaches == 1
     assert START.isoformat() in desk.only().message
@@ -160,14 +160,16 @@ def test_a_missed_execution_is_an_incident_until_the_next_success(desk: Incident
 
 
 def test_an_execution_that_judges_nothing_new_ends_a_failure_too(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
-    desk.lifecycle.after(DAILY, run_id="b", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.lifecycle.apply_judgements(DAILY, run_id="b", now=desk.now)
 
     assert desk.only().status is Status.RESOLVED
 
 
-def test_a_dead_letter_is_told_by_the_other_channels() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat"), escalation_channels=("pager",)))
+def test_a_dead_letter_is_notified_by_the_other_channels() -> None:
+    desk = IncidentDesk(
+        settings=NotificationSettings(channels=("mail", "chat"), escalation_channels=("pager",))
+    )
     desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
 
     assert sorted(desk.waiting()) == [
@@ -183,32 +185,32 @@ def test_a_dead_letter_of_the_only_channel_is_an_incident_all_the_same(
 
     assert desk.only().status is Status.OPEN
     assert desk.waiting() == []
-    assert desk.held() == ["no_channel"]
+    assert desk.suppressions() == ["no_channel"]
 
 
 def test_a_dead_letter_is_over_when_its_channel_works() -> None:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
     desk.lifecycle.dead_letter("mail", error="gone", now=desk.now)
-    desk.lifecycle.channel_works("chat", now=desk.now)
+    desk.lifecycle.channel_recovered("chat", now=desk.now)
     assert desk.only().status is Status.OPEN
-    desk.lifecycle.channel_works("mail", now=desk.now)
+    desk.lifecycle.channel_recovered("mail", now=desk.now)
 
     assert desk.only().status is Status.RESOLVED
 
 
-def test_a_dead_daemon_is_told_once_and_when_it_is_back(desk: IncidentDesk) -> None:
+def test_a_silent_daemon_is_notified_once_and_when_it_is_back(desk: IncidentDesk) -> None:
     desk.lifecycle.daemon_silent(since=START, now=desk.now)
     desk.lifecycle.daemon_silent(since=START, now=desk.now + MINUTE)
     assert desk.deliver() == ["mail: opened critical /daemon_dead"]
     assert desk.only().breaches == 1
 
-    desk.lifecycle.daemon_back(now=desk.now)
-    desk.lifecycle.daemon_back(now=desk.now)
+    desk.lifecycle.daemon_recovered(now=desk.now)
+    desk.lifecycle.daemon_recovered(now=desk.now)
     assert desk.deliver() == ["mail: recovered critical /daemon_dead"]
 
 
 def test_a_fault_that_goes_on_is_not_repeated_but_escalates(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="a", error="e", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="a", error="e", now=desk.now)
     desk.deliver()
     desk.wait(15 * MINUTE)
     desk.sweep()
@@ -232,7 +234,7 @@ def test_what_a_killed_execution_recorded_is_applied_a_quarter_of_an_hour_later(
 
 def test_what_is_caught_up_says_nothing_about_failed_executions(desk: IncidentDesk) -> None:
     desk.memory.add_judgement(judged(breach(), run_id="killed", judged_at=START))
-    desk.lifecycle.failed(DAILY, run_id="killed", error="killed", now=desk.now)
+    desk.lifecycle.execution_failed(DAILY, run_id="killed", error="killed", now=desk.now)
     desk.lifecycle.catch_up(START + DAY)
 
     assert {one.rule: one.status for one in desk.all()} == {
@@ -244,12 +246,12 @@ def test_what_is_caught_up_says_nothing_about_failed_executions(desk: IncidentDe
 def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDesk) -> None:
     desk.memory.add_judgement(judged(breach()))
     desk.memory.add_judgement(judged(fine(), as_of=MONDAY + DAY))
-    desk.lifecycle.after(DAILY, run_id="r", now=desk.now)
+    desk.lifecycle.apply_judgements(DAILY, run_id="r", now=desk.now)
 
     resolved = desk.only().resolved
     assert resolved is not None
     assert resolved.outcome is Resolution.RECOVERED
-    # One message for both: it says that it is over by now.
+    # One message for both: it says that it is resolved by now.
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
     (row,) = desk.memory.rows.values()
     text = message_of(row, public_url=None).text
@@ -286,3 +288,4 @@ def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
     monkeypatch.setattr(desk.memory, "apply", overtaken)
     with pytest.raises(StoreUnavailable, match="changed by others"):
         desk.lifecycle.daemon_silent(since=START, now=START)
+    assert "It is resolved by now. It is back inside its limit." in text

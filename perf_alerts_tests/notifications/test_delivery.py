@@ -10,12 +10,12 @@ import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import Delivery
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import DeliveryState
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import (
     Deliverer,
+    DeliveryCounts,
     DeliveryFailed,
-    Drained,
     try_channels,
 )
 from perf_alerts_dagster.notifications.messages import test_message as make_test
@@ -58,7 +58,7 @@ class Office:
             on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
                 channel, error=error, now=now
             ),
-            on_sent=lambda channel, now: lifecycle.channel_works(channel, now=now),
+            on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
             clock=lambda: self.desk.now,
             jitter=Fixed(),
             owner=self.owner,
@@ -66,7 +66,7 @@ class Office:
             reached=reached or self.points.append,
         )
 
-    def drain(self) -> Drained:
+    def drain(self) -> DeliveryCounts:
         return self.worker().drain(5.0)
 
     def due(self, channel: str = "mail") -> datetime:
@@ -83,14 +83,14 @@ def failing(text: str = "HTTP 500", **how: object) -> Callable[[], None]:
 
 @pytest.fixture
 def office() -> Office:
-    desk = IncidentDesk(policy=Policy(channels=("mail", "chat")))
+    desk = IncidentDesk(settings=NotificationSettings(channels=("mail", "chat")))
     desk.judge(breach(severity=Severity.CRITICAL))
     return Office(desk=desk, mail=Post("mail"), chat=Post("chat"))
 
 
 def test_what_waits_is_sent_once_to_every_channel(office: Office) -> None:
-    assert office.drain() == Drained(sent=2)
-    assert office.drain() == Drained()
+    assert office.drain() == DeliveryCounts(sent=2)
+    assert office.drain() == DeliveryCounts()
 
     (mail,), (chat,) = office.mail.got, office.chat.got
     assert mail.key != chat.key
@@ -104,24 +104,24 @@ def test_a_delivered_message_reads_no_snapshot_of_all_incidents(office: Office) 
         office.desk.judge(breach(strategy=strategy))
     before = office.desk.memory.snapshots
 
-    assert office.drain() == Drained(sent=8)
+    assert office.drain() == DeliveryCounts(sent=8)
     assert office.desk.memory.snapshots == before
 
 
 def test_one_failing_channel_does_not_hold_up_another(office: Office) -> None:
     office.mail.does = failing()
 
-    assert office.drain() == Drained(sent=1, retried=1)
+    assert office.drain() == DeliveryCounts(sent=1, retried=1)
     assert len(office.chat.got) == 1
 
 
 def test_one_slow_channel_does_not_delay_another(office: Office) -> None:
     arrived = threading.Event()
-    # The mail goes on only when the chat has been told.
+    # The mail goes on only when the chat has been notified.
     office.mail.does = lambda: _wait(arrived)
     office.chat.does = arrived.set
 
-    assert office.drain() == Drained(sent=2)
+    assert office.drain() == DeliveryCounts(sent=2)
 
 
 def _wait(event: threading.Event) -> None:
@@ -158,9 +158,9 @@ def test_it_is_not_tried_before_its_time(office: Office) -> None:
     office.mail.does = lambda: None
 
     office.desk.now = due - INSTANT
-    assert office.drain() == Drained()
+    assert office.drain() == DeliveryCounts()
     office.desk.now = due
-    assert office.drain() == Drained(sent=1)
+    assert office.drain() == DeliveryCounts(sent=1)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_what_can_never_succeed_is_a_dead_letter_with_its_incident(office: Offic
     office.mail.does = failing("HTTP 404", permanent=True)
 
     # The chat may take the dead letter's message within the same drain.
-    assert office.drain() + office.drain() == Drained(sent=2, dead=1)
+    assert office.drain() + office.drain() == DeliveryCounts(sent=2, dead=1)
     _, incident = office.desk.all()
     assert (incident.rule, incident.parts["about"]) == ("dead_letter", "mail")
     assert "HTTP 404" in incident.message
@@ -210,7 +210,7 @@ def test_a_dead_channel_that_works_again_ends_its_incident(office: Office) -> No
 def test_after_a_day_it_is_given_up(office: Office) -> None:
     office.mail.does = failing()
     office.desk.wait(DAY - INSTANT)
-    assert office.drain() == Drained(sent=1, retried=1)
+    assert office.drain() == DeliveryCounts(sent=1, retried=1)
     office.desk.now = office.due()
     assert office.drain().dead == 1
 
@@ -237,7 +237,7 @@ def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Offic
 
     office.mail.does = breaks
 
-    assert office.drain() == Drained(sent=3, retried=1)
+    assert office.drain() == DeliveryCounts(sent=3, retried=1)
     assert [one.subject for one in office.mail.got] == [
         "[WARNING] carry: max drawdown: the drawdown is 30 %"
     ]
@@ -246,7 +246,7 @@ def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Offic
     assert broken.error == "the channel broke: ZeroDivisionError"
 
 
-def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -> None:
+def test_a_crash_while_a_message_is_given_up_still_notifies(office: Office) -> None:
     office.mail.does = failing(permanent=True)
 
     def dies(channel: str, error: str, now: datetime) -> None:
@@ -257,13 +257,13 @@ def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -
         replace(office.worker(), on_dead_letter=dies).drain(5.0)
     assert [one.rule for one in office.desk.all()] == ["max_drawdown", "dead_letter"]
 
-    # The row is given up by the next worker, and the incident is not told again.
+    # The row is given up by the next worker, and the incident is not notified again.
     office.desk.wait(MINUTE)
     office.drain()
     assert [one.rule for one in office.desk.all()] == ["max_drawdown", "dead_letter"]
     assert {one.state for one in office.desk.memory.rows.values()} == {
-        Delivery.SENT,
-        Delivery.DEAD,
+        DeliveryState.SENT,
+        DeliveryState.DEAD,
     }
     assert [one.subject for one in office.chat.got] == [
         "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
@@ -273,7 +273,7 @@ def test_a_crash_while_a_message_is_given_up_still_tells_of_it(office: Office) -
 
 def test_messages_to_a_channel_that_left_the_settings_die_after_a_day(office: Office) -> None:
     office.chat.name = "other"
-    assert office.drain() == Drained(sent=1, retried=1)
+    assert office.drain() == DeliveryCounts(sent=1, retried=1)
     office.desk.wait(DAY)
     assert office.drain().dead == 1
 
@@ -302,7 +302,7 @@ def test_a_worker_that_dies_loses_nothing_and_doubles_only_the_key(
     for channel in (office.mail, office.chat):
         assert len({one.key for one in channel.got}) == 1
         assert len(channel.got) == (2 if point == "sent" else 1)
-    assert {one.state for one in office.desk.memory.rows.values()} == {Delivery.SENT}
+    assert {one.state for one in office.desk.memory.rows.values()} == {DeliveryState.SENT}
 
 
 def test_a_worker_that_was_too_slow_marks_nothing(office: Office) -> None:
@@ -314,14 +314,14 @@ def test_a_worker_that_was_too_slow_marks_nothing(office: Office) -> None:
     office.drain()
 
     (row,) = [one for one in office.desk.memory.rows.values() if one.channel == "mail"]
-    assert (row.state, row.lease_owner, row.fence) == (Delivery.LEASED, "another", 2)
+    assert (row.state, row.lease_owner, row.fence) == (DeliveryState.LEASED, "another", 2)
 
 
 def test_a_store_that_fails_is_not_hidden(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     def sent(*_: object) -> bool:
         raise StoreUnavailable("the disk is full")
 
-    monkeypatch.setattr(MemoryIncidents, "sent", sent)
+    monkeypatch.setattr(MemoryIncidents, "mark_sent", sent)
     with pytest.raises(StoreUnavailable, match="the disk is full"):
         office.drain()
 
@@ -332,20 +332,20 @@ def test_a_withdrawn_escalation_is_not_sent(office: Office) -> None:
     office.desk.sweep()
     office.desk.acknowledge()
 
-    assert office.drain() == Drained()
+    assert office.drain() == DeliveryCounts()
 
 
-def test_a_recovery_is_told_after_its_opening(office: Office) -> None:
+def test_a_recovery_is_notified_after_its_opening(office: Office) -> None:
     office.desk.judge(fine())
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
 
-def test_a_recovery_is_told_after_an_opening_that_had_to_wait(office: Office) -> None:
+def test_a_recovery_is_notified_after_an_opening_that_had_to_wait(office: Office) -> None:
     office.mail.does = failing()
     office.drain()
     office.mail.does = lambda: None
@@ -355,7 +355,7 @@ def test_a_recovery_is_told_after_an_opening_that_had_to_wait(office: Office) ->
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
         "[RECOVERED] trend: max drawdown (over)",
     ]
 
@@ -391,8 +391,8 @@ def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None
     office.drain()
 
     late = office.mail.got[-1]
-    assert late.subject == "[CRITICAL] trend: max drawdown (over by now): the drawdown is 30 %"
-    assert "By now it is over." in late.text
+    assert late.subject == "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %"
+    assert "It is resolved by now." in late.text
 
 
 def test_every_channel_is_tried_directly(office: Office) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import Channels
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification import MessageKind
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import LISTED, Message, Unreadable, message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -24,11 +24,11 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail", "chat"), digest=True))
+    return IncidentDesk(settings=NotificationSettings(channels=("mail", "chat"), digest=True))
 
 
 def digests(desk: IncidentDesk) -> list[Message]:
-    rows = [one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST]
+    rows = [one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST]
     return [message_of(one, public_url=URL) for one in rows]
 
 
@@ -61,7 +61,7 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
     }
 
 
-def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
+def test_it_lists_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
     desk.judge(breach(severity=Severity.CRITICAL), breach(strategy="carry"))
     judgement = judged(
         breach(severity=Severity.CRITICAL),
@@ -87,7 +87,7 @@ def test_it_tells_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
     ]
 
 
-def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
     weak = [breach(strategy=f"s{n:03}", evidence=Evidence.WEAK) for n in range(LISTED + 5)]
     desk.lifecycle.digest(judged(*weak), now=desk.now)
 

@@ -6,12 +6,12 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
     SHOWN,
     Message,
-    Unreadable,
+    UnreadableNotification,
     message_of,
 )
 from perf_alerts_dagster.notifications.messages import test_message as make_test
@@ -31,7 +31,7 @@ URL = "https://alerts.example"
 
 @pytest.fixture
 def desk() -> IncidentDesk:
-    return IncidentDesk(policy=Policy(channels=("mail",)))
+    return IncidentDesk(settings=NotificationSettings(channels=("mail",)))
 
 
 def newest(desk: IncidentDesk, url: str | None = URL) -> Message:
@@ -109,7 +109,7 @@ def test_a_list_that_is_as_long_as_what_is_shown_is_whole(desk: IncidentDesk, mo
     assert text.endswith(f"and 1 more: {URL}/incidents") is bool(more)
 
 
-def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDesk) -> None:
+def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
     many = [breach(strategy=f"s{n:03}", severity=Severity.WARNING) for n in range(LISTED)]
     desk.judge(*many, breach(strategy="worst", severity=Severity.EMERGENCY))
     payload = newest(desk).payload
@@ -121,7 +121,7 @@ def test_a_program_is_told_the_worst_of_very_many_and_how_many(desk: IncidentDes
     assert incidents[0]["strategy"] == "worst"
 
 
-def test_members_stand_under_their_group(desk: IncidentDesk) -> None:
+def test_members_are_listed_under_their_group(desk: IncidentDesk) -> None:
     group = event(
         strategy="ALL",
         rule="joint_exceedances",
@@ -162,7 +162,7 @@ def test_an_escalation_says_that_nobody_answered(desk: IncidentDesk) -> None:
 
 
 def test_a_fault_of_the_system_names_what_failed_and_what_to_look_at(desk: IncidentDesk) -> None:
-    desk.lifecycle.failed(DAILY, run_id="r", error="the source is away", now=START)
+    desk.lifecycle.execution_failed(DAILY, run_id="r", error="the source is away", now=START)
     message = newest(desk, None)
 
     assert message.subject == f"[CRITICAL] {DAILY}: an alert's execution failed"
@@ -208,7 +208,7 @@ def test_a_row_that_is_none_of_ours_is_unreadable(payload: dict[str, object]) ->
         created_at=START,
         next_at=START + DAY,
     )
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableNotification):
         message_of(row, public_url=URL)
 
 

@@ -1,4 +1,4 @@
-"""What people are told while the alert store cannot be used, with an injected clock."""
+"""What is notified while the alert store cannot be used, with an injected clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing, of_evaluation
+from perf_alerts_dagster.incidents.firing import Firing, evaluation_firing
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.notifications.delivery import DeliveryFailed
 from perf_alerts_dagster.notifications.outage import Outage
@@ -22,7 +22,7 @@ from perf_alerts_tests.incidents.incident_desk import (
 )
 from perf_alerts_tests.incidents.post import Post
 
-MARK = "[told directly, the alert store cannot be used]"
+MARK = "[sent directly, the alert store cannot be used]"
 STORE = f"{MARK} [CRITICAL] perf-alerts: the alert store cannot be used"
 TREND = f"{MARK} [WARNING] trend: max drawdown: the drawdown is 30 %"
 
@@ -42,7 +42,7 @@ class Down:
     record: bool = True
 
     def __post_init__(self) -> None:
-        self.outage = Outage(channels=self.channels, opened=self.opened, public_url=None)
+        self.outage = Outage(channels=self.channels, open_judge=self.opened, public_url=None)
 
     def opened(self) -> "Down":
         if not self.record:
@@ -55,7 +55,7 @@ class Down:
         self.judged.append(now)
         assert (alert.name, as_of) == (DAILY, None)
         return [
-            of_evaluation(
+            evaluation_firing(
                 one,
                 one.severity or Severity.INFO,
                 alert=alert.name,
@@ -68,7 +68,7 @@ class Down:
 
     def after(self, span: timedelta) -> list[str]:
         self.now += span
-        self.outage.lasts(self.now)
+        self.outage.report(self.now)
         return self.channels[0].subjects
 
 
@@ -85,7 +85,7 @@ def test_after_a_minute_people_hear_that_nothing_is_recorded_and_what_breaches()
     assert all(one.payload["direct"] is True for one in down.channels[0].got)
 
 
-def test_what_breaches_later_is_told_within_the_hour_and_worse_again() -> None:
+def test_what_breaches_later_is_notified_within_the_hour_and_worse_again() -> None:
     down = Down()
     down.after(timedelta(0))
     assert down.after(MINUTE) == [STORE]
@@ -107,7 +107,7 @@ def test_without_a_record_people_still_hear_that_nothing_is_recorded() -> None:
     assert down.after(MINUTE) == [STORE]
 
 
-def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_told_once() -> None:
+def test_a_channel_that_fails_is_tried_again_each_minute_and_the_others_are_notified_once() -> None:
     down = Down(channels=[Post(), Post("chat")], found=[breach()])
     mail, chat = down.channels
     chat.does = failing
@@ -129,17 +129,17 @@ def test_a_channel_for_the_critical_hears_no_warning() -> None:
     assert down.after(MINUTE) == [STORE]
 
 
-def test_the_next_outage_is_told_again() -> None:
+def test_the_next_outage_is_notified_again() -> None:
     down = Down(found=[breach()])
     down.after(timedelta(0))
     down.after(MINUTE)
-    down.outage.over()
+    down.outage.end()
     down.after(timedelta(0))
 
     assert down.after(MINUTE) == [STORE, TREND] * 2
 
 
-def test_processes_that_tell_the_same_outage_tell_it_under_the_same_keys() -> None:
+def test_processes_notify_the_same_outage_under_the_same_keys() -> None:
     one, other = Down(found=[breach()]), Down(found=[breach()], now=START + MINUTE)
     for down in (one, other):
         down.after(timedelta(0))
@@ -150,7 +150,7 @@ def test_processes_that_tell_the_same_outage_tell_it_under_the_same_keys() -> No
 
 def test_where_people_only_observe_nothing_is_judged() -> None:
     down = Down(channels=[])
-    down.outage.lasts(down.now)
-    down.outage.lasts(down.now + MINUTE)
+    down.outage.report(down.now)
+    down.outage.report(down.now + MINUTE)
 
     assert down.judged == []

@@ -8,9 +8,9 @@ import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.lifecycle import Desk
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.notifications.delivery import Deliverer
-from perf_alerts_dagster.notifications.sweeper import TTL, Sweeper, Swept
+from perf_alerts_dagster.notifications.sweeper import TTL, Sweeper, SweepResult
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.incidents.incident_desk import INSTANT, MINUTE, IncidentDesk, breach
 from perf_alerts_tests.incidents.memory import MemoryIncidents
@@ -29,7 +29,7 @@ class Sweepers:
     def resume(self) -> None:
         self.resumed += 1
 
-    def sweep(self, owner: str = "sensor", *, leave: bool = False) -> Swept:
+    def sweep(self, owner: str = "sensor", *, release: bool = False) -> SweepResult:
         store = self.desk.memory
         delivering = Deliverer(
             outbox=store,
@@ -41,26 +41,30 @@ class Sweepers:
             owner=owner,
             public_url=None,
         )
-        desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=self.desk.lifecycle)
+        desk = Incidents(store=store, outbox=store, lifecycle=self.desk.lifecycle)
         sweeper = Sweeper(
-            desk=desk, delivering=delivering, leases=self.leases, owner=owner, resume=self.resume
+            incidents=desk,
+            deliverer=delivering,
+            leases=self.leases,
+            owner=owner,
+            resume=self.resume,
         )
-        return sweeper.sweep_once(self.desk.now, seconds=5.0, leave=leave)
+        return sweeper.sweep_once(self.desk.now, seconds=5.0, release=release)
 
 
-def test_one_sweeps_and_the_others_leave_it_to_it() -> None:
+def test_one_sweeps_and_the_others_release_it_to_it() -> None:
     sweepers = Sweepers()
     sweepers.desk.judge(breach())
 
     assert str(sweepers.sweep().drained) == "1 sent, 0 to be tried again, 0 given up"
-    left = Swept(by="sensor", drained=None)
-    assert left.is_sensors
+    left = SweepResult(by="sensor", drained=None)
+    assert left.is_by_sensor
     assert sweepers.sweep("proxy") == left
     sweepers.desk.wait(TTL - INSTANT)
     assert sweepers.sweep("proxy") == left
     sweepers.desk.wait(INSTANT)
-    standing_in = sweepers.sweep("proxy", leave=True)
-    assert (standing_in.by, standing_in.is_sensors) == ("proxy", False)
+    standing_in = sweepers.sweep("proxy", release=True)
+    assert (standing_in.by, standing_in.is_by_sensor) == ("proxy", False)
     assert standing_in.drained is not None
     # It has given its turn up, so that the sensor has it at once when it comes back.
     assert sweepers.sweep().drained is not None

@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
@@ -23,8 +23,8 @@ def proxy() -> Proxy:
     made = Proxy()
     store = made.incidents
     store.add_judgement(judged(breach(strategy=HOSTILE, severity=Severity.CRITICAL)))
-    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
-    lifecycle.after(DAILY, run_id="run", now=made.time())
+    lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail",)))
+    lifecycle.apply_judgements(DAILY, run_id="run", now=made.time())
     return made
 
 
@@ -113,7 +113,7 @@ async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
     assert "Secure" in cookie
 
 
-async def test_a_wrong_key_is_told_and_counted(page: httpx.AsyncClient) -> None:
+async def test_a_wrong_key_is_refused_and_counted(page: httpx.AsyncClient) -> None:
     for wrong in ("", "wrong", "ü"):
         answer = await page.post("/login", data={"api_key": wrong})
         assert answer.status_code == 401
@@ -152,7 +152,14 @@ async def test_an_incident_is_shown_in_full_and_harmless(
         assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
     text = (await page.get(path_of(proxy))).text
-    for part in ("critical", "-0.3", "-0.2", "1 % of healthy years", "opened", "I look after it"):
+    for part in (
+        "critical",
+        "-0.3",
+        "-0.2",
+        "1 % of healthy years",
+        "opened",
+        ">Acknowledge</button>",
+    ):
         assert part in text
 
 
@@ -193,7 +200,7 @@ async def test_a_viewer_sees_and_does_not_answer(proxy: Proxy, page: httpx.Async
     await login(page, "viewer")
     path = path_of(proxy)
     text = (await page.get(path)).text
-    assert "I look after it" not in text
+    assert ">Acknowledge</button>" not in text
 
     form = {"form_word": await word(page, path), "outcome": "true"}
     for action in ("acknowledge", "resolve"):

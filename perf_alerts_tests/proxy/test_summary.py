@@ -5,7 +5,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.ports import Breached, Counts
+from perf_alerts_dagster.incidents.ports import BreachedIncident, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.history import SHARPE_RULE, Found, Period
 from perf_alerts_dagster.proxy.schemas import ExecutionCounts, SummaryData
@@ -18,8 +18,8 @@ def breach(
     strategy: str = "alpha",
     severity: Severity = Severity.WARNING,
     alerts: tuple[str, ...] = ("daily_pnl_check",),
-) -> Breached:
-    return Breached(strategy=strategy, severity=severity, alerts=frozenset(alerts))
+) -> BreachedIncident:
+    return BreachedIncident(strategy=strategy, severity=severity, alerts=frozenset(alerts))
 
 
 def sharpe(
@@ -34,7 +34,7 @@ def sharpe(
 
 
 def summary(
-    *breached: Breached,
+    *breached: BreachedIncident,
     runs: tuple[AlertRun, ...] = (),
     counts: Mapping[tuple[str, Outcome], int] | None = None,
     sharpes: tuple[Found, ...] = (),
@@ -45,7 +45,7 @@ def summary(
         runs=runs,
         period=Period(counts=counts or {}),
         sharpes=sharpes,
-        counts=Counts(breached=breached, suppressed=7, escalated=2),
+        counts=PeriodCounts(breached=breached, suppressed=7, escalated=2),
         live={Status.OPEN: 3, Status.ACKNOWLEDGED: 1},
         silences=4,
     )

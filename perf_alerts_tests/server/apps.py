@@ -14,8 +14,8 @@ from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.access import IdentityStores
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
@@ -75,7 +75,6 @@ class Proxy:
                     audit=self.audit, revocations=FakeRevocations(), key_use=FakeKeyUse()
                 ),
                 incidents=self.incidents,
-                silences=self.incidents,
                 outbox=self.incidents,
                 clock=self.time,
                 seconds=self.time.seconds,
@@ -85,11 +84,12 @@ class Proxy:
                 store=self.store,
                 thresholds=FakeThresholds(),
                 records=Records(lambda: self.source, UTC_ZONE),
-                desk=Desk(
-                    incidents=self.incidents,
-                    silences=self.incidents,
+                incidents=Incidents(
+                    store=self.incidents,
                     outbox=self.incidents,
-                    lifecycle=Lifecycle(store=self.incidents, policy=Policy(channels=("mail",))),
+                    lifecycle=Lifecycle(
+                        store=self.incidents, settings=NotificationSettings(channels=("mail",))
+                    ),
                 ),
                 probe=lambda now: None,
                 channels=self.channels,

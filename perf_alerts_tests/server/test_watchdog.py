@@ -10,8 +10,8 @@ import pytest
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
-from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import LEASE, TTL, Sweeper
@@ -45,7 +45,7 @@ class Round:
 
     def another(self) -> Watchdog:
         store = self.incidents
-        lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
+        lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail",)))
         delivering = Deliverer(
             outbox=store,
             channels={"mail": self.post},
@@ -56,15 +56,17 @@ class Round:
             owner="proxy",
             public_url=None,
         )
-        desk = Desk(incidents=store, silences=store, outbox=store, lifecycle=lifecycle)
+        incidents = Incidents(store=store, outbox=store, lifecycle=lifecycle)
         return Watchdog(
-            sweeper=Sweeper(desk=desk, delivering=delivering, leases=self.leases, owner="proxy"),
+            sweeper=Sweeper(
+                incidents=incidents, deliverer=delivering, leases=self.leases, owner="proxy"
+            ),
             status=self.status,
             checks=self.checks,
             probe=self.probe,
             heartbeat_url=self.heartbeat_url,
             clock=lambda: self.now,
-            outage=Outage(channels=[self.post], opened=_no_record, public_url=None),
+            outage=Outage(channels=[self.post], open_judge=_no_record, public_url=None),
         )
 
     async def status(self) -> SchedulerStatus:
@@ -143,8 +145,8 @@ async def test_two_proxies_tell_it_once() -> None:
 async def test_it_sweeps_only_while_the_sensor_is_silent() -> None:
     watchdog = Round()
     watchdog.leases.acquire(LEASE, "sensor", watchdog.now, TTL)
-    lifecycle = watchdog.watchdog.sweeper.desk.lifecycle
-    lifecycle.failed("daily_pnl_check", run_id="r", error="e", now=watchdog.now)
+    lifecycle = watchdog.watchdog.sweeper.incidents.lifecycle
+    lifecycle.execution_failed("daily_pnl_check", run_id="r", error="e", now=watchdog.now)
 
     watchdog.beat = watchdog.now + timedelta(seconds=80)
     assert await watchdog.after(timedelta(seconds=80)) == []
@@ -245,7 +247,7 @@ async def test_a_store_that_fails_is_a_warning_and_the_next_round_comes(
 
 
 STORE = (
-    "[told directly, the alert store cannot be used] [CRITICAL] perf-alerts: "
+    "[sent directly, the alert store cannot be used] [CRITICAL] perf-alerts: "
     "the alert store cannot be used"
 )
 

@@ -29,7 +29,7 @@ pytestmark = [
 DAILY = "daily_pnl_check"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 KEY = "admin-key-of-the-tests-0123456789abcdef"
-MARK = "[told directly, the alert store cannot be used]"
+MARK = "[sent directly, the alert store cannot be used]"
 BREACH = "opened critical trend/policy_drawdown"
 
 

@@ -18,7 +18,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from perf_alerts_dagster.bootstrap.records import migrate_store
 from perf_alerts_dagster.defs.sensors import NAME
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -103,7 +103,7 @@ def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -
 
 def test_messages_that_do_not_arrive_and_dead_channels_are_named(now: datetime) -> None:
     store = MemoryIncidents()
-    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail", "chat")))
+    lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail", "chat")))
     lifecycle.dead_letter("chat", error="answered with 404", now=now - timedelta(minutes=5))
     (dead,) = findings.messages(store, store, now)
     assert (dead.where, "answered with 404" in dead.what) == ("channel chat", True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -99,7 +99,7 @@ def held_days(state: Path) -> Counter[date]:
     store = open_store(f"sqlite:///{state / 'perf_alerts.db'}")
     try:
         incidents = SqlIncidents(store.engine)
-        found = incidents.incidents(Filter(rule="policy_drawdown"), limit=500).incidents
+        found = incidents.incidents(IncidentFilter(rule="policy_drawdown"), limit=500).incidents
         return Counter(
             one.first_as_of
             for one in found

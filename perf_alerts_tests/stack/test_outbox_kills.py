@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
@@ -42,14 +42,14 @@ class Crashes:
         self.engine = open_engine(url)
         migrate(self.engine)
         self.incidents, self.outbox = SqlIncidents(self.engine), SqlOutbox(self.engine)
-        self.policy = Policy(channels=(name_of(receiver.channel),))
+        self.settings = NotificationSettings(channels=(name_of(receiver.channel),))
         self.keys: set[str] = set()
         for place in range(messages):
             self.keys |= keys_of(self.fail(f"alert-{place}"))
 
     def fail(self, alert: str) -> Decisions:
-        lifecycle = Lifecycle(store=self.incidents, policy=self.policy)
-        return lifecycle.failed(alert, run_id=alert, error="e", now=datetime.now(UTC))
+        lifecycle = Lifecycle(store=self.incidents, settings=self.settings)
+        return lifecycle.execution_failed(alert, run_id=alert, error="e", now=datetime.now(UTC))
 
     def work(self, point: str, count: str, *, moment: float | None = None) -> int:
         """A worker, which dies at a point or at a moment, or not at all; its exit code."""

@@ -92,10 +92,10 @@ def test_a_link_leads_to_its_incident_which_is_answered(
     fits(page, width)
 
     page.locator("#ack_comment").fill("I look at it")
-    page.get_by_role("button", name="I look after it").click()
+    page.get_by_role("button", name="Acknowledge").click()
     expect(page.locator("dl")).to_contain_text("by operator")
     page.locator("#outcome").select_option("data_error")
-    page.get_by_role("button", name="It is over").click()
+    page.get_by_role("button", name="Resolve").click()
     expect(page.locator("dl")).to_contain_text("wrong data")
     expect(page.locator(".timeline")).to_contain_text("resolved")
     fits(page, width)

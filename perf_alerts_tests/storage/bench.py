@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.sql import SqlAudit
-from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
-from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
+from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
@@ -19,7 +19,6 @@ class Bench:
     """The ports of one store; `record` keeps a judgement, `changes` are the audited actions."""
 
     incidents: IncidentStore
-    silences: Silences
     outbox: Outbox
     record: Callable[[Judgement], None]
     changes: Callable[[], list[str]]
@@ -28,7 +27,7 @@ class Bench:
 def memory_bench() -> Bench:
     """All of it in dictionaries."""
     made = MemoryIncidents()
-    return Bench(made, made, made, made.add_judgement, lambda: [one.action for one in made.audit])
+    return Bench(made, made, made.add_judgement, lambda: [one.action for one in made.audit])
 
 
 def sql_bench(engine: Engine) -> Bench:
@@ -36,7 +35,6 @@ def sql_bench(engine: Engine) -> Bench:
     store, audit = SqlAlertStore(engine), SqlAudit(engine)
     return Bench(
         SqlIncidents(engine),
-        SqlSilences(engine),
         SqlOutbox(engine),
         lambda judgement: store.record(judgement, watermark=None),
         lambda: [one.action for one in audit.entries(limit=100).rows],

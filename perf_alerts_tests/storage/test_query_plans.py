@@ -12,8 +12,8 @@ from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.history import SqlHistory
@@ -24,12 +24,12 @@ DAY = timedelta(days=1)
 
 
 def lifecycle(engine: Engine) -> Lifecycle:
-    return Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail",)))
+    return Lifecycle(store=SqlIncidents(engine), settings=NotificationSettings(channels=("mail",)))
 
 
 def executed(engine: Engine) -> None:
     SqlAlertStore(engine).record(judgement(), watermark=MONDAY)
-    lifecycle(engine).after("daily_pnl_check", run_id="run-1", now=NOON)
+    lifecycle(engine).apply_judgements("daily_pnl_check", run_id="run-1", now=NOON)
 
 
 CALLS: dict[str, Callable[[Engine], object]] = {
@@ -41,19 +41,21 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "summary": lambda engine: SqlHistory(engine).period(NOON - DAY, NOON),
     "strategies": lambda engine: SqlHistory(engine).current(),
     "one strategy": lambda engine: SqlHistory(engine).current(strategy="s"),
-    "incidents": lambda engine: SqlIncidents(engine).incidents(Filter()),
+    "incidents": lambda engine: SqlIncidents(engine).incidents(IncidentFilter()),
     "next page": lambda engine: SqlIncidents(engine).incidents(
-        Filter(), before=f"{NOON.isoformat()} x"
+        IncidentFilter(), before=f"{NOON.isoformat()} x"
     ),
-    "by status": lambda engine: SqlIncidents(engine).incidents(Filter(status=Status.OPEN)),
-    "by severity": lambda engine: SqlIncidents(engine).incidents(Filter(severity=Severity.INFO)),
-    "by strategy": lambda engine: SqlIncidents(engine).incidents(Filter(strategy="s")),
-    "by rule": lambda engine: SqlIncidents(engine).incidents(Filter(rule="r")),
-    "since": lambda engine: SqlIncidents(engine).incidents(Filter(since=NOON)),
+    "by status": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(status=Status.OPEN)),
+    "by severity": lambda engine: SqlIncidents(engine).incidents(
+        IncidentFilter(severity=Severity.INFO)
+    ),
+    "by strategy": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(strategy="s")),
+    "by rule": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(rule="r")),
+    "since": lambda engine: SqlIncidents(engine).incidents(IncidentFilter(since=NOON)),
     "incident": lambda engine: SqlIncidents(engine).incident("i"),
     "timeline": lambda engine: SqlIncidents(engine).timeline("i"),
     "deliveries": lambda engine: SqlOutbox(engine).about("i"),
-    "live of a key": lambda engine: SqlIncidents(engine).live_of("|dead_letter|mail"),
+    "live of a key": lambda engine: SqlIncidents(engine).live_incident("|dead_letter|mail"),
     "live": lambda engine: SqlIncidents(engine).live(),
     "counts": lambda engine: SqlIncidents(engine).counts(NOON - DAY, NOON),
     "snapshot": lambda engine: SqlIncidents(engine).snapshot(now=NOON, since=NOON - DAY),
@@ -65,8 +67,10 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "audit": lambda engine: SqlAudit(engine).entries(limit=10),
     "sweep": lambda engine: lifecycle(engine).sweep(NOON),
     "catch up": lambda engine: lifecycle(engine).catch_up(NOON),
-    "fault": lambda engine: lifecycle(engine).failed("a", run_id="r", error="e", now=NOON),
-    "channel works": lambda engine: lifecycle(engine).channel_works("mail", now=NOON),
+    "fault": lambda engine: lifecycle(engine).execution_failed(
+        "a", run_id="r", error="e", now=NOON
+    ),
+    "channel works": lambda engine: lifecycle(engine).channel_recovered("mail", now=NOON),
     "execution": executed,
 }
 GROWS = "judgements|evaluations|incidents|incident_entries|notifications|notification_items|audit"
@@ -110,7 +114,7 @@ def test_no_question_reads_a_table_that_grows_from_end_to_end(
 
 def test_after_a_delivered_message_one_row_is_looked_up_by_its_index(sqlite_engine: Engine) -> None:
     with plans(sqlite_engine) as found:
-        lifecycle(sqlite_engine).channel_works("mail", now=NOON)
+        lifecycle(sqlite_engine).channel_recovered("mail", now=NOON)
 
     ((_, steps),) = found
     assert len(steps) == 1

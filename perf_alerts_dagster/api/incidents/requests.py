@@ -21,7 +21,7 @@ from perf_alerts_dagster.http.inputs import (
 from perf_alerts_dagster.http.requests import Absent, Body, Paged
 from perf_alerts_dagster.incidents.model import Resolution, Status
 
-_PERSONS = tuple(outcome for outcome in Resolution if outcome.is_a_persons)
+_PERSONS = tuple(outcome for outcome in Resolution if outcome.is_manual)
 _Severity = Annotated[Severity, member_of(Severity)]
 
 

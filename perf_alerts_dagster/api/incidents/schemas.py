@@ -1,18 +1,41 @@
-"""Answers about incidents and silences."""
+"""Answers about incidents and silences; a field takes the value of the attribute of its name."""
 
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
+from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
-from perf_alerts_dagster.incidents.model import Reason, Resolution, Status, Trend
-from perf_alerts_dagster.incidents.notification import Channels, Delivery
+from perf_alerts_dagster.http.schemas import Model, Number, Page
+from perf_alerts_dagster.http.schemas import Time as TimeText
+from perf_alerts_dagster.incidents.lifecycle import IncidentHistory
+from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution, Status, Trend
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, Notification
+from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
+from perf_alerts_dagster.notifications.text import incident_link
 
 
-class AcknowledgedBy(Model):
-    """Who looks after it, since when and until when."""
+def _text(value: object) -> object:
+    """A time or a day as answers write it; anything else stays as it is."""
+    if isinstance(value, datetime):
+        return timestamp(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+Time = Annotated[TimeText, BeforeValidator(_text)]
+Day = Annotated[str, BeforeValidator(_text)]
+
+
+class FromAttributes(Model):
+    """A part of an answer that is made from a value with attributes of the same names."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class AcknowledgedBy(FromAttributes):
+    """Who acknowledged it, when, and until when."""
 
     by: str
     at: Time
@@ -20,8 +43,8 @@ class AcknowledgedBy(Model):
     until: Time | None
 
 
-class ResolvedBy(Model):
-    """Who or what ended it; people say what it was."""
+class ResolvedBy(FromAttributes):
+    """Who or what resolved it, when, and why."""
 
     by: str
     at: Time
@@ -29,8 +52,8 @@ class ResolvedBy(Model):
     comment: str
 
 
-class IncidentData(Model):
-    """The life of repeated breaches with one dedup key. `strategy` is empty for the system."""
+class IncidentData(FromAttributes):
+    """Repeated breaches with one dedup key. `strategy` is empty for the system."""
 
     id: str = Field(examples=["5f2b1c0a9d8e7f6a5b4c3d2e"])
     dedup_key: str
@@ -46,9 +69,9 @@ class IncidentData(Model):
     value: Number
     limit: Number
     p_year: Number
-    first_as_of: str | None
-    as_of: str | None
-    session: str | None
+    first_as_of: Day | None
+    as_of: Day | None
+    session: Day | None
     provisional: bool
     opened_at: Time
     last_seen_at: Time
@@ -72,8 +95,8 @@ class IncidentsAnswer(Page):
     data: list[IncidentData]
 
 
-class TimelineItem(Model):
-    """One thing that happened: opened, breached, notified, suppressed, acknowledged, and so on."""
+class TimelineItem(FromAttributes):
+    """One event: opened, breached, notified, suppressed, acknowledged, and so on."""
 
     at: Time
     what: str
@@ -82,15 +105,15 @@ class TimelineItem(Model):
 
 
 class DeliveryItem(Model):
-    """A message about the incident to one channel: whether and when it arrived there.
+    """A message about the incident to one channel, and whether and when it was delivered.
 
-    `error` is why the last attempt failed; `next_at` is when it is tried again.
+    `error` is why the last attempt failed; `next_at` is the time of the next one.
     """
 
     channel: str
-    kind: Channels
+    kind: MessageKind
     reason: Reason
-    state: Delivery
+    state: DeliveryState
     attempts: int
     created_at: Time
     next_at: Time | None
@@ -99,9 +122,9 @@ class DeliveryItem(Model):
 
 
 class IncidentDetail(IncidentData):
-    """An incident with everything that happened to it, oldest first.
+    """An incident with its timeline, oldest first.
 
-    `members` are the ids of the incidents that stand under a group's.
+    `members` are the ids of the incidents of a group's members.
     """
 
     timeline: list[TimelineItem]
@@ -111,15 +134,15 @@ class IncidentDetail(IncidentData):
 
 
 class IncidentAnswer(Model):
-    """GET /incidents/{id}, and what acknowledging and resolving give back."""
+    """GET /incidents/{id}, and the answers to acknowledging and resolving."""
 
     success: bool
     data: IncidentDetail
     timestamp: Time
 
 
-class MatchersData(Model):
-    """What a silence is about; null matches everything."""
+class MatchersData(FromAttributes):
+    """What a silence covers; null matches everything."""
 
     strategy: str | None
     rule: str | None
@@ -128,7 +151,7 @@ class MatchersData(Model):
 
 
 class SilenceData(Model):
-    """A silence: from `starts_at` on and before `ends_at` messages are muted."""
+    """A silence mutes messages from `starts_at` (included) to `ends_at` (excluded)."""
 
     id: str
     matchers: MatchersData
@@ -154,7 +177,7 @@ class SilenceAnswer(Model):
 
 
 class ChannelTried(Model):
-    """How one channel took the test message."""
+    """Whether one channel accepted the test message."""
 
     channel: str
     ok: bool
@@ -162,8 +185,47 @@ class ChannelTried(Model):
 
 
 class TestAnswer(Model):
-    """POST /admin/test-notification; `success` where every channel took it."""
+    """POST /admin/test-notification; `success`: every channel accepted it."""
 
     success: bool
     data: list[ChannelTried]
     timestamp: Time
+
+
+def incident_data(incident: Incident, *, public_url: str | None) -> IncidentData:
+    """An incident in a list."""
+    return IncidentData(
+        **_attributes(incident, IncidentData, "link"), link=incident_link(incident.id, public_url)
+    )
+
+
+def incident_detail(history: IncidentHistory, *, public_url: str | None) -> IncidentDetail:
+    """An incident with its history."""
+    incident = history.incident
+    return IncidentDetail(
+        **_attributes(incident, IncidentDetail, "link", "timeline", "deliveries", "members"),
+        link=incident_link(incident.id, public_url),
+        timeline=[TimelineItem.model_validate(one) for one in history.timeline],
+        deliveries=[delivery_item(one, incident.id) for one in history.messages],
+        members=[one.id for one in history.members],
+    )
+
+
+def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
+    """A message as far as it is about one incident."""
+    item = next(one for one in row.items if one.incident_id == incident_id)
+    return DeliveryItem(
+        **_attributes(row, DeliveryItem, "reason", "next_at"),
+        reason=item.reason,
+        next_at=timestamp(row.next_at) if row.state is DeliveryState.PENDING else None,
+    )
+
+
+def silence_data(silence: Silence, *, now: datetime) -> SilenceData:
+    """A silence, and whether it is active at `now`."""
+    return SilenceData(**_attributes(silence, SilenceData, "active"), active=silence.is_active(now))
+
+
+def _attributes(value: object, schema: type[Model], *others: str) -> dict[str, Any]:
+    """The value's attributes by the schema's fields, except `others`."""
+    return {name: getattr(value, name) for name in schema.model_fields if name not in others}

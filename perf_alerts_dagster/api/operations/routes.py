@@ -14,7 +14,7 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
-from perf_alerts_dagster.notifications.delivery import Tried, try_channels
+from perf_alerts_dagster.notifications.delivery import ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.resources import recorder
 from perf_alerts_dagster.proxy.schemas import ReloadAnswer
@@ -70,7 +70,7 @@ async def test_notification(request: Request, who: Administrator) -> Response:
         raise Problem(409, "no_channels", "no channel is configured (ALERT_NOTIFY_URLS)")
     message = make_test(resources.now(), public_url=resources.settings.public_url)
     record = recorder(request, who, "test_notification", "channels", {})
-    tried: list[Tried] = []
+    tried: list[ChannelResult] = []
 
     async def send() -> None:
         tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))

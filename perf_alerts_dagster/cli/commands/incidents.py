@@ -6,14 +6,15 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import Moment, json_option
-from perf_alerts_dagster.cli.output import OUT, number, print_json, styled, table
-from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.cli.output import OUT, print_json, styled, table
+from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import Filter, UnknownIncident
+from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
-_OUTCOMES = [one.value for one in Resolution if one.is_a_persons]
+_OUTCOMES = [one.value for one in Resolution if one.is_manual]
 
 
 @click.group()
@@ -43,31 +44,31 @@ def list_(
     as_json: bool,
 ) -> None:
     """The incidents, newest first; without --status or --all, those that are not over."""
-    wanted = Filter(
+    wanted = IncidentFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
         strategy=strategy,
         rule=rule,
     )
-    found: list[Incident] = []
-    with opened_desk() as desk:
-        place: str | None = None
-        while len(found) < limit:
-            page = desk.incidents.incidents(wanted, before=place, limit=limit)
-            found += [one for one in page.incidents if status or everything or not one.is_over]
-            place = page.last
-            if place is None:
+    listed: list[Incident] = []
+    with open_stored_incidents() as stored:
+        cursor: str | None = None
+        while len(listed) < limit:
+            page = stored.store.incidents(wanted, before=cursor, limit=limit)
+            listed += [one for one in page.incidents if status or everything or not one.is_resolved]
+            cursor = page.last
+            if cursor is None:
                 break
-    found = found[:limit]
+    listed = listed[:limit]
     if as_json:
-        print_json({"incidents": [_shown(one) for one in found]})
+        print_json({"incidents": [_json(one) for one in listed]})
         return
-    if not found:
+    if not listed:
         OUT.print("no incident is open" if not (status or everything) else "no incident fits")
         return
-    shown = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
-    for one in found:
-        shown.add_row(
+    rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
+    for one in listed:
+        rows.add_row(
             one.id,
             styled(one.severity.value),
             one.status.value,
@@ -76,36 +77,36 @@ def list_(
             timestamp(one.opened_at),
             f"{one.breaches}x",
         )
-    OUT.print(shown)
+    OUT.print(rows)
 
 
 @incidents.command()
 @click.argument("incident_id", metavar="ID")
 @json_option
 def show(incident_id: str, as_json: bool) -> None:
-    """One incident, with everything that happened to it and was told of it."""
+    """One incident, with its timeline and the messages about it."""
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.views import delivery_item, incident_detail, story_of
+    from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
 
-    with opened_desk() as desk:
-        found = desk.incidents.incident(incident_id)
-        if found is None:
+    with open_stored_incidents() as stored:
+        incident = stored.store.incident(incident_id)
+        if incident is None:
             raise UnknownIncident(f"there is no incident {incident_id}")
-        story = story_of(desk, found)
+        history = stored.history(incident)
     if as_json:
-        print_json(incident_detail(story, public_url=None).model_dump(mode="json"))
+        print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
-    _notify(found)
-    shown = table("timeline", "at", "what", "by", "why")
-    for one in story.timeline:
+    _print(incident)
+    entries = table("timeline", "at", "what", "by", "why")
+    for one in history.timeline:
         details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
-        shown.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
-    OUT.print(shown)
-    if story.messages:
-        sent = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
-        for row in story.messages:
-            item = delivery_item(row, found.id)
-            sent.add_row(
+        entries.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
+    OUT.print(entries)
+    if history.messages:
+        messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
+        for row in history.messages:
+            item = delivery_item(row, incident.id)
+            messages.add_row(
                 escape(item.channel),
                 item.reason.value,
                 item.state.value,
@@ -113,7 +114,7 @@ def show(incident_id: str, as_json: bool) -> None:
                 str(item.attempts),
                 escape(item.error or "-"),
             )
-        OUT.print(sent)
+        OUT.print(messages)
 
 
 @incidents.command()
@@ -121,10 +122,10 @@ def show(incident_id: str, as_json: bool) -> None:
 @click.option("--comment", default="", help="Why, or what you do about it.")
 @click.option("--until", type=Moment(), help="When it opens again unless it is over.")
 def ack(incident_id: str, comment: str, until: datetime | None) -> None:
-    """Say that you look after it: it escalates no more, and is not told again unless worse."""
+    """Acknowledge an incident: it no longer escalates or repeats, unless it gets worse."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
-        after = desk.lifecycle.acknowledge(
+    with open_stored_incidents() as stored:
+        after = stored.lifecycle.acknowledge(
             incident_id,
             by=user(),
             now=now,
@@ -132,7 +133,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
             until=until,
             change=change_of("acknowledge", f"incidents/{incident_id}", now),
         )
-    _notify(after)
+    _print(after)
 
 
 @incidents.command()
@@ -145,10 +146,10 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
 )
 @click.option("--comment", default="", help="What you found.")
 def resolve(incident_id: str, outcome: str, comment: str) -> None:
-    """End it, and say what it was; a later breach is a new incident."""
+    """Resolve an incident with a verdict; a later breach opens a new incident."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
-        after = desk.lifecycle.resolve(
+    with open_stored_incidents() as stored:
+        after = stored.lifecycle.resolve(
             incident_id,
             by=user(),
             now=now,
@@ -156,33 +157,21 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
             comment=comment,
             change=change_of("resolve", f"incidents/{incident_id}", now),
         )
-    _notify(after)
+    _print(after)
 
 
-def _notify(one: Incident) -> None:
+def _print(incident: Incident) -> None:
     OUT.print(
-        f"{styled(one.severity.value)} {one.status.value}  "
-        f"{escape(one.strategy or 'the system')}: {escape(one.rule)}"
+        f"{styled(incident.severity.value)} "
+        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}"
     )
-    OUT.print(escape(one.message))
-    OUT.print(
-        f"value {number(one.value)}, limit {number(one.limit)}, "
-        f"seen {one.breaches} times since {timestamp(one.opened_at)}"
-    )
-    if one.acknowledged is not None:
-        OUT.print(
-            f"acknowledged by {escape(one.acknowledged.by)} at {timestamp(one.acknowledged.at)}"
-            f" {escape(one.acknowledged.comment)}"
-        )
-    if one.resolved is not None:
-        OUT.print(
-            f"resolved by {escape(one.resolved.by)} at {timestamp(one.resolved.at)}: "
-            f"{one.resolved.outcome.value} {escape(one.resolved.comment)}"
-        )
+    OUT.print(escape(incident.message))
+    for label, text in shown_fields(incident).items():
+        OUT.print(f"{label}: {escape(text)}")
 
 
-def _shown(one: Incident) -> dict[str, object]:
+def _json(one: Incident) -> dict[str, object]:
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.views import incident_data
+    from perf_alerts_dagster.api.incidents.schemas import incident_data
 
     return incident_data(one, public_url=None).model_dump(mode="json")

@@ -8,16 +8,15 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.output import OUT, table
-from perf_alerts_dagster.cli.session import change_of, opened_desk, user
+from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.ports import Matchers, Silence
-from perf_alerts_dagster.incidents.silences import checked
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-LONGEST = timedelta(days=366)
+MAXIMUM = timedelta(days=366)
 
 
 class Span(click.ParamType[timedelta]):
@@ -28,21 +27,22 @@ class Span(click.ParamType[timedelta]):
     def convert(
         self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """Parse it; it has an end, and not after a year."""
+        """Parse the text; the maximum is 366 days."""
         if isinstance(value, timedelta):
             return value
         match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", value, re.ASCII)
-        found = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
-        if found is None or found > LONGEST:
+        span = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+        if span is None or span > MAXIMUM:
             self.fail(f"{value!r} is no span: use 90m, 8h or 2d, up to a year", param, ctx)
-        return found
+        return span
 
 
 @click.group()
 def silence() -> None:
     """Mute messages about a strategy, a rule, an alert or a severity, until a time.
 
-    Incidents open and close all the same; what is still open when the silence ends is told.
+    Incidents open and close all the same; when the silence ends, messages about
+    what is still open are sent.
     """
 
 
@@ -67,7 +67,7 @@ def add(
     perf-alerts silence add --strategy momentum --for 2d --reason "rebalancing"
     """
     now = datetime.now(UTC)
-    made = checked(
+    silence = checked(
         Silence(
             id=uuid.uuid4().hex,
             matchers=Matchers(
@@ -82,23 +82,23 @@ def add(
             reason=reason.strip(),
         )
     )
-    with opened_desk() as desk:
-        desk.silences.add(made, change_of("silence", f"silences/{made.id}", now))
-    OUT.print(f"silence {made.id} until {timestamp(made.ends_at)}")
+    with open_stored_incidents() as incidents:
+        incidents.store.add_silence(silence, change_of("silence", f"silences/{silence.id}", now))
+    OUT.print(f"silence {silence.id} until {timestamp(silence.ends_at)}")
 
 
 @silence.command(name="list")
 def list_() -> None:
     """The silences that have not ended."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
-        found = desk.silences.active(now)
-    if not found:
+    with open_stored_incidents() as incidents:
+        listed = incidents.store.silences(now)
+    if not listed:
         OUT.print("nothing is silenced")
         return
-    shown = table("silences", "id", "matches", "from", "until", "by", "why")
-    for one in found:
-        shown.add_row(
+    rows = table("silences", "id", "matches", "from", "until", "by", "why")
+    for one in listed:
+        rows.add_row(
             one.id,
             escape(_matched(one.matchers)),
             timestamp(one.starts_at),
@@ -106,17 +106,17 @@ def list_() -> None:
             escape(one.author),
             escape(one.reason),
         )
-    OUT.print(shown)
+    OUT.print(rows)
 
 
 @silence.command()
 @click.argument("silence_id", metavar="ID")
 def end(silence_id: str) -> None:
-    """End a silence now; what it held back is told by the next sweep."""
+    """End a silence now; the next sweep sends the messages that it muted and that still hold."""
     now = datetime.now(UTC)
-    with opened_desk() as desk:
+    with open_stored_incidents() as incidents:
         change = change_of("end_silence", f"silences/{silence_id}", now)
-        if not desk.silences.end(silence_id, now, change):
+        if not incidents.store.end_silence(silence_id, now, change):
             raise UsageError(f"there is no silence {silence_id} that goes on")
     OUT.print(f"silence {silence_id} has ended")
 

@@ -1,13 +1,18 @@
-"""Storing decisions about incidents, all or nothing, in the transaction of the caller."""
+"""Stores decisions about incidents in the caller's transaction."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from sqlalchemy import Connection, insert, select, update
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notification
-from perf_alerts_dagster.incidents.ports import Decisions, Mark, Overtaken, TimelineEntry
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, Notification
+from perf_alerts_dagster.incidents.ports import (
+    ConcurrentChange,
+    Decisions,
+    JudgementOffset,
+)
 from perf_alerts_dagster.incidents.store.rows import incident_row, item_row, notification_row
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.tables import (
@@ -20,20 +25,20 @@ from perf_alerts_dagster.storage.tables import (
 
 
 def apply(connection: Connection, decisions: Decisions) -> None:
-    """Store them.
+    """Store the decisions.
 
     Raises:
-        Overtaken: they do not stand on what is stored any more; the caller rolls back.
+        ConcurrentChange: what they are based on has changed; the caller rolls back.
     """
     for mark in decisions.marks:
         _move(connection, mark)
-    # One that is over makes room for the next one of its key, so it comes first.
+    # Changed incidents first: a resolved one frees its dedup key for a new one.
     for incident in decisions.changed:
         _change(connection, incident)
     for incident in decisions.opened:
         _open(connection, incident)
     if decisions.entries:
-        connection.execute(insert(incident_entries), [_entry(one) for one in decisions.entries])
+        connection.execute(insert(incident_entries), [asdict(one) for one in decisions.entries])
     for one in decisions.notifications:
         _post(connection, one)
     if decisions.withdrawn:
@@ -42,7 +47,7 @@ def apply(connection: Connection, decisions: Decisions) -> None:
         sql.add(connection, decisions.audit)
 
 
-def _move(connection: Connection, mark: Mark) -> None:
+def _move(connection: Connection, mark: JudgementOffset) -> None:
     moved = connection.execute(
         update(incident_marks)
         .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
@@ -53,7 +58,7 @@ def _move(connection: Connection, mark: Mark) -> None:
         row = {"alert": mark.alert, "judgement_id": mark.after}
         is_moved = upsert.added(connection, incident_marks, row)
     if not is_moved:
-        raise Overtaken(f"the judgements of {mark.alert} were applied by another process")
+        raise ConcurrentChange(f"the judgements of {mark.alert} were applied by another process")
 
 
 def _change(connection: Connection, incident: Incident) -> None:
@@ -63,70 +68,60 @@ def _change(connection: Connection, incident: Incident) -> None:
         .values(**incident_row(incident), version=incident.version + 1)
     ).rowcount
     if changed != 1:
-        raise Overtaken(f"incident {incident.id} was changed by another process")
+        raise ConcurrentChange(f"incident {incident.id} was changed by another process")
 
 
 def _open(connection: Connection, incident: Incident) -> None:
     row = {**incident_row(incident), "id": incident.id, "version": incident.version}
     if not upsert.added(connection, incidents, row):
-        raise Overtaken(f"another process has opened an incident of {incident.dedup_key}")
+        raise ConcurrentChange(f"another process has opened an incident of {incident.dedup_key}")
 
 
-def _entry(one: TimelineEntry) -> dict[str, object]:
-    return {
-        "incident_id": one.incident_id,
-        "at": one.at,
-        "what": one.what,
-        "actor": one.actor,
-        "detail": dict(one.detail),
-    }
-
-
-def _post(connection: Connection, one: Notification) -> None:
-    """A row of a key that is there already is the same message: it is left as it is."""
+def _post(connection: Connection, notification: Notification) -> None:
+    """Insert a row, unless its key is stored already: then it is the same message."""
     added = connection.scalar(
         upsert.insert(connection, notifications)
         .on_conflict_do_nothing(index_elements=[notifications.c.key])
         .returning(notifications.c.id),
-        notification_row(one),
+        notification_row(notification),
     )
-    if added is None or not one.items:
+    if added is None or not notification.items:
         return
     connection.execute(
         insert(notification_items),
         [
             {"notification_id": added, "position": position, **item_row(item)}
-            for position, item in enumerate(one.items)
+            for position, item in enumerate(notification.items)
         ],
     )
-    _bring_forward(connection, one, added)
+    _make_earlier_due(connection, notification, added)
 
 
-def _bring_forward(connection: Connection, one: Notification, added: int) -> None:
-    """What failed before and tells of the same dedup keys goes out before it, in order."""
+def _make_earlier_due(connection: Connection, notification: Notification, added: int) -> None:
+    """Make failed messages about the same dedup keys due, so that they are sent first."""
     about = select(notification_items.c.notification_id).where(
-        notification_items.c.dedup_key.in_([item.dedup_key for item in one.items])
+        notification_items.c.dedup_key.in_([item.dedup_key for item in notification.items])
     )
     connection.execute(
         update(notifications)
         .where(
-            notifications.c.channel == one.channel,
-            notifications.c.state == Delivery.PENDING.value,
+            notifications.c.channel == notification.channel,
+            notifications.c.state == DeliveryState.PENDING.value,
             notifications.c.attempts > 0,
-            notifications.c.next_at > one.next_at,
+            notifications.c.next_at > notification.next_at,
             notifications.c.id < added,
             notifications.c.id.in_(about),
         )
-        .values(next_at=one.next_at)
+        .values(next_at=notification.next_at)
     )
 
 
 def _withdraw(connection: Connection, ids: Sequence[str]) -> None:
-    """Escalations that wait, and of which no incident is open any more, are not sent.
+    """Withdraw pending escalations without any open incident.
 
-    What is leased is being sent; it is left alone.
+    A leased row is being sent and is left alone.
     """
-    concerned = select(notification_items.c.notification_id).where(
+    affected = select(notification_items.c.notification_id).where(
         notification_items.c.incident_id.in_(ids)
     )
     needed = (
@@ -137,10 +132,10 @@ def _withdraw(connection: Connection, ids: Sequence[str]) -> None:
     connection.execute(
         update(notifications)
         .where(
-            notifications.c.kind == Channels.ESCALATION.value,
-            notifications.c.state == Delivery.PENDING.value,
-            notifications.c.id.in_(concerned),
+            notifications.c.kind == MessageKind.ESCALATION.value,
+            notifications.c.state == DeliveryState.PENDING.value,
+            notifications.c.id.in_(affected),
             notifications.c.id.not_in(needed),
         )
-        .values(state=Delivery.WITHDRAWN.value)
+        .values(state=DeliveryState.WITHDRAWN.value)
     )

@@ -22,20 +22,18 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import Delivery
+from perf_alerts_dagster.incidents.notification import DeliveryState
 from perf_alerts_dagster.incidents.ports import (
-    Breached,
-    Counts,
+    BreachedIncident,
     Decisions,
-    Filter,
+    IncidentFilter,
     IncidentPage,
     IncidentStore,
-    Silences,
+    PeriodCounts,
     Snapshot,
     TimelineEntry,
-    Unapplied,
+    UnappliedJudgements,
 )
-from perf_alerts_dagster.incidents.silences import Silence
 from perf_alerts_dagster.incidents.store import apply as applying
 from perf_alerts_dagster.incidents.store.rows import (
     entry_of,
@@ -44,6 +42,7 @@ from perf_alerts_dagster.incidents.store.rows import (
     silence_of,
     silence_row,
 )
+from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.engine import reading, writing
@@ -59,8 +58,8 @@ from perf_alerts_dagster.storage.tables import judgements as judgement_rows
 
 _LIVE = [one.value for one in Status if one is not Status.RESOLVED]
 # A statement takes about 32,000 values on SQLite, 65,000 on PostgreSQL.
-_AT_ONCE = 10_000
-_WAITING = [one.value for one in Delivery if one.is_waiting]
+_MAXIMUM_IDS = 10_000
+_WAITING = [one.value for one in DeliveryState if one.is_waiting]
 
 
 class SqlIncidents(IncidentStore):
@@ -69,8 +68,10 @@ class SqlIncidents(IncidentStore):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def unapplied(self, alert: str, *, judged_before: datetime | None = None) -> Unapplied:
-        """See the port. Executions of one alert follow each other, and so do their ids."""
+    def unapplied(
+        self, alert: str, *, judged_before: datetime | None = None
+    ) -> UnappliedJudgements:
+        """Executions of one alert follow each other, and so do their ids."""
         with reading(self.engine) as connection:
             mark = (
                 connection.scalar(
@@ -78,21 +79,21 @@ class SqlIncidents(IncidentStore):
                 )
                 or 0
             )
-            found = judgements.after(connection, alert, mark)
-        kept = []
-        for row_id, judgement in found:
+            rows = judgements.after(connection, alert, mark)
+        unapplied = []
+        for row_id, judgement in rows:
             if judged_before is not None and judgement.judged_at >= judged_before:
                 break
-            kept.append((row_id, judgement))
-        return Unapplied(alert=alert, mark=mark, judgements=tuple(kept))
+            unapplied.append((row_id, judgement))
+        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
 
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
-        """See the port."""
+        """In one transaction, so that incidents and messages agree."""
         known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
-        # Three small sets, each by its index: as one condition, or sorted by the database, it would
-        # be a look at every line that was ever sent.
-        lines = union_all(
+        # Three small sets, each by its index: one condition for all, or a sort by the database,
+        # would scan every item that was ever sent.
+        items = union_all(
             select(notification_items).where(
                 item.incident_id.in_(select(incidents.c.id).where(known))
             ),
@@ -102,26 +103,26 @@ class SqlIncidents(IncidentStore):
         active = select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
         with reading(self.engine) as connection:
             query = select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
-            about = {
+            by_place = {
                 (one["notification_id"], one["position"]): one
-                for one in connection.execute(lines).mappings()
+                for one in connection.execute(items).mappings()
             }
-            messages = _messages(connection, {number for number, _ in about})
+            messages = _messages(connection, {number for number, _ in by_place})
             return Snapshot(
                 incidents=tuple(incident_of(one) for one in connection.execute(query).mappings()),
                 notified=tuple(
-                    notified_of(about[line], messages[line[0]]) for line in sorted(about)
+                    notified_of(by_place[place], messages[place[0]]) for place in sorted(by_place)
                 ),
                 silences=tuple(silence_of(one) for one in connection.execute(active).mappings()),
             )
 
     def apply(self, decisions: Decisions) -> None:
-        """See the port."""
+        """In one write transaction; a conflict rolls it back."""
         with writing(self.engine) as connection:
             applying.apply(connection, decisions)
 
     def judged_sessions(self, after: date) -> Sequence[date]:
-        """See the port."""
+        """From the stored judgements, whatever alert made them."""
         query = (
             select(judgement_rows.c.as_of)
             .where(judgement_rows.c.as_of > after, judgement_rows.c.provisional.is_(False))
@@ -132,37 +133,37 @@ class SqlIncidents(IncidentStore):
             return list(connection.scalars(query))
 
     def incident(self, incident_id: str) -> Incident | None:
-        """See the port."""
+        """By the primary key."""
         query = select(incidents).where(incidents.c.id == incident_id)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else incident_of(row)
 
-    def live_of(self, dedup_key: str) -> Incident | None:
-        """See the port."""
+    def live_incident(self, dedup_key: str) -> Incident | None:
+        """By the unique index of the keys of unresolved incidents."""
         query = select(incidents).where(incidents.c.live_key == dedup_key)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else incident_of(row)
 
     def incidents(
-        self, wanted: Filter, *, before: str | None = None, limit: int = 50
+        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> IncidentPage:
-        """See the port."""
+        """Sorted by time and id, which are the cursor too."""
         query = _filtered(wanted)
         if before is not None:
             query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _place(before))
-        # One more than asked for tells whether there is a next page.
+        # One row more than the page shows whether there is a next page.
         query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
         with reading(self.engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
-        found = tuple(incident_of(one) for one in rows[:limit])
-        is_last = len(rows) <= limit or not found
-        place = None if is_last else f"{found[-1].opened_at.isoformat()} {found[-1].id}"
-        return IncidentPage(incidents=found, last=place)
+        page = tuple(incident_of(one) for one in rows[:limit])
+        is_last = len(rows) <= limit or not page
+        cursor = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
+        return IncidentPage(incidents=page, last=cursor)
 
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """See the port."""
+        """In the order of storing."""
         query = (
             select(incident_entries)
             .where(incident_entries.c.incident_id == incident_id)
@@ -172,7 +173,7 @@ class SqlIncidents(IncidentStore):
             return [entry_of(one) for one in connection.execute(query).mappings()]
 
     def live(self) -> Mapping[Status, int]:
-        """See the port."""
+        """Counted by the database."""
         query = (
             select(incidents.c.status, func.count())
             .where(incidents.c.status.in_(_LIVE))
@@ -181,11 +182,11 @@ class SqlIncidents(IncidentStore):
         with reading(self.engine) as connection:
             return {Status(one): int(number) for one, number in connection.execute(query)}
 
-    def counts(self, start: datetime, end: datetime) -> Counts:
-        """See the port."""
+    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
+        """From the entries of timelines."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
-        found = (
+        breaches = (
             select(incidents.c.id, incidents.c.strategy, incidents.c.severity, entries.detail)
             .join(incidents, incidents.c.id == entries.incident_id)
             .where(entries.what.in_(["opened", "breached"]), period)
@@ -197,7 +198,7 @@ class SqlIncidents(IncidentStore):
             .group_by(entries.what)
         )
         with reading(self.engine) as connection:
-            rows = connection.execute(found).all()
+            rows = connection.execute(breaches).all()
             whats = {str(one): int(n) for one, n in connection.execute(by_what)}
         alerts: dict[tuple[str, str, str], set[str]] = {}
         for incident_id, strategy, severity, detail in rows:
@@ -205,35 +206,64 @@ class SqlIncidents(IncidentStore):
             alerts.setdefault((incident_id, strategy, severity), set()).update(
                 [alert] if alert else []
             )
-        return Counts(
+        return PeriodCounts(
             breached=tuple(
-                Breached(strategy=strategy, severity=Severity(severity), alerts=frozenset(named))
+                BreachedIncident(
+                    strategy=strategy, severity=Severity(severity), alerts=frozenset(named)
+                )
                 for (_, strategy, severity), named in alerts.items()
             ),
             suppressed=whats.get("suppressed", 0),
             escalated=whats.get("escalated", 0),
         )
 
+    def add_silence(self, silence: Silence, change: Change | None = None) -> None:
+        """Together with its audit row."""
+        with writing(self.engine) as connection:
+            is_new = upsert.added(connection, silences, silence_row(silence))
+            if change is not None and is_new:
+                sql.add(connection, change)
+
+    def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
+        """Sorted by start and id."""
+        query = select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
+        if not ended:
+            query = query.where(silences.c.ends_at > now)
+        with reading(self.engine) as connection:
+            return [silence_of(one) for one in connection.execute(query).mappings()]
+
+    def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
+        """Together with its audit row."""
+        with writing(self.engine) as connection:
+            ended = connection.execute(
+                update(silences)
+                .where(silences.c.id == silence_id, silences.c.ends_at > now)
+                .values(ends_at=now)
+            ).rowcount
+            if change is not None and ended == 1:
+                sql.add(connection, change)
+        return ended == 1
+
 
 def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
-    """The messages of some ids, without what they say.
+    """The messages of some ids, without their payloads.
 
-    Each is looked at once and not once per line: what stands behind a long payload in its row is
-    found only by going through that.
+    Not joined to the items: a row's columns after its long payload are slow to reach, so that each
+    message is read once, and not once per item.
     """
     message = notifications.c
     columns = (message.id, message.channel, message.kind, message.state, message.sent_at)
     wanted = sorted(ids)
     return {
         row["id"]: row
-        for start in range(0, len(wanted), _AT_ONCE)
+        for start in range(0, len(wanted), _MAXIMUM_IDS)
         for row in connection.execute(
-            select(*columns).where(message.id.in_(wanted[start : start + _AT_ONCE]))
+            select(*columns).where(message.id.in_(wanted[start : start + _MAXIMUM_IDS]))
         ).mappings()
     }
 
 
-def _filtered(wanted: Filter) -> Select[tuple[object, ...]]:
+def _filtered(wanted: IncidentFilter) -> Select[tuple[object, ...]]:
     query = select(incidents)
     if wanted.status is not None:
         query = query.where(incidents.c.status == wanted.status.value)
@@ -254,37 +284,3 @@ def _place(text: str) -> tuple[datetime, str]:
         return datetime.fromisoformat(at).astimezone(UTC), incident_id
     except (ValueError, OverflowError) as exc:
         raise UsageError("cursor: one that an earlier page has given is accepted") from exc
-
-
-class SqlSilences(Silences):
-    """The silences; the schema must be current."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def add(self, silence: Silence, change: Change | None = None) -> None:
-        """See the port."""
-        with writing(self.engine) as connection:
-            is_new = upsert.added(connection, silences, silence_row(silence))
-            if change is not None and is_new:
-                sql.add(connection, change)
-
-    def active(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        """See the port."""
-        query = select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
-        if not ended:
-            query = query.where(silences.c.ends_at > now)
-        with reading(self.engine) as connection:
-            return [silence_of(one) for one in connection.execute(query).mappings()]
-
-    def end(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """See the port."""
-        with writing(self.engine) as connection:
-            ended = connection.execute(
-                update(silences)
-                .where(silences.c.id == silence_id, silences.c.ends_at > now)
-                .values(ends_at=now)
-            ).rowcount
-            if change is not None and ended == 1:
-                sql.add(connection, change)
-        return ended == 1

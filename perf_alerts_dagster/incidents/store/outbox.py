@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from perf_alerts_dagster.incidents.model import Reason, Status
-from perf_alerts_dagster.incidents.notification import Delivery, Notification
+from perf_alerts_dagster.incidents.notification import DeliveryState, Notification
 from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
 from perf_alerts_dagster.incidents.store.rows import notification_of
 from perf_alerts_dagster.storage.engine import reading, writing
@@ -39,45 +39,45 @@ class SqlOutbox(Outbox):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        """See the port."""
+        """With row locks that skip what another worker claims at the same time."""
         row = notifications.c
         due = or_(
-            and_(row.state == Delivery.PENDING.value, row.next_at <= now),
-            and_(row.state == Delivery.LEASED.value, row.lease_until <= now),
+            and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
+            and_(row.state == DeliveryState.LEASED.value, row.lease_until <= now),
         )
         query = select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
         if channels is not None:
             query = query.where(row.channel.in_(channels))
         with writing(self.engine) as connection:
-            # On SQLite the transaction holds the write lock already.
+            # SQLite has no row locks; there the transaction holds the write lock.
             ids = list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
             connection.execute(
                 update(notifications)
                 .where(row.id.in_(ids))
                 .values(
-                    state=Delivery.LEASED.value,
+                    state=DeliveryState.LEASED.value,
                     lease_owner=owner,
                     lease_until=now + ttl,
                     fence=row.fence + 1,
                 )
             )
-            found = {
+            rows = {
                 one["id"]: one
                 for one in connection.execute(
                     select(notifications).where(row.id.in_(ids))
                 ).mappings()
             }
-            return [_read(connection, found[one]) for one in ids]
+            return [_read(connection, rows[one]) for one in ids]
 
-    def sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        """See the port; its incidents remember when they were last delivered."""
+    def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
+        """Sets `last_notified_at` of the incidents, but for recoveries."""
         notified = select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
         )
         with writing(self.engine) as connection:
             is_ours = _close(
-                connection, row_id, fence, state=Delivery.SENT.value, sent_at=at, error=None
+                connection, row_id, fence, state=DeliveryState.SENT.value, sent_at=at, error=None
             )
             if is_ours:
                 connection.execute(
@@ -93,62 +93,62 @@ class SqlOutbox(Outbox):
                 )
         return is_ours
 
-    def retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        """See the port."""
+    def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
+        """Ends the lease, and counts the attempt."""
         with writing(self.engine) as connection:
             return _close(
                 connection,
                 row_id,
                 fence,
-                state=Delivery.PENDING.value,
+                state=DeliveryState.PENDING.value,
                 next_at=next_at,
                 error=error,
             )
 
-    def dead(self, row_id: int, fence: int, error: str) -> bool:
-        """See the port."""
+    def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
+        """Ends the lease, and counts the attempt."""
         with writing(self.engine) as connection:
-            return _close(connection, row_id, fence, state=Delivery.DEAD.value, error=error)
+            return _close(connection, row_id, fence, state=DeliveryState.DEAD.value, error=error)
 
     def state(self) -> OutboxState:
-        """See the port."""
+        """Counted by the database."""
         row = notifications.c
-        waiting = [one.value for one in Delivery if one.is_waiting]
+        waiting = [one.value for one in DeliveryState if one.is_waiting]
         counting = (
             select(row.state, func.count(), func.min(row.created_at))
-            .where(row.state.in_([*waiting, Delivery.DEAD.value]))
+            .where(row.state.in_([*waiting, DeliveryState.DEAD.value]))
             .group_by(row.state)
         )
         with reading(self.engine) as connection:
             counted = connection.execute(counting).all()
         counts = {str(state): int(number) for state, number, _ in counted}
-        oldest = [made for state, _, made in counted if state in waiting]
+        oldest = [created_at for state, _, created_at in counted if state in waiting]
         return OutboxState(
-            pending=counts.get(Delivery.PENDING.value, 0),
-            leased=counts.get(Delivery.LEASED.value, 0),
-            dead=counts.get(Delivery.DEAD.value, 0),
+            pending=counts.get(DeliveryState.PENDING.value, 0),
+            leased=counts.get(DeliveryState.LEASED.value, 0),
+            dead=counts.get(DeliveryState.DEAD.value, 0),
             oldest=min(oldest, default=None),
         )
 
     def channels(self) -> Collection[str]:
-        """See the port."""
-        waiting = [one.value for one in Delivery if one.is_waiting]
+        """One distinct query."""
+        waiting = [one.value for one in DeliveryState if one.is_waiting]
         query = select(notifications.c.channel).where(notifications.c.state.in_(waiting))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
 
     def row(self, key: str) -> Notification | None:
-        """See the port."""
+        """With its items."""
         with reading(self.engine) as connection:
-            found = (
+            row = (
                 connection.execute(select(notifications).where(notifications.c.key == key))
                 .mappings()
                 .one_or_none()
             )
-            return None if found is None else _read(connection, found)
+            return None if row is None else _read(connection, row)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
-        """See the port."""
+        """With their items."""
         notifying = select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
@@ -162,15 +162,15 @@ class SqlOutbox(Outbox):
 
 
 def _is_behind(now: datetime) -> ColumnElement[bool]:
-    """Whether an earlier message about one of a row's dedup keys is due, or on its way."""
+    """Whether an earlier message about one of a row's dedup keys is due or leased."""
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
     is_next = or_(
-        earlier.c.state == Delivery.LEASED.value,
-        and_(earlier.c.state == Delivery.PENDING.value, earlier.c.next_at <= now),
+        earlier.c.state == DeliveryState.LEASED.value,
+        and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
     )
-    # From the few messages that wait to their lines: the other way round each line would be a look
-    # at every message that ever told of its key.
+    # From the few waiting messages to their items: the other way round, every item would look up
+    # each message that was ever sent about its key.
     is_mine = exists(
         select(mine.c.position)
         .where(
@@ -197,14 +197,14 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
 
 
 def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
-    """End the lease of whoever holds it under `fence`; False where another one was taken."""
+    """End the lease with this `fence`; False where another one was taken meanwhile."""
     return (
         connection.execute(
             update(notifications)
             .where(
                 notifications.c.id == row_id,
                 notifications.c.fence == fence,
-                notifications.c.state == Delivery.LEASED.value,
+                notifications.c.state == DeliveryState.LEASED.value,
             )
             .values(
                 lease_owner=None, lease_until=None, attempts=notifications.c.attempts + 1, **values
@@ -215,9 +215,9 @@ def _close(connection: Connection, row_id: int, fence: int, **values: object) ->
 
 
 def _read(connection: Connection, row: RowMapping) -> Notification:
-    over = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
+    is_resolved = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
     query = (
-        select(notification_items, over.label("over"))
+        select(notification_items, is_resolved.label("is_resolved"))
         .outerjoin(incidents, incidents.c.id == notification_items.c.incident_id)
         .where(notification_items.c.notification_id == row["id"])
         .order_by(notification_items.c.position)

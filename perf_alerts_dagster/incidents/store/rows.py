@@ -1,7 +1,7 @@
-"""Incidents, their entries and outbox rows as rows of tables, and back."""
+"""Converts incidents, timeline entries, silences and notifications to table rows and back."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,22 +11,22 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
-    Channels,
-    Delivery,
-    Item,
+    DeliveryState,
+    MessageKind,
     Notification,
-    Notified,
+    NotificationItem,
+    PastNotification,
 )
 from perf_alerts_dagster.incidents.ports import TimelineEntry
-from perf_alerts_dagster.incidents.silences import Matchers, Silence
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 _BODY = TypeAdapter(Incident)
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
-    """The columns of an incident, but for those that the store counts by itself."""
+    """The columns of an incident, without `id` and `version`."""
     return {
-        "live_key": None if incident.is_over else incident.dedup_key,
+        "live_key": None if incident.is_resolved else incident.dedup_key,
         "strategy": incident.strategy,
         "rule": incident.rule,
         "status": incident.status.value,
@@ -34,71 +34,52 @@ def incident_row(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "last_seen_at": incident.last_seen_at,
         "owes": incident.owed is not None,
-        # A limit may be infinite, which Python's JSON has a word for; and it is in ASCII, so that
-        # no character of a message can be refused by a database.
+        # Python's JSON can hold an infinite limit; in ASCII, no database refuses a character.
         "body": json.dumps(_BODY.dump_python(incident, mode="json")),
     }
 
 
 def incident_of(row: RowMapping) -> Incident:
-    """The incident that a row holds.
+    """The incident of a row.
 
     Raises:
         StoreUnavailable: the row is damaged.
     """
     try:
-        found = _BODY.validate_python(json.loads(row["body"]))
+        incident = _BODY.validate_python(json.loads(row["body"]))
     except ValueError as exc:
         raise StoreUnavailable(f"the alert store's incident {row['id']} is damaged") from exc
-    return replace(found, version=row["version"], last_notified_at=row["last_notified_at"])
+    return replace(incident, version=row["version"], last_notified_at=row["last_notified_at"])
 
 
 def entry_of(row: RowMapping) -> TimelineEntry:
-    """The entry that a row holds."""
-    return TimelineEntry(
-        incident_id=row["incident_id"],
-        at=row["at"],
-        what=row["what"],
-        actor=row["actor"],
-        detail=row["detail"],
-    )
+    """The timeline entry of a row."""
+    return TimelineEntry(**{one.name: row[one.name] for one in fields(TimelineEntry)})
 
 
 def silence_row(silence: Silence) -> dict[str, Any]:
-    """The columns of a silence."""
-    matchers = silence.matchers
-    return {
-        "id": silence.id,
-        "strategy": matchers.strategy,
-        "rule": matchers.rule,
-        "alert": matchers.alert,
-        "severity": matchers.severity.value if matchers.severity else None,
-        "starts_at": silence.starts_at,
-        "ends_at": silence.ends_at,
-        "author": silence.author,
-        "reason": silence.reason,
-    }
+    """The columns of a silence: its own, and those of its matchers."""
+    columns = asdict(silence)
+    matchers = columns.pop("matchers")
+    severity = silence.matchers.severity
+    return {**columns, **matchers, "severity": severity.value if severity else None}
 
 
 def silence_of(row: RowMapping) -> Silence:
-    """The silence that a row holds."""
-    return Silence(
-        id=row["id"],
-        matchers=Matchers(
-            strategy=row["strategy"],
-            rule=row["rule"],
-            alert=row["alert"],
-            severity=Severity(row["severity"]) if row["severity"] else None,
-        ),
-        starts_at=row["starts_at"],
-        ends_at=row["ends_at"],
-        author=row["author"],
-        reason=row["reason"],
+    """The silence of a row."""
+    columns = dict(row)
+    severity = columns.pop("severity")
+    matchers = Matchers(
+        strategy=columns.pop("strategy"),
+        rule=columns.pop("rule"),
+        alert=columns.pop("alert"),
+        severity=Severity(severity) if severity else None,
     )
+    return Silence(matchers=matchers, **columns)
 
 
 def notification_row(one: Notification) -> dict[str, Any]:
-    """The columns of an outbox row that has just been made."""
+    """The columns of a new outbox row."""
     return {
         "key": one.key,
         "kind": one.kind.value,
@@ -112,8 +93,8 @@ def notification_row(one: Notification) -> dict[str, Any]:
     }
 
 
-def item_row(item: Item) -> dict[str, Any]:
-    """The columns of a line of a message."""
+def item_row(item: NotificationItem) -> dict[str, Any]:
+    """The columns of an item of an outbox row."""
     return {
         "incident_id": item.incident_id,
         "dedup_key": item.dedup_key,
@@ -124,20 +105,20 @@ def item_row(item: Item) -> dict[str, Any]:
 
 
 def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
-    """The outbox row that a row and those of its lines hold."""
+    """The notification of an outbox row and the rows of its items."""
     return Notification(
         **{
             **row,
-            "kind": Channels(row["kind"]),
-            "state": Delivery(row["state"]),
+            "kind": MessageKind(row["kind"]),
+            "state": DeliveryState(row["state"]),
             "items": tuple(
-                Item(
+                NotificationItem(
                     incident_id=one["incident_id"],
                     dedup_key=one["dedup_key"],
                     severity=Severity(one["severity"]),
                     reason=Reason(one["reason"]),
                     number=one["number"],
-                    over=bool(one["over"]),
+                    is_resolved=bool(one["is_resolved"]),
                 )
                 for one in items
             ),
@@ -145,15 +126,15 @@ def notification_of(row: RowMapping, items: list[RowMapping]) -> Notification:
     )
 
 
-def notified_of(row: RowMapping, message: RowMapping) -> Notified:
-    """What a line of a message says was told."""
-    return Notified(
+def notified_of(row: RowMapping, message: RowMapping) -> PastNotification:
+    """The past notification of an item's row and its message's row."""
+    return PastNotification(
         channel=message["channel"],
-        kind=Channels(message["kind"]),
+        kind=MessageKind(message["kind"]),
         incident_id=row["incident_id"],
         dedup_key=row["dedup_key"],
         severity=Severity(row["severity"]),
         reason=Reason(row["reason"]),
-        state=Delivery(message["state"]),
+        state=DeliveryState(message["state"]),
         sent_at=message["sent_at"],
     )

@@ -1,7 +1,7 @@
-"""Which hosts a message may be sent to: none inside, but for those that the settings name.
+"""Which hosts a message may be sent to: public ones, and private ones that the settings name.
 
-A URL of the settings may name a host whose address somebody else decides. Names are resolved
-once, every address is checked, and the webhook connects to the checked one.
+Somebody else may control the address of a host in the settings (server-side request forgery).
+Names are resolved once, every address is checked, and the webhook connects to a checked one.
 """
 
 import ipaddress
@@ -19,18 +19,18 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host, as the system knows them.
+    """The addresses of a host by the system's resolver.
 
     Raises:
         OSError: it has none.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in found))
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in entries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The rule. `allowed` are host names and addresses that may be inside, at any port."""
+    """The check. `allowed` are host names and addresses that may be private, at any port."""
 
     allowed: frozenset[str] = frozenset()
     resolve: Resolve = resolve
@@ -39,7 +39,7 @@ class Addresses:
         """Whether the settings name the host."""
         return host.lower().rstrip(".") in self.allowed
 
-    def of(self, host: str, port: int) -> str:
+    def checked_address(self, host: str, port: int) -> str:
         """The address to connect to.
 
         Raises:
@@ -52,14 +52,14 @@ class Addresses:
                 "of ALERT_NOTIFY_ALLOWED_HOSTS",
                 permanent=True,
             )
-        found = self.addresses(host, port)
-        if not is_allowed and not all(is_public(one) for one in found):
+        addresses = self.addresses(host, port)
+        if not is_allowed and not all(is_public(one) for one in addresses):
             raise DeliveryFailed(
                 "the host has an address that is not on the open internet; it is accepted where "
                 "ALERT_NOTIFY_ALLOWED_HOSTS names the host",
                 permanent=True,
             )
-        return found[0]
+        return addresses[0]
 
     def addresses(self, host: str, port: int) -> Sequence[str]:
         """All addresses of a host.
@@ -68,33 +68,33 @@ class Addresses:
             DeliveryFailed: it has none.
         """
         try:
-            found = self.resolve(host, port)
+            addresses = self.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise DeliveryFailed("the host's name cannot be resolved") from error
-        if not found:
+        if not addresses:
             raise DeliveryFailed("the host's name has no address")
-        return found
+        return addresses
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is one of the open internet, whatever it is wrapped in."""
+    """Whether an address, and any IPv4 address embedded in it, is public."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast for one in _unwrapped(found))
+    return all(one.is_global and not one.is_multicast for one in _unwrapped(parsed))
 
 
 def _unwrapped(address: _Address) -> list[_Address]:
-    """The address, and the IPv4 addresses that it leads to."""
-    found: list[_Address] = [address]
+    """The address, and the IPv4 addresses embedded in it."""
+    addresses: list[_Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return [address.ipv4_mapped]
         if address.sixtofour:
-            found.append(address.sixtofour)
+            addresses.append(address.sixtofour)
         if address.teredo:
-            found.extend(address.teredo)
+            addresses.extend(address.teredo)
         if any(address in network for network in _NAT64):
-            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return found
+            addresses.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return addresses

@@ -1,4 +1,4 @@
-"""Everything else that can take a message, through Apprise: mail, Slack, Telegram and the like."""
+"""Every other service through Apprise: mail, Slack, Telegram, PagerDuty and so on."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ from perf_alerts_dagster.notifications.messages import Message
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-# What a chat would take for a mention, a link or a tag looks alike and does nothing. Names of
-# strategies come from files that anybody may write.
+# Look-alikes of the characters of mentions, links and tags: strategy names come from files that
+# others write.
 _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": "］", "`": "ˋ"})
 _MAIL = frozenset({"mailto", "mailtos"})
 
 
-class Apprised(Channel):
-    """One Apprise URL, which is a secret: only its kind is shown."""
+class AppriseChannel(Channel):
+    """One Apprise URL, which is a secret: only its scheme is shown."""
 
     def __init__(
         self, plugin: "NotifyBase", *, name: str, minimum: Severity, addresses: Addresses
@@ -32,7 +32,7 @@ class Apprised(Channel):
         return f"Apprised({self.name})"
 
     def send(self, message: Message) -> None:
-        """See `Channel`. Apprise tells only that it failed, so every failure may heal."""
+        """Send it as plain text; Apprise gives no cause, so that every failure is retried."""
         from apprise import NotifyFormat
 
         self._check_host()
@@ -40,7 +40,7 @@ class Apprised(Channel):
         subject, text = message.subject, message.text
         if not is_mail:
             subject, text = subject.translate(_HARMLESS), text.translate(_HARMLESS)
-        # As plain text: what goes out as HTML is escaped by Apprise then.
+        # Declared as plain text, so that Apprise escapes it where it sends HTML.
         if not self._plugin.notify(
             title=subject,
             body=text,
@@ -48,17 +48,17 @@ class Apprised(Channel):
             notify_type=_TYPES[_worst(message)],
         ):
             raise DeliveryFailed(
-                f"{self._scheme} did not take it; `perf-alerts test-channel` tries"
+                f"{self._scheme} did not accept it; try `perf-alerts test-channel`"
             )
 
     @property
     def _scheme(self) -> str:
         protocols = (self._plugin.secure_protocol, self._plugin.protocol)
-        found = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
-        return str(found if isinstance(found, str) else next(iter(found or ("apprise",))))
+        scheme = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
+        return str(scheme if isinstance(scheme, str) else next(iter(scheme or ("apprise",))))
 
     def _check_host(self) -> None:
-        """Refuse a server of the user's that is inside, unless the settings name it."""
+        """Refuse a server in a private network, unless the settings name it."""
         host = own_host(self._plugin)
         if host is None or self._addresses.is_allowed(host):
             return
@@ -74,7 +74,7 @@ _TYPES = {"info": "info", "warning": "warning", "critical": "failure", "emergenc
 
 
 def own_host(plugin: "NotifyBase") -> str | None:
-    """The server that a URL names; None where the service is one that Apprise knows."""
+    """The server that a URL names; None for a service with an address known to Apprise."""
     smtp: object = getattr(plugin, "smtp_host", None)
     if isinstance(smtp, str) and smtp:
         return smtp
@@ -84,7 +84,7 @@ def own_host(plugin: "NotifyBase") -> str | None:
 
 
 def silence_apprise() -> None:
-    """Keep Apprise's own log, which repeats URLs, out of everybody's."""
+    """Switch off Apprise's own log, which contains URLs."""
     logging.getLogger("apprise").disabled = True
 
 

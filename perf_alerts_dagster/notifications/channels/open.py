@@ -1,4 +1,4 @@
-"""Channels from the URLs of the settings; nothing is connected before a message is sent."""
+"""Opens channels from the URLs of the settings; connects to none before a message is sent."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import Apprised, silence_apprise
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel, silence_apprise
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel
 
@@ -20,17 +20,17 @@ def open_channels(
 ) -> tuple[Channel, ...]:
     """A channel for each URL, in their order.
 
-    `min_severity=info|warning|critical|emergency` in a URL's query is ours: the channel is told
-    from that severity on. `https` and `http` URLs are the JSON webhook, others Apprise's.
+    `min_severity=info|warning|critical|emergency` in a URL's query sets the channel's minimum
+    severity and is removed. `https` and `http` URLs are the JSON webhook, others Apprise's.
 
     Raises:
-        SettingsError: a URL is none of these. The text names `variable`, never the URL.
+        SettingsError: a URL is invalid. The text names `variable`, never the URL.
     """
-    opened = [
-        _open(url, f"{variable}: URL {place}", secret, addresses)
-        for place, url in enumerate(urls, start=1)
+    channels = [
+        _open(url, f"{variable}: URL {position}", secret, addresses)
+        for position, url in enumerate(urls, start=1)
     ]
-    return tuple({one.name: one for one in opened}.values())
+    return tuple({one.name: one for one in channels}.values())
 
 
 def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
@@ -56,7 +56,7 @@ def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Cha
 
 
 def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addresses) -> Channel:
-    # Heavy, and most processes send nothing.
+    # A slow import, and most processes send nothing.
     from apprise import Apprise, AppriseAsset
 
     silence_apprise()
@@ -67,18 +67,18 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
             f"{where} is none that Apprise can read; accepted are https://... and the URLs of "
             "https://github.com/caronc/apprise/wiki"
         )
-    return Apprised(plugin, name=name, minimum=minimum, addresses=addresses)
+    return AppriseChannel(plugin, name=name, minimum=minimum, addresses=addresses)
 
 
 def _routed(url: str, where: str) -> tuple[str, Severity]:
-    """The URL without what is ours in it, and the severity that it is told from."""
-    found = _MINIMUM.search(url)
-    if found is None:
+    """The URL without `min_severity`, and the minimum severity."""
+    match = _MINIMUM.search(url)
+    if match is None:
         return url, Severity.INFO
     names = [one.value for one in Severity]
-    if found[1] not in names:
+    if match[1] not in names:
         raise SettingsError(f"{where} has a min_severity of none of: {', '.join(names)}")
-    rest = url[: found.start()] + url[found.end() :]
-    if found[0].startswith("?") and rest[found.start() : found.start() + 1] == "&":
-        rest = f"{rest[: found.start()]}?{rest[found.start() + 1 :]}"
-    return rest, Severity(found[1])
+    rest = url[: match.start()] + url[match.end() :]
+    if match[0].startswith("?") and rest[match.start() : match.start() + 1] == "&":
+        rest = f"{rest[: match.start()]}?{rest[match.start() + 1 :]}"
+    return rest, Severity(match[1])

@@ -20,22 +20,22 @@ from perf_alerts_dagster.notifications.messages import Message
 
 _CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 10.0
-_LARGEST_ANSWER = 64 * 1024
 _UNSENT = (httpx.HTTPError, httpx.InvalidURL, OSError)
-# What a later try may change: the rest of 4xx says that the request itself is wrong.
-_MAY_HEAL = (408, 425, 429)
+_MAXIMUM_ANSWER = 64 * 1024
+# Worth a retry; any other 4xx says that the request itself is wrong.
+_RETRIABLE = (408, 425, 429)
 
 
 class Webhook(Channel):
-    """Posts each message as JSON to one URL. The URL is a secret: only its host is shown.
+    """Posts each message as JSON to one URL, which is a secret: only its host is shown.
 
     Args:
         url: An `https` URL; `http` only to hosts that `addresses` allows.
         name: What is shown of it.
-        least: It is told from this severity on.
+        minimum: The lowest severity that it is notified of.
         secret: Signs each message; None leaves them unsigned.
         addresses: Which hosts may be connected to.
-        trusted: The certificates that are trusted; the usual ones where None.
+        trusted: The trusted certificates; the system's where None.
         clock: Seconds since 1970.
     """
 
@@ -62,7 +62,7 @@ class Webhook(Channel):
         return f"Webhook({self.name})"
 
     def send(self, message: Message) -> None:
-        """See `Channel`."""
+        """Post the message to the checked address, in at most 10 s."""
         address = self._address(self._url)
         body = json.dumps(message.payload, allow_nan=False).encode()
         try:
@@ -71,16 +71,16 @@ class Webhook(Channel):
         except (TimeoutError, httpx.TimeoutException) as error:  # pragma: no cover - lost trace
             raise DeliveryFailed(f"no answer within {_TOTAL_SECONDS:g} s") from error
         except _UNSENT as error:  # pragma: no cover - lost trace
-            # Its text may hold the URL.
+            # The error's text may contain the URL.
             raise DeliveryFailed(f"the request failed: {type(error).__name__}") from error
-        self._judge(status, headers)  # pragma: no cover - lost trace
+        self._check(status, headers)  # pragma: no cover - lost trace
 
     async def _post(self, address: str, body: bytes, key: str) -> tuple[int, httpx.Headers]:
         host = self._url.hostname or ""
-        shown = f"[{address}]" if ":" in address else address
-        url = httpx.URL(self._url.geturl()).copy_with(host=shown)
+        host_part = f"[{address}]" if ":" in address else address
+        url = httpx.URL(self._url.geturl()).copy_with(host=host_part)
         async with (
-            # httpx has no limit for the whole; a receiver may trickle for ever.
+            # httpx has no limit for the whole request; a receiver may answer byte by byte.
             asyncio.timeout(_TOTAL_SECONDS),
             httpx.AsyncClient(
                 timeout=httpx.Timeout(_TOTAL_SECONDS, connect=_CONNECT_SECONDS),
@@ -99,7 +99,7 @@ class Webhook(Channel):
             size = 0
             async for chunk in answer.aiter_raw():
                 size += len(chunk)
-                if size > _LARGEST_ANSWER:
+                if size > _MAXIMUM_ANSWER:
                     break
             return answer.status_code, answer.headers
 
@@ -121,9 +121,11 @@ class Webhook(Channel):
                 "ALERT_NOTIFY_ALLOWED_HOSTS",
                 permanent=True,
             )
-        return self._addresses.of(host, url.port or (443 if url.scheme == "https" else 80))
+        return self._addresses.checked_address(
+            host, url.port or (443 if url.scheme == "https" else 80)
+        )
 
-    def _judge(self, status: int, headers: httpx.Headers) -> None:
+    def _check(self, status: int, headers: httpx.Headers) -> None:
         if 200 <= status < 300:
             return
         if 300 <= status < 400:
@@ -132,8 +134,8 @@ class Webhook(Channel):
             )
         raise DeliveryFailed(
             f"answered with {status}",
-            permanent=400 <= status < 500 and status not in _MAY_HEAL,
-            retry_after=asked_wait(headers.get("Retry-After"), self._clock()),
+            permanent=400 <= status < 500 and status not in _RETRIABLE,
+            retry_after=retry_after(headers.get("Retry-After"), self._clock()),
         )
 
 
@@ -143,8 +145,8 @@ def signature(secret: str, body: bytes, at: int) -> str:
     return f"t={at},v1={hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()}"
 
 
-def asked_wait(value: str | None, now: float) -> timedelta | None:
-    """What a `Retry-After` header asks for, in seconds or as a date; None where it is neither."""
+def retry_after(value: str | None, now: float) -> timedelta | None:
+    """The wait of a `Retry-After` header (seconds or a date); None where it is neither."""
     if value is None:
         return None
     text = value.strip()

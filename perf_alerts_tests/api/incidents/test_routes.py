@@ -10,7 +10,7 @@ import pytest
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
@@ -37,8 +37,8 @@ def judge(proxy: Proxy, *strategies: str, severity: Severity = Severity.CRITICAL
     run_id = f"run-{len(store.judgements)}"
     found = [breach(strategy=one, severity=severity) for one in strategies]
     store.add_judgement(judged(*found, run_id=run_id))
-    lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail",)))
-    lifecycle.after(DAILY, run_id=run_id, now=proxy.time())
+    lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail",)))
+    lifecycle.apply_judgements(DAILY, run_id=run_id, now=proxy.time())
 
 
 async def listed(http: httpx.AsyncClient, **params: str) -> list[str]:
@@ -56,7 +56,7 @@ def at(proxy: Proxy, span: timedelta) -> str:
     return (proxy.time() + span).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def test_an_incident_is_told_in_full(proxy: Proxy, http: httpx.AsyncClient) -> None:
+async def test_an_incident_is_shown_in_full(proxy: Proxy, http: httpx.AsyncClient) -> None:
     judge(proxy, "trend")
 
     data = (await http.get(f"/incidents/{await first(http)}")).json()["data"]
@@ -77,7 +77,7 @@ async def test_an_incident_says_which_messages_arrived_and_why_not(
     judge(proxy, "trend", "carry")
     outbox, now = proxy.incidents, proxy.time()
     (row,) = outbox.claim(now, "w", UNTIL)
-    outbox.retry(row.id, row.fence, now + UNTIL, "answered with 503")
+    outbox.mark_for_retry(row.id, row.fence, now + UNTIL, "answered with 503")
 
     async def delivery() -> dict[str, Any]:
         (found,) = (await http.get(f"/incidents/{await first(http)}")).json()["data"]["deliveries"]
@@ -88,7 +88,7 @@ async def test_an_incident_says_which_messages_arrived_and_why_not(
     assert (found["state"], found["attempts"]) == ("pending", 1)
     assert (found["error"], found["next_at"]) == ("answered with 503", at(proxy, UNTIL))
     (row,) = outbox.claim(now + UNTIL, "w", UNTIL)
-    outbox.sent(row.id, row.fence, now + UNTIL)
+    outbox.mark_sent(row.id, row.fence, now + UNTIL)
     found = await delivery()
     assert (found["state"], found["sent_at"], found["next_at"]) == ("sent", at(proxy, UNTIL), None)
 
@@ -270,10 +270,10 @@ async def test_a_silence_that_is_wrong_is_refused_by_its_field(
 
     assert answer.status_code == 422, answer.text
     assert field in answer.json()["detail"]
-    assert proxy.incidents.silences == {}
+    assert proxy.incidents.silence_rows == {}
 
 
-class Notified(Channel):
+class PastNotification(Channel):
     """Takes messages, or does not."""
 
     def __init__(self, name: str, error: str | None = None) -> None:
@@ -287,7 +287,7 @@ class Notified(Channel):
         self.sent.append(message)
 
 
-async def test_status_tells_of_incidents_messages_and_pauses(
+async def test_status_counts_incidents_messages_and_pauses(
     proxy: Proxy, http: httpx.AsyncClient
 ) -> None:
     judge(proxy, "trend")
@@ -309,7 +309,7 @@ async def test_status_tells_of_incidents_messages_and_pauses(
     assert data["scheduled_alerts"][1]["paused_until"] is None
 
 
-async def test_status_is_told_while_the_store_cannot_be_read(
+async def test_status_is_answered_while_the_store_cannot_be_read(
     proxy: Proxy, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def live(_: object) -> None:
@@ -322,8 +322,8 @@ async def test_status_is_told_while_the_store_cannot_be_read(
 
 
 async def test_a_test_message_goes_to_every_channel(proxy: Proxy, http: httpx.AsyncClient) -> None:
-    mail = Notified("mail")
-    proxy.channels += [mail, Notified("chat", "HTTP 500")]
+    mail = PastNotification("mail")
+    proxy.channels += [mail, PastNotification("chat", "HTTP 500")]
 
     answer = (await http.post("/admin/test-notification")).json()
     assert answer["success"] is False

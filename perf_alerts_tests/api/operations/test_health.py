@@ -5,11 +5,11 @@ import pytest
 
 from perf_alerts_dagster.api.operations.health import Health, ready_answer
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.firing import of_system
+from perf_alerts_dagster.incidents.firing import system_firing
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import Channels, Line, row
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.ports import Decisions
-from perf_alerts_dagster.incidents.transitions import opened
+from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.scheduler.port import SchedulerStatus, SchedulerUnreachable
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.server.fakes import NOW, FakeScheduler
@@ -77,10 +77,10 @@ async def test_a_message_that_waits_for_minutes_is_named(waits: float, failing: 
 
 
 def a_message(at: datetime) -> Decisions:
-    firing = of_system("execution_failed", "a", message="m", run_id="r", as_of=None)
-    incident = opened(firing, now=at, chain=None)
-    line = Line(incident=incident, reason=Reason.OPENED, number=1)
-    message = row(Channels.NORMAL, "w", "a", [line], "mail", at)
+    firing = system_firing("execution_failed", "a", message="m", run_id="r", as_of=None)
+    incident = open_incident(firing, now=at, chain=None)
+    line = IncidentNotice(incident=incident, reason=Reason.OPENED, number=1)
+    message = new_notification(MessageKind.NORMAL, "w", "a", [line], "mail", at)
     return Decisions(opened=(incident,), notifications=(message,))
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from perf_alerts_dagster.bootstrap.notifications import open_desk
+from perf_alerts_dagster.bootstrap.notifications import open_incidents
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.incidents.lifecycle import Desk
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, judged
@@ -37,14 +37,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def desk(run: Run) -> Iterator[Desk]:
+def desk(run: Run) -> Iterator[Incidents]:
     """Two incidents: a breach, and a failed execution."""
     settings = load_settings()
     store = open_store(store_url(settings))
-    desk = open_desk(settings, store.engine)
+    desk = open_incidents(settings, store.engine)
     store.record(judged(breach(strategy="tr[red]end")), watermark=None)
-    desk.lifecycle.after(DAILY, run_id="run", now=START)
-    desk.lifecycle.failed(DAILY, run_id="failed", error="the source is away", now=START)
+    desk.lifecycle.apply_judgements(DAILY, run_id="run", now=START)
+    desk.lifecycle.execution_failed(DAILY, run_id="failed", error="the source is away", now=START)
     yield desk
     store.close()
 
@@ -55,7 +55,7 @@ def ids(run: Run, *args: str) -> list[str]:
     return [one["id"] for one in json.loads(found.output)["incidents"]]
 
 
-def test_incidents_that_are_not_over_are_listed(run: Run, desk: Desk) -> None:
+def test_incidents_that_are_not_over_are_listed(run: Run, desk: Incidents) -> None:
     found = run("incidents", "list")
 
     assert found.exit_code == 0
@@ -67,7 +67,7 @@ def test_nothing_open_is_said(run: Run) -> None:
     assert "no incident is open" in run("incidents", "list").output
 
 
-def test_an_incident_is_acknowledged_shown_and_resolved(run: Run, desk: Desk) -> None:
+def test_an_incident_is_acknowledged_shown_and_resolved(run: Run, desk: Incidents) -> None:
     (found,) = ids(run, "--rule", "max_drawdown")
 
     assert run("incidents", "ack", found, "--comment", "on it").exit_code == 0
@@ -82,23 +82,23 @@ def test_an_incident_is_acknowledged_shown_and_resolved(run: Run, desk: Desk) ->
     assert ids(run, "--status", "resolved") == [found]
 
 
-def test_what_is_refused_says_so(run: Run, desk: Desk) -> None:
+def test_what_is_refused_says_so(run: Run, desk: Incidents) -> None:
     (found,) = ids(run, "--rule", "max_drawdown")
     run("incidents", "ack", found)
 
     again = run("incidents", "ack", found)
-    assert isinstance(again.exception, Refused)
+    assert isinstance(again.exception, TransitionRefused)
     assert "nothing was changed" in str(again.exception)
     assert run("incidents", "show", "nope").exit_code == 1
     assert run("incidents", "resolve", found, "--outcome", "recovered").exit_code == 2
     assert run("incidents", "ack", found, "--until", "tomorrow").exit_code == 2
 
 
-def test_a_silence_is_made_listed_and_ended(run: Run, desk: Desk) -> None:
+def test_a_silence_is_made_listed_and_ended(run: Run, desk: Incidents) -> None:
     args = ("silence", "add", "--strategy", "trend", "--for", "2d", "--reason", "rebalancing")
     made = run(*args)
     assert made.exit_code == 0, made.output
-    (silence,) = desk.silences.active(START)
+    (silence,) = desk.store.silences(START)
     assert (silence.author, silence.reason) == (ME, "rebalancing")
     assert (silence.ends_at - silence.starts_at).days == 2
     assert "strategy trend" in run("silence", "list").output

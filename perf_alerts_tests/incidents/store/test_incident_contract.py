@@ -10,10 +10,27 @@ import pytest
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
-from perf_alerts_dagster.incidents.model import Chain, Incident, Reason, Resolution, Status
-from perf_alerts_dagster.incidents.notification import Channels, Line, row
-from perf_alerts_dagster.incidents.ports import Decisions, Filter, Mark, Overtaken, TimelineEntry
-from perf_alerts_dagster.incidents.transitions import Event, acknowledged, opened, resolved
+from perf_alerts_dagster.incidents.model import (
+    EscalationChain,
+    Incident,
+    Reason,
+    Resolution,
+    Status,
+)
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
+from perf_alerts_dagster.incidents.ports import (
+    ConcurrentChange,
+    Decisions,
+    IncidentFilter,
+    JudgementOffset,
+    TimelineEntry,
+)
+from perf_alerts_dagster.incidents.transitions import (
+    IncidentEvent,
+    acknowledge,
+    open_incident,
+    resolve,
+)
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
@@ -29,7 +46,7 @@ from perf_alerts_tests.incidents.incident_desk import (
 from perf_alerts_tests.storage.bench import Bench
 from perf_alerts_tests.storage.changes import change
 
-CHAIN = Chain(delay=timedelta(minutes=15), steps=3)
+CHAIN = EscalationChain(delay=timedelta(minutes=15), steps=3)
 
 
 def incident(
@@ -52,7 +69,7 @@ def incident(
         "evidence": Evidence.STRONG,
         "parts": {"a": [1, 2.5, None, {"b": True}], "z": 0.1 + 0.2},
     }
-    return opened(Firing(**(given | changes)), now=START + at, chain=CHAIN)
+    return open_incident(Firing(**(given | changes)), now=START + at, chain=CHAIN)
 
 
 def stored(bench: Bench, *incidents: Incident, **changes: Any) -> None:
@@ -75,8 +92,8 @@ def test_an_empty_store_knows_no_incident(bench: Bench) -> None:
     found = bench.incidents.snapshot(now=START, since=START)
     assert (found.incidents, found.notified, found.silences) == ((), (), ())
     assert bench.incidents.incident("x") is None
-    assert bench.incidents.live_of("x") is None
-    assert bench.incidents.incidents(Filter()).incidents == ()
+    assert bench.incidents.live_incident("x") is None
+    assert bench.incidents.incidents(IncidentFilter()).incidents == ()
     assert list(bench.incidents.timeline("x")) == []
     assert list(bench.incidents.judged_sessions(MONDAY)) == []
     counts = bench.incidents.counts(START, START + DAY)
@@ -92,18 +109,20 @@ def test_an_incident_comes_back_equal(bench: Bench) -> None:
 
 
 def test_an_acknowledged_and_a_resolved_one_come_back_equal(bench: Bench) -> None:
-    held = acknowledged(incident(), by="ann", at=START, comment="c", until=START + DAY)
-    over = resolved(incident("b"), Event.RESOLVE, Resolution.KNOWN, at=START, by="bob", comment="c")
-    stored(bench, held, over)
+    acked = acknowledge(incident(), by="ann", at=START, comment="c", until=START + DAY)
+    over = resolve(
+        incident("b"), IncidentEvent.RESOLVE, Resolution.KNOWN, at=START, by="bob", comment="c"
+    )
+    stored(bench, acked, over)
 
-    assert bench.incidents.incident(held.id) == held
+    assert bench.incidents.incident(acked.id) == acked
     assert bench.incidents.incident(over.id) == over
 
 
 def test_a_change_counts_the_version(bench: Bench) -> None:
     given = incident()
     stored(bench, given)
-    after = acknowledged(given, by="ann", at=START)
+    after = acknowledge(given, by="ann", at=START)
     bench.incidents.apply(Decisions(changed=(after,), entries=(entry(given, "acknowledged"),)))
 
     assert bench.incidents.incident(given.id) == replace(after, version=1)
@@ -111,9 +130,9 @@ def test_a_change_counts_the_version(bench: Bench) -> None:
 
 
 def test_what_is_over_leaves_the_snapshot_unless_a_message_is_owed(bench: Bench) -> None:
-    over = resolved(incident(), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolve(incident(), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     owed = replace(
-        resolved(incident("b"), Event.RECOVERED, Resolution.RECOVERED, at=START),
+        resolve(incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START),
         owed=Reason.RECOVERED,
     )
     stored(bench, over, owed)
@@ -122,18 +141,18 @@ def test_what_is_over_leaves_the_snapshot_unless_a_message_is_owed(bench: Bench)
     assert [one.dedup_key for one in found.incidents] == ["b"]
 
 
-def one_of_everything(bench: Bench, changed: Incident, mark: Mark) -> Decisions:
+def one_of_everything(bench: Bench, changed: Incident, mark: JudgementOffset) -> Decisions:
     new = incident("new")
     return Decisions(
         opened=(new,),
         changed=(changed,),
         entries=(entry(new, "opened"),),
         notifications=(
-            row(
-                Channels.NORMAL,
+            new_notification(
+                MessageKind.NORMAL,
                 "w",
                 DAILY,
-                [Line(incident=new, reason=Reason.OPENED, number=1)],
+                [IncidentNotice(incident=new, reason=Reason.OPENED, number=1)],
                 "mail",
                 START,
             ),
@@ -143,22 +162,22 @@ def one_of_everything(bench: Bench, changed: Incident, mark: Mark) -> Decisions:
     )
 
 
-FRESH = Mark(alert=DAILY, before=0, after=7)
+FRESH = JudgementOffset(alert=DAILY, before=0, after=7)
 
 
 @pytest.mark.parametrize("case", ["version", "mark", "live key"])
 def test_what_others_have_overtaken_is_stored_not_at_all(bench: Bench, case: str) -> None:
     given = incident()
     stored(bench, given)
-    changed, mark = acknowledged(given, by="ann", at=START), FRESH
+    changed, mark = acknowledge(given, by="ann", at=START), FRESH
     if case == "version":
         changed = replace(changed, version=3)
     elif case == "mark":
-        mark = Mark(alert=DAILY, before=4, after=7)
+        mark = JudgementOffset(alert=DAILY, before=4, after=7)
     else:
         stored(bench, incident("new", at=INSTANT))
 
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrentChange):
         bench.incidents.apply(one_of_everything(bench, changed, mark))
 
     assert bench.incidents.incident(given.id) == given
@@ -173,7 +192,7 @@ def test_what_others_have_overtaken_is_stored_not_at_all(bench: Bench, case: str
 def test_everything_is_stored_together(bench: Bench) -> None:
     given = incident()
     stored(bench, given)
-    bench.incidents.apply(one_of_everything(bench, acknowledged(given, by="ann", at=START), FRESH))
+    bench.incidents.apply(one_of_everything(bench, acknowledge(given, by="ann", at=START), FRESH))
 
     assert bench.outbox.state().pending == 1
     assert bench.incidents.unapplied(DAILY).mark == 7
@@ -182,20 +201,23 @@ def test_everything_is_stored_together(bench: Bench) -> None:
 
 def test_a_mark_moves_from_where_it_is(bench: Bench) -> None:
     bench.incidents.apply(Decisions(marks=(FRESH,)))
-    with pytest.raises(Overtaken):
+    with pytest.raises(ConcurrentChange):
         bench.incidents.apply(Decisions(marks=(FRESH,)))
-    bench.incidents.apply(Decisions(marks=(Mark(alert=DAILY, before=7, after=9),)))
+    bench.incidents.apply(Decisions(marks=(JudgementOffset(alert=DAILY, before=7, after=9),)))
     assert bench.incidents.unapplied(DAILY).mark == 9
 
 
 def test_one_that_is_over_makes_room_for_the_next_of_its_key(bench: Bench) -> None:
     old = incident()
     stored(bench, old)
-    over = resolved(old, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolve(old, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     new = incident(at=HOUR)
     bench.incidents.apply(Decisions(opened=(new,), changed=(over,)))
 
-    assert [one.id for one in bench.incidents.incidents(Filter()).incidents] == [new.id, old.id]
+    assert [one.id for one in bench.incidents.incidents(IncidentFilter()).incidents] == [
+        new.id,
+        old.id,
+    ]
 
 
 def test_judgements_that_are_not_applied_come_in_recording_order(bench: Bench) -> None:
@@ -211,7 +233,9 @@ def test_judgements_that_are_not_applied_come_in_recording_order(bench: Bench) -
         one for _, one in bench.incidents.unapplied(DAILY, judged_before=START + HOUR).judgements
     ] == [first]
     last = found.judgements[0][0]
-    bench.incidents.apply(Decisions(marks=(Mark(alert=DAILY, before=found.mark, after=last),)))
+    bench.incidents.apply(
+        Decisions(marks=(JudgementOffset(alert=DAILY, before=found.mark, after=last),))
+    )
     assert [one for _, one in bench.incidents.unapplied(DAILY).judgements] == [second]
 
 
@@ -228,44 +252,49 @@ def test_sessions_that_were_judged_finally_come_once_rising(bench: Bench) -> Non
 @pytest.mark.parametrize(
     ("wanted", "keys"),
     [
-        (Filter(), ["c", "b", "a"]),
-        (Filter(status=Status.RESOLVED), ["c"]),
-        (Filter(severity=Severity.WARNING), ["b"]),
-        (Filter(strategy="carry"), ["b"]),
-        (Filter(rule="max_drawdown"), ["c", "a"]),
-        (Filter(since=START + HOUR), ["c", "b"]),
-        (Filter(since=START + HOUR + INSTANT), ["c"]),
-        (Filter(status=Status.OPEN, strategy="trend"), ["a"]),
-        (Filter(strategy="nobody"), []),
+        (IncidentFilter(), ["c", "b", "a"]),
+        (IncidentFilter(status=Status.RESOLVED), ["c"]),
+        (IncidentFilter(severity=Severity.WARNING), ["b"]),
+        (IncidentFilter(strategy="carry"), ["b"]),
+        (IncidentFilter(rule="max_drawdown"), ["c", "a"]),
+        (IncidentFilter(since=START + HOUR), ["c", "b"]),
+        (IncidentFilter(since=START + HOUR + INSTANT), ["c"]),
+        (IncidentFilter(status=Status.OPEN, strategy="trend"), ["a"]),
+        (IncidentFilter(strategy="nobody"), []),
     ],
 )
-def test_incidents_are_filtered(bench: Bench, wanted: Filter, keys: list[str]) -> None:
+def test_incidents_are_filtered(bench: Bench, wanted: IncidentFilter, keys: list[str]) -> None:
     stored(
         bench,
         incident("a"),
         incident("b", at=HOUR, strategy="carry", rule="r", severity=Severity.WARNING),
-        resolved(incident("c", at=2 * HOUR), Event.RECOVERED, Resolution.RECOVERED, at=START + DAY),
+        resolve(
+            incident("c", at=2 * HOUR),
+            IncidentEvent.RECOVERED,
+            Resolution.RECOVERED,
+            at=START + DAY,
+        ),
     )
 
     assert [one.dedup_key for one in bench.incidents.incidents(wanted).incidents] == keys
 
 
 def test_what_is_not_over_is_counted_by_status(bench: Bench) -> None:
-    held = acknowledged(incident("b"), by="ann", at=START)
-    over = resolved(incident("d"), Event.RECOVERED, Resolution.RECOVERED, at=START)
-    stored(bench, incident("a"), held, incident("c"), over)
+    acked = acknowledge(incident("b"), by="ann", at=START)
+    over = resolve(incident("d"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    stored(bench, incident("a"), acked, incident("c"), over)
 
     assert dict(bench.incidents.live()) == {Status.OPEN: 2, Status.ACKNOWLEDGED: 1}
 
 
 def test_the_incident_of_a_key_is_the_one_that_is_not_over(bench: Bench) -> None:
-    over = resolved(incident("a"), Event.RECOVERED, Resolution.RECOVERED, at=START)
-    held = acknowledged(incident("b"), by="ann", at=START)
-    gone = resolved(incident("c"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolve(incident("a"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    acked = acknowledge(incident("b"), by="ann", at=START)
+    gone = resolve(incident("c"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     again = incident("a", at=HOUR)
-    stored(bench, over, held, gone, again)
+    stored(bench, over, acked, gone, again)
 
-    assert [bench.incidents.live_of(key) for key in "abcd"] == [again, held, None, None]
+    assert [bench.incidents.live_incident(key) for key in "abcd"] == [again, acked, None, None]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:
@@ -274,10 +303,10 @@ def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:
 
     found, place = [], None
     for _ in range(4):
-        page = bench.incidents.incidents(Filter(), before=place, limit=2)
+        page = bench.incidents.incidents(IncidentFilter(), before=place, limit=2)
         found += [one.id for one in page.incidents]
         place = page.last
-    everything = [one.id for one in bench.incidents.incidents(Filter(), limit=7).incidents]
+    everything = [one.id for one in bench.incidents.incidents(IncidentFilter(), limit=7).incidents]
     assert found == everything
     assert len(set(found)) == 7
     assert place is None
@@ -286,7 +315,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(bench: Bench) -> None:
 @pytest.mark.parametrize("place", ["", "x", "2026-99-01T00:00:00+00:00 a", " "])
 def test_a_place_that_no_page_has_given_is_refused(bench: Bench, place: str) -> None:
     with pytest.raises(UsageError, match="cursor"):
-        bench.incidents.incidents(Filter(), before=place)
+        bench.incidents.incidents(IncidentFilter(), before=place)
 
 
 def test_a_period_counts_what_happened_in_it(bench: Bench) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter, Matchers, Silence
-from perf_alerts_dagster.incidents.transitions import Refused
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
+from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.storage.tables import metadata
 from perf_alerts_tests.incidents.incident_desk import (
@@ -31,7 +32,7 @@ from perf_alerts_tests.incidents.incident_desk import (
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
 
-POLICY = Policy(
+SETTINGS = NotificationSettings(
     channels=("mail", "chat"),
     escalation_channels=("pager",),
     minimum={"chat": Severity.CRITICAL},
@@ -79,13 +80,13 @@ class Lives(RuleBasedStateMachine):
         answers = []
         for bench in (self.model, self.real):
             try:
-                answers.append(step(bench, Lifecycle(store=bench.incidents, policy=POLICY)))
-            except Refused as error:
+                answers.append(step(bench, Lifecycle(store=bench.incidents, settings=SETTINGS)))
+            except TransitionRefused as error:
                 answers.append(str(error))
         assert answers[0] == answers[1]
 
     def pick(self, place: int) -> str:
-        found = self.model.incidents.incidents(Filter(), limit=100).incidents
+        found = self.model.incidents.incidents(IncidentFilter(), limit=100).incidents
         return found[place % len(found)].id if found else "none"
 
     @rule(
@@ -110,7 +111,7 @@ class Lives(RuleBasedStateMachine):
 
         def step(bench: Bench, lifecycle: Lifecycle) -> object:
             bench.record(one)
-            made = lifecycle.after(DAILY, run_id=one.run_id, now=self.now)
+            made = lifecycle.apply_judgements(DAILY, run_id=one.run_id, now=self.now)
             # Each store numbers its judgements as it likes.
             return replace(made, marks=())
 
@@ -142,19 +143,21 @@ class Lives(RuleBasedStateMachine):
             author="ann",
             reason="maintenance",
         )
-        self.both(lambda bench, _: bench.silences.add(made))
+        self.both(lambda bench, _: bench.incidents.add_silence(made))
 
     @rule()
     def end_a_silence(self) -> None:
-        if found := self.model.silences.active(self.now):
-            self.both(lambda bench, _: bench.silences.end(found[0].id, self.now))
+        if found := self.model.incidents.silences(self.now):
+            self.both(lambda bench, _: bench.incidents.end_silence(found[0].id, self.now))
 
     @rule(failed=st.booleans())
     def fault(self, failed: bool) -> None:
         self.runs += 1
         run = f"run-{self.runs}"
         if failed:
-            self.both(lambda _, life: life.failed(DAILY, run_id=run, error="e", now=self.now))
+            self.both(
+                lambda _, life: life.execution_failed(DAILY, run_id=run, error="e", now=self.now)
+            )
         else:
             self.both(lambda _, life: life.dead_letter("mail", error="e", now=self.now))
 
@@ -170,11 +173,13 @@ class Lives(RuleBasedStateMachine):
             for one in outbox.claim(self.now, "w", timedelta(minutes=1), limit=limit):
                 said.append(one.key)
                 if end == "sent":
-                    assert outbox.sent(one.id, one.fence, self.now)
+                    assert outbox.mark_sent(one.id, one.fence, self.now)
                 elif end == "retry":
-                    assert outbox.retry(one.id, one.fence, self.now + timedelta(minutes=5), "e")
+                    assert outbox.mark_for_retry(
+                        one.id, one.fence, self.now + timedelta(minutes=5), "e"
+                    )
                 elif end == "dead":
-                    assert outbox.dead(one.id, one.fence, "e")
+                    assert outbox.mark_dead(one.id, one.fence, "e")
             return said
 
         self.both(step)
@@ -183,9 +188,9 @@ class Lives(RuleBasedStateMachine):
     def nothing_diverges(self) -> None:
         """All incidents, timelines, rows and counts are the same."""
         model, real = self.model, self.real
-        wanted = model.incidents.incidents(Filter(), limit=100)
-        assert real.incidents.incidents(Filter(), limit=100) == wanted
-        since = self.now - POLICY.window
+        wanted = model.incidents.incidents(IncidentFilter(), limit=100)
+        assert real.incidents.incidents(IncidentFilter(), limit=100) == wanted
+        since = self.now - SETTINGS.window
         ours = model.incidents.snapshot(now=self.now, since=since)
         theirs = real.incidents.snapshot(now=self.now, since=since)
         assert theirs.incidents == ours.incidents
@@ -197,7 +202,7 @@ class Lives(RuleBasedStateMachine):
         )
         for one in wanted.incidents:
             key = one.dedup_key
-            assert real.incidents.live_of(key) == model.incidents.live_of(key)
+            assert real.incidents.live_incident(key) == model.incidents.live_incident(key)
             assert list(real.incidents.timeline(one.id)) == list(model.incidents.timeline(one.id))
 
     @invariant()

@@ -6,11 +6,23 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import of_system
+from perf_alerts_dagster.incidents.firing import system_firing
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Line, Notification, row
-from perf_alerts_dagster.incidents.ports import Decisions, Matchers, Silence
-from perf_alerts_dagster.incidents.transitions import Event, acknowledged, opened, resolved
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    IncidentNotice,
+    MessageKind,
+    Notification,
+    new_notification,
+)
+from perf_alerts_dagster.incidents.ports import Decisions
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence
+from perf_alerts_dagster.incidents.transitions import (
+    IncidentEvent,
+    acknowledge,
+    open_incident,
+    resolve,
+)
 from perf_alerts_tests.incidents.incident_desk import DAY, HOUR, INSTANT, MINUTE, START
 from perf_alerts_tests.storage.bench import Bench
 from perf_alerts_tests.storage.changes import change
@@ -19,8 +31,8 @@ TTL = timedelta(seconds=60)
 
 
 def an_incident(about: str = "a") -> Incident:
-    firing = of_system("execution_failed", about, message="m", run_id="r", as_of=None)
-    return opened(firing, now=START, chain=None)
+    firing = system_firing("execution_failed", about, message="m", run_id="r", as_of=None)
+    return open_incident(firing, now=START, chain=None)
 
 
 def a_row(
@@ -28,11 +40,11 @@ def a_row(
     window: str = "w",
     channel: str = "mail",
     reason: Reason = Reason.OPENED,
-    kind: Channels = Channels.NORMAL,
+    kind: MessageKind = MessageKind.NORMAL,
     after: timedelta = 0 * MINUTE,
 ) -> Notification:
-    lines = [Line(incident=one, reason=reason, number=1) for one in incidents]
-    return row(kind, window, "daily_pnl_check", lines, channel, START + after)
+    lines = [IncidentNotice(incident=one, reason=reason, number=1) for one in incidents]
+    return new_notification(kind, window, "daily_pnl_check", lines, channel, START + after)
 
 
 def posted(bench: Bench, *rows: Notification) -> None:
@@ -69,7 +81,7 @@ def test_a_row_is_leased_once(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
 
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    assert (leased.state, leased.lease_owner, leased.fence) == (Delivery.LEASED, "a", 1)
+    assert (leased.state, leased.lease_owner, leased.fence) == (DeliveryState.LEASED, "a", 1)
     assert leased.lease_until == START + TTL
     assert list(bench.outbox.claim(START + TTL - INSTANT, "b", TTL)) == []
 
@@ -81,13 +93,13 @@ def test_a_lease_that_ran_out_is_anybodys(bench: Bench, known: Incident) -> None
 
     assert (new.lease_owner, new.fence) == ("b", 2)
     for late in (
-        bench.outbox.sent(old.id, old.fence, START),
-        bench.outbox.retry(old.id, old.fence, START, "e"),
-        bench.outbox.dead(old.id, old.fence, "e"),
+        bench.outbox.mark_sent(old.id, old.fence, START),
+        bench.outbox.mark_for_retry(old.id, old.fence, START, "e"),
+        bench.outbox.mark_dead(old.id, old.fence, "e"),
     ):
         assert not late
     assert bench.outbox.row(new.key) == new
-    assert bench.outbox.sent(new.id, new.fence, START + TTL)
+    assert bench.outbox.mark_sent(new.id, new.fence, START + TTL)
 
 
 def test_rows_come_oldest_first_and_only_when_due(bench: Bench) -> None:
@@ -117,15 +129,15 @@ def test_of_an_incident_one_channel_hears_in_order(bench: Bench, known: Incident
     assert list(bench.outbox.claim(START + TTL - INSTANT, "b", TTL, limit=10)) == []
     (again,) = bench.outbox.claim(START + TTL, "b", TTL, channels=["mail"], limit=10)
     assert again.key == first.key
-    assert bench.outbox.sent(again.id, again.fence, START + TTL)
+    assert bench.outbox.mark_sent(again.id, again.fence, START + TTL)
     (next_,) = bench.outbox.claim(START + TTL, "b", TTL, channels=["mail"], limit=10)
     assert next_.key == second.key
 
 
-def test_an_incident_is_told_after_what_waits_about_the_one_before_it(
+def test_an_incident_is_notified_after_what_waits_about_the_one_before_it(
     bench: Bench, known: Incident
 ) -> None:
-    over = resolved(known, Event.RECOVERED, Resolution.RECOVERED, at=START)
+    over = resolve(known, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     next_ = replace(known, id="0" * 24)
     bench.incidents.apply(Decisions(changed=(over,), opened=(next_,)))
     first, second = a_row(known, reason=Reason.RECOVERED), a_row(next_, window="next")
@@ -134,7 +146,7 @@ def test_an_incident_is_told_after_what_waits_about_the_one_before_it(
     (claimed,) = bench.outbox.claim(START, "a", TTL, limit=10)
     assert claimed.key == first.key
     assert list(bench.outbox.claim(START, "b", TTL, limit=10)) == []
-    bench.outbox.sent(claimed.id, claimed.fence, START)
+    bench.outbox.mark_sent(claimed.id, claimed.fence, START)
     (claimed,) = bench.outbox.claim(START, "b", TTL, limit=10)
     assert claimed.key == second.key
 
@@ -145,9 +157,9 @@ def test_what_fails_holds_up_nothing_after_it(bench: Bench, known: Incident, end
     posted(bench, first, second)
     (failed,) = bench.outbox.claim(START, "a", TTL)
     if ending == "retry":
-        bench.outbox.retry(failed.id, failed.fence, START + INSTANT, "HTTP 500")
+        bench.outbox.mark_for_retry(failed.id, failed.fence, START + INSTANT, "HTTP 500")
     else:
-        bench.outbox.dead(failed.id, failed.fence, "HTTP 400")
+        bench.outbox.mark_dead(failed.id, failed.fence, "HTTP 400")
 
     (found,) = bench.outbox.claim(START, "a", TTL, limit=10)
     assert found.key == second.key
@@ -163,13 +175,13 @@ def test_a_message_brings_forward_what_failed_before_it(bench: Bench, known: Inc
     )
     posted(bench, mine, theirs, chat)
     for one in bench.outbox.claim(START, "a", TTL, limit=10):
-        bench.outbox.retry(one.id, one.fence, START + HOUR, "HTTP 500")
+        bench.outbox.mark_for_retry(one.id, one.fence, START + HOUR, "HTTP 500")
     later = a_row(known, window="later", after=MINUTE)
     posted(bench, later)
 
     (first,) = bench.outbox.claim(START + MINUTE, "a", TTL, limit=10)
     assert first.key == mine.key
-    bench.outbox.sent(first.id, first.fence, START + MINUTE)
+    bench.outbox.mark_sent(first.id, first.fence, START + MINUTE)
     (second,) = bench.outbox.claim(START + MINUTE, "a", TTL, limit=10)
     assert second.key == later.key
 
@@ -179,11 +191,14 @@ def test_a_row_says_which_of_its_incidents_are_over_by_now(bench: Bench, known: 
     bench.incidents.apply(Decisions(opened=(other,)))
     given = a_row(known, other)
     posted(bench, given)
-    over = resolved(other, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolve(other, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     bench.incidents.apply(Decisions(changed=(over,)))
 
     (found,) = bench.outbox.claim(START, "a", TTL)
-    assert {one.incident_id: one.over for one in found.items} == {known.id: False, other.id: True}
+    assert {one.incident_id: one.is_resolved for one in found.items} == {
+        known.id: False,
+        other.id: True,
+    }
 
 
 def test_only_the_channels_that_are_asked_for_are_leased(bench: Bench, known: Incident) -> None:
@@ -198,13 +213,13 @@ def test_only_the_channels_that_are_asked_for_are_leased(bench: Bench, known: In
 def test_what_was_sent_is_never_leased_again(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    assert bench.outbox.sent(leased.id, leased.fence, START + MINUTE)
+    assert bench.outbox.mark_sent(leased.id, leased.fence, START + MINUTE)
 
     assert list(bench.outbox.claim(START + DAY, "b", TTL)) == []
     found = bench.outbox.row(leased.key)
     assert found is not None
-    assert (found.state, found.sent_at, found.attempts) == (Delivery.SENT, START + MINUTE, 1)
-    assert not bench.outbox.sent(leased.id, leased.fence, START + DAY)
+    assert (found.state, found.sent_at, found.attempts) == (DeliveryState.SENT, START + MINUTE, 1)
+    assert not bench.outbox.mark_sent(leased.id, leased.fence, START + DAY)
     notified = bench.incidents.incident(known.id)
     assert notified is not None
     assert notified.last_notified_at == START + MINUTE
@@ -213,10 +228,10 @@ def test_what_was_sent_is_never_leased_again(bench: Bench, known: Incident) -> N
 def test_a_delivery_does_not_disturb_decisions_in_the_making(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    bench.outbox.sent(leased.id, leased.fence, START)
+    bench.outbox.mark_sent(leased.id, leased.fence, START)
 
     # Read before the delivery: its version holds, and the time of the delivery stays.
-    bench.incidents.apply(Decisions(changed=(acknowledged(known, by="ann", at=START),)))
+    bench.incidents.apply(Decisions(changed=(acknowledge(known, by="ann", at=START),)))
     after = bench.incidents.incident(known.id)
     assert after is not None
     assert after.last_notified_at == START
@@ -225,7 +240,7 @@ def test_a_delivery_does_not_disturb_decisions_in_the_making(bench: Bench, known
 def test_a_recovery_is_no_time_to_repeat_from(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known, reason=Reason.RECOVERED))
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    bench.outbox.sent(leased.id, leased.fence, START)
+    bench.outbox.mark_sent(leased.id, leased.fence, START)
 
     found = bench.incidents.incident(known.id)
     assert found is not None
@@ -235,7 +250,7 @@ def test_a_recovery_is_no_time_to_repeat_from(bench: Bench, known: Incident) -> 
 def test_a_failed_row_waits_for_its_time(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    assert bench.outbox.retry(leased.id, leased.fence, START + MINUTE, "HTTP 500")
+    assert bench.outbox.mark_for_retry(leased.id, leased.fence, START + MINUTE, "HTTP 500")
 
     assert list(bench.outbox.claim(START + MINUTE - INSTANT, "a", TTL)) == []
     (again,) = bench.outbox.claim(START + MINUTE, "a", TTL)
@@ -245,11 +260,11 @@ def test_a_failed_row_waits_for_its_time(bench: Bench, known: Incident) -> None:
 def test_a_dead_row_stays_dead(bench: Bench, known: Incident) -> None:
     posted(bench, a_row(known))
     (leased,) = bench.outbox.claim(START, "a", TTL)
-    assert bench.outbox.dead(leased.id, leased.fence, "HTTP 400")
+    assert bench.outbox.mark_dead(leased.id, leased.fence, "HTTP 400")
 
     assert list(bench.outbox.claim(START + DAY, "a", TTL)) == []
     assert bench.outbox.state().dead == 1
-    assert not bench.outbox.dead(leased.id, leased.fence, "HTTP 400")
+    assert not bench.outbox.mark_dead(leased.id, leased.fence, "HTTP 400")
 
 
 def test_the_messages_about_an_incident_come_oldest_first(bench: Bench, known: Incident) -> None:
@@ -294,23 +309,23 @@ def test_a_withdrawn_escalation_is_not_sent(bench: Bench, known: Incident) -> No
     bench.incidents.apply(Decisions(opened=(other,)))
     posted(
         bench,
-        a_row(known, kind=Channels.ESCALATION, window="one"),
-        a_row(known, other, kind=Channels.ESCALATION, window="both"),
+        a_row(known, kind=MessageKind.ESCALATION, window="one"),
+        a_row(known, other, kind=MessageKind.ESCALATION, window="both"),
         a_row(known, window="normal", channel="chat"),
     )
-    over = resolved(known, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+    over = resolve(known, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     bench.incidents.apply(Decisions(changed=(over,), withdrawn=(known.id,)))
 
     left = bench.outbox.claim(START, "a", TTL, limit=10)
     assert sorted(str(one.payload["window"]) for one in left) == ["both", "normal"]
 
 
-def test_what_was_told_is_in_the_snapshot(bench: Bench, known: Incident) -> None:
-    over = resolved(an_incident("b"), Event.RECOVERED, Resolution.RECOVERED, at=START)
+def test_past_messages_are_in_the_snapshot(bench: Bench, known: Incident) -> None:
+    over = resolve(an_incident("b"), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     bench.incidents.apply(Decisions(opened=(over,)))
     posted(bench, a_row(known, window="live"), a_row(over, window="over"))
     for one in bench.outbox.claim(START, "a", TTL, limit=10):
-        bench.outbox.sent(one.id, one.fence, START)
+        bench.outbox.mark_sent(one.id, one.fence, START)
 
     def notified(since: timedelta) -> set[str]:
         found = bench.incidents.snapshot(now=START, since=START + since).notified
@@ -332,31 +347,31 @@ def silence(name: str = "s", start: timedelta = 0 * MINUTE, end: timedelta = HOU
 
 
 def test_a_silence_comes_back_equal_and_is_kept_once(bench: Bench) -> None:
-    bench.silences.add(silence(), change())
-    bench.silences.add(silence(end=DAY), change())
+    bench.incidents.add_silence(silence(), change())
+    bench.incidents.add_silence(silence(end=DAY), change())
 
-    assert list(bench.silences.active(START)) == [silence()]
+    assert list(bench.incidents.silences(START)) == [silence()]
     assert bench.changes() == ["trigger"]
 
 
 def test_silences_that_have_ended_are_listed_where_asked(bench: Bench) -> None:
     future = silence("future", HOUR, 2 * HOUR)
     for one in (silence(), future):
-        bench.silences.add(one)
+        bench.incidents.add_silence(one)
 
-    assert list(bench.silences.active(START)) == [future, silence()]
-    assert list(bench.silences.active(START + HOUR)) == [future]
-    assert list(bench.silences.active(START + DAY, ended=True)) == [future, silence()]
+    assert list(bench.incidents.silences(START)) == [future, silence()]
+    assert list(bench.incidents.silences(START + HOUR)) == [future]
+    assert list(bench.incidents.silences(START + DAY, ended=True)) == [future, silence()]
     snapshot = bench.incidents.snapshot(now=START + HOUR - INSTANT, since=START)
     assert snapshot.silences == (silence(),)
     assert bench.incidents.snapshot(now=START + HOUR, since=START).silences == (future,)
 
 
 def test_a_silence_is_ended_once(bench: Bench) -> None:
-    bench.silences.add(silence())
+    bench.incidents.add_silence(silence())
 
-    assert bench.silences.end("s", START + MINUTE, change())
-    assert not bench.silences.end("s", START + 2 * MINUTE, change())
-    assert not bench.silences.end("x", START, change())
-    assert list(bench.silences.active(START + MINUTE)) == []
+    assert bench.incidents.end_silence("s", START + MINUTE, change())
+    assert not bench.incidents.end_silence("s", START + 2 * MINUTE, change())
+    assert not bench.incidents.end_silence("x", START, change())
+    assert list(bench.incidents.silences(START + MINUTE)) == []
     assert bench.changes() == ["trigger"]

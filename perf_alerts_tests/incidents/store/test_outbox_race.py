@@ -6,8 +6,8 @@ from threading import Barrier
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.policy import Policy
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
@@ -17,12 +17,12 @@ WORKERS = 4
 
 
 def lifecycle(engine: Engine) -> Lifecycle:
-    return Lifecycle(store=SqlIncidents(engine), policy=Policy(channels=("mail",)))
+    return Lifecycle(store=SqlIncidents(engine), settings=NotificationSettings(channels=("mail",)))
 
 
 def test_each_row_is_leased_by_one_of_many_workers(engine: Engine) -> None:
     for place in range(40):
-        lifecycle(engine).failed(f"a{place}", run_id="r", error="e", now=START)
+        lifecycle(engine).execution_failed(f"a{place}", run_id="r", error="e", now=START)
     start = Barrier(WORKERS)
 
     def work(worker: int) -> list[str]:
@@ -44,11 +44,11 @@ def test_the_same_judgement_applied_by_many_at_once_opens_one_incident(engine: E
 
     def work(worker: int) -> None:
         start.wait()
-        lifecycle(engine).after(DAILY, run_id="run", now=START)
+        lifecycle(engine).apply_judgements(DAILY, run_id="run", now=START)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(work, range(WORKERS)))
 
-    found = SqlIncidents(engine).incidents(Filter()).incidents
+    found = SqlIncidents(engine).incidents(IncidentFilter()).incidents
     assert [one.breaches for one in found] == [1, 1]
     assert SqlOutbox(engine).state().pending == 1

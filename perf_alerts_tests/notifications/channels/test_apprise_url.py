@@ -7,7 +7,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import Apprised
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
 from perf_alerts_dagster.notifications.channels.open import open_channels
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, message_of
@@ -96,7 +96,7 @@ def test_a_server_that_refuses_is_a_failure(receiver: Receiver) -> None:
     receiver.answers = [500]
     channel = opened(f"json://127.0.0.1:{receiver.port}/")
 
-    with pytest.raises(DeliveryFailed, match="json did not take it"):
+    with pytest.raises(DeliveryFailed, match="json did not accept it"):
         channel.send(a_message("trend"))
 
 
@@ -119,12 +119,12 @@ def test_a_server_inside_is_refused_unless_it_is_named(mailbox: Mailbox) -> None
     assert mailbox.mails == []
 
 
-def test_nothing_tells_the_password(
+def test_nothing_contains_the_password(
     mailbox: Mailbox, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     channel = opened(mail_url(1, "user:canary@"))
-    assert isinstance(channel, Apprised)
+    assert isinstance(channel, AppriseChannel)
 
     with pytest.raises(DeliveryFailed) as caught:
         channel.send(a_message("trend"))

@@ -15,7 +15,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels import webhook as webhooks
 from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.channels.webhook import asked_wait
+from perf_alerts_dagster.notifications.channels.webhook import retry_after
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.receivers import Receiver
@@ -77,7 +77,7 @@ def test_what_a_later_try_may_heal_is_not_permanent(
     assert len(receiver.got) == 1
 
 
-def test_what_it_is_asked_to_wait_is_told(receiver: Receiver) -> None:
+def test_a_retry_after_is_reported(receiver: Receiver) -> None:
     receiver.answers = [(429, {"Retry-After": "120"})]
 
     assert failure(opened(receiver.channel)).retry_after == timedelta(seconds=120)
@@ -98,7 +98,7 @@ def test_what_it_is_asked_to_wait_is_told(receiver: Receiver) -> None:
     ],
 )
 def test_a_wait_is_seconds_or_a_date(value: str | None, wanted: timedelta | None) -> None:
-    assert asked_wait(value, 0.0) == wanted
+    assert retry_after(value, 0.0) == wanted
 
 
 @pytest.mark.parametrize("answer", ["hang", "trickle"])
@@ -140,7 +140,7 @@ def test_a_port_where_nobody_listens_may_heal() -> None:
     assert not failure(opened("http://127.0.0.1:1/hook")).permanent
 
 
-def test_no_error_and_no_name_tells_the_url(receiver: Receiver) -> None:
+def test_no_error_and_no_name_contains_the_url(receiver: Receiver) -> None:
     receiver.answers = ["reset"]
     channel = opened(receiver.channel + "?token=canary")
 
@@ -228,7 +228,7 @@ def test_a_url_that_cannot_be_a_channel_is_refused_without_being_shown(url: str)
         ("/hook?severity=low", "/hook?severity=low", Severity.INFO),
     ],
 )
-def test_from_which_severity_on_a_channel_is_told_is_not_sent(
+def test_the_minimum_severity_is_not_sent(
     receiver: Receiver, url: str, path: str, minimum: Severity
 ) -> None:
     channel = opened(f"http://127.0.0.1:{receiver.port}{url}")
