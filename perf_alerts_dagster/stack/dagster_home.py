@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.core.files import replace_file
 from perf_alerts_dagster.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
@@ -136,11 +137,5 @@ def _quoted(path: Path) -> str:
 
 
 def _write(target: Path, text: str) -> None:
-    if target.is_file() and target.read_text() == text:
-        return
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(draft).replace(target)
+    if not target.is_file() or target.read_text() != text:
+        replace_file(target, text)
