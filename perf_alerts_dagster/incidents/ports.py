@@ -152,6 +152,10 @@ class Counts:
     escalated: int
 
 
+# A message that waits as long was tried, and failed, several times.
+STUCK = timedelta(minutes=5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
     """The outbox in numbers; `oldest` is the making of the row that waits longest."""

@@ -6,13 +6,11 @@ Dagster stands behind it, over GraphQL; nothing here knows that.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
-
-# A daemon that is silent for longer counts as dead; Dagster itself says so after 30 minutes.
-HEARTBEAT_LIMIT = timedelta(seconds=120)
+from perf_alerts_dagster.scheduler import limits
 
 
 class RunState(StrEnum):
@@ -104,7 +102,7 @@ class SchedulerStatus:
     def is_running(self, now: datetime) -> bool:
         """Whether the daemon gave a sign of life lately, so that schedules are executed."""
         age = self.heartbeat_age(now)
-        return age is not None and age <= HEARTBEAT_LIMIT.total_seconds()
+        return age is not None and age <= limits.SILENT.total_seconds()
 
     def of(self, alert: str) -> AlertSchedule:
         """The schedule of one alert.

@@ -18,7 +18,8 @@ import httpx
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper, Swept
-from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
+from perf_alerts_dagster.scheduler import limits
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 LOG = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class Watchdog:
             (one for one in (seen, self._alive_at) if one is not None), default=now
         )
         lifecycle = self.sweeper.desk.lifecycle
-        if now - self._alive_at > HEARTBEAT_LIMIT:
+        if now - self._alive_at > limits.SILENT:
             since = self._alive_at
             await asyncio.to_thread(lambda: lifecycle.daemon_silent(since=since, now=now))
             self._dead = True
@@ -125,7 +126,7 @@ class Watchdog:
             self._sensor_missed_at = None
         else:
             since = self._sensor_missed_at = self._sensor_missed_at or now
-            if now - since > HEARTBEAT_LIMIT:
+            if now - since > limits.SILENT:
                 await asyncio.to_thread(lambda: lifecycle.watch_silent(since=since, now=now))
                 self._silent = True
 

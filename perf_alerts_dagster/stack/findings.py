@@ -9,23 +9,15 @@ import dagster as dg
 
 from perf_alerts_dagster.incidents.firing import DEAD_LETTER
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.incidents.ports import Filter, IncidentStore, Outbox
+from perf_alerts_dagster.incidents.ports import STUCK, Filter, IncidentStore, Outbox
+from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
 )
-
-# A daemon beats about every 30 s; Dagster itself calls it healthy for 30 minutes.
-HEARTBEAT_LIMIT = timedelta(seconds=120)
-_LONGEST_START = timedelta(minutes=3)
-# A message is tried several times by then.
-_LONGEST_WAIT = timedelta(minutes=5)
-# The sensor of `defs.watch`, which processes may not import.
-WATCH = "watch"
-# Clocks of two machines differ a little.
-_SKEW = timedelta(seconds=60)
+from perf_alerts_dagster.scheduler.names import SENSOR
 
 _WAITING = [
     dg.DagsterRunStatus.QUEUED,
@@ -55,7 +47,7 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
             yield Finding(where=where, what="has never given a sign of life", mend=mend)
             continue
         age = now.timestamp() - beat.timestamp
-        if age > HEARTBEAT_LIMIT.total_seconds():
+        if age > limits.SILENT.total_seconds():
             what = f"gave its last sign of life {_ago(age)} ago; schedules are not executed"
             yield Finding(where=where, what=what, mend=mend)
         for error in beat.errors or []:
@@ -69,9 +61,9 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
 def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
     """Whether somebody has switched the sensor off that looks after incidents and messages."""
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        if state.instigator_name == WATCH and state.status is InstigatorStatus.STOPPED:
+        if state.instigator_name == SENSOR and state.status is InstigatorStatus.STOPPED:
             yield Finding(
-                where=f"sensor {WATCH}",
+                where=f"sensor {SENSOR}",
                 what="is switched off: failed and missed executions are told by nobody, and "
                 "messages wait for the REST process",
                 mend="switch it on in the web UI, under Automation",
@@ -83,7 +75,7 @@ def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterato
     mend = "`perf-alerts test-channel` says which channel fails, and why"
     state = outbox.state()
     waited = timedelta(0) if state.oldest is None else now - state.oldest
-    if waited > _LONGEST_WAIT:
+    if waited > STUCK:
         what = f"{state.pending + state.leased} wait, the oldest for {_ago(waited.total_seconds())}"
         yield Finding(where="messages", what=what, mend=mend)
     for status in (Status.OPEN, Status.ACKNOWLEDGED):
@@ -97,7 +89,7 @@ def runs(
     """Runs that wait too long for a start, exceed their time, or whose process is gone."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=_WAITING)):
         run, waited = record.dagster_run, now.timestamp() - record.create_timestamp.timestamp()
-        if waited > _LONGEST_START.total_seconds():
+        if waited > limits.RUN_QUEUED.total_seconds():
             yield Finding(
                 where=f"run {run.run_id} of {run.job_name}",
                 what=f"has been {run.status.value.lower()} for {_ago(waited)}",
@@ -146,7 +138,7 @@ def future_ticks(
                 state.instigator_data.last_iteration_timestamp or 0.0,
             ]
         newest = datetime.fromtimestamp(max(times, default=0.0), now.tzinfo)
-        if newest > now + _SKEW:
+        if newest > now + limits.SKEW:
             found.append((state, newest))
     return found
 

@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
+from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
-# Ticks carry the time that they were due; clocks of one machine differ by less than this.
-_AHEAD = timedelta(seconds=60)
 _STORE_SECONDS = 4.0
-# A message that waits as long was tried, and failed, several times.
-STUCK = timedelta(seconds=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +84,7 @@ def future_ticks(found: SchedulerStatus, now: datetime) -> str | None:
     names = [
         one.name
         for one in found.alerts
-        if one.newest_tick is not None and one.newest_tick > now + _AHEAD
+        if one.newest_tick is not None and one.newest_tick > now + limits.SKEW
     ]
     if not names:
         return None

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.scheduler import limits, names
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -16,17 +17,6 @@ from perf_alerts_dagster.scheduler.port import (
     RunState,
     SchedulerUnexpected,
 )
-
-# Names that the code location writes; a test compares them with `defs/tags.py`.
-ALERT = "perf_alerts/alert"
-AS_OF = "perf_alerts/as_of"
-TRIGGERED_BY = "perf_alerts/triggered_by"
-ATTEMPTS = "perf_alerts/attempts"
-ERROR = "perf_alerts/error"
-OUTCOME = "perf_alerts/outcome"
-REQUEST_ID = "perf_alerts/request_id"
-PARTITION = "dagster/partition"
-SETTINGS_LABEL = "settings"
 
 STATES = {
     "QUEUED": RunState.QUEUED,
@@ -40,8 +30,6 @@ STATES = {
     "FAILURE": RunState.FAILURE,
     "CANCELED": RunState.CANCELED,
 }
-# A tick this young may still be on its way.
-_TICK_GRACE = timedelta(seconds=120)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -102,7 +90,7 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
     state = STATES[facts["status"]]
     if created is None:
         raise ValueError("a run has a creation time")
-    attempts = tags.get(ATTEMPTS, "0")
+    attempts = tags.get(names.ATTEMPTS, "0")
     return AlertRun(
         alert=alert,
         run_id=str(facts["runId"]),
@@ -113,11 +101,11 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
         # Tags can be written by hand in the UI.
         attempts=int(attempts) if attempts.isdecimal() and attempts.isascii() else 0,
         error=_error(tags, state),
-        as_of=tags.get(AS_OF),
-        partition=tags.get(PARTITION),
-        triggered_by=tags.get(TRIGGERED_BY),
-        request_id=tags.get(REQUEST_ID),
-        outcome=tags.get(OUTCOME),
+        as_of=tags.get(names.AS_OF),
+        partition=tags.get(names.PARTITION),
+        triggered_by=tags.get(names.TRIGGERED_BY),
+        request_id=tags.get(names.REQUEST_ID),
+        outcome=tags.get(names.OUTCOME),
     )
 
 
@@ -128,8 +116,8 @@ def _error(tags: Mapping[str, str], state: RunState) -> str | None:
     """
     if state is RunState.SUCCESS:
         return None
-    if ERROR in tags:
-        return tags[ERROR]
+    if names.ERROR in tags:
+        return tags[names.ERROR]
     if state is RunState.FAILURE:
         return "the run ended outside its code: it crashed or ran out of time"
     return None
@@ -185,7 +173,7 @@ def _missed(
         return 0
     seen = {int(one.timestamp()) for one in ticks}
     return sum(
-        1 for one in due if since <= one <= now - _TICK_GRACE and int(one.timestamp()) not in seen
+        1 for one in due if since <= one <= now - limits.MISSED and int(one.timestamp()) not in seen
     )
 
 
@@ -194,7 +182,7 @@ def settings_of(jobs: Iterable[Mapping[str, Any]]) -> Mapping[str, Json]:
     """The public settings that the definitions were built from, as each job carries them."""
     for job in jobs:
         for entry in job["metadataEntries"] if job["name"] in BY_NAME else ():
-            if entry["label"] == SETTINGS_LABEL:
+            if entry["label"] == names.SETTINGS_LABEL:
                 found = json.loads(entry["jsonString"])
                 if isinstance(found, dict):
                     return found

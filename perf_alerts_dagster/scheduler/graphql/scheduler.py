@@ -6,8 +6,9 @@ from typing import Any
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.scheduler.graphql import answers, documents
-from perf_alerts_dagster.scheduler.graphql.answers import ALERT, PARTITION, STATES
+from perf_alerts_dagster.scheduler.graphql.answers import STATES
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.names import ALERT, LOCATION, PARTITION, REPOSITORY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -19,12 +20,6 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerStatus,
     SchedulerUnexpected,
 )
-
-# Where the definitions are; a test compares them with `processes/home.py`.
-LOCATION = "perf_alerts"
-REPOSITORY = "__repository__"
-# The oldest as-of date that a run may have; a test compares it with `defs/tags.py`.
-FIRST_PARTITION = "2000-01-01"
 
 _RECENT_RUNS = 5
 _TICKS = 30
