@@ -68,11 +68,10 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
     pauses = SqlPauses(engine)
 
     async def resumed() -> None:
-        from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+        from perf_alerts_dagster.scheduler.graphql.client import connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-        client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
-        try:
+        async with connected(settings.webserver_port) as client:
             await PauseEnder(
                 toggles=Toggles(
                     scheduler=GraphQLScheduler(client),
@@ -83,8 +82,6 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
                 audit=SqlAudit(engine),
                 clock=_now,
             ).resume()
-        finally:
-            await client.close()
 
     def resume() -> None:
         if pauses.pauses():

@@ -17,7 +17,7 @@ from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.history import SqlHistory
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.resources import ProxyParts
-from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_dagster.scheduler.sql import SqlClaims, SqlPauses, SqlWaitingRuns
 from perf_alerts_dagster.settings import Settings
@@ -41,8 +41,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
-    client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
-    try:
+    async with connected(settings.webserver_port) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
             history=SqlHistory(engine),
@@ -59,5 +58,3 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             silences=SqlSilences(engine),
             outbox=SqlOutbox(engine),
         )
-    finally:
-        await client.close()

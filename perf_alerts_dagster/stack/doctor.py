@@ -1,22 +1,21 @@
 """Examine the running system from outside: state, store, stack, code location, daemon, runs."""
 
-import http.client
-import json
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
+from perf_alerts_dagster.scheduler.graphql import documents
+from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
+from perf_alerts_dagster.scheduler.port import SchedulerError
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack import findings
 from perf_alerts_dagster.stack.dagster_home import prepare_home
 from perf_alerts_dagster.stack.findings import Finding
 
 _MINIMUM_FREE = 200 * 2**20
-_LOCATIONS = """
-{ workspaceOrError { __typename ... on Workspace { locationEntries { name locationOrLoadError {
-  __typename ... on PythonError { message } } } } ... on PythonError { message } } }
-"""
+_SECONDS = 10.0
 
 
 def examine(settings: Settings, now: datetime, *, mend: bool = False) -> Iterator[Finding]:
@@ -67,15 +66,14 @@ def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
 def _locations(port: int) -> Iterator[Finding]:
     where = f"web UI http://127.0.0.1:{port}"
     try:
-        answer = _query(port)
-    except (OSError, http.client.HTTPException, ValueError):
+        workspace = asyncio.run(_workspace(port))
+    except SchedulerError:
         yield Finding(
             where=where,
             what="does not answer",
             mend="start the stack: `perf-alerts up`; its log is <state>/logs/webserver.log",
         )
         return
-    workspace = answer.get("data", {}).get("workspaceOrError", {})
     for entry in workspace.get("locationEntries") or []:
         loaded = entry.get("locationOrLoadError") or {}
         if loaded.get("__typename") == "PythonError":
@@ -87,19 +85,10 @@ def _locations(port: int) -> Iterator[Finding]:
             )
 
 
-def _query(port: int) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(
-            "POST",
-            "/graphql",
-            json.dumps({"query": _LOCATIONS}),
-            {"Content-Type": "application/json"},
-        )
-        read: dict[str, Any] = json.loads(connection.getresponse().read())
-        return read
-    finally:
-        connection.close()
+async def _workspace(port: int) -> Mapping[str, Any]:
+    async with connected(port, Budgets(connect=_SECONDS, read=_SECONDS)) as client:
+        answer = await client.ask(documents.LOCATIONS, {})
+    return answer.get("workspaceOrError") or {}
 
 
 def _instance(settings: Settings, now: datetime, *, mend: bool) -> Iterator[Finding]:

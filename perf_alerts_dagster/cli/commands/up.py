@@ -44,17 +44,15 @@ async def is_first_start(port: int) -> bool:
     Raises:
         StackError: the webserver does not say.
     """
-    from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+    from perf_alerts_dagster.scheduler.graphql.client import connected
     from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-    client = GraphQLClient(f"http://127.0.0.1:{port}")
     wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
     try:
-        return not (await GraphQLScheduler(client).runs(wanted)).runs
+        async with connected(port) as client:
+            return not (await GraphQLScheduler(client).runs(wanted)).runs
     except SchedulerError as error:
         raise StackError(f"the runs of the past cannot be read: {error}") from error
-    finally:
-        await client.close()
 
 
 async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterator[Launched]:
@@ -63,25 +61,23 @@ async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterat
     Raises:
         StackError: the webserver refused a run, or went away.
     """
-    from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+    from perf_alerts_dagster.scheduler.graphql.client import connected
     from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
     from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
 
-    client = GraphQLClient(f"http://127.0.0.1:{port}")
-    scheduler = GraphQLScheduler(client)
     try:
-        runs = []
-        for alert in ALERTS:
-            tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
-            runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
-            report(f"launched {alert.name}")
-        end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
-        for run in runs:
-            yield _as_it_ended(await _wait(scheduler, run, end))
+        async with connected(port) as client:
+            scheduler = GraphQLScheduler(client)
+            runs = []
+            for alert in ALERTS:
+                tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
+                runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
+                report(f"launched {alert.name}")
+            end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
+            for run in runs:
+                yield _as_it_ended(await _wait(scheduler, run, end))
     except SchedulerError as error:
         raise StackError(f"the first runs could not be launched: {error}") from error
-    finally:
-        await client.close()
 
 
 async def _wait(scheduler: Scheduler, run: AlertRun, end: float) -> AlertRun:
