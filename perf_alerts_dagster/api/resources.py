@@ -9,7 +9,7 @@ from fastapi import Request
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.strategies.records_cache import Records
-from perf_alerts_dagster.control.audit import Thresholds
+from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.incidents.lifecycle import Desk
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -25,7 +25,7 @@ class ApiParts:
     """
 
     store: AlertStore
-    thresholds: Thresholds
+    thresholds: SqlThresholds
     records: Records
     desk: Desk
     probe: Callable[[datetime], None]

@@ -1,12 +1,9 @@
 """Who asks, and what they may do; nothing here knows how they prove it."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from perf_alerts_dagster.control.audit import Change
 
 
 class Permission(StrEnum):
@@ -58,42 +55,3 @@ SYSTEM = Principal(
     permissions=frozenset(Permission),
     key_id="",
 )
-
-
-class Revocations(ABC):
-    """Tokens that ended before their time. Every method is one transaction.
-
-    Raises:
-        StoreUnavailable: from every method, when they cannot be read or written.
-    """
-
-    @abstractmethod
-    def revoke(self, token_id: str, until: datetime, change: Change) -> None:
-        """A token counts no more; `until` is its own end, after which nobody needs to know.
-
-        `change` is recorded in the same transaction. It is fine if it was revoked already.
-        """
-
-    @abstractmethod
-    def is_revoked(self, token_id: str) -> bool:
-        """Whether it was revoked."""
-
-    @abstractmethod
-    def prune(self, now: datetime) -> int:
-        """Forget the tokens that have run out by themselves; how many there were."""
-
-
-class KeyUse(ABC):
-    """When each key was used last, by its `key_id`. Every method is one transaction.
-
-    Raises:
-        StoreUnavailable: from every method, when it cannot be read or written.
-    """
-
-    @abstractmethod
-    def last_used(self) -> Mapping[str, datetime]:
-        """The time of each key that was ever used."""
-
-    @abstractmethod
-    def used(self, times: Mapping[str, datetime]) -> None:
-        """Keep these times, where they are later than what is known."""

@@ -68,7 +68,7 @@ def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: dateti
 
 def _is_gone(record: dg.RunRecord, state_dir: Path, now: datetime) -> bool:
     run = record.dagster_run
-    if run_lock.is_dead(state_dir, run.run_id):
+    if run_lock.is_orphaned(state_dir, run.run_id):
         return True
     if run_lock.is_known(state_dir, run.run_id) or not _is_ours(run):
         return False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from perf_alerts_dagster.control.leases import Leases, Place
+from perf_alerts_dagster.control.leases import Leases, LeaseStatus
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.incidents.lifecycle import Desk
 from perf_alerts_dagster.notifications.delivery import Deliverer, Drained
@@ -67,7 +67,7 @@ class Sweeper:
                 such as a judgement that is damaged, the rest has been done.
         """
         state = self.leases.acquire(LEASE, self.owner, now, TTL)
-        if state.place is not Place.HELD:
+        if state.status is not LeaseStatus.HELD:
             return Swept(by=state.holder or "", drained=None)
         lifecycle = self.desk.lifecycle
         steps = (lambda: lifecycle.catch_up(now), faults, lambda: lifecycle.sweep(now), self.resume)

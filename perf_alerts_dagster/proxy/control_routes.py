@@ -13,8 +13,6 @@ from perf_alerts_dagster.identity.permissions import Switcher, Triggerer
 from perf_alerts_dagster.proxy.recorder import recorder
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
 from perf_alerts_dagster.proxy.schemas import ToggleAnswer, ToggleData, TriggerAnswer, TriggerData
-from perf_alerts_dagster.scheduler.idempotency import Wanted
-from perf_alerts_dagster.scheduler.pauses import Pause
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -22,6 +20,7 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerError,
     SchedulerStatus,
 )
+from perf_alerts_dagster.scheduler.store import Pause, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import will_start
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
@@ -69,7 +68,7 @@ async def trigger(
     seconds = inputs.whole(query(request, "wait").get("wait", "0"), "wait", minimum=0, maximum=60)
     today = resources.today()
     as_of = inputs.day(given["as_of"], "as_of", today=today) if "as_of" in given else None
-    wanted = Wanted(
+    wanted = TriggerRequest(
         alert=named.name,
         as_of=as_of,
         caller=who.user_id,
@@ -79,7 +78,7 @@ async def trigger(
         request, who, "trigger", named.name, {"as_of": as_of.isoformat() if as_of else None}
     )
     run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, recorded=record.of_run
+        wanted, request_id=request.state.request_id, recorded=record.record_launch
     )
     resources.status.forget()
     if seconds:
@@ -94,7 +93,7 @@ async def enable(request: Request, who: Switcher, alert: Name) -> Response:
     resources = resources_of(request)
     named = inputs.alert_named(alert)
     record = recorder(request, who, "enable", named.name, {})
-    found = await resources.toggles.enable(named.name, record.of_schedule)
+    found = await resources.toggles.enable(named.name, record.record_switch)
     return _toggled(resources, found, None, who.user_id)
 
 
@@ -121,7 +120,7 @@ async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     )
     said = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", named.name, said)
-    found = await resources.toggles.disable(pause, record.of_schedule)
+    found = await resources.toggles.disable(pause, record.record_switch)
     return _toggled(resources, found, pause, who.user_id)
 
 

@@ -18,9 +18,9 @@ from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
 from perf_alerts_dagster.judging.history import History
 from perf_alerts_dagster.proxy.status import Kept
-from perf_alerts_dagster.scheduler.idempotency import Claims, WaitingRuns
-from perf_alerts_dagster.scheduler.pauses import Pauses, Toggles
+from perf_alerts_dagster.scheduler.pauses import Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
+from perf_alerts_dagster.scheduler.store import SchedulerStore
 from perf_alerts_dagster.scheduler.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 
@@ -32,9 +32,7 @@ class ProxyParts:
     scheduler: Scheduler
     history: History
     leases: Leases
-    claims: Claims
-    waiting: WaitingRuns
-    pauses: Pauses
+    store: SchedulerStore
     identity: IdentityStores
     incidents: IncidentStore
     silences: Silences
@@ -66,7 +64,7 @@ class Resources:
             return Kept(
                 live=self.parts.incidents.live(),
                 outbox=self.parts.outbox.state(),
-                pauses=self.parts.pauses.pauses(),
+                pauses=self.parts.store.pauses(),
             )
         except StoreUnavailable:
             return None
@@ -112,8 +110,8 @@ async def running(
         status=status,
         triggers=Triggers(
             scheduler=parts.scheduler,
-            claims=parts.claims,
-            waiting=parts.waiting,
+            store=parts.store,
+            leases=parts.leases,
             clock=parts.clock,
             seconds=parts.seconds,
             stopping=stopping,
@@ -121,7 +119,7 @@ async def running(
         ),
         toggles=Toggles(
             scheduler=parts.scheduler,
-            pauses=parts.pauses,
+            store=parts.store,
             leases=parts.leases,
             clock=parts.clock,
             changed=status.forget,

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.bootstrap.records import store_url
-from perf_alerts_dagster.control.lease_sql import SqlLeases
-from perf_alerts_dagster.control.sql import SqlAudit
+from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.revocations import SqlRevocations
@@ -19,7 +18,7 @@ from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.sql import SqlClaims, SqlPauses, SqlWaitingRuns
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 
 
@@ -46,9 +45,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             scheduler=GraphQLScheduler(client),
             history=SqlHistory(engine),
             leases=SqlLeases(engine),
-            claims=SqlClaims(engine),
-            waiting=SqlWaitingRuns(engine),
-            pauses=SqlPauses(engine),
+            store=SqlSchedulerStore(engine),
             identity=IdentityStores(
                 audit=SqlAudit(engine),
                 revocations=SqlRevocations(engine),

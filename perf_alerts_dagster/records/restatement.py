@@ -1,4 +1,4 @@
-"""Content hashes of final rows, by month: what tells a restatement, and on which days."""
+"""Content hashes of final rows, by month: they show a restatement, and on which days."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     known = record.until(last_final)
     months = known.dates.astype("datetime64[M]")
     marks = _marks(known)
-    turns = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
-    starts = [int(one) for one in turns]
+    changes = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
+    starts = [int(start) for start in changes]
     stops = [*starts[1:], len(known)][: len(starts)]
     return {
         str(months[first]): ":".join(
@@ -51,7 +51,7 @@ def newest_hashed(kept: Mapping[str, str]) -> date:
 
 
 def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
-    """The months whose final rows are others than those hashed, with the days that differ.
+    """The months whose final rows differ from those hashed, with the days that differ.
 
     Args:
         record: The strategy's rows as they are now.
@@ -61,12 +61,12 @@ def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str
         By month, rising; the days are empty where the hash has no marks to tell them by.
     """
     now = month_hashes(record, newest_hashed(kept))
-    found = {}
+    restated = {}
     for month in sorted({*kept, *now}):
         before, after = kept.get(month, _NOTHING), now.get(month, _NOTHING)
         if _content(before) != _content(after):
-            found[month] = _changed_days(month, before, after)
-    return found
+            restated[month] = _changed_days(month, before, after)
+    return restated
 
 
 def _content(kept: str) -> tuple[str, str]:
@@ -76,11 +76,11 @@ def _content(kept: str) -> tuple[str, str]:
 
 
 def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
-    """The days whose row is another, new or gone."""
+    """The days whose row was changed, added or taken away."""
     if before.count(":") < 2:
         return ()
-    gone_or_new = _unpacked(before) ^ _unpacked(after)
-    days = sorted({mark >> 24 for mark in gone_or_new})
+    differing = _unpacked(before) ^ _unpacked(after)
+    days = sorted({mark >> 24 for mark in differing})
     return tuple(date.fromisoformat(f"{month}-{one:02d}") for one in days)
 
 

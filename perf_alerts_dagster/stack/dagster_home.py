@@ -1,10 +1,13 @@
-"""The Dagster home in the state folder: the instance's settings and the stack's workspace."""
+"""The Dagster home in the state folder, and the lock of the one stack that may use it."""
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
@@ -93,6 +96,36 @@ def own_folder(folder: Path) -> None:
     if folder.is_symlink() or folder.lstat().st_uid != os.getuid():
         raise StackError(f"{folder} must be a folder of yours; remove it, or move the state folder")
     folder.chmod(0o700)
+
+
+@contextmanager
+def only_stack(state_dir: Path) -> Iterator[None]:
+    """Lock the state folder; the kernel releases it when this process ends, however it ends.
+
+    Raises:
+        StackError: Another process holds it, or it cannot be written.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        opened = (state_dir / "up.lock").open("a+")
+    except OSError as error:
+        raise StackError(
+            f"the state folder {state_dir} cannot be written: {error.strerror}; "
+            "give this user the folder, or set ALERT_STATE_DIR to another one"
+        ) from error
+    with opened as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StackError(
+                f"perf-alerts is already up over {state_dir}, in process {file.read().strip()}; "
+                "stop that one, or set ALERT_STATE_DIR to another folder"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def _storage(home: Path, url: str | None) -> str:

@@ -1,7 +1,7 @@
 """Opening the database, its transactions, and the one border where its errors change.
 
-SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`versions.py` makes the
-file and switches the WAL on; both last). PostgreSQL: psycopg, with a limit on waiting.
+SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`migrate.py` makes the
+file and switches the WAL on; both are kept). PostgreSQL: psycopg, with a limit on waiting.
 """
 
 import sqlite3
@@ -108,7 +108,7 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn every error of the database into StoreUnavailable, without statement or values.
 
     A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
-    no later try mends: it stays what it is, a ValueError or a TypeError.
+    no retry fixes: it stays what it is, a ValueError or a TypeError.
     """
     try:
         yield

@@ -35,7 +35,7 @@ def require_current(engine: Engine) -> None:
     """Refuse a store that was not migrated, or that a newer program has migrated.
 
     Raises:
-        StoreUnavailable: the text names the command that mends it.
+        StoreUnavailable: the text names the command that fixes it.
     """
     file = sqlite_file(engine)
     if file is not None and not file.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, text
 
-from perf_alerts_dagster.control.lease_sql import SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
@@ -115,7 +115,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from perf_alerts_dagster.storage.engine import open_engine
-from perf_alerts_dagster.control.lease_sql import SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_tests.judging.store.examples import NOON
 file = Path(sys.argv[1])
@@ -127,7 +127,7 @@ except StoreUnavailable as error:
     print(error)
 for one in file.parent.iterdir():  # its -wal and -shm were made as read-only as the file
     one.chmod(0o600)
-print(leases.acquire("a", "run", NOON, timedelta(seconds=1)).place)
+print(leases.acquire("a", "run", NOON, timedelta(seconds=1)).status)
 """
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fastapi import Request
 
-from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.core.json import Json
 
 
@@ -14,8 +14,8 @@ from perf_alerts_dagster.core.json import Json
 class Control:
     """Records and thresholds; `configured` is ALERT_THRESHOLDS, which counts until one is set."""
 
-    audit: Audit
-    thresholds: Thresholds
+    audit: SqlAudit
+    thresholds: SqlThresholds
     configured: Mapping[str, Json]
     clock: Callable[[], datetime]
 

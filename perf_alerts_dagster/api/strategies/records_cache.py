@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.records.groups import with_groups
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
 
 _FRESH_SECONDS = 60.0
 

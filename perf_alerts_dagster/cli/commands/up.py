@@ -29,7 +29,7 @@ _LONGEST_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """One run as it ended, or as it stood when the waiting ended."""
+    """One run as it ended, or as it was when the waiting ended."""
 
     alert: str
     run_id: str
@@ -112,9 +112,9 @@ def up(first_runs: bool, proxy: bool) -> None:
     """Start the whole stack and keep it running; Ctrl-C or SIGTERM stops all of it.
 
     Code server, web UI (loopback only), daemon and REST API run as one supervised group: ready
-    when all answer, restarted when one dies, gone within 15 seconds when you stop it. State and
-    logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until
-    the next start.
+    when all answer, restarted when one ends, all stopped within 15 seconds when you stop it.
+    State and logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen
+    until the next start.
     """
     from perf_alerts_dagster.identity.keys import first_admin_key
     from perf_alerts_dagster.stack.stack import run_stack
@@ -202,12 +202,12 @@ async def _run_first(settings: Settings) -> None:
         return
     ERR.print("nothing was executed yet: executing the five alerts once ...")
     shown = table("first executions", "alert", "state", "outcome", "as of", "run")
-    async for one in launch_all(settings.webserver_port, report=ERR.print):
+    async for run in launch_all(settings.webserver_port, report=ERR.print):
         shown.add_row(
-            one.alert,
-            styled("ok") if one.state == "success" else f"[red]{escape(one.state)}[/red]",
-            escape(one.outcome),
-            escape(one.as_of),
-            one.run_id,
+            run.alert,
+            styled("ok") if run.state == "success" else f"[red]{escape(run.state)}[/red]",
+            escape(run.outcome),
+            escape(run.as_of),
+            run.run_id,
         )
     OUT.print(shown)

@@ -25,7 +25,7 @@ class CsvTable(Table):
         self._lines: list[int] | None = None
 
     def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
+        """All cells as text; blank lines after the header are rows without a cell."""
         self._lines = None
         try:
             return self._read(self._header())

@@ -13,8 +13,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.files import create_file
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sources.csv import CsvTable
 from perf_alerts_dagster.records.sources.open import TableSource
 from perf_alerts_dagster.records.sources.parquet import ParquetTable
@@ -32,7 +31,7 @@ class SampleSource(RecordsSource):
         self._anchor = state_dir / "sample-anchor.json"
 
     def load(self, today: date) -> TrackRecords:
-        """See `RecordsSource.load`; rows after `today` are not revealed yet."""
+        """The bundled rows, shifted in time; those after `today` are not revealed yet."""
         records = TableSource(
             name=NAME,
             daily=ParquetTable(_FOLDER / "daily.parquet"),

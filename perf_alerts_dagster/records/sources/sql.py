@@ -32,7 +32,7 @@ class SqlTable(Table):
         self.name = "query" if is_query(table) else self._table
 
     def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
+        """One query over a connection of its own; numerics become floats."""
         from sqlalchemy import create_engine
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 

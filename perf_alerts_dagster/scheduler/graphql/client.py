@@ -36,7 +36,7 @@ class Budgets:
 
 
 class GraphQLClient:
-    """Sends constant documents; the one owner of the connections to the webserver."""
+    """Sends constant documents; owns the connections to the webserver."""
 
     def __init__(self, url: str, budgets: Budgets | None = None) -> None:
         """Prepare access to `url`, the webserver's root; nothing is connected yet."""
@@ -56,7 +56,7 @@ class GraphQLClient:
         )
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def ask(
@@ -122,13 +122,13 @@ def _data(status: int, answer: bytes) -> dict[str, Any]:
     if status not in _ANSWERED:
         raise SchedulerUnexpected(f"Dagster answered with status {status}")
     try:
-        found = json.loads(answer)
+        parsed = json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise SchedulerUnexpected("Dagster's answer is no JSON") from error
     # What its errors say may hold stack traces, so no word of them is passed on.
-    if not isinstance(found, dict) or found.get("errors"):
+    if not isinstance(parsed, dict) or parsed.get("errors"):
         raise SchedulerUnexpected("Dagster answered with an error")
-    data = found.get("data")
+    data = parsed.get("data")
     if not isinstance(data, dict):
         raise SchedulerUnexpected("Dagster's answer holds no data")
     return data
