@@ -1,4 +1,4 @@
-"""What is kept about changes: who did what, and the thresholds that somebody set."""
+"""Audit of changes: who changed what, and the versions of the thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -28,8 +28,8 @@ class LeaseStatus(StrEnum):
 class LeaseState:
     """The answer to one owner.
 
-    `holder` runs now. `waiter` runs next: where the status is `taken`, it is the run that stands
-    for the caller's own.
+    `holder` runs now. `waiter` runs next: where the status is `taken`, it is the run that
+    replaces the caller's.
     """
 
     status: LeaseStatus
@@ -160,7 +160,7 @@ _POLL = 0.5
 class Lease:
     """What an owner got.
 
-    `taken_by` is the run that waits already and stands for this one; None where the owner holds
+    `taken_by` is the run that waits already and replaces this one; None where the owner holds
     the lease. `check` raises `TurnLost` once the owner no longer works alone.
     """
 

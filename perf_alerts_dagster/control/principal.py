@@ -34,7 +34,7 @@ ROLE_PERMISSIONS: Mapping[str, frozenset[Permission]] = {
 class Principal:
     """Who asks: a client that is named by its key, not a person.
 
-    `key_id` says which key was used, without telling the key. `last_used` is when the key was
+    `key_id` says which key was used, without revealing it. `last_used` is when the key was
     used before, as far as the store knows; None for the first time.
     """
 
@@ -47,7 +47,7 @@ class Principal:
     last_used: datetime | None = None
 
 
-# Who everyone is while ALERT_AUTH_ENABLED is off, and who changes what nobody asked for.
+# Every caller while ALERT_AUTH_ENABLED is off, and the actor of changes that nobody asked for.
 SYSTEM = Principal(
     user_id="system",
     username="system",

@@ -79,7 +79,7 @@ class SqlAudit:
         self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
     ) -> AuditPage:
         """The rows made at or after `since`, newest first, beginning below the id `before`."""
-        # One more than asked for tells whether there is a next page.
+        # One row more than asked for shows whether there is a next page.
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
         if since is not None:
             query = query.where(audit.c.at >= since)
@@ -148,16 +148,16 @@ class SqlThresholds:
             version = before.version if before else 0
             if expected is not None and expected != version:
                 raise VersionConflict(version)
-            made = ThresholdVersion(
+            after = ThresholdVersion(
                 version=version + 1, content=dict(content), at=change.at, actor=change.actor
             )
             connection.execute(
                 insert(threshold_versions),
                 {
-                    "version": made.version,
-                    "content": made.content,
-                    "at": made.at,
-                    "actor": made.actor,
+                    "version": after.version,
+                    "content": after.content,
+                    "at": after.at,
+                    "actor": after.actor,
                 },
             )
             add(
@@ -165,10 +165,10 @@ class SqlThresholds:
                 replace(
                     change,
                     before=None if before is None else _shown(before),
-                    after=_shown(made),
+                    after=_shown(after),
                 ),
             )
-        return made
+        return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
         """The versions, newest first."""

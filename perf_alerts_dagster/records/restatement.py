@@ -58,7 +58,7 @@ def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str
         kept: Its hashes by month.
 
     Returns:
-        By month, rising; the days are empty where the hash has no marks to tell them by.
+        By month, rising; the days are empty where the hash has no marks.
     """
     now = month_hashes(record, newest_hashed(kept))
     restated = {}

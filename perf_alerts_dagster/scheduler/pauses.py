@@ -73,7 +73,7 @@ class Toggles:
         for pause in pauses.values():
             if pause.is_over(now):
                 await self._resume(pause, recorded(pause.alert))
-        await self._drop_ended([one for one in pauses.values() if not one.is_over(now)])
+        await self._drop_ended([pause for pause in pauses.values() if not pause.is_over(now)])
 
     async def _resume(self, seen: Pause, recorded: Recorded) -> None:
         async with self._exclusive(seen.alert):

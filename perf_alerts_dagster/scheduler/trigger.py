@@ -1,4 +1,4 @@
-"""Start an alert's run, once per request, and say truthfully whether it will start."""
+"""Start an alert's run, once per request, and say whether it will start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ from perf_alerts_dagster.scheduler.store import Claim, ClaimStatus, SchedulerSto
 _PATIENCE = 10.0
 _POLL = 0.2
 _WAIT_POLL = 0.5
-# Seconds for which the answer to one request is the answer to the same one.
+# Seconds for which identical requests get the same answer.
 _SHARED = 0.5
 
 
@@ -78,8 +78,8 @@ class Triggers:
     ) -> AlertRun:
         """The one run of `trigger`, as it is now.
 
-        Identical requests at the same time share all the work; one that goes away leaves it to
-        be finished, since its run may be launched already.
+        Identical requests at the same time share all the work. It is finished also where the
+        caller goes away, since its run may be launched already.
 
         Raises:
             KeyInUse: another proxy is still working on it after ten seconds.
@@ -88,8 +88,8 @@ class Triggers:
             StoreUnavailable: the claims cannot be read or written.
         """
         now = self.seconds()
-        for other in [key for key, one in self._flights.items() if one.is_over(now)]:
-            del self._flights[other]
+        for over in [key for key, flight in self._flights.items() if flight.is_over(now)]:
+            del self._flights[over]
         flight = self._flights.get(trigger)
         if flight is None:
             task = asyncio.create_task(self._fly(trigger, request_id, recorded))
@@ -99,7 +99,7 @@ class Triggers:
         return await asyncio.shield(flight.task)
 
     async def finished(self, run: AlertRun, within: float) -> AlertRun:
-        """The run once it is finished, or as it stands after `within` seconds.
+        """The run once it is finished, or as it is after `within` seconds.
 
         A proxy that must stop waits no longer: its callers are answered.
         """
@@ -110,7 +110,7 @@ class Triggers:
         return run
 
     async def close(self) -> None:
-        """Wait for what is under way: a launch that was sent is also written down."""
+        """Wait for the requests under way: a launch that was sent is also recorded."""
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -134,7 +134,7 @@ class Triggers:
         run = await self.scheduler.run(claim.run_id or "")
         if run is not None:
             return run
-        # Its history was deleted: all that is left to say is that it was there.
+        # It was deleted from the history: only its id is known.
         return AlertRun(
             alert=trigger.alert,
             run_id=claim.run_id or "",
@@ -204,7 +204,7 @@ def will_start(run: AlertRun, status: SchedulerStatus | None, now: datetime) -> 
             return None
         return run.error or f"the run ended before it started: {run.state.value}"
     if status is None:
-        return "the run is queued, and Dagster does not say whether its daemon lives"
+        return "the run is queued, and Dagster does not say whether its daemon runs"
     if status.is_running(now):
         return None
-    return "the run is queued, and the daemon that starts queued runs gives no sign of life"
+    return "the run is queued, and the daemon that starts queued runs is silent"

@@ -98,8 +98,10 @@ def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterato
         )
         yield Finding(where="messages", problem=problem, fix=fix)
     for status in (Status.OPEN, Status.ACKNOWLEDGED):
-        for one in incidents.incidents(Filter(status=status, rule=DEAD_LETTER)).incidents:
-            yield Finding(where=f"channel {one.parts.get('about')}", problem=one.message, fix=fix)
+        for incident in incidents.incidents(Filter(status=status, rule=DEAD_LETTER)).incidents:
+            yield Finding(
+                where=f"channel {incident.parts.get('about')}", problem=incident.message, fix=fix
+            )
 
 
 def runs(
@@ -147,7 +149,7 @@ def future_ticks(
     instance: dg.DagsterInstance, now: datetime
 ) -> Sequence[tuple[InstigatorState, datetime]]:
     """Each schedule whose newest tick, or position, is in the future, with that time."""
-    found = []
+    ahead = []
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
         ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
         times = [tick.timestamp for tick in ticks]
@@ -158,8 +160,8 @@ def future_ticks(
             ]
         newest = datetime.fromtimestamp(max(times, default=0.0), now.tzinfo)
         if newest > now + limits.SKEW:
-            found.append((state, newest))
-    return found
+            ahead.append((state, newest))
+    return ahead
 
 
 def reset_ticks(instance: dg.DagsterInstance, now: datetime) -> list[str]:

@@ -1,6 +1,6 @@
 """Keeps the parts of the stack running, and stops them together.
 
-Why not a library: supervisor and circus are services with a configuration file and a control
+Why no library is used: supervisor and circus are services with a configuration file and a control
 port of their own, honcho neither waits for readiness nor restarts, and none ends the runs that
 the code server started or what is left after a kill -9.
 """

@@ -179,7 +179,7 @@ def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
         hide_parameters=True,
         poolclass=pool,
         pool_pre_ping=True,
-        # A URL may say otherwise; without a limit a dead host is waited for without end.
+        # A URL may say otherwise; without a limit a silent host is waited for without end.
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
     )
 

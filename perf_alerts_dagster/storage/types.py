@@ -1,4 +1,4 @@
-"""Column types that give back on either database exactly what was put in."""
+"""Column types that return exactly what was stored, on either database."""
 
 import io
 import json
@@ -102,5 +102,5 @@ class JsonText(TypeDecorator[Json]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Json:
         """The value that the text holds."""
-        found: Json = json.loads(value or "null")
-        return found
+        parsed: Json = json.loads(value or "null")
+        return parsed

@@ -17,7 +17,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.engine import open_engine, reading
-from perf_alerts_dagster.storage.migrate import is_current, migrate, require_current
+from perf_alerts_dagster.storage.migrate import migrate, require_current
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
 from perf_alerts_tests.judging.store.examples import BARE, MONDAY, NOON, TTL, judgement, projection
 from perf_alerts_tests.rights import lines_of
@@ -216,7 +216,7 @@ def test_a_damaged_judgement_is_named(engine: Engine, change: str) -> None:
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("not a database, but long enough to look like one " * 50)
 
-    for call in (is_current, require_current, migrate):
+    for call in (require_current, migrate):
         with pytest.raises(StoreUnavailable, match="not a database"):
             call(open_engine(f"sqlite:///{tmp_path}/notes.db"))
 

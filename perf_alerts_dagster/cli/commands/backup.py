@@ -27,9 +27,11 @@ def backup(target: Path | None) -> None:
     target = target or Path(f"perf-alerts-backup-{now:%Y%m%d_%H%M%S}")
     _note_postgres(settings)
     with working("copying"):
-        made = back_up(settings.state_dir, target, now=now)
-    size = sum(made.files.values()) / 1e6
-    OUT.print(f"{made.folder}: {len(made.files)} files, {size:.1f} MB, checked", highlight=False)
+        archive = back_up(settings.state_dir, target, now=now)
+    size = sum(archive.files.values()) / 1e6
+    OUT.print(
+        f"{archive.folder}: {len(archive.files)} files, {size:.1f} MB, checked", highlight=False
+    )
 
 
 @click.command()

@@ -27,11 +27,14 @@ def doctor(mend: bool, as_json: bool) -> None:
     with working("examining"):
         findings = list(examine(settings, datetime.now(UTC), fix=mend))
     if as_json:
-        shown = [{"where": one.where, "what": one.problem, "mend": one.fix} for one in findings]
+        shown = [
+            {"where": finding.where, "what": finding.problem, "mend": finding.fix}
+            for finding in findings
+        ]
         print_json({"healthy": not findings, "findings": shown})
     elif not findings:
         OUT.print("[green]all is well[/green]: state, store, web UI, code, daemon, runs, clock")
-    for one in [] if as_json else findings:
-        OUT.print(f"[red]{escape(one.where)}[/red]: {escape(one.problem)}", highlight=False)
-        OUT.print(f"    fix: {escape(one.fix)}", highlight=False)
+    for finding in [] if as_json else findings:
+        OUT.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.problem)}", highlight=False)
+        OUT.print(f"    fix: {escape(finding.fix)}", highlight=False)
     sys.exit(1 if findings else 0)

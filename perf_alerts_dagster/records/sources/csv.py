@@ -17,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class CsvTable(Table):
-    """A CSV file, also compressed by gzip, which its first bytes tell."""
+    """A CSV file, plain or compressed by gzip, which its first bytes show."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -89,7 +89,7 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
         made[f"{name}__filled"] = is_filled(raw, name) if has else pl.lit(value=False)
     frame = raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items()))
     frame = frame.with_columns(pl.col("status").str.to_lowercase())
-    words = [one.value for one in Status]
+    words = [status.value for status in Status]
     rules = [
         TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
