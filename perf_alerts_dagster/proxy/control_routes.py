@@ -78,7 +78,7 @@ async def trigger(
         request, who, "trigger", named.name, {"as_of": as_of.isoformat() if as_of else None}
     )
     run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, recorded=record.record_launch
+        wanted, request_id=request.state.request_id, record=record.record_launch
     )
     resources.status.forget()
     if seconds:

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Audit, Change
-from perf_alerts_dagster.control.leases import Leases, LeaseStatus
+from perf_alerts_dagster.control.leases import TTL, Leases, LeaseStatus
 from perf_alerts_dagster.control.principal import SYSTEM
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.scheduler.audited import Recorder
@@ -18,12 +18,11 @@ from perf_alerts_dagster.scheduler.store import Pause, SchedulerStore
 
 LOG = logging.getLogger(__name__)
 
-_TTL = timedelta(seconds=30)
 _POLL = 0.1
 _PATIENCE = 10.0
 
 # Writes the intent, does the work, writes the outcome.
-Recorded = Callable[[Callable[[], Awaitable[AlertSchedule]]], Awaitable[AlertSchedule]]
+RecordChange = Callable[[Callable[[], Awaitable[AlertSchedule]]], Awaitable[AlertSchedule]]
 
 
 class ToggleBusy(Exception):
@@ -44,7 +43,7 @@ class Toggles:
     changed: Callable[[], None] = lambda: None
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def enable(self, alert: str, recorded: Recorded) -> AlertSchedule:
+    async def enable(self, alert: str, record: RecordChange) -> AlertSchedule:
         """Turn an alert's schedule on, and end its pause.
 
         Raises:
@@ -53,35 +52,35 @@ class Toggles:
             StoreUnavailable: the pauses cannot be read or written.
         """
         async with self._exclusive(alert):
-            schedule = await recorded(lambda: self._switch(alert, enabled=True))
+            schedule = await record(lambda: self._switch(alert, enabled=True))
             await asyncio.to_thread(self.store.drop_pause, alert)
             return schedule
 
-    async def disable(self, pause: Pause, recorded: Recorded) -> AlertSchedule:
+    async def disable(self, pause: Pause, record: RecordChange) -> AlertSchedule:
         """Turn an alert's schedule off for a while or for good; see `enable` for the errors."""
         async with self._exclusive(pause.alert):
-            return await recorded(lambda: self._disable(pause))
+            return await record(lambda: self._disable(pause))
 
-    async def resume_due(self, recorded: Callable[[str], Recorded]) -> None:
+    async def resume_due(self, record: Callable[[str], RecordChange]) -> None:
         """Turn on the schedules whose pause is over; drop pauses that the web UI ended.
 
-        `recorded` makes the recorder of an alert's change. An error leaves the rest for the next
+        `record` makes the recorder of an alert's change. An error leaves the rest for the next
         call.
         """
         pauses = await asyncio.to_thread(self.store.pauses)
         now = self.clock()
         for pause in pauses.values():
             if pause.is_over(now):
-                await self._resume(pause, recorded(pause.alert))
+                await self._resume(pause, record(pause.alert))
         await self._drop_ended([pause for pause in pauses.values() if not pause.is_over(now)])
 
-    async def _resume(self, seen: Pause, recorded: Recorded) -> None:
+    async def _resume(self, seen: Pause, record: RecordChange) -> None:
         async with self._exclusive(seen.alert):
             # Another proxy, or a person, may have been faster.
             pauses = await asyncio.to_thread(self.store.pauses)
             if pauses.get(seen.alert) != seen:
                 return
-            await recorded(lambda: self._switch(seen.alert, enabled=True))
+            await record(lambda: self._switch(seen.alert, enabled=True))
             await asyncio.to_thread(self.store.drop_pause, seen.alert)
             LOG.info("%s is enabled again, its pause is over", seen.alert)
 
@@ -136,7 +135,7 @@ class Toggles:
 
     async def _acquire(self, name: str, owner: str) -> None:
         for _ in range(int(_PATIENCE / _POLL)):
-            state = await asyncio.to_thread(self.leases.acquire, name, owner, self.clock(), _TTL)
+            state = await asyncio.to_thread(self.leases.acquire, name, owner, self.clock(), TTL)
             if state.status is LeaseStatus.HELD:
                 return
             await self.pause(_POLL)
@@ -158,11 +157,11 @@ class PauseEnder:
             StoreUnavailable: the pauses or the audit cannot be read or written.
         """
         try:
-            await self.toggles.resume_due(self._recorded)
+            await self.toggles.resume_due(self._recorder_of)
         except (SchedulerError, ToggleBusy) as error:
             LOG.warning("pauses that are over could not be ended, trying again: %s", error)
 
-    def _recorded(self, alert: str) -> Recorded:
+    def _recorder_of(self, alert: str) -> RecordChange:
         change = Change(
             at=self.clock(),
             actor=SYSTEM.user_id,

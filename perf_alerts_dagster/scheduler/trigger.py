@@ -36,7 +36,7 @@ class KeyMismatch(Exception):
 
 
 # Writes the intent, does the work, writes the outcome.
-Recorded = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
+RecordChange = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Triggers:
     )
 
     async def run(
-        self, trigger: TriggerRequest, *, request_id: str, recorded: Recorded
+        self, trigger: TriggerRequest, *, request_id: str, record: RecordChange
     ) -> AlertRun:
         """The one run of `trigger`, as it is now.
 
@@ -92,7 +92,7 @@ class Triggers:
             del self._flights[over]
         flight = self._flights.get(trigger)
         if flight is None:
-            task = asyncio.create_task(self._fly(trigger, request_id, recorded))
+            task = asyncio.create_task(self._fly(trigger, request_id, record))
             # Without a key, time decides what is the same, and sharing would stretch it.
             ends = now + _SHARED if trigger.key is not None else now
             flight = self._flights[trigger] = _Flight(task=task, ends=ends)
@@ -114,7 +114,9 @@ class Triggers:
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fly(self, trigger: TriggerRequest, request_id: str, recorded: Recorded) -> AlertRun:
+    async def _fly(
+        self, trigger: TriggerRequest, request_id: str, record: RecordChange
+    ) -> AlertRun:
         end = self.seconds() + _PATIENCE
         while True:
             claim = await asyncio.to_thread(self.store.claim, trigger, self.clock())
@@ -124,7 +126,7 @@ class Triggers:
                 case ClaimStatus.DONE:
                     return await self._known(trigger, claim)
                 case ClaimStatus.NEW | ClaimStatus.RESUMED:
-                    return await self._own(trigger, claim, request_id, recorded)
+                    return await self._own(trigger, claim, request_id, record)
                 case ClaimStatus.OPEN:
                     if self.seconds() >= end:
                         raise KeyInUse
@@ -144,14 +146,14 @@ class Triggers:
         )
 
     async def _own(
-        self, trigger: TriggerRequest, claim: Claim, request_id: str, recorded: Recorded
+        self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange
     ) -> AlertRun:
         run = await self._left_behind(claim)
         if run is None:
             run = await self._queued(trigger)
         if run is None:
             tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
-            run = await recorded(lambda: self._launch(trigger, claim, tags))
+            run = await record(lambda: self._launch(trigger, claim, tags))
         await asyncio.to_thread(self.store.settle, trigger, claim.marker, run.run_id)
         return run
 

@@ -38,7 +38,7 @@ def test_an_intent_is_kept_with_all_that_was_said(audit: SqlAudit) -> None:
 
 
 @pytest.mark.parametrize("outcome", [AuditOutcome.DONE, AuditOutcome.FAILED])
-def test_an_outcome_closes_its_intent_and_tells_what_came_of_it(
+def test_an_outcome_closes_its_intent_and_says_how_it_ended(
     audit: SqlAudit, outcome: AuditOutcome
 ) -> None:
     row_id = audit.intent(change())
@@ -85,7 +85,9 @@ def test_what_a_crash_left_open_is_unknown_and_what_may_be_at_work_is_left_alone
     }
 
 
-def test_one_that_was_only_slow_may_still_tell_its_outcome_after_the_sweep(audit: SqlAudit) -> None:
+def test_a_change_that_was_only_slow_may_still_record_its_outcome_after_the_sweep(
+    audit: SqlAudit,
+) -> None:
     row_id = audit.intent(change())
     audit.sweep_open(NOON + timedelta(hours=1))
 

@@ -66,7 +66,7 @@ def test_a_second_owner_waits_for_the_first() -> None:
     assert order == ["first ends", "second began, taken by None"]
 
 
-def test_a_third_owner_is_told_who_waits() -> None:
+def test_a_third_owner_learns_who_waits() -> None:
     manager, leases, clock = make()
     leases.acquire(NAME, "runs", clock(), manager.ttl)
     leases.acquire(NAME, "waits", clock(), manager.ttl)

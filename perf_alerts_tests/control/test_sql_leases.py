@@ -26,7 +26,7 @@ def test_a_free_lease_goes_to_whoever_asks_first(leases: Leases) -> None:
     assert ask(leases, "a") == LeaseState(status=LeaseStatus.HELD, holder="a", waiter=None)
 
 
-def test_the_second_one_waits_and_the_third_one_is_told_who_waits(leases: Leases) -> None:
+def test_the_second_owner_waits_and_the_third_learns_who_waits(leases: Leases) -> None:
     ask(leases, "a")
 
     assert ask(leases, "b") == LeaseState(status=LeaseStatus.WAITING, holder="a", waiter="b")

@@ -49,7 +49,7 @@ def test_the_first_one_gets_the_claim_and_the_others_see_it_open(claims: Schedul
     assert claims.claim(trigger(), NOON).status is ClaimStatus.OPEN
 
 
-def test_a_settled_claim_tells_its_run(claims: SchedulerStore) -> None:
+def test_a_settled_claim_has_its_run(claims: SchedulerStore) -> None:
     first = claims.claim(trigger(), NOON)
     claims.settle(trigger(), first.marker, "run-1")
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from perf_alerts_dagster.scheduler.pauses import Recorded, ToggleBusy, Toggles
+from perf_alerts_dagster.scheduler.pauses import RecordChange, ToggleBusy, Toggles
 from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerHung, SchedulerUnreachable
 from perf_alerts_dagster.scheduler.store import Pause
 from perf_alerts_tests.fakes import FakeLeases
@@ -35,7 +35,7 @@ class Proxy:
     def change(self) -> None:
         self.changes += 1
 
-    def record(self, what: str) -> Recorded:
+    def record(self, what: str) -> RecordChange:
         async def recorded(work: Callable[[], Awaitable[AlertSchedule]]) -> AlertSchedule:
             self.recorded.append(what)
             return await work()

@@ -54,7 +54,7 @@ class Proxy:
         caller: str = "operator",
     ) -> AlertRun:
         wanted = TriggerRequest(alert=alert, as_of=as_of, caller=caller, key=key)
-        return await self.triggers.run(wanted, request_id="req-1", recorded=self.record)
+        return await self.triggers.run(wanted, request_id="req-1", record=self.record)
 
     def let_wait(self, run_id: str) -> None:
         """One run works, and `run_id` waits behind it."""
@@ -180,7 +180,7 @@ async def test_triggers_that_differ_are_not_collapsed(other: dict[str, object]) 
     assert (await proxy.run(**other)).run_id != first.run_id  # type: ignore[arg-type] # as above
 
 
-async def test_a_loser_of_the_race_is_told_after_ten_seconds() -> None:
+async def test_a_loser_of_the_race_is_refused_after_ten_seconds() -> None:
     one = Proxy()
     two = Proxy(one)
     one.scheduler.gate = asyncio.Event()
@@ -269,7 +269,7 @@ async def test_a_third_trigger_of_a_busy_alert_is_given_the_run_that_waits() -> 
         alert_run("weekly_stability_check", run_id="waits", state=RunState.RUNNING),
     ],
 )
-async def test_a_waiting_run_that_will_not_judge_what_is_asked_stands_for_nothing(
+async def test_a_waiting_run_that_will_not_judge_what_is_asked_is_not_given(
     waiting: AlertRun,
 ) -> None:
     proxy = Proxy()
@@ -289,7 +289,7 @@ async def test_waiting_ends_with_the_run() -> None:
     assert (proxy.time.now - NOW).total_seconds() == 0.5
 
 
-async def test_waiting_ends_when_the_proxy_is_told_to_stop() -> None:
+async def test_waiting_ends_when_the_proxy_stops() -> None:
     proxy = Proxy()
     run = await proxy.run()
     proxy.stopping.set()

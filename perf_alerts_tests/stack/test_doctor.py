@@ -61,7 +61,7 @@ def test_a_daemon_that_never_beat_is_named(instance: dg.DagsterInstance, now: da
     assert all("perf-alerts up" in one.fix for one in found)
 
 
-def test_a_daemon_that_beat_two_minutes_ago_is_alive(
+def test_a_daemon_that_beat_two_minutes_ago_is_running(
     instance: dg.DagsterInstance, now: datetime
 ) -> None:
     beat(instance, now, seconds_ago=119)
@@ -69,7 +69,7 @@ def test_a_daemon_that_beat_two_minutes_ago_is_alive(
     assert list(doctor.daemon(instance, now)) == []
 
 
-def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
+def test_a_daemon_is_silent_after_two_minutes_though_dagster_calls_it_healthy(
     instance: dg.DagsterInstance, now: datetime
 ) -> None:
     beat(instance, now, seconds_ago=600)
@@ -100,7 +100,9 @@ def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -
     assert "is switched off" in found.problem
 
 
-def test_messages_that_do_not_arrive_and_dead_channels_are_named(now: datetime) -> None:
+def test_messages_that_do_not_arrive_and_channels_that_were_given_up_are_named(
+    now: datetime,
+) -> None:
     store = MemoryIncidents()
     lifecycle = Lifecycle(store=store, policy=Policy(channels=("mail", "chat")))
     lifecycle.dead_letter("chat", error="answered with 404", now=now - timedelta(minutes=5))
@@ -137,7 +139,7 @@ def test_a_run_that_waits_too_long_for_its_start_is_named(
     assert [one.where for one in late] == [f"run {run_id} of daily_pnl_check"]
 
 
-def test_a_run_whose_process_is_gone_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+def test_an_orphaned_run_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
     run_id = a_run(instance, dg.DagsterRunStatus.STARTED)
 
     (found,) = doctor.runs(instance, now, lambda run: run == run_id)

@@ -229,7 +229,7 @@ async def test_a_second_signal_does_not_wait_for_runs(tmp_path: Path) -> None:
     assert run.wait(5) == -signal.SIGTERM
 
 
-def test_a_child_whose_supervisor_is_gone_does_not_start() -> None:
+def test_a_child_whose_supervisor_has_ended_does_not_start() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "perf_alerts_dagster.stack.child", "1", sys.executable, "-V"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A database that is locked, full, read-only, gone, damaged, or whose writer was killed."""
+"""A database that is locked, full, read-only, missing, damaged, or whose writer was killed."""
 
 import signal
 import sqlite3
@@ -41,7 +41,7 @@ def test_every_method_of_the_port_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_store_that_is_gone_is_unavailable(name: str, tmp_path: Path) -> None:
+def test_a_store_that_is_missing_is_unavailable(name: str, tmp_path: Path) -> None:
     store = SqlAlertStore(open_engine(f"sqlite:///{tmp_path}/gone.db"))
 
     with pytest.raises(StoreUnavailable, match=r"gone\.db.*unable to open database file"):
@@ -50,7 +50,7 @@ def test_a_store_that_is_gone_is_unavailable(name: str, tmp_path: Path) -> None:
         CALLS[name](FakeAlertStore(error=StoreUnavailable("gone")))
 
 
-def test_leases_that_are_gone_are_unavailable(tmp_path: Path) -> None:
+def test_leases_whose_store_is_missing_are_unavailable(tmp_path: Path) -> None:
     gone = SqlLeases(open_engine(f"sqlite:///{tmp_path}/gone.db"))
     for leases in (gone, FakeLeases(error=StoreUnavailable("gone"))):
         with pytest.raises(StoreUnavailable):

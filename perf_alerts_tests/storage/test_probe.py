@@ -57,7 +57,7 @@ def test_another_one_that_looks_is_no_fault(engine: Engine) -> None:
     Probe(url_of(engine))(NOON)
 
 
-def test_a_store_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+def test_a_store_that_is_missing_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         Probe(f"sqlite:///{tmp_path}/gone.db")(NOON)
 

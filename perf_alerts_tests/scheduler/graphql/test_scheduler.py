@@ -32,7 +32,7 @@ async def scheduler(server: FaultServer) -> AsyncIterator[GraphQLScheduler]:
     await client.close()
 
 
-async def test_one_query_tells_the_whole_status(
+async def test_one_query_gives_the_whole_status(
     server: FaultServer, scheduler: GraphQLScheduler
 ) -> None:
     server.answer = status()
