@@ -27,10 +27,10 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change that somebody asks for.
+    """A change that a caller asks for.
 
-    `key_id` names the key, `address` is where the request came from, `target` is what changes.
-    `before` and `after` are what it was and what it becomes, as far as either is known yet.
+    `key_id` names the key and `address` the client, `target` is the thing that changes. `before`
+    and `after` are its states, where they are known yet.
     """
 
     at: datetime
@@ -70,7 +70,7 @@ class AuditPage:
 
 
 class Audit(Protocol):
-    """The record of all changes, as who makes a change outside of the alert store needs it.
+    """Records a change that is made outside of the alert store, in Dagster.
 
     The intent is recorded before the change, its outcome after it. A change in the alert store
     itself is recorded by the method that makes it, in its transaction.

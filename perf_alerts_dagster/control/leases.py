@@ -158,7 +158,7 @@ _POLL = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What an owner got.
+    """The result of waiting for a lease.
 
     `taken_by` is the run that waits already and replaces this one; None where the owner holds
     the lease. `check` raises `TurnLost` once the owner no longer works alone.

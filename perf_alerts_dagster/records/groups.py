@@ -34,7 +34,7 @@ def with_groups(records: TrackRecords) -> TrackRecords:
 
 
 def is_group(name: str) -> bool:
-    """Whether the name is one that groups are given."""
+    """Whether a strategy of this name is a group."""
     return name == "ALL" or name.startswith(("ALL:", "group:"))
 
 

@@ -1,4 +1,4 @@
-"""One reading of the source: the records, their sessions, and the as-of date."""
+"""Read the source once: the records, their sessions, and the as-of date."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta

@@ -41,7 +41,7 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
 
 
 def emptied_month(kept: str) -> str:
-    """What to keep of a month whose rows were all taken away."""
+    """The hash to keep for a month whose rows were all taken away."""
     return f"{kept.partition(':')[0]}:{_EMPTY}:"
 
 
@@ -102,7 +102,7 @@ def _hash(record: StrategyRecord, first: int, stop: int) -> str:
 
 
 def _marks(record: StrategyRecord) -> NDArray[np.uint32]:
-    """Per row, the day of its month in the first byte and a digest of its values in three."""
+    """Four bytes per row: the day of the month, then three bytes of a digest of its values."""
     days = record.dates.astype("datetime64[D]")
     mixed = _bits(record.returns) * _MIX + record.live.astype(np.uint64)
     for _, values in sorted(record.extras.items()):

@@ -31,7 +31,7 @@ class DayCalendar:
         self._close_time = close_time
 
     def sessions(self, first: date, last: date) -> Dates:
-        """The days of the week mask, holidays included."""
+        """All days of the week mask, holidays included."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
         return days[np.is_busday(days, weekmask=self._weekmask)]
 

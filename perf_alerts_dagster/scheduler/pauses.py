@@ -1,4 +1,4 @@
-"""Schedules that are switched off: by whom, why, until when, and how they come back."""
+"""Turn schedules off and on: by whom, why, until when, and back on when a pause is over."""
 
 import asyncio
 import logging

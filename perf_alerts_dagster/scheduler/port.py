@@ -68,7 +68,7 @@ class AlertSchedule:
     """The schedule of one alert and its newest runs, newest first.
 
     `next_run` is None where the schedule is off. `missed` counts the ticks of the last seven
-    days that were due while the schedule was on, and that never came. `newest_tick` is the time
+    days that were due while the schedule was on and did not happen. `newest_tick` is the time
     of the newest tick on record; one in the future keeps the schedule silent until then.
     """
 

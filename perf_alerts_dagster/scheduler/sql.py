@@ -39,14 +39,14 @@ class SqlSchedulerStore(SchedulerStore):
             return _existing(connection, row, request, marker, now)
 
     def settle(self, request: TriggerRequest, marker: str, run_id: str) -> None:
-        """Only where the claim has still this marker."""
+        """Set the run, only where the claim still has this marker."""
         with writing(self.engine) as connection:
             connection.execute(
                 update(claims).where(_is(request), claims.c.marker == marker).values(run_id=run_id)
             )
 
     def release(self, request: TriggerRequest, marker: str) -> None:
-        """Only where the claim has still this marker, and no run."""
+        """Delete the claim, only where it still has this marker and no run."""
         with writing(self.engine) as connection:
             connection.execute(
                 delete(claims).where(
@@ -97,7 +97,7 @@ def _fresh(request: TriggerRequest, marker: str, now: datetime) -> dict[str, obj
 def _locked(
     connection: Connection, request: TriggerRequest, marker: str, now: datetime
 ) -> Row[Any]:
-    """The claim's row, made here where there was none; nobody else changes it meanwhile."""
+    """The claim's row, locked; inserted where there was none."""
     insert = upsert.insert(connection, claims)
     return connection.execute(
         insert.on_conflict_do_update(

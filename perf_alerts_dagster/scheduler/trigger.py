@@ -47,7 +47,7 @@ class _Flight:
     ends: float
 
     def is_over(self, now: float) -> bool:
-        """Whether the next one asks anew; a good answer serves those of the same moment too."""
+        """Whether the next request is worked on anew; a good answer is shared until `ends`."""
         if not self.task.done():
             return False
         failed = self.task.cancelled() or self.task.exception() is not None
@@ -195,7 +195,7 @@ class Triggers:
 
 
 def will_start(run: AlertRun, status: SchedulerStatus | None, now: datetime) -> str | None:
-    """Why nothing will start the run; None where it started or will.
+    """The reason why nothing will start the run; None where it has started or will.
 
     `status` is needed for a queued run only; None means that it cannot be known.
     """

@@ -1,4 +1,4 @@
-"""What the web UI answers: its own pages and programs on this machine, no foreign web page.
+"""Which requests the web UI answers: of its own pages and of programs on this machine.
 
 Dagster's webserver has no login and checks neither Host nor Origin, and executes mutations that
 come by GET or as text/plain. Listening on loopback alone does not help: any page open in a
@@ -115,7 +115,7 @@ def bad_query(body: bytes) -> Refusal | None:
 
 
 class Guard:
-    """ASGI middleware that answers what may not pass with a problem document."""
+    """ASGI middleware that refuses requests, with a problem document."""
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str]) -> None:
         self._app = app

@@ -130,7 +130,7 @@ def open_log(path: Path) -> int:
 
 
 def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:
-    """Move a log's text to `<name>.1` once it is larger than `limit` bytes; was it?
+    """Move a log's text to `<name>.1` where it is larger than `limit` bytes; True where it was.
 
     The text is copied and the file emptied: its writer keeps it open and appends to it, and
     needs no signal. A line written between the two steps is lost.

@@ -110,7 +110,7 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
 
 
 def _error(tags: Mapping[str, str], state: RunState) -> str | None:
-    """The last error; a run that failed without one in the op (a crash, a time limit) has one.
+    """The error of the last attempt, or a fixed text where a run failed outside its op (a crash).
 
     An error of an attempt is no error of the run where a later attempt succeeded.
     """

@@ -113,7 +113,7 @@ async def connected(port: int, budgets: Budgets | None = None) -> AsyncIterator[
 
 
 def _is_nonsense(error: httpx.HTTPError) -> bool:
-    """Bytes that are no HTTP; a connection that merely ended is reported as the same class."""
+    """Whether the answer was no HTTP. httpx raises the same class where a connection ended."""
     ended = "disconnected" in str(error) or "closed connection" in str(error)
     return isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError) and not ended
 
