@@ -206,7 +206,7 @@ def will_start(run: AlertRun, status: SchedulerStatus | None, now: datetime) -> 
             return None
         return run.error or f"the run ended before it started: {run.state.value}"
     if status is None:
-        return "the run is queued, and Dagster does not say whether its daemon runs"
+        return "the run is queued, and Dagster does not say whether its daemon lives"
     if status.is_running(now):
         return None
-    return "the run is queued, and the daemon that starts queued runs is silent"
+    return "the run is queued, and the daemon that starts queued runs gives no sign of life"

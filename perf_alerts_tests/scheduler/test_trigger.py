@@ -332,6 +332,6 @@ async def test_a_queued_run_does_not_start_without_a_living_daemon() -> None:
     reasons = [will_start(run, status, NOW) for status in (dead, None)]
 
     assert reasons == [
-        "the run is queued, and the daemon that starts queued runs is silent",
-        "the run is queued, and Dagster does not say whether its daemon runs",
+        "the run is queued, and the daemon that starts queued runs gives no sign of life",
+        "the run is queued, and Dagster does not say whether its daemon lives",
     ]
