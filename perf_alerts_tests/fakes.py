@@ -9,15 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, count
 from pathlib import Path
 
-from perf_alerts_dagster.control.leases import Leases, LeaseState, Line
+from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.executions.summary_file import SummaryWriter
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.records.model import TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 
 
 class FakeRecordsSource(RecordsSource):
@@ -165,24 +164,27 @@ class FakeLeases(Leases):
 
     def __init__(self, *, error: PerfAlertsError | None = None) -> None:
         self.error = error
-        self._lines: dict[str, Line] = {}
+        self._queues: dict[str, LeaseQueue] = {}
 
     def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
-        self._lines[name], state = self._line(name).asked(owner, now, ttl)
+        self._queues[name], state = self._queue(name).acquire(owner, now, ttl)
         return state
 
     def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
-        return self._change(name, self._line(name).renewed(owner, now, ttl))
+        return self._change(name, self._queue(name).renew(owner, now, ttl))
 
     def release(self, name: str, owner: str) -> bool:
-        return self._change(name, self._line(name).left(owner))
+        return self._change(name, self._queue(name).release(owner))
 
-    def _line(self, name: str) -> Line:
+    def waiting(self, name: str, now: datetime) -> str | None:
+        return self._queue(name).waiting(now)
+
+    def _queue(self, name: str) -> LeaseQueue:
         if self.error is not None:
             raise self.error
-        return self._lines.get(name, Line())
+        return self._queues.get(name, LeaseQueue())
 
-    def _change(self, name: str, after: Line | None) -> bool:
+    def _change(self, name: str, after: LeaseQueue | None) -> bool:
         if after is not None:
-            self._lines[name] = after
+            self._queues[name] = after
         return after is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.control.lease_sql import SqlLeases
 from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.engine import open_engine

@@ -30,7 +30,6 @@ NAMED_FOR_ONE = (
     "channels",
     "graphql",
     "sql.py",
-    "lease_sql.py",
 )
 MAXIMUM_LINES = 400
 MAXIMUM_MODULES = 15

@@ -10,15 +10,14 @@ from fastapi import Request
 
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.control.audit import Audit, Thresholds
+from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.groups import with_groups
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
 from perf_alerts_dagster.settings import Settings
 
 _FRESH_SECONDS = 60.0
@@ -64,7 +63,7 @@ class ApiParts:
     """
 
     store: AlertStore
-    thresholds: Thresholds
+    thresholds: SqlThresholds
     records: Records
     incidents: Incidents
     probe: Callable[[datetime], None]
@@ -100,8 +99,8 @@ def api_of(request: Request) -> ApiResources:
 class Control:
     """Records and thresholds; `configured` is ALERT_THRESHOLDS, which counts until one is set."""
 
-    audit: Audit
-    thresholds: Thresholds
+    audit: SqlAudit
+    thresholds: SqlThresholds
     configured: Mapping[str, Json]
     clock: Callable[[], datetime]
 

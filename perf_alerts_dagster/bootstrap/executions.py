@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting, with_thresholds
 from perf_alerts_dagster.bootstrap.notifications import build_deliverer, open_incidents
 from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
-from perf_alerts_dagster.control.lease_sql import SqlLeases
-from perf_alerts_dagster.control.leases import Turns
+from perf_alerts_dagster.control.leases import LeaseManager
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.judging.store.sql import open_store
@@ -42,7 +42,7 @@ def build_services(settings: Settings) -> Executor:
         summaries=SummaryFolder(settings.state_dir),
         judging=judging,
         projections_issuer=build_projecting(settings, judging, store),
-        turns=Turns(leases=SqlLeases(store.engine), clock=_now),
+        leases=LeaseManager(leases=SqlLeases(store.engine), clock=_now),
         lifecycle=incidents.lifecycle,
         deliver=lambda: delivering.drain(_DRAIN_SECONDS),
         market=open_market(settings),

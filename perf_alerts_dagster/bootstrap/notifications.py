@@ -16,8 +16,7 @@ from perf_alerts_dagster.bootstrap.judging import (
     with_thresholds,
 )
 from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
-from perf_alerts_dagster.control.lease_sql import SqlLeases
-from perf_alerts_dagster.control.sql import SqlAudit
+from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
@@ -33,7 +32,7 @@ from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
-from perf_alerts_dagster.scheduler.sql import SqlPauses
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
 from perf_alerts_dagster.storage.engine import open_engine
@@ -67,29 +66,26 @@ def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
     """Switches schedules on whose pause is over; asks Dagster only while something is paused."""
-    pauses = SqlPauses(engine)
+    store = SqlSchedulerStore(engine)
 
     async def resumed() -> None:
-        from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+        from perf_alerts_dagster.scheduler.graphql.client import connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-        client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
-        try:
+        async with connected(settings.webserver_port) as client:
             await PauseEnder(
                 toggles=Toggles(
                     scheduler=GraphQLScheduler(client),
-                    pauses=pauses,
+                    store=store,
                     leases=SqlLeases(engine),
                     clock=_now,
                 ),
                 audit=SqlAudit(engine),
                 clock=_now,
             ).resume()
-        finally:
-            await client.close()
 
     def resume() -> None:
-        if pauses.pauses():
+        if store.pauses():
             asyncio.run(resumed())
 
     return resume

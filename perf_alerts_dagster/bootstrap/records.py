@@ -1,7 +1,7 @@
 """The records, their sessions and the alert store, from the settings."""
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market
 from perf_alerts_dagster.records.sessions import open_calendar
 from perf_alerts_dagster.settings import Settings

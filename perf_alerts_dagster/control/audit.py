@@ -1,14 +1,10 @@
-"""What is kept about changes: who did what, and the thresholds that somebody set.
+"""Audit of changes: who changed what, and the versions of the thresholds."""
 
-Claims of requests are in `triggering`, pauses of schedules in `toggling`, revoked tokens in
-`identity`.
-"""
-
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from perf_alerts_dagster.core.json import Json
 
@@ -19,8 +15,8 @@ LONGEST_CHANGE = timedelta(minutes=2)
 class AuditOutcome(StrEnum):
     """How a change ended.
 
-    open: it is under way, or its process died and nobody has looked yet. unknown: its process
-    died in between, so it may or may not have happened.
+    open: it is under way, or its process crashed and no sweep has found that yet. unknown: its
+    process crashed in between, so that it may or may not have happened.
     """
 
     OPEN = "open"
@@ -31,10 +27,10 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change that somebody asks for.
+    """A change that a caller asks for.
 
-    `key_id` names the key, `address` is where the request came from, `target` is what changes.
-    `before` and `after` are what it was and what it becomes, as far as either is known yet.
+    `key_id` names the key and `address` the client, `target` is the thing that changes. `before`
+    and `after` are its states, where they are known yet.
     """
 
     at: datetime
@@ -73,41 +69,22 @@ class AuditPage:
     last: int | None = None
 
 
-class Audit(ABC):
-    """The record of all changes. Every method is one transaction.
+class Audit(Protocol):
+    """Records a change that is made outside of the alert store, in Dagster.
 
-    A change in the alert store itself is recorded by the method that makes it, in its
-    transaction. One that happens elsewhere is an intent first, and has its outcome after.
+    The intent is recorded before the change, its outcome after it. A change in the alert store
+    itself is recorded by the method that makes it, in its transaction.
 
     Raises:
         StoreUnavailable: from every method, when it cannot be read or written; a change whose
             intent was not recorded must not be made.
     """
 
-    @abstractmethod
     def intent(self, change: Change) -> int:
         """Record that a change is about to be made; the id of its row."""
 
-    @abstractmethod
     def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        """How an intent ended; `after` None leaves what the intent said.
-
-        Only a row that is open or unknown takes one: history does not change.
-        """
-
-    @abstractmethod
-    def entries(
-        self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
-    ) -> AuditPage:
-        """The rows made at or after `since`, newest first, beginning below the id `before`."""
-
-    @abstractmethod
-    def sweep_open(self, now: datetime) -> int:
-        """Close what a crash left open, as unknown; how many rows there were.
-
-        Other proxies are at work meanwhile, so that only rows older than `LONGEST_CHANGE`
-        are taken for left.
-        """
+        """Record how a change ended; `after` None leaves what the intent said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,31 +106,3 @@ class VersionConflict(Exception):
     def __init__(self, current: int) -> None:
         super().__init__(f"the thresholds are at version {current} now")
         self.current = current
-
-
-class Thresholds(ABC):
-    """The thresholds that were set over those of the settings. Every method is one transaction.
-
-    Raises:
-        StoreUnavailable: from every method, when they cannot be read or written.
-    """
-
-    @abstractmethod
-    def current(self) -> ThresholdVersion | None:
-        """What counts now; None where the settings count because nothing was ever set."""
-
-    @abstractmethod
-    def put(
-        self, content: Mapping[str, Json], change: Change, *, expected: int | None
-    ) -> ThresholdVersion:
-        """Set the thresholds, and record `change` with what they were, in one transaction.
-
-        `expected` is the version that the caller has seen, 0 for none; None takes any.
-
-        Raises:
-            VersionConflict: they are at another version; nothing is changed.
-        """
-
-    @abstractmethod
-    def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
-        """The versions, newest first."""

@@ -1,8 +1,8 @@
 """At most one execution of an alert at a time: one runs, one waits, a third one leaves.
 
-A lease belongs to its owner (a run id) until a time, and is renewed while the owner lives. A
-crash releases it by letting it run out. Every decision is made here, over a value; a store
-only keeps the value, one change at a time.
+A lease belongs to its owner (a run id) until a time, and is renewed while the owner runs. After
+a crash it expires. Every decision is made here, over a value (`LeaseQueue`); a store only keeps
+the value, one change at a time.
 """
 
 import threading
@@ -16,8 +16,8 @@ from enum import StrEnum
 from perf_alerts_dagster.core.errors import StoreUnavailable, TurnLost
 
 
-class Place(StrEnum):
-    """Where an owner stands after it has asked: it runs, it waits, or another one waits."""
+class LeaseStatus(StrEnum):
+    """What an owner got for asking: the lease, the one queue position, or neither."""
 
     HELD = "held"
     WAITING = "waiting"
@@ -28,80 +28,90 @@ class Place(StrEnum):
 class LeaseState:
     """The answer to one owner.
 
-    `holder` runs now. `waiter` is the one that runs next; for a `taken` answer it is the run
-    whose id the caller is told instead of its own.
+    `holder` runs now. `waiter` runs next: where the status is `taken`, it is the run that
+    replaces the caller's.
     """
 
-    place: Place
+    status: LeaseStatus
     holder: str | None
     waiter: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A place in the line: whose it is, and until when."""
+    """The lease or the queue position of one owner, and when it expires."""
 
     owner: str
     until: datetime
 
-    def is_live(self, now: datetime) -> bool:
-        """Whether the owner still counts; not any more from `until` on."""
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it has not expired; from `until` on it has."""
         return self.until > now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """The two places of one lease."""
+class LeaseQueue:
+    """One lease: who holds it, and who waits for it."""
 
     holder: Slot | None = None
     waiter: Slot | None = None
 
-    def asked(self, owner: str, now: datetime, ttl: timedelta) -> "tuple[Line, LeaseState]":
-        """The line after `owner` asked for the lease, and the owner's answer.
+    def acquire(self, owner: str, now: datetime, ttl: timedelta) -> "tuple[LeaseQueue, LeaseState]":
+        """The queue after `owner` asked for the lease, and the owner's answer.
 
-        The holder and the waiter that ask again stay where they are for another `ttl`. A free
+        The holder and the waiter that ask again keep what they have for another `ttl`. A free
         lease goes to the waiter first; only where nobody waits does it go to whoever asks.
         """
         slot = Slot(owner=owner, until=now + ttl)
         holder = self._holder(now, owner)
-        waiter = self.waiter if self.waiter is not None and self.waiter.is_live(now) else None
+        waiter = self.waiter if self.waiter is not None and self.waiter.is_valid(now) else None
         if _is(holder, owner) or (holder is None and (waiter is None or _is(waiter, owner))):
-            line = Line(holder=slot, waiter=None if _is(waiter, owner) else waiter)
-            return line, line.answer(Place.HELD)
+            queue = LeaseQueue(holder=slot, waiter=None if _is(waiter, owner) else waiter)
+            return queue, queue.state(LeaseStatus.HELD)
         if waiter is None or _is(waiter, owner):
-            line = Line(holder=holder, waiter=slot)
-            return line, line.answer(Place.WAITING)
-        line = Line(holder=holder, waiter=waiter)
-        return line, line.answer(Place.TAKEN)
+            queue = LeaseQueue(holder=holder, waiter=slot)
+            return queue, queue.state(LeaseStatus.WAITING)
+        queue = LeaseQueue(holder=holder, waiter=waiter)
+        return queue, queue.state(LeaseStatus.TAKEN)
 
-    def renewed(self, owner: str, now: datetime, ttl: timedelta) -> "Line | None":
-        """The line with the holder's time renewed; None where `owner` does not hold it.
+    def renew(self, owner: str, now: datetime, ttl: timedelta) -> "LeaseQueue | None":
+        """The queue with the holder's lease renewed; None where `owner` does not hold it.
 
-        A lease that ran out and that nobody took in between is still its holder's: a process
-        that was paused and comes back has lost nothing.
+        A lease that has expired and that nobody acquired since is still its holder's: a process
+        that was suspended and comes back has lost nothing.
         """
         if not _is(self.holder, owner):
             return None
-        return Line(holder=Slot(owner=owner, until=now + ttl), waiter=self.waiter)
+        return LeaseQueue(holder=Slot(owner=owner, until=now + ttl), waiter=self.waiter)
 
-    def left(self, owner: str) -> "Line | None":
-        """The line without `owner`; None where it had no place in it."""
+    def release(self, owner: str) -> "LeaseQueue | None":
+        """The queue without `owner`; None where it neither held the lease nor waited."""
         if _is(self.holder, owner):
-            return Line(waiter=self.waiter)
+            return LeaseQueue(waiter=self.waiter)
         if _is(self.waiter, owner):
-            return Line(holder=self.holder)
+            return LeaseQueue(holder=self.holder)
         return None
 
-    def answer(self, place: Place) -> LeaseState:
-        """What is told to the one that stands in `place`."""
+    def waiting(self, now: datetime) -> str | None:
+        """The owner that waits behind one that works; None where nobody does.
+
+        An expired waiter has crashed, and behind an expired holder one waits no longer.
+        """
+        if self.holder is None or self.waiter is None:
+            return None
+        is_queued = self.holder.is_valid(now) and self.waiter.is_valid(now)
+        return self.waiter.owner if is_queued else None
+
+    def state(self, status: LeaseStatus) -> LeaseState:
+        """The answer to an owner that got `status`."""
         return LeaseState(
-            place=place,
+            status=status,
             holder=None if self.holder is None else self.holder.owner,
             waiter=None if self.waiter is None else self.waiter.owner,
         )
 
     def _holder(self, now: datetime, owner: str) -> Slot | None:
-        if self.holder is None or self.holder.is_live(now) or self.holder.owner == owner:
+        if self.holder is None or self.holder.is_valid(now) or self.holder.owner == owner:
             return self.holder
         return None
 
@@ -119,35 +129,39 @@ class Leases(ABC):
 
     @abstractmethod
     def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
-        """Ask for the lease `name`, or renew one's place in its line, until `now + ttl`.
+        """Ask for the lease `name`, or renew the lease or queue position, until `now + ttl`.
 
-        A waiting owner asks again before its own time runs out, and is `held` once it is its
-        turn; `taken` changes nothing for anybody.
+        A waiting owner asks again before its position expires, and gets `held` once the lease is
+        free; `taken` changes nothing for anybody.
         """
 
     @abstractmethod
     def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
-        """Hold on until `now + ttl`; False where another one holds it or nobody does.
+        """Extend a held lease to `now + ttl`; False where `owner` does not hold it.
 
         After False the owner must stop: it no longer works alone.
         """
 
     @abstractmethod
     def release(self, name: str, owner: str) -> bool:
-        """Give up one's place, held or waiting; False, and nothing changed, without one."""
+        """Give up the lease or the queue position; False where `owner` had neither."""
+
+    @abstractmethod
+    def waiting(self, name: str, now: datetime) -> str | None:
+        """The owner that waits behind one that works; None where nobody does."""
 
 
-# A crash releases the lease after this long; a living owner renews it three times in between.
+# After a crash the lease expires within this; a running owner renews it three times in between.
 TTL = timedelta(seconds=30)
 _POLL = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One owner's turn.
+class Lease:
+    """The result of waiting for a lease.
 
-    `taken_by` is the run that waits already, whose turn comes instead; None where it is the
-    owner's own turn. `check` raises `TurnLost` once the owner no longer works alone.
+    `taken_by` is the run that waits already and replaces this one; None where the owner holds
+    the lease. `check` raises `TurnLost` once the owner no longer works alone.
     """
 
     taken_by: str | None
@@ -155,11 +169,8 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turns:
-    """Turns over the store's leases.
-
-    `clock` gives the time, aware. `poll` is in seconds.
-    """
+class LeaseManager:
+    """Waits for leases and keeps them renewed; `clock` gives the time, aware, `poll` is in s."""
 
     leases: Leases
     clock: Callable[[], datetime]
@@ -167,8 +178,8 @@ class Turns:
     poll: float = _POLL
 
     @contextmanager
-    def of(self, name: str, owner: str) -> Iterator[Turn]:
-        """Wait for the turn of `owner` and keep it, renewed in the background, until the end.
+    def hold(self, name: str, owner: str) -> Iterator[Lease]:
+        """Wait for the lease and renew it in the background until the end of the block.
 
         Raises:
             StoreUnavailable: the leases cannot be read or written.
@@ -176,17 +187,17 @@ class Turns:
         pause = threading.Event()
         state = self.leases.acquire(name, owner, self.clock(), self.ttl)
         try:
-            while state.place is Place.WAITING:
+            while state.status is LeaseStatus.WAITING:
                 pause.wait(self.poll)
                 state = self.leases.acquire(name, owner, self.clock(), self.ttl)
-            if state.place is Place.TAKEN:
-                yield Turn(taken_by=state.waiter, check=lambda: None)
+            if state.status is LeaseStatus.TAKEN:
+                yield Lease(taken_by=state.waiter, check=lambda: None)
                 return
             with self._renewed(name, owner):
-                yield Turn(taken_by=None, check=lambda: self._check(name, owner))
+                yield Lease(taken_by=None, check=lambda: self._check(name, owner))
         finally:
-            # Also where a cancelled run was only waiting: its place must not block others.
-            self._leave(name, owner)
+            # Also where a cancelled run was only waiting: its position must not block others.
+            self._release(name, owner)
 
     @contextmanager
     def _renewed(self, name: str, owner: str) -> Iterator[None]:
@@ -197,16 +208,16 @@ class Turns:
                 try:
                     self.leases.renew(name, owner, self.clock(), self.ttl)
                 except StoreUnavailable:
-                    # The next round tries again; `check` speaks up before anything is written.
+                    # The next round tries again; `check` raises before anything is written.
                     continue
 
-        watchdog = threading.Thread(target=renew, name=f"lease of {name}", daemon=True)
-        watchdog.start()
+        renewal = threading.Thread(target=renew, name=f"lease of {name}", daemon=True)
+        renewal.start()
         try:
             yield
         finally:
             over.set()
-            watchdog.join()
+            renewal.join()
 
     def _check(self, name: str, owner: str) -> None:
         if not self.leases.renew(name, owner, self.clock(), self.ttl):
@@ -215,9 +226,9 @@ class Turns:
                 "another one works now; nothing more is written by this one"
             )
 
-    def _leave(self, name: str, owner: str) -> None:
+    def _release(self, name: str, owner: str) -> None:
         try:
             self.leases.release(name, owner)
         except StoreUnavailable:
-            # It runs out by itself; an error here would hide the one that ended the work.
+            # It expires by itself; an error here would hide the one that ended the work.
             return

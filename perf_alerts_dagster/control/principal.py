@@ -1,12 +1,9 @@
 """Who asks, and what they may do; nothing here knows how they prove it."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-
-from perf_alerts_dagster.control.audit import Change
 
 
 class Permission(StrEnum):
@@ -37,7 +34,7 @@ ROLE_PERMISSIONS: Mapping[str, frozenset[Permission]] = {
 class Principal:
     """Who asks: a client that is named by its key, not a person.
 
-    `key_id` says which key was used, without telling the key. `last_used` is when the key was
+    `key_id` says which key was used, without revealing it. `last_used` is when the key was
     used before, as far as the store knows; None for the first time.
     """
 
@@ -50,7 +47,7 @@ class Principal:
     last_used: datetime | None = None
 
 
-# Who everyone is while ALERT_AUTH_ENABLED is off, and who changes what nobody asked for.
+# Every caller while ALERT_AUTH_ENABLED is off, and the actor of changes that nobody asked for.
 SYSTEM = Principal(
     user_id="system",
     username="system",
@@ -58,42 +55,3 @@ SYSTEM = Principal(
     permissions=frozenset(Permission),
     key_id="",
 )
-
-
-class Revocations(ABC):
-    """Tokens that ended before their time. Every method is one transaction.
-
-    Raises:
-        StoreUnavailable: from every method, when they cannot be read or written.
-    """
-
-    @abstractmethod
-    def revoke(self, token_id: str, until: datetime, change: Change) -> None:
-        """A token counts no more; `until` is its own end, after which nobody needs to know.
-
-        `change` is recorded in the same transaction. It is fine if it was revoked already.
-        """
-
-    @abstractmethod
-    def is_revoked(self, token_id: str) -> bool:
-        """Whether it was revoked."""
-
-    @abstractmethod
-    def prune(self, now: datetime) -> int:
-        """Forget the tokens that have run out by themselves; how many there were."""
-
-
-class KeyUse(ABC):
-    """When each key was used last, by its `key_id`. Every method is one transaction.
-
-    Raises:
-        StoreUnavailable: from every method, when it cannot be read or written.
-    """
-
-    @abstractmethod
-    def last_used(self) -> Mapping[str, datetime]:
-        """The time of each key that was ever used."""
-
-    @abstractmethod
-    def used(self, times: Mapping[str, datetime]) -> None:
-        """Keep these times, where they are later than what is known."""

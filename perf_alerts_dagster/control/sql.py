@@ -1,25 +1,28 @@
-"""Audit rows and threshold versions in the alert store."""
+"""Audit rows, threshold versions and leases in the alert store."""
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, RowMapping, insert, select, text, update
 
 from perf_alerts_dagster.control.audit import (
     LONGEST_CHANGE,
-    Audit,
     AuditOutcome,
     AuditPage,
     AuditRow,
     Change,
-    Thresholds,
     ThresholdVersion,
     VersionConflict,
 )
+from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState, Slot
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.storage.engine import reading, writing
-from perf_alerts_dagster.storage.tables import audit, threshold_versions
+from perf_alerts_dagster.storage import upsert
+from perf_alerts_dagster.storage.engine import open_engine, reading, writing
+from perf_alerts_dagster.storage.tables import audit, leases, threshold_versions
 
 _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
 
@@ -44,19 +47,26 @@ def add(connection: Connection, change: Change, outcome: AuditOutcome = AuditOut
     return added
 
 
-class SqlAudit(Audit):
-    """The audit in SQLite or PostgreSQL; the schema must be current."""
+class SqlAudit:
+    """The audit in SQLite or PostgreSQL; every method is one transaction.
+
+    Raises:
+        StoreUnavailable: from every method, when it cannot be read or written.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def intent(self, change: Change) -> int:
-        """See the port."""
+        """Record that a change is about to be made; the id of its row."""
         with writing(self.engine) as connection:
             return add(connection, change, AuditOutcome.OPEN)
 
     def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        """See the port."""
+        """Record how a change ended; `after` None leaves what the intent said.
+
+        Only a row that is open or unknown takes an outcome: history does not change.
+        """
         values = {"outcome": outcome.value} | ({} if after is None else {"after": after})
         with writing(self.engine) as connection:
             connection.execute(
@@ -68,21 +78,24 @@ class SqlAudit(Audit):
     def entries(
         self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
     ) -> AuditPage:
-        """See the port."""
-        # One more than asked for tells whether there is a next page.
+        """The rows made at or after `since`, newest first, beginning below the id `before`."""
+        # One row more than asked for shows whether there is a next page.
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
         if since is not None:
             query = query.where(audit.c.at >= since)
         if before is not None:
             query = query.where(audit.c.id < before)
         with reading(self.engine) as connection:
-            rows = tuple(_row(one) for one in connection.execute(query).mappings())
+            rows = tuple(_row(row) for row in connection.execute(query).mappings())
         if len(rows) <= limit:
             return AuditPage(rows=rows)
         return AuditPage(rows=rows[:limit], last=rows[limit - 1].id)
 
     def sweep_open(self, now: datetime) -> int:
-        """See the port."""
+        """Mark as unknown the open rows that a crash left; how many there were.
+
+        Other proxies are at work meanwhile, so that only rows older than `LONGEST_CHANGE` are.
+        """
         with writing(self.engine) as connection:
             return connection.execute(
                 update(audit)
@@ -102,53 +115,63 @@ def _row(row: RowMapping) -> AuditRow:
 _ADVISORY_LOCK = 0x74687273
 
 
-class SqlThresholds(Thresholds):
-    """The thresholds in SQLite or PostgreSQL; the schema must be current."""
+class SqlThresholds:
+    """The thresholds that were set over those of the settings; each method is one transaction.
+
+    Raises:
+        StoreUnavailable: from every method, when they cannot be read or written.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def current(self) -> ThresholdVersion | None:
-        """See the port."""
+        """The version that counts; None where the settings do, because none was ever set."""
         with reading(self.engine) as connection:
             return next(iter(_newest(connection, 1)), None)
 
     def put(
         self, content: Mapping[str, Json], change: Change, *, expected: int | None
     ) -> ThresholdVersion:
-        """See the port."""
+        """Set the thresholds, and record `change` with what they were, in one transaction.
+
+        `expected` is the version that the caller has seen, 0 for none; None accepts any.
+
+        Raises:
+            VersionConflict: they are at another version; nothing is changed.
+        """
         with writing(self.engine) as connection:
             if connection.dialect.name == "postgresql":
                 # There is no row to lock before the first version; SQLite is locked already.
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-            found = next(iter(_newest(connection, 1)), None)
-            version = found.version if found else 0
+            before = next(iter(_newest(connection, 1)), None)
+            version = before.version if before else 0
             if expected is not None and expected != version:
                 raise VersionConflict(version)
-            made = ThresholdVersion(
+            after = ThresholdVersion(
                 version=version + 1, content=dict(content), at=change.at, actor=change.actor
             )
             connection.execute(
                 insert(threshold_versions),
                 {
-                    "version": made.version,
-                    "content": made.content,
-                    "at": made.at,
-                    "actor": made.actor,
+                    "version": after.version,
+                    "content": after.content,
+                    "at": after.at,
+                    "actor": after.actor,
                 },
             )
             add(
                 connection,
                 replace(
                     change,
-                    before=None if found is None else _shown(found),
-                    after=_shown(made),
+                    before=None if before is None else _shown(before),
+                    after=_shown(after),
                 ),
             )
-        return made
+        return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
-        """See the port."""
+        """The versions, newest first."""
         with reading(self.engine) as connection:
             return _newest(connection, limit)
 
@@ -164,3 +187,102 @@ def _version(row: Row[tuple[int, Json, object, str]]) -> ThresholdVersion:
 
 def _shown(version: ThresholdVersion) -> Json:
     return {"version": version.version, "content": dict(version.content)}
+
+
+class SqlLeases(Leases):
+    """The leases of all alerts, in SQLite or PostgreSQL; the schema must be current."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
+        """Decided by `LeaseQueue.acquire`, over the locked row."""
+        with self._locked(name) as (connection, queue):
+            after, state = queue.acquire(owner, now, ttl)
+            _write(connection, name, after)
+        return state
+
+    def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
+        """Decided by `LeaseQueue.renew`, over the locked row."""
+        with self._locked(name) as (connection, queue):
+            after = queue.renew(owner, now, ttl)
+            if after is not None:
+                _write(connection, name, after)
+        return after is not None
+
+    def release(self, name: str, owner: str) -> bool:
+        """Decided by `LeaseQueue.release`, over the locked row."""
+        with self._locked(name) as (connection, queue):
+            after = queue.release(owner)
+            if after is not None:
+                _write(connection, name, after)
+        return after is not None
+
+    def waiting(self, name: str, now: datetime) -> str | None:
+        """Decided by `LeaseQueue.waiting`; nothing is locked."""
+        with reading(self.engine) as connection:
+            row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
+        return None if row is None else _queue(row).waiting(now)
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[tuple[Connection, LeaseQueue]]:
+        with writing(self.engine) as connection:
+            # The row has to be there before PostgreSQL can lock it; SQLite locks the whole file.
+            connection.execute(
+                upsert.insert(connection, leases).on_conflict_do_nothing(
+                    index_elements=[leases.c.name]
+                ),
+                {"name": name},
+            )
+            row = connection.execute(
+                select(leases).where(leases.c.name == name).with_for_update()
+            ).one()
+            yield connection, _queue(row)
+
+
+def _queue(row: Row[Any]) -> LeaseQueue:
+    return LeaseQueue(
+        holder=_slot(row.holder, row.held_until), waiter=_slot(row.waiter, row.waits_until)
+    )
+
+
+def _slot(owner: str | None, until: datetime | None) -> Slot | None:
+    return None if owner is None or until is None else Slot(owner=owner, until=until)
+
+
+def _write(connection: Connection, name: str, queue: LeaseQueue) -> None:
+    connection.execute(
+        update(leases)
+        .where(leases.c.name == name)
+        .values(
+            holder=queue.holder.owner if queue.holder else None,
+            held_until=queue.holder.until if queue.holder else None,
+            waiter=queue.waiter.owner if queue.waiter else None,
+            waits_until=queue.waiter.until if queue.waiter else None,
+        )
+    )
+
+
+_LEASE = "probe"
+_TTL = timedelta(seconds=5)
+
+
+class Probe:
+    """Acquires and releases a lease, through a new connection each time.
+
+    A process that has the file open goes on writing after the folder was made read-only, while
+    no execution that begins then can: connections that are open prove nothing.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._leases = SqlLeases(open_engine(url, pooled=False))
+        self._owner = uuid.uuid4().hex
+
+    def __call__(self, now: datetime) -> None:
+        """Write a row and remove it again; `now` is aware.
+
+        Raises:
+            StoreUnavailable: the store cannot be written.
+        """
+        self._leases.acquire(_LEASE, self._owner, now, _TTL)
+        self._leases.release(_LEASE, self._owner)

@@ -55,7 +55,7 @@ def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
         if context.run is None:
             yield opener
             return
-        with run_lock.held(settings.state_dir, context.run.run_id):
+        with run_lock.hold(settings.state_dir, context.run.run_id):
             yield opener
 
     return services

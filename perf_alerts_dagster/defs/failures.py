@@ -16,7 +16,7 @@ from perf_alerts_dagster.core.errors import (
     TurnLost,
 )
 from perf_alerts_dagster.defs.retry_policy import CappedBackoff
-from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
+from perf_alerts_dagster.scheduler.names import ATTEMPTS, ERROR
 from perf_alerts_dagster.settings import Settings
 
 LOG = logging.getLogger(__name__)

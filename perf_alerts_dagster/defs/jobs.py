@@ -11,13 +11,13 @@ from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.defs.failures import Reporter, translated
 from perf_alerts_dagster.defs.retry_policy import CappedBackoff
-from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
 )
+from perf_alerts_dagster.scheduler.names import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:

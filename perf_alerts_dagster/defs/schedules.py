@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from perf_alerts_dagster.core.alerts import Alert
-from perf_alerts_dagster.defs.tags import ALERT, TRIGGERED_BY
+from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
 from perf_alerts_dagster.settings import Settings
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")

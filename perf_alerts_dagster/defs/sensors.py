@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,7 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.defs.schedules import schedule_name
-from perf_alerts_dagster.defs.tags import ERROR
-from perf_alerts_dagster.scheduler import run_lock
+from perf_alerts_dagster.scheduler import limits, run_lock
 from perf_alerts_dagster.scheduler.dagster_internals import (
     GRPC_INFO_TAG,
     WILL_RETRY_TAG,
@@ -30,6 +29,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     TickStatus,
     schedule_execution_time_iterator,
 )
+from perf_alerts_dagster.scheduler.names import ERROR, SENSOR
 from perf_alerts_dagster.settings import Settings
 
 _UNDER_WAY = [
@@ -37,8 +37,6 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-# A run takes its lock within seconds after its process began.
-_LONGEST_START = timedelta(seconds=60)
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
@@ -70,12 +68,12 @@ def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: dateti
 
 def _is_gone(record: dg.RunRecord, state_dir: Path, now: datetime) -> bool:
     run = record.dagster_run
-    if run_lock.is_dead(state_dir, run.run_id):
+    if run_lock.is_orphaned(state_dir, run.run_id):
         return True
     if run_lock.is_known(state_dir, run.run_id) or not _is_ours(run):
         return False
     begun = record.start_time or record.create_timestamp.timestamp()
-    return now.timestamp() - begun > _LONGEST_START.total_seconds()
+    return now.timestamp() - begun > limits.RUN_STARTED.total_seconds()
 
 
 def _is_ours(run: dg.DagsterRun) -> bool:
@@ -87,8 +85,6 @@ def _is_ours(run: dg.DagsterRun) -> bool:
     return isinstance(socket, str) and Path(socket).parent.is_dir()
 
 
-# A busy daemon is late by less; what comes later was missed.
-GRACE = timedelta(minutes=5)
 _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -118,7 +114,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[Failed]:
 
 
 def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
-    """By alert the newest due time, at least `GRACE` ago, of which there is no good tick."""
+    """By alert the newest due time of which there is no good tick, `MISSED_REPORTED` after it."""
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
@@ -127,7 +123,7 @@ def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mappi
     found = {}
     for alert in ALERTS:
         state = by_name.get(schedule_name(alert.name))
-        due = None if state is None else _due(state, timezone, now - GRACE)
+        due = None if state is None else _due(state, timezone, now - limits.MISSED_REPORTED)
         if state is not None and due is not None and not _has_tick(instance, state, due):
             found[alert.name] = due
     return found
@@ -157,12 +153,9 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-NAME = "watch"
 _SECONDS = 30
 # Within the 60 s that Dagster gives a sensor.
 _DRAIN_SECONDS = 20.0
-# After an outage the scheduler and this sensor start together: its late tick comes first.
-_PATIENCE = timedelta(seconds=90)
 
 Opened = Callable[[], "Sweeper"]
 
@@ -182,7 +175,7 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
         return kept[0]
 
     @dg.sensor(
-        name=NAME,
+        name=SENSOR,
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
@@ -226,7 +219,8 @@ def _missed(
     missed = {
         alert: due_at
         for alert, due_at in late.items()
-        if now.timestamp() - since[f"{alert} {due_at.isoformat()}"] >= _PATIENCE.total_seconds()
+        if now.timestamp() - since[f"{alert} {due_at.isoformat()}"]
+        >= limits.MISSED_SEEN.total_seconds()
     }
     return missed, json.dumps(since, sort_keys=True)
 
@@ -237,8 +231,8 @@ def _real(settings: Settings) -> Opened:
         from perf_alerts_dagster.bootstrap.notifications import build_sweeper
         from perf_alerts_dagster.bootstrap.records import store_url
         from perf_alerts_dagster.judging.store.sql import open_store
-        from perf_alerts_dagster.notifications.sweeper import SENSOR
+        from perf_alerts_dagster.notifications.sweeper import SENSOR as OWNER
 
-        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=SENSOR)
+        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
 
     return opened

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.control.leases import Turn, Turns
+from perf_alerts_dagster.control.leases import Lease, LeaseManager
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.executions.charts import charts_of
 from perf_alerts_dagster.executions.plan import Plan, plan_execution
@@ -18,7 +18,7 @@ from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final
 
@@ -40,7 +40,7 @@ class Executor:
     summaries: SummaryWriter
     judging: Judge
     projections_issuer: ProjectionIssuer
-    turns: Turns
+    leases: LeaseManager
     lifecycle: Lifecycle
     deliver: Callable[[], object]
     market: Market
@@ -81,7 +81,7 @@ class Executor:
             StoreUnavailable: the store cannot be read or written.
             TurnLost: this process slept, and another one took its turn.
         """
-        with self.turns.of(alert.name, run_id) as turn:
+        with self.leases.hold(alert.name, run_id) as turn:
             if turn.taken_by is not None:
                 return Execution(
                     alert=alert.name,
@@ -107,7 +107,7 @@ class Executor:
     def _work(
         self,
         alert: Alert,
-        turn: Turn,
+        turn: Lease,
         *,
         as_of: date | None,
         run_id: str,
@@ -198,7 +198,7 @@ class Executor:
         alert: Alert,
         reading: Reading,
         plan: Plan,
-        turn: Turn,
+        turn: Lease,
         *,
         run_id: str,
         now: datetime,
@@ -240,7 +240,7 @@ class Executor:
         return tuple(judgements), repeats, outlook
 
     def _keep(
-        self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None
+        self, judgement: Judgement, turn: Lease, repeats: dict[date, str], *, watermark: date | None
     ) -> None:
         """Record it, unless the date's newest judgement says the very same: one date, once."""
         turn.check()

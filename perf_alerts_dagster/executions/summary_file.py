@@ -1,17 +1,15 @@
 """The scheduled-summary history files: one per execution, complete or not there at all."""
 
 import json
-import os
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.judgement import Judgement
@@ -94,44 +92,14 @@ class SummaryFolder(SummaryWriter):
             StoreUnavailable: the folder cannot be written; a later try may succeed.
         """
         stem = f"scheduled_summary_{alert}_{executed_at.astimezone(UTC):%Y%m%d_%H%M%S}"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self._draft(content)
-        except OSError as exc:
-            raise self._refused(exc) from exc
-        try:
-            return self._placed(draft, stem, run_id)
-        except OSError as exc:
-            raise self._refused(exc) from exc
-        finally:
-            draft.unlink()
-
-    def _draft(self, content: str) -> Path:
-        # In the same folder, because a link cannot leave its file system; mode 0600 by mkstemp.
-        handle, name = tempfile.mkstemp(prefix=".summary-", suffix=".part", dir=self.folder)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        except (OSError, UnicodeError):
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
-        return Path(name)
-
-    def _placed(self, draft: Path, stem: str, run_id: str) -> Path:
         short = run_id[:8]
         numbered = (f"_{short}_{number}" for number in count(2))
-        for suffix in chain(("", f"_{short}"), numbered):
-            target = self.folder / f"{stem}{suffix}.json"
-            # A link, unlike a rename, refuses a name that is taken.
-            with suppress(FileExistsError):
-                os.link(draft, target)
-                return target
-        raise AssertionError("the numbers do not end")
-
-    def _refused(self, exc: OSError) -> StoreUnavailable:
-        return StoreUnavailable(
-            f"the history file in {self.folder} cannot be written: {exc.strerror}"
-        )
+        suffixes = chain(("", f"_{short}"), numbered)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            targets = (self.folder / f"{stem}{suffix}.json" for suffix in suffixes)
+            return next(target for target in targets if create_file(target, content))
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"the history file in {self.folder} cannot be written: {exc.strerror}"
+            ) from exc

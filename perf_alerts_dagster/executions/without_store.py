@@ -23,7 +23,7 @@ from perf_alerts_dagster.judging.notifiable import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, read
 
 

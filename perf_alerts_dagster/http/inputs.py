@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
-from perf_alerts_dagster.scheduler.graphql.scheduler import FIRST_PARTITION
+from perf_alerts_dagster.scheduler.names import FIRST_PARTITION
 
 STRATEGY_LENGTH = 200
 REASON_LENGTH = 500

@@ -10,12 +10,11 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 
-from perf_alerts_dagster.control.audit import Audit
-from perf_alerts_dagster.control.principal import KeyUse, Revocations
+from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.identity import keys
 from perf_alerts_dagster.identity.authenticator import Attempts, Identity
-from perf_alerts_dagster.identity.key_usage import Uses
-from perf_alerts_dagster.identity.revocations import Revoked
+from perf_alerts_dagster.identity.key_usage import SqlKeyUse, Uses
+from perf_alerts_dagster.identity.revocations import Revoked, SqlRevocations
 from perf_alerts_dagster.identity.tokens import Tokens
 from perf_alerts_dagster.settings import Settings
 
@@ -26,9 +25,9 @@ LOG = logging.getLogger(__name__)
 class IdentityStores:
     """What the alert store keeps about callers."""
 
-    audit: Audit
-    revocations: Revocations
-    key_use: KeyUse
+    audit: SqlAudit
+    revocations: SqlRevocations
+    key_use: SqlKeyUse
 
 
 @asynccontextmanager

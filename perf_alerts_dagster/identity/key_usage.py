@@ -7,26 +7,25 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
 
-from perf_alerts_dagster.control.principal import KeyUse
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.engine import reading, writing
 from perf_alerts_dagster.storage.tables import key_uses
 
 
-class SqlKeyUse(KeyUse):
+class SqlKeyUse:
     """The uses of keys in SQLite or PostgreSQL; the schema must be current."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def last_used(self) -> Mapping[str, datetime]:
-        """See the port."""
+        """The time of each key that was ever used."""
         with reading(self.engine) as connection:
             return {row.key_id: row.at for row in connection.execute(select(key_uses))}
 
     def used(self, times: Mapping[str, datetime]) -> None:
-        """See the port."""
+        """Keep these times, where they are later than what is known."""
         if not times:
             return
         with writing(self.engine) as connection:
@@ -50,7 +49,7 @@ _INTERVAL = timedelta(minutes=1)
 class Uses:
     """The uses of keys by their ids. It never makes a request wait or fail."""
 
-    def __init__(self, store: KeyUse) -> None:
+    def __init__(self, store: SqlKeyUse) -> None:
         self._store = store
         self._known: dict[str, datetime] = {}
         self._unsaved: dict[str, datetime] = {}

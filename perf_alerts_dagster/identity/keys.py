@@ -5,10 +5,8 @@ Of several processes that start at once, one makes a secret and all use it.
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ from pathlib import Path
 
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, Principal
 from perf_alerts_dagster.core.errors import SettingsError
+from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries
 
@@ -161,27 +160,12 @@ def token_secret(settings: Settings) -> bytes:
 
 
 def _make(path: Path, text: str) -> bool:
-    """Whether this call made the file; it is there as a whole or not at all."""
+    """Whether this call made the file, and no other starter had before."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if path.exists():
-            return False
-        # mkstemp makes files of mode 0600.
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(f"{text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-            # Unlike a rename, a link never replaces what another starter has made meanwhile.
-            os.link(draft, path)
-        except FileExistsError:
-            return False
-        finally:
-            os.unlink(draft)
+        return not path.exists() and create_file(path, f"{text}\n")
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
-    return True
 
 
 def _kept(path: Path, form: re.Pattern[str]) -> str:

@@ -9,20 +9,22 @@ from sqlalchemy import Engine, delete, exists, select
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.control.principal import Revocations
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.engine import reading, writing
 from perf_alerts_dagster.storage.tables import revoked_tokens
 
 
-class SqlRevocations(Revocations):
+class SqlRevocations:
     """The revoked tokens in SQLite or PostgreSQL; the schema must be current."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def revoke(self, token_id: str, until: datetime, change: Change) -> None:
-        """See the port."""
+        """End a token, and record `change`, in one transaction; fine if it was ended already.
+
+        `until` is when it expires by itself, after which nobody needs to know.
+        """
         with writing(self.engine) as connection:
             connection.execute(
                 upsert.insert(connection, revoked_tokens).on_conflict_do_nothing(
@@ -33,13 +35,13 @@ class SqlRevocations(Revocations):
             sql.add(connection, change)
 
     def is_revoked(self, token_id: str) -> bool:
-        """See the port."""
+        """Whether the token was revoked."""
         query = select(exists().where(revoked_tokens.c.token_id == token_id))
         with reading(self.engine) as connection:
             return connection.execute(query).scalar_one()
 
     def prune(self, now: datetime) -> int:
-        """See the port."""
+        """Forget the tokens that have expired by themselves; how many there were."""
         with writing(self.engine) as connection:
             return connection.execute(
                 delete(revoked_tokens).where(revoked_tokens.c.until <= now)
@@ -54,7 +56,7 @@ _MAXIMUM_TOKENS = 10_000
 class Revoked:
     """Asks the store about a token at most once a second; `seconds` is a monotonic clock."""
 
-    def __init__(self, store: Revocations, seconds: Callable[[], float]) -> None:
+    def __init__(self, store: SqlRevocations, seconds: Callable[[], float]) -> None:
         self._store = store
         self._seconds = seconds
         self._good: OrderedDict[str, float] = OrderedDict()

@@ -129,6 +129,10 @@ class PeriodCounts:
     escalated: int
 
 
+# A message that waits as long was tried, and failed, several times.
+STUCK = timedelta(minutes=5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
     """Counts of the outbox; `oldest` is when the oldest waiting row was made."""

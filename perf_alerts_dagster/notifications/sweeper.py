@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from perf_alerts_dagster.control.leases import Leases, Place
+from perf_alerts_dagster.control.leases import Leases, LeaseStatus
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.notifications.delivery import Deliverer, DeliveryCounts
@@ -67,7 +67,7 @@ class Sweeper:
                 as by a damaged judgement, the others have been done.
         """
         state = self.leases.acquire(LEASE, self.owner, now, TTL)
-        if state.place is not Place.HELD:
+        if state.status is not LeaseStatus.HELD:
             return SweepResult(by=state.holder or "", drained=None)
         lifecycle = self.incidents.lifecycle
         steps = (
@@ -76,16 +76,16 @@ class Sweeper:
             lambda: lifecycle.sweep(now),
             self.resume,
         )
-        errors: list[StoreUnavailable] = []
+        failed: list[StoreUnavailable] = []
         try:
             for step in steps:
                 try:
                     step()
                 except StoreUnavailable as error:
-                    errors.append(error)
+                    failed.append(error)
             drained = self.deliverer.drain(seconds)
-            if errors:
-                raise errors[0]
+            if failed:
+                raise failed[0]
             return SweepResult(by=self.owner, drained=drained)
         finally:
             if release:

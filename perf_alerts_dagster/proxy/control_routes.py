@@ -27,8 +27,6 @@ from perf_alerts_dagster.proxy.schemas import (
     TriggerHeaders,
     TriggerQuery,
 )
-from perf_alerts_dagster.scheduler.idempotency import Wanted
-from perf_alerts_dagster.scheduler.pauses import Pause
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -36,6 +34,7 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerError,
     SchedulerStatus,
 )
+from perf_alerts_dagster.scheduler.store import Pause, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import will_start
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
@@ -58,11 +57,11 @@ async def trigger(request: Request, who: Triggerer, alert: Name) -> Response:
     named = inputs.alert_named(alert)
     seconds = query_of(request, TriggerQuery).wait
     key = headers_of(request, TriggerHeaders).key
-    wanted = Wanted(alert=named.name, as_of=as_of, caller=who.user_id, key=key)
+    wanted = TriggerRequest(alert=named.name, as_of=as_of, caller=who.user_id, key=key)
     sent = {"as_of": as_of.isoformat() if as_of else None}
     record = recorder(request, who, "trigger", named.name, sent)
     run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, recorded=record.of_run
+        wanted, request_id=request.state.request_id, record=record.record_launch
     )
     resources.status.forget()
     if seconds:
@@ -77,7 +76,7 @@ async def enable(request: Request, who: Switcher, alert: Name) -> Response:
     resources = resources_of(request)
     named = inputs.alert_named(alert)
     record = recorder(request, who, "enable", named.name, {})
-    schedule = await resources.toggles.enable(named.name, record.of_schedule)
+    schedule = await resources.toggles.enable(named.name, record.record_switch)
     return _toggled(resources, schedule, None, who.user_id)
 
 
@@ -101,7 +100,7 @@ async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     )
     sent = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", named.name, sent)
-    schedule = await resources.toggles.disable(pause, record.of_schedule)
+    schedule = await resources.toggles.disable(pause, record.record_switch)
     return _toggled(resources, schedule, pause, who.user_id)
 
 

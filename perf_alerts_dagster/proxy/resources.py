@@ -22,9 +22,9 @@ from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.history import History
 from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
-from perf_alerts_dagster.scheduler.idempotency import Claims, WaitingRuns
-from perf_alerts_dagster.scheduler.pauses import Pauses, Toggles
+from perf_alerts_dagster.scheduler.pauses import Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
+from perf_alerts_dagster.scheduler.store import SchedulerStore
 from perf_alerts_dagster.scheduler.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 
@@ -36,9 +36,7 @@ class ProxyParts:
     scheduler: Scheduler
     history: History
     leases: Leases
-    claims: Claims
-    waiting: WaitingRuns
-    pauses: Pauses
+    store: SchedulerStore
     identity: IdentityStores
     incidents: IncidentStore
     outbox: Outbox
@@ -69,7 +67,7 @@ class Resources:
             return Kept(
                 live=self.parts.incidents.live(),
                 outbox=self.parts.outbox.state(),
-                pauses=self.parts.pauses.pauses(),
+                pauses=self.parts.store.pauses(),
             )
         except StoreUnavailable:
             return None
@@ -115,8 +113,8 @@ async def open_proxy(
         status=status,
         triggers=Triggers(
             scheduler=parts.scheduler,
-            claims=parts.claims,
-            waiting=parts.waiting,
+            store=parts.store,
+            leases=parts.leases,
             clock=parts.clock,
             seconds=parts.seconds,
             stopping=stopping,
@@ -124,7 +122,7 @@ async def open_proxy(
         ),
         toggles=Toggles(
             scheduler=parts.scheduler,
-            pauses=parts.pauses,
+            store=parts.store,
             leases=parts.leases,
             clock=parts.clock,
             changed=status.forget,

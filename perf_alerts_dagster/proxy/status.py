@@ -20,13 +20,13 @@ from perf_alerts_dagster.proxy.schemas import (
     ScheduledAlert,
     StatusData,
 )
-from perf_alerts_dagster.scheduler.pauses import Pause
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
     SchedulerStatus,
     SchedulerUnexpected,
 )
+from perf_alerts_dagster.scheduler.store import Pause
 
 # By the alert: where the public settings keep its time and its day.
 _TIMES = {

@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.bootstrap.records import store_url
-from perf_alerts_dagster.control.lease_sql import SqlLeases
-from perf_alerts_dagster.control.sql import SqlAudit
+from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.revocations import SqlRevocations
@@ -17,9 +16,9 @@ from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.history import SqlHistory
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.resources import ProxyParts
-from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.sql import SqlClaims, SqlPauses, SqlWaitingRuns
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 
 
@@ -41,15 +40,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
-    client = GraphQLClient(f"http://127.0.0.1:{settings.webserver_port}")
-    try:
+    async with connected(settings.webserver_port) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
             history=SqlHistory(engine),
             leases=SqlLeases(engine),
-            claims=SqlClaims(engine),
-            waiting=SqlWaitingRuns(engine),
-            pauses=SqlPauses(engine),
+            store=SqlSchedulerStore(engine),
             identity=IdentityStores(
                 audit=SqlAudit(engine),
                 revocations=SqlRevocations(engine),
@@ -58,5 +54,3 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             incidents=SqlIncidents(engine),
             outbox=SqlOutbox(engine),
         )
-    finally:
-        await client.close()

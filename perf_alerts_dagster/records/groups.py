@@ -15,48 +15,50 @@ def with_groups(records: TrackRecords) -> TrackRecords:
     any member's is. Members that are not judged, and strategies with faults, are left out; a
     group of fewer than two members is none. A strategy of the same name wins.
     """
-    members = [one for one in records.strategies.values() if one.status.is_judged and len(one)]
+    members = [
+        member for member in records.strategies.values() if member.status.is_judged and len(member)
+    ]
     groups: dict[str, list[StrategyRecord]] = {}
-    currencies = {one.currency for one in members}
-    for one in members:
-        if one.group is not None:
-            groups.setdefault(f"group:{one.group}", []).append(one)
-        everyone = "ALL" if len(currencies) == 1 else f"ALL:{one.currency or 'unknown'}"
-        groups.setdefault(everyone, []).append(one)
+    currencies = {member.currency for member in members}
+    for member in members:
+        if member.group is not None:
+            groups.setdefault(f"group:{member.group}", []).append(member)
+        everyone = "ALL" if len(currencies) == 1 else f"ALL:{member.currency or 'unknown'}"
+        groups.setdefault(everyone, []).append(member)
     made = {
-        name: _joined(name, found)
-        for name, found in groups.items()
-        if len(found) > 1 and name not in records.strategies and name not in records.faults
+        name: _joined(name, joined)
+        for name, joined in groups.items()
+        if len(joined) > 1 and name not in records.strategies and name not in records.faults
     }
     return replace(records, strategies={**records.strategies, **made})
 
 
 def is_group(name: str) -> bool:
-    """Whether the name is one that groups are given."""
+    """Whether a strategy of this name is a group."""
     return name == "ALL" or name.startswith(("ALL:", "group:"))
 
 
 def _joined(name: str, members: list[StrategyRecord]) -> StrategyRecord:
     # Members in one order, so that sums do not depend on how the source was sorted.
-    members = sorted(members, key=lambda one: one.strategy)
-    dates = np.unique(np.concatenate([one.dates for one in members]))
-    weighted = all(one.capital is not None for one in members)
+    members = sorted(members, key=lambda member: member.strategy)
+    dates = np.unique(np.concatenate([member.dates for member in members]))
+    weighted = all(member.capital is not None for member in members)
     pnl = np.zeros(len(dates))
     capital = np.zeros(len(dates))
     live = np.zeros(len(dates), dtype=bool)
-    for one in members:
-        at = np.searchsorted(dates, one.dates)
-        live[at] |= one.live
-        if weighted and one.pnl is not None and one.capital is not None:
-            pnl[at] += one.pnl
-            capital[at] += one.capital
+    for member in members:
+        at = np.searchsorted(dates, member.dates)
+        live[at] |= member.live
+        if weighted and member.pnl is not None and member.capital is not None:
+            pnl[at] += member.pnl
+            capital[at] += member.capital
         else:
-            pnl[at] += one.returns
+            pnl[at] += member.returns
             capital[at] += 1.0
     returns = np.divide(pnl, capital, out=np.zeros(len(dates)), where=capital > 0)
     wiped = np.flatnonzero(returns <= -1.0)
     stop = int(wiped[0]) + 1 if len(wiped) else len(dates)
-    currencies = {one.currency for one in members}
+    currencies = {member.currency for member in members}
     return StrategyRecord(
         strategy=name,
         dates=dates[:stop],

@@ -5,6 +5,7 @@ day), so that inflows and outflows breach nothing. Currency amounts are for disp
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -19,7 +20,7 @@ Flags = NDArray[np.bool_]
 
 
 class Status(StrEnum):
-    """What a strategy is doing; paused and retired ones are not judged."""
+    """The status of a strategy; paused and retired ones are not judged."""
 
     INCUBATING = "incubating"
     LIVE = "live"
@@ -34,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFault:
-    """One broken rule of the input contract, with the place where it was found.
+    """A rule of the input contract that a row breaks, and where.
 
     `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
     header being line 1); None where the fault is about the whole strategy or table.
@@ -48,12 +49,12 @@ class RecordFault:
 
     def __str__(self) -> str:
         """`daily.csv, row 17, column pnl: is not a number`."""
-        place = [self.where]
+        parts = [self.where]
         if self.row is not None:
-            place.append(f"row {self.row}")
+            parts.append(f"row {self.row}")
         if self.column is not None:
-            place.append(f"column {self.column}")
-        return f"{', '.join(place)}: {self.rule}"
+            parts.append(f"column {self.column}")
+        return f"{', '.join(parts)}: {self.rule}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -161,7 +162,7 @@ class StrategyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
-    """What one reading of a source gave: good strategies, and the faults of the others.
+    """The result of one reading of a source: good strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is in `strategies` or in
     `faults`, never in both. `notes` are remarks that hinder nothing (a row on a day that is no
@@ -179,4 +180,20 @@ class TrackRecords:
         """Every date on which any strategy has a row, rising, without repeats."""
         if not self.strategies:
             return np.empty(0, dtype="datetime64[D]")
-        return np.unique(np.concatenate([one.dates for one in self.strategies.values()]))
+        return np.unique(np.concatenate([record.dates for record in self.strategies.values()]))
+
+
+class RecordsSource(ABC):
+    """A source of track records."""
+
+    @abstractmethod
+    def load(self, today: date) -> TrackRecords:
+        """Read and check the whole source.
+
+        Rows dated after `today` (in the calendar's zone) are faults. One strategy's bad rows
+        land in `TrackRecords.faults` and leave the others good.
+
+        Raises:
+            RecordsUnavailable: the source cannot be reached or read.
+            RecordsInvalid: it was read and is empty or lacks a required column.
+        """

@@ -1,4 +1,4 @@
-"""One reading of the source: the records, their sessions, and the date that is stood on."""
+"""Read the source once: the records, their sessions, and the as-of date."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -8,8 +8,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.groups import with_groups
-from perf_alerts_dagster.records.model import TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sessions import Calendar, is_final, lateness, resolve_as_of
 
 
@@ -27,7 +26,7 @@ class Market:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """What a source said at one moment, with its groups.
+    """The records of a source at one moment, with their groups.
 
     `sessions` are rising; `as_of` is one of them. `last_final` is the last of them, at or before
     `as_of`, that has closed and on which some strategy has a row. `counted_to` is the last
@@ -42,7 +41,7 @@ class Reading:
     counted_to: date
 
     def late(self, newest: date, as_of: date) -> int:
-        """Closed sessions that a newest row is behind, standing on `as_of`."""
+        """Closed sessions between the newest row and `as_of`."""
         to = self.counted_to if as_of == self.as_of else as_of
         return lateness(newest, to, self.market.calendar)
 
@@ -61,7 +60,7 @@ def read(
     Args:
         source: The track records.
         market: Which days are sessions.
-        as_of: The session to stand on; None for the last one at or before today.
+        as_of: The as-of date; None for the last one at or before today.
         now: The time of the reading, aware.
         timezone: The zone that says which day today is.
         at_or_before: Take the last session at or before `as_of` where it is none itself.
@@ -75,7 +74,7 @@ def read(
     records = with_groups(source.load(today))
     days = records.dates
     if not len(days):
-        faults = [str(one) for found in records.faults.values() for one in found]
+        faults = [str(fault) for faults in records.faults.values() for fault in faults]
         raise RecordsInvalid(
             f"{records.source}: no strategy has good rows" + (f"; {faults[0]}" if faults else "")
         )
@@ -86,7 +85,7 @@ def read(
     chosen = resolve_as_of(as_of, sessions, today, at_or_before=at_or_before)
     rows = records.dates
     with_rows = rows[rows <= np.datetime64(chosen, "D")].astype(object).tolist()
-    finals = [one for one in with_rows if is_final(one, market.calendar, now)]
+    finals = [day for day in with_rows if is_final(day, market.calendar, now)]
     asked_today = as_of is None or at_or_before
     return Reading(
         records=records,

@@ -1,4 +1,4 @@
-"""Content hashes of final rows, by month: what tells a restatement, and on which days."""
+"""Content hashes of final rows, by month: they show a restatement, and on which days."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     known = record.until(last_final)
     months = known.dates.astype("datetime64[M]")
     marks = _marks(known)
-    turns = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
-    starts = [int(one) for one in turns]
+    changes = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
+    starts = [int(start) for start in changes]
     stops = [*starts[1:], len(known)][: len(starts)]
     return {
         str(months[first]): ":".join(
@@ -41,7 +41,7 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
 
 
 def emptied_month(kept: str) -> str:
-    """What to keep of a month whose rows were all taken away."""
+    """The hash to keep for a month whose rows were all taken away."""
     return f"{kept.partition(':')[0]}:{_EMPTY}:"
 
 
@@ -51,22 +51,22 @@ def newest_hashed(kept: Mapping[str, str]) -> date:
 
 
 def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
-    """The months whose final rows are others than those hashed, with the days that differ.
+    """The months whose final rows differ from those hashed, with the days that differ.
 
     Args:
         record: The strategy's rows as they are now.
         kept: Its hashes by month.
 
     Returns:
-        By month, rising; the days are empty where the hash has no marks to tell them by.
+        By month, rising; the days are empty where the hash has no marks.
     """
     now = month_hashes(record, newest_hashed(kept))
-    found = {}
+    restated = {}
     for month in sorted({*kept, *now}):
         before, after = kept.get(month, _NOTHING), now.get(month, _NOTHING)
         if _content(before) != _content(after):
-            found[month] = _changed_days(month, before, after)
-    return found
+            restated[month] = _changed_days(month, before, after)
+    return restated
 
 
 def _content(kept: str) -> tuple[str, str]:
@@ -76,11 +76,11 @@ def _content(kept: str) -> tuple[str, str]:
 
 
 def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
-    """The days whose row is another, new or gone."""
+    """The days whose row was changed, added or taken away."""
     if before.count(":") < 2:
         return ()
-    gone_or_new = _unpacked(before) ^ _unpacked(after)
-    days = sorted({mark >> 24 for mark in gone_or_new})
+    differing = _unpacked(before) ^ _unpacked(after)
+    days = sorted({mark >> 24 for mark in differing})
     return tuple(date.fromisoformat(f"{month}-{one:02d}") for one in days)
 
 
@@ -102,7 +102,7 @@ def _hash(record: StrategyRecord, first: int, stop: int) -> str:
 
 
 def _marks(record: StrategyRecord) -> NDArray[np.uint32]:
-    """Per row, the day of its month in the first byte and a digest of its values in three."""
+    """Four bytes per row: the day of the month, then three bytes of a digest of its values."""
     days = record.dates.astype("datetime64[D]")
     mixed = _bits(record.returns) * _MIX + record.live.astype(np.uint64)
     for _, values in sorted(record.extras.items()):

@@ -1,8 +1,8 @@
 """Which days are sessions, when each closes, and calendars by name."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
 
 import numpy as np
 
@@ -10,21 +10,19 @@ from perf_alerts_dagster.core.errors import SettingsError, UsageError
 from perf_alerts_dagster.records.model import Dates
 
 
-class Calendar(ABC):
+class Calendar(Protocol):
     """The sessions of a market, and when each of them closes."""
 
     name: str
 
-    @abstractmethod
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
 
-    @abstractmethod
     def close(self, session: date) -> datetime:
         """When `session` closes: aware, in UTC. Its row is final from then on."""
 
 
-class DayCalendar(Calendar):
+class DayCalendar:
     """A calendar without holidays: every weekday, or every day; all close at one UTC time."""
 
     def __init__(self, name: str, *, weekmask: str, close_time: time) -> None:
@@ -33,19 +31,19 @@ class DayCalendar(Calendar):
         self._close_time = close_time
 
     def sessions(self, first: date, last: date) -> Dates:
-        """See `Calendar.sessions`."""
+        """All days of the week mask, holidays included."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
         return days[np.is_busday(days, weekmask=self._weekmask)]
 
     def close(self, session: date) -> datetime:
-        """See `Calendar.close`."""
+        """The same time of day for every session."""
         return datetime.combine(session, self._close_time, tzinfo=UTC)
 
 
 def resolve_as_of(
     requested: date | None, sessions: Sequence[date], today: date, *, at_or_before: bool = False
 ) -> date:
-    """The session to stand on: the one asked for, or the last at or before today.
+    """The as-of date: the session asked for, or the last one at or before today.
 
     Args:
         requested: A session of the record, or None for the default.
@@ -57,7 +55,7 @@ def resolve_as_of(
         UsageError: `requested` is no session of the record; the text names the range.
     """
     bound = today if requested is None else requested
-    earlier = [one for one in sessions if one <= bound]
+    earlier = [session for session in sessions if session <= bound]
     if requested is None or at_or_before:
         if earlier:
             return earlier[-1]
@@ -99,7 +97,7 @@ def missing_share(dates: Dates, sessions: Dates, window: int) -> float:
     return gaps / (gaps + len(part)) if len(part) else 0.0
 
 
-class ExchangeCalendar(Calendar):
+class ExchangeCalendar:
     """An exchange's sessions and closing times, by `exchange_calendars`."""
 
     def __init__(self, code: str) -> None:
@@ -118,13 +116,13 @@ class ExchangeCalendar(Calendar):
         self.name = code
 
     def sessions(self, first: date, last: date) -> Dates:
-        """See `Calendar.sessions`."""
+        """The exchange's trading days."""
         days = self._days
         kept: Dates = days[(days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))]
         return kept
 
     def close(self, session: date) -> datetime:
-        """See `Calendar.close`; a day that is no session closes at its end."""
+        """The exchange's close; a day that is no session closes at its end."""
         # The calendar itself raises for a day before its first or after its last session.
         if not len(self.sessions(session, session)):
             return datetime.combine(session, time(23, 59, 59), tzinfo=UTC)

@@ -13,14 +13,15 @@ the one place to follow it. What is said of a name is what stops working without
 - SCHEDULE_NAME_TAG: which schedule started a run; without it a scheduled run counts as a person's.
 - PARTITION_NAME_TAG: the as-of date that `perf-alerts run --as-of` asks for.
 - WILL_RETRY_TAG: a failed run that Dagster runs again by itself is not reported yet.
-- GRPC_INFO_TAG: which code server started a run, so that only this machine's dead runs are ended.
-- JobFailureData, RunFailureReason: that a run died and did not fail, which is why Dagster runs it
+- GRPC_INFO_TAG: which code server started a run, so that only orphaned runs of this machine are
+  ended.
+- JobFailureData, RunFailureReason: that a run's process was killed, which is why Dagster runs it
   again.
 - ReconstructableRepository: the jobs by the name of their module, as `perf-alerts run` executes
   them in a process of its own.
 - WorkspaceProcessContext, WorkspaceRequestContext, WorkspaceFileTarget: the code locations that
   the web UI shows.
-- DagsterWebserver: the web UI, whose `build_middleware` is where the guard stands before it.
+- DagsterWebserver: the web UI, whose `build_middleware` puts the guard in front of it.
 - DAEMON_MODULE: what `python -m` starts as the daemon.
 
 A name is loaded when it is first imported from here: the supervisor needs the last one and no

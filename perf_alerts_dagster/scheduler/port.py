@@ -1,22 +1,20 @@
-"""What the outside needs of the scheduler: its state, its runs, and three things it can do.
+"""The scheduler as this project sees it: its state, its runs, and the changes it can make.
 
-Dagster stands behind it, over GraphQL; nothing here knows that.
+It is Dagster, over GraphQL (`graphql/`); nothing here knows that.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
-
-# A daemon that is silent for longer counts as dead; Dagster itself says so after 30 minutes.
-HEARTBEAT_LIMIT = timedelta(seconds=120)
+from perf_alerts_dagster.scheduler import limits
 
 
 class RunState(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -70,7 +68,7 @@ class AlertSchedule:
     """The schedule of one alert and its newest runs, newest first.
 
     `next_run` is None where the schedule is off. `missed` counts the ticks of the last seven
-    days that were due while the schedule was on, and that never came. `newest_tick` is the time
+    days that were due while the schedule was on and did not happen. `newest_tick` is the time
     of the newest tick on record; one in the future keeps the schedule silent until then.
     """
 
@@ -84,10 +82,10 @@ class AlertSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerStatus:
-    """All that one look at the scheduler tells.
+    """The answer to one query of the scheduler.
 
     `settings` is the public view of the settings that the running definitions were built from.
-    `heartbeat_at` is the scheduling daemon's last sign of life.
+    `heartbeat_at` is the scheduling daemon's last heartbeat.
     """
 
     at: datetime
@@ -102,25 +100,22 @@ class SchedulerStatus:
         return max((now - self.heartbeat_at).total_seconds(), 0.0)
 
     def is_running(self, now: datetime) -> bool:
-        """Whether the daemon gave a sign of life lately, so that schedules are executed."""
+        """Whether the daemon has beaten lately, so that schedules are executed."""
         age = self.heartbeat_age(now)
-        return age is not None and age <= HEARTBEAT_LIMIT.total_seconds()
+        return age is not None and age <= limits.SILENT.total_seconds()
 
-    def of(self, alert: str) -> AlertSchedule:
+    def schedule(self, alert: str) -> AlertSchedule:
         """The schedule of one alert.
 
         Raises:
             KeyError: the scheduler does not know it.
         """
-        for one in self.alerts:
-            if one.name == alert:
-                return one
-        raise KeyError(alert)
+        return {schedule.name: schedule for schedule in self.alerts}[alert]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A run that is asked for; `tags` say who asked, and find the run again."""
+    """A run to start; `tags` say who asked for it, and find it again."""
 
     alert: str
     as_of: date | None = None
@@ -167,7 +162,7 @@ class Scheduler(ABC):
         """Everything that a status answer shows, in one request."""
 
     @abstractmethod
-    async def runs(self, wanted: RunFilter) -> RunPage:
+    async def runs(self, filter_: RunFilter) -> RunPage:
         """Runs of the history, newest first, by the time they were made."""
 
     @abstractmethod
@@ -175,7 +170,7 @@ class Scheduler(ABC):
         """One run; None where there is none of this id, or it is no alert's."""
 
     @abstractmethod
-    async def launch(self, wanted: Launch) -> AlertRun:
+    async def launch(self, launch: Launch) -> AlertRun:
         """Start a run now; it is started again when this is called again."""
 
     @abstractmethod

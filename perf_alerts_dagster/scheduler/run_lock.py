@@ -1,4 +1,4 @@
-"""Whether a run's process is alive: it holds a lock that the kernel lets go of at its end."""
+"""Whether a run's process is running: it holds a lock that the kernel releases at its end."""
 
 import fcntl
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _FOLDER = "running"
 
 
 @contextmanager
-def held(state_dir: Path, run_id: str) -> Iterator[None]:
+def hold(state_dir: Path, run_id: str) -> Iterator[None]:
     """Show that this process executes the run, until the end of the block or of the process."""
     path = _path(state_dir, run_id)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -21,8 +21,8 @@ def held(state_dir: Path, run_id: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def is_dead(state_dir: Path, run_id: str) -> bool:
-    """Whether the run's process began on this machine and is gone.
+def is_orphaned(state_dir: Path, run_id: str) -> bool:
+    """Whether the run's process began on this machine and has ended without ending the run.
 
     False as well where nothing is known: the run has not begun, or it is on another machine.
     """
@@ -35,12 +35,12 @@ def is_dead(state_dir: Path, run_id: str) -> bool:
 
 
 def is_known(state_dir: Path, run_id: str) -> bool:
-    """Whether a process of this machine has begun the run and not ended it in good order."""
+    """Whether a process of this machine has begun the run and has not ended it itself."""
     return _path(state_dir, run_id).exists()
 
 
 def forget(state_dir: Path, run_id: str) -> None:
-    """Remove what a dead process left."""
+    """Remove the lock file that a killed process left."""
     _path(state_dir, run_id).unlink(missing_ok=True)
 
 

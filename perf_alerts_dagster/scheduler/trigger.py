@@ -1,4 +1,4 @@
-"""Start an alert's run, once per request, and say truthfully whether it will start."""
+"""Start an alert's run, once per request, and say whether it will start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 
-from perf_alerts_dagster.scheduler.idempotency import Claimed, Claims, Place, WaitingRuns, Wanted
+from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     Launch,
@@ -16,16 +17,13 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerError,
     SchedulerStatus,
 )
+from perf_alerts_dagster.scheduler.store import Claim, ClaimStatus, SchedulerStore, TriggerRequest
 
-TRIGGERED_BY = "perf_alerts/triggered_by"
-REQUEST_ID = "perf_alerts/request_id"
-MARKER = "perf_alerts/marker"
-
-# Losers of a race wait this long for the winner's run.
+# Who asks for a claim that another proxy has open waits this long for its run.
 _PATIENCE = 10.0
 _POLL = 0.2
 _WAIT_POLL = 0.5
-# Seconds for which the answer to one request is the answer to the same one.
+# Seconds for which identical requests get the same answer.
 _SHARED = 0.5
 
 
@@ -38,7 +36,7 @@ class KeyMismatch(Exception):
 
 
 # Writes the intent, does the work, writes the outcome.
-Recorded = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
+RecordChange = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class _Flight:
     ends: float
 
     def is_over(self, now: float) -> bool:
-        """Whether the next one asks anew; a good answer serves those of the same moment too."""
+        """Whether the next request is worked on anew; a good answer is shared until `ends`."""
         if not self.task.done():
             return False
         failed = self.task.cancelled() or self.task.exception() is not None
@@ -60,46 +58,50 @@ class _Flight:
 class Triggers:
     """Launches runs for the callers of one proxy; the claims make it safe for several proxies.
 
-    `pause` sleeps for seconds. `stopping` is set once the proxy is told to stop. `clock` gives
+    `pause` sleeps for seconds. `stopping` is set once the proxy must stop. `clock` gives
     the time, aware; `seconds` rises steadily.
     """
 
     scheduler: Scheduler
-    claims: Claims
-    waiting: WaitingRuns
+    store: SchedulerStore
+    leases: Leases
     clock: Callable[[], datetime]
     seconds: Callable[[], float]
     stopping: Event
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _flights: dict[Wanted, "_Flight"] = field(default_factory=dict, init=False, compare=False)
+    _flights: dict[TriggerRequest, "_Flight"] = field(
+        default_factory=dict, init=False, compare=False
+    )
 
-    async def run(self, wanted: Wanted, *, request_id: str, recorded: Recorded) -> AlertRun:
-        """The one run that stands for `wanted`, as it is now.
+    async def run(
+        self, trigger: TriggerRequest, *, request_id: str, record: RecordChange
+    ) -> AlertRun:
+        """The one run of `trigger`, as it is now.
 
-        Identical requests at the same time share all the work; one that goes away leaves it to
-        be finished, since its run may be launched already.
+        Identical requests at the same time share all the work. It is finished also where the
+        caller goes away, since its run may be launched already.
 
         Raises:
-            KeyInUse: another proxy has worked on it for longer than this one is patient.
-            KeyMismatch: the key stands for another request.
+            KeyInUse: another proxy is still working on it after ten seconds.
+            KeyMismatch: the key belongs to another request.
             SchedulerError: it could not be launched; see `Scheduler`.
             StoreUnavailable: the claims cannot be read or written.
         """
         now = self.seconds()
-        for other in [key for key, one in self._flights.items() if one.is_over(now)]:
-            del self._flights[other]
-        flight = self._flights.get(wanted)
+        for over in [key for key, flight in self._flights.items() if flight.is_over(now)]:
+            del self._flights[over]
+        flight = self._flights.get(trigger)
         if flight is None:
-            task = asyncio.create_task(self._fly(wanted, request_id, recorded))
+            task = asyncio.create_task(self._fly(trigger, request_id, record))
             # Without a key, time decides what is the same, and sharing would stretch it.
-            ends = now + _SHARED if wanted.key is not None else now
-            flight = self._flights[wanted] = _Flight(task=task, ends=ends)
+            ends = now + _SHARED if trigger.key is not None else now
+            flight = self._flights[trigger] = _Flight(task=task, ends=ends)
         return await asyncio.shield(flight.task)
 
     async def finished(self, run: AlertRun, within: float) -> AlertRun:
-        """The run once it is finished, or as it stands after `within` seconds.
+        """The run once it is finished, or as it is after `within` seconds.
 
-        A proxy that is told to stop waits no longer: its callers are answered.
+        A proxy that must stop waits no longer: its callers are answered.
         """
         end = self.seconds() + within
         while not (run.state.is_finished or self.seconds() >= end or self.stopping.is_set()):
@@ -108,33 +110,35 @@ class Triggers:
         return run
 
     async def close(self) -> None:
-        """Wait for what is under way: a launch that was sent is also written down."""
+        """Wait for the requests under way: a launch that was sent is also recorded."""
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _fly(self, wanted: Wanted, request_id: str, recorded: Recorded) -> AlertRun:
+    async def _fly(
+        self, trigger: TriggerRequest, request_id: str, record: RecordChange
+    ) -> AlertRun:
         end = self.seconds() + _PATIENCE
         while True:
-            claim = await asyncio.to_thread(self.claims.claim, wanted, self.clock())
-            match claim.place:
-                case Place.OTHER:
+            claim = await asyncio.to_thread(self.store.claim, trigger, self.clock())
+            match claim.status:
+                case ClaimStatus.OTHER:
                     raise KeyMismatch
-                case Place.DONE:
-                    return await self._known(wanted, claim)
-                case Place.NEW | Place.RESUMED:
-                    return await self._own(wanted, claim, request_id, recorded)
-                case Place.OPEN:
+                case ClaimStatus.DONE:
+                    return await self._known(trigger, claim)
+                case ClaimStatus.NEW | ClaimStatus.RESUMED:
+                    return await self._own(trigger, claim, request_id, record)
+                case ClaimStatus.OPEN:
                     if self.seconds() >= end:
                         raise KeyInUse
                     await self.pause(_POLL)
 
-    async def _known(self, wanted: Wanted, claim: Claimed) -> AlertRun:
+    async def _known(self, trigger: TriggerRequest, claim: Claim) -> AlertRun:
         run = await self.scheduler.run(claim.run_id or "")
         if run is not None:
             return run
-        # Its history was deleted: all that is left to say is that it was there.
+        # It was deleted from the history: only its id is known.
         return AlertRun(
-            alert=wanted.alert,
+            alert=trigger.alert,
             run_id=claim.run_id or "",
             state=RunState.CANCELED,
             created_at=self.clock(),
@@ -142,35 +146,37 @@ class Triggers:
         )
 
     async def _own(
-        self, wanted: Wanted, claim: Claimed, request_id: str, recorded: Recorded
+        self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange
     ) -> AlertRun:
         run = await self._left_behind(claim)
         if run is None:
-            run = await self._in_line(wanted)
+            run = await self._queued(trigger)
         if run is None:
-            tags = {TRIGGERED_BY: wanted.caller, REQUEST_ID: request_id, MARKER: claim.marker}
-            run = await recorded(lambda: self._launch(wanted, claim, tags))
-        await asyncio.to_thread(self.claims.settle, wanted, claim.marker, run.run_id, self.clock())
+            tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
+            run = await record(lambda: self._launch(trigger, claim, tags))
+        await asyncio.to_thread(self.store.settle, trigger, claim.marker, run.run_id)
         return run
 
-    async def _launch(self, wanted: Wanted, claim: Claimed, tags: Mapping[str, str]) -> AlertRun:
+    async def _launch(
+        self, trigger: TriggerRequest, claim: Claim, tags: Mapping[str, str]
+    ) -> AlertRun:
         try:
             return await self.scheduler.launch(
-                Launch(alert=wanted.alert, as_of=wanted.as_of, tags=tags)
+                Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
             )
         except SchedulerError as error:
             # Where a run may have begun, the claim stays: whoever resumes it looks for the run.
             if not error.may_have_arrived:
-                await asyncio.to_thread(self.claims.release, wanted, claim.marker)
+                await asyncio.to_thread(self.store.release, trigger, claim.marker)
             raise
 
-    async def _left_behind(self, claim: Claimed) -> AlertRun | None:
+    async def _left_behind(self, claim: Claim) -> AlertRun | None:
         """The run that a crashed owner of the claim launched, if it did."""
-        if claim.place is not Place.RESUMED:
+        if claim.status is not ClaimStatus.RESUMED:
             return None
-        wanted = RunFilter(tags={MARKER: claim.marker}, limit=1)
+        by_marker = RunFilter(tags={MARKER: claim.marker}, limit=1)
         for last in (False, True):
-            page = await self.scheduler.runs(wanted)
+            page = await self.scheduler.runs(by_marker)
             if page.runs:
                 return page.runs[0]
             if not last:
@@ -178,18 +184,18 @@ class Triggers:
                 await self.pause(1.0)
         return None
 
-    async def _in_line(self, wanted: Wanted) -> AlertRun | None:
-        """The run that waits behind another one of this alert: a third one has no place."""
-        run_id = await asyncio.to_thread(self.waiting.waiting_run, wanted.alert, self.clock())
+    async def _queued(self, trigger: TriggerRequest) -> AlertRun | None:
+        """The run that waits behind another one of this alert: only one may wait."""
+        run_id = await asyncio.to_thread(self.leases.waiting, trigger.alert, self.clock())
         run = await self.scheduler.run(run_id) if run_id is not None else None
-        if run is None or run.alert != wanted.alert or run.state.is_finished:
+        if run is None or run.alert != trigger.alert or run.state.is_finished:
             return None
-        asked = wanted.as_of.isoformat() if wanted.as_of else None
+        asked = trigger.as_of.isoformat() if trigger.as_of else None
         return run if run.partition == asked else None
 
 
 def will_start(run: AlertRun, status: SchedulerStatus | None, now: datetime) -> str | None:
-    """Why nothing will start the run; None where it started or will.
+    """The reason why nothing will start the run; None where it has started or will.
 
     `status` is needed for a queued run only; None means that it cannot be known.
     """

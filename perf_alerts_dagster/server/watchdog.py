@@ -1,8 +1,8 @@
-"""What a proxy does by itself: it stands in for a silent sensor, and watches the watchers.
+"""What a proxy does by itself: it replaces a silent sensor, and watches the daemon.
 
-A dead daemon can tell nobody that it is dead: the proxy does, through the channels. That the
-whole machine is dead only somebody outside can tell: the address of ALERT_HEARTBEAT_URL is
-called each minute while all is well, and whoever is there raises the alarm when calls stop.
+A daemon that has stopped cannot report that; the proxy does, through the channels. That the
+whole machine has stopped only an outside service can report: the address of ALERT_HEARTBEAT_URL
+is called each minute while all is well, and the service raises the alarm when calls stop.
 """
 
 import asyncio
@@ -18,7 +18,8 @@ import httpx
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper, SweepResult
-from perf_alerts_dagster.scheduler.port import HEARTBEAT_LIMIT, SchedulerError, SchedulerStatus
+from perf_alerts_dagster.scheduler import limits
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 LOG = logging.getLogger(__name__)
 
@@ -30,11 +31,11 @@ _BEAT_TIMEOUT = 5.0
 
 @dataclass(kw_only=True)
 class Watchdog:
-    """One proxy's rounds, every ten seconds until it is told to stop.
+    """One proxy's rounds, every ten seconds until it stops.
 
-    `status` gives a fresh look at the scheduler, `checks` the checks of readiness by name.
-    `probe` raises StoreUnavailable while the store cannot be written by whoever begins now, and
-    `outage` tells people past it meanwhile.
+    `status` asks the scheduler for its state, `checks` gives the checks of readiness by name.
+    `probe` raises StoreUnavailable while a new connection cannot write to the store, and `outage`
+    notifies people without the store meanwhile.
     """
 
     sweeper: Sweeper
@@ -45,28 +46,28 @@ class Watchdog:
     outage: Outage | None = None
     clock: Callable[[], datetime]
     transport: httpx.AsyncBaseTransport | None = None
-    _alive_at: datetime | None = field(default=None, init=False)
+    _daemon_seen_at: datetime | None = field(default=None, init=False)
     # None until it is known: an earlier proxy may have opened an incident.
-    _dead: bool | None = field(default=None, init=False)
-    _silent: bool | None = field(default=None, init=False)
+    _daemon_silent: bool | None = field(default=None, init=False)
+    _sensor_silent: bool | None = field(default=None, init=False)
     _sensor_missed_at: datetime | None = field(default=None, init=False)
     _beaten_at: datetime | None = field(default=None, init=False)
 
     async def run(self, over: asyncio.Event) -> None:
-        """Make rounds until `over`; a fault of one round is logged, and the next one comes."""
+        """Make rounds until `over`; an error of one round is logged, and the next one comes."""
         while not over.is_set():
             try:
                 await self.round()
             except Exception as error:  # noqa: BLE001 - the edge of a round
-                # The edge of a round: who watches the watchers goes on whatever happens. The
-                # heartbeat stays away meanwhile, so that somebody outside hears of it. The text
-                # of what nobody foresaw may hold a secret.
+                # The watchdog goes on whatever happens. No heartbeat is sent meanwhile, so that
+                # the outside service reports it. The text of an unforeseen error may hold a
+                # secret.
                 LOG.error("a round has failed and is made again: %s", type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _ROUND)
 
     async def round(self) -> None:
-        """Look after the daemon, the incidents and the heartbeat, once each."""
+        """Check the daemon, sweep the incidents and send the heartbeat, once each."""
         try:
             await self._watch_daemon()
             swept = await asyncio.to_thread(
@@ -82,52 +83,53 @@ class Watchdog:
         await self._beat()
 
     async def _notify_directly(self) -> None:
-        """Past the store, where it cannot be used: a full disk stops everything else."""
+        """Notify without the store, which cannot be used: a full disk stops everything else."""
         if self.outage is None:
             return
-        for one in await asyncio.to_thread(self.outage.report, self.clock()):
-            LOG.warning("told directly through %s: %s", one.channel, one.error or "delivered")
+        for attempt in await asyncio.to_thread(self.outage.report, self.clock()):
+            LOG.warning(
+                "notified directly through %s: %s", attempt.channel, attempt.error or "delivered"
+            )
 
     async def _watch_daemon(self) -> None:
         """Open an incident about a daemon that is silent for two minutes, end it when it is back.
 
-        What nobody can say is not news: while Dagster does not answer, the last sign of life
-        that was seen goes on ageing.
+        While Dagster does not answer, the last heartbeat that was seen goes on ageing.
         """
         now = self.clock()
         seen = None
         with suppress(SchedulerError):
             seen = (await self.status()).heartbeat_at
         # A proxy that has just begun waits as long as one that has seen the daemon now.
-        self._alive_at = max(
-            (one for one in (seen, self._alive_at) if one is not None), default=now
+        self._daemon_seen_at = max(
+            (time for time in (seen, self._daemon_seen_at) if time is not None), default=now
         )
         lifecycle = self.sweeper.incidents.lifecycle
-        if now - self._alive_at > HEARTBEAT_LIMIT:
-            since = self._alive_at
+        if now - self._daemon_seen_at > limits.SILENT:
+            since = self._daemon_seen_at
             await asyncio.to_thread(lambda: lifecycle.daemon_silent(since=since, now=now))
-            self._dead = True
-        elif seen is not None and self._dead is not False:
+            self._daemon_silent = True
+        elif seen is not None and self._daemon_silent is not False:
             await asyncio.to_thread(lambda: lifecycle.daemon_recovered(now=now))
-            self._dead = False
+            self._daemon_silent = False
 
     async def _watch_sensor(self, swept: SweepResult) -> None:
-        """Open an incident about a sensor that has not swept for two minutes of a live daemon."""
+        """Open an incident about a sensor that is silent for two minutes while the daemon runs."""
         now = self.clock()
         lifecycle = self.sweeper.incidents.lifecycle
         if swept.is_by_sensor:
             self._sensor_missed_at = None
-            if self._silent is not False:
+            if self._sensor_silent is not False:
                 await asyncio.to_thread(lambda: lifecycle.sensor_recovered(now=now))
-                self._silent = False
-        elif self._dead is not False:
-            # Without a daemon no sensor runs, and that has been told.
+                self._sensor_silent = False
+        elif self._daemon_silent is not False:
+            # Without a daemon no sensor runs, and that has been reported.
             self._sensor_missed_at = None
         else:
             since = self._sensor_missed_at = self._sensor_missed_at or now
-            if now - since > HEARTBEAT_LIMIT:
+            if now - since > limits.SILENT:
                 await asyncio.to_thread(lambda: lifecycle.sensor_silent(since=since, now=now))
-                self._silent = True
+                self._sensor_silent = True
 
     async def _beat(self) -> None:
         now = self.clock()

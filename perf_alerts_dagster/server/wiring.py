@@ -13,8 +13,7 @@ from perf_alerts_dagster.bootstrap.notifications import (
     open_all_channels,
 )
 from perf_alerts_dagster.bootstrap.records import open_source, store_url
-from perf_alerts_dagster.control.lease_sql import Probe
-from perf_alerts_dagster.control.sql import SqlThresholds
+from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.wiring import parts_over
 from perf_alerts_dagster.server.app import Parts

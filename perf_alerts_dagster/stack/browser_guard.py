@@ -1,4 +1,4 @@
-"""What the web UI answers: its own pages and programs on this machine, no foreign web page.
+"""Which requests the web UI answers: of its own pages and of programs on this machine.
 
 Dagster's webserver has no login and checks neither Host nor Origin, and executes mutations that
 come by GET or as text/plain. Listening on loopback alone does not help: any page open in a
@@ -45,13 +45,13 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
     headers = Headers(scope=scope)
     named = headers.getlist("host")
     if len(named) != 1:
-        return _no(HTTPStatus.BAD_REQUEST, "one Host header is needed")
+        return _refuse(HTTPStatus.BAD_REQUEST, "one Host header is needed")
     host = named[0].lower()
     if host not in hosts:
-        return _no(HTTPStatus.FORBIDDEN, f"the Host must be one of {', '.join(sorted(hosts))}")
+        return _refuse(HTTPStatus.FORBIDDEN, f"the Host must be one of {', '.join(sorted(hosts))}")
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{host}" for origin in origins):
-        return _no(HTTPStatus.FORBIDDEN, "the Origin must be the web UI's own")
+        return _refuse(HTTPStatus.FORBIDDEN, "the Origin must be the web UI's own")
     if scope["type"] == "websocket":
         return None
     return _refused_site(scope, headers) or _refused_shape(scope, headers, bool(origins))
@@ -61,7 +61,7 @@ def _refused_site(scope: Scope, headers: Headers) -> Refusal | None:
     sites = headers.getlist("sec-fetch-site")
     if all(site in _OWN_SITES for site in sites) or _is_followed_link(scope, headers):
         return None
-    return _no(HTTPStatus.FORBIDDEN, "other sites may link to the pages of the web UI only")
+    return _refuse(HTTPStatus.FORBIDDEN, "other sites may link to the pages of the web UI only")
 
 
 def _is_followed_link(scope: Scope, headers: Headers) -> bool:
@@ -78,16 +78,16 @@ def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal 
     path, method = scope["path"], scope["method"]
     if path == GRAPHQL:
         if method != "POST":
-            return _no(
+            return _refuse(
                 HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only", allow="POST"
             )
         if headers.getlist("content-type") != ["application/json"]:
-            return _no(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
+            return _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
         return None
     if path.startswith(_REPORTS) and not has_origin:
-        return _no(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
+        return _refuse(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
     if method not in _READING and not path.startswith(_REPORTS):
-        return _no(
+        return _refuse(
             HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading", allow=", ".join(_READING)
         )
     return None
@@ -98,7 +98,7 @@ def bad_query(body: bytes) -> Refusal | None:
     try:
         query = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
-        return _no(HTTPStatus.BAD_REQUEST, "the body must be JSON in UTF-8")
+        return _refuse(HTTPStatus.BAD_REQUEST, "the body must be JSON in UTF-8")
     shaped = (
         isinstance(query, dict)
         and isinstance(query.get("query"), str)
@@ -107,7 +107,7 @@ def bad_query(body: bytes) -> Refusal | None:
     )
     if shaped:
         return None
-    return _no(
+    return _refuse(
         HTTPStatus.BAD_REQUEST,
         "the body must be an object with query (text), and where needed variables (an object) "
         "and operationName (text)",
@@ -115,7 +115,7 @@ def bad_query(body: bytes) -> Refusal | None:
 
 
 class Guard:
-    """ASGI middleware that answers what may not pass with a problem document."""
+    """ASGI middleware that refuses requests, with a problem document."""
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str]) -> None:
         self._app = app
@@ -139,12 +139,12 @@ class Guard:
             await _answer(refused, send)
 
 
-def _no(status: HTTPStatus, detail: str, *, allow: str = "") -> Refusal:
+def _refuse(status: HTTPStatus, detail: str, *, allow: str = "") -> Refusal:
     return Refusal(status=status, detail=detail, allow=allow)
 
 
 def _too_large() -> Refusal:
-    return _no(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes are read")
+    return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes are read")
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Turns into another program that has default signals and dies with its supervisor.
+"""Becomes another program, with default signals, that is killed with its supervisor.
 
 Run as `python -m perf_alerts_dagster.stack.child SUPERVISOR_PID PROGRAM [ARGUMENT ...]`. A
 small program of its own, since the supervisor has threads, and nothing may safely run in a

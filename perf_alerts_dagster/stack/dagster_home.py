@@ -1,17 +1,21 @@
-"""The Dagster home in the state folder: the instance's settings and the stack's workspace."""
+"""The Dagster home in the state folder, and the lock of the one stack that may use it."""
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.core.files import replace_file
+from perf_alerts_dagster.scheduler.names import LOCATION
 from perf_alerts_dagster.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
-LOCATION = "perf_alerts"
 
 # Linux gives a unix socket's path 108 bytes, other systems 104, the closing zero included.
 _LONGEST_SOCKET_PATH = 100
@@ -94,6 +98,36 @@ def own_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
+@contextmanager
+def only_stack(state_dir: Path) -> Iterator[None]:
+    """Lock the state folder; the kernel releases it when this process ends, however it ends.
+
+    Raises:
+        StackError: Another process holds it, or it cannot be written.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        opened = (state_dir / "up.lock").open("a+")
+    except OSError as error:
+        raise StackError(
+            f"the state folder {state_dir} cannot be written: {error.strerror}; "
+            "give this user the folder, or set ALERT_STATE_DIR to another one"
+        ) from error
+    with opened as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise StackError(
+                f"perf-alerts is already up over {state_dir}, in process {file.read().strip()}; "
+                "stop that one, or set ALERT_STATE_DIR to another folder"
+            ) from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
 def _storage(home: Path, url: str | None) -> str:
     if url is None:
         return f"storage:\n  sqlite:\n    base_dir: {_quoted(home)}\n"
@@ -136,11 +170,5 @@ def _quoted(path: Path) -> str:
 
 
 def _write(target: Path, text: str) -> None:
-    if target.is_file() and target.read_text() == text:
-        return
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(draft).replace(target)
+    if not target.is_file() or target.read_text() != text:
+        replace_file(target, text)

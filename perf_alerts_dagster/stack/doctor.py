@@ -1,47 +1,246 @@
-"""Examine the running system from outside: state, store, stack, code location, daemon, runs."""
+"""Examine the running system from outside, and say what is wrong and how to fix it.
 
-import http.client
-import json
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
-
-from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.stack import findings
-from perf_alerts_dagster.stack.dagster_home import prepare_home
-from perf_alerts_dagster.stack.findings import Finding
-
-_MINIMUM_FREE = 200 * 2**20
-_LOCATIONS = """
-{ workspaceOrError { __typename ... on Workspace { locationEntries { name locationOrLoadError {
-  __typename ... on PythonError { message } } } } ... on PythonError { message } } }
+State folder, alert store, web UI, code location, daemon, runs, and the clock.
 """
 
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-def examine(settings: Settings, now: datetime, *, mend: bool = False) -> Iterator[Finding]:
-    """Everything that is wrong, in the order in which it should be mended.
+import dagster as dg
+
+from perf_alerts_dagster.core.errors import PerfAlertsError
+from perf_alerts_dagster.incidents.firing import DEAD_LETTER
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import STUCK, IncidentFilter, IncidentStore, Outbox
+from perf_alerts_dagster.scheduler import limits
+from perf_alerts_dagster.scheduler.dagster_internals import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)
+from perf_alerts_dagster.scheduler.graphql import documents
+from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
+from perf_alerts_dagster.scheduler.names import SENSOR
+from perf_alerts_dagster.scheduler.port import SchedulerError
+from perf_alerts_dagster.scheduler.run_lock import is_orphaned
+from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.stack.dagster_home import prepare_home
+
+_MINIMUM_FREE = 200 * 2**20
+_SECONDS = 10.0
+
+_WAITING = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
+_UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: where, the problem, and how to fix it."""
+
+    where: str
+    problem: str
+    fix: str
+
+
+def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
+    """Daemons that the instance needs and that are silent."""
+    beats = instance.get_daemon_heartbeats()
+    for kind in sorted(instance.get_required_daemon_types()):
+        beat = beats.get(kind)
+        where = f"daemon {kind.lower()}"
+        fix = "start the stack: `perf-alerts up` (or the service that runs the daemon)"
+        if beat is None:
+            yield Finding(where=where, problem="has never given a sign of life", fix=fix)
+            continue
+        age = now.timestamp() - beat.timestamp
+        if age > limits.SILENT.total_seconds():
+            problem = f"gave its last sign of life {_ago(age)} ago; schedules are not executed"
+            yield Finding(where=where, problem=problem, fix=fix)
+        for error in beat.errors or []:
+            yield Finding(
+                where=where,
+                problem=f"reports an error: {error.message.strip().splitlines()[0]}",
+                fix="read the daemon's log in <state>/logs/",
+            )
+
+
+def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
+    """Whether somebody has switched off the sensor that sweeps incidents and messages."""
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        if state.instigator_name == SENSOR and state.status is InstigatorStatus.STOPPED:
+            yield Finding(
+                where=f"sensor {SENSOR}",
+                problem="is switched off: failed and missed executions are not reported, and "
+                "messages wait for the REST process",
+                fix="switch it on in the web UI, under Automation",
+            )
+
+
+def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterator[Finding]:
+    """Messages that wait for long, and channels on which delivery was given up."""
+    fix = "`perf-alerts test-channel` says which channel fails, and why"
+    state = outbox.state()
+    waited = timedelta(0) if state.oldest is None else now - state.oldest
+    if waited > STUCK:
+        problem = (
+            f"{state.pending + state.leased} wait, the oldest for {_ago(waited.total_seconds())}"
+        )
+        yield Finding(where="messages", problem=problem, fix=fix)
+    for status in (Status.OPEN, Status.ACKNOWLEDGED):
+        for incident in incidents.incidents(
+            IncidentFilter(status=status, rule=DEAD_LETTER)
+        ).incidents:
+            yield Finding(
+                where=f"channel {incident.parts.get('about')}", problem=incident.message, fix=fix
+            )
+
+
+def runs(
+    instance: dg.DagsterInstance, now: datetime, has_ended: Callable[[str], bool]
+) -> Iterator[Finding]:
+    """Runs that wait too long for a start, exceed their time, or that are orphaned."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_WAITING)):
+        run, waited = record.dagster_run, now.timestamp() - record.create_timestamp.timestamp()
+        if waited > limits.RUN_QUEUED.total_seconds():
+            yield Finding(
+                where=f"run {run.run_id} of {run.job_name}",
+                problem=f"has been {run.status.value.lower()} for {_ago(waited)}",
+                fix="see that the daemon runs; cancel the run in the UI and trigger it again",
+            )
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY)):
+        run = record.dagster_run
+        worked = now.timestamp() - (record.start_time or now.timestamp())
+        limit = float(run.tags.get("dagster/max_runtime", "inf"))
+        if has_ended(run.run_id):
+            yield Finding(
+                where=f"run {run.run_id} of {run.job_name}",
+                problem=f"is {run.status.value.lower()}, but its process has ended",
+                fix="the running stack ends it within a minute and runs it again",
+            )
+        elif worked > limit:
+            yield Finding(
+                where=f"run {run.run_id} of {run.job_name}",
+                problem=f"has worked for {_ago(worked)}, its limit is {_ago(limit)}",
+                fix="cancel it in the UI; is the records source or the database slow?",
+            )
+
+
+def clock(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
+    """Schedules that stay silent because a tick of theirs lies in the future."""
+    for state, newest in future_ticks(instance, now):
+        yield Finding(
+            where=f"schedule {state.instigator_name}",
+            problem=f"its newest tick is of {newest:%Y-%m-%dT%H:%M:%SZ}, in the future: the clock "
+            "jumped, and the schedule stays silent until then",
+            fix="`perf-alerts doctor --mend` empties its list of ticks; runs and switches stay",
+        )
+
+
+def future_ticks(
+    instance: dg.DagsterInstance, now: datetime
+) -> Sequence[tuple[InstigatorState, datetime]]:
+    """Each schedule whose newest tick, or position, is in the future, with that time."""
+    ahead = []
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        times = [tick.timestamp for tick in ticks]
+        if isinstance(state.instigator_data, ScheduleInstigatorData):
+            times += [
+                state.instigator_data.start_timestamp or 0.0,
+                state.instigator_data.last_iteration_timestamp or 0.0,
+            ]
+        newest = datetime.fromtimestamp(max(times, default=0.0), now.tzinfo)
+        if newest > now + limits.SKEW:
+            ahead.append((state, newest))
+    return ahead
+
+
+def reset_ticks(instance: dg.DagsterInstance, now: datetime) -> list[str]:
+    """Bring schedules with ticks in the future back to now; the names of those schedules."""
+    names = []
+    for state, newest in future_ticks(instance, now):
+        storage = instance.schedule_storage
+        data = state.instigator_data
+        if storage is None or not isinstance(data, ScheduleInstigatorData):
+            continue
+        storage.purge_ticks(
+            state.instigator_origin_id, state.selector_id, before=newest.timestamp() + 1
+        )
+        instance.update_instigator_state(
+            state.with_data(
+                ScheduleInstigatorData(
+                    cron_schedule=data.cron_schedule, start_timestamp=now.timestamp()
+                )
+            )
+        )
+        names.append(state.instigator_name)
+    return names
+
+
+def free_space(folder: Path, *, minimum: int) -> Iterator[Finding]:
+    """Whether the folder can be written and its disk has `minimum` bytes left."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+    except OSError as error:
+        yield Finding(
+            where=f"state folder {folder}",
+            problem=f"cannot be written: {error.strerror}",
+            fix="give this user the folder, free space on its disk, or set ALERT_STATE_DIR",
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    if free < minimum:
+        yield Finding(
+            where=f"disk of {folder}",
+            problem=f"has {free / 2**20:.0f} MiB left",
+            fix="free space; old logs are in <state>/logs and <state>/dagster_home/compute_logs",
+        )
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def examine(settings: Settings, now: datetime, *, fix: bool = False) -> Iterator[Finding]:
+    """Everything that is wrong, in the order in which it should be fixed.
 
     Args:
         settings: What the system runs with.
-        now: The time of the look, aware.
-        mend: Bring schedules with ticks in the future back to now.
+        now: The time of the examination, aware.
+        fix: Bring schedules with ticks in the future back to now.
     """
     folder = settings.state_dir
     if not folder.is_dir():
         yield Finding(
             where=f"state folder {folder}",
-            what="is not there",
-            mend="start the stack once: `perf-alerts up`; or set ALERT_STATE_DIR",
+            problem="is not there",
+            fix="start the stack once: `perf-alerts up`; or set ALERT_STATE_DIR",
         )
         return
-    broken = list(findings.free_space(folder, minimum=_MINIMUM_FREE))
+    broken = list(free_space(folder, minimum=_MINIMUM_FREE))
     yield from broken
     yield from _store(settings, now)
-    if any("cannot be written" in one.what for one in broken):
+    if any("cannot be written" in finding.problem for finding in broken):
         return
     yield from _locations(settings.webserver_port)
-    yield from _instance(settings, now, mend=mend)
+    yield from _instance(settings, now, fix=fix)
 
 
 def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -53,65 +252,51 @@ def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
     try:
         store = open_store(store_url(settings))
         try:
-            yield from findings.messages(SqlOutbox(store.engine), SqlIncidents(store.engine), now)
+            yield from messages(SqlOutbox(store.engine), SqlIncidents(store.engine), now)
         finally:
             store.close()
     except PerfAlertsError as error:
         yield Finding(
             where="alert store",
-            what=str(error),
-            mend="`perf-alerts migrate` brings it to this version; else see its disk or server",
+            problem=str(error),
+            fix="`perf-alerts migrate` brings it to this version; else see its disk or server",
         )
 
 
 def _locations(port: int) -> Iterator[Finding]:
     where = f"web UI http://127.0.0.1:{port}"
     try:
-        answer = _query(port)
-    except (OSError, http.client.HTTPException, ValueError):
+        workspace = asyncio.run(_workspace(port))
+    except SchedulerError:
         yield Finding(
             where=where,
-            what="does not answer",
-            mend="start the stack: `perf-alerts up`; its log is <state>/logs/webserver.log",
+            problem="does not answer",
+            fix="start the stack: `perf-alerts up`; its log is <state>/logs/webserver.log",
         )
         return
-    workspace = answer.get("data", {}).get("workspaceOrError", {})
     for entry in workspace.get("locationEntries") or []:
         loaded = entry.get("locationOrLoadError") or {}
         if loaded.get("__typename") == "PythonError":
             first = str(loaded.get("message", "")).strip().splitlines()[:1]
             yield Finding(
                 where=f"code location {entry.get('name')}",
-                what=f"does not load: {first[0] if first else 'no reason given'}",
-                mend="`perf-alerts check` names a wrong setting; else see <state>/logs/",
+                problem=f"does not load: {first[0] if first else 'no reason given'}",
+                fix="`perf-alerts check` names a wrong setting; else see <state>/logs/",
             )
 
 
-def _query(port: int) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(
-            "POST",
-            "/graphql",
-            json.dumps({"query": _LOCATIONS}),
-            {"Content-Type": "application/json"},
-        )
-        read: dict[str, Any] = json.loads(connection.getresponse().read())
-        return read
-    finally:
-        connection.close()
+async def _workspace(port: int) -> Mapping[str, Any]:
+    async with connected(port, Budgets(connect=_SECONDS, read=_SECONDS)) as client:
+        answer = await client.ask(documents.LOCATIONS, {})
+    return answer.get("workspaceOrError") or {}
 
 
-def _instance(settings: Settings, now: datetime, *, mend: bool) -> Iterator[Finding]:
-    import dagster as dg
-
-    from perf_alerts_dagster.scheduler.run_lock import is_dead
-
+def _instance(settings: Settings, now: datetime, *, fix: bool) -> Iterator[Finding]:
     home = prepare_home(settings)
     with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield from findings.daemon(instance, now)
-        yield from findings.sweeper(instance)
-        yield from findings.runs(instance, now, lambda run: is_dead(settings.state_dir, run))
-        if mend:
-            findings.mend_clock(instance, now)
-        yield from findings.clock(instance, now)
+        yield from daemon(instance, now)
+        yield from sweeper(instance)
+        yield from runs(instance, now, lambda run: is_orphaned(settings.state_dir, run))
+        if fix:
+            reset_ticks(instance, now)
+        yield from clock(instance, now)

@@ -1,4 +1,4 @@
-"""Ends what a supervisor leaves behind when it is killed outright.
+"""Ends the processes that a supervisor leaves behind when it is killed.
 
 Run as `python -m perf_alerts_dagster.stack.guardian MARK` with a pipe on standard input
 whose other end only the supervisor holds: the pipe's end is the supervisor's end, however it

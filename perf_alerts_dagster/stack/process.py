@@ -1,8 +1,9 @@
-"""One process of the stack: started until it answers, stopped within a time."""
+"""One process of the stack: started until it answers, stopped within a time; and its log."""
 
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
-from perf_alerts_dagster.stack import logs
 
 # Takes the time at which the process was started, in seconds since 1970; is it ready now?
 Probe = Callable[[float], Awaitable[bool]]
@@ -19,6 +19,9 @@ Probe = Callable[[float], Awaitable[bool]]
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.1
+# Bytes: a log that is larger moves aside, and the last lines are looked for in its end.
+LOG_LIMIT = 10 * 1024 * 1024
+_TAIL_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +70,17 @@ class Part:
         deadline = time.monotonic() + self.spec.start_seconds
         while not await self.spec.ready(started):
             if process.returncode is not None:
-                raise StackError(self._report(f"ended with exit code {process.returncode}"))
+                raise StackError(self._failure(f"ended with exit code {process.returncode}"))
             if time.monotonic() > deadline:
                 await self.stop(patience=1.0)
-                raise StackError(self._report(f"was not ready in {self.spec.start_seconds:g} s"))
+                raise StackError(self._failure(f"was not ready in {self.spec.start_seconds:g} s"))
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _POLL)
         LOG.info("%s is ready in process %d", self.spec.name, process.pid)
 
     async def spawn(self) -> asyncio.subprocess.Process:
         """Start the process and leave it to itself."""
-        output = logs.open_log(self.log)
+        output = open_log(self.log)
         launcher = (sys.executable, "-m", "perf_alerts_dagster.stack.child", str(os.getpid()))
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -114,7 +117,36 @@ class Part:
                 process.kill()
             await process.wait()
 
-    def _report(self, what: str) -> str:
-        lines = logs.tail(self.log)
+    def _failure(self, problem: str) -> str:
+        lines = tail(self.log)
         shown = f"; the last lines of {self.log}:\n{lines}" if lines else f"; {self.log} is empty"
-        return f"the {self.spec.name} {what}{shown}"
+        return f"the {self.spec.name} {problem}{shown}"
+
+
+def open_log(path: Path) -> int:
+    """Open a log for appending, readable by its owner alone; a file descriptor to hand on."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:
+    """Move a log's text to `<name>.1` where it is larger than `limit` bytes; True where it was.
+
+    The text is copied and the file emptied: its writer keeps it open and appends to it, and
+    needs no signal. A line written between the two steps is lost.
+    """
+    if not path.is_file() or path.stat().st_size <= limit:
+        return False
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    os.truncate(path, 0)
+    return True
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log, none where it is missing."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,7 +1,7 @@
-"""All processes of one running stack, wherever they hang in the process tree.
+"""All processes of one running stack, wherever they are in the process tree.
 
-A run is started by the code server and outlives it, so that neither parent nor session tells
-who belongs to the stack. Every process inherits a mark in its environment instead, which
+A run is started by the code server and outlives it, so that neither parent nor session shows
+which stack it belongs to. Every process inherits a mark in its environment instead, which
 names the state folder and one start of the stack. Read from /proc: on a system without it no
 member is found, and what a killed supervisor leaves has to be ended by hand.
 """
@@ -22,7 +22,7 @@ def marks_of(state_dir: Path) -> str:
 
 
 def members(mark: str) -> list[int]:
-    """The ids of the live processes whose mark starts with `mark`, this process left out."""
+    """The ids of the running processes whose mark starts with `mark`, this process left out."""
     wanted = os.fsencode(f"{MARK}={mark}")
     return [
         pid

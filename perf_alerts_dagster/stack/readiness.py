@@ -6,22 +6,18 @@ lives as long as the stack does, and would hold its 100 MB for a few calls.
 
 import asyncio
 import http.client
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import grpc  # type: ignore[import-untyped] # ships no annotations
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # as above
 
+from perf_alerts_dagster.scheduler.graphql import documents
+from perf_alerts_dagster.scheduler.graphql.client import connected
+from perf_alerts_dagster.scheduler.port import SchedulerError
 from perf_alerts_dagster.stack.process import Probe
 
 _SECONDS = 5.0
-
-_HEARTBEATS = """
-query Heartbeats {
-  instance { daemonHealth { allDaemonStatuses { required lastHeartbeatTime } } }
-}
-"""
 
 
 def code_server(socket: Path) -> Probe:
@@ -41,7 +37,18 @@ def code_server(socket: Path) -> Probe:
 
 def http_answer(port: int, path: str, *, host: str = "127.0.0.1") -> Probe:
     """Ready when a GET answers 200."""
-    return _in_thread(lambda _started: _call(port, "GET", path, host=host) is not None)
+
+    def check(_started: float) -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return _in_thread(check)
 
 
 def daemon(webserver_port: int) -> Probe:
@@ -50,19 +57,17 @@ def daemon(webserver_port: int) -> Probe:
     `healthy` would not do: Dagster leaves it true for 30 minutes after a daemon's end.
     """
 
-    def check(started: float) -> bool:
-        body = json.dumps({"query": _HEARTBEATS})
-        answer = _call(webserver_port, "POST", "/graphql", body)
-        if answer is None:
-            return False
+    async def probe(started: float) -> bool:
         try:
-            statuses = json.loads(answer)["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
-            required = [s["lastHeartbeatTime"] for s in statuses if s["required"]]
-        except (ValueError, KeyError, TypeError):
+            async with connected(webserver_port) as client:
+                answer = await client.ask(documents.HEARTBEATS, {})
+            statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+            required = [one["lastHeartbeatTime"] for one in statuses if one["required"]]
+        except (SchedulerError, KeyError, TypeError):
             return False
         return bool(required) and all(beat is not None and beat >= started for beat in required)
 
-    return _in_thread(check)
+    return probe
 
 
 def _in_thread(check: Callable[[float], bool]) -> Probe:
@@ -70,20 +75,3 @@ def _in_thread(check: Callable[[float], bool]) -> Probe:
         return await asyncio.to_thread(check, started)
 
     return probe
-
-
-def _call(
-    port: int, method: str, path: str, body: str | None = None, *, host: str = "127.0.0.1"
-) -> bytes | None:
-    """The body of a 200 answer, else None."""
-    connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
-    headers = {"Content-Type": "application/json"} if body else {}
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        text = response.read()
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
-    return text if response.status == http.HTTPStatus.OK else None

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
+from perf_alerts_dagster.scheduler.names import LOCATION
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack import readiness
-from perf_alerts_dagster.stack.dagster_home import LOCATION, code_socket, own_folder, prepare_home
+from perf_alerts_dagster.stack.dagster_home import code_socket, own_folder, prepare_home
 from perf_alerts_dagster.stack.process import PartSpec
 from perf_alerts_dagster.stack.supervisor import Stack
 
@@ -129,7 +130,7 @@ def check_port(port: int, variable: str) -> None:
 async def run_stack(
     settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool = True
 ) -> int:
-    """Run the stack that the settings ask for until it is told to stop; the exit code.
+    """Run the stack that the settings ask for until it is asked to stop; the exit code.
 
     The alert store must have been migrated. For the rest see `up`.
     """
@@ -158,7 +159,7 @@ async def up(
     Args:
         specs: The parts, as `stack_specs` builds them.
         state_dir: The state folder; one stack at a time may hold it.
-        on_ready: Awaited once all parts answer, and cancelled where the stack is told to stop
+        on_ready: Awaited once all parts answer, and cancelled where the stack is asked to stop
             before it is done. What it raises stops the stack.
 
     Raises:
@@ -168,15 +169,15 @@ async def up(
         if stack.stopping or on_ready is None:
             await stack.wait()
             return
-        notified = asyncio.create_task(stack.wait())
+        stopping = asyncio.create_task(stack.wait())
         work = asyncio.ensure_future(on_ready())
         try:
-            await asyncio.wait({notified, work}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({stopping, work}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 await work
-                await notified
+                await stopping
         finally:
-            notified.cancel()
+            stopping.cancel()
             work.cancel()
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(notified, work, return_exceptions=True)
+                await asyncio.gather(stopping, work, return_exceptions=True)

@@ -1,6 +1,6 @@
 """Keeps the parts of the stack running, and stops them together.
 
-Why not a library: supervisor and circus are services with a configuration file and a control
+Why no library is used: supervisor and circus are services with a configuration file and a control
 port of their own, honcho neither waits for readiness nor restarts, and none ends the runs that
 the code server started or what is left after a kill -9.
 """
@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from perf_alerts_dagster.stack import logs, process_group
-from perf_alerts_dagster.stack.lock import only_stack
-from perf_alerts_dagster.stack.process import Part, PartSpec
+from perf_alerts_dagster.stack import process_group
+from perf_alerts_dagster.stack.dagster_home import only_stack
+from perf_alerts_dagster.stack.process import Part, PartSpec, rotate
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _LOG_CHECKS = 30.0
 class Stack:
     """A group of processes as an async context manager: entered, all of them answer.
 
-    A part that dies later is started again, after 0.5 s, then twice as long each time, 30 s at
+    A part that ends later is started again, after 0.5 s, then twice as long each time, 30 s at
     most. SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s.
     Runs in flight get 8 s of them, none after a second signal.
 
@@ -60,12 +60,12 @@ class Stack:
         self._held = ExitStack()
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._keepers: list[asyncio.Task[None]] = []
+        self._restarts: list[asyncio.Task[None]] = []
         self._guardian: asyncio.subprocess.Process | None = None
 
     @property
     def stopping(self) -> bool:
-        """Was the stack told to stop?"""
+        """Whether the stack was asked to stop."""
         return self._stop.is_set()
 
     @property
@@ -78,7 +78,7 @@ class Stack:
         (self._hurry if self.stopping else self._stop).set()
 
     async def wait(self) -> None:
-        """Wait until the stack is told to stop."""
+        """Wait until the stack is asked to stop."""
         await self._stop.wait()
 
     async def __aenter__(self) -> Self:
@@ -114,11 +114,11 @@ class Stack:
             self._held.callback(loop.remove_signal_handler, number)
 
     async def _sweep(self) -> None:
-        """End what an earlier stack over this folder left, should its guardian have died too."""
+        """End what an earlier stack over this folder left, where its guardian was killed too."""
         if left := process_group.members(process_group.marks_of(self._state_dir)):
             LOG.warning("ending %d processes that an earlier stack left behind", len(left))
             process_group.send(left, signal.SIGTERM)
-            await self._gone(process_group.marks_of(self._state_dir), patience=_RUNS_RECORD)
+            await self._wait_for_end(process_group.marks_of(self._state_dir), patience=_RUNS_RECORD)
 
     async def _guard(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -135,15 +135,15 @@ class Stack:
     async def _start(self) -> None:
         """Start everything, or as much of it as there is time for until a signal."""
         starting = asyncio.create_task(self._start_parts())
-        notified = asyncio.create_task(self._stop.wait())
+        stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait({starting, notified}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 await starting
-                self._keepers = [asyncio.create_task(self._keep(part)) for part in self._parts]
-                self._keepers.append(asyncio.create_task(self._tend_logs()))
+                self._restarts = [asyncio.create_task(self._restart(part)) for part in self._parts]
+                self._restarts.append(asyncio.create_task(self._rotate_logs()))
         finally:
-            await _cancelled(starting, notified)
+            await _cancelled(starting, stopping)
 
     async def _start_parts(self) -> None:
         for _, parts in groupby(self._parts, key=lambda part: part.spec.order):
@@ -154,7 +154,7 @@ class Stack:
                 if isinstance(result, BaseException):
                     raise result
 
-    async def _keep(self, part: Part) -> None:
+    async def _restart(self, part: Part) -> None:
         loop = asyncio.get_running_loop()
         delay = _FIRST_DELAY
         while True:
@@ -172,25 +172,25 @@ class Stack:
             except OSError as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
 
-    async def _tend_logs(self) -> None:
+    async def _rotate_logs(self) -> None:
         while True:
             await asyncio.sleep(_LOG_CHECKS)
             for part in self._parts:
                 try:
-                    await asyncio.to_thread(logs.rotate, part.log)
+                    await asyncio.to_thread(rotate, part.log)
                 except OSError as error:
                     LOG.warning("%s was not rotated: %s", part.log, error)
 
     async def _end(self) -> None:
         """Stop everything; what starts runs goes first, what holds them last."""
         self._stop.set()
-        await _cancelled(*self._keepers)
+        await _cancelled(*self._restarts)
         lowest = min((part.spec.order for part in self._parts), default=0)
         last = [part for part in self._parts if part.spec.order == lowest]
         others = [part for part in self._parts if part.spec.order > lowest]
         await asyncio.gather(self._finish_runs(), *(part.stop(_PART_STOPS) for part in others))
         await asyncio.gather(*(part.stop(_LAST_PART_STOPS) for part in last))
-        await self._gone(self._mark, patience=0.0)
+        await self._wait_for_end(self._mark, patience=0.0)
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()
             await self._guardian.wait()
@@ -212,8 +212,8 @@ class Stack:
                 await asyncio.sleep(0.05)
             process_group.send(process_group.runs(self._mark), signal.SIGKILL)
 
-    async def _gone(self, mark: str, *, patience: float) -> None:
-        """Wait for the end of all processes with this mark; kill them after `patience` s."""
+    async def _wait_for_end(self, mark: str, *, patience: float) -> None:
+        """Wait until all processes with this mark have ended; kill them after `patience` s."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         while left := process_group.members(mark):

@@ -42,7 +42,7 @@ class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceReques
         super().__init__(context)
 
     def build_middleware(self) -> list[Middleware]:
-        """The guard, before all that Dagster has."""
+        """Dagster's middleware, with the guard in front of it."""
         return [Middleware(Guard, hosts=own_hosts(self._port)), *super().build_middleware()]
 
 

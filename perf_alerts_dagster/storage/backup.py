@@ -17,43 +17,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
-from sqlalchemy import Engine
 
 # Before Python 3.12 pydantic cannot use the one of `typing`.
 from typing_extensions import TypedDict
 
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
-from perf_alerts_dagster.storage.engine import name_of, sqlite_file
-
-
-def backup(engine: Engine, target: Path) -> None:
-    """Copy the store into the file `target`, of mode 0600, replacing what is there.
-
-    SQLite's online backup: of one moment, while others write. The copy takes the target's name
-    only after SQLite found it whole; until then an older backup stays as it was.
-
-    Raises:
-        UsageError: the store is in PostgreSQL, which has pg_dump for this.
-        StoreUnavailable: the store cannot be read, the copy cannot be written or is not whole.
-    """
-    source = sqlite_file(engine)
-    if source is None:
-        raise UsageError(
-            f"the alert store ({name_of(engine)}) is PostgreSQL: back it up with pg_dump"
-        )
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        # Made empty first, so that it is private before anything is in it.
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        copy_database(source, draft)
-        os.replace(draft, target)
-        _sync_folder(target.parent)
-    except (OSError, sqlite3.Error) as exc:
-        raise StoreUnavailable(
-            f"the alert store ({source}) cannot be backed up to {target}: {exc}"
-        ) from exc
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def copy_database(source: Path, draft: Path) -> None:
@@ -64,31 +32,23 @@ def copy_database(source: Path, draft: Path) -> None:
         OSError: the copy cannot be written.
     """
     with (
-        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as opened,
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as original,
         closing(sqlite3.connect(draft, isolation_level=None)) as copy,
     ):
-        opened.backup(copy)
+        original.backup(copy)
         # One file and no more: a WAL beside it would be left behind when it is moved.
         copy.execute("PRAGMA journal_mode=DELETE")
-        found = copy.execute("PRAGMA integrity_check").fetchall()
-        if found != [("ok",)]:
-            raise sqlite3.DatabaseError(f"the copy is damaged: {found[0][0]}")
+        answer = copy.execute("PRAGMA integrity_check").fetchall()
+        if answer != [("ok",)]:
+            raise sqlite3.DatabaseError(f"the copy is damaged: {answer[0][0]}")
     with draft.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 MANIFEST = "manifest.json"
 _FORM = 1
 _HEAD = b"SQLite format 3\x00"
-# What lives only as long as the processes do, or is made anew at each start.
+# What is of use only while the processes run, or is made anew at each start.
 _SKIPPED_FOLDERS = frozenset({"running", "logs", "tmp"})
 _SKIPPED_ENDINGS = (".lock", ".sock", ".db-wal", ".db-shm", ".db-journal", ".part", ".pid")
 
@@ -109,7 +69,7 @@ class Archive:
 
 
 def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
-    """Copy the state folder into the new folder `target`; it has its name only once it is whole.
+    """Copy the state folder into `target`, a new folder that appears once it is whole and checked.
 
     Raises:
         UsageError: `target` exists already, or lies in the state folder.
@@ -127,7 +87,7 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
         draft.mkdir(mode=0o700, parents=True)
         files = {}
         for name in _names(state_dir):
-            # A log that was rotated away meanwhile is nothing to fail for.
+            # A log may be rotated away meanwhile; the backup goes on without it.
             with suppress(FileNotFoundError):
                 files[name] = _copy(state_dir / name, draft / name)
         manifest: _Manifest = {
@@ -136,13 +96,13 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
             "files": files,
         }
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-        found = verify(draft)
+        archive = verify(draft)
         draft.rename(target)
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"the state cannot be backed up to {target}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Archive(folder=target, made_at=found.made_at, files=found.files)
+    return Archive(folder=target, made_at=archive.made_at, files=archive.files)
 
 
 def verify(folder: Path) -> Archive:
@@ -168,7 +128,7 @@ def verify(folder: Path) -> Archive:
 
 
 def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
-    """Put a backup in the place of the state folder, after it was checked.
+    """Replace the state folder by a backup, after checking it.
 
     Nothing may run on the state folder meanwhile. What was there is kept beside it, under the
     name that is returned; None where there was nothing.
@@ -177,13 +137,13 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
         UsageError: it is no whole backup.
         StoreUnavailable: the files cannot be written; the state is as it was.
     """
-    found = verify(folder)
+    archive = verify(folder)
     state_dir = state_dir.absolute()
     draft = state_dir.with_name(f".{state_dir.name}.{os.getpid()}.part")
     kept = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
     try:
         draft.mkdir(mode=0o700, parents=True)
-        for name in found.files:
+        for name in archive.files:
             (draft / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             shutil.copyfile(folder / name, draft / name)
             (draft / name).chmod(0o600)
@@ -199,9 +159,9 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
 
 
 def _names(state_dir: Path) -> Iterator[str]:
-    """The files that are worth keeping, as relative paths."""
+    """The files that a backup holds, as relative paths."""
     for folder, folders, files in os.walk(state_dir):
-        folders[:] = sorted(one for one in folders if one not in _SKIPPED_FOLDERS)
+        folders[:] = sorted(name for name in folders if name not in _SKIPPED_FOLDERS)
         for name in sorted(files):
             path = Path(folder, name)
             if path.is_file() and not name.endswith(_SKIPPED_ENDINGS):
@@ -232,8 +192,10 @@ def _digest(path: Path) -> str:
 def _check(path: Path) -> None:
     try:
         # immutable: checking writes nothing beside it.
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)) as opened:
-            answer = opened.execute("PRAGMA integrity_check").fetchone()
+        with closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?immutable=1", uri=True)
+        ) as connection:
+            answer = connection.execute("PRAGMA integrity_check").fetchone()
     except sqlite3.Error as error:
         raise UsageError(f"{path} is damaged: {error}") from error
     if answer != ("ok",):
@@ -242,11 +204,11 @@ def _check(path: Path) -> None:
 
 def _manifest(folder: Path) -> _Manifest:
     try:
-        found = json.loads((folder / MANIFEST).read_text())
+        content = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is no backup of perf-alerts: {MANIFEST}: {error}") from error
     try:
-        manifest = TypeAdapter(_Manifest).validate_python(found, strict=True)
+        manifest = TypeAdapter(_Manifest).validate_python(content, strict=True)
         made_at = datetime.fromisoformat(manifest["made_at"])
     except ValueError as error:
         raise UsageError(f"{folder} is no backup that this version reads") from error

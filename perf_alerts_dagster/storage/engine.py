@@ -1,7 +1,7 @@
 """Opening the database, its transactions, and the one border where its errors change.
 
-SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`versions.py` makes the
-file and switches the WAL on; both last). PostgreSQL: psycopg, with a limit on waiting.
+SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`migrate.py` makes the
+file and switches the WAL on; both are kept). PostgreSQL: psycopg, with a limit on waiting.
 """
 
 import sqlite3
@@ -108,7 +108,7 @@ def translated(engine: Engine) -> Iterator[None]:
     """Turn every error of the database into StoreUnavailable, without statement or values.
 
     A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
-    no later try mends: it stays what it is, a ValueError or a TypeError.
+    no retry fixes: it stays what it is, a ValueError or a TypeError.
     """
     try:
         yield
@@ -179,7 +179,7 @@ def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
         hide_parameters=True,
         poolclass=pool,
         pool_pre_ping=True,
-        # A URL may say otherwise; without a limit a dead host is waited for without end.
+        # A URL may say otherwise; without a limit a silent host is waited for without end.
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
     )
 

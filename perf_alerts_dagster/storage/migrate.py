@@ -18,24 +18,11 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x70657266
 
 
-def is_current(engine: Engine) -> bool:
-    """Whether the store has exactly the schema that this program works with.
-
-    Raises:
-        StoreUnavailable: the store cannot be read.
-    """
-    file = sqlite_file(engine)
-    if file is not None and not file.exists():
-        return False
-    with reading(engine) as connection:
-        return _version(connection) == REVISIONS[-1]
-
-
 def require_current(engine: Engine) -> None:
     """Refuse a store that was not migrated, or that a newer program has migrated.
 
     Raises:
-        StoreUnavailable: the text names the command that mends it.
+        StoreUnavailable: the text names the command that fixes it.
     """
     file = sqlite_file(engine)
     if file is not None and not file.exists():
@@ -55,13 +42,13 @@ def require_current(engine: Engine) -> None:
 def migrate(engine: Engine) -> None:
     """Bring the store to this program's schema, in one transaction; make it where there is none.
 
-    Of several starters one migrates and the others wait and find it done.
+    Of several processes that start at once one migrates; the others wait and have nothing to do.
 
     Raises:
         StoreUnavailable: it cannot be reached or written, or has a newer schema.
     """
     file = sqlite_file(engine)
-    with nullcontext() if file is None else _made(engine, file), writing(engine) as connection:
+    with nullcontext() if file is None else _prepared(engine, file), writing(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
         version = _version(connection)
@@ -85,8 +72,8 @@ def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     versions = table(VERSION_TABLE, column("version_num"))
-    found: str | None = connection.scalar(select(versions.c.version_num))
-    return found
+    version: str | None = connection.scalar(select(versions.c.version_num))
+    return version
 
 
 def _refuse_newer(engine: Engine, version: str | None) -> None:
@@ -98,8 +85,8 @@ def _refuse_newer(engine: Engine, version: str | None) -> None:
 
 
 @contextmanager
-def _made(engine: Engine, file: Path) -> Iterator[None]:
-    """The SQLite file is there, private, in WAL mode, and nobody else is migrating it.
+def _prepared(engine: Engine, file: Path) -> Iterator[None]:
+    """Make the SQLite file, private and in WAL mode, and lock it against other migrations.
 
     The lock is a file of its own: closing any handle on the database would drop SQLite's locks.
     """

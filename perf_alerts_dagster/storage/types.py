@@ -1,4 +1,4 @@
-"""Column types that give back on either database exactly what was put in."""
+"""Column types that return exactly what was stored, on either database."""
 
 import io
 import json
@@ -89,7 +89,7 @@ class JsonText(TypeDecorator[Json]):
     """JSON as text: keeps the order of keys, every digit of a float, and 1.0 apart from 1.
 
     Raises:
-        ValueError: NaN or an infinity is stored; JSON has no word for them.
+        ValueError: NaN or an infinity is stored; JSON cannot hold them.
         TypeError: something is stored that JSON does not know.
     """
 
@@ -101,6 +101,6 @@ class JsonText(TypeDecorator[Json]):
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Json:
-        """What the text says."""
-        found: Json = json.loads(value or "null")
-        return found
+        """The value that the text holds."""
+        parsed: Json = json.loads(value or "null")
+        return parsed

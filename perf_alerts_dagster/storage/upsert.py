@@ -15,10 +15,10 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
 
 
 def added(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-    """Insert one row; False where one that is unique with it is there already.
+    """Insert one row; False where a row with the same unique key exists.
 
-    What is returned tells, since PostgreSQL's driver counts no rows of such an INSERT.
+    Decided by what RETURNING gives, since PostgreSQL's driver counts no rows of such an INSERT.
     """
     query = insert(connection, table).on_conflict_do_nothing()
-    found = connection.execute(query.returning(*table.primary_key), dict(row)).first()
-    return found is not None
+    inserted = connection.execute(query.returning(*table.primary_key), dict(row)).first()
+    return inserted is not None

@@ -8,7 +8,6 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.audit import (
     LONGEST_CHANGE,
-    Audit,
     AuditOutcome,
     AuditPage,
     AuditRow,
@@ -20,16 +19,16 @@ from perf_alerts_tests.storage.changes import NOON, change
 
 
 @pytest.fixture
-def audit(engine: Engine) -> Audit:
+def audit(engine: Engine) -> SqlAudit:
     return SqlAudit(engine)
 
 
-def only(audit: Audit) -> AuditRow:
+def only(audit: SqlAudit) -> AuditRow:
     (row,) = audit.entries().rows
     return row
 
 
-def test_an_intent_is_kept_with_all_that_was_said(audit: Audit) -> None:
+def test_an_intent_is_kept_with_all_that_was_said(audit: SqlAudit) -> None:
     asked = change(before={"é": [1, None]}, target='"; DROP TABLE audit; --')
 
     row_id = audit.intent(asked)
@@ -39,8 +38,8 @@ def test_an_intent_is_kept_with_all_that_was_said(audit: Audit) -> None:
 
 
 @pytest.mark.parametrize("outcome", [AuditOutcome.DONE, AuditOutcome.FAILED])
-def test_an_outcome_closes_its_intent_and_tells_what_came_of_it(
-    audit: Audit, outcome: AuditOutcome
+def test_an_outcome_closes_its_intent_and_says_how_it_ended(
+    audit: SqlAudit, outcome: AuditOutcome
 ) -> None:
     row_id = audit.intent(change())
 
@@ -49,7 +48,7 @@ def test_an_outcome_closes_its_intent_and_tells_what_came_of_it(
     assert (only(audit).outcome, only(audit).after) == (outcome, {"run_id": "x"})
 
 
-def test_an_outcome_that_says_nothing_more_leaves_what_the_intent_said(audit: Audit) -> None:
+def test_an_outcome_that_says_nothing_more_leaves_what_the_intent_said(audit: SqlAudit) -> None:
     row_id = audit.intent(change())
 
     audit.outcome(row_id, AuditOutcome.DONE)
@@ -57,7 +56,7 @@ def test_an_outcome_that_says_nothing_more_leaves_what_the_intent_said(audit: Au
     assert only(audit).after == {"as_of": "2026-01-05"}
 
 
-def test_history_does_not_change_a_second_outcome_is_not_taken(audit: Audit) -> None:
+def test_history_does_not_change_a_second_outcome_is_not_taken(audit: SqlAudit) -> None:
     row_id = audit.intent(change())
     audit.outcome(row_id, AuditOutcome.DONE)
 
@@ -70,7 +69,7 @@ def test_history_does_not_change_a_second_outcome_is_not_taken(audit: Audit) -> 
 
 
 def test_what_a_crash_left_open_is_unknown_and_what_may_be_at_work_is_left_alone(
-    audit: Audit,
+    audit: SqlAudit,
 ) -> None:
     left = audit.intent(change())
     done = audit.intent(change())
@@ -86,7 +85,9 @@ def test_what_a_crash_left_open_is_unknown_and_what_may_be_at_work_is_left_alone
     }
 
 
-def test_one_that_was_only_slow_may_still_tell_its_outcome_after_the_sweep(audit: Audit) -> None:
+def test_a_change_that_was_only_slow_may_still_record_its_outcome_after_the_sweep(
+    audit: SqlAudit,
+) -> None:
     row_id = audit.intent(change())
     audit.sweep_open(NOON + timedelta(hours=1))
 
@@ -95,7 +96,7 @@ def test_one_that_was_only_slow_may_still_tell_its_outcome_after_the_sweep(audit
     assert only(audit).outcome is AuditOutcome.DONE
 
 
-def test_pages_join_without_a_gap_or_a_repetition_while_rows_are_added(audit: Audit) -> None:
+def test_pages_join_without_a_gap_or_a_repetition_while_rows_are_added(audit: SqlAudit) -> None:
     ids = [audit.intent(change(request_id=str(number))) for number in range(7)]
     seen: list[int] = []
     before = None
@@ -110,7 +111,7 @@ def test_pages_join_without_a_gap_or_a_repetition_while_rows_are_added(audit: Au
     assert seen == list(reversed(ids))
 
 
-def test_a_page_that_is_exactly_full_is_the_last_one(audit: Audit) -> None:
+def test_a_page_that_is_exactly_full_is_the_last_one(audit: SqlAudit) -> None:
     for _ in range(3):
         audit.intent(change())
 
@@ -118,18 +119,18 @@ def test_a_page_that_is_exactly_full_is_the_last_one(audit: Audit) -> None:
     assert audit.entries(limit=2).last is not None
 
 
-def test_rows_since_a_time_include_that_time(audit: Audit) -> None:
+def test_rows_since_a_time_include_that_time(audit: SqlAudit) -> None:
     audit.intent(change(at=NOON - timedelta(microseconds=1)))
     wanted = audit.intent(change())
 
     assert [row.id for row in audit.entries(since=NOON).rows] == [wanted]
 
 
-def test_an_empty_audit_is_an_empty_last_page(audit: Audit) -> None:
+def test_an_empty_audit_is_an_empty_last_page(audit: SqlAudit) -> None:
     assert audit.entries() == AuditPage(rows=())
 
 
-def test_a_time_without_a_zone_is_refused_and_nothing_is_kept(audit: Audit) -> None:
+def test_a_time_without_a_zone_is_refused_and_nothing_is_kept(audit: SqlAudit) -> None:
     with pytest.raises(ValueError, match="no time zone"):
         audit.intent(change(at=NOON.replace(tzinfo=None)))
 

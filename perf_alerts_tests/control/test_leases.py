@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perf_alerts_dagster.control.leases import Place, Turns
+from perf_alerts_dagster.control.leases import LeaseManager, LeaseStatus
 from perf_alerts_dagster.core.errors import StoreUnavailable, TurnLost
 from perf_alerts_tests.fakes import FakeLeases
 
@@ -22,12 +22,12 @@ class Clock:
 
 
 @contextmanager
-def working(turns: Turns, owner: str) -> Iterator[threading.Event]:
+def working(manager: LeaseManager, owner: str) -> Iterator[threading.Event]:
     """Another execution that has its turn until the event is set."""
     begun, over = threading.Event(), threading.Event()
 
     def work() -> None:
-        with turns.of(NAME, owner):
+        with manager.hold(NAME, owner):
             begun.set()
             over.wait(10)
 
@@ -41,23 +41,23 @@ def working(turns: Turns, owner: str) -> Iterator[threading.Event]:
         thread.join()
 
 
-def make() -> tuple[Turns, FakeLeases, Clock]:
+def make() -> tuple[LeaseManager, FakeLeases, Clock]:
     leases, clock = FakeLeases(), Clock()
-    return Turns(leases=leases, clock=clock, poll=0.005), leases, clock
+    return LeaseManager(leases=leases, clock=clock, poll=0.005), leases, clock
 
 
 def test_a_second_owner_waits_for_the_first() -> None:
-    turns, leases, _ = make()
+    manager, leases, _ = make()
     order = []
-    with working(turns, "first") as over:
+    with working(manager, "first") as over:
 
         def wait() -> None:
-            with turns.of(NAME, "second") as turn:
-                order.append(f"second began, taken by {turn.taken_by}")
+            with manager.hold(NAME, "second") as lease:
+                order.append(f"second began, taken by {lease.taken_by}")
 
         thread = threading.Thread(target=wait)
         thread.start()
-        while leases._line(NAME).waiter is None:
+        while leases._queue(NAME).waiter is None:
             threading.Event().wait(0.002)
         order.append("first ends")
         over.set()
@@ -66,74 +66,74 @@ def test_a_second_owner_waits_for_the_first() -> None:
     assert order == ["first ends", "second began, taken by None"]
 
 
-def test_a_third_owner_is_told_who_waits() -> None:
-    turns, leases, clock = make()
-    leases.acquire(NAME, "runs", clock(), turns.ttl)
-    leases.acquire(NAME, "waits", clock(), turns.ttl)
+def test_a_third_owner_learns_who_waits() -> None:
+    manager, leases, clock = make()
+    leases.acquire(NAME, "runs", clock(), manager.ttl)
+    leases.acquire(NAME, "waits", clock(), manager.ttl)
 
-    with turns.of(NAME, "third") as turn:
-        assert turn.taken_by == "waits"
+    with manager.hold(NAME, "third") as lease:
+        assert lease.taken_by == "waits"
 
-    assert leases.acquire(NAME, "waits", clock(), turns.ttl).place is Place.WAITING
+    assert leases.acquire(NAME, "waits", clock(), manager.ttl).status is LeaseStatus.WAITING
 
 
 def test_a_crashed_owner_is_followed_once_its_lease_ran_out() -> None:
-    turns, leases, clock = make()
-    leases.acquire(NAME, "crashed", clock(), turns.ttl)
-    clock.now += turns.ttl
+    manager, leases, clock = make()
+    leases.acquire(NAME, "crashed", clock(), manager.ttl)
+    clock.now += manager.ttl
 
-    with turns.of(NAME, "next") as turn:
-        turn.check()
+    with manager.hold(NAME, "next") as lease:
+        lease.check()
 
 
 def test_an_owner_that_slept_too_long_may_write_nothing_more() -> None:
-    turns, leases, clock = make()
-    with turns.of(NAME, "sleeper") as turn:
-        clock.now += turns.ttl
-        leases.acquire(NAME, "other", clock(), turns.ttl)
+    manager, leases, clock = make()
+    with manager.hold(NAME, "sleeper") as lease:
+        clock.now += manager.ttl
+        leases.acquire(NAME, "other", clock(), manager.ttl)
 
         with pytest.raises(TurnLost, match="away for more than 30 s"):
-            turn.check()
+            lease.check()
 
     # Its end takes nothing away from the other one.
-    assert leases.renew(NAME, "other", clock(), turns.ttl)
+    assert leases.renew(NAME, "other", clock(), manager.ttl)
 
 
 def test_an_owner_that_slept_unnoticed_goes_on() -> None:
-    turns, _, clock = make()
-    with turns.of(NAME, "sleeper") as turn:
-        clock.now += 10 * turns.ttl
-        turn.check()
+    manager, _, clock = make()
+    with manager.hold(NAME, "sleeper") as lease:
+        clock.now += 10 * manager.ttl
+        lease.check()
 
 
 def test_the_lease_is_free_after_an_error() -> None:
-    turns, leases, clock = make()
-    with pytest.raises(ZeroDivisionError), turns.of(NAME, "fails"):
+    manager, leases, clock = make()
+    with pytest.raises(ZeroDivisionError), manager.hold(NAME, "fails"):
         raise ZeroDivisionError
 
-    assert leases.acquire(NAME, "next", clock(), turns.ttl).place is Place.HELD
+    assert leases.acquire(NAME, "next", clock(), manager.ttl).status is LeaseStatus.HELD
 
 
 def test_the_lease_is_renewed_while_the_owner_works() -> None:
     leases, clock = FakeLeases(), Clock()
-    turns = Turns(leases=leases, clock=clock, ttl=timedelta(milliseconds=30), poll=0.005)
-    with turns.of(NAME, "works"):
+    manager = LeaseManager(leases=leases, clock=clock, ttl=timedelta(milliseconds=30), poll=0.005)
+    with manager.hold(NAME, "works"):
         clock.now += timedelta(milliseconds=25)
-        before = leases._line(NAME).holder
+        before = leases._queue(NAME).holder
         deadline = threading.Event()
         for _ in range(400):
-            holder = leases._line(NAME).holder
+            holder = leases._queue(NAME).holder
             if holder is not None and before is not None and holder.until > before.until:
                 break
             deadline.wait(0.005)
 
-        holder = leases._line(NAME).holder
+        holder = leases._queue(NAME).holder
         assert holder is not None
-        assert holder.until == clock.now + turns.ttl
+        assert holder.until == clock.now + manager.ttl
 
 
 def test_a_store_that_is_away_is_an_error_at_the_start() -> None:
-    turns = Turns(leases=FakeLeases(error=StoreUnavailable("away")), clock=Clock())
+    manager = LeaseManager(leases=FakeLeases(error=StoreUnavailable("away")), clock=Clock())
 
-    with pytest.raises(StoreUnavailable), turns.of(NAME, "run"):
+    with pytest.raises(StoreUnavailable), manager.hold(NAME, "run"):
         pytest.fail("no turn without a lease")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.control.audit import Thresholds, ThresholdVersion, VersionConflict
+from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_tests.storage.changes import NOON, change
 
@@ -15,16 +15,16 @@ SECOND: dict[str, Any] = {"default": {}, "strategies": {"é": {"volatility_low":
 
 
 @pytest.fixture
-def thresholds(engine: Engine) -> Thresholds:
+def thresholds(engine: Engine) -> SqlThresholds:
     return SqlThresholds(engine)
 
 
-def test_nothing_set_means_that_the_settings_count(thresholds: Thresholds) -> None:
+def test_nothing_set_means_that_the_settings_count(thresholds: SqlThresholds) -> None:
     assert thresholds.current() is None
     assert list(thresholds.history()) == []
 
 
-def test_each_put_is_a_version_and_the_newest_one_counts(thresholds: Thresholds) -> None:
+def test_each_put_is_a_version_and_the_newest_one_counts(thresholds: SqlThresholds) -> None:
     first = thresholds.put(FIRST, change(), expected=0)
     second = thresholds.put(SECOND, change(actor="admin"), expected=1)
 
@@ -36,7 +36,7 @@ def test_each_put_is_a_version_and_the_newest_one_counts(thresholds: Thresholds)
 
 
 def test_a_change_is_recorded_with_what_it_was_and_what_it_is(
-    thresholds: Thresholds, engine: Engine
+    thresholds: SqlThresholds, engine: Engine
 ) -> None:
     thresholds.put(FIRST, change(), expected=None)
     thresholds.put(SECOND, change(), expected=None)
@@ -48,7 +48,7 @@ def test_a_change_is_recorded_with_what_it_was_and_what_it_is(
 
 @pytest.mark.parametrize("expected", [0, 2])
 def test_who_has_seen_another_version_is_refused_and_nothing_changes(
-    thresholds: Thresholds, engine: Engine, expected: int
+    thresholds: SqlThresholds, engine: Engine, expected: int
 ) -> None:
     thresholds.put(FIRST, change(), expected=0)
 
@@ -60,7 +60,7 @@ def test_who_has_seen_another_version_is_refused_and_nothing_changes(
     assert len(SqlAudit(engine).entries().rows) == 1
 
 
-def test_a_change_that_cannot_be_recorded_does_not_happen(thresholds: Thresholds) -> None:
+def test_a_change_that_cannot_be_recorded_does_not_happen(thresholds: SqlThresholds) -> None:
     with pytest.raises(ValueError, match="no time zone"):
         thresholds.put(FIRST, change(at=NOON.replace(tzinfo=None)), expected=None)
 

@@ -15,8 +15,7 @@ from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
-from perf_alerts_dagster.defs.sensors import GRACE, Failed, failed_runs, overdue
-from perf_alerts_dagster.defs.tags import ERROR
+from perf_alerts_dagster.defs.sensors import Failed, failed_runs, overdue
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -24,6 +23,8 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
     TickStatus,
 )
+from perf_alerts_dagster.scheduler.limits import MISSED_REPORTED
+from perf_alerts_dagster.scheduler.names import ERROR
 
 DAILY = "daily_pnl_check"
 DUE = datetime(2026, 1, 30, 17, tzinfo=UTC)
@@ -83,8 +84,8 @@ def test_a_due_time_without_a_tick_is_overdue_after_the_grace(
     state = schedule(instance)
     tick(instance, state, DUE - timedelta(days=1))
 
-    assert overdue(instance, "UTC", DUE + GRACE - timedelta(seconds=1)) == {}
-    assert overdue(instance, "UTC", DUE + GRACE + timedelta(seconds=1)) == {DAILY: DUE}
+    assert overdue(instance, "UTC", DUE + MISSED_REPORTED - timedelta(seconds=1)) == {}
+    assert overdue(instance, "UTC", DUE + MISSED_REPORTED + timedelta(seconds=1)) == {DAILY: DUE}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ HOLD = """
 import sys, threading
 from pathlib import Path
 from perf_alerts_dagster.scheduler import run_lock
-with run_lock.held(Path(sys.argv[1]), sys.argv[2]):
+with run_lock.hold(Path(sys.argv[1]), sys.argv[2]):
     print("held", flush=True)
     threading.Event().wait(60)
 """
@@ -53,7 +53,7 @@ def leave_behind(state: Path, run_id: str) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"held\n"
-    assert not run_lock.is_dead(state, run_id)
+    assert not run_lock.is_orphaned(state, run_id)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -96,7 +96,7 @@ def test_a_run_that_lives_is_left_alone(
     instance: dg.DagsterInstance, tmp_path: Path, now: datetime
 ) -> None:
     run_id = a_run(instance)
-    with run_lock.held(tmp_path, run_id):
+    with run_lock.hold(tmp_path, run_id):
         assert end_orphaned_runs(instance, tmp_path, now) == []
 
     assert status(instance, run_id) is dg.DagsterRunStatus.STARTED
@@ -121,11 +121,11 @@ def test_other_peoples_jobs_are_left_alone(
 
 
 def test_a_run_that_ended_leaves_nothing(tmp_path: Path) -> None:
-    with run_lock.held(tmp_path, "run"):
+    with run_lock.hold(tmp_path, "run"):
         pass
 
     assert list((tmp_path / "running").iterdir()) == []
-    assert not run_lock.is_dead(tmp_path, "run")
+    assert not run_lock.is_orphaned(tmp_path, "run")
 
 
 @pytest.mark.parametrize(

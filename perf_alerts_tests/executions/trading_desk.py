@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from perf_alerts_dagster.control.leases import Turns
+from perf_alerts_dagster.control.leases import LeaseManager
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.result import Execution
@@ -94,7 +94,7 @@ class Desk:
             ),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
-            turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
+            leases=LeaseManager(leases=self.leases, clock=lambda: now, poll=0.01),
             market=Market(calendar=open_calendar("record"), own_days=True),
             timezone=ZoneInfo("UTC"),
             catch_up=self.catch_up,

@@ -6,27 +6,29 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perf_alerts_dagster.control.principal import KeyUse
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.identity.key_usage import Uses
+from perf_alerts_dagster.identity.key_usage import SqlKeyUse, Uses
+from perf_alerts_tests.server.fakes import Database
 
 NOON = datetime(2026, 1, 30, 12, tzinfo=UTC)
 
 
-class Kept(KeyUse):
+class Kept(SqlKeyUse):
     def __init__(self) -> None:
-        self.times: dict[str, datetime] = {}
+        self.database = Database()
+        super().__init__(self.database.engine)
         self.writes = 0
         self.is_down = False
 
-    def last_used(self) -> Mapping[str, datetime]:
-        return dict(self.times)
+    @property
+    def times(self) -> Mapping[str, datetime]:
+        return self.last_used()
 
     def used(self, times: Mapping[str, datetime]) -> None:
         self.writes += 1
         if self.is_down:
             raise StoreUnavailable("down")
-        self.times |= times
+        super().used(times)
 
 
 async def settled() -> None:
@@ -45,7 +47,7 @@ async def test_a_use_tells_the_one_before_it() -> None:
 
 async def test_what_the_store_knows_counts_after_a_restart() -> None:
     kept = Kept()
-    kept.times["a"] = NOON
+    kept.used({"a": NOON})
     uses = Uses(kept)
     await uses.load()
 

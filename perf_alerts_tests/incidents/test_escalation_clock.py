@@ -4,8 +4,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-
-from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.escalation import (
     Patience,
     has_timed_out,
@@ -13,6 +11,8 @@ from perf_alerts_dagster.incidents.escalation import (
     is_step_due,
     next_step_at,
 )
+
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Acknowledged, Chain, Incident, Status
 from perf_alerts_tests.incidents.example_incidents import HOUR, INSTANT, MINUTE, NOON, an_incident
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from perf_alerts_dagster.incidents.silences import Matchers, Silence, checked, matchers_of
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.silences import Matchers, Silence, checked, matchers_of
 from perf_alerts_tests.incidents.example_incidents import HOUR, INSTANT, NOON, an_incident
 
 SILENCE = Silence(

@@ -15,7 +15,7 @@ FIRST, LAST = date(2026, 1, 16), date(2026, 1, 20)
         ("weekdays", ["2026-01-16", "2026-01-19", "2026-01-20"]),
         ("24/7", ["2026-01-16", "2026-01-17", "2026-01-18", "2026-01-19", "2026-01-20"]),
         # The 19th is Martin Luther King Day.
-        ("XNYS", ["2026-01-16", "2026-01-20"]),
+        pytest.param("XNYS", ["2026-01-16", "2026-01-20"], marks=pytest.mark.slow),
     ],
 )
 def test_which_days_are_sessions(name: str, days: list[str]) -> None:
@@ -28,6 +28,7 @@ def test_a_plain_calendar_closes_at_the_set_time() -> None:
     assert calendar.close(FIRST) == datetime(2026, 1, 16, 21, 30, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("day", "hour"),
     [
@@ -42,12 +43,14 @@ def test_an_exchange_closes_at_its_own_time_early_closes_too(day: date, hour: in
     assert close == datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_a_row_on_an_exchange_holiday_closes_at_the_days_end() -> None:
     close = open_calendar("XNYS").close(date(2026, 1, 19))
 
     assert close == datetime(2026, 1, 19, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", [date(1, 1, 1), date(1985, 1, 4), date(2200, 1, 4)])
 def test_a_row_outside_an_exchanges_calendar_closes_at_the_days_end(day: date) -> None:
     close = open_calendar("XNYS").close(day)
@@ -55,6 +58,7 @@ def test_a_row_outside_an_exchanges_calendar_closes_at_the_days_end(day: date) -
     assert close == datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_an_exchange_has_no_sessions_before_its_calendar_begins() -> None:
     found = open_calendar("XNYS").sessions(date(1, 1, 1), date(1990, 1, 3))
 

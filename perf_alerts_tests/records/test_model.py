@@ -81,7 +81,7 @@ CHANGES: dict[str, Callable[[StrategyRecord], StrategyRecord]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_the_content_hash_tells_any_change(
+def test_the_content_hash_shows_any_change(
     change: Callable[[StrategyRecord], StrategyRecord],
 ) -> None:
     assert change(RECORD).content_hash() != RECORD.content_hash()

@@ -85,7 +85,7 @@ def test_a_first_row_that_is_still_open_leaves_nothing_final() -> None:
     assert found.last_final is None
 
 
-def test_today_is_told_by_the_zone_not_by_utc() -> None:
+def test_today_is_the_day_of_the_zone_not_of_utc() -> None:
     early = at(22, day=date(2026, 1, 8))
 
     assert a_reading(now=early).as_of == date(2026, 1, 8)
@@ -119,7 +119,7 @@ def test_a_tick_takes_the_session_before() -> None:
     assert a_reading(as_of=date(2026, 1, 7), at_or_before=True).as_of == date(2026, 1, 6)
 
 
-def test_an_older_as_of_date_stands_on_itself() -> None:
+def test_lateness_at_an_older_as_of_date_counts_up_to_that_date() -> None:
     found = a_reading(as_of=date(2026, 1, 6))
 
     assert (found.as_of, found.last_final, found.counted_to) == (date(2026, 1, 6),) * 3

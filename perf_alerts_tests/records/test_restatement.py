@@ -106,7 +106,7 @@ def test_rows_in_a_month_that_was_never_hashed_are_all_new() -> None:
     }
 
 
-def test_a_hash_without_marks_tells_the_month_alone() -> None:
+def test_a_hash_without_marks_shows_the_month_alone() -> None:
     bare = {month: value.rpartition(":")[0] for month, value in KEPT.items()}
 
     assert restated_months(RECORD, bare) == {}

@@ -7,156 +7,162 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from perf_alerts_dagster.scheduler.idempotency import (
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+from perf_alerts_dagster.scheduler.store import (
     COLLAPSE,
     KEEP,
     LEASE,
-    Claimed,
-    Claims,
-    Place,
-    Wanted,
+    Claim,
+    ClaimStatus,
+    SchedulerStore,
+    TriggerRequest,
 )
-from perf_alerts_dagster.scheduler.sql import SqlClaims
 from perf_alerts_dagster.storage.tables import claims as rows
-from perf_alerts_tests.server.fakes import FakeClaims
+from perf_alerts_tests.server.fakes import FakeSchedulerStore
 from perf_alerts_tests.storage.changes import NOON
 
 MOMENT = timedelta(microseconds=1)
 
 
-def wanted(**changes: Any) -> Wanted:
+def trigger(**changes: Any) -> TriggerRequest:
     given: dict[str, Any] = {
         "alert": "daily_pnl_check",
         "as_of": None,
         "caller": "operator",
         "key": "k1",
     }
-    return Wanted(**(given | changes))
+    return TriggerRequest(**(given | changes))
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])
-def claims(request: pytest.FixtureRequest) -> Claims:
+def claims(request: pytest.FixtureRequest) -> SchedulerStore:
     if request.param == "fake":
-        return FakeClaims()
-    return SqlClaims(request.getfixturevalue(f"{request.param}_engine"))
+        return FakeSchedulerStore()
+    return SqlSchedulerStore(request.getfixturevalue(f"{request.param}_engine"))
 
 
-def test_the_first_one_gets_the_claim_and_the_others_see_it_open(claims: Claims) -> None:
-    first = claims.claim(wanted(), NOON)
+def test_the_first_one_gets_the_claim_and_the_others_see_it_open(claims: SchedulerStore) -> None:
+    first = claims.claim(trigger(), NOON)
 
-    assert (first.place, first.run_id) == (Place.NEW, None)
+    assert (first.status, first.run_id) == (ClaimStatus.NEW, None)
     assert first.marker
-    assert claims.claim(wanted(), NOON).place is Place.OPEN
+    assert claims.claim(trigger(), NOON).status is ClaimStatus.OPEN
 
 
-def test_a_settled_claim_tells_its_run(claims: Claims) -> None:
-    first = claims.claim(wanted(), NOON)
-    claims.settle(wanted(), first.marker, "run-1", NOON)
+def test_a_settled_claim_has_its_run(claims: SchedulerStore) -> None:
+    first = claims.claim(trigger(), NOON)
+    claims.settle(trigger(), first.marker, "run-1")
 
-    assert claims.claim(wanted(), NOON + KEEP) == Claimed(
-        place=Place.DONE, marker=first.marker, run_id="run-1"
+    assert claims.claim(trigger(), NOON + KEEP) == Claim(
+        status=ClaimStatus.DONE, marker=first.marker, run_id="run-1"
     )
 
 
-def test_the_same_key_for_another_request_is_a_mistake(claims: Claims) -> None:
-    claims.claim(wanted(), NOON)
+def test_the_same_key_for_another_request_is_a_mistake(claims: SchedulerStore) -> None:
+    claims.claim(trigger(), NOON)
 
-    assert claims.claim(wanted(as_of=date(2026, 1, 5)), NOON).place is Place.OTHER
-    assert claims.claim(wanted(alert="weekly_stability_check"), NOON).place is Place.OTHER
-
-
-def test_the_keys_of_two_callers_do_not_meet(claims: Claims) -> None:
-    claims.claim(wanted(), NOON)
-
-    assert claims.claim(wanted(caller="admin"), NOON).place is Place.NEW
+    assert claims.claim(trigger(as_of=date(2026, 1, 5)), NOON).status is ClaimStatus.OTHER
+    assert claims.claim(trigger(alert="weekly_stability_check"), NOON).status is ClaimStatus.OTHER
 
 
-def test_a_key_that_looks_like_a_collapsed_request_is_not_one(claims: Claims) -> None:
-    bare = wanted(key=None)
+def test_the_keys_of_two_callers_do_not_meet(claims: SchedulerStore) -> None:
+    claims.claim(trigger(), NOON)
+
+    assert claims.claim(trigger(caller="admin"), NOON).status is ClaimStatus.NEW
+
+
+def test_a_key_that_looks_like_a_collapsed_request_is_not_one(claims: SchedulerStore) -> None:
+    bare = trigger(key=None)
     claims.claim(bare, NOON)
 
-    assert claims.claim(wanted(key=bare.claim_key), NOON).place is Place.NEW
+    assert claims.claim(trigger(key=bare.claim_key), NOON).status is ClaimStatus.NEW
 
 
-def test_an_open_claim_passes_on_with_its_marker_once_its_lease_is_over(claims: Claims) -> None:
-    first = claims.claim(wanted(), NOON)
+def test_an_open_claim_passes_on_with_its_marker_once_its_lease_is_over(
+    claims: SchedulerStore,
+) -> None:
+    first = claims.claim(trigger(), NOON)
 
-    assert claims.claim(wanted(), NOON + LEASE - MOMENT).place is Place.OPEN
-    resumed = claims.claim(wanted(), NOON + LEASE)
-    assert resumed == Claimed(place=Place.RESUMED, marker=first.marker)
-    assert claims.claim(wanted(), NOON + LEASE).place is Place.OPEN
-    assert claims.claim(wanted(), NOON + 2 * LEASE).place is Place.RESUMED
+    assert claims.claim(trigger(), NOON + LEASE - MOMENT).status is ClaimStatus.OPEN
+    resumed = claims.claim(trigger(), NOON + LEASE)
+    assert resumed == Claim(status=ClaimStatus.RESUMED, marker=first.marker)
+    assert claims.claim(trigger(), NOON + LEASE).status is ClaimStatus.OPEN
+    assert claims.claim(trigger(), NOON + 2 * LEASE).status is ClaimStatus.RESUMED
 
 
 @pytest.mark.parametrize(("key", "keep"), [("k1", KEEP), (None, COLLAPSE)])
 def test_a_claim_counts_for_its_time_and_no_longer(
-    claims: Claims, key: str | None, keep: timedelta
+    claims: SchedulerStore, key: str | None, keep: timedelta
 ) -> None:
-    asked = wanted(key=key)
+    asked = trigger(key=key)
     first = claims.claim(asked, NOON)
-    claims.settle(asked, first.marker, "run-1", NOON)
+    claims.settle(asked, first.marker, "run-1")
 
-    assert claims.claim(asked, NOON + keep).place is Place.DONE
+    assert claims.claim(asked, NOON + keep).status is ClaimStatus.DONE
     again = claims.claim(asked, NOON + keep + MOMENT)
-    assert again.place is Place.NEW
+    assert again.status is ClaimStatus.NEW
     assert again.marker != first.marker
 
 
-def test_a_released_claim_starts_anew(claims: Claims) -> None:
-    first = claims.claim(wanted(), NOON)
-    claims.release(wanted(), first.marker)
+def test_a_released_claim_starts_anew(claims: SchedulerStore) -> None:
+    first = claims.claim(trigger(), NOON)
+    claims.release(trigger(), first.marker)
 
-    again = claims.claim(wanted(), NOON)
+    again = claims.claim(trigger(), NOON)
 
-    assert again.place is Place.NEW
+    assert again.status is ClaimStatus.NEW
     assert again.marker != first.marker
 
 
 def test_who_lost_its_claim_can_neither_settle_nor_release_the_new_one(engine: Engine) -> None:
-    claims = SqlClaims(engine)
-    late = claims.claim(wanted(key=None), NOON)
+    claims = SqlSchedulerStore(engine)
+    late = claims.claim(trigger(key=None), NOON)
     now = NOON + COLLAPSE + MOMENT
-    new = claims.claim(wanted(key=None), now)
+    new = claims.claim(trigger(key=None), now)
 
-    claims.settle(wanted(key=None), late.marker, "run-late", now)
-    claims.release(wanted(key=None), late.marker)
+    claims.settle(trigger(key=None), late.marker, "run-late")
+    claims.release(trigger(key=None), late.marker)
 
-    assert claims.claim(wanted(key=None), now) == Claimed(place=Place.OPEN, marker=new.marker)
+    assert claims.claim(trigger(key=None), now) == Claim(status=ClaimStatus.OPEN, marker=new.marker)
 
 
 def test_a_claim_that_has_its_run_cannot_be_released(engine: Engine) -> None:
-    claims = SqlClaims(engine)
-    first = claims.claim(wanted(), NOON)
-    claims.settle(wanted(), first.marker, "run-1", NOON)
+    claims = SqlSchedulerStore(engine)
+    first = claims.claim(trigger(), NOON)
+    claims.settle(trigger(), first.marker, "run-1")
 
-    claims.release(wanted(), first.marker)
+    claims.release(trigger(), first.marker)
 
-    assert claims.claim(wanted(), NOON).place is Place.DONE
+    assert claims.claim(trigger(), NOON).status is ClaimStatus.DONE
 
 
 def test_of_many_at_once_one_gets_the_claim(engine: Engine) -> None:
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: SqlClaims(engine).claim(wanted(), NOON), range(64)))
+        found = list(
+            pool.map(lambda _: SqlSchedulerStore(engine).claim(trigger(), NOON), range(64))
+        )
 
-    assert [one.place for one in found].count(Place.NEW) == 1
-    assert {one.place for one in found} == {Place.NEW, Place.OPEN}
+    assert [one.status for one in found].count(ClaimStatus.NEW) == 1
+    assert {one.status for one in found} == {ClaimStatus.NEW, ClaimStatus.OPEN}
     assert len({one.marker for one in found}) == 1
 
 
 def test_many_that_resume_at_once_are_one(engine: Engine) -> None:
-    SqlClaims(engine).claim(wanted(), NOON)
+    SqlSchedulerStore(engine).claim(trigger(), NOON)
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: SqlClaims(engine).claim(wanted(), NOON + LEASE), range(32)))
+        found = list(
+            pool.map(lambda _: SqlSchedulerStore(engine).claim(trigger(), NOON + LEASE), range(32))
+        )
 
-    assert [one.place for one in found].count(Place.RESUMED) == 1
+    assert [one.status for one in found].count(ClaimStatus.RESUMED) == 1
 
 
 def test_claims_of_yesterday_leave_the_table(engine: Engine) -> None:
-    claims = SqlClaims(engine)
+    claims = SqlSchedulerStore(engine)
     for number in range(5):
-        claims.claim(wanted(key=f"old-{number}"), NOON)
+        claims.claim(trigger(key=f"old-{number}"), NOON)
 
-    claims.claim(wanted(key="new"), NOON + KEEP + MOMENT)
+    claims.claim(trigger(key="new"), NOON + KEEP + MOMENT)
 
     with engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(rows)) == 1

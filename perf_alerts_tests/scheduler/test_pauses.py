@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from perf_alerts_dagster.scheduler.pauses import Pause, Recorded, ToggleBusy, Toggles
+from perf_alerts_dagster.scheduler.pauses import RecordChange, ToggleBusy, Toggles
 from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerHung, SchedulerUnreachable
+from perf_alerts_dagster.scheduler.store import Pause
 from perf_alerts_tests.fakes import FakeLeases
-from perf_alerts_tests.server.fakes import NOW, FakePauses, FakeScheduler, Time
+from perf_alerts_tests.server.fakes import NOW, FakeScheduler, FakeSchedulerStore, Time
 
 NAME = "daily_pnl_check"
 
@@ -18,13 +19,13 @@ class Proxy:
     def __init__(self, other: "Proxy | None" = None) -> None:
         self.time: Time = other.time if other else Time()
         self.scheduler: FakeScheduler = other.scheduler if other else FakeScheduler(clock=self.time)
-        self.pauses: FakePauses = other.pauses if other else FakePauses()
+        self.store: FakeSchedulerStore = other.store if other else FakeSchedulerStore()
         self.leases: FakeLeases = other.leases if other else FakeLeases()
         self.changes = 0
         self.recorded: list[str] = []
         self.toggles = Toggles(
             scheduler=self.scheduler,
-            pauses=self.pauses,
+            store=self.store,
             leases=self.leases,
             clock=self.time,
             changed=self.change,
@@ -34,7 +35,7 @@ class Proxy:
     def change(self) -> None:
         self.changes += 1
 
-    def record(self, what: str) -> Recorded:
+    def record(self, what: str) -> RecordChange:
         async def recorded(work: Callable[[], Awaitable[AlertSchedule]]) -> AlertSchedule:
             self.recorded.append(what)
             return await work()
@@ -77,10 +78,10 @@ async def test_toggling_twice_is_fine() -> None:
 async def test_a_pause_is_kept_until_somebody_enables() -> None:
     proxy = Proxy()
     await proxy.disable(hours=1)
-    assert proxy.pauses.kept == {NAME: pause(1)}
+    assert proxy.store.paused == {NAME: pause(1)}
 
     await proxy.enable()
-    assert proxy.pauses.kept == {}
+    assert proxy.store.paused == {}
 
 
 async def test_a_schedule_comes_back_at_the_end_of_its_pause() -> None:
@@ -90,7 +91,7 @@ async def test_a_schedule_comes_back_at_the_end_of_its_pause() -> None:
     await proxy.resume()
 
     assert proxy.scheduler.disabled == set()
-    assert proxy.pauses.kept == {}
+    assert proxy.store.paused == {}
     assert proxy.recorded == ["disable", f"resume {NAME}"]
 
 
@@ -102,7 +103,7 @@ async def test_before_its_end_a_pause_stays(hours: float | None) -> None:
     await proxy.resume()
 
     assert proxy.scheduler.disabled == {NAME}
-    assert list(proxy.pauses.kept) == [NAME]
+    assert list(proxy.store.paused) == [NAME]
 
 
 async def test_two_proxies_resume_a_schedule_once() -> None:
@@ -124,7 +125,7 @@ async def test_a_pause_that_was_made_longer_meanwhile_stays() -> None:
     await asyncio.gather(two.disable(hours=5), one.resume())
 
     assert one.scheduler.disabled == {NAME}
-    assert one.pauses.kept == {NAME: pause(5)}
+    assert one.store.paused == {NAME: pause(5)}
 
 
 async def test_a_schedule_that_the_web_ui_turned_on_has_no_pause_any_more() -> None:
@@ -133,7 +134,7 @@ async def test_a_schedule_that_the_web_ui_turned_on_has_no_pause_any_more() -> N
     proxy.scheduler.disabled.clear()
     await proxy.resume()
 
-    assert proxy.pauses.kept == {}
+    assert proxy.store.paused == {}
     # So that turning it off in the web UI again is for good.
     proxy.scheduler.disabled.add(NAME)
     proxy.time.now += timedelta(hours=1)
@@ -157,12 +158,12 @@ async def test_a_fault_at_the_end_of_a_pause_is_tried_again() -> None:
 async def test_a_disable_that_never_left_keeps_what_was_there_before() -> None:
     proxy = Proxy()
     await proxy.disable()
-    before = dict(proxy.pauses.kept)
+    before = dict(proxy.store.paused)
     proxy.scheduler.fault = SchedulerUnreachable("down", may_have_arrived=False)
     with pytest.raises(SchedulerUnreachable):
         await proxy.disable(hours=1)
 
-    assert proxy.pauses.kept == before
+    assert proxy.store.paused == before
 
 
 async def test_the_first_disable_that_never_left_leaves_nothing() -> None:
@@ -171,7 +172,7 @@ async def test_the_first_disable_that_never_left_leaves_nothing() -> None:
     with pytest.raises(SchedulerUnreachable):
         await proxy.disable(hours=1)
 
-    assert proxy.pauses.kept == {}
+    assert proxy.store.paused == {}
 
 
 async def test_a_disable_of_unknown_outcome_still_ends_at_its_time() -> None:
@@ -180,7 +181,7 @@ async def test_a_disable_of_unknown_outcome_still_ends_at_its_time() -> None:
     with pytest.raises(SchedulerHung):
         await proxy.disable(hours=1)
 
-    assert proxy.pauses.kept == {NAME: pause(1)}
+    assert proxy.store.paused == {NAME: pause(1)}
 
 
 async def test_a_change_that_takes_too_long_makes_the_next_one_busy() -> None:

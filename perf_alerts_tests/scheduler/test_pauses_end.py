@@ -5,10 +5,18 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.control.audit import AuditOutcome
-from perf_alerts_dagster.scheduler.pauses import Pause, PauseEnder, Toggles
+from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
 from perf_alerts_dagster.scheduler.port import SchedulerUnreachable
+from perf_alerts_dagster.scheduler.store import Pause
 from perf_alerts_tests.fakes import FakeLeases
-from perf_alerts_tests.server.fakes import NOW, FakeAudit, FakePauses, FakeScheduler, Time
+from perf_alerts_tests.server.fakes import (
+    NOW,
+    Database,
+    FakeScheduler,
+    FakeSchedulerStore,
+    ReadableAudit,
+    Time,
+)
 
 NAME = "daily_pnl_check"
 
@@ -19,13 +27,16 @@ class Sweeper:
     def __init__(self) -> None:
         self.time = Time()
         self.scheduler = FakeScheduler(clock=self.time, disabled={NAME})
-        self.pauses = FakePauses()
-        self.audit = FakeAudit()
-        self.pauses.keep(Pause(alert=NAME, by="ann", since=NOW, until=NOW + timedelta(hours=1)))
+        self.store = FakeSchedulerStore()
+        self.database = Database()
+        self.audit = ReadableAudit(self.database.engine)
+        self.store.keep_pause(
+            Pause(alert=NAME, by="ann", since=NOW, until=NOW + timedelta(hours=1))
+        )
         self.resuming = PauseEnder(
             toggles=Toggles(
                 scheduler=self.scheduler,
-                pauses=self.pauses,
+                store=self.store,
                 leases=FakeLeases(),
                 clock=self.time,
                 pause=self.time.pause,
@@ -57,8 +68,8 @@ async def test_what_dagster_does_not_do_now_is_tried_again(
     sweeper.scheduler.fault = SchedulerUnreachable("Dagster's webserver cannot be reached")
     await sweeper.resuming.resume()
     assert "could not be ended, trying again" in caplog.text
-    assert list(sweeper.pauses.kept) == [NAME]
+    assert list(sweeper.store.paused) == [NAME]
 
     sweeper.scheduler.fault = None
     await sweeper.resuming.resume()
-    assert sweeper.pauses.kept == {}
+    assert sweeper.store.paused == {}

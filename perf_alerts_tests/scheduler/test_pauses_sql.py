@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from perf_alerts_dagster.scheduler.pauses import Pause, Pauses
-from perf_alerts_dagster.scheduler.sql import SqlPauses
-from perf_alerts_tests.server.fakes import FakePauses
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+from perf_alerts_dagster.scheduler.store import Pause, SchedulerStore
+from perf_alerts_tests.server.fakes import FakeSchedulerStore
 from perf_alerts_tests.storage.changes import NOON
 
 PAUSE = Pause(
@@ -20,35 +20,37 @@ ENDLESS = Pause(alert="daily_pnl_check", by="admin", since=NOON + timedelta(hour
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])
-def pauses(request: pytest.FixtureRequest) -> Pauses:
+def store(request: pytest.FixtureRequest) -> SchedulerStore:
     if request.param == "fake":
-        return FakePauses()
-    return SqlPauses(request.getfixturevalue(f"{request.param}_engine"))
+        return FakeSchedulerStore()
+    return SqlSchedulerStore(request.getfixturevalue(f"{request.param}_engine"))
 
 
-def test_nothing_is_paused_at_first(pauses: Pauses) -> None:
-    assert pauses.pauses() == {}
+def test_nothing_is_paused_at_first(store: SchedulerStore) -> None:
+    assert store.pauses() == {}
 
 
-def test_a_pause_is_kept_as_it_is(pauses: Pauses) -> None:
-    pauses.keep(PAUSE)
+def test_a_pause_is_kept_as_it_is(store: SchedulerStore) -> None:
+    store.keep_pause(PAUSE)
 
-    assert pauses.pauses() == {"daily_pnl_check": PAUSE}
-
-
-def test_an_alert_has_one_pause_and_the_last_one_counts_in_every_field(pauses: Pauses) -> None:
-    pauses.keep(PAUSE)
-    pauses.keep(ENDLESS)
-
-    assert pauses.pauses() == {"daily_pnl_check": ENDLESS}
+    assert store.pauses() == {"daily_pnl_check": PAUSE}
 
 
-def test_a_pause_ends_for_its_alert_alone_and_may_end_twice(pauses: Pauses) -> None:
+def test_an_alert_has_one_pause_and_the_last_one_counts_in_every_field(
+    store: SchedulerStore,
+) -> None:
+    store.keep_pause(PAUSE)
+    store.keep_pause(ENDLESS)
+
+    assert store.pauses() == {"daily_pnl_check": ENDLESS}
+
+
+def test_a_pause_ends_for_its_alert_alone_and_may_end_twice(store: SchedulerStore) -> None:
     other = Pause(alert="weekly_stability_check", by="admin", since=NOON)
-    pauses.keep(PAUSE)
-    pauses.keep(other)
+    store.keep_pause(PAUSE)
+    store.keep_pause(other)
 
     for _ in range(2):
-        pauses.drop("daily_pnl_check")
+        store.drop_pause("daily_pnl_check")
 
-    assert pauses.pauses() == {"weekly_stability_check": other}
+    assert store.pauses() == {"weekly_stability_check": other}

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from perf_alerts_dagster.scheduler.idempotency import LEASE, Wanted
+from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     RunState,
@@ -14,16 +14,15 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnexpected,
     SchedulerUnreachable,
 )
+from perf_alerts_dagster.scheduler.store import LEASE, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import (
-    MARKER,
-    REQUEST_ID,
-    TRIGGERED_BY,
     KeyInUse,
     KeyMismatch,
     Triggers,
     will_start,
 )
-from perf_alerts_tests.server.fakes import NOW, FakeClaims, FakeScheduler, Time, alert_run
+from perf_alerts_tests.fakes import FakeLeases
+from perf_alerts_tests.server.fakes import NOW, FakeScheduler, FakeSchedulerStore, Time, alert_run
 
 
 class Proxy:
@@ -32,13 +31,14 @@ class Proxy:
     def __init__(self, other: "Proxy | None" = None) -> None:
         self.time: Time = other.time if other else Time()
         self.scheduler: FakeScheduler = other.scheduler if other else FakeScheduler(clock=self.time)
-        self.claims: FakeClaims = other.claims if other else FakeClaims()
+        self.store: FakeSchedulerStore = other.store if other else FakeSchedulerStore()
+        self.leases: FakeLeases = other.leases if other else FakeLeases()
         self.recorded = 0
         self.stopping = Event()
         self.triggers = Triggers(
             scheduler=self.scheduler,
-            claims=self.claims,
-            waiting=self.claims,
+            store=self.store,
+            leases=self.leases,
             clock=self.time,
             seconds=self.time.seconds,
             stopping=self.stopping,
@@ -53,8 +53,13 @@ class Proxy:
         as_of: date | None = None,
         caller: str = "operator",
     ) -> AlertRun:
-        wanted = Wanted(alert=alert, as_of=as_of, caller=caller, key=key)
-        return await self.triggers.run(wanted, request_id="req-1", recorded=self.record)
+        wanted = TriggerRequest(alert=alert, as_of=as_of, caller=caller, key=key)
+        return await self.triggers.run(wanted, request_id="req-1", record=self.record)
+
+    def let_wait(self, run_id: str) -> None:
+        """One run works, and `run_id` waits behind it."""
+        for owner in ("works", run_id):
+            self.leases.acquire("daily_pnl_check", owner, self.time(), timedelta(minutes=1))
 
     async def record(self, work: Callable[[], Awaitable[AlertRun]]) -> AlertRun:
         self.recorded += 1
@@ -175,7 +180,7 @@ async def test_triggers_that_differ_are_not_collapsed(other: dict[str, object]) 
     assert (await proxy.run(**other)).run_id != first.run_id  # type: ignore[arg-type] # as above
 
 
-async def test_a_loser_of_the_race_is_told_after_ten_seconds() -> None:
+async def test_a_loser_of_the_race_is_refused_after_ten_seconds() -> None:
     one = Proxy()
     two = Proxy(one)
     one.scheduler.gate = asyncio.Event()
@@ -206,8 +211,9 @@ async def test_a_launch_whose_answer_was_lost_is_found_again(fault: SchedulerErr
 
 async def test_a_crash_before_the_launch_launches_at_the_next_request() -> None:
     proxy = Proxy()
-    proxy.claims.claim(
-        Wanted(alert="daily_pnl_check", as_of=None, caller="operator", key="k"), proxy.time()
+    proxy.store.claim(
+        TriggerRequest(alert="daily_pnl_check", as_of=None, caller="operator", key="k"),
+        proxy.time(),
     )
     proxy.time.now += LEASE
     run = await proxy.run("k")
@@ -238,19 +244,19 @@ async def test_a_request_whose_caller_went_away_is_finished() -> None:
     proxy.scheduler.gate.set()
     await proxy.triggers.close()
 
-    assert proxy.claims.kept["trigger:operator", "k"]["run_id"] is not None
+    assert proxy.store.claims["trigger:operator", "k"]["run_id"] is not None
 
 
 async def test_a_third_trigger_of_a_busy_alert_is_given_the_run_that_waits() -> None:
     proxy = Proxy()
     waiting = alert_run(run_id="waits", state=RunState.RUNNING, ended_at=None)
     proxy.scheduler.history.append(waiting)
-    proxy.claims.wait = "waits"
+    proxy.let_wait("waits")
 
     assert (await proxy.run("k")).run_id == "waits"
     assert proxy.scheduler.launched == []
     # And it stays so: the key has its run.
-    proxy.claims.wait = None
+    proxy.leases.release("daily_pnl_check", "waits")
     assert (await proxy.run("k")).run_id == "waits"
 
 
@@ -263,12 +269,12 @@ async def test_a_third_trigger_of_a_busy_alert_is_given_the_run_that_waits() -> 
         alert_run("weekly_stability_check", run_id="waits", state=RunState.RUNNING),
     ],
 )
-async def test_a_waiting_run_that_will_not_judge_what_is_asked_stands_for_nothing(
+async def test_a_waiting_run_that_will_not_judge_what_is_asked_is_not_given(
     waiting: AlertRun,
 ) -> None:
     proxy = Proxy()
     proxy.scheduler.history.append(waiting)
-    proxy.claims.wait = "waits"
+    proxy.let_wait("waits")
 
     assert (await proxy.run()).run_id != "waits"
 
@@ -283,7 +289,7 @@ async def test_waiting_ends_with_the_run() -> None:
     assert (proxy.time.now - NOW).total_seconds() == 0.5
 
 
-async def test_waiting_ends_when_the_proxy_is_told_to_stop() -> None:
+async def test_waiting_ends_when_the_proxy_stops() -> None:
     proxy = Proxy()
     run = await proxy.run()
     proxy.stopping.set()

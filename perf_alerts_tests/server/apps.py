@@ -12,8 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from perf_alerts_dagster.api.client import AlertsClient
 from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
+from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.access import IdentityStores
+from perf_alerts_dagster.identity.key_usage import SqlKeyUse
+from perf_alerts_dagster.identity.revocations import SqlRevocations
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -25,14 +28,11 @@ from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSourc
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.server.fakes import (
     UTC_ZONE,
-    FakeAudit,
-    FakeClaims,
+    Database,
     FakeHistory,
-    FakeKeyUse,
-    FakePauses,
-    FakeRevocations,
     FakeScheduler,
-    FakeThresholds,
+    FakeSchedulerStore,
+    ReadableAudit,
     Time,
 )
 
@@ -52,9 +52,9 @@ class Proxy:
         self.store: FakeAlertStore = other.store if other else FakeAlertStore()
         self.history: FakeHistory = other.history if other else FakeHistory()
         self.leases: FakeLeases = other.leases if other else FakeLeases()
-        self.claims: FakeClaims = other.claims if other else FakeClaims()
-        self.pauses: FakePauses = other.pauses if other else FakePauses()
-        self.audit: FakeAudit = other.audit if other else FakeAudit()
+        self.scheduled: FakeSchedulerStore = other.scheduled if other else FakeSchedulerStore()
+        self.database: Database = other.database if other else Database()
+        self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
         self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
@@ -68,11 +68,11 @@ class Proxy:
                 scheduler=self.scheduler,
                 history=self.history,
                 leases=self.leases,
-                claims=self.claims,
-                waiting=self.claims,
-                pauses=self.pauses,
+                store=self.scheduled,
                 identity=IdentityStores(
-                    audit=self.audit, revocations=FakeRevocations(), key_use=FakeKeyUse()
+                    audit=self.audit,
+                    revocations=SqlRevocations(self.database.engine),
+                    key_use=SqlKeyUse(self.database.engine),
                 ),
                 incidents=self.incidents,
                 outbox=self.incidents,
@@ -82,7 +82,7 @@ class Proxy:
             ),
             api=ApiParts(
                 store=self.store,
-                thresholds=FakeThresholds(),
+                thresholds=SqlThresholds(self.database.engine),
                 records=Records(lambda: self.source, UTC_ZONE),
                 incidents=Incidents(
                     store=self.incidents,

@@ -1,37 +1,23 @@
 """A scheduler in memory: what it is told to be, and a list of what it was asked."""
 
 import asyncio
+import shutil
+import tempfile
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.control.audit import (
-    Audit,
-    AuditOutcome,
-    AuditPage,
-    AuditRow,
-    Change,
-    Thresholds,
-    ThresholdVersion,
-    VersionConflict,
-)
-from perf_alerts_dagster.control.principal import KeyUse, Revocations
+from perf_alerts_dagster.control.audit import AuditRow, Change
+from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.history import Found, History, Period
-from perf_alerts_dagster.scheduler.idempotency import (
-    LEASE,
-    Claimed,
-    Claims,
-    Place,
-    WaitingRuns,
-    Wanted,
-)
-from perf_alerts_dagster.scheduler.pauses import Pause, Pauses
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -43,7 +29,17 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerError,
     SchedulerStatus,
 )
+from perf_alerts_dagster.scheduler.store import (
+    LEASE,
+    Claim,
+    ClaimStatus,
+    Pause,
+    SchedulerStore,
+    TriggerRequest,
+)
 from perf_alerts_dagster.settings import load_settings
+from perf_alerts_dagster.storage.engine import open_engine
+from perf_alerts_dagster.storage.migrate import migrate
 
 NOW = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -172,68 +168,60 @@ class FakeScheduler(Scheduler):
         )
 
 
-class FakeClaims(Claims, WaitingRuns):
-    """Claims in memory; `wait` is the run that waits. `fault` is raised by every method."""
+class FakeSchedulerStore(SchedulerStore):
+    """Claims and pauses in memory; `fault` is raised by every method."""
 
     def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], dict[str, Any]] = {}
-        self.wait: str | None = None
+        self.claims: dict[tuple[str, str], dict[str, Any]] = {}
+        self.paused: dict[str, Pause] = {}
         self.fault: StoreUnavailable | None = None
         self._markers = count()
 
-    def claim(self, wanted: Wanted, now: datetime) -> Claimed:
+    def claim(self, request: TriggerRequest, now: datetime) -> Claim:
         self._enter()
-        row = self.kept.get((wanted.scope, wanted.claim_key))
-        if row is None or now - row["at"] > wanted.keep:
+        row = self.claims.get((request.scope, request.claim_key))
+        if row is None or now - row["at"] > request.keep:
             marker = f"marker-{next(self._markers)}"
-            self.kept[wanted.scope, wanted.claim_key] = {
-                "fingerprint": wanted.fingerprint,
+            self.claims[request.scope, request.claim_key] = {
+                "fingerprint": request.fingerprint,
                 "marker": marker,
                 "run_id": None,
                 "at": now,
                 "open_until": now + LEASE,
             }
-            return Claimed(place=Place.NEW, marker=marker)
-        if row["fingerprint"] != wanted.fingerprint:
-            return Claimed(place=Place.OTHER)
+            return Claim(status=ClaimStatus.NEW, marker=marker)
+        if row["fingerprint"] != request.fingerprint:
+            return Claim(status=ClaimStatus.OTHER)
         if row["run_id"] is not None:
-            return Claimed(place=Place.DONE, marker=row["marker"], run_id=row["run_id"])
+            return Claim(status=ClaimStatus.DONE, marker=row["marker"], run_id=row["run_id"])
         if row["open_until"] > now:
-            return Claimed(place=Place.OPEN, marker=row["marker"])
+            return Claim(status=ClaimStatus.OPEN, marker=row["marker"])
         row["open_until"] = now + LEASE
-        return Claimed(place=Place.RESUMED, marker=row["marker"])
+        return Claim(status=ClaimStatus.RESUMED, marker=row["marker"])
 
-    def settle(self, wanted: Wanted, marker: str, run_id: str, now: datetime) -> None:
+    def settle(self, request: TriggerRequest, marker: str, run_id: str) -> None:
         self._enter()
-        self.kept[wanted.scope, wanted.claim_key]["run_id"] = run_id
+        self.claims[request.scope, request.claim_key]["run_id"] = run_id
 
-    def release(self, wanted: Wanted, marker: str) -> None:
+    def release(self, request: TriggerRequest, marker: str) -> None:
         self._enter()
-        self.kept.pop((wanted.scope, wanted.claim_key), None)
+        self.claims.pop((request.scope, request.claim_key), None)
 
-    def waiting_run(self, alert: str, now: datetime) -> str | None:
+    def pauses(self) -> Mapping[str, Pause]:
         self._enter()
-        return self.wait
+        return dict(self.paused)
+
+    def keep_pause(self, pause: Pause) -> None:
+        self._enter()
+        self.paused[pause.alert] = pause
+
+    def drop_pause(self, alert: str) -> None:
+        self._enter()
+        self.paused.pop(alert, None)
 
     def _enter(self) -> None:
         if self.fault is not None:
             raise self.fault
-
-
-class FakePauses(Pauses):
-    """Pauses in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Pause] = {}
-
-    def pauses(self) -> Mapping[str, Pause]:
-        return dict(self.kept)
-
-    def keep(self, pause: Pause) -> None:
-        self.kept[pause.alert] = pause
-
-    def drop(self, alert: str) -> None:
-        self.kept.pop(alert, None)
 
 
 @dataclass
@@ -253,39 +241,39 @@ class Time:
         await asyncio.sleep(0)
 
 
-class FakeAudit(Audit):
-    """The audit in memory; `fault` is raised by every method."""
+class ReadableAudit(SqlAudit):
+    """The real audit; `rows` are all its rows, oldest first. `fault` is raised by an intent."""
 
-    def __init__(self) -> None:
-        self.rows: list[AuditRow] = []
-        self.fault: StoreUnavailable | None = None
+    fault: StoreUnavailable | None = None
+
+    @property
+    def rows(self) -> list[AuditRow]:
+        return list(reversed(self.entries().rows))
 
     def intent(self, change: Change) -> int:
-        self._enter()
-        known = {field.name: getattr(change, field.name) for field in fields(change)}
-        self.rows.append(AuditRow(id=len(self.rows), outcome=AuditOutcome.OPEN, **known))
-        return len(self.rows) - 1
-
-    def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        self._enter()
-        row = self.rows[row_id]
-        self.rows[row_id] = replace(
-            row, outcome=outcome, after=row.after if after is None else after
-        )
-
-    def entries(
-        self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
-    ) -> AuditPage:
-        self._enter()
-        return AuditPage(rows=tuple(reversed(self.rows)))
-
-    def sweep_open(self, now: datetime) -> int:
-        self._enter()
-        return 0
-
-    def _enter(self) -> None:
         if self.fault is not None:
             raise self.fault
+        return super().intent(change)
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{folder}/alerts.db")
+        migrate(engine)
+        engine.dispose()
+        return Path(folder, "alerts.db").read_bytes()
+
+
+class Database:
+    """A migrated alert store in a file of its own, for as long as it is used."""
+
+    def __init__(self) -> None:
+        folder = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        file = Path(folder, "alerts.db")
+        file.write_bytes(_migrated())
+        self.engine = open_engine(f"sqlite:///{file}", pooled=False)
 
 
 class FakeHistory(History):
@@ -304,56 +292,3 @@ class FakeHistory(History):
             for one in self.found
             if strategy in (None, one.evaluation.strategy) and rule in (None, one.evaluation.rule)
         ]
-
-
-class FakeThresholds(Thresholds):
-    """Thresholds in memory."""
-
-    def __init__(self) -> None:
-        self.versions: list[ThresholdVersion] = []
-
-    def current(self) -> ThresholdVersion | None:
-        return self.versions[-1] if self.versions else None
-
-    def put(
-        self, content: Mapping[str, Json], change: Change, *, expected: int | None
-    ) -> ThresholdVersion:
-        if expected not in (None, len(self.versions)):
-            raise VersionConflict(len(self.versions))
-        made = ThresholdVersion(
-            version=len(self.versions) + 1, content=content, at=change.at, actor=change.actor
-        )
-        self.versions.append(made)
-        return made
-
-    def history(self, limit: int = 50) -> list[ThresholdVersion]:
-        return self.versions[::-1][:limit]
-
-
-class FakeRevocations(Revocations):
-    """Revoked tokens in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, datetime] = {}
-
-    def revoke(self, token_id: str, until: datetime, change: Change) -> None:
-        self.kept[token_id] = until
-
-    def is_revoked(self, token_id: str) -> bool:
-        return token_id in self.kept
-
-    def prune(self, now: datetime) -> int:
-        return 0
-
-
-class FakeKeyUse(KeyUse):
-    """Uses of keys in memory."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, datetime] = {}
-
-    def last_used(self) -> Mapping[str, datetime]:
-        return dict(self.kept)
-
-    def used(self, times: Mapping[str, datetime]) -> None:
-        self.kept |= times

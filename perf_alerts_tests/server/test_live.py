@@ -59,7 +59,7 @@ class Live:
             client = GraphQLClient(f"http://127.0.0.1:{self.webserver}")
             try:
                 found = await GraphQLScheduler(client).status(datetime.now(UTC))
-                return found.of(name).enabled
+                return found.schedule(name).enabled
             finally:
                 await client.close()
 

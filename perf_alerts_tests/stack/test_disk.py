@@ -83,7 +83,7 @@ class Life:
         self.ledger.add(next(self.days), -9_000.0)
 
     def recovers(self, receiver: Receiver) -> None:
-        """By itself, with all that was committed, and tells in the regular way."""
+        """By itself, with all that was committed, and notifies in the regular way."""
         eventually(self.is_ready, seconds=90, what="readiness")
         assert self.run() == "SUCCESS"
         eventually(lambda: BREACH in regular(receiver), seconds=60, what="the regular message")

@@ -16,7 +16,6 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
 from perf_alerts_dagster.bootstrap.records import migrate_store
-from perf_alerts_dagster.defs.sensors import NAME
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.scheduler.dagster_internals import (
@@ -26,8 +25,9 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
     TickStatus,
 )
+from perf_alerts_dagster.scheduler.names import SENSOR
 from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_dagster.stack import findings
+from perf_alerts_dagster.stack import doctor
 from perf_alerts_dagster.stack.doctor import examine
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 
@@ -54,36 +54,35 @@ def beat(instance: dg.DagsterInstance, now: datetime, seconds_ago: float) -> Non
 
 
 def test_a_daemon_that_never_beat_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
-    found = list(findings.daemon(instance, now))
+    found = list(doctor.daemon(instance, now))
 
     assert {one.where for one in found} >= {"daemon scheduler"}
-    assert all("never given a sign of life" in one.what for one in found)
-    assert all("perf-alerts up" in one.mend for one in found)
+    assert all("never given a sign of life" in one.problem for one in found)
+    assert all("perf-alerts up" in one.fix for one in found)
 
 
-def test_a_daemon_that_beat_two_minutes_ago_is_alive(
+def test_a_daemon_that_beat_two_minutes_ago_is_running(
     instance: dg.DagsterInstance, now: datetime
 ) -> None:
     beat(instance, now, seconds_ago=119)
 
-    assert list(findings.daemon(instance, now)) == []
+    assert list(doctor.daemon(instance, now)) == []
 
 
-def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
+def test_a_daemon_is_silent_after_two_minutes_though_dagster_calls_it_healthy(
     instance: dg.DagsterInstance, now: datetime
 ) -> None:
     beat(instance, now, seconds_ago=600)
 
-    found = list(findings.daemon(instance, now))
+    found = list(doctor.daemon(instance, now))
 
     assert instance.get_daemon_statuses()["SCHEDULER"].healthy
     assert found
-    assert "gave its last sign of life 10 min ago; schedules are not executed" in found[0].what
+    assert "gave its last sign of life 10 min ago; schedules are not executed" in found[0].problem
 
 
 def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -> None:
-    assert list(findings.sweeper(instance)) == []
-    assert findings.WATCH == NAME
+    assert list(doctor.sweeper(instance)) == []
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
             InProcessCodeLocationOrigin(
@@ -91,26 +90,28 @@ def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -
             ),
             "__repository__",
         ),
-        NAME,
+        SENSOR,
     )
     instance.add_instigator_state(
         InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, None)
     )
 
-    (found,) = findings.sweeper(instance)
-    assert "is switched off" in found.what
+    (found,) = doctor.sweeper(instance)
+    assert "is switched off" in found.problem
 
 
-def test_messages_that_do_not_arrive_and_dead_channels_are_named(now: datetime) -> None:
+def test_messages_that_do_not_arrive_and_channels_that_were_given_up_are_named(
+    now: datetime,
+) -> None:
     store = MemoryIncidents()
     lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail", "chat")))
     lifecycle.dead_letter("chat", error="answered with 404", now=now - timedelta(minutes=5))
-    (dead,) = findings.messages(store, store, now)
-    assert (dead.where, "answered with 404" in dead.what) == ("channel chat", True)
+    (dead,) = doctor.messages(store, store, now)
+    assert (dead.where, "answered with 404" in dead.problem) == ("channel chat", True)
 
-    waiting, _ = findings.messages(store, store, now + timedelta(seconds=1))
-    assert waiting.what == "1 wait, the oldest for 5 min"
-    assert "test-channel" in waiting.mend
+    waiting, _ = doctor.messages(store, store, now + timedelta(seconds=1))
+    assert waiting.problem == "1 wait, the oldest for 5 min"
+    assert "test-channel" in waiting.fix
 
 
 def a_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, limit: str = "900") -> str:
@@ -131,27 +132,27 @@ def test_a_run_that_waits_too_long_for_its_start_is_named(
 ) -> None:
     run_id = a_run(instance, status)
 
-    soon = list(findings.runs(instance, now + timedelta(minutes=2), lambda _: False))
-    late = list(findings.runs(instance, now + timedelta(minutes=10), lambda _: False))
+    soon = list(doctor.runs(instance, now + timedelta(minutes=2), lambda _: False))
+    late = list(doctor.runs(instance, now + timedelta(minutes=10), lambda _: False))
 
     assert soon == []
     assert [one.where for one in late] == [f"run {run_id} of daily_pnl_check"]
 
 
-def test_a_run_whose_process_is_gone_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
+def test_an_orphaned_run_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
     run_id = a_run(instance, dg.DagsterRunStatus.STARTED)
 
-    (found,) = findings.runs(instance, now, lambda run: run == run_id)
+    (found,) = doctor.runs(instance, now, lambda run: run == run_id)
 
-    assert "its process is gone" in found.what
+    assert "its process has ended" in found.problem
 
 
 def test_a_run_beyond_its_limit_is_named(instance: dg.DagsterInstance, now: datetime) -> None:
     a_run(instance, dg.DagsterRunStatus.STARTED, limit="60")
 
-    (found,) = findings.runs(instance, now + timedelta(minutes=5), lambda _: False)
+    (found,) = doctor.runs(instance, now + timedelta(minutes=5), lambda _: False)
 
-    assert "its limit is 60 s" in found.what
+    assert "its limit is 60 s" in found.problem
 
 
 def a_schedule_with_a_tick(
@@ -186,18 +187,18 @@ def a_schedule_with_a_tick(
     return state
 
 
-def test_a_tick_in_the_future_is_named_and_mended(
+def test_a_tick_in_the_future_is_named_and_fixed(
     instance: dg.DagsterInstance, now: datetime
 ) -> None:
     a_schedule_with_a_tick(instance, now, at=now + timedelta(days=30))
 
-    (found,) = findings.clock(instance, now)
-    mended = findings.mend_clock(instance, now)
+    (found,) = doctor.clock(instance, now)
+    fixed = doctor.reset_ticks(instance, now)
 
     assert found.where == f"schedule {SCHEDULE}"
-    assert "in the future: the clock jumped" in found.what
-    assert mended == [SCHEDULE]
-    assert list(findings.clock(instance, now)) == []
+    assert "in the future: the clock jumped" in found.problem
+    assert fixed == [SCHEDULE]
+    assert list(doctor.clock(instance, now)) == []
     (state,) = instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
     assert state.status is InstigatorStatus.RUNNING
 
@@ -205,23 +206,23 @@ def test_a_tick_in_the_future_is_named_and_mended(
 def test_a_tick_of_the_past_is_fine(instance: dg.DagsterInstance, now: datetime) -> None:
     a_schedule_with_a_tick(instance, now, at=now - timedelta(hours=1))
 
-    assert list(findings.clock(instance, now)) == []
-    assert findings.mend_clock(instance, now) == []
+    assert list(doctor.clock(instance, now)) == []
+    assert doctor.reset_ticks(instance, now) == []
 
 
 def test_a_disk_with_too_little_space_is_named(tmp_path: Path) -> None:
-    assert list(findings.free_space(tmp_path, minimum=0)) == []
-    (found,) = findings.free_space(tmp_path, minimum=2**62)
+    assert list(doctor.free_space(tmp_path, minimum=0)) == []
+    (found,) = doctor.free_space(tmp_path, minimum=2**62)
 
     assert found.where == f"disk of {tmp_path}"
-    assert "MiB left" in found.what
+    assert "MiB left" in found.problem
 
 
 def test_a_state_folder_that_cannot_be_written_is_named() -> None:
     # A folder in which nobody, root included, may make a file.
-    (found,) = findings.free_space(Path("/proc/self"), minimum=0)
+    (found,) = doctor.free_space(Path("/proc/self"), minimum=0)
 
-    assert "cannot be written" in found.what
+    assert "cannot be written" in found.problem
 
 
 def settings_for(state: Path) -> Settings:
@@ -234,14 +235,14 @@ def settings_for(state: Path) -> Settings:
 def test_before_the_first_start_the_doctor_says_how_to_start(tmp_path: Path, now: datetime) -> None:
     (found,) = examine(settings_for(tmp_path / "none"), now)
 
-    assert found.what == "is not there"
-    assert "perf-alerts up" in found.mend
+    assert found.problem == "is not there"
+    assert "perf-alerts up" in found.fix
 
 
 def test_a_store_that_was_not_migrated_is_named(tmp_path: Path, now: datetime) -> None:
     found = {one.where: one for one in examine(settings_for(tmp_path), now)}
 
-    assert "perf-alerts migrate" in found["alert store"].mend
+    assert "perf-alerts migrate" in found["alert store"].fix
 
 
 def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path, now: datetime) -> None:
@@ -252,6 +253,6 @@ def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path, now: datetim
     found = {one.where: one for one in examine(settings, now)}
 
     assert "alert store" not in found
-    assert found[f"web UI http://127.0.0.1:{settings.webserver_port}"].what == "does not answer"
+    assert found[f"web UI http://127.0.0.1:{settings.webserver_port}"].problem == "does not answer"
     assert "daemon scheduler" in found
     assert time.monotonic() - started < 60

@@ -92,12 +92,12 @@ def life(tmp_path: Path, receiver: Receiver, boss: Receiver) -> Iterator[Life]:
 
 
 def about(receiver: Receiver, rule: str) -> list[str]:
-    """What was told of a rule, in order."""
+    """The notifications about a rule, in order."""
     end = f" trend/{rule}"
     return [one.removesuffix(end) for one in receiver.notified if one.endswith(end)]
 
 
-def test_a_desk_is_told_once_in_time_until_somebody_answers(
+def test_a_desk_is_notified_once_in_time_until_somebody_answers(
     life: Life, receiver: Receiver, boss: Receiver
 ) -> None:
     assert life.session(100.0) == "SUCCESS"
@@ -149,7 +149,7 @@ def test_a_desk_is_told_once_in_time_until_somebody_answers(
     )
 
 
-def test_a_failed_execution_is_told_once_and_over_with_the_next_success(
+def test_a_failed_execution_is_reported_once_and_over_with_the_next_success(
     life: Life, receiver: Receiver
 ) -> None:
     life.session(100.0)

@@ -69,7 +69,7 @@ def judged_once(state: Path, ledger: Ledger) -> None:
 
 
 def notified_of(receiver: Receiver) -> dict[str, list[dict[str, Any]]]:
-    """What was told of each incident, in the order of arrival, without repeated keys."""
+    """The notifications about each incident, in the order of arrival, without repeated keys."""
     first: dict[str, Any] = {}
     for one in receiver.got:
         first.setdefault(one.headers["idempotency-key"], one.json)

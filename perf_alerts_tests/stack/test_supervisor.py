@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.core.errors import StackError
-from perf_alerts_dagster.stack import logs, process_group
+from perf_alerts_dagster.stack import process, process_group
 from perf_alerts_dagster.stack.process import PartSpec, Probe
 from perf_alerts_dagster.stack.stack import part_environment, up
 from perf_alerts_dagster.stack.supervisor import Stack
@@ -229,7 +229,7 @@ async def test_a_second_signal_does_not_wait_for_runs(tmp_path: Path) -> None:
     assert run.wait(5) == -signal.SIGTERM
 
 
-def test_a_child_whose_supervisor_is_gone_does_not_start() -> None:
+def test_a_child_whose_supervisor_has_ended_does_not_start() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "perf_alerts_dagster.stack.child", "1", sys.executable, "-V"],
         capture_output=True,
@@ -277,11 +277,11 @@ def test_stray_variables_of_dagster_do_not_reach_the_parts(
 
 def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "part.log"
-    writer = logs.open_log(path)
+    writer = process.open_log(path)
     os.write(writer, b"old line\n" * 10)
 
-    assert not logs.rotate(path, limit=1000)
-    assert logs.rotate(path, limit=50)
+    assert not process.rotate(path, limit=1000)
+    assert process.rotate(path, limit=50)
     os.write(writer, b"new line\n")
     os.close(writer)
 
@@ -293,6 +293,6 @@ def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> Non
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
 
-    assert logs.tail(path) == ""
+    assert process.tail(path) == ""
     path.write_text("\n".join(map(str, range(10_000))))
-    assert logs.tail(path, lines=2) == "9998\n9999"
+    assert process.tail(path, lines=2) == "9998\n9999"

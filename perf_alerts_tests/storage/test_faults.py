@@ -1,4 +1,4 @@
-"""A database that is locked, full, read-only, gone, damaged, or whose writer was killed."""
+"""A database that is locked, full, read-only, missing, damaged, or whose writer was killed."""
 
 import signal
 import sqlite3
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, text
 
-from perf_alerts_dagster.control.lease_sql import SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.engine import open_engine, reading
-from perf_alerts_dagster.storage.migrate import is_current, migrate, require_current
+from perf_alerts_dagster.storage.migrate import migrate, require_current
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
 from perf_alerts_tests.judging.store.examples import BARE, MONDAY, NOON, TTL, judgement, projection
 from perf_alerts_tests.rights import lines_of
@@ -41,7 +41,7 @@ def test_every_method_of_the_port_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_store_that_is_gone_is_unavailable(name: str, tmp_path: Path) -> None:
+def test_a_store_that_is_missing_is_unavailable(name: str, tmp_path: Path) -> None:
     store = SqlAlertStore(open_engine(f"sqlite:///{tmp_path}/gone.db"))
 
     with pytest.raises(StoreUnavailable, match=r"gone\.db.*unable to open database file"):
@@ -50,7 +50,7 @@ def test_a_store_that_is_gone_is_unavailable(name: str, tmp_path: Path) -> None:
         CALLS[name](FakeAlertStore(error=StoreUnavailable("gone")))
 
 
-def test_leases_that_are_gone_are_unavailable(tmp_path: Path) -> None:
+def test_leases_whose_store_is_missing_are_unavailable(tmp_path: Path) -> None:
     gone = SqlLeases(open_engine(f"sqlite:///{tmp_path}/gone.db"))
     for leases in (gone, FakeLeases(error=StoreUnavailable("gone"))):
         with pytest.raises(StoreUnavailable):
@@ -115,7 +115,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from perf_alerts_dagster.storage.engine import open_engine
-from perf_alerts_dagster.control.lease_sql import SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_tests.judging.store.examples import NOON
 file = Path(sys.argv[1])
@@ -127,7 +127,7 @@ except StoreUnavailable as error:
     print(error)
 for one in file.parent.iterdir():  # its -wal and -shm were made as read-only as the file
     one.chmod(0o600)
-print(leases.acquire("a", "run", NOON, timedelta(seconds=1)).place)
+print(leases.acquire("a", "run", NOON, timedelta(seconds=1)).status)
 """
 
 
@@ -216,7 +216,7 @@ def test_a_damaged_judgement_is_named(engine: Engine, change: str) -> None:
 def test_a_file_that_is_no_database_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "notes.db").write_text("not a database, but long enough to look like one " * 50)
 
-    for call in (is_current, require_current, migrate):
+    for call in (require_current, migrate):
         with pytest.raises(StoreUnavailable, match="not a database"):
             call(open_engine(f"sqlite:///{tmp_path}/notes.db"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from perf_alerts_dagster.control.lease_sql import Probe, SqlLeases
+from perf_alerts_dagster.control.sql import Probe, SqlLeases
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_tests.judging.store.examples import NOON, TTL
 from perf_alerts_tests.rights import lines_of
@@ -15,8 +15,8 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from perf_alerts_dagster.storage.engine import open_engine
-from perf_alerts_dagster.control.lease_sql import SqlLeases
-from perf_alerts_dagster.control.lease_sql import Probe
+from perf_alerts_dagster.control.sql import SqlLeases
+from perf_alerts_dagster.control.sql import Probe
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_tests.judging.store.examples import NOON, TTL
 file = Path(sys.argv[1])
@@ -57,7 +57,7 @@ def test_another_one_that_looks_is_no_fault(engine: Engine) -> None:
     Probe(url_of(engine))(NOON)
 
 
-def test_a_store_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+def test_a_store_that_is_missing_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         Probe(f"sqlite:///{tmp_path}/gone.db")(NOON)
 

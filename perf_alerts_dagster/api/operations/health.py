@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
+from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
-# Ticks carry the time that they were due; clocks of one machine differ by less than this.
-_AHEAD = timedelta(seconds=60)
 _STORE_SECONDS = 4.0
-# A message that waits as long was tried, and failed, several times.
-STUCK = timedelta(seconds=300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +38,17 @@ class Health:
 
     async def _scheduler(self, now: datetime) -> tuple[str | None, str | None, str | None]:
         try:
-            found = await self.status()
+            status = await self.status()
         except SchedulerError as error:
             return str(error), "unknown: Dagster does not answer", None
-        return None, silent_daemon(found, now), future_ticks(found, now)
+        return None, silent_daemon(status, now), future_ticks(status, now)
 
     async def _store(self, now: datetime) -> tuple[str | None, str | None]:
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 state = await asyncio.to_thread(self._write, now)
         except StoreUnavailable:
-            # Its text names the place of the store, which is nobody's business here.
+            # Its text says where the store is, which callers must not learn.
             return "the alert store cannot be written", "unknown: the store cannot be used"
         except TimeoutError:
             late = f"the alert store did not answer within {_STORE_SECONDS:g} s"
@@ -72,22 +69,22 @@ def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
     return f"{waiting} messages wait to be delivered, the oldest for {age:.0f} s"
 
 
-def silent_daemon(found: SchedulerStatus, now: datetime) -> str | None:
+def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
     """What is wrong with the daemon's heartbeat; None if it is fresh."""
-    age = found.heartbeat_age(now)
+    age = status.heartbeat_age(now)
     if age is None:
         return "the daemon never gave a sign of life"
-    if not found.is_running(now):
+    if not status.is_running(now):
         return f"the daemon's last sign of life is {age:.0f} s old"
     return None
 
 
-def future_ticks(found: SchedulerStatus, now: datetime) -> str | None:
-    """Which schedules wait for a tick in the future to pass: the clock was ahead once."""
+def future_ticks(status: SchedulerStatus, now: datetime) -> str | None:
+    """Which schedules are silent because a tick of theirs is in the future: the clock jumped."""
     names = [
-        one.name
-        for one in found.alerts
-        if one.newest_tick is not None and one.newest_tick > now + _AHEAD
+        schedule.name
+        for schedule in status.alerts
+        if schedule.newest_tick is not None and schedule.newest_tick > now + limits.SKEW
     ]
     if not names:
         return None

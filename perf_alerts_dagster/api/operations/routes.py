@@ -75,7 +75,7 @@ async def test_notification(request: Request, who: Administrator) -> Response:
     async def send() -> None:
         tried.extend(await asyncio.to_thread(try_channels, resources.parts.channels, message))
 
-    await record.of_nothing(send)
+    await record.record(send)
     return json_answer(
         TestAnswer(
             success=all(trial.error is None for trial in tried),
@@ -95,7 +95,7 @@ async def reload(request: Request, who: Administrator) -> Response:
     resources = api_of(request)
     record = recorder(request, who, "reload", "definitions", {})
     try:
-        await record.of_nothing(resources.proxy.parts.scheduler.reload)
+        await record.record(resources.proxy.parts.scheduler.reload)
     finally:
         resources.proxy.status.forget()
     return json_answer(

@@ -27,9 +27,11 @@ def backup(target: Path | None) -> None:
     target = target or Path(f"perf-alerts-backup-{now:%Y%m%d_%H%M%S}")
     _note_postgres(settings)
     with working("copying"):
-        made = back_up(settings.state_dir, target, now=now)
-    size = sum(made.files.values()) / 1e6
-    OUT.print(f"{made.folder}: {len(made.files)} files, {size:.1f} MB, checked", highlight=False)
+        archive = back_up(settings.state_dir, target, now=now)
+    size = sum(archive.files.values()) / 1e6
+    OUT.print(
+        f"{archive.folder}: {len(archive.files)} files, {size:.1f} MB, checked", highlight=False
+    )
 
 
 @click.command()
@@ -39,21 +41,21 @@ def restore(source: Path, check: bool) -> None:
     """Put the backup SOURCE in the place of the state folder; the stack must be stopped.
 
     The backup is checked first. The state that was there is kept beside it. Sessions since the
-    backup are judged again by the next executions, and people may be told of them once more.
+    backup are judged again by the next executions, and people may be notified of them once more.
 
     \b
     perf-alerts restore /backups/2026-01-30
     """
     from perf_alerts_dagster.bootstrap.records import make_state_dir
-    from perf_alerts_dagster.stack.lock import only_stack
+    from perf_alerts_dagster.stack.dagster_home import only_stack
     from perf_alerts_dagster.storage.backup import restore as put_back
     from perf_alerts_dagster.storage.backup import verify
 
     settings, now = load_settings(), datetime.now(UTC)
     if check:
-        found = verify(source)
-        made = f"{found.made_at:%Y-%m-%d %H:%M:%S} UTC"
-        OUT.print(f"{source}: {len(found.files)} files of {made} are whole", highlight=False)
+        archive = verify(source)
+        made = f"{archive.made_at:%Y-%m-%d %H:%M:%S} UTC"
+        OUT.print(f"{source}: {len(archive.files)} files of {made} are whole", highlight=False)
         return
     _note_postgres(settings)
     make_state_dir(settings)

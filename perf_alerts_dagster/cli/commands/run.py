@@ -31,11 +31,11 @@ def run(alert: Alert, as_of: date | None) -> None:
     import dagster as dg
 
     from perf_alerts_dagster.bootstrap.records import migrate_store
-    from perf_alerts_dagster.defs.tags import ALERT, OUTCOME, TRIGGERED_BY
     from perf_alerts_dagster.scheduler.dagster_internals import (
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
+    from perf_alerts_dagster.scheduler.names import ALERT, OUTCOME, TRIGGERED_BY
 
     migrate_store(settings)
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}

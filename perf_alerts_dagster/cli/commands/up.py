@@ -29,7 +29,7 @@ _LONGEST_SECONDS = 180.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """One run as it ended, or as it stood when the waiting ended."""
+    """One run as it ended, or as it was when the waiting ended."""
 
     alert: str
     run_id: str
@@ -44,17 +44,15 @@ async def is_first_start(port: int) -> bool:
     Raises:
         StackError: the webserver does not say.
     """
-    from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+    from perf_alerts_dagster.scheduler.graphql.client import connected
     from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-    client = GraphQLClient(f"http://127.0.0.1:{port}")
     wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
     try:
-        return not (await GraphQLScheduler(client).runs(wanted)).runs
+        async with connected(port) as client:
+            return not (await GraphQLScheduler(client).runs(wanted)).runs
     except SchedulerError as error:
         raise StackError(f"the runs of the past cannot be read: {error}") from error
-    finally:
-        await client.close()
 
 
 async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterator[Launched]:
@@ -63,25 +61,23 @@ async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterat
     Raises:
         StackError: the webserver refused a run, or went away.
     """
-    from perf_alerts_dagster.scheduler.graphql.answers import ALERT, TRIGGERED_BY
-    from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+    from perf_alerts_dagster.scheduler.graphql.client import connected
     from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+    from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
 
-    client = GraphQLClient(f"http://127.0.0.1:{port}")
-    scheduler = GraphQLScheduler(client)
     try:
-        runs = []
-        for alert in ALERTS:
-            tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
-            runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
-            report(f"launched {alert.name}")
-        end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
-        for run in runs:
-            yield _as_it_ended(await _wait(scheduler, run, end))
+        async with connected(port) as client:
+            scheduler = GraphQLScheduler(client)
+            runs = []
+            for alert in ALERTS:
+                tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
+                runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
+                report(f"launched {alert.name}")
+            end = asyncio.get_running_loop().time() + _LONGEST_SECONDS
+            for run in runs:
+                yield _as_it_ended(await _wait(scheduler, run, end))
     except SchedulerError as error:
         raise StackError(f"the first runs could not be launched: {error}") from error
-    finally:
-        await client.close()
 
 
 async def _wait(scheduler: Scheduler, run: AlertRun, end: float) -> AlertRun:
@@ -116,9 +112,9 @@ def up(first_runs: bool, proxy: bool) -> None:
     """Start the whole stack and keep it running; Ctrl-C or SIGTERM stops all of it.
 
     Code server, web UI (loopback only), daemon and REST API run as one supervised group: ready
-    when all answer, restarted when one dies, gone within 15 seconds when you stop it. State and
-    logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen until
-    the next start.
+    when all answer, restarted when one ends, all stopped within 15 seconds when you stop it.
+    State and logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen
+    until the next start.
     """
     from perf_alerts_dagster.identity.keys import first_admin_key
     from perf_alerts_dagster.stack.stack import run_stack
@@ -206,12 +202,12 @@ async def _run_first(settings: Settings) -> None:
         return
     ERR.print("nothing was executed yet: executing the five alerts once ...")
     shown = table("first executions", "alert", "state", "outcome", "as of", "run")
-    async for one in launch_all(settings.webserver_port, report=ERR.print):
+    async for run in launch_all(settings.webserver_port, report=ERR.print):
         shown.add_row(
-            one.alert,
-            styled("ok") if one.state == "success" else f"[red]{escape(one.state)}[/red]",
-            escape(one.outcome),
-            escape(one.as_of),
-            one.run_id,
+            run.alert,
+            styled("ok") if run.state == "success" else f"[red]{escape(run.state)}[/red]",
+            escape(run.outcome),
+            escape(run.as_of),
+            run.run_id,
         )
     OUT.print(shown)

@@ -67,9 +67,9 @@ def number(frame: pl.DataFrame, column: str) -> pl.Expr:
 
 def day(frame: pl.DataFrame, column: str) -> pl.Expr:
     """A column as dates; null where the cell is no `YYYY-MM-DD` (midnight is accepted)."""
-    found = _day(frame, column)
+    parsed = _day(frame, column)
     # A damaged file may hold dates that no calendar has, and text the year 0.
-    return pl.when(found.is_between(date.min, date.max)).then(found).otherwise(None)
+    return pl.when(parsed.is_between(date.min, date.max)).then(parsed).otherwise(None)
 
 
 def _day(frame: pl.DataFrame, column: str) -> pl.Expr:
@@ -103,7 +103,7 @@ def collect(
     frame: pl.DataFrame, table: Table, rules: list[Broken]
 ) -> dict[str, tuple[RecordFault, ...]]:
     """The faults by strategy, in row order, at most twenty of each and a count of the rest."""
-    found: dict[str, list[tuple[int, Broken]]] = {}
+    faults: dict[str, list[tuple[int, Broken]]] = {}
     counts: dict[str, int] = {}
     for broken in rules:
         bad = frame.filter(broken.condition.fill_null(value=False)).select(ROW, "strategy")
@@ -111,14 +111,14 @@ def collect(
         for name, count in by_name.len().iter_rows():
             counts[name] = counts.get(name, 0) + count
         for name, row in by_name.head(_MAXIMUM_FAULTS).iter_rows():
-            found.setdefault(name, []).append((row, broken))
+            faults.setdefault(name, []).append((row, broken))
     return {
-        name: _named(sorted(faults, key=lambda one: one[0]), counts[name], table, name)
-        for name, faults in found.items()
+        name: _first_faults(sorted(rows, key=lambda fault: fault[0]), counts[name], table, name)
+        for name, rows in faults.items()
     }
 
 
-def _named(
+def _first_faults(
     faults: list[tuple[int, Broken]], count: int, table: Table, strategy: str
 ) -> tuple[RecordFault, ...]:
     kept = [

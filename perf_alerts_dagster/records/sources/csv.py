@@ -17,7 +17,7 @@ _GZIP = b"\x1f\x8b"
 
 
 class CsvTable(Table):
-    """A CSV file, also compressed by gzip, which its first bytes tell."""
+    """A CSV file, plain or compressed by gzip, which its first bytes show."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -25,7 +25,7 @@ class CsvTable(Table):
         self._lines: list[int] | None = None
 
     def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
+        """All cells as text, each row with its line; blank lines are left out."""
         self._lines = None
         try:
             return self._read(self._header())
@@ -82,7 +82,7 @@ class CsvTable(Table):
             return [row for row, cells in enumerate(reader) if len(cells) > width]
 
     def _why(self) -> str:
-        """The first row whose quotes do not pair; one such row shifts every row after it."""
+        """The reason: the first row whose quotes do not pair, which shifts every row after it."""
         with self._open() as file:
             raw: list[str] = []
             reader = csv.reader(_kept(file, raw))

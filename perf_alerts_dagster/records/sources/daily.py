@@ -39,7 +39,7 @@ _APART = 0.0001
 
 
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
-    """The rules of the typed daily table; see `daily` for its columns."""
+    """The rules of the typed daily table; see docs/records.md for its columns."""
     rules = [
         TORN_ROW,
         Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
@@ -108,18 +108,20 @@ def _is_segment() -> pl.Expr:
     return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
 
 
-def notified(faults: Mapping[str, tuple[RecordFault, ...]]) -> dict[str, tuple[RecordFault, ...]]:
-    """The faults under names that every store and screen takes.
+def with_safe_names(
+    faults: Mapping[str, tuple[RecordFault, ...]],
+) -> dict[str, tuple[RecordFault, ...]]:
+    """The faults under names that every store and screen can hold.
 
     A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
     """
     return {
-        (name := _notified_name(raw)): tuple(replace(fault, strategy=name) for fault in found)
-        for raw, found in faults.items()
+        (name := _safe_name(raw)): tuple(replace(fault, strategy=name) for fault in faults_of_one)
+        for raw, faults_of_one in faults.items()
     }
 
 
-def _notified_name(raw: str) -> str:
+def _safe_name(raw: str) -> str:
     is_good = len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item()
     if is_good:
         return raw

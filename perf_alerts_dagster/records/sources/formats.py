@@ -25,7 +25,7 @@ _FALLBACK = ".csv"
 
 def file_table(path: Path) -> "Table":
     """The table of a file, by its ending; a file without a known one is read as CSV."""
-    ending = next((one for one in FORMATS if path.name.lower().endswith(one)), _FALLBACK)
+    ending = next((end for end in FORMATS if path.name.lower().endswith(end)), _FALLBACK)
     module, name = FORMATS[ending]
     reader = getattr(import_module(f"{__package__}.{module}"), name)
     table: Table = reader(path)

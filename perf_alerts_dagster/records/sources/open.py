@@ -6,9 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
-from perf_alerts_dagster.records.model import TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
-from perf_alerts_dagster.records.sources.daily import notified, read_daily
+from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
+from perf_alerts_dagster.records.sources.daily import read_daily, with_safe_names
 from perf_alerts_dagster.records.sources.formats import FORMATS, file_table
 from perf_alerts_dagster.records.sources.optional_tables import (
     with_strategies,
@@ -48,30 +47,30 @@ class TableSource(RecordsSource):
     is_sample: bool = False
 
     def load(self, today: date) -> TrackRecords:
-        """See `RecordsSource.load`."""
-        read = read_daily(self.daily, self.columns, today)
+        """Read the daily table, then what the optional ones add to its strategies."""
+        result = read_daily(self.daily, self.columns, today)
         if self.strategies is not None:
-            read = with_strategies(read, self.strategies, self.columns)
+            result = with_strategies(result, self.strategies, self.columns)
         if self.trades is not None:
-            read = with_trades(read, self.trades, self.columns)
+            result = with_trades(result, self.trades, self.columns)
         if self.trials is not None:
-            read = with_trials(read, self.trials, self.columns)
+            result = with_trials(result, self.trials, self.columns)
         self._refuse_unknown_columns()
         return TrackRecords(
             source=self.name,
-            strategies=read.strategies,
-            faults=notified(read.faults),
-            notes=read.notes,
+            strategies=result.strategies,
+            faults=with_safe_names(result.faults),
+            notes=result.notes,
             is_sample=self.is_sample,
         )
 
     def _refuse_unknown_columns(self) -> None:
         """A mapped column that no table has: the one that was read instead would be a guess."""
         given = (self.daily, self.strategies, self.trades, self.trials)
-        tables = [one for one in given if one is not None]
-        found = {name for one in tables for name in one.columns}
+        tables = [table for table in given if table is not None]
+        present = {name for table in tables for name in table.columns}
         for ours, theirs in self.columns.items():
-            if ours in DAILY_COLUMNS and theirs not in found:
+            if ours in DAILY_COLUMNS and theirs not in present:
                 raise RecordsInvalid(
                     f"{self.daily.name}: ALERT_RECORDS_COLUMNS maps {ours} to {theirs}, which is "
                     f"no column; columns found: {listed(self.daily.columns)}"
@@ -100,10 +99,10 @@ def open_records(
         return TableSource(name=path.name, daily=file_table(path), columns=columns)
     if not path.is_dir():
         raise RecordsUnavailable(f"{shown}: there is no such file or folder")
-    daily, *others = _wanted(tables)
+    daily, *others = _required(tables)
     trades, strategies = (
-        _in_folder(path, name, shown) if is_needed or _files(path, name) else None
-        for name, is_needed in others
+        _in_folder(path, name, shown) if is_required or _files(path, name) else None
+        for name, is_required in others
     )
     return TableSource(
         name=path.name or shown,
@@ -115,8 +114,8 @@ def open_records(
     )
 
 
-def _wanted(tables: TableNames) -> tuple[tuple[str, bool], ...]:
-    """The three names, and whether the table must be there: daily, and one that was named."""
+def _required(tables: TableNames) -> tuple[tuple[str, bool], ...]:
+    """The three names, and whether the table is required: daily is, and one that was named."""
     usual = TableNames()
     return (
         (tables.daily, True),
@@ -133,16 +132,16 @@ def _files(folder: Path, name: str) -> list[Path]:
 
 
 def _in_folder(folder: Path, name: str, shown: str) -> Table:
-    found = _files(folder, name)
-    if len(found) > 1:
-        both = " and ".join(path.name for path in found)
+    files = _files(folder, name)
+    if len(files) > 1:
+        both = " and ".join(path.name for path in files)
         raise RecordsInvalid(f"{shown}: the folder holds {both}; leave one, or name it")
-    if not found:
+    if not files:
         raise RecordsUnavailable(
             f"{shown}: the folder holds no {name} table; expected one of "
             + ", ".join(f"{name}{ending}" for ending in FORMATS)
         )
-    return file_table(found[0])
+    return file_table(files[0])
 
 
 def _database(
@@ -150,11 +149,11 @@ def _database(
 ) -> RecordsSource:
     present = _tables_of(url, shown)
 
-    def optional(name: str, *, is_needed: bool) -> Table | None:
-        return SqlTable(url, name) if is_needed or name in present else None
+    def optional(name: str, *, is_required: bool) -> Table | None:
+        return SqlTable(url, name) if is_required or name in present else None
 
-    _, *others = _wanted(tables)
-    trades, strategies = (optional(name, is_needed=is_needed) for name, is_needed in others)
+    _, *others = _required(tables)
+    trades, strategies = (optional(name, is_required=is_required) for name, is_required in others)
     return TableSource(
         name=shown,
         daily=SqlTable(url, tables.daily),
@@ -172,8 +171,8 @@ def _tables_of(url: str, shown: str) -> set[str]:
     try:
         engine = create_engine(url)
         try:
-            looked = inspect(engine)
-            return {*looked.get_table_names(), *looked.get_view_names()}
+            schema = inspect(engine)
+            return {*schema.get_table_names(), *schema.get_view_names()}
         finally:
             engine.dispose()
     except (SQLAlchemyError, ImportError) as error:

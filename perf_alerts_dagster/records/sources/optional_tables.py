@@ -1,4 +1,4 @@
-"""The optional tables: closed trades, what each strategy is, and the trial matrix."""
+"""The optional tables: closed trades, each strategy's status and owner, the trial matrix."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -58,7 +58,7 @@ def with_trades(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily
     ]
     faults = collect(frame, table, rules)
     known = set(daily.strategies)
-    strangers = _strangers(frame, daily, f"{table.name}: trades of unknown strategies")
+    notes = _unknown_names(frame, daily, f"{table.name}: trades of unknown strategies")
     good = frame.filter(pl.col("strategy").is_in(list(known - set(faults))))
     parts = good.sort("exit_time", "entry_time", ROW).partition_by("strategy", as_dict=True)
     strategies = dict(daily.strategies)
@@ -68,7 +68,7 @@ def with_trades(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily
         replace(
             daily,
             strategies=strategies,
-            notes=daily.notes + strangers,
+            notes=daily.notes + notes,
         ),
         faults,
     )
@@ -89,7 +89,7 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
         made[f"{name}__filled"] = is_filled(raw, name) if has else pl.lit(value=False)
     frame = raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items()))
     frame = frame.with_columns(pl.col("status").str.to_lowercase())
-    words = [one.value for one in Status]
+    words = [status.value for status in Status]
     rules = [
         TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
@@ -115,18 +115,16 @@ def with_strategies(daily: Daily, table: Table, columns: Mapping[str, str]) -> D
         record = strategies.get(row["strategy"])
         if record is not None and row["strategy"] not in faults:
             strategies[row["strategy"]] = _described(record, row)
-    strangers = _strangers(frame, daily, f"{table.name}: rows of unknown strategies")
-    return _without_faulty(
-        replace(daily, strategies=strategies, notes=daily.notes + strangers), faults
-    )
+    notes = _unknown_names(frame, daily, f"{table.name}: rows of unknown strategies")
+    return _without_faulty(replace(daily, strategies=strategies, notes=daily.notes + notes), faults)
 
 
-def _strangers(frame: pl.DataFrame, daily: Daily, what: str) -> tuple[str, ...]:
+def _unknown_names(frame: pl.DataFrame, daily: Daily, heading: str) -> tuple[str, ...]:
     """A note on strategies that the daily table does not have: a name may be misspelt."""
     named = set(frame["strategy"].unique()) - {NO_NAME}
-    found = sorted(named - set(daily.strategies) - set(daily.faults))
-    rest = f" and {len(found) - _MAXIMUM_SHOWN} more" if len(found) > _MAXIMUM_SHOWN else ""
-    return (f"{what}: {', '.join(found[:_MAXIMUM_SHOWN])}{rest}",) if found else ()
+    unknown = sorted(named - set(daily.strategies) - set(daily.faults))
+    rest = f" and {len(unknown) - _MAXIMUM_SHOWN} more" if len(unknown) > _MAXIMUM_SHOWN else ""
+    return (f"{heading}: {', '.join(unknown[:_MAXIMUM_SHOWN])}{rest}",) if unknown else ()
 
 
 def _described(record: StrategyRecord, row: Mapping[str, Any]) -> StrategyRecord:
@@ -165,8 +163,8 @@ def _trades(rows: pl.DataFrame) -> Trades:
 
 def _without_faulty(daily: Daily, faults: Mapping[str, tuple[RecordFault, ...]]) -> Daily:
     merged = dict(daily.faults)
-    for name, found in faults.items():
-        merged[name] = merged.get(name, ()) + found
+    for name, added in faults.items():
+        merged[name] = merged.get(name, ()) + added
     return replace(
         daily,
         strategies={
@@ -219,12 +217,4 @@ def with_trials(daily: Daily, table: Table, columns: Mapping[str, str]) -> Daily
         strategies[str(name)] = replace(
             strategies[str(name)], trials=np.ascontiguousarray(matrix, dtype=np.float64)
         )
-    merged = dict(daily.faults)
-    for name, found in faults.items():
-        merged[name] = merged.get(name, ()) + found
-    return replace(
-        daily,
-        strategies={name: one for name, one in strategies.items() if name not in merged},
-        faults=merged,
-        notes=tuple(notes),
-    )
+    return _without_faulty(replace(daily, strategies=strategies, notes=tuple(notes)), faults)

@@ -16,7 +16,7 @@ class ParquetTable(Table):
         self.name = path.name
 
     def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
+        """Typed columns, as the file has them."""
         try:
             return numbered(pl.read_parquet(self._path, use_pyarrow=False, glob=False))
         except FileNotFoundError as error:

@@ -5,8 +5,6 @@ process and every restart sees the same record.
 """
 
 import json
-import os
-import tempfile
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.core.files import create_file
+from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sources.csv import CsvTable
 from perf_alerts_dagster.records.sources.open import TableSource
 from perf_alerts_dagster.records.sources.parquet import ParquetTable
@@ -33,7 +31,7 @@ class SampleSource(RecordsSource):
         self._anchor = state_dir / "sample-anchor.json"
 
     def load(self, today: date) -> TrackRecords:
-        """See `RecordsSource.load`; rows after `today` are not revealed yet."""
+        """The bundled rows, shifted in time; those after `today` are not revealed yet."""
         records = TableSource(
             name=NAME,
             daily=ParquetTable(_FOLDER / "daily.parquet"),
@@ -59,7 +57,8 @@ class SampleSource(RecordsSource):
         try:
             if not self._anchor.exists():
                 weeks = (today - (_LAST - _BEFORE_END)).days // 7
-                _create(self._anchor, json.dumps({"shift_weeks": weeks}))
+                self._anchor.parent.mkdir(parents=True, exist_ok=True)
+                create_file(self._anchor, json.dumps({"shift_weeks": weeks}))
             return _parsed(self._anchor.read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise RecordsUnavailable(
@@ -81,18 +80,3 @@ def _shifted(record: StrategyRecord, shift: timedelta) -> StrategyRecord:
     if trades is not None:
         trades = replace(trades, exits=trades.exits + days, entries=trades.entries + days)
     return replace(record, dates=record.dates + days, trades=trades)
-
-
-def _create(path: Path, content: str) -> None:
-    """Write a file that appears whole or not at all; the first of two writers wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        try:
-            Path(path).hardlink_to(temporary)
-        except FileExistsError:
-            return
-    finally:
-        Path(temporary).unlink()

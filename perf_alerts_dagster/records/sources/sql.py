@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
 def is_query(name: str) -> bool:
-    """Whether the name of a table is a query that stands for one."""
+    """Whether the name of a table is a query."""
     return _QUERY.match(name) is not None
 
 
@@ -32,7 +32,7 @@ class SqlTable(Table):
         self.name = "query" if is_query(table) else self._table
 
     def read(self) -> pl.DataFrame:
-        """See `Table.read`."""
+        """One query over a connection of its own; numerics become floats."""
         from sqlalchemy import create_engine
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -81,6 +81,6 @@ def _plain(cell: object) -> object:
     if cell is None or isinstance(cell, _TAKEN):
         return cell
     if isinstance(cell, bytes):
-        # SQLite lets bytes stand in a column of numbers.
+        # SQLite allows bytes in a column of numbers.
         return cell.decode("utf-8", "backslashreplace")
     return float(cell) if isinstance(cell, Decimal) else str(cell)

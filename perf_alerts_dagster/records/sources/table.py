@@ -1,8 +1,8 @@
-"""What a table of any source gives: rows as they stand, each with the number people know it by."""
+"""A table of any source: raw rows, each with the number by which people find it."""
 
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import polars as pl
 
@@ -17,21 +17,20 @@ _MAXIMUM_NAMES = 30
 _LONGEST_NAME = 40
 
 
-class Table(ABC):
+class Table(Protocol):
     """One table of a source.
 
-    `name` is how faults call it. `columns` are the source's names, known once it was read.
+    `name` is what faults call it. `columns` are the source's names, known once it was read.
     """
 
     name: str
     columns: tuple[str, ...] = ()
 
-    @abstractmethod
     def read(self) -> pl.DataFrame:
         """All rows, blank ones left out.
 
-        Two columns are added: `__row__`, the 0-based place, and `__torn__`, whether the row has
-        more cells than there are columns.
+        Two columns are added: `__row__`, the 0-based row number, and `__torn__`, whether the row
+        has more cells than there are columns.
 
         Raises:
             RecordsUnavailable: the table cannot be reached.
@@ -50,7 +49,7 @@ def numbered(frame: pl.DataFrame, torn: Iterable[int] = ()) -> pl.DataFrame:
     frame = frame.with_columns(
         pl.Series(
             name,
-            [None if one is None else one.decode("utf-8", "backslashreplace") for one in cells],
+            [None if cell is None else cell.decode("utf-8", "backslashreplace") for cell in cells],
             dtype=pl.String,
         )
         for name in names

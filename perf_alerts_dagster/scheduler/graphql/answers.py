@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.scheduler import limits, names
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -16,17 +17,6 @@ from perf_alerts_dagster.scheduler.port import (
     RunState,
     SchedulerUnexpected,
 )
-
-# Names that the code location writes; a test compares them with `defs/tags.py`.
-ALERT = "perf_alerts/alert"
-AS_OF = "perf_alerts/as_of"
-TRIGGERED_BY = "perf_alerts/triggered_by"
-ATTEMPTS = "perf_alerts/attempts"
-ERROR = "perf_alerts/error"
-OUTCOME = "perf_alerts/outcome"
-REQUEST_ID = "perf_alerts/request_id"
-PARTITION = "dagster/partition"
-SETTINGS_LABEL = "settings"
 
 STATES = {
     "QUEUED": RunState.QUEUED,
@@ -40,8 +30,6 @@ STATES = {
     "FAILURE": RunState.FAILURE,
     "CANCELED": RunState.CANCELED,
 }
-# A tick this young may still be on its way.
-_TICK_GRACE = timedelta(seconds=120)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,10 +55,10 @@ def member(answer: Mapping[str, Any], name: str, expected: str) -> Mapping[str, 
         DefinitionsNotLoaded: the repository, job or schedule is not there.
         SchedulerUnexpected: it is of another type.
     """
-    found = answer.get(name)
-    kind = found.get("__typename") if isinstance(found, dict) else None
-    if isinstance(found, dict) and kind == expected:
-        return found
+    value = answer.get(name)
+    kind = value.get("__typename") if isinstance(value, dict) else None
+    if isinstance(value, dict) and kind == expected:
+        return value
     match kind:
         case "RepositoryNotFoundError" | "PipelineNotFoundError" | "ScheduleNotFoundError":
             raise DefinitionsNotLoaded("Dagster has not loaded the alerts' definitions")
@@ -102,7 +90,7 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
     state = STATES[facts["status"]]
     if created is None:
         raise ValueError("a run has a creation time")
-    attempts = tags.get(ATTEMPTS, "0")
+    attempts = tags.get(names.ATTEMPTS, "0")
     return AlertRun(
         alert=alert,
         run_id=str(facts["runId"]),
@@ -113,32 +101,32 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
         # Tags can be written by hand in the UI.
         attempts=int(attempts) if attempts.isdecimal() and attempts.isascii() else 0,
         error=_error(tags, state),
-        as_of=tags.get(AS_OF),
-        partition=tags.get(PARTITION),
-        triggered_by=tags.get(TRIGGERED_BY),
-        request_id=tags.get(REQUEST_ID),
-        outcome=tags.get(OUTCOME),
+        as_of=tags.get(names.AS_OF),
+        partition=tags.get(names.PARTITION),
+        triggered_by=tags.get(names.TRIGGERED_BY),
+        request_id=tags.get(names.REQUEST_ID),
+        outcome=tags.get(names.OUTCOME),
     )
 
 
 def _error(tags: Mapping[str, str], state: RunState) -> str | None:
-    """The last error; a run that failed without one in the op (a crash, a time limit) has one.
+    """The error of the last attempt, or a fixed text where a run failed outside its op (a crash).
 
-    An error of an attempt that a later one healed is no error of the run.
+    An error of an attempt is no error of the run where a later attempt succeeded.
     """
     if state is RunState.SUCCESS:
         return None
-    if ERROR in tags:
-        return tags[ERROR]
+    if names.ERROR in tags:
+        return tags[names.ERROR]
     if state is RunState.FAILURE:
         return "the run ended outside its code: it crashed or ran out of time"
     return None
 
 
 @checked
-def runs_of(found: Iterable[Mapping[str, Any]]) -> tuple[AlertRun, ...]:
-    """The alerts' runs among `found`, in their order."""
-    return tuple(run for run in map(run_of, found) if run is not None)
+def runs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AlertRun, ...]:
+    """The alerts' runs among `rows`, in their order."""
+    return tuple(run for run in map(run_of, rows) if run is not None)
 
 
 @checked
@@ -148,14 +136,14 @@ def schedule_of(
     """The schedule of one alert, from its facts and its runs."""
     state = facts["scheduleState"]
     enabled = is_enabled(state)
-    ticks = [one for one in (moment(tick["timestamp"]) for tick in state["ticks"]) if one]
+    ticks = [at for at in (moment(tick["timestamp"]) for tick in state["ticks"]) if at]
     due = [moment(tick["timestamp"]) for tick in facts["futureTicks"]["results"]]
     return AlertSchedule(
         name=facts["pipelineName"],
         enabled=enabled,
         next_run=next_run(state),
         newest_tick=max(ticks, default=None),
-        missed=_missed([one for one in due if one], ticks, _since(state), now) if enabled else 0,
+        missed=_missed([at for at in due if at], ticks, _since(state), now) if enabled else 0,
         runs=runs,
     )
 
@@ -172,7 +160,7 @@ def next_run(state: Mapping[str, Any]) -> datetime | None:
 
 
 def _since(state: Mapping[str, Any]) -> datetime | None:
-    """Since when the schedule is on; None where Dagster has not looked at it yet."""
+    """When the schedule was turned on; None where Dagster has not evaluated it yet."""
     facts = state["typeSpecificData"]
     return moment(facts.get("startTimestamp")) if facts else None
 
@@ -180,12 +168,12 @@ def _since(state: Mapping[str, Any]) -> datetime | None:
 def _missed(
     due: Iterable[datetime], ticks: Iterable[datetime], since: datetime | None, now: datetime
 ) -> int:
-    """Due times, since the schedule is on, of which there is no tick."""
+    """How many due times, since the schedule was turned on, have no tick."""
     if since is None:
         return 0
-    seen = {int(one.timestamp()) for one in ticks}
+    seen = {int(tick.timestamp()) for tick in ticks}
     return sum(
-        1 for one in due if since <= one <= now - _TICK_GRACE and int(one.timestamp()) not in seen
+        1 for at in due if since <= at <= now - limits.MISSED and int(at.timestamp()) not in seen
     )
 
 
@@ -194,15 +182,15 @@ def settings_of(jobs: Iterable[Mapping[str, Any]]) -> Mapping[str, Json]:
     """The public settings that the definitions were built from, as each job carries them."""
     for job in jobs:
         for entry in job["metadataEntries"] if job["name"] in BY_NAME else ():
-            if entry["label"] == SETTINGS_LABEL:
-                found = json.loads(entry["jsonString"])
-                if isinstance(found, dict):
-                    return found
+            if entry["label"] == names.SETTINGS_LABEL:
+                settings = json.loads(entry["jsonString"])
+                if isinstance(settings, dict):
+                    return settings
     raise ValueError("no alert's job carries the settings")
 
 
 @checked
 def heartbeat_of(statuses: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """The last sign of life of the daemon that executes schedules."""
-    beats = {one["daemonType"]: one["lastHeartbeatTime"] for one in statuses}
+    """The last heartbeat of the daemon that executes schedules."""
+    beats = {status["daemonType"]: status["lastHeartbeatTime"] for status in statuses}
     return moment(beats.get("SCHEDULER"))

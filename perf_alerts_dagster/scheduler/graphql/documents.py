@@ -150,6 +150,23 @@ mutation Reload($location: String!) {
 }
 """
 
+HEARTBEATS = """
+query Heartbeats {
+  instance { daemonHealth { allDaemonStatuses { required lastHeartbeatTime } } }
+}
+"""
+
+LOCATIONS = """
+query Locations {
+  workspaceOrError {
+    __typename
+    ... on Workspace {
+      locationEntries { name locationOrLoadError { __typename ... on PythonError { message } } }
+    }
+  }
+}
+"""
+
 ALL = {
     "status": STATUS,
     "runs": RUNS,
@@ -159,4 +176,6 @@ ALL = {
     "start": START,
     "stop": STOP,
     "reload": RELOAD,
+    "heartbeats": HEARTBEATS,
+    "locations": LOCATIONS,
 }

@@ -1,4 +1,4 @@
-"""The scheduler port over Dagster's GraphQL."""
+"""Dagster as the scheduler, over its GraphQL."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -6,8 +6,9 @@ from typing import Any
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.scheduler.graphql import answers, documents
-from perf_alerts_dagster.scheduler.graphql.answers import ALERT, PARTITION, STATES
+from perf_alerts_dagster.scheduler.graphql.answers import STATES
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.names import ALERT, LOCATION, PARTITION, REPOSITORY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -20,25 +21,19 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnexpected,
 )
 
-# Where the definitions are; a test compares them with `processes/home.py`.
-LOCATION = "perf_alerts"
-REPOSITORY = "__repository__"
-# The oldest as-of date that a run may have; a test compares it with `defs/tags.py`.
-FIRST_PARTITION = "2000-01-01"
-
 _RECENT_RUNS = 5
 _TICKS = 30
 _LOOK_BACK = timedelta(days=7)
 
 
 class GraphQLScheduler(Scheduler):
-    """Dagster, through constant documents with variables."""
+    """Dagster's webserver, asked by constant documents with variables."""
 
     def __init__(self, client: GraphQLClient) -> None:
         self._client = client
 
     async def status(self, now: datetime) -> SchedulerStatus:
-        """See the port."""
+        """One query: the daemon's heartbeat, the settings, the schedules and their newest runs."""
         variables: dict[str, Any] = {
             "repository": _repository(),
             "ticksFrom": (now - _LOOK_BACK).timestamp(),
@@ -50,29 +45,29 @@ class GraphQLScheduler(Scheduler):
             variables[name] = {"pipelineName": alert}
         return _status(await self._client.ask(documents.STATUS, variables), now)
 
-    async def runs(self, wanted: RunFilter) -> RunPage:
-        """See the port."""
+    async def runs(self, filter_: RunFilter) -> RunPage:
+        """One page of `runsOrError`; the cursor is a run id."""
         variables = {
-            "filter": _filter(wanted),
-            "cursor": wanted.before,
-            "limit": wanted.limit,
+            "filter": _filter(filter_),
+            "cursor": filter_.before,
+            "limit": filter_.limit,
         }
         answer = await self._client.ask(documents.RUNS, variables)
-        return _page(answer, wanted.limit)
+        return _page(answer, filter_.limit)
 
     async def run(self, run_id: str) -> AlertRun | None:
-        """See the port."""
+        """None where Dagster does not know the id, or the job is no alert's."""
         answer = await self._client.ask(documents.ONE_RUN, {"runId": run_id})
         if _kind(answer, "runOrError") == "RunNotFoundError":
             return None
         return answers.run_of(answers.member(answer, "runOrError", "Run"))
 
-    async def launch(self, wanted: Launch) -> AlertRun:
-        """See the port."""
-        name = BY_NAME[wanted.alert].name
-        tags = {**wanted.tags, ALERT: name}
-        if wanted.as_of is not None:
-            tags[PARTITION] = wanted.as_of.isoformat()
+    async def launch(self, launch: Launch) -> AlertRun:
+        """A mutation, never sent twice; the as-of date is the run's partition."""
+        name = BY_NAME[launch.alert].name
+        tags = {**launch.tags, ALERT: name}
+        if launch.as_of is not None:
+            tags[PARTITION] = launch.as_of.isoformat()
         params = {
             "selector": {**_repository(), "jobName": name},
             "executionMetadata": {
@@ -87,14 +82,14 @@ class GraphQLScheduler(Scheduler):
         return run
 
     async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
-        """See the port."""
+        """A mutation; turning off needs the id that the schedule has at this moment."""
         selector = {**_repository(), "scheduleName": f"{BY_NAME[alert].name}_schedule"}
         if enabled:
             answer = await self._client.ask(documents.START, {"schedule": selector})
             return _switched(alert, answers.member(answer, "startSchedule", "ScheduleStateResult"))
         # Only the id of this moment is accepted: it changes with the definitions.
-        found = await self._client.ask(documents.STATE, {"schedule": selector})
-        state = answers.member(found, "scheduleOrError", "Schedule")
+        before = await self._client.ask(documents.STATE, {"schedule": selector})
+        state = answers.member(before, "scheduleOrError", "Schedule")
         stop = {"id": _state_id(state)}
         answer = await self._client.ask(documents.STOP, stop)
         return _switched(
@@ -102,7 +97,7 @@ class GraphQLScheduler(Scheduler):
         )
 
     async def reload(self) -> None:
-        """See the port."""
+        """A mutation that loads the code location again."""
         answer = await self._client.ask(documents.RELOAD, {"location": LOCATION}, launching=True)
         entry = answers.member(answer, "reloadRepositoryLocation", "WorkspaceLocationEntry")
         if _kind(entry, "locationOrLoadError") != "RepositoryLocation":
@@ -114,14 +109,14 @@ def _repository() -> dict[str, str]:
 
 
 def _kind(answer: Mapping[str, Any], name: str) -> object:
-    found = answer.get(name)
-    return found.get("__typename") if isinstance(found, dict) else None
+    value = answer.get(name)
+    return value.get("__typename") if isinstance(value, dict) else None
 
 
 @answers.checked
 def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
     repository = answers.member(answer, "repositoryOrError", "Repository")
-    by_job = {one["pipelineName"]: one for one in repository["schedules"]}
+    by_job = {facts["pipelineName"]: facts for facts in repository["schedules"]}
     if not set(BY_NAME) <= set(by_job):
         raise DefinitionsNotLoaded("Dagster has not loaded the alerts' schedules")
     return SchedulerStatus(
@@ -141,9 +136,9 @@ def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
 
 @answers.checked
 def _page(answer: Mapping[str, Any], limit: int) -> RunPage:
-    found = answers.member(answer, "runsOrError", "Runs")["results"]
-    last = str(found[-1]["runId"]) if len(found) >= limit > 0 else None
-    return RunPage(runs=answers.runs_of(found), last=last)
+    rows = answers.member(answer, "runsOrError", "Runs")["results"]
+    last = str(rows[-1]["runId"]) if len(rows) >= limit > 0 else None
+    return RunPage(runs=answers.runs_of(rows), last=last)
 
 
 @answers.checked
@@ -159,14 +154,14 @@ def _state_id(schedule: Mapping[str, Any]) -> str:
     return str(schedule["scheduleState"]["id"])
 
 
-def _filter(wanted: RunFilter) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if wanted.alert is not None:
-        found["pipelineName"] = BY_NAME[wanted.alert].name
-    if wanted.states:
-        found["statuses"] = [name for name, state in STATES.items() if state in wanted.states]
-    if wanted.since is not None:
-        found["createdAfter"] = wanted.since.timestamp()
-    if wanted.tags:
-        found["tags"] = [{"key": key, "value": value} for key, value in wanted.tags.items()]
-    return found
+def _filter(filter_: RunFilter) -> dict[str, Any]:
+    conditions: dict[str, Any] = {}
+    if filter_.alert is not None:
+        conditions["pipelineName"] = BY_NAME[filter_.alert].name
+    if filter_.states:
+        conditions["statuses"] = [name for name, state in STATES.items() if state in filter_.states]
+    if filter_.since is not None:
+        conditions["createdAfter"] = filter_.since.timestamp()
+    if filter_.tags:
+        conditions["tags"] = [{"key": key, "value": value} for key, value in filter_.tags.items()]
+    return conditions

@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
-from perf_alerts_dagster.records.model import Status, TrackRecords
-from perf_alerts_dagster.records.ports import RecordsSource
+from perf_alerts_dagster.records.model import RecordsSource, Status, TrackRecords
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
 
 TODAY = date(2026, 1, 9)

@@ -44,7 +44,7 @@ def rules() -> Iterator[str]:
 
 
 def test_every_message_in_the_page_is_one_that_the_code_says() -> None:
-    rows = re.findall(r"^\| (`.+?) \|", PAGE.split("## What is said")[1], re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \|", PAGE.split("## Messages about")[1], re.MULTILINE)
     said = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
     known = code()
 

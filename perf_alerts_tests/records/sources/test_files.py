@@ -118,7 +118,7 @@ def test_columns_can_be_swapped_and_one_can_serve_twice(tmp_path: Path) -> None:
     ],
     ids=["compressed without saying so", "not compressed in spite of its name"],
 )
-def test_compression_is_told_by_the_bytes_not_by_the_name(
+def test_compression_is_recognised_by_the_bytes_not_by_the_name(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / name).write_bytes(content)
@@ -156,7 +156,7 @@ def test_an_optional_table_that_was_named_must_be_there(tmp_path: Path) -> None:
         )
 
 
-def test_a_path_with_signs_that_shells_expand_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_a_path_with_signs_that_shells_expand_is_read_unchanged(tmp_path: Path) -> None:
     folder = tmp_path / "book [2026]*"
     folder.mkdir()
     (folder / "daily.csv").write_text(HEADER + GOOD)

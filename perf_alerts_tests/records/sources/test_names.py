@@ -1,4 +1,4 @@
-"""Under which name a strategy with faults is told: one that every store and screen takes."""
+"""The name of a strategy with faults is one that every store and screen can hold."""
 
 from datetime import date
 from pathlib import Path
@@ -38,7 +38,7 @@ def load(folder: Path, *names: str, pnl: str = "1", trades: str = "") -> TrackRe
     ],
     ids=["nul", "escape", "line break", "direction", "long"],
 )
-def test_a_name_that_breaks_the_rules_is_told_escaped_and_short(
+def test_a_name_that_breaks_the_rules_is_escaped_and_cut(
     tmp_path: Path, name: str, begin: str
 ) -> None:
     (notified,) = load(tmp_path, name).faults
@@ -58,11 +58,11 @@ def test_two_such_names_that_begin_alike_stay_two(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["naïve ☃", "a\u00a0b", "(no name)", "a|b", "x" * 200])
-def test_any_other_name_with_faults_is_told_as_it_stands(tmp_path: Path, name: str) -> None:
+def test_any_other_name_with_faults_is_kept(tmp_path: Path, name: str) -> None:
     assert list(load(tmp_path, name, pnl="ten").faults) == [name]
 
 
-def test_a_bad_trade_of_such_a_name_is_told_like_its_rows(tmp_path: Path) -> None:
+def test_a_bad_trade_of_such_a_name_has_the_name_of_its_rows(tmp_path: Path) -> None:
     records = load(tmp_path, "tr\0nd", trades="tr\0nd,2026-01-05,2026-01-05,ten\n")
 
     ((notified, faults),) = records.faults.items()

@@ -73,7 +73,7 @@ def test_at_its_end_it_says_so_and_stops(tmp_path: Path) -> None:
     assert any("the sample ended on" in note for note in far.notes)
 
 
-def test_everyone_is_told_that_it_is_a_sample(tmp_path: Path) -> None:
+def test_a_note_says_that_it_is_a_sample(tmp_path: Path) -> None:
     (note,) = SampleSource(tmp_path).load(FIRST).notes
 
     assert "bundled sample" in note

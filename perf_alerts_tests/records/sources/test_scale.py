@@ -48,7 +48,7 @@ def test_a_thousand_strategies_load_in_seconds(
     assert all(len(one) == ROWS for one in records.strategies.values())
 
 
-def test_a_column_that_is_bad_in_every_row_is_told_in_seconds(
+def test_a_column_that_is_bad_in_every_row_is_reported_in_seconds(
     tmp_path: Path, book: pl.DataFrame
 ) -> None:
     book.with_columns(pl.lit("x").alias("pnl")).write_csv(tmp_path / "daily.csv")
@@ -62,7 +62,7 @@ def test_a_column_that_is_bad_in_every_row_is_told_in_seconds(
     assert {len(faults) for faults in records.faults.values()} == {21}
 
 
-def test_restatements_are_told_in_seconds(tmp_path: Path, book: pl.DataFrame) -> None:
+def test_restatements_are_found_in_seconds(tmp_path: Path, book: pl.DataFrame) -> None:
     book.write_parquet(tmp_path / "daily.parquet")
     records = open_records(str(tmp_path), shown="book", tables=TableNames(), columns={}).load(
         date(2026, 1, 9)

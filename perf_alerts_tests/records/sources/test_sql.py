@@ -180,7 +180,7 @@ def test_a_table_of_another_schema_is_named_with_it(fresh_postgres_url: str) -> 
     assert set(load(fresh_postgres_url, "reporting.daily").strategies) == {"carry"}
 
 
-def test_a_query_with_signs_that_drivers_expand_runs_as_it_stands(fresh_postgres_url: str) -> None:
+def test_a_query_with_signs_that_drivers_expand_runs_unchanged(fresh_postgres_url: str) -> None:
     execute(fresh_postgres_url, TYPED, insert("'carry', '2026-01-05', 12.5, 1000, 'live'"))
     query = "select d.*, '1'::int as lots from daily d where strategy like 'c%' and segment <> ':x'"
 

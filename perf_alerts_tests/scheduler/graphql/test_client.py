@@ -35,7 +35,7 @@ FAULTS: dict[str, type[SchedulerError]] = {
 
 
 @pytest.mark.parametrize("mode", FAULTS)
-async def test_each_fault_is_its_error_within_the_budget_and_tells_nothing(mode: str) -> None:
+async def test_each_fault_is_its_error_within_the_budget_and_reveals_nothing(mode: str) -> None:
     async with fault_server(mode) as server:
         client = GraphQLClient(server.url, SHORT if FAULTS[mode] is SchedulerHung else AMPLE)
         began = time.monotonic()

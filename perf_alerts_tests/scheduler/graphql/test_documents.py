@@ -6,11 +6,9 @@ from dagster_graphql.schema import create_schema
 from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
 
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.defs import tags
 from perf_alerts_dagster.defs.schedules import schedule_name
-from perf_alerts_dagster.scheduler.graphql import answers, documents, scheduler
+from perf_alerts_dagster.scheduler.graphql import answers, documents
 from perf_alerts_dagster.scheduler.port import RunState
-from perf_alerts_dagster.stack.dagster_home import LOCATION
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +61,5 @@ def test_the_status_document_asks_for_the_runs_of_every_alert() -> None:
     assert aliases == {alert.name for alert in ALERTS} == set(documents.RUNS_VARIABLES)
 
 
-def test_names_agree_with_what_the_code_location_writes() -> None:
-    assert scheduler.LOCATION == LOCATION
-    assert scheduler.FIRST_PARTITION == tags.FIRST_PARTITION
-    assert (answers.ALERT, answers.AS_OF, answers.TRIGGERED_BY) == (
-        tags.ALERT,
-        tags.AS_OF,
-        tags.TRIGGERED_BY,
-    )
-    assert (answers.ATTEMPTS, answers.ERROR, answers.OUTCOME) == (
-        tags.ATTEMPTS,
-        tags.ERROR,
-        tags.OUTCOME,
-    )
+def test_the_schedule_is_named_as_the_code_location_names_it() -> None:
     assert schedule_name("daily_pnl_check") == "daily_pnl_check_schedule"

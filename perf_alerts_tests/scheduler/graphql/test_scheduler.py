@@ -32,7 +32,7 @@ async def scheduler(server: FaultServer) -> AsyncIterator[GraphQLScheduler]:
     await client.close()
 
 
-async def test_one_query_tells_the_whole_status(
+async def test_one_query_gives_the_whole_status(
     server: FaultServer, scheduler: GraphQLScheduler
 ) -> None:
     server.answer = status()
@@ -42,8 +42,8 @@ async def test_one_query_tells_the_whole_status(
     assert [one.name for one in found.alerts] == [alert.name for alert in ALERTS]
     assert found.is_running(NOW)
     assert found.settings["daily_pnl_time"] == "17:00"
-    assert len(found.of("daily_pnl_check").runs) == 1
-    assert found.of("daily_pnl_check").next_run == NOW + timedelta(hours=23)
+    assert len(found.schedule("daily_pnl_check").runs) == 1
+    assert found.schedule("daily_pnl_check").next_run == NOW + timedelta(hours=23)
 
 
 async def test_a_missing_schedule_means_that_the_definitions_are_not_loaded(
