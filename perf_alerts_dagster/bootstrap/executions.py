@@ -2,7 +2,6 @@
 
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting, with_thresholds
@@ -14,11 +13,6 @@ from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.settings.views import content
-
-if TYPE_CHECKING:
-    pass
-
 
 # The longest that an execution's end waits for slow channels; the sweep sends what is left.
 _DRAIN_SECONDS = 20.0
@@ -49,7 +43,7 @@ def build_services(settings: Settings) -> Executor:
         timezone=ZoneInfo(settings.timezone),
         catch_up=settings.catchup_sessions,
         gate=settings.rule_preset == "evidence",
-        settings_content=content(settings),
+        settings_content=settings.statistical_text,
     )
 
 

@@ -18,7 +18,7 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
     from perf_alerts_dagster.records.sources.formats import records_fault
     from perf_alerts_dagster.records.sources.open import TableNames, open_records
     from perf_alerts_dagster.records.sources.sample import SampleSource
-    from perf_alerts_dagster.settings.views import masked_url
+    from perf_alerts_dagster.settings.urls import masked_url
 
     url = records_url or settings.records_url
     if not url:

@@ -6,10 +6,9 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.defs.failures import Reporter, reporter
-from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
+from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job, judged_asset
 from perf_alerts_dagster.defs.schedules import build_schedule
 from perf_alerts_dagster.defs.sensors import build_watch
-from perf_alerts_dagster.defs.tags import judged_asset
 from perf_alerts_dagster.scheduler import run_lock
 from perf_alerts_dagster.settings import Settings
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from typing import Any, Self
 
 import dagster as dg
 from dagster import DagsterError, DagsterExecutionInterruptedError
@@ -15,9 +16,8 @@ from perf_alerts_dagster.core.errors import (
     StoreUnavailable,
     TurnLost,
 )
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
-from perf_alerts_dagster.defs.tags import ATTEMPTS, ERROR
-from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.scheduler.names import ATTEMPTS, ERROR
+from perf_alerts_dagster.settings import RetrySettings, Settings
 
 LOG = logging.getLogger(__name__)
 
@@ -25,6 +25,49 @@ LOG = logging.getLogger(__name__)
 _SECONDS = 20.0
 # Takes the alert's name, the session that was asked for, the run's id and the error's line.
 Reporter = Callable[[str, date | None, str, str], None]
+
+
+class CappedBackoff(dg.RetryPolicy):
+    """`delay(attempt) = min(initial * multiplier ** (attempt - 1), max_delay)`, in seconds.
+
+    Dagster's own EXPONENTIAL waits 1x, 3x, 7x and knows no cap. `max_attempts` counts the first
+    attempt too, as ALERT_MAX_RETRY_ATTEMPTS does: 3 means two retries.
+    """
+
+    multiplier: float
+    max_delay: float
+
+    def __new__(cls, settings: RetrySettings) -> Self:
+        """Build the policy from one alert's retry settings."""
+        self: Self = super().__new__(
+            cls, max_retries=settings.max_attempts - 1, delay=settings.initial_delay
+        )
+        self.multiplier = settings.backoff_multiplier
+        self.max_delay = settings.max_delay
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """Copy and pickle through the settings that built this policy."""
+        return (
+            RetrySettings(
+                max_attempts=self.max_retries + 1,
+                initial_delay=float(self.delay or 0),
+                backoff_multiplier=self.multiplier,
+                max_delay=self.max_delay,
+            ),
+        )
+
+    def calculate_delay(self, attempt_num: int) -> float:
+        """Seconds to wait before retry `attempt_num` (1 is the first retry)."""
+        try:
+            delay = float(self.delay or 0) * self.multiplier ** (attempt_num - 1)
+        except OverflowError:
+            return self.max_delay
+        return min(delay, self.max_delay)
+
+    def total_delay(self) -> float:
+        """Seconds that all retries together may wait."""
+        return sum(self.calculate_delay(attempt) for attempt in range(1, self.max_retries + 1))
 
 
 def reporter(settings: Settings) -> Reporter:

@@ -9,15 +9,14 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.defs.failures import Reporter, translated
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
-from perf_alerts_dagster.defs.tags import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
+from perf_alerts_dagster.defs.failures import CappedBackoff, Reporter, translated
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorStatus,
     InstigatorType,
     ScheduleInstigatorData,
 )
+from perf_alerts_dagster.scheduler.names import ALERT, AS_OF, FIRST_PARTITION, OUTCOME
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
 Opener = Callable[[], Any]
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, end_offset=1)
+
+
+def judged_asset(alert: str) -> dg.AssetKey:
+    """The asset whose partitions are the sessions that `alert` has judged."""
+    return dg.AssetKey(["performance_alerts", alert])
 
 
 def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.JobDefinition:

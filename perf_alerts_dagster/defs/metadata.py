@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.tags import judged_asset
+from perf_alerts_dagster.defs.jobs import judged_asset
 from perf_alerts_dagster.executions.result import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
-from perf_alerts_dagster.defs.schedules import schedule_name
-from perf_alerts_dagster.defs.tags import ERROR
 from perf_alerts_dagster.scheduler import run_lock
 from perf_alerts_dagster.scheduler.dagster_internals import (
     GRPC_INFO_TAG,
@@ -30,6 +28,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     TickStatus,
     schedule_execution_time_iterator,
 )
+from perf_alerts_dagster.scheduler.names import ERROR, SENSOR, schedule_name
 from perf_alerts_dagster.settings import Settings
 
 _UNDER_WAY = [
@@ -157,7 +156,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 
-NAME = "watch"
 _SECONDS = 30
 # Within the 60 s that Dagster gives a sensor.
 _DRAIN_SECONDS = 20.0
@@ -182,7 +180,7 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
         return kept[0]
 
     @dg.sensor(
-        name=NAME,
+        name=SENSOR,
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
@@ -237,8 +235,8 @@ def _real(settings: Settings) -> Opened:
         from perf_alerts_dagster.bootstrap.notifications import build_sweeper
         from perf_alerts_dagster.bootstrap.records import store_url
         from perf_alerts_dagster.judging.store.sql import open_store
-        from perf_alerts_dagster.notifications.sweeper import SENSOR
+        from perf_alerts_dagster.notifications.sweeper import SENSOR as OWNER
 
-        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=SENSOR)
+        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
 
     return opened

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
-from perf_alerts_dagster.scheduler.graphql.scheduler import FIRST_PARTITION
+from perf_alerts_dagster.scheduler.names import FIRST_PARTITION
 from perf_alerts_dagster.scheduler.port import RunState
 
 STRATEGY_LENGTH = 200

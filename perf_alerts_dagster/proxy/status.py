@@ -28,15 +28,6 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnexpected,
 )
 
-# By the alert: where the public settings keep its time and its day.
-_TIMES = {
-    "daily_pnl_check": ("daily_pnl_time", None),
-    "weekly_stability_check": ("weekly_stability_time", "weekly_stability_day"),
-    "monthly_forward_test_update": ("monthly_forward_time", "monthly_forward_day"),
-    "performance_threshold_check": ("threshold_check_1_time", None),
-    "evening_performance_check": ("threshold_check_2_time", None),
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
@@ -96,15 +87,14 @@ def _incidents(kept: Kept, now: datetime) -> IncidentCounts:
 
 def _alert(one: AlertSchedule, settings: Mapping[str, Any], pause: Pause | None) -> ScheduledAlert:
     alert = BY_NAME[one.name]
-    time, day = _TIMES[one.name]
     last = next((run.started_at for run in one.runs if run.started_at is not None), None)
     return ScheduledAlert(
         name=one.name,
         title=alert.title,
         frequency=alert.frequency,
         enabled=one.enabled,
-        time_of_day=f"{settings[time]} {settings['timezone']}",
-        day=settings[day] if day else None,
+        time_of_day=f"{settings[alert.time.public_name]} {settings['timezone']}",
+        day=settings[alert.day.public_name] if alert.day else None,
         last_run=optional_time(last),
         next_run=optional_time(one.next_run),
         missed_ticks=one.missed,

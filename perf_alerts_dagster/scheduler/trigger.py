@@ -7,6 +7,7 @@ from datetime import datetime
 from threading import Event
 
 from perf_alerts_dagster.scheduler.idempotency import Claimed, Claims, Place, WaitingRuns, Wanted
+from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     Launch,
@@ -16,10 +17,6 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerError,
     SchedulerStatus,
 )
-
-TRIGGERED_BY = "perf_alerts/triggered_by"
-REQUEST_ID = "perf_alerts/request_id"
-MARKER = "perf_alerts/marker"
 
 # Losers of a race wait this long for the winner's run.
 _PATIENCE = 10.0

@@ -6,35 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.sources.formats import records_fault
 from perf_alerts_dagster.settings import checks
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries, key_faults, secret_fault
-from perf_alerts_dagster.settings.model import Settings
-from perf_alerts_dagster.settings.urls import is_loopback, masked_url
-
-FIELDS = tuple(name for name in Settings.model_fields if name != "warnings")
-SECRETS = frozenset(
-    name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
+from perf_alerts_dagster.settings.model import (
+    FIELDS,
+    FILES,
+    KNOWN,
+    PREFIX,
+    SECRETS,
+    Settings,
+    variable,
 )
-PREFIX = "ALERT_"
-
-
-def variable(field: str) -> str:
-    """The variable of a field."""
-    return f"{PREFIX}{field.upper()}"
-
-
-KNOWN = tuple(variable(field) for field in FIELDS)
-# By the variable: its name with a file's path in place of the value, for secret mounts. The
-# records URL may hold a password too.
-FILES = {
-    variable(field): f"{variable(field)}_FILE"
-    for field in FIELDS
-    if field in SECRETS or field == "records_url"
-}
+from perf_alerts_dagster.settings.urls import is_loopback, masked_url
 
 
 def read_variables(
@@ -168,11 +155,6 @@ def unknown_names(
         hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
         said.append(f"{name} is no known variable and does nothing{hint}")
     return tuple(said)
-
-
-def reveal(secret: SecretStr | None) -> str | None:
-    """The text of a secret, for the one call that needs it."""
-    return secret.get_secret_value() if secret is not None else None
 
 
 def _line(name: str, said: str, value: str) -> str:

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.scheduler.names import LOCATION
 from perf_alerts_dagster.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("dagster.yaml")
-LOCATION = "perf_alerts"
 
 # Linux gives a unix socket's path 108 bytes, other systems 104, the closing zero included.
 _LONGEST_SOCKET_PATH = 100

@@ -16,14 +16,13 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorType,
     ScheduleInstigatorData,
 )
+from perf_alerts_dagster.scheduler.names import SENSOR
 
 # A daemon beats about every 30 s; Dagster itself calls it healthy for 30 minutes.
 HEARTBEAT_LIMIT = timedelta(seconds=120)
 _LONGEST_START = timedelta(minutes=3)
 # A message is tried several times by then.
 _LONGEST_WAIT = timedelta(minutes=5)
-# The sensor of `defs.watch`, which processes may not import.
-WATCH = "watch"
 # Clocks of two machines differ a little.
 _SKEW = timedelta(seconds=60)
 
@@ -69,9 +68,9 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
 def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
     """Whether somebody has switched the sensor off that looks after incidents and messages."""
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        if state.instigator_name == WATCH and state.status is InstigatorStatus.STOPPED:
+        if state.instigator_name == SENSOR and state.status is InstigatorStatus.STOPPED:
             yield Finding(
-                where=f"sensor {WATCH}",
+                where=f"sensor {SENSOR}",
                 what="is switched off: failed and missed executions are told by nobody, and "
                 "messages wait for the REST process",
                 mend="switch it on in the web UI, under Automation",

@@ -16,7 +16,6 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
 from perf_alerts_dagster.defs.sensors import GRACE, Failed, failed_runs, overdue
-from perf_alerts_dagster.defs.tags import ERROR
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -24,6 +23,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
     TickStatus,
 )
+from perf_alerts_dagster.scheduler.names import ERROR
 
 DAILY = "daily_pnl_check"
 DUE = datetime(2026, 1, 30, 17, tzinfo=UTC)

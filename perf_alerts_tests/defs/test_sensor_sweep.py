@@ -10,12 +10,11 @@ import pytest
 from perf_alerts_dagster.bootstrap.notifications import open_desk
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.defs.sensors import NAME
-from perf_alerts_dagster.defs.tags import ERROR
 from perf_alerts_dagster.incidents.lifecycle import Desk
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import Filter
 from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.scheduler.names import ERROR, SENSOR
 from perf_alerts_dagster.settings import Settings, load_settings
 
 DAILY = "daily_pnl_check"
@@ -42,7 +41,7 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 
 
 def tick(settings: Settings, instance: dg.DagsterInstance) -> dg.SensorResult:
-    sensor = build_definitions(settings).get_repository_def().get_sensor_def(NAME)
+    sensor = build_definitions(settings).get_repository_def().get_sensor_def(SENSOR)
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     with dg.build_sensor_context(instance=instance) as context:
         return sensor.evaluate_tick(context)  # type: ignore[return-value]

@@ -6,6 +6,7 @@ from threading import Event
 import pytest
 
 from perf_alerts_dagster.scheduler.idempotency import LEASE, Wanted
+from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     RunState,
@@ -15,9 +16,6 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnreachable,
 )
 from perf_alerts_dagster.scheduler.trigger import (
-    MARKER,
-    REQUEST_ID,
-    TRIGGERED_BY,
     KeyInUse,
     KeyMismatch,
     Triggers,

@@ -16,7 +16,6 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.types import DaemonHeartbeat
 
 from perf_alerts_dagster.bootstrap.records import migrate_store
-from perf_alerts_dagster.defs.sensors import NAME
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.scheduler.dagster_internals import (
@@ -26,6 +25,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
     TickStatus,
 )
+from perf_alerts_dagster.scheduler.names import DEFINITIONS, SENSOR
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import findings
 from perf_alerts_dagster.stack.doctor import examine
@@ -83,15 +83,12 @@ def test_a_daemon_is_dead_after_two_minutes_though_dagster_calls_it_healthy(
 
 def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -> None:
     assert list(findings.sweeper(instance)) == []
-    assert findings.WATCH == NAME
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
-            InProcessCodeLocationOrigin(
-                LoadableTargetOrigin(module_name="perf_alerts_dagster.definitions"), None
-            ),
+            InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=DEFINITIONS), None),
             "__repository__",
         ),
-        NAME,
+        SENSOR,
     )
     instance.add_instigator_state(
         InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, None)

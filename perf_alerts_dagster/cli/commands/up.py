@@ -63,9 +63,9 @@ async def launch_all(port: int, *, report: Callable[[str], None]) -> AsyncIterat
     Raises:
         StackError: the webserver refused a run, or went away.
     """
-    from perf_alerts_dagster.scheduler.graphql.answers import ALERT, TRIGGERED_BY
     from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
     from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+    from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
 
     client = GraphQLClient(f"http://127.0.0.1:{port}")
     scheduler = GraphQLScheduler(client)

@@ -9,6 +9,14 @@ from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.scheduler.names import (
+    AS_OF,
+    ATTEMPTS,
+    ERROR,
+    OUTCOME,
+    REQUEST_ID,
+    TRIGGERED_BY,
+)
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -17,14 +25,6 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnexpected,
 )
 
-# Names that the code location writes; a test compares them with `defs/tags.py`.
-ALERT = "perf_alerts/alert"
-AS_OF = "perf_alerts/as_of"
-TRIGGERED_BY = "perf_alerts/triggered_by"
-ATTEMPTS = "perf_alerts/attempts"
-ERROR = "perf_alerts/error"
-OUTCOME = "perf_alerts/outcome"
-REQUEST_ID = "perf_alerts/request_id"
 PARTITION = "dagster/partition"
 SETTINGS_LABEL = "settings"
 

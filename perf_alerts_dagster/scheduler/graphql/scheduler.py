@@ -6,8 +6,9 @@ from typing import Any
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.scheduler.graphql import answers, documents
-from perf_alerts_dagster.scheduler.graphql.answers import ALERT, PARTITION, STATES
+from perf_alerts_dagster.scheduler.graphql.answers import PARTITION, STATES
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.names import ALERT, LOCATION, schedule_name
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -20,11 +21,7 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnexpected,
 )
 
-# Where the definitions are; a test compares them with `processes/home.py`.
-LOCATION = "perf_alerts"
 REPOSITORY = "__repository__"
-# The oldest as-of date that a run may have; a test compares it with `defs/tags.py`.
-FIRST_PARTITION = "2000-01-01"
 
 _RECENT_RUNS = 5
 _TICKS = 30
@@ -88,7 +85,7 @@ class GraphQLScheduler(Scheduler):
 
     async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
         """See the port."""
-        selector = {**_repository(), "scheduleName": f"{BY_NAME[alert].name}_schedule"}
+        selector = {**_repository(), "scheduleName": schedule_name(BY_NAME[alert].name)}
         if enabled:
             answer = await self._client.ask(documents.START, {"schedule": selector})
             return _switched(alert, answers.member(answer, "startSchedule", "ScheduleStateResult"))
