@@ -2,39 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
-from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.bootstrap.judging import (
-    build_judging,
-    build_projecting,
-    with_thresholds,
-)
-from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
 from perf_alerts_dagster.control.lease_sql import SqlLeases
 from perf_alerts_dagster.control.sql import SqlAudit
-from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.incidents.escalation import Patience
 from perf_alerts_dagster.incidents.lifecycle import Desk, Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
+from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as opened
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
-from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
 from perf_alerts_dagster.scheduler.sql import SqlPauses
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
-from perf_alerts_dagster.storage.engine import open_engine
 
 
 def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
@@ -97,12 +86,18 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-# Seconds: whoever tells people past the store does not wait long for it.
-_HASTE = 1.0
+def build_budgets(settings: Settings) -> Budgets:
+    """The false-alarm budgets: which breaches people are notified of."""
+    return Budgets(
+        warning=settings.false_alarm_warning,
+        critical=settings.false_alarm_critical,
+        rules=settings.false_alarm_rules.get("default", {}),
+        of_strategy=settings.false_alarm_rules.get("strategies", {}),
+    )
 
 
 def build_policy(settings: Settings) -> Policy:
-    """How incidents are told."""
+    """When and through which channels people are notified of incidents."""
     normal, escalation = open_channels(settings)
     hours = settings.ack_timeout_hours
     return Policy(
@@ -119,7 +114,7 @@ def build_policy(settings: Settings) -> Policy:
         observe_only=settings.observe_only,
         digest=settings.daily_digest,
         gate=settings.rule_preset == "evidence",
-        budgets=build_judging(settings).budgets,
+        budgets=build_budgets(settings),
     )
 
 
@@ -160,38 +155,4 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),
-    )
-
-
-def build_direct(settings: Settings) -> Direct:
-    """What tells people while the alert store cannot be used.
-
-    Thresholds that were set over REST count where the store can still be read, as on a full disk.
-    """
-    engine = open_engine(store_url(settings), wait=_HASTE)
-    try:
-        with suppress(StoreUnavailable):
-            settings = with_thresholds(settings, engine)
-    finally:
-        engine.dispose()
-    judging = build_judging(settings)
-    return Direct(
-        records=open_source(settings),
-        market=open_market(settings),
-        judging=judging,
-        projections_issuer=build_projecting(settings, judging),
-        channels=open_channels(settings)[0],
-        timezone=ZoneInfo(settings.timezone),
-        gate=settings.rule_preset == "evidence",
-        observe_only=settings.observe_only,
-        public_url=settings.public_url,
-    )
-
-
-def build_outage(settings: Settings) -> Outage:
-    """What a process does for people while the alert store cannot be used."""
-    return Outage(
-        channels=() if settings.observe_only else open_channels(settings)[0],
-        opened=lambda: build_direct(settings),
-        public_url=settings.public_url,
     )

@@ -75,7 +75,7 @@ def reporter(settings: Settings) -> Reporter:
 
     def report(alert: str, as_of: date | None, run_id: str, error: str) -> None:
         # Imported only when something has failed: the channels and the store are heavy.
-        from perf_alerts_dagster.bootstrap.notifications import build_direct
+        from perf_alerts_dagster.bootstrap.executions import build_direct
 
         now = datetime.now(UTC)
         try:

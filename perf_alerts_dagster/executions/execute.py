@@ -1,4 +1,4 @@
-"""One execution of one alert: read, plan, judge each due session, keep, write the history."""
+"""One execution of one alert: read, plan, judge and record each due session, notify."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,24 +6,25 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.control.leases import Turn, Turns
-from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.executions.charts import charts_of
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK, Alert, Family
 from perf_alerts_dagster.executions.plan import Plan, plan_execution
 from perf_alerts_dagster.executions.restatements import Changes, RestatementFinder
-from perf_alerts_dagster.executions.result import Execution, incidents_of, notes_of, said
-from perf_alerts_dagster.executions.summary_file import SummaryWriter, summary_json
+from perf_alerts_dagster.executions.result import (
+    Execution,
+    charts_of,
+    incidents_of,
+    notes_of,
+    repeat_notes,
+)
+from perf_alerts_dagster.executions.session_judge import SessionJudge
+from perf_alerts_dagster.executions.summary_file import SummaryFolder, summary_json
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.in_force import Outlook
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final
-
-# The alert after which the digest of the day goes out.
-DIGESTED = "daily_pnl_check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +32,14 @@ class Executor:
     """Runs alerts over one source and one store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
-    ALERT_RULE_PRESET=documented. `deliver` sends what waits, for a bounded time; what it
-    cannot send the next sweep does.
+    ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;
+    the next sweep sends the rest.
     """
 
     records: RecordsSource
     store: AlertStore
-    summaries: SummaryWriter
-    judging: Judge
-    projections_issuer: ProjectionIssuer
+    summaries: SummaryFolder
+    session_judge: SessionJudge
     turns: Turns
     lifecycle: Lifecycle
     deliver: Callable[[], object]
@@ -61,12 +61,12 @@ class Executor:
     ) -> Execution:
         """Judge every session that is due for `alert`, each in a transaction of its own.
 
-        One execution of an alert works at a time; a second one waits for it here, and a third
-        one leaves its work to the second.
+        Executions of one alert never overlap: a second one waits here for the first, and a third
+        one leaves its sessions to the second.
 
         Args:
             alert: One of the five.
-            as_of: The session to stand on; None for the last one at or before today.
+            as_of: The session to judge as of; None for the last one at or before today.
             run_id: The Dagster run that this execution is.
             now: The time of the execution, aware.
             at_or_before: Take the last session at or before `as_of` where it is none itself
@@ -123,7 +123,9 @@ class Executor:
             timezone=self.timezone,
             at_or_before=at_or_before,
         )
-        self.store.save_settings_version(self.judging.settings_version, self.settings_content, now)
+        self.store.save_settings_version(
+            self.session_judge.judge.settings_version, self.settings_content, now
+        )
         restating = RestatementFinder(self.store) if Family.PROJECTION in alert.families else None
         changes = restating.changes(reading) if restating else Changes()
         plan = plan_execution(
@@ -141,12 +143,12 @@ class Executor:
         )
         if restating and not plan.recorded_only:
             restating.keep(reading)
-        # Before anything else can fail: what was found is told, though its file be never written.
+        # Before anything else can fail: people are notified even if the file is never written.
         decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
-        if alert.name == DIGESTED and not plan.recorded_only:
+        if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
-        notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
+        notes = notes_of(reading, plan, [*changes.notes, *repeat_notes(repeats)])
         text = summary_json(
             alert.name,
             executed_at=now,
@@ -171,9 +173,9 @@ class Executor:
         )
 
     def _digest(self, alert: Alert, now: datetime) -> None:
-        """Tell the day of the newest session that was judged for good, unless it was told.
+        """Put the digest of the newest final session that was judged into the outbox, once.
 
-        Not of an open session, which is not over; and also where a killed execution judged it.
+        An open session has no digest yet. The session may be one that a killed execution judged.
         """
         if not self.lifecycle.policy.digest:
             return
@@ -181,17 +183,6 @@ class Executor:
         judgement = None if session is None else self.store.latest(alert.name, as_of=session)
         if judgement is not None:
             self.lifecycle.digest(judgement, now=now)
-
-    def _outlook(
-        self, alert: Alert, reading: Reading, session: date, *, issue: bool, run_id: str
-    ) -> Outlook:
-        """What is in force on the session itself, not on a later one that is caught up with it.
-
-        What is due is issued first: a judgement never goes without its projection.
-        """
-        if issue:
-            self.projections_issuer.issue_for(alert, reading, session, run_id=run_id)
-        return self.projections_issuer.outlook(session)
 
     def _judge(
         self,
@@ -207,39 +198,26 @@ class Executor:
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
         outlook = Outlook()
-        for session in plan.finals:
-            outlook = self._outlook(
-                alert, reading, session, issue=not plan.recorded_only, run_id=run_id
-            )
-            judgement = self.judging.judge(
+        provisional = () if plan.provisional is None else (plan.provisional,)
+        for session in (*plan.finals, *provisional):
+            # Only what is final and moves the watermark has projections issued.
+            counts = session != plan.provisional and not plan.recorded_only
+            judgement, outlook = self.session_judge.judge_session(
                 alert,
                 reading,
                 session,
+                issue_on=(session,) if counts else (),
                 run_id=run_id,
                 now=now,
-                outlook=outlook,
+                provisional=session == plan.provisional,
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
-            watermark = None if plan.recorded_only else session
-            self._keep(judgement, turn, repeats, watermark=watermark)
-            judgements.append(judgement)
-        if plan.provisional is not None:
-            outlook = self._outlook(alert, reading, plan.provisional, issue=False, run_id=run_id)
-            judgement = self.judging.judge(
-                alert,
-                reading,
-                plan.provisional,
-                run_id=run_id,
-                now=now,
-                outlook=outlook,
-                provisional=True,
-            )
-            self._keep(judgement, turn, repeats, watermark=None)
+            self._record(judgement, turn, repeats, watermark=session if counts else None)
             judgements.append(judgement)
         return tuple(judgements), repeats, outlook
 
-    def _keep(
+    def _record(
         self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None
     ) -> None:
         """Record it, unless the date's newest judgement says the very same: one date, once."""

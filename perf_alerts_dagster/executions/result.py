@@ -1,4 +1,4 @@
-"""What one execution did, and what it notes for people."""
+"""The result of an execution: judgements, notes, the incidents it touched, and its charts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,14 @@ from pathlib import Path
 from perf_alerts_dagster.executions.plan import Plan
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Decisions
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.projections.chart import Chart
+from perf_alerts_dagster.projections.chart import Chart, chart_of
+from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.records.reading import Reading
+
+# A run's page is for reading: the worst strategies, and everything together.
+MAXIMUM_CHARTS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +56,8 @@ def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
     )
 
 
-def said(repeats: Mapping[date, str]) -> list[str]:
-    """That dates were judged before, and by which runs."""
+def repeat_notes(repeats: Mapping[date, str]) -> list[str]:
+    """A note for each date that an earlier run had judged, with that run."""
     return [
         f"{session} was judged already by run {run_id}, on the same data and settings and with "
         "the same result; it was not recorded again"
@@ -61,7 +66,7 @@ def said(repeats: Mapping[date, str]) -> list[str]:
 
 
 def notes_of(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str, ...]:
-    """Everything worth saying beside the judgements, in one line each."""
+    """The notes of an execution, one line each: of the record, of changes, of sessions left out."""
     notes = [*reading.records.notes, *changes]
     if plan.given_up:
         notes.append(
@@ -69,3 +74,26 @@ def notes_of(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str,
             "(ALERT_CATCHUP_SESSIONS) and were not judged"
         )
     return tuple(notes)
+
+
+def charts_of(
+    reading: Reading, outlook: Outlook, evaluations: Sequence[Evaluation], as_of: date
+) -> tuple[Chart, ...]:
+    """The charts of a judged session: the worst strategies first, at most six."""
+    ranks: dict[str, int] = {}
+    for one in evaluations:
+        is_breach = one.outcome is Outcome.BREACH and one.notified_severity is not None
+        rank = one.notified_severity.rank if is_breach and one.notified_severity else -1
+        ranks[one.strategy] = max(ranks.get(one.strategy, -1), rank + 10 * one.is_notified())
+    names = [
+        name
+        for name, forces in outlook.forces.items()
+        if forces.launch is not None and name in reading.records.strategies
+    ]
+    chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
+    charts = []
+    for name in chosen:
+        launch = outlook.forces[name].launch
+        if launch is not None:
+            charts.append(chart_of(reading.records.strategies[name], launch, as_of))
+    return tuple(charts)

@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -70,15 +69,7 @@ def _judged(judgement: Judgement) -> Json:
     }
 
 
-class SummaryWriter(ABC):
-    """Where the scheduled-summary history file of each execution goes."""
-
-    @abstractmethod
-    def write(self, alert: str, executed_at: datetime, run_id: str, content: str) -> Path:
-        """Write the JSON text atomically; a name that is taken gets a run-id suffix."""
-
-
-class SummaryFolder(SummaryWriter):
+class SummaryFolder:
     """Writes `<state>/performance_alerts/scheduled/scheduled_summary_<alert>_<time>.json`."""
 
     def __init__(self, state: Path) -> None:

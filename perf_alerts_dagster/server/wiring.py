@@ -8,11 +8,8 @@ from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.api.resources import ApiParts
 from perf_alerts_dagster.api.strategies.records_cache import Records
-from perf_alerts_dagster.bootstrap.notifications import (
-    build_outage,
-    build_sweeper,
-    open_all_channels,
-)
+from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.notifications import build_sweeper, open_all_channels
 from perf_alerts_dagster.bootstrap.records import open_source, store_url
 from perf_alerts_dagster.control.lease_sql import Probe
 from perf_alerts_dagster.control.sql import SqlThresholds

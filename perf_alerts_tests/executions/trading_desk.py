@@ -1,6 +1,10 @@
 """A desk whose record grows from one execution to the next, over fakes."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from weakref import finalize
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,6 +13,8 @@ from perf_alerts_dagster.control.leases import Turns
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.session_judge import SessionJudge
+from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.judging.false_alarms import Budgets
@@ -22,7 +28,6 @@ from perf_alerts_tests.fakes import (
     FakeAlertStore,
     FakeLeases,
     FakeRecordsSource,
-    FakeSummaryWriter,
 )
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 
@@ -57,11 +62,17 @@ class Desk:
 
     def __init__(self, *, catch_up: int = 30) -> None:
         self.store = FakeAlertStore()
-        self.summaries = FakeSummaryWriter()
+        state = Path(mkdtemp())
+        finalize(self, rmtree, state)
+        self.summaries = SummaryFolder(state)
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
         self.policy = Policy()
+
+    def written(self) -> list[str]:
+        """The texts of the summary files."""
+        return [path.read_text() for path in sorted(self.summaries.folder.glob("*.json"))]
 
     def run(
         self,
@@ -78,19 +89,21 @@ class Desk:
             records=FakeRecordsSource(records),
             store=self.store,
             summaries=self.summaries,
-            judging=Judge(
-                book=limit_book({}, {}),
-                periods_per_year=252,
-                max_lag_sessions=2,
-                budgets=Budgets(),
-                settings_version="test",
-            ),
-            projections_issuer=ProjectionIssuer(
-                store=self.store,
-                paths=200,
-                haircut=0.0,
-                periods_per_year=252,
-                settings_version="test",
+            session_judge=SessionJudge(
+                judge=Judge(
+                    book=limit_book({}, {}),
+                    periods_per_year=252,
+                    max_lag_sessions=2,
+                    budgets=Budgets(),
+                    settings_version="test",
+                ),
+                issuer=ProjectionIssuer(
+                    store=self.store,
+                    paths=200,
+                    haircut=0.0,
+                    periods_per_year=252,
+                    settings_version="test",
+                ),
             ),
             lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
             deliver=lambda: None,

@@ -1,6 +1,7 @@
 """`perf-alerts evaluate`: judge now, store nothing."""
 
 import sys
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -49,24 +50,18 @@ def evaluate(
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting
+    from perf_alerts_dagster.bootstrap.executions import build_session_judge
 
     opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = opened.reading
-    judging = build_judging(opened.settings, periods_per_year=opened.periods_per_year)
-    projections_issuer = build_projecting(opened.settings, judging)
-    with working("projecting"):
-        for day in _issue_days(alert, reading):
-            projections_issuer.issue_for(alert, reading, day, run_id="evaluate")
-    with working("judging"):
-        judgement = judging.judge(
+    session_judge = build_session_judge(opened.settings, periods_per_year=opened.periods_per_year)
+    with working("projecting and judging"):
+        judgement = session_judge.judge_newest(
             alert,
             reading,
-            reading.as_of,
             run_id="evaluate",
             now=opened.now,
-            outlook=projections_issuer.outlook(reading.as_of),
-            provisional=reading.last_final is None or reading.as_of > reading.last_final,
+            issued_before=_end_of_last_month(alert, reading),
         )
     note_faults(reading)
     if as_json:
@@ -88,13 +83,12 @@ def evaluate(
     sys.exit(1 if unknown or notified(judgement, gate=gate) else 0)
 
 
-def _issue_days(alert: Alert, reading: Reading) -> list[date]:
-    """The days on which an execution would have issued: last month's end as well, to compare."""
-    last = reading.last_final
-    if last is None:
-        return []
-    earlier = [one for one in reading.sessions if one < last.replace(day=1)]
-    return [*earlier[-1:], last] if Family.FORWARD in alert.families else [last]
+def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
+    """The session whose projection the forward test compares with; none for other alerts."""
+    if reading.last_final is None or Family.FORWARD not in alert.families:
+        return ()
+    first = reading.last_final.replace(day=1)
+    return [session for session in reading.sessions if session < first][-1:]
 
 
 def _as_json(one: Evaluation) -> dict[str, Any]:
