@@ -20,7 +20,7 @@ from perf_alerts_dagster.scheduler.names import ALERT, AS_OF, FIRST_PARTITION, O
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from perf_alerts_dagster.executions.result import Execution
+    from perf_alerts_dagster.executions.execute import Execution
 
 # Opens what an attempt works with: an object with `execute(...)`, the application's entry.
 Opener = Callable[[], Any]

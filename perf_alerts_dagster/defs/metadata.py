@@ -9,7 +9,7 @@ import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.defs.jobs import judged_asset
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement

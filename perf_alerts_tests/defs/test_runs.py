@@ -27,7 +27,7 @@ from perf_alerts_dagster.core.errors import (
     UsageError,
 )
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorState,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME
-from perf_alerts_dagster.executions.result import MAXIMUM_CHARTS
+from perf_alerts_dagster.executions.execute import MAXIMUM_CHARTS
 from perf_alerts_dagster.projections.chart import Chart, svg
 from perf_alerts_tests.executions.trading_desk import Desk, after_close, day, record
 

@@ -11,8 +11,7 @@ import numpy as np
 
 from perf_alerts_dagster.control.leases import Turns
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
-from perf_alerts_dagster.executions.execute import Executor
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution, Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
