@@ -70,10 +70,10 @@ def build_schedule(
 
 
 def _session_test(settings: Settings) -> Callable[[date], bool]:
-    """Whether a day is a session, without reading the record.
+    """A test whether a day is a session, without reading the record.
 
-    The `record` calendar knows its days only after reading, so its schedules go by weekdays;
-    rows on other days are judged by the next execution.
+    The days of the `record` calendar are known only after reading, so its schedules run on
+    weekdays; rows of other days are judged by the next execution.
     """
     if settings.calendar == "24/7":
         return lambda day: True

@@ -1,7 +1,7 @@
-"""What a single value accepts. Every check takes the raw text and raises ValueError.
+"""What each variable accepts: a check takes its raw text and returns the value.
 
-The error's text is what the operator reads after the variable's name: it says what is accepted.
-Nothing is stripped or guessed, so that a stray space is seen instead of carried along.
+Otherwise it raises a ValueError that says what is accepted; the operator reads it after the
+variable's name. No text is stripped or guessed: a stray space is a fault.
 """
 
 import json
@@ -21,7 +21,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_TAKEN_HEADERS = frozenset(
+_STANDARD_HEADERS = frozenset(
     {
         "authorization",
         "connection",
@@ -112,23 +112,23 @@ def calendar(value: str) -> str:
 
 
 def header(value: str) -> str:
-    """An HTTP header name (a token of RFC 9110, 5.6.2) that means nothing else."""
+    """An HTTP header name (a token of RFC 9110, 5.6.2) without a standard meaning."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", value):
         raise ValueError("must be an HTTP header name such as X-Alert-API-Key")
-    if value.lower() in _TAKEN_HEADERS:
+    if value.lower() in _STANDARD_HEADERS:
         raise ValueError("must not be a header that means something else already")
     return value
 
 
 def table(value: str) -> str:
-    """A table, a query or a file's name."""
+    """The name of a table, a query, or the name of a file."""
     if not value.strip():
         raise ValueError("must name a table, a query, or a file in the folder")
     return value
 
 
 def folder(value: str) -> Path:
-    """A folder, there already or still to be made, as an absolute path."""
+    """A folder that exists or can be made, as an absolute path."""
     try:
         path = Path(value).expanduser().absolute()
         is_other = path.exists() and not path.is_dir()
@@ -149,24 +149,24 @@ def read(check: Callable[[str], Any]) -> BeforeValidator:
 
 
 def optional(check: Callable[[str], Any]) -> BeforeValidator:
-    """As `read`; a blank text means that nothing is set."""
+    """As `read`; a blank text is None: the variable is not set."""
 
-    def checked(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
+    def validate(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
         if not isinstance(value, str):
             return value
         return check(value) if value.strip() else None
 
-    return BeforeValidator(checked)
+    return BeforeValidator(validate)
 
 
 def json_object(value: str) -> dict[str, Any]:
-    """A JSON object of finite numbers in which no member is there twice."""
+    """A JSON object of finite numbers without duplicate members."""
     try:
         parsed = json.loads(
             value,
             parse_constant=_finite,
             parse_float=_finite,
-            parse_int=_short,
+            parse_int=_bounded_whole,
             object_pairs_hook=_members,
         )
     except json.JSONDecodeError as error:
@@ -210,17 +210,17 @@ def budgets(value: str) -> dict[str, Any]:
     is the largest `p_year` (a share of healthy years) at which people are notified.
     """
     parsed = json_object(value)
-    _known(parsed, ("default", "strategies"))
-    _rules(_section(parsed.get("default", {}), "default"))
+    _refuse_unknown(parsed, ("default", "strategies"))
+    _check_rules(_section(parsed.get("default", {}), "default"))
     for name, rules in _section(parsed.get("strategies", {}), "strategies").items():
-        _rules(_section(rules, name))
+        _check_rules(_section(rules, name))
     return parsed
 
 
-def _rules(rules: Mapping[str, Any]) -> None:
-    _known(rules, tuple(rule.id for rule in BY_ID.values() if rule.gated))
+def _check_rules(rules: Mapping[str, Any]) -> None:
+    _refuse_unknown(rules, tuple(rule.id for rule in BY_ID.values() if rule.gated))
     for rule, given in rules.items():
-        _known(_section(given, rule), ("warning", "critical"))
+        _refuse_unknown(_section(given, rule), ("warning", "critical"))
         for severity, share in given.items():
             good = isinstance(share, int | float) and not isinstance(share, bool)
             if not good or not 0 < share <= 1:
@@ -233,7 +233,7 @@ def _section(values: object, name: str) -> Mapping[str, Any]:
     return values
 
 
-def _known(values: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...]) -> None:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ValueError(f"{unknown[0]!r} is unknown; accepted are {', '.join(known)}")
@@ -246,7 +246,7 @@ def _finite(text: str) -> float:
     return parsed
 
 
-def _short(text: str) -> int:
+def _bounded_whole(text: str) -> int:
     # Python refuses to read, and floats cannot hold, what is much longer.
     if len(text.removeprefix("-")) > 15:
         raise ValueError("must be a JSON object of numbers with at most 15 digits")
