@@ -1,4 +1,4 @@
-"""Channels, incidents and who sweeps, from the settings."""
+"""Channels, incidents, delivery and the sweeper, from the settings."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilen
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.open import open_channels as opened
+from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
@@ -30,33 +30,33 @@ def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channe
     """The channels of notifications and those of escalations; nothing is connected yet.
 
     Raises:
-        SettingsError: a URL is of a kind that nobody knows.
+        SettingsError: a URL is of an unknown kind.
     """
     allowed = (settings.notify_allowed_hosts or "").lower().split(",")
-    addresses = Addresses(allowed=frozenset(one.strip().rstrip(".") for one in allowed if one))
+    addresses = Addresses(allowed=frozenset(host.strip().rstrip(".") for host in allowed if host))
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
 
-    def of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
+    def channels_of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
         single = split_channels(urls.get_secret_value()) if urls else ()
-        return opened(single, variable=variable, secret=secret, addresses=addresses)
+        return open_urls(single, variable=variable, secret=secret, addresses=addresses)
 
     return (
-        of(settings.notify_urls, "ALERT_NOTIFY_URLS"),
-        of(settings.escalation_urls, "ALERT_ESCALATION_URLS"),
+        channels_of(settings.notify_urls, "ALERT_NOTIFY_URLS"),
+        channels_of(settings.escalation_urls, "ALERT_ESCALATION_URLS"),
     )
 
 
 def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
     """Every channel of the settings, once each; see `open_channels`."""
     normal, escalation = open_channels(settings)
-    return tuple({one.name: one for one in (*normal, *escalation)}.values())
+    return tuple({channel.name: channel for channel in (*normal, *escalation)}.values())
 
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """Switches schedules on whose pause is over; asks Dagster only while something is paused."""
+    """Switches schedules on again whose pause is over; asks Dagster only while there are any."""
     pauses = SqlPauses(engine)
 
-    async def resumed() -> None:
+    async def end_pauses() -> None:
         from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
@@ -77,7 +77,7 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
 
     def resume() -> None:
         if pauses.pauses():
-            asyncio.run(resumed())
+            asyncio.run(end_pauses())
 
     return resume
 
@@ -101,9 +101,9 @@ def build_policy(settings: Settings) -> Policy:
     normal, escalation = open_channels(settings)
     hours = settings.ack_timeout_hours
     return Policy(
-        channels=tuple(one.name for one in normal),
-        escalation_channels=tuple(one.name for one in escalation),
-        minimum={one.name: one.minimum for one in (*normal, *escalation)},
+        channels=tuple(channel.name for channel in normal),
+        escalation_channels=tuple(channel.name for channel in escalation),
+        minimum={channel.name: channel.minimum for channel in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),
         patience=Patience(
@@ -130,11 +130,11 @@ def open_desk(settings: Settings, engine: Engine) -> Desk:
 
 
 def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
-    """What sends the outbox's messages; `owner` names this sender in the leases of its rows."""
+    """The sender of the outbox's messages; `owner` names it in the leases of its rows."""
     lifecycle = desk.lifecycle
     return Deliverer(
         outbox=desk.outbox,
-        channels={one.name: one for one in open_all_channels(settings)},
+        channels={channel.name: channel for channel in open_all_channels(settings)},
         on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
             channel, error=error, now=now
         ),

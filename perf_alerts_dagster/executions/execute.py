@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.control.leases import Turn, Turns
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK, Alert, Family
-from perf_alerts_dagster.executions.plan import Changes, Plan, RestatementFinder, plan_execution
+from perf_alerts_dagster.executions.plan import (
+    Changes,
+    Plan,
+    find_changes,
+    plan_execution,
+    save_hashes,
+)
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.summary_file import SummaryFolder, summary_json
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
@@ -23,17 +29,17 @@ from perf_alerts_dagster.records.ports import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final
 
-# A run's page is for reading: the worst strategies, and everything together.
+# The page of a run shows the worst strategies only.
 MAXIMUM_CHARTS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What one execution did. `judgements` are oldest first, a provisional one last.
+    """The result of one execution. `judgements` are oldest first, a provisional one last.
 
-    `repeats` are those of them that an earlier run had recorded, equal in every number: they
-    are shown and were not recorded again. `left_to` is the run that waited already when this
-    one came, and that judges in its place. `charts` are the worst strategies' bands and paths.
+    `repeats` are the dates whose judgement an earlier run had recorded, equal in every number:
+    it is shown, and not recorded again. `left_to` is the run that was queued before this one
+    and judges in its place. `charts` are bands and live paths of the worst strategies.
     `incidents` are those that it opened, counted or resolved, worst first.
     """
 
@@ -60,7 +66,12 @@ def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
     return tuple(
         sorted(
             (*decisions.opened, *decisions.changed),
-            key=lambda one: (one.is_over, -one.severity.rank, one.strategy, one.rule),
+            key=lambda incident: (
+                incident.is_over,
+                -incident.severity.rank,
+                incident.strategy,
+                incident.rule,
+            ),
         )
     )
 
@@ -90,10 +101,12 @@ def charts_of(
 ) -> tuple[Chart, ...]:
     """The charts of a judged session: the worst strategies first, at most six."""
     ranks: dict[str, int] = {}
-    for one in evaluations:
-        is_breach = one.outcome is Outcome.BREACH and one.notified_severity is not None
-        rank = one.notified_severity.rank if is_breach and one.notified_severity else -1
-        ranks[one.strategy] = max(ranks.get(one.strategy, -1), rank + 10 * one.is_notified())
+    for evaluation in evaluations:
+        severity = evaluation.notified_severity
+        is_breach = evaluation.outcome is Outcome.BREACH
+        rank = severity.rank if is_breach and severity is not None else -1
+        rank += 10 * evaluation.is_notified()
+        ranks[evaluation.strategy] = max(ranks.get(evaluation.strategy, -1), rank)
     names = [
         name
         for name, forces in outlook.forces.items()
@@ -150,8 +163,8 @@ class Executor:
             as_of: The session to judge as of; None for the last one at or before today.
             run_id: The Dagster run that this execution is.
             now: The time of the execution, aware.
-            at_or_before: Take the last session at or before `as_of` where it is none itself
-                (a schedule's tick); else such a date is refused.
+            at_or_before: Where `as_of` is no session, take the last one before it (a schedule's
+                tick); otherwise such a date is refused.
             switched_on: When the schedule that asks was switched on, aware: sessions that were
                 closed by then are not caught up. None where a person asks.
 
@@ -160,7 +173,7 @@ class Executor:
             RecordsUnavailable: the source cannot be read.
             RecordsInvalid: the source is no track record.
             StoreUnavailable: the store cannot be read or written.
-            TurnLost: this process slept, and another one took its turn.
+            TurnLost: this process paused for too long, and another one took its turn.
         """
         with self.turns.of(alert.name, run_id) as turn:
             if turn.taken_by is not None:
@@ -170,7 +183,7 @@ class Executor:
                     executed_at=now,
                     judgements=(),
                     notes=(
-                        f"run {turn.taken_by} of {alert.name} waits already and judges instead",
+                        f"run {turn.taken_by} of {alert.name} is queued already and judges instead",
                     ),
                     gate=self.gate,
                     left_to=turn.taken_by,
@@ -207,8 +220,8 @@ class Executor:
         self.store.save_settings_version(
             self.session_judge.judge.settings_version, self.settings_content, now
         )
-        restating = RestatementFinder(self.store) if Family.PROJECTION in alert.families else None
-        changes = restating.changes(reading) if restating else Changes()
+        finds_changes = Family.PROJECTION in alert.families
+        changes = find_changes(self.store, reading) if finds_changes else Changes()
         plan = plan_execution(
             alert,
             as_of=reading.as_of,
@@ -222,8 +235,8 @@ class Executor:
         judgements, repeats, outlook = self._judge(
             alert, reading, plan, turn, run_id=run_id, now=now
         )
-        if restating and not plan.recorded_only:
-            restating.keep(reading)
+        if finds_changes and not plan.recorded_only:
+            save_hashes(self.store, reading)
         # Before anything else can fail: people are notified even if the file is never written.
         decisions = self.lifecycle.after(alert.name, run_id=run_id, now=now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
@@ -301,7 +314,7 @@ class Executor:
     def _record(
         self, judgement: Judgement, turn: Turn, repeats: dict[date, str], *, watermark: date | None
     ) -> None:
-        """Record it, unless the date's newest judgement says the very same: one date, once."""
+        """Record a judgement, unless the newest one of its date is equal."""
         turn.check()
         newest = self.store.latest(judgement.alert, as_of=judgement.as_of)
         if newest is not None and newest.repeats(judgement):
@@ -315,6 +328,8 @@ def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:
     if switched_on is None:
         return None
     closed = [
-        one for one in reading.sessions if is_final(one, reading.market.calendar, switched_on)
+        session
+        for session in reading.sessions
+        if is_final(session, reading.market.calendar, switched_on)
     ]
     return closed[-1] if closed else None

@@ -1,4 +1,4 @@
-"""The scheduled-summary history files: one per execution, complete or not there at all."""
+"""The scheduled-summary history files: one per execution, written whole or not at all."""
 
 import json
 import os
@@ -30,15 +30,15 @@ def summary_json(
     details: list[Json] = []
     critical = warning = 0
     for judgement in judgements:
-        for one in notified(judgement, gate=gate):
-            severity = severity_of(one, gate=gate)
+        for evaluation in notified(judgement, gate=gate):
+            severity = severity_of(evaluation, gate=gate)
             critical += severity.rank >= Severity.CRITICAL.rank
             warning += severity is Severity.WARNING
             details.append(
                 {
-                    "alert_id": one.dedup_key,
+                    "alert_id": evaluation.dedup_key,
                     "severity": severity.value,
-                    "message": f"{one.strategy}: {one.message}",
+                    "message": f"{evaluation.strategy}: {evaluation.message}",
                 }
             )
     content: dict[str, Json] = {
@@ -50,13 +50,13 @@ def summary_json(
         "alert_details": details,
         "run_id": run_id,
         "as_of": judgements[-1].as_of.isoformat() if judgements else None,
-        "judged": [_judged(one) for one in judgements],
+        "judged": [_session(judgement) for judgement in judgements],
         "notes": list(notes),
     }
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _judged(judgement: Judgement) -> Json:
+def _session(judgement: Judgement) -> Json:
     return {
         "as_of": judgement.as_of.isoformat(),
         "provisional": judgement.provisional,

@@ -45,9 +45,9 @@ class Direct:
 
         Args:
             alert: The alert that was executed.
-            as_of: The session that was asked for; None for the last one.
+            as_of: The requested session; None for the last one.
             run_id: The run that failed; it makes the messages' keys.
-            error: Why, in a line that holds no secret.
+            error: Why it could not be recorded, in a line that holds no secret.
             now: The time, aware.
         """
         if self.observe_only:
@@ -88,14 +88,14 @@ class Direct:
             return ()
         return [
             of_evaluation(
-                one,
-                severity_of(one, gate=self.gate),
+                evaluation,
+                severity_of(evaluation, gate=self.gate),
                 alert=alert.name,
                 as_of=judgement.as_of,
                 run_id=run_id,
                 provisional=judgement.provisional,
             )
-            for one in notified(judgement, gate=self.gate)
+            for evaluation in notified(judgement, gate=self.gate)
         ]
 
     def _judge(

@@ -31,7 +31,7 @@ from perf_alerts_dagster.scheduler.port import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What the alert store tells beside the scheduler."""
+    """The part of the status that the alert store holds."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
@@ -41,7 +41,7 @@ class Kept:
 def status_data(
     found: SchedulerStatus, *, now: datetime, stale: bool, kept: Kept | None = None
 ) -> StatusData:
-    """What a look at the scheduler tells, `now` being the time of the answer.
+    """The status answer of a look at the scheduler, `now` being the time of the answer.
 
     `kept` is None while the alert store cannot be read.
 
