@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.bootstrap.notifications import (
     build_budgets,
-    build_delivering,
+    build_deliverer,
     open_channels,
     open_desk,
 )
@@ -32,7 +32,7 @@ from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine
 
-# The longest that an execution's end waits for slow channels; the sweep sends what is left.
+# An execution waits no longer than this for slow channels; the sweep sends the rest.
 _DRAIN_SECONDS = 20.0
 # How long to wait for a locked store where people are notified without it, in seconds.
 _OUTAGE_WAIT = 1.0
@@ -85,7 +85,7 @@ def build_services(settings: Settings) -> Executor:
     store = open_store(store_url(settings))
     settings = _with_thresholds(settings, store.engine)
     desk = open_desk(settings, store.engine)
-    delivering = build_delivering(settings, desk, owner=f"run:{uuid.uuid4().hex}")
+    deliverer = build_deliverer(settings, desk, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
         records=open_source(settings),
         store=store,
@@ -93,7 +93,7 @@ def build_services(settings: Settings) -> Executor:
         session_judge=build_session_judge(settings, store),
         turns=Turns(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         lifecycle=desk.lifecycle,
-        deliver=lambda: delivering.drain(_DRAIN_SECONDS),
+        deliver=lambda: deliverer.drain(_DRAIN_SECONDS),
         market=open_market(settings),
         timezone=ZoneInfo(settings.timezone),
         catch_up=settings.catchup_sessions,

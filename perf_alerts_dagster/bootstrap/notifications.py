@@ -129,7 +129,7 @@ def open_desk(settings: Settings, engine: Engine) -> Desk:
     )
 
 
-def build_delivering(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
+def build_deliverer(settings: Settings, desk: Desk, *, owner: str) -> Deliverer:
     """The sender of the outbox's messages; `owner` names it in the leases of its rows."""
     lifecycle = desk.lifecycle
     return Deliverer(
@@ -151,7 +151,7 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
     desk = open_desk(settings, engine)
     return Sweeper(
         desk=desk,
-        delivering=build_delivering(settings, desk, owner=owner),
+        delivering=build_deliverer(settings, desk, owner=owner),
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),

@@ -97,7 +97,7 @@ def reporter(settings: Settings) -> Reporter:
 
 
 def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now: datetime) -> None:
-    from perf_alerts_dagster.bootstrap.notifications import build_delivering, open_desk
+    from perf_alerts_dagster.bootstrap.notifications import build_deliverer, open_desk
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
 
@@ -105,7 +105,7 @@ def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now:
     try:
         desk = open_desk(settings, store.engine)
         desk.lifecycle.failed(alert, run_id=run_id, error=error, now=now)
-        build_delivering(settings, desk, owner=f"run:{run_id}").drain(_SECONDS)
+        build_deliverer(settings, desk, owner=f"run:{run_id}").drain(_SECONDS)
     finally:
         store.close()
 

@@ -294,7 +294,7 @@ class Executor:
         outlook = Outlook()
         provisional = () if plan.provisional is None else (plan.provisional,)
         for session in (*plan.finals, *provisional):
-            # Only what is final and moves the watermark has projections issued.
+            # Projections are issued for final sessions that move the watermark only.
             counts = session != plan.provisional and not plan.recorded_only
             judgement, outlook = self.session_judge.judge_session(
                 alert,

@@ -36,10 +36,10 @@ class SessionJudge:
         recorded_only: bool = False,
         restated: bool = False,
     ) -> tuple[Judgement, Outlook]:
-        """Judge one session, and say by which projections.
+        """Judge one session; returns the projections in force on it as well.
 
-        Judged is by what is in force on the session itself, not on a later one that is caught
-        up with it.
+        The projections are those in force on the session itself, also where later sessions are
+        caught up in the same execution.
 
         Args:
             alert: Whose rules to judge by.

@@ -79,7 +79,7 @@ class SuppressionConfig(Model):
 if TYPE_CHECKING:
 
     class _AlertTimes(Model):
-        """No type checker sees made fields."""
+        """Type checkers do not see created fields."""
 
 else:
     _AlertTimes = create_model(

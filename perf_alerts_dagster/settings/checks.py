@@ -247,7 +247,7 @@ def _finite(text: str) -> float:
 
 
 def _bounded_whole(text: str) -> int:
-    # Python refuses to read, and floats cannot hold, what is much longer.
+    # Python refuses to read numbers that are much longer, and floats cannot hold them.
     if len(text.removeprefix("-")) > 15:
         raise ValueError("must be a JSON object of numbers with at most 15 digits")
     return int(text)

@@ -46,8 +46,8 @@ def read_variables(
             continue
         fault, text = _file(path)
         given = merged.get(name, "")
-        # The two may agree: Dagster's own commands put what `.env` holds, the file's name
-        # among it, over the environment that `up` has frozen, the secret among it.
+        # Both may be set to the same secret: Dagster's own commands add the file's name from
+        # `.env` to the environment of `up`, which holds the secret itself.
         if given.strip() and given != text:
             fault = f"{name} is set as well, to something else; set one of the two"
         if fault:
@@ -91,7 +91,7 @@ def _dotenv(path: Path | None, faults: list[str]) -> dict[str, str]:
 
 
 def _file(path: str) -> tuple[str, str]:
-    """The fault of the file, empty without one, and its text without blanks around it."""
+    """The fault of the file, empty where it has none, and its text without blanks around it."""
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:

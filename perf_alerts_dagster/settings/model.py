@@ -19,7 +19,7 @@ Attempts = Annotated[int, read(partial(checks.whole, minimum=1, maximum=100))]
 Seconds = Annotated[float, read(partial(checks.number, minimum=0, maximum=YEAR))]
 Factor = Annotated[float, read(partial(checks.number, minimum=1, maximum=1000))]
 
-# By the setting of all alerts: what an alert's own one accepts.
+# By the common setting: the type of an alert's own one.
 _OWN_RETRIES: dict[str, Any] = {
     "max_retry_attempts": Annotated[
         int | None, optional(partial(checks.whole, minimum=1, maximum=100))
@@ -85,7 +85,7 @@ def _alert_fields() -> dict[str, Any]:
 if TYPE_CHECKING:
 
     class _AlertSettings(BaseSettings):
-        """No type checker sees made fields; `time_of`, `day_of` and `retry_for` read them."""
+        """Type checkers do not see created fields; `time_of`, `day_of`, `retry_for` read them."""
 
 else:
     _AlertSettings = create_model("_AlertSettings", __base__=BaseSettings, **_alert_fields())
@@ -114,7 +114,7 @@ class Settings(_AlertSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_settings` read, and nothing behind its back."""
+        """Take only the values that `load_settings` passes."""
         return (init_settings,)
 
     # Schedules and retries, beside those of the single alerts
@@ -270,7 +270,7 @@ class Settings(_AlertSettings):
         return hashlib.sha256(self.statistical_text.encode()).hexdigest()[:16]
 
     def public(self) -> dict[str, Any]:
-        """What may be shown to everyone, JSON-ready, named as the status answer names it."""
+        """The settings that everybody may see, JSON-ready, with the names of the status answer."""
         return {
             **{
                 variable.public_name: getattr(self, variable.setting)
@@ -300,9 +300,8 @@ class Settings(_AlertSettings):
     def environment(self) -> dict[str, str]:
         """The variables that reload to an equal value: what `up` hands to its children.
 
-        A variable that is not set is blank, and so is its `_FILE` variant. The blanks keep a
-        child from taking from `.env`, or from an environment that this is laid over, what its
-        parent did not have.
+        A variable that is not set is blank, and so is its `_FILE` variant: a child must not take
+        them from `.env`, or from the environment that these variables are added to.
         """
         return dict.fromkeys(FILES.values(), "") | {
             variable(name): _as_text(getattr(self, name)) for name in FIELDS

@@ -103,13 +103,13 @@ def anchored(url: str) -> str:
 def masked_url(url: str) -> str:
     """A URL or path without its password, also where the URL is malformed.
 
-    Everything between the user's name and the last @ goes, since a password may hold any
-    character; so does every value of the query, since drivers take passwords there.
+    Everything between the user's name and the last @ is masked, since a password may hold any
+    character; so is every value of the query, since drivers take passwords there.
     """
     if "://" not in url:
         return url
-    shown = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
-    before, mark, query = shown.partition("?")
+    masked = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    before, mark, query = masked.partition("?")
     return before + mark + re.sub(r"=[^&]*", "=***", query)
 
 

@@ -34,7 +34,7 @@ def test_daily_alerts_skip_days_without_a_session_and_the_others_never_do() -> N
         assert alert.skips_non_sessions is (alert.frequency == "daily")
 
 
-def test_the_two_threshold_checks_tell_from_critical_and_the_others_from_warning() -> None:
+def test_the_two_threshold_checks_notify_from_critical_and_the_others_from_warning() -> None:
     notified = {alert.name for alert in ALERTS if alert.notifies_from == "critical"}
 
     assert notified == {"performance_threshold_check", "evening_performance_check"}

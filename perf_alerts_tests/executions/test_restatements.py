@@ -166,7 +166,7 @@ def test_a_strategy_that_is_new_has_no_past_to_differ_from() -> None:
     assert find_changes(store, reading(with_rows(noise(ROWS)))).sessions == ()
 
 
-def test_once_kept_a_restatement_is_told_no_more() -> None:
+def test_a_restatement_is_reported_once() -> None:
     returns = noise(ROWS)
     store = stored(returns)
     changed = returns.copy()
