@@ -21,17 +21,22 @@ class Family(StrEnum):
     FORWARD = "forward"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Variable:
     """When an alert runs, as the operator sets it.
 
-    `setting` is the ALERT_* variable in lower case, without ALERT_. `public_name` is its name in
-    the configuration that the status answer shows.
+    `setting` is the ALERT_* variable in lower case, without ALERT_. `shown_as` is its name in
+    the configuration that the status answer shows, where it differs.
     """
 
     setting: str
     default: str | int
-    public_name: str
+    shown_as: str = ""
+
+    @property
+    def public_name(self) -> str:
+        """Its name in the configuration that the status answer shows."""
+        return self.shown_as or self.setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ DAILY_PNL_CHECK = Alert(
     description="Judges each strategy's newest session against its projection and its limits.",
     frequency="daily",
     families=frozenset({Family.PROJECTION, Family.THRESHOLD, Family.DATA}),
-    time=Variable(setting="daily_pnl_time", default="17:00", public_name="daily_pnl_time"),
+    time=Variable("daily_pnl_time", "17:00"),
     retry_prefix="daily_pnl",
     skips_non_sessions=True,
 )
@@ -82,12 +87,8 @@ ALERTS: tuple[Alert, ...] = (
         description="Scores walk-forward stability, out-of-sample validity and overfitting.",
         frequency="weekly",
         families=frozenset({Family.SCORE}),
-        time=Variable(
-            setting="weekly_stability_time", default="08:00", public_name="weekly_stability_time"
-        ),
-        day=Variable(
-            setting="weekly_stability_day", default="monday", public_name="weekly_stability_day"
-        ),
+        time=Variable("weekly_stability_time", "08:00"),
+        day=Variable("weekly_stability_day", "monday"),
         retry_prefix="weekly_stability",
     ),
     Alert(
@@ -96,10 +97,8 @@ ALERTS: tuple[Alert, ...] = (
         description="Issues projections and compares expected monthly P&L with last month's.",
         frequency="monthly",
         families=frozenset({Family.FORWARD}),
-        time=Variable(
-            setting="monthly_forward_time", default="09:00", public_name="monthly_forward_time"
-        ),
-        day=Variable(setting="monthly_forward_day", default=1, public_name="monthly_forward_day"),
+        time=Variable("monthly_forward_time", "09:00"),
+        day=Variable("monthly_forward_day", 1),
         retry_prefix="monthly_forward",
     ),
     Alert(
@@ -108,9 +107,7 @@ ALERTS: tuple[Alert, ...] = (
         description="Judges limits and data at midday; notifies of critical and emergency only.",
         frequency="daily",
         families=_THRESHOLD_CHECK,
-        time=Variable(
-            setting="threshold_time_1", default="12:00", public_name="threshold_check_1_time"
-        ),
+        time=Variable("threshold_time_1", "12:00", shown_as="threshold_check_1_time"),
         retry_prefix="threshold_1",
         skips_non_sessions=True,
         notifies_from="critical",
@@ -123,9 +120,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         frequency="daily",
         families=_THRESHOLD_CHECK,
-        time=Variable(
-            setting="threshold_time_2", default="22:00", public_name="threshold_check_2_time"
-        ),
+        time=Variable("threshold_time_2", "22:00", shown_as="threshold_check_2_time"),
         retry_prefix="threshold_2",
         skips_non_sessions=True,
         notifies_from="critical",

@@ -188,35 +188,25 @@ class Executor:
                     gate=self.gate,
                     left_to=turn.taken_by,
                 )
-            return self._work(
-                alert,
-                turn,
+            reading = read(
+                self.records,
+                self.market,
                 as_of=as_of,
-                run_id=run_id,
                 now=now,
+                timezone=self.timezone,
                 at_or_before=at_or_before,
-                switched_on=switched_on,
             )
+            return self._work(alert, turn, reading, run_id, now, switched_on)
 
     def _work(
         self,
         alert: Alert,
         turn: Turn,
-        *,
-        as_of: date | None,
+        reading: Reading,
         run_id: str,
         now: datetime,
-        at_or_before: bool,
         switched_on: datetime | None,
     ) -> Execution:
-        reading = read(
-            self.records,
-            self.market,
-            as_of=as_of,
-            now=now,
-            timezone=self.timezone,
-            at_or_before=at_or_before,
-        )
         self.store.save_settings_version(
             self.session_judge.judge.settings_version, self.settings_content, now
         )
@@ -232,9 +222,7 @@ class Executor:
             restated=changes.sessions,
             switched_on=_final_by(reading, switched_on),
         )
-        judgements, repeats, outlook = self._judge(
-            alert, reading, plan, turn, run_id=run_id, now=now
-        )
+        judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
         if finds_changes and not plan.recorded_only:
             save_hashes(self.store, reading)
         # Before anything else can fail: people are notified even if the file is never written.
@@ -284,7 +272,6 @@ class Executor:
         reading: Reading,
         plan: Plan,
         turn: Turn,
-        *,
         run_id: str,
         now: datetime,
     ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:

@@ -41,16 +41,8 @@ class SessionJudge:
         The projections are those in force on the session itself, also where later sessions are
         caught up in the same execution.
 
-        Args:
-            alert: Whose rules to judge by.
-            reading: The records; rows after the session are not looked at.
-            session: A session of the reading.
-            issue_on: The sessions as of which projections are issued first, where they are due.
-            run_id: The execution that this belongs to.
-            now: When it is judged, aware.
-            provisional: The session has not closed.
-            recorded_only: A newer session is judged already.
-            restated: It was judged before and its rows have changed.
+        As of the sessions `issue_on`, projections are issued first where they are due. The other
+        arguments are those of `Judge.judge`.
 
         Raises:
             StoreUnavailable: the store of projections cannot be read or written.
