@@ -47,7 +47,7 @@ RETRIES = {
 
 
 class Services:
-    """What a run works with; the first calls end as they are told to, the others judge nothing."""
+    """The services of a run; the first calls end in the given ways, the others judge nothing."""
 
     def __init__(self, *ends: Callable[[], None]) -> None:
         self.ends = list(ends)

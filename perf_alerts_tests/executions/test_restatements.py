@@ -132,7 +132,7 @@ def test_rows_that_come_late_into_an_empty_month_are_a_restatement() -> None:
     assert len(changes.notes) == 1
 
 
-def test_a_month_that_is_emptied_is_told_once_and_again_when_its_rows_come_back() -> None:
+def test_a_month_that_is_emptied_is_reported_once_and_again_when_its_rows_come_back() -> None:
     returns = noise(ROWS)
     store = stored(returns)
     without = reading(with_rows(returns, np.arange(22, ROWS)))

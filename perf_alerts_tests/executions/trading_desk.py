@@ -20,6 +20,7 @@ from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -35,6 +36,7 @@ WEEKLY = BY_NAME["weekly_stability_check"]
 MONTHLY = BY_NAME["monthly_forward_test_update"]
 FIRST = date(2024, 1, 1)
 BACKTEST = 300
+MARKET = Market(calendar=open_calendar("record"), own_days=True)
 
 
 def weekdays(count: int) -> Dates:
@@ -54,6 +56,21 @@ def day(place: int) -> date:
 
 def after_close(place: int) -> datetime:
     return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
+
+
+def a_session_judge(store: ProjectionStore) -> SessionJudge:
+    return SessionJudge(
+        judge=Judge(
+            book=limit_book({}, {}),
+            periods_per_year=252,
+            max_lag_sessions=2,
+            budgets=Budgets(),
+            settings_version="test",
+        ),
+        issuer=ProjectionIssuer(
+            store=store, paths=200, haircut=0.0, periods_per_year=252, settings_version="test"
+        ),
+    )
 
 
 class Desk:
@@ -88,26 +105,11 @@ class Desk:
             records=FakeRecordsSource(records),
             store=self.store,
             summaries=self.summaries,
-            session_judge=SessionJudge(
-                judge=Judge(
-                    book=limit_book({}, {}),
-                    periods_per_year=252,
-                    max_lag_sessions=2,
-                    budgets=Budgets(),
-                    settings_version="test",
-                ),
-                issuer=ProjectionIssuer(
-                    store=self.store,
-                    paths=200,
-                    haircut=0.0,
-                    periods_per_year=252,
-                    settings_version="test",
-                ),
-            ),
+            session_judge=a_session_judge(self.store),
             lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
             deliver=lambda: None,
             turns=Turns(leases=self.leases, clock=lambda: now, poll=0.01),
-            market=Market(calendar=open_calendar("record"), own_days=True),
+            market=MARKET,
             timezone=ZoneInfo("UTC"),
             catch_up=self.catch_up,
             gate=True,
