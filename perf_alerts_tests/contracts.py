@@ -29,7 +29,7 @@ from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import message_of, test_message
 from perf_alerts_dagster.settings import load_settings
-from perf_alerts_dagster.settings.environment import FIELDS, FILES, variable
+from perf_alerts_dagster.settings.model import FIELDS, FILES, variable
 from perf_alerts_dagster.stack.dagster_home import prepare_home
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,

@@ -5,14 +5,11 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
-from itertools import chain, count
-from pathlib import Path
+from datetime import date, datetime, timedelta
 
 from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.executions.summary_file import SummaryWriter
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -138,25 +135,6 @@ def _through_json(parts: Mapping[str, Json]) -> dict[str, Json]:
 def _refuse_naive(at: datetime) -> None:
     if at.utcoffset() is None:
         raise ValueError(f"{at.isoformat()} has no time zone")
-
-
-class FakeSummaryWriter(SummaryWriter):
-    """Keeps the texts by file name, under the names that the real writer gives."""
-
-    def __init__(self, *, error: PerfAlertsError | None = None) -> None:
-        self.error = error
-        self.written: dict[Path, str] = {}
-
-    def write(self, alert: str, executed_at: datetime, run_id: str, content: str) -> Path:
-        if self.error is not None:
-            raise self.error
-        stem = f"scheduled_summary_{alert}_{executed_at.astimezone(UTC):%Y%m%d_%H%M%S}"
-        short = f"{stem}_{run_id[:8]}"
-        numbered = (f"{short}_{number}" for number in count(2))
-        names = (Path(f"{name}.json") for name in chain((stem, short), numbered))
-        path = next(name for name in names if name not in self.written)
-        self.written[path] = content
-        return path
 
 
 class FakeLeases(Leases):

@@ -1,4 +1,1 @@
-"""From settings to real adapters; the only wiring.
-
-Heavy libraries are imported by the adapters' own functions, or by the module that needs them.
-"""
+"""From settings to the objects that do the work: records, store, channels, executions."""

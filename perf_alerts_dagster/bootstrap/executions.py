@@ -1,57 +1,133 @@
-"""All that an execution works with, from the settings."""
+"""What executes alerts, with the alert store and without it, from the settings."""
 
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting, with_thresholds
-from perf_alerts_dagster.bootstrap.notifications import build_deliverer, open_incidents
+from sqlalchemy import Engine
+
+from perf_alerts_dagster.bootstrap.notifications import (
+    build_budgets,
+    build_deliverer,
+    open_channels,
+    open_incidents,
+)
 from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
 from perf_alerts_dagster.control.leases import LeaseManager
-from perf_alerts_dagster.control.sql import SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases, SqlThresholds
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.execute import Executor
+from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
+from perf_alerts_dagster.executions.without_store import Direct
+from perf_alerts_dagster.judging.judge import Judge
+from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.memory_store import MemoryProjections
+from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.settings.views import content
+from perf_alerts_dagster.storage.engine import open_engine
 
-if TYPE_CHECKING:
-    pass
-
-
-# The longest that an execution's end waits for slow channels; the sweep sends what is left.
+# An execution waits no longer than this for slow channels; the sweep sends the rest.
 _DRAIN_SECONDS = 20.0
+# How long to wait for a locked store where people are notified without it, in seconds.
+_OUTAGE_WAIT = 1.0
+
+
+def build_session_judge(
+    settings: Settings,
+    store: ProjectionStore | None = None,
+    *,
+    periods_per_year: float | None = None,
+) -> SessionJudge:
+    """The judge of these settings; its projections are kept in memory where no store is given."""
+    book = limit_book(settings.thresholds, settings.policy_limits)
+    periods = periods_per_year or settings.periods_per_year
+    return SessionJudge(
+        judge=Judge(
+            book=book,
+            periods_per_year=periods,
+            max_lag_sessions=settings.max_data_lag_sessions,
+            budgets=build_budgets(settings),
+            settings_version=settings.settings_version,
+        ),
+        issuer=ProjectionIssuer(
+            store=store or MemoryProjections(),
+            paths=settings.projection_paths,
+            haircut=settings.backtest_haircut,
+            periods_per_year=periods,
+            settings_version=settings.settings_version,
+            budget=settings.false_alarm_warning,
+            documented=(book.limits.rolling_sharpe_warning, book.limits.drawdown_warning),
+        ),
+    )
+
+
+def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
+    """The settings with the thresholds that were set over REST, where any were."""
+    stored = SqlThresholds(engine).current()
+    if stored is None:
+        return settings
+    return settings.model_copy(update={"thresholds": dict(stored.content)})
 
 
 def build_services(settings: Settings) -> Executor:
-    """All that an execution works with.
+    """What a run executes its alert with.
 
     Raises:
         StoreUnavailable: the store cannot be reached, or is not at this version.
         RecordsUnavailable: there is nothing at the records URL.
     """
     store = open_store(store_url(settings))
-    settings = with_thresholds(settings, store.engine)
-    judging = build_judging(settings)
+    settings = _with_thresholds(settings, store.engine)
     incidents = open_incidents(settings, store.engine)
-    delivering = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
+    deliverer = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
         records=open_source(settings),
         store=store,
         summaries=SummaryFolder(settings.state_dir),
-        judging=judging,
-        projections_issuer=build_projecting(settings, judging, store),
-        leases=LeaseManager(leases=SqlLeases(store.engine), clock=_now),
+        session_judge=build_session_judge(settings, store),
+        leases=LeaseManager(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         lifecycle=incidents.lifecycle,
-        deliver=lambda: delivering.drain(_DRAIN_SECONDS),
+        deliver=lambda: deliverer.drain(_DRAIN_SECONDS),
         market=open_market(settings),
         timezone=ZoneInfo(settings.timezone),
         catch_up=settings.catchup_sessions,
         gate=settings.rule_preset == "evidence",
-        settings_content=content(settings),
+        settings_content=settings.statistical_text,
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def build_direct(settings: Settings) -> Direct:
+    """What notifies people while the alert store cannot be used.
+
+    Thresholds that were set over REST count where the store can still be read, as on a full disk.
+    """
+    engine = open_engine(store_url(settings), wait=_OUTAGE_WAIT)
+    try:
+        with suppress(StoreUnavailable):
+            settings = _with_thresholds(settings, engine)
+    finally:
+        engine.dispose()
+    return Direct(
+        records=open_source(settings),
+        market=open_market(settings),
+        session_judge=build_session_judge(settings),
+        channels=open_channels(settings)[0],
+        timezone=ZoneInfo(settings.timezone),
+        gate=settings.rule_preset == "evidence",
+        observe_only=settings.observe_only,
+        public_url=settings.public_url,
+    )
+
+
+def build_outage(settings: Settings) -> Outage:
+    """What a long-running process does while the alert store cannot be used."""
+    return Outage(
+        channels=() if settings.observe_only else open_channels(settings)[0],
+        open_judge=lambda: build_direct(settings),
+        public_url=settings.public_url,
+    )

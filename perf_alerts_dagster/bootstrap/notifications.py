@@ -1,24 +1,14 @@
-"""Channels, incidents and who sweeps, from the settings."""
+"""Channels, incidents, delivery and the sweeper, from the settings."""
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
-from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.bootstrap.judging import (
-    build_judging,
-    build_projecting,
-    with_thresholds,
-)
-from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
-from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
@@ -26,49 +16,48 @@ from perf_alerts_dagster.incidents.notification_settings import (
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
+from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.open import open_channels as opened
+from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
-from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
 from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
-from perf_alerts_dagster.storage.engine import open_engine
 
 
 def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
     """The channels of notifications and those of escalations; nothing is connected yet.
 
     Raises:
-        SettingsError: a URL is of a kind that nobody knows.
+        SettingsError: a URL is of an unknown kind.
     """
     allowed = (settings.notify_allowed_hosts or "").lower().split(",")
-    addresses = Addresses(allowed=frozenset(one.strip().rstrip(".") for one in allowed if one))
+    addresses = Addresses(allowed=frozenset(host.strip().rstrip(".") for host in allowed if host))
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
 
-    def of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
+    def channels_of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
         single = split_channels(urls.get_secret_value()) if urls else ()
-        return opened(single, variable=variable, secret=secret, addresses=addresses)
+        return open_urls(single, variable=variable, secret=secret, addresses=addresses)
 
     return (
-        of(settings.notify_urls, "ALERT_NOTIFY_URLS"),
-        of(settings.escalation_urls, "ALERT_ESCALATION_URLS"),
+        channels_of(settings.notify_urls, "ALERT_NOTIFY_URLS"),
+        channels_of(settings.escalation_urls, "ALERT_ESCALATION_URLS"),
     )
 
 
 def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
     """Every channel of the settings, once each; see `open_channels`."""
     normal, escalation = open_channels(settings)
-    return tuple({one.name: one for one in (*normal, *escalation)}.values())
+    return tuple({channel.name: channel for channel in (*normal, *escalation)}.values())
 
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """Switches schedules on whose pause is over; asks Dagster only while something is paused."""
+    """Switches schedules on again whose pause is over; asks Dagster only while there are any."""
     store = SqlSchedulerStore(engine)
 
-    async def resumed() -> None:
+    async def end_pauses() -> None:
         from perf_alerts_dagster.scheduler.graphql.client import connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
@@ -86,7 +75,7 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
 
     def resume() -> None:
         if store.pauses():
-            asyncio.run(resumed())
+            asyncio.run(end_pauses())
 
     return resume
 
@@ -95,18 +84,24 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-# Seconds: what notifies people past the store does not wait long for it.
-_HASTE = 1.0
+def build_budgets(settings: Settings) -> Budgets:
+    """The false-alarm budgets: which breaches people are notified of."""
+    return Budgets(
+        warning=settings.false_alarm_warning,
+        critical=settings.false_alarm_critical,
+        rules=settings.false_alarm_rules.get("default", {}),
+        of_strategy=settings.false_alarm_rules.get("strategies", {}),
+    )
 
 
 def build_notification_settings(settings: Settings) -> NotificationSettings:
-    """The settings of notifications."""
+    """When and through which channels people are notified of incidents."""
     normal, escalation = open_channels(settings)
     hours = settings.ack_timeout_hours
     return NotificationSettings(
-        channels=tuple(one.name for one in normal),
-        escalation_channels=tuple(one.name for one in escalation),
-        minimum={one.name: one.minimum for one in (*normal, *escalation)},
+        channels=tuple(channel.name for channel in normal),
+        escalation_channels=tuple(channel.name for channel in escalation),
+        minimum={channel.name: channel.minimum for channel in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),
         escalation=EscalationSettings(
@@ -117,7 +112,7 @@ def build_notification_settings(settings: Settings) -> NotificationSettings:
         observe_only=settings.observe_only,
         digest=settings.daily_digest,
         gate=settings.rule_preset == "evidence",
-        budgets=build_judging(settings).budgets,
+        budgets=build_budgets(settings),
     )
 
 
@@ -132,11 +127,11 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
 
 
 def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
-    """The worker that sends the outbox's messages; `owner` names it in the leases of its rows."""
+    """The sender of the outbox's messages; `owner` names it in the leases of its rows."""
     lifecycle = incidents.lifecycle
     return Deliverer(
         outbox=incidents.outbox,
-        channels={one.name: one for one in open_all_channels(settings)},
+        channels={channel.name: channel for channel in open_all_channels(settings)},
         on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
             channel, error=error, now=now
         ),
@@ -157,38 +152,4 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),
-    )
-
-
-def build_direct(settings: Settings) -> Direct:
-    """What notifies people while the alert store cannot be used.
-
-    Thresholds that were set over REST count where the store can still be read, as on a full disk.
-    """
-    engine = open_engine(store_url(settings), wait=_HASTE)
-    try:
-        with suppress(StoreUnavailable):
-            settings = with_thresholds(settings, engine)
-    finally:
-        engine.dispose()
-    judging = build_judging(settings)
-    return Direct(
-        records=open_source(settings),
-        market=open_market(settings),
-        judging=judging,
-        projections_issuer=build_projecting(settings, judging),
-        channels=open_channels(settings)[0],
-        timezone=ZoneInfo(settings.timezone),
-        gate=settings.rule_preset == "evidence",
-        observe_only=settings.observe_only,
-        public_url=settings.public_url,
-    )
-
-
-def build_outage(settings: Settings) -> Outage:
-    """What a process does for people while the alert store cannot be used."""
-    return Outage(
-        channels=() if settings.observe_only else open_channels(settings)[0],
-        open_judge=lambda: build_direct(settings),
-        public_url=settings.public_url,
     )

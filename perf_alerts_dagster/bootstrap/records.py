@@ -18,7 +18,7 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
     from perf_alerts_dagster.records.sources.formats import records_fault
     from perf_alerts_dagster.records.sources.open import TableNames, open_records
     from perf_alerts_dagster.records.sources.sample import SampleSource
-    from perf_alerts_dagster.settings.views import masked_url
+    from perf_alerts_dagster.settings.urls import masked_url
 
     url = records_url or settings.records_url
     if not url:
@@ -59,7 +59,7 @@ def store_url(settings: Settings) -> str:
 
 
 def make_state_dir(settings: Settings) -> None:
-    """Make the state folder, where it is not there, for its owner alone.
+    """Make the state folder, where it is missing, readable by its owner only.
 
     Raises:
         StoreUnavailable: it cannot be made.
@@ -70,12 +70,12 @@ def make_state_dir(settings: Settings) -> None:
     except OSError as error:
         raise StoreUnavailable(
             f"the state folder {folder} cannot be made: {error.strerror}; "
-            "give this user its place, or set ALERT_STATE_DIR to another one"
+            "give this user its parent folder, or set ALERT_STATE_DIR to another one"
         ) from error
 
 
 def migrate_store(settings: Settings) -> None:
-    """Bring the alert store to this version; two starters do not collide.
+    """Bring the alert store to this version; two processes may do so at once.
 
     Raises:
         StoreUnavailable: the store cannot be reached or written.

@@ -7,8 +7,8 @@ import click
 
 from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
 
-# In the order of the help; each is imported when it is asked for: one that runs for months must
-# not hold what the others need.
+# The module of each command, in the order of the help. A module is imported when its command is
+# used: a process that runs for months must not hold what the other commands need.
 _COMMANDS = {
     "up": "up",
     "check": "check",
@@ -40,33 +40,33 @@ class _Commands(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        found = import_module(f"perf_alerts_dagster.cli.commands.{module}")
-        command: click.Command = getattr(found, cmd_name.replace("-", "_"))
+        commands = import_module(f"perf_alerts_dagster.cli.commands.{module}")
+        command: click.Command = getattr(commands, cmd_name.replace("-", "_"))
         return command
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 fine, 1 something was found or failed, 2 wrong use or settings.",
+    epilog="Exit codes: 0 success, 1 a finding or a failure, 2 wrong usage or settings.",
 )
 @click.version_option(package_name="perf-alerts")
 def cli() -> None:
-    """Tell a desk when a live strategy no longer performs as its own history projects.
+    """Notify a trading desk when a live strategy no longer performs as its history projects.
 
     Start with `perf-alerts up`: the whole stack over the bundled sample record. Then point
-    ALERT_RECORDS_URL at your own records and let `perf-alerts check` say what is missing.
+    ALERT_RECORDS_URL at your own records and run `perf-alerts check`.
     """
 
 
 def main() -> None:
-    """Run the command line; never show a traceback for an error that is ours."""
+    """Run the command line; an error of this project is one line, not a traceback."""
     try:
         cli()
     except PerfAlertsError as error:
         click.echo(str(error), err=True)
         sys.exit(2 if isinstance(error, SettingsError | UsageError) else 1)
     except BrokenPipeError:
-        # The reader (head, less) went away: nothing is left to say.
+        # The reader (head, less) has closed the pipe: nobody reads an error.
         sys.stderr.close()
         sys.exit(1)

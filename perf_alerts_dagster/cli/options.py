@@ -6,11 +6,11 @@ from datetime import date, datetime
 
 import click
 
-from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
+from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 
 
 class AlertName(click.ParamType[Alert]):
-    """One of the five alerts, by its exact name."""
+    """An alert, by its exact name."""
 
     name = "ALERT"
 
@@ -22,14 +22,14 @@ class AlertName(click.ParamType[Alert]):
             return value
         if value not in BY_NAME:
             self.fail(
-                f"{value!r} is no alert. The five are: {', '.join(one.name for one in ALERTS)}",
+                f"{value!r} is no alert. The alerts are: {', '.join(BY_NAME)}",
                 param,
                 ctx,
             )
         return BY_NAME[value]
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """What `--help` shows in the argument's place."""
+        """The name of the argument in `--help`."""
         return "ALERT"
 
 
@@ -63,9 +63,9 @@ class Moment(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         with suppress(ValueError):
-            found = datetime.fromisoformat(value)
-            if found.tzinfo is not None:
-                return found
+            time = datetime.fromisoformat(value)
+            if time.tzinfo is not None:
+                return time
         return self.fail(f"{value!r} is no time: use 2026-01-30T17:00:00Z", param, ctx)
 
 
@@ -74,7 +74,7 @@ as_of_option = click.option(
     "--as-of",
     type=Day(),
     default=None,
-    help="The session to stand on. Default: the last one at or before today.",
+    help="The session to work as of. Default: the last one at or before today.",
 )
 records_option = click.option(
     "--records",

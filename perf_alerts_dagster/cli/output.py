@@ -1,4 +1,4 @@
-"""How the commands talk: tables for people, JSON for programs."""
+"""The output of the commands: tables for people, JSON for programs."""
 
 import json
 import sys
@@ -51,20 +51,20 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
     """An empty table; the `numeric` columns are right-aligned."""
-    made = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE)
+    new = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE)
     for column in columns:
-        made.add_column(
+        new.add_column(
             column,
             justify="right" if column in numeric else "left",
             no_wrap=column not in _FOLDED,
             overflow="fold",
         )
-    return made
+    return new
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show on standard error that something takes a while."""
+def working(task: str) -> Iterator[None]:
+    """Show on standard error that a task is under way."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -72,5 +72,5 @@ def working(what: str) -> Iterator[None]:
         console=ERR,
         transient=True,
     ) as progress:
-        progress.add_task(escape(what), total=None)
+        progress.add_task(escape(task), total=None)
         yield

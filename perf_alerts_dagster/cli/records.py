@@ -1,4 +1,4 @@
-"""Open the record that a command is about: the settings' own, or the one of `--records`."""
+"""Read the record of a command: that of the settings, or of `--records`."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,8 +12,8 @@ from perf_alerts_dagster.settings import Settings, load_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Opened:
-    """A reading, the settings it was opened with, and the rows per year to annualise with."""
+class CommandReading:
+    """A reading, its settings, and the rows per year to annualise with."""
 
     reading: Reading
     settings: Settings
@@ -23,11 +23,11 @@ class Opened:
 
 def open_reading(
     records_url: str | None, *, as_of: date | None, periods_per_year: float | None = None
-) -> Opened:
+) -> CommandReading:
     """Read the record once, with its groups.
 
-    With another `periods_per_year` than the settings' the record's own dates are the sessions:
-    no market calendar knows the sessions of a weekly or monthly series.
+    Where `periods_per_year` differs from the settings, the record's own dates are the sessions: no
+    market calendar has the sessions of a weekly or monthly series.
 
     Raises:
         SettingsError: a variable is wrong, or the record is unreadable.
@@ -48,7 +48,7 @@ def open_reading(
             now=now,
             timezone=ZoneInfo(settings.timezone),
         )
-    return Opened(
+    return CommandReading(
         reading=reading,
         settings=settings,
         periods_per_year=periods_per_year or settings.periods_per_year,
@@ -57,7 +57,7 @@ def open_reading(
 
 
 def note_faults(reading: Reading) -> None:
-    """Say on standard error what the record said about itself, bad rows first."""
+    """Print the record's bad rows and notes on standard error."""
     for name, faults in sorted(reading.records.faults.items()):
         for fault in faults:
             ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)

@@ -1,8 +1,14 @@
-"""The five alerts: their names, their order, and which families of rules each judges."""
+"""The five alerts: their names, their order, their variables, and the rules that each judges.
+
+Everything that is known of an alert stands here; settings, schedules, answers and documents are
+derived from it.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+Frequency = Literal["daily", "weekly", "monthly"]
 
 
 class Family(StrEnum):
@@ -15,65 +21,109 @@ class Family(StrEnum):
     FORWARD = "forward"
 
 
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """When an alert runs, as the operator sets it.
+
+    `setting` is the ALERT_* variable in lower case, without ALERT_. `shown_as` is its name in
+    the configuration that the status answer shows, where it differs.
+    """
+
+    setting: str
+    default: str | int
+    shown_as: str = ""
+
+    @property
+    def public_name(self) -> str:
+        """Its name in the configuration that the status answer shows."""
+        return self.shown_as or self.setting
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """One of the five scheduled checks.
 
-    `skips_non_sessions`: its schedule leaves out days that are no session. `notifies_from` is the
-    least severity that it tells a person.
+    `time` is when it runs, `HH:MM`; `day` is on which weekday (weekly) or day of the month
+    (monthly). The variables of its own retries begin with `retry_prefix`. Where
+    `skips_non_sessions`, its schedule leaves out days that are no session. `notifies_from` is
+    the minimum severity that it notifies people of.
     """
 
     name: str
     title: str
-    frequency: Literal["daily", "weekly", "monthly"]
-    families: frozenset[Family]
     description: str
+    frequency: Frequency
+    families: frozenset[Family]
+    time: Variable
+    day: Variable | None = None
+    retry_prefix: str
     skips_non_sessions: bool = False
     notifies_from: Literal["warning", "critical"] = "warning"
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Its time, and its day where it has one."""
+        return (self.time,) if self.day is None else (self.time, self.day)
 
 
 _THRESHOLD_CHECK = frozenset({Family.THRESHOLD, Family.DATA})
 
+DAILY_PNL_CHECK = Alert(
+    name="daily_pnl_check",
+    title="Daily P&L check",
+    description="Judges each strategy's newest session against its projection and its limits.",
+    frequency="daily",
+    families=frozenset({Family.PROJECTION, Family.THRESHOLD, Family.DATA}),
+    time=Variable("daily_pnl_time", "17:00"),
+    retry_prefix="daily_pnl",
+    skips_non_sessions=True,
+)
+
 ALERTS: tuple[Alert, ...] = (
-    Alert(
-        name="daily_pnl_check",
-        title="Daily P&L check",
-        frequency="daily",
-        families=frozenset({Family.PROJECTION, Family.THRESHOLD, Family.DATA}),
-        skips_non_sessions=True,
-        description="Judges each strategy's newest session against its projection and its limits.",
-    ),
+    DAILY_PNL_CHECK,
     Alert(
         name="weekly_stability_check",
         title="Weekly stability check",
+        description="Scores walk-forward stability, out-of-sample validity and overfitting.",
         frequency="weekly",
         families=frozenset({Family.SCORE}),
-        description="Scores walk-forward stability, out-of-sample validity and overfitting.",
+        time=Variable("weekly_stability_time", "08:00"),
+        day=Variable("weekly_stability_day", "monday"),
+        retry_prefix="weekly_stability",
     ),
     Alert(
         name="monthly_forward_test_update",
         title="Monthly forward test update",
+        description="Issues projections and compares expected monthly P&L with last month's.",
         frequency="monthly",
         families=frozenset({Family.FORWARD}),
-        description="Issues projections and compares expected monthly P&L with last month's.",
+        time=Variable("monthly_forward_time", "09:00"),
+        day=Variable("monthly_forward_day", 1),
+        retry_prefix="monthly_forward",
     ),
     Alert(
         name="performance_threshold_check",
         title="Performance threshold check",
+        description="Judges limits and data at midday; notifies of critical and emergency only.",
         frequency="daily",
         families=_THRESHOLD_CHECK,
+        time=Variable("threshold_time_1", "12:00", shown_as="threshold_check_1_time"),
+        retry_prefix="threshold_1",
         skips_non_sessions=True,
         notifies_from="critical",
-        description="Judges limits and data at midday; tells critical and emergency only.",
     ),
     Alert(
         name="evening_performance_check",
         title="Evening performance check",
+        description=(
+            "Judges limits and data in the evening; notifies of critical and emergency only."
+        ),
         frequency="daily",
         families=_THRESHOLD_CHECK,
+        time=Variable("threshold_time_2", "22:00", shown_as="threshold_check_2_time"),
+        retry_prefix="threshold_2",
         skips_non_sessions=True,
         notifies_from="critical",
-        description="Judges limits and data in the evening; tells critical and emergency only.",
     ),
 )
 

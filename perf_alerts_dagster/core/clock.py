@@ -1,4 +1,4 @@
-"""Times as answers and files write them."""
+"""Times as REST answers and files write them."""
 
 from datetime import UTC, datetime
 
@@ -9,5 +9,5 @@ def timestamp(at: datetime) -> str:
 
 
 def optional_time(at: datetime | None) -> str | None:
-    """A time as answers show it; None stays None."""
+    """As `timestamp`; None stays None."""
     return timestamp(at) if at is not None else None

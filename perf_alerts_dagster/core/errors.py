@@ -6,7 +6,7 @@ PerfAlertsError
 ├─ RecordsUnavailable     the source cannot be read at all           -> the op retries
 ├─ RecordsInvalid         the source as a whole breaks its contract  -> no retry
 ├─ StoreUnavailable       the alert store cannot be read or written  -> the op retries
-├─ TurnLost               another execution of the alert works now   -> the op retries
+├─ TurnLost               another execution of the alert took over   -> the op retries
 └─ StackError             a process of the stack did not come up     -> exit 1
 
 A fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
@@ -31,7 +31,7 @@ class RecordsUnavailable(PerfAlertsError):
 
 
 class RecordsInvalid(PerfAlertsError):
-    """The records source was read and is no track record (empty, a missing column)."""
+    """The records source can be read but holds no track record (empty, a missing column)."""
 
 
 class StoreUnavailable(PerfAlertsError):
@@ -39,8 +39,8 @@ class StoreUnavailable(PerfAlertsError):
 
 
 class TurnLost(PerfAlertsError):
-    """This execution was away too long, and another one has taken its alert's lease."""
+    """This execution paused for too long, and another execution has taken its alert's lease."""
 
 
 class StackError(PerfAlertsError):
-    """A process of the stack did not become ready, or died for good."""
+    """A process of the stack did not become ready, or ended and cannot be restarted."""

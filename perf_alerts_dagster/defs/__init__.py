@@ -1,1 +1,1 @@
-"""What Dagster is told: jobs, schedules, retries, resources."""
+"""The Dagster definitions: jobs, schedules, sensor, retries, resources, assets."""

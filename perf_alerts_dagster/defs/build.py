@@ -1,4 +1,4 @@
-"""All that the code location holds, built from one settings value."""
+"""The definitions of the code location, built from one settings value."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,9 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.defs.failures import Reporter, reporter
-from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job
+from perf_alerts_dagster.defs.jobs import PARTITIONS, Opener, build_job, judged_asset
 from perf_alerts_dagster.defs.schedules import build_schedule
-from perf_alerts_dagster.defs.sensors import build_watch
-from perf_alerts_dagster.defs.tags import judged_asset
+from perf_alerts_dagster.defs.sensors import build_sensor
 from perf_alerts_dagster.scheduler import run_lock
 from perf_alerts_dagster.settings import Settings
 
@@ -19,10 +18,10 @@ def build_definitions(
     open_services: Opener | None = None,
     report_failure: Reporter | None = None,
 ) -> dg.Definitions:
-    """The five jobs, their schedules, and the assets that show which sessions were judged.
+    """A job and a schedule per alert, the sensor, and an asset that shows the judged sessions.
 
     Args:
-        settings: What the whole code location is built from.
+        settings: The settings that everything is built from.
         open_services: Called once per attempt of a run; the real services where None.
         report_failure: Called once per run that failed for good; the real one where None.
     """
@@ -42,15 +41,15 @@ def build_definitions(
             )
             for alert in ALERTS
         ],
-        sensors=[build_watch(settings)],
-        resources={"services": _alive(opener, settings)},
+        sensors=[build_sensor(settings)],
+        resources={"services": _services(opener, settings)},
     )
 
 
-def _alive(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
-    """The services of a run, and the sign that its process lives, retries and their waits too."""
+def _services(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
+    """The services of a run; its lock shows that its process runs, also between attempts."""
 
-    @dg.resource(description="Opens what an attempt works with: records, store, projections.")
+    @dg.resource(description="Opens the records, the store and the projections of an attempt.")
     def services(context: dg.InitResourceContext) -> Iterator[Opener]:
         if context.run is None:
             yield opener

@@ -1,9 +1,10 @@
-"""What happens when an execution fails: retries, the failure that people are notified of."""
+"""Failures of an execution: retries with a capped backoff, and who is notified at the end."""
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from typing import Any, Self
 
 import dagster as dg
 from dagster import DagsterError, DagsterExecutionInterruptedError
@@ -15,39 +16,81 @@ from perf_alerts_dagster.core.errors import (
     StoreUnavailable,
     TurnLost,
 )
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
 from perf_alerts_dagster.scheduler.names import ATTEMPTS, ERROR
-from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.settings import RetrySettings, Settings
 
 LOG = logging.getLogger(__name__)
 
-# The longest that a failed execution waits for slow channels; the sweep sends what is left.
+# A failed execution waits no longer than this for slow channels; the sweep sends the rest.
 _SECONDS = 20.0
-# Takes the alert's name, the session that was asked for, the run's id and the error's line.
+# Takes the alert's name, the requested session, the run's id and the error's line.
 Reporter = Callable[[str, date | None, str, str], None]
 
 
+class CappedBackoff(dg.RetryPolicy):
+    """`delay(attempt) = min(initial * multiplier ** (attempt - 1), max_delay)`, in seconds.
+
+    Dagster's own EXPONENTIAL waits 1x, 3x, 7x and has no cap. `max_attempts` counts the first
+    attempt too, as ALERT_MAX_RETRY_ATTEMPTS does: 3 means two retries.
+    """
+
+    multiplier: float
+    max_delay: float
+
+    def __new__(cls, settings: RetrySettings) -> Self:
+        """Build the policy from one alert's retry settings."""
+        self: Self = super().__new__(
+            cls, max_retries=settings.max_attempts - 1, delay=settings.initial_delay
+        )
+        self.multiplier = settings.backoff_multiplier
+        self.max_delay = settings.max_delay
+        return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        """Copy and pickle through the settings that built this policy."""
+        return (
+            RetrySettings(
+                max_attempts=self.max_retries + 1,
+                initial_delay=float(self.delay or 0),
+                backoff_multiplier=self.multiplier,
+                max_delay=self.max_delay,
+            ),
+        )
+
+    def calculate_delay(self, attempt_num: int) -> float:
+        """Seconds to wait before retry `attempt_num` (1 is the first retry)."""
+        try:
+            delay = float(self.delay or 0) * self.multiplier ** (attempt_num - 1)
+        except OverflowError:
+            return self.max_delay
+        return min(delay, self.max_delay)
+
+    def total_delay(self) -> float:
+        """Seconds that all retries together may wait."""
+        return sum(self.calculate_delay(attempt) for attempt in range(1, self.max_retries + 1))
+
+
 def reporter(settings: Settings) -> Reporter:
-    """Opens an incident; past the alert store, marked as such, where that is what fails."""
+    """Opens an incident, or notifies people directly where the alert store itself fails."""
 
     def report(alert: str, as_of: date | None, run_id: str, error: str) -> None:
         # Imported only when something has failed: the channels and the store are heavy.
-        from perf_alerts_dagster.bootstrap.notifications import build_direct
+        from perf_alerts_dagster.bootstrap.executions import build_direct
 
         now = datetime.now(UTC)
         try:
             _open_incident(settings, alert, run_id, error, now)
         except StoreUnavailable as unavailable:
             LOG.warning("%s", unavailable)
-            notified = build_direct(settings).notify(
+            deliveries = build_direct(settings).notify(
                 BY_NAME[alert], as_of=as_of, run_id=run_id, error=error, now=now
             )
-            for one in notified:
+            for delivery in deliveries:
                 LOG.warning(
-                    "%s failed; told directly through %s: %s",
+                    "%s failed; notified directly through %s: %s",
                     alert,
-                    one.channel,
-                    one.error or "delivered",
+                    delivery.channel,
+                    delivery.error or "delivered",
                 )
 
     return report
@@ -67,49 +110,49 @@ def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now:
         store.close()
 
 
-_MAY_HEAL = (RecordsUnavailable, StoreUnavailable, TurnLost)
+_RETRIED = (RecordsUnavailable, StoreUnavailable, TurnLost)
 
 
 class Interrupted(DagsterError, DagsterExecutionInterruptedError):
-    """A run was told to stop.
+    """A run was cancelled.
 
-    Dagster retries an interrupted op that has a retry policy, which would have a cancelled run
-    judge a minute later. What is a `DagsterError` passes by the policy; what is the interrupt
-    too ends the run as canceled.
+    Dagster retries an interrupted op that has a retry policy, so a cancelled run would judge a
+    minute later. A `DagsterError` is not retried, and an interrupt ends the run as canceled: this
+    is both.
     """
 
 
 @contextmanager
-def translated(
-    context: dg.OpExecutionContext, policy: CappedBackoff, failed: Callable[[str], None]
+def translate_errors(
+    context: dg.OpExecutionContext, policy: CappedBackoff, on_failure: Callable[[str], None]
 ) -> Iterator[None]:
-    """Count the attempt, and on an error say what happens next before Dagster does it.
+    """Count the attempt; on an error log what happens next, and tag the run.
 
     Attempts and the error's first line go into run tags, since a Dagster run has no error field.
-    `failed` takes that line where no further attempt follows.
+    `on_failure` takes that line where no further attempt follows.
     """
     attempt = context.retry_number + 1
     context.instance.add_run_tags(context.run_id, {ATTEMPTS: str(attempt)})
     try:
         yield
     except (DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
-        context.log.warning("%s was told to stop and judges nothing more", context.job_name)
-        raise Interrupted("the run was told to stop") from error
+        context.log.warning("%s was cancelled and judges nothing more", context.job_name)
+        raise Interrupted("the run was cancelled") from error
     except PerfAlertsError as error:
         line = _tag_error(context, _line(error))
-        if isinstance(error, _MAY_HEAL):
-            if _is_over(context, policy, error):
-                failed(line)
+        if isinstance(error, _RETRIED):
+            if _is_last(context, policy, error):
+                on_failure(line)
             raise
         context.log.error("%s will not be retried: %s", context.job_name, error)
-        failed(line)
+        on_failure(line)
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except Exception as error:
-        # The edge of a run: what nobody foresaw is tagged and retried like a source that is away.
+        # The edge of a run: an unforeseen error is tagged and retried like an unavailable source.
         # Its text stays in Dagster's event log: a driver's message may quote a connection's URL.
         line = _tag_error(context, f"{type(error).__name__}: see the run's log")
-        if _is_over(context, policy, error):
-            failed(line)
+        if _is_last(context, policy, error):
+            on_failure(line)
         raise
 
 
@@ -123,8 +166,8 @@ def _tag_error(context: dg.OpExecutionContext, line: str) -> str:
     return line
 
 
-def _is_over(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> bool:
-    """Whether that was the last attempt; says so, or when the next one comes."""
+def _is_last(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> bool:
+    """Whether that was the last attempt; logs it, or when the next attempt comes."""
     retry = context.retry_number + 1
     attempts = policy.max_retries + 1
     if retry > policy.max_retries:

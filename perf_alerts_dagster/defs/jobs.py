@@ -1,4 +1,4 @@
-"""One job per alert: a single op that judges what is due and shows what it concluded."""
+"""One job per alert: a single op that judges the due sessions and shows the results."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,8 +9,7 @@ import dagster as dg
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.defs.failures import Reporter, translated
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
+from perf_alerts_dagster.defs.failures import CappedBackoff, Reporter, translate_errors
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorStatus,
@@ -21,12 +20,17 @@ from perf_alerts_dagster.scheduler.names import ALERT, AS_OF, FIRST_PARTITION, O
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:
-    from perf_alerts_dagster.executions.result import Execution
+    from perf_alerts_dagster.executions.execute import Execution
 
-# Opens what an attempt works with: an object with `execute(...)`, the application's entry.
+# Opens the services of an attempt: an object with `execute`, such as an `Executor`.
 Opener = Callable[[], Any]
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION, end_offset=1)
+
+
+def judged_asset(alert: str) -> dg.AssetKey:
+    """The asset whose partitions are the sessions that `alert` has judged."""
+    return dg.AssetKey(["performance_alerts", alert])
 
 
 def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.JobDefinition:
@@ -43,10 +47,10 @@ def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.
         required_resource_keys={"services"},
     )
     def judge(context: dg.OpExecutionContext) -> None:
-        def failed(error: str) -> None:
-            report_failure(alert.name, _asked(context), context.run_id, error)
+        def report(error: str) -> None:
+            report_failure(alert.name, _requested(context), context.run_id, error)
 
-        with translated(context, policy, failed):
+        with translate_errors(context, policy, report):
             execution = context.resources.services().execute(
                 alert,
                 as_of=_partition(context),
@@ -55,7 +59,7 @@ def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.
                 at_or_before=SCHEDULE_NAME_TAG in context.run.tags,
                 switched_on=_switched_on(context),
             )
-            _show(context, execution, settings)
+            _report(context, execution, settings)
 
     @dg.job(
         name=alert.name,
@@ -67,7 +71,7 @@ def build_job(alert: Alert, settings: Settings, report_failure: Reporter) -> dg.
             ALERT: alert.name,
             # Without a limit, a host crash leaves a run STARTED for ever.
             "dagster/max_runtime": str(_max_runtime(policy, settings)),
-            # A crashed run is run again as a whole: it finds by itself what is judged already.
+            # A crashed run is run again as a whole: it skips the sessions that are judged already.
             "dagster/retry_strategy": "ALL_STEPS",
         },
         metadata={"settings": dg.MetadataValue.json(settings.public())},
@@ -84,10 +88,10 @@ def _max_runtime(policy: CappedBackoff, settings: Settings) -> int:
 
 
 def _switched_on(context: dg.OpExecutionContext) -> datetime | None:
-    """When a person switched the schedule on that started this run.
+    """When a person switched on the schedule that started this run.
 
-    None for a run of a person, and for a schedule that is on because it always was: then
-    whatever was missed is caught up.
+    None for a run that a person started, and for a schedule that nobody ever switched: then all
+    missed sessions are caught up.
     """
     name = context.run.tags.get(SCHEDULE_NAME_TAG)
     if name is None:
@@ -117,15 +121,15 @@ def _partition(context: dg.OpExecutionContext) -> date | None:
         ) from error
 
 
-def _asked(context: dg.OpExecutionContext) -> date | None:
-    """The as-of date that the run asks for; None also where it is no date, which has failed."""
+def _requested(context: dg.OpExecutionContext) -> date | None:
+    """As `_partition`; None where it is no date, which has failed the run already."""
     with suppress(UsageError):
         return _partition(context)
     return None
 
 
-def _show(context: dg.OpExecutionContext, execution: "Execution", settings: Settings) -> None:
-    # Imported by a run: what judges is heavy, and loading definitions must not be.
+def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Settings) -> None:
+    # Imported by a run only: judging needs heavy libraries, loading the definitions must not.
     from perf_alerts_dagster.defs import metadata
 
     for note in execution.notes:
@@ -136,7 +140,7 @@ def _show(context: dg.OpExecutionContext, execution: "Execution", settings: Sett
     context.log.info(metadata.sentence(execution))
     tags = {OUTCOME: metadata.outcome_word(execution)}
     if newest is not None:
-        # Who reads this sits at this machine, as Dagster's web UI is nowhere else.
+        # Dagster's web UI is on this machine only, so its reader reaches the pages there.
         pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
         context.add_output_metadata(metadata.output_metadata(execution, pages=pages))
         tags[AS_OF] = newest.as_of.isoformat()

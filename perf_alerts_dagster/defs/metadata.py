@@ -1,4 +1,4 @@
-"""What a run shows in the Dagster UI: one materialisation per judged session, tables, numbers."""
+"""What a run shows in the Dagster UI: a materialisation per judged session, tables, numbers."""
 
 import re
 from base64 import b64encode
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.tags import judged_asset
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.defs.jobs import judged_asset
+from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
@@ -66,31 +66,31 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
     newest = execution.newest
     if newest is None:
         return {}
-    shown: dict[str, dg.MetadataValue] = {}
+    metadata: dict[str, dg.MetadataValue] = {}
     if execution.incidents:
-        shown["incidents"] = dg.MetadataValue.md(_linked(execution.incidents, pages))
-    shown |= {
+        metadata["incidents"] = dg.MetadataValue.md(_incident_links(execution.incidents, pages))
+    metadata |= {
         **_numbers(newest, gate=execution.gate),
         **_origin(newest),
         "evaluations": _table(newest.evaluations),
     }
     if len(newest.evaluations) > _MAXIMUM_ROWS:
-        shown["evaluations_left_out"] = dg.MetadataValue.int(
+        metadata["evaluations_left_out"] = dg.MetadataValue.int(
             len(newest.evaluations) - _MAXIMUM_ROWS
         )
     if execution.charts:
-        shown["bands"] = dg.MetadataValue.md(_pictures(execution.charts))
+        metadata["bands"] = dg.MetadataValue.md(_images(execution.charts))
     if execution.summary is not None:
-        shown["summary_file"] = dg.MetadataValue.path(str(execution.summary))
-    return shown
+        metadata["summary_file"] = dg.MetadataValue.path(str(execution.summary))
+    return metadata
 
 
-def _linked(incidents: Sequence[Incident], pages: str) -> str:
+def _incident_links(incidents: Sequence[Incident], pages: str) -> str:
     """The incidents that the execution touched, each with the link to its page."""
     lines = [
-        f"- [{one.severity.value}, {one.status.value}]({pages}/incidents/{one.id}): "
-        f"{_plain(one.strategy or 'the system')}, {_plain(one.rule)}"
-        for one in incidents[:_MAXIMUM_INCIDENTS]
+        f"- [{incident.severity.value}, {incident.status.value}]({pages}/incidents/{incident.id}): "
+        f"{_escaped(incident.strategy or 'the system')}, {_escaped(incident.rule)}"
+        for incident in incidents[:_MAXIMUM_INCIDENTS]
     ]
     rest = len(incidents) - _MAXIMUM_INCIDENTS
     if rest > 0:
@@ -98,52 +98,54 @@ def _linked(incidents: Sequence[Incident], pages: str) -> str:
     return "\n".join(lines)
 
 
-def _plain(text: str) -> str:
+def _escaped(text: str) -> str:
     """A name of the record as Markdown that shows it, whatever is in it."""
     return _MARKS.sub(r"\\\g<0>", wording.clean(text))
 
 
-def _pictures(charts: Sequence[Chart]) -> str:
+def _images(charts: Sequence[Chart]) -> str:
     """Fan charts as pictures within the Markdown: the UI fetches nothing for them."""
     return "\n\n".join(
-        f"![band and live path {place}](data:image/svg+xml;base64,"
+        f"![band and live path {number}](data:image/svg+xml;base64,"
         f"{b64encode(svg(chart).encode()).decode()})"
-        for place, chart in enumerate(charts, start=1)
+        for number, chart in enumerate(charts, start=1)
     )
 
 
 def outcome_word(execution: Execution) -> str:
-    """The worst that was found, in one word.
+    """The worst outcome in a word, for the run's tag.
 
-    `alerts`: someone is told. `error`, `no_data`. `breach`: too weak or not rated yet, so nobody
-    is told. `ok`.
+    `alerts`: people are notified. `error`, `no_data`: of a strategy. `breach`: without evidence,
+    or not rated yet, so nobody is notified. `ok`: none of these.
     """
     newest = execution.newest
     if execution.left_to is not None:
         return f"left to {execution.left_to}"
     if newest is None:
         return "nothing judged"
-    if any(notified(one, gate=execution.gate) for one in execution.judgements):
+    if any(notified(judgement, gate=execution.gate) for judgement in execution.judgements):
         return "alerts"
-    found = set(outcomes(newest).values())
+    by_strategy = set(outcomes(newest).values())
     for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH):
-        if outcome in found:
+        if outcome in by_strategy:
             return outcome.value
     return "ok"
 
 
 def sentence(execution: Execution) -> str:
-    """One line for the log: what was judged and what came of it."""
+    """One line for the log: the judged sessions and their outcomes."""
     newest = execution.newest
     if execution.left_to is not None:
-        return f"{execution.alert}: run {execution.left_to} waits already and judges instead"
+        return f"{execution.alert}: run {execution.left_to} is queued already and judges instead"
     if newest is None:
         return f"{execution.alert}: no session is due, nothing was judged"
     numbers = Counter(outcomes(newest).values())
-    words = ", ".join(f"{numbers[one]} {one.value}" for one in _ORDER if numbers[one])
-    dates = ", ".join(one.as_of.isoformat() for one in execution.judgements)
+    words = ", ".join(
+        f"{numbers[outcome]} {outcome.value}" for outcome in _ORDER if numbers[outcome]
+    )
+    dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
     count = sum(len(notified(one, gate=execution.gate)) for one in execution.judgements)
-    return f"{execution.alert}: judged {dates}; strategies: {words}; to be told: {count}"
+    return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}"
 
 
 def _describe(judgement: Judgement) -> str:
@@ -160,13 +162,15 @@ def _describe(judgement: Judgement) -> str:
 def _numbers(judgement: Judgement, *, gate: bool) -> dict[str, dg.MetadataValue]:
     by_outcome = Counter(outcomes(judgement).values())
     breaches = Counter(
-        one.severity for one in judgement.evaluations if one.outcome is Outcome.BREACH
+        evaluation.severity
+        for evaluation in judgement.evaluations
+        if evaluation.outcome is Outcome.BREACH
     )
-    shown = {"strategies": sum(by_outcome.values())}
-    shown |= {f"strategies_{one.value}": by_outcome[one] for one in _ORDER}
-    shown |= {f"breaches_{one.value}": breaches[one] for one in Severity}
-    shown["told"] = len(notified(judgement, gate=gate))
-    return {name: dg.MetadataValue.int(number) for name, number in shown.items()}
+    numbers = {"strategies": sum(by_outcome.values())}
+    numbers |= {f"strategies_{outcome.value}": by_outcome[outcome] for outcome in _ORDER}
+    numbers |= {f"breaches_{severity.value}": breaches[severity] for severity in Severity}
+    numbers["told"] = len(notified(judgement, gate=gate))
+    return {name: dg.MetadataValue.int(number) for name, number in numbers.items()}
 
 
 def _origin(judgement: Judgement) -> dict[str, dg.MetadataValue]:
@@ -182,36 +186,36 @@ def _origin(judgement: Judgement) -> dict[str, dg.MetadataValue]:
 def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
     worst_first = sorted(
         evaluations,
-        key=lambda one: (
-            _ORDER.index(one.outcome),
-            -(one.severity.rank if one.severity else -1),
-            one.strategy,
-            one.rule,
+        key=lambda evaluation: (
+            _ORDER.index(evaluation.outcome),
+            -(evaluation.severity.rank if evaluation.severity else -1),
+            evaluation.strategy,
+            evaluation.rule,
         ),
     )
     return dg.MetadataValue.table(
-        records=[_row(one) for one in worst_first[:_MAXIMUM_ROWS]], schema=_COLUMNS
+        records=[_row(evaluation) for evaluation in worst_first[:_MAXIMUM_ROWS]], schema=_COLUMNS
     )
 
 
-def _row(one: Evaluation) -> dg.TableRecord:
-    # Dagster's tables know no empty number, so numbers are shown as text.
+def _row(evaluation: Evaluation) -> dg.TableRecord:
+    # Dagster's tables cannot hold an empty number, so numbers are shown as text.
     return dg.TableRecord(
         {
-            "strategy": one.strategy,
-            "rule": one.rule,
-            "outcome": one.outcome.value,
-            "severity": one.severity.value if one.severity else "",
-            "value": _shown(one.value),
-            "limit": _shown(one.limit),
-            "evidence": one.evidence.value if one.evidence else "",
-            "p_year": _shown(one.p_year),
-            "false_alarm_rate": _shown(one.false_alarm_rate),
-            "power": _shown(one.power),
-            "message": one.message,
+            "strategy": evaluation.strategy,
+            "rule": evaluation.rule,
+            "outcome": evaluation.outcome.value,
+            "severity": evaluation.severity.value if evaluation.severity else "",
+            "value": _number(evaluation.value),
+            "limit": _number(evaluation.limit),
+            "evidence": evaluation.evidence.value if evaluation.evidence else "",
+            "p_year": _number(evaluation.p_year),
+            "false_alarm_rate": _number(evaluation.false_alarm_rate),
+            "power": _number(evaluation.power),
+            "message": evaluation.message,
         }
     )
 
 
-def _shown(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"

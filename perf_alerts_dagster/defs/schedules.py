@@ -7,59 +7,32 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from perf_alerts_dagster.core.alerts import Alert
-from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
+from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY, schedule_name
 from perf_alerts_dagster.settings import Settings
 
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
 
-def crons(alert: str, settings: Settings) -> list[str]:
-    """The cron lines of one alert, in the settings' timezone.
-
-    Raises:
-        KeyError: `alert` is none of the five.
-    """
-    return {
-        "daily_pnl_check": lambda: [_daily(settings.daily_pnl_time)],
-        "weekly_stability_check": lambda: [
-            _weekly(settings.weekly_stability_time, settings.weekly_stability_day)
-        ],
-        "monthly_forward_test_update": lambda: _monthly(
-            settings.monthly_forward_time, settings.monthly_forward_day
-        ),
-        "performance_threshold_check": lambda: [_daily(settings.threshold_time_1)],
-        "evening_performance_check": lambda: [_daily(settings.threshold_time_2)],
-    }[alert]()
+def crons(alert: Alert, settings: Settings) -> list[str]:
+    """The cron lines of one alert, in the settings' timezone."""
+    hour, minute = settings.time_of(alert).split(":")
+    at = f"{int(minute)} {int(hour)}"
+    match settings.day_of(alert):
+        case None:
+            return [f"{at} * * *"]
+        case str(weekday):
+            return [f"{at} * * {_WEEKDAYS.index(weekday)}"]
+        case int(day):
+            return _monthly(at, day)
 
 
-def _at(time: str) -> str:
-    hour, minute = time.split(":")
-    return f"{int(minute)} {int(hour)}"
-
-
-def _daily(time: str) -> str:
-    return f"{_at(time)} * * *"
-
-
-def _weekly(time: str, weekday: str) -> str:
-    return f"{_at(time)} * * {_WEEKDAYS.index(weekday)}"
-
-
-def _monthly(time: str, day: int) -> list[str]:
+def _monthly(at: str, day: int) -> list[str]:
     """Days 29 to 31 fall on the last day of a shorter month; `L` is that day."""
-    at = _at(time)
     if day <= 28:
         return [f"{at} {day} * *"]
-    if day == 29:
-        return [f"{at} 29 1,3-12 *", f"{at} L 2 *"]
-    if day == 30:
-        return [f"{at} 30 1,3-12 *", f"{at} L 2 *"]
+    if day <= 30:
+        return [f"{at} {day} 1,3-12 *", f"{at} L 2 *"]
     return [f"{at} L * *"]
-
-
-def schedule_name(alert: str) -> str:
-    """The schedule's name; stored toggles hang on it, so it never changes."""
-    return f"{alert}_schedule"
 
 
 def build_schedule(
@@ -84,7 +57,7 @@ def build_schedule(
     return dg.ScheduleDefinition(
         name=schedule_name(alert.name),
         job=job,
-        cron_schedule=crons(alert.name, settings),
+        cron_schedule=crons(alert, settings),
         execution_timezone=settings.timezone,
         execution_fn=tick,
         default_status=(
@@ -97,10 +70,10 @@ def build_schedule(
 
 
 def _session_test(settings: Settings) -> Callable[[date], bool]:
-    """Whether a day is a session, without reading the record.
+    """A test whether a day is a session, without reading the record.
 
-    The `record` calendar knows its days only after reading, so its schedules go by weekdays;
-    rows on other days are judged by the next execution.
+    The days of the `record` calendar are known only after reading, so its schedules run on
+    weekdays; rows of other days are judged by the next execution.
     """
     if settings.calendar == "24/7":
         return lambda day: True

@@ -1,7 +1,7 @@
-"""The sensor: sweeps incidents, ends orphaned runs, finds missed executions.
+"""The sensor: it looks after runs, incidents and messages every 30 seconds.
 
-It ends runs whose process is gone, reports executions that failed or never came, lets time do
-its work on incidents, silences and paused schedules, and sends what waits to go.
+It ends orphaned runs, opens incidents for executions that failed or were missed, and sweeps:
+incidents escalate, repeat and close, silences and pauses end, and waiting messages are sent.
 """
 
 import json
@@ -9,13 +9,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
-from perf_alerts_dagster.defs.schedules import schedule_name
 from perf_alerts_dagster.scheduler import limits, run_lock
 from perf_alerts_dagster.scheduler.dagster_internals import (
     GRPC_INFO_TAG,
@@ -29,7 +29,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     TickStatus,
     schedule_execution_time_iterator,
 )
-from perf_alerts_dagster.scheduler.names import ERROR, SENSOR
+from perf_alerts_dagster.scheduler.names import ERROR, SENSOR, schedule_name
 from perf_alerts_dagster.settings import Settings
 
 _UNDER_WAY = [
@@ -40,25 +40,25 @@ _UNDER_WAY = [
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
-    """Mark every run of an alert whose process is gone as failed; their ids, oldest first.
+    """Mark every orphaned run of an alert as failed, and return their ids, oldest first.
 
-    Gone is one that left its lock behind, and one of this machine's code server that did not
-    take its lock within a minute: it was killed before it could.
+    A run is orphaned when its process has ended and left its lock behind, or when it was started
+    by this machine's code server and did not take its lock within a minute.
 
-    Dagster's own launcher cannot tell, and would leave such a run STARTED until its
-    `dagster/max_runtime`. What is failed for this reason is run again by `run_retries`.
+    Dagster's own launcher cannot see that, and would leave such a run STARTED until its
+    `dagster/max_runtime`. A run that failed for this reason is run again by `run_retries`.
     """
     ended = []
     for record in reversed(instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))):
         run = record.dagster_run
-        if run.job_name not in BY_NAME or not _is_gone(record, state_dir, now):
+        if run.job_name not in BY_NAME or not _is_orphaned(record, state_dir, now):
             continue
         if run.status is dg.DagsterRunStatus.CANCELING:
-            instance.report_run_canceled(run, "The run's process is gone.")
+            instance.report_run_canceled(run, "The run's process has ended.")
         else:
             instance.report_run_failed(
                 run,
-                "The run's process is gone: killed, or its machine went down.",
+                "The run's process has ended: killed, or its machine went down.",
                 JobFailureData(error=None, failure_reason=RunFailureReason.UNEXPECTED_TERMINATION),
             )
         run_lock.forget(state_dir, run.run_id)
@@ -66,17 +66,17 @@ def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: dateti
     return ended
 
 
-def _is_gone(record: dg.RunRecord, state_dir: Path, now: datetime) -> bool:
+def _is_orphaned(record: dg.RunRecord, state_dir: Path, now: datetime) -> bool:
     run = record.dagster_run
     if run_lock.is_orphaned(state_dir, run.run_id):
         return True
-    if run_lock.is_known(state_dir, run.run_id) or not _is_ours(run):
+    if run_lock.is_known(state_dir, run.run_id) or not _is_local(run):
         return False
-    begun = record.start_time or record.create_timestamp.timestamp()
-    return now.timestamp() - begun > limits.RUN_STARTED.total_seconds()
+    began = record.start_time or record.create_timestamp.timestamp()
+    return now.timestamp() - began > limits.RUN_STARTED.total_seconds()
 
 
-def _is_ours(run: dg.DagsterRun) -> bool:
+def _is_local(run: dg.DagsterRun) -> bool:
     """Whether a code server on a socket of this machine started the run."""
     try:
         socket = json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket")
@@ -89,44 +89,44 @@ _FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """An alert whose newest finished run failed, and is not run again by itself."""
+class FailedRun:
+    """The newest finished run of an alert, which failed and is not retried."""
 
     alert: str
     run_id: str
     error: str
 
 
-def failed_runs(instance: dg.DagsterInstance) -> list[Failed]:
-    """The alerts that are down because of their newest run.
+def failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
+    """The alerts' newest finished runs, where they failed for good.
 
-    An older failure is over: something has succeeded since, or failed anew.
+    An older failure does not count: a later run has succeeded, or failed anew.
     """
-    found = []
+    failed = []
     for alert in ALERTS:
         wanted = dg.RunsFilter(job_name=alert.name, statuses=_FINISHED)
         for run in instance.get_runs(wanted, limit=1):
-            is_down = run.status is dg.DagsterRunStatus.FAILURE
-            if is_down and run.tags.get(WILL_RETRY_TAG) != "true":
+            has_failed = run.status is dg.DagsterRunStatus.FAILURE
+            if has_failed and run.tags.get(WILL_RETRY_TAG) != "true":
                 error = run.tags.get(ERROR, "its process was killed, or never began")
-                found.append(Failed(alert=alert.name, run_id=run.run_id, error=error))
-    return found
+                failed.append(FailedRun(alert=alert.name, run_id=run.run_id, error=error))
+    return failed
 
 
 def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
-    """By alert the newest due time of which there is no good tick, `MISSED_REPORTED` after it."""
+    """By alert the newest due time without a good tick, at least `MISSED_REPORTED` ago."""
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
     )
-    by_name = {one.instigator_name: one for one in states}
-    found = {}
+    by_name = {state.instigator_name: state for state in states}
+    late = {}
     for alert in ALERTS:
         state = by_name.get(schedule_name(alert.name))
         due = None if state is None else _due(state, timezone, now - limits.MISSED_REPORTED)
         if state is not None and due is not None and not _has_tick(instance, state, due):
-            found[alert.name] = due
-    return found
+            late[alert.name] = due
+    return late
 
 
 def _due(state: InstigatorState, timezone: str, before: datetime) -> datetime | None:
@@ -141,11 +141,11 @@ def _due(state: InstigatorState, timezone: str, before: datetime) -> datetime | 
 
 
 def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetime) -> bool:
-    """Whether the due time, or one after it, was seen to; a tick that failed was not."""
+    """Whether there is a tick at the due time or after it that did not fail."""
     ticks = instance.get_ticks(
         state.instigator_origin_id, state.selector_id, after=due.timestamp() - 1, limit=10
     )
-    return any(one.status is not TickStatus.FAILURE for one in ticks)
+    return any(tick.status is not TickStatus.FAILURE for tick in ticks)
 
 
 if TYPE_CHECKING:
@@ -157,38 +157,38 @@ _SECONDS = 30
 # Within the 60 s that Dagster gives a sensor.
 _DRAIN_SECONDS = 20.0
 
-Opened = Callable[[], "Sweeper"]
+SweeperOpener = Callable[[], "Sweeper"]
 
 
-def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDefinition:
+def build_sensor(
+    settings: Settings, open_sweeper: SweeperOpener | None = None
+) -> dg.SensorDefinition:
     """The sensor.
 
     Args:
-        settings: What the code location is built from.
-        opened: Opens the sweeper, once; the real one where None.
+        settings: The settings that the code location is built from.
+        open_sweeper: Opens the sweeper, once; the real one where None.
     """
-    kept: list[Sweeper] = []
 
+    @cache
     def sweeper() -> "Sweeper":
-        if not kept:
-            kept.append((opened or _real(settings))())
-        return kept[0]
+        return (open_sweeper or _sweeper_opener(settings))()
 
     @dg.sensor(
         name=SENSOR,
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Ends runs whose process was killed (Dagster then runs them again); reports failed "
-            "and missed executions; escalates, repeats and closes incidents; ends silences and "
-            "pauses; sends what waits."
+            "Ends orphaned runs (Dagster then runs them again); reports failed and missed "
+            "executions; escalates, repeats and closes incidents; ends silences and pauses; "
+            "sends waiting messages."
         ),
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now = datetime.now(UTC)
         ended = end_orphaned_runs(context.instance, settings.state_dir, now)
         for run_id in ended:
-            context.log.warning("the process of run %s is gone; the run is ended", run_id)
+            context.log.warning("ended run %s, whose process is not running", run_id)
         late = overdue(context.instance, settings.timezone, now)
         missed, cursor = _missed(late, context.cursor, now)
 
@@ -200,8 +200,8 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
                 lifecycle.execution_missed(alert, due_at=due_at, now=now)
 
         drained = sweeper().sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
-        words = f"runs whose process is gone: {len(ended)}; executions missed: {len(missed)}"
-        words += "; another one sweeps" if drained is None else f"; messages: {drained}"
+        words = f"orphaned runs: {len(ended)}; executions missed: {len(missed)}"
+        words += "; another process sweeps" if drained is None else f"; messages: {drained}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
 
     return watch
@@ -210,7 +210,7 @@ def build_watch(settings: Settings, opened: Opened | None = None) -> dg.SensorDe
 def _missed(
     late: Mapping[str, datetime], cursor: str | None, now: datetime
 ) -> tuple[dict[str, datetime], str]:
-    """What has been late for long enough, and the cursor that remembers since when each is."""
+    """The alerts that are late for `_PATIENCE`, and a cursor that holds since when each is."""
     before = json.loads(cursor) if cursor else {}
     since = {}
     for alert, due_at in late.items():
@@ -225,9 +225,9 @@ def _missed(
     return missed, json.dumps(since, sort_keys=True)
 
 
-def _real(settings: Settings) -> Opened:
-    def opened() -> "Sweeper":
-        # Imported by the first tick: the store is heavy, and loading definitions must not be.
+def _sweeper_opener(settings: Settings) -> SweeperOpener:
+    def open_sweeper() -> "Sweeper":
+        # Imported by the first tick: the store is heavy, loading the definitions must not be.
         from perf_alerts_dagster.bootstrap.notifications import build_sweeper
         from perf_alerts_dagster.bootstrap.records import store_url
         from perf_alerts_dagster.judging.store.sql import open_store
@@ -235,4 +235,4 @@ def _real(settings: Settings) -> Opened:
 
         return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
 
-    return opened
+    return open_sweeper

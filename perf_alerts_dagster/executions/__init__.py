@@ -1,1 +1,1 @@
-"""One execution of one alert, from the reading of the record to what it notes."""
+"""One execution of one alert, from the reading of the record to its notes."""

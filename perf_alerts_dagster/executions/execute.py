@@ -1,29 +1,124 @@
-"""One execution of one alert: read, plan, judge each due session, keep, write the history."""
+"""One execution of one alert: read, plan, judge and record each due session, notify."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.control.leases import Lease, LeaseManager
-from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.executions.charts import charts_of
-from perf_alerts_dagster.executions.plan import Plan, plan_execution
-from perf_alerts_dagster.executions.restatements import Changes, RestatementFinder
-from perf_alerts_dagster.executions.result import Execution, incidents_of, notes_of, said
-from perf_alerts_dagster.executions.summary_file import SummaryWriter, summary_json
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK, Alert, Family
+from perf_alerts_dagster.executions.plan import (
+    Changes,
+    Plan,
+    find_changes,
+    plan_execution,
+    save_hashes,
+)
+from perf_alerts_dagster.executions.session_judge import SessionJudge
+from perf_alerts_dagster.executions.summary_file import SummaryFolder, summary_json
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.judging.judge import Judge
+from perf_alerts_dagster.incidents.model import Incident
+from perf_alerts_dagster.incidents.ports import Decisions
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.in_force import Outlook
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final
 
-# The alert after which the digest of the day goes out.
-DIGESTED = "daily_pnl_check"
+# The page of a run shows the worst strategies only.
+MAXIMUM_CHARTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The result of one execution. `judgements` are oldest first, a provisional one last.
+
+    `repeats` are the dates whose judgement an earlier run had recorded, equal in every number:
+    it is shown, and not recorded again. `left_to` is the run that was queued before this one
+    and judges in its place. `charts` are bands and live paths of the worst strategies.
+    `incidents` are those that it opened, counted or resolved, worst first.
+    """
+
+    alert: str
+    run_id: str
+    executed_at: datetime
+    judgements: tuple[Judgement, ...]
+    notes: tuple[str, ...] = ()
+    gate: bool = True
+    summary: Path | None = None
+    repeats: frozenset[date] = frozenset()
+    left_to: str | None = None
+    charts: tuple[Chart, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+
+    @property
+    def newest(self) -> Judgement | None:
+        """The judgement of the newest date; None when nothing was judged."""
+        return self.judgements[-1] if self.judgements else None
+
+
+def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
+    """The incidents that decisions touch, worst first."""
+    return tuple(
+        sorted(
+            (*decisions.opened, *decisions.changed),
+            key=lambda incident: (
+                incident.is_resolved,
+                -incident.severity.rank,
+                incident.strategy,
+                incident.rule,
+            ),
+        )
+    )
+
+
+def repeat_notes(repeats: Mapping[date, str]) -> list[str]:
+    """A note for each date that an earlier run had judged, with that run."""
+    return [
+        f"{session} was judged already by run {run_id}, on the same data and settings and with "
+        "the same result; it was not recorded again"
+        for session, run_id in repeats.items()
+    ]
+
+
+def notes_of(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str, ...]:
+    """The notes of an execution, one line each: of the record, of changes, of sessions left out."""
+    notes = [*reading.records.notes, *changes]
+    if plan.given_up:
+        notes.append(
+            f"{plan.given_up} older due sessions lie further back than one execution catches up "
+            "(ALERT_CATCHUP_SESSIONS) and were not judged"
+        )
+    return tuple(notes)
+
+
+def charts_of(
+    reading: Reading, outlook: Outlook, evaluations: Sequence[Evaluation], as_of: date
+) -> tuple[Chart, ...]:
+    """The charts of a judged session: the worst strategies first, at most six."""
+    ranks: dict[str, int] = {}
+    for evaluation in evaluations:
+        severity = evaluation.notified_severity
+        is_breach = evaluation.outcome is Outcome.BREACH
+        rank = severity.rank if is_breach and severity is not None else -1
+        rank += 10 * evaluation.is_notified()
+        ranks[evaluation.strategy] = max(ranks.get(evaluation.strategy, -1), rank)
+    names = [
+        name
+        for name, forces in outlook.forces.items()
+        if forces.launch is not None and name in reading.records.strategies
+    ]
+    chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
+    charts = []
+    for name in chosen:
+        launch = outlook.forces[name].launch
+        if launch is not None:
+            charts.append(chart_of(reading.records.strategies[name], launch, as_of))
+    return tuple(charts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +126,14 @@ class Executor:
     """Runs alerts over one source and one store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
-    ALERT_RULE_PRESET=documented. `deliver` sends what waits, for a bounded time; what it
-    cannot send the next sweep does.
+    ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;
+    the next sweep sends the rest.
     """
 
     records: RecordsSource
     store: AlertStore
-    summaries: SummaryWriter
-    judging: Judge
-    projections_issuer: ProjectionIssuer
+    summaries: SummaryFolder
+    session_judge: SessionJudge
     leases: LeaseManager
     lifecycle: Lifecycle
     deliver: Callable[[], object]
@@ -61,16 +155,16 @@ class Executor:
     ) -> Execution:
         """Judge every session that is due for `alert`, each in a transaction of its own.
 
-        One execution of an alert works at a time; a second one waits for it here, and a third
-        one leaves its work to the second.
+        Executions of one alert never overlap: a second one waits here for the first, and a third
+        one leaves its sessions to the second.
 
         Args:
             alert: One of the five.
-            as_of: The session to stand on; None for the last one at or before today.
+            as_of: The session to judge as of; None for the last one at or before today.
             run_id: The Dagster run that this execution is.
             now: The time of the execution, aware.
-            at_or_before: Take the last session at or before `as_of` where it is none itself
-                (a schedule's tick); else such a date is refused.
+            at_or_before: Where `as_of` is no session, take the last one before it (a schedule's
+                tick); otherwise such a date is refused.
             switched_on: When the schedule that asks was switched on, aware: sessions that were
                 closed by then are not caught up. None where a person asks.
 
@@ -79,7 +173,7 @@ class Executor:
             RecordsUnavailable: the source cannot be read.
             RecordsInvalid: the source is no track record.
             StoreUnavailable: the store cannot be read or written.
-            TurnLost: this process slept, and another one took its turn.
+            TurnLost: this process paused for too long, and another one took its turn.
         """
         with self.leases.hold(alert.name, run_id) as turn:
             if turn.taken_by is not None:
@@ -89,43 +183,35 @@ class Executor:
                     executed_at=now,
                     judgements=(),
                     notes=(
-                        f"run {turn.taken_by} of {alert.name} waits already and judges instead",
+                        f"run {turn.taken_by} of {alert.name} is queued already and judges instead",
                     ),
                     gate=self.gate,
                     left_to=turn.taken_by,
                 )
-            return self._work(
-                alert,
-                turn,
+            reading = read(
+                self.records,
+                self.market,
                 as_of=as_of,
-                run_id=run_id,
                 now=now,
+                timezone=self.timezone,
                 at_or_before=at_or_before,
-                switched_on=switched_on,
             )
+            return self._work(alert, turn, reading, run_id, now, switched_on)
 
     def _work(
         self,
         alert: Alert,
         turn: Lease,
-        *,
-        as_of: date | None,
+        reading: Reading,
         run_id: str,
         now: datetime,
-        at_or_before: bool,
         switched_on: datetime | None,
     ) -> Execution:
-        reading = read(
-            self.records,
-            self.market,
-            as_of=as_of,
-            now=now,
-            timezone=self.timezone,
-            at_or_before=at_or_before,
+        self.store.save_settings_version(
+            self.session_judge.judge.settings_version, self.settings_content, now
         )
-        self.store.save_settings_version(self.judging.settings_version, self.settings_content, now)
-        restating = RestatementFinder(self.store) if Family.PROJECTION in alert.families else None
-        changes = restating.changes(reading) if restating else Changes()
+        finds_changes = Family.PROJECTION in alert.families
+        changes = find_changes(self.store, reading) if finds_changes else Changes()
         plan = plan_execution(
             alert,
             as_of=reading.as_of,
@@ -136,17 +222,15 @@ class Executor:
             restated=changes.sessions,
             switched_on=_final_by(reading, switched_on),
         )
-        judgements, repeats, outlook = self._judge(
-            alert, reading, plan, turn, run_id=run_id, now=now
-        )
-        if restating and not plan.recorded_only:
-            restating.keep(reading)
-        # Before anything else can fail: what was found is told, though its file be never written.
+        judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
+        if finds_changes and not plan.recorded_only:
+            save_hashes(self.store, reading)
+        # Before anything else can fail: people are notified even if the file is never written.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
-        if alert.name == DIGESTED and not plan.recorded_only:
+        if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
-        notes = notes_of(reading, plan, [*changes.notes, *said(repeats)])
+        notes = notes_of(reading, plan, [*changes.notes, *repeat_notes(repeats)])
         text = summary_json(
             alert.name,
             executed_at=now,
@@ -171,9 +255,9 @@ class Executor:
         )
 
     def _digest(self, alert: Alert, now: datetime) -> None:
-        """Tell the day of the newest session that was judged for good, unless it was told.
+        """Put the digest of the newest final session that was judged into the outbox, once.
 
-        Not of an open session, which is not over; and also where a killed execution judged it.
+        An open session has no digest yet. The session may be one that a killed execution judged.
         """
         if not self.lifecycle.settings.digest:
             return
@@ -182,24 +266,12 @@ class Executor:
         if judgement is not None:
             self.lifecycle.digest(judgement, now=now)
 
-    def _outlook(
-        self, alert: Alert, reading: Reading, session: date, *, issue: bool, run_id: str
-    ) -> Outlook:
-        """What is in force on the session itself, not on a later one that is caught up with it.
-
-        What is due is issued first: a judgement never goes without its projection.
-        """
-        if issue:
-            self.projections_issuer.issue_for(alert, reading, session, run_id=run_id)
-        return self.projections_issuer.outlook(session)
-
     def _judge(
         self,
         alert: Alert,
         reading: Reading,
         plan: Plan,
         turn: Lease,
-        *,
         run_id: str,
         now: datetime,
     ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:
@@ -207,42 +279,29 @@ class Executor:
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
         outlook = Outlook()
-        for session in plan.finals:
-            outlook = self._outlook(
-                alert, reading, session, issue=not plan.recorded_only, run_id=run_id
-            )
-            judgement = self.judging.judge(
+        provisional = () if plan.provisional is None else (plan.provisional,)
+        for session in (*plan.finals, *provisional):
+            # Projections are issued for final sessions that move the watermark only.
+            counts = session != plan.provisional and not plan.recorded_only
+            judgement, outlook = self.session_judge.judge_session(
                 alert,
                 reading,
                 session,
+                issue_on=(session,) if counts else (),
                 run_id=run_id,
                 now=now,
-                outlook=outlook,
+                provisional=session == plan.provisional,
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
-            watermark = None if plan.recorded_only else session
-            self._keep(judgement, turn, repeats, watermark=watermark)
-            judgements.append(judgement)
-        if plan.provisional is not None:
-            outlook = self._outlook(alert, reading, plan.provisional, issue=False, run_id=run_id)
-            judgement = self.judging.judge(
-                alert,
-                reading,
-                plan.provisional,
-                run_id=run_id,
-                now=now,
-                outlook=outlook,
-                provisional=True,
-            )
-            self._keep(judgement, turn, repeats, watermark=None)
+            self._record(judgement, turn, repeats, watermark=session if counts else None)
             judgements.append(judgement)
         return tuple(judgements), repeats, outlook
 
-    def _keep(
+    def _record(
         self, judgement: Judgement, turn: Lease, repeats: dict[date, str], *, watermark: date | None
     ) -> None:
-        """Record it, unless the date's newest judgement says the very same: one date, once."""
+        """Record a judgement, unless the newest one of its date is equal."""
         turn.check()
         newest = self.store.latest(judgement.alert, as_of=judgement.as_of)
         if newest is not None and newest.repeats(judgement):
@@ -256,6 +315,8 @@ def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:
     if switched_on is None:
         return None
     closed = [
-        one for one in reading.sessions if is_final(one, reading.market.calendar, switched_on)
+        session
+        for session in reading.sessions
+        if is_final(session, reading.market.calendar, switched_on)
     ]
     return closed[-1] if closed else None

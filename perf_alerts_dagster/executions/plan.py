@@ -1,10 +1,23 @@
-"""Which sessions an execution judges: what is due and not yet judged, oldest first."""
+"""Which sessions an execution judges: what is due, and what has changed since it was judged."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+import numpy as np
+
 from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.records.restatement import (
+    emptied_month,
+    month_hashes,
+    newest_hashed,
+    restated_months,
+)
+
+# A note lists at most this many days.
+_MAXIMUM_DAYS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,8 +25,8 @@ class Plan:
     """The work of one execution.
 
     `finals` are final sessions, oldest first; `provisional` is the session still open, judged
-    last and never counted as judged. `recorded_only`: the date asked for is older than the
-    newest judged one, so it is recorded and moves nothing. `restated` are those of `finals`
+    last and never counted as judged. `recorded_only`: the requested date is older than the newest
+    judged one, so it is recorded and does not move the watermark. `restated` are those of `finals`
     that were judged before and whose rows have changed since. `given_up` counts the due
     sessions that lie further back than one execution catches up.
     """
@@ -40,7 +53,7 @@ def plan_execution(
 
     Args:
         alert: The daily alerts judge each session; the others judge the last final one.
-        as_of: The session that the execution stands on.
+        as_of: The session that the execution is as of.
         sessions: All sessions of the record, rising.
         last_final: The last session at or before `as_of` whose close has passed; None if none.
         watermark: The newest session judged for good; None before the first execution ever,
@@ -61,15 +74,91 @@ def plan_execution(
     if watermark is None:
         return Plan(finals=(last_final,), provisional=provisional)
     after = max(watermark, switched_on or watermark)
-    due = [one for one in sessions if after < one <= last_final]
-    again = [one for one in restated if one <= min(watermark, last_final)]
+    due = [session for session in sessions if after < session <= last_final]
+    again = [session for session in restated if session <= min(watermark, last_final)]
     if not due and not again and provisional is None:
         return Plan(finals=(last_final,))
     wanted = sorted({*again, *due})
-    kept = wanted[-catch_up:]
+    caught_up = wanted[-catch_up:]
     return Plan(
-        finals=tuple(kept),
+        finals=tuple(caught_up),
         provisional=provisional,
-        restated=frozenset(again) & frozenset(kept),
-        given_up=len(set(due) - set(kept)),
+        restated=frozenset(again) & frozenset(caught_up),
+        given_up=len(set(due) - set(caught_up)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The sessions to judge again, rising, and one sentence per strategy and changed month."""
+
+    sessions: tuple[date, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_changes(store: AlertStore, reading: Reading) -> Changes:
+    """Restated months and late rows: the final rows that differ from the stored month hashes.
+
+    A strategy that is seen for the first time has no changes.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    stored = _by_strategy(store.month_hashes())
+    sessions: set[date] = set()
+    notes: list[str] = []
+    for name, record in sorted(reading.records.strategies.items()):
+        hashes = stored.get(name)
+        if not hashes:
+            continue
+        for month, days in restated_months(record, hashes).items():
+            notes.append(_restatement_note(name, month, days))
+            sessions |= _sessions_from(reading.sessions, month, days)
+        late = record.dates[record.dates > np.datetime64(newest_hashed(hashes), "D")]
+        sessions |= set(late.astype(object).tolist())
+    return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes))
+
+
+def save_hashes(store: AlertStore, reading: Reading) -> None:
+    """Store the month hashes of the final rows, those that are new or changed.
+
+    Raises:
+        StoreUnavailable: the store cannot be read or written.
+    """
+    if reading.last_final is None:
+        return
+    stored = _by_strategy(store.month_hashes())
+    changed: dict[tuple[str, str], str] = {}
+    for name, record in reading.records.strategies.items():
+        before = stored.get(name, {})
+        now = month_hashes(record, reading.last_final)
+        emptied = {
+            month: emptied_month(value)
+            for month, value in before.items()
+            if month not in now and month <= f"{reading.last_final:%Y-%m}"
+        }
+        for month, value in {**emptied, **now}.items():
+            if before.get(month) != value:
+                changed[name, month] = value
+    if changed:
+        store.save_month_hashes(changed)
+
+
+def _by_strategy(hashes: Mapping[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+    by_strategy: dict[str, dict[str, str]] = {}
+    for (name, month), value in hashes.items():
+        by_strategy.setdefault(name, {})[month] = value
+    return by_strategy
+
+
+def _sessions_from(sessions: Sequence[date], month: str, days: Sequence[date]) -> set[date]:
+    """The month's sessions from the first changed day on; those before it do not depend on it."""
+    within = [session for session in sessions if f"{session:%Y-%m}" == month]
+    return {session for session in within if not days or session >= days[0]}
+
+
+def _restatement_note(strategy: str, month: str, days: Sequence[date]) -> str:
+    listed = ", ".join(str(day) for day in days[:_MAXIMUM_DAYS])
+    rest = f" and {len(days) - _MAXIMUM_DAYS} more days" if len(days) > _MAXIMUM_DAYS else ""
+    where = f"on {listed}{rest}" if days else f"in {month}"
+    return f"restated: final rows of {strategy} changed {where}"

@@ -1,7 +1,6 @@
-"""The scheduled-summary history files: one per execution, complete or not there at all."""
+"""The scheduled-summary history files: one per execution, written whole or not at all."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -29,15 +28,15 @@ def summary_json(
     details: list[Json] = []
     critical = warning = 0
     for judgement in judgements:
-        for one in notified(judgement, gate=gate):
-            severity = severity_of(one, gate=gate)
+        for evaluation in notified(judgement, gate=gate):
+            severity = severity_of(evaluation, gate=gate)
             critical += severity.rank >= Severity.CRITICAL.rank
             warning += severity is Severity.WARNING
             details.append(
                 {
-                    "alert_id": one.dedup_key,
+                    "alert_id": evaluation.dedup_key,
                     "severity": severity.value,
-                    "message": f"{one.strategy}: {one.message}",
+                    "message": f"{evaluation.strategy}: {evaluation.message}",
                 }
             )
     content: dict[str, Json] = {
@@ -49,13 +48,13 @@ def summary_json(
         "alert_details": details,
         "run_id": run_id,
         "as_of": judgements[-1].as_of.isoformat() if judgements else None,
-        "judged": [_judged(one) for one in judgements],
+        "judged": [_session(judgement) for judgement in judgements],
         "notes": list(notes),
     }
     return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _judged(judgement: Judgement) -> Json:
+def _session(judgement: Judgement) -> Json:
     return {
         "as_of": judgement.as_of.isoformat(),
         "provisional": judgement.provisional,
@@ -68,15 +67,7 @@ def _judged(judgement: Judgement) -> Json:
     }
 
 
-class SummaryWriter(ABC):
-    """Where the scheduled-summary history file of each execution goes."""
-
-    @abstractmethod
-    def write(self, alert: str, executed_at: datetime, run_id: str, content: str) -> Path:
-        """Write the JSON text atomically; a name that is taken gets a run-id suffix."""
-
-
-class SummaryFolder(SummaryWriter):
+class SummaryFolder:
     """Writes `<state>/performance_alerts/scheduled/scheduled_summary_<alert>_<time>.json`."""
 
     def __init__(self, state: Path) -> None:

@@ -1,7 +1,8 @@
-"""Telling people past the alert store, when it cannot be written: marked as such, and once.
+"""Notify people while the alert store cannot be written, directly and marked as such.
 
-Nothing that is told here is remembered: no incident, no silence, no window. The same message is
-told in the regular way once the store is back and the sessions are judged again.
+Nothing is stored about these messages: no incident is opened, and neither silences nor the window
+of similar messages apply. Once the store is back and the sessions are judged again, people are
+notified in the regular way too.
 """
 
 from collections.abc import Sequence
@@ -11,18 +12,17 @@ from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
+from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.firing import (
     EXECUTION_FAILED,
     Firing,
     evaluation_firing,
     system_firing,
 )
-from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, read
 
@@ -31,13 +31,12 @@ from perf_alerts_dagster.records.reading import Market, read
 class Direct:
     """Judges without a store and sends without an outbox.
 
-    `projections_issuer` keeps what it issues in memory. Under `observe_only` nothing is sent.
+    Projections are kept in memory. Under `observe_only` nothing is sent.
     """
 
     records: RecordsSource
     market: Market
-    judging: Judge
-    projections_issuer: ProjectionIssuer
+    session_judge: SessionJudge
     channels: Sequence[Channel]
     timezone: ZoneInfo
     gate: bool
@@ -47,13 +46,13 @@ class Direct:
     def notify(
         self, alert: Alert, *, as_of: date | None, run_id: str, error: str, now: datetime
     ) -> Sequence[ChannelResult]:
-        """Say that an execution could not be recorded, with the breaches that it would tell.
+        """Notify people of an execution that could not be recorded, and of its breaches.
 
         Args:
             alert: The alert that was executed.
-            as_of: The session that was asked for; None for the last one.
+            as_of: The requested session; None for the last one.
             run_id: The run that failed; it makes the messages' keys.
-            error: Why, in a line that holds no secret.
+            error: Why it could not be recorded, in a line that holds no secret.
             now: The time, aware.
         """
         if self.observe_only:
@@ -83,7 +82,9 @@ class Direct:
     def breaches(
         self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
     ) -> Sequence[Firing]:
-        """What an execution of `alert` would tell now, worst first; none without a record.
+        """What an execution of `alert` would notify people of now, worst first.
+
+        Nothing where the record cannot be read.
 
         The arguments are those of `notify`.
         """
@@ -92,14 +93,14 @@ class Direct:
             return ()
         return [
             evaluation_firing(
-                one,
-                severity_of(one, gate=self.gate),
+                evaluation,
+                severity_of(evaluation, gate=self.gate),
                 alert=alert.name,
                 as_of=judgement.as_of,
                 run_id=run_id,
                 provisional=judgement.provisional,
             )
-            for one in notified(judgement, gate=self.gate)
+            for evaluation in notified(judgement, gate=self.gate)
         ]
 
     def _judge(
@@ -115,16 +116,6 @@ class Direct:
                 at_or_before=True,
             )
         except (RecordsUnavailable, RecordsInvalid, UsageError):
-            # That nothing could be recorded is told all the same.
+            # People are notified all the same that nothing could be recorded.
             return None
-        if reading.last_final is not None:
-            self.projections_issuer.issue_for(alert, reading, reading.last_final, run_id=run_id)
-        return self.judging.judge(
-            alert,
-            reading,
-            reading.as_of,
-            run_id=run_id,
-            now=now,
-            outlook=self.projections_issuer.outlook(reading.as_of),
-            provisional=reading.last_final is None or reading.as_of > reading.last_final,
-        )
+        return self.session_judge.judge_newest(alert, reading, run_id=run_id, now=now)

@@ -1,7 +1,7 @@
 """Types and base models of the answers."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -13,7 +13,6 @@ def _finite(value: object) -> object:
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
 Time = Annotated[str, Field(examples=["2026-01-30T17:00:15Z"])]
-Frequency = Literal["daily", "weekly", "monthly"]
 
 
 class Model(BaseModel):

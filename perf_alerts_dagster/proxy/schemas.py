@@ -1,10 +1,11 @@
 """Requests and answers of the documented endpoints: names and types that clients rely on."""
 
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from perf_alerts_dagster.core.alerts import ALERTS, Frequency
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.inputs import (
     AlertName,
@@ -19,7 +20,7 @@ from perf_alerts_dagster.http.inputs import (
     whole,
 )
 from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
-from perf_alerts_dagster.http.schemas import Frequency, Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
 
 MAXIMUM_WAIT = 60
@@ -141,16 +142,26 @@ class SuppressionConfig(Model):
     escalation_delay_minutes: int
 
 
-class Configuration(Model):
+if TYPE_CHECKING:
+
+    class _AlertTimes(Model):
+        """Type checkers do not see created fields."""
+
+else:
+    _AlertTimes = create_model(
+        "_AlertTimes",
+        __base__=Model,
+        **{
+            variable.public_name: type(variable.default)
+            for alert in ALERTS
+            for variable in alert.variables
+        },
+    )
+
+
+class Configuration(_AlertTimes):
     """The settings that the running definitions were built from; times are of `timezone`."""
 
-    daily_pnl_time: str
-    weekly_stability_time: str
-    weekly_stability_day: str
-    monthly_forward_time: str
-    monthly_forward_day: int
-    threshold_check_1_time: str
-    threshold_check_2_time: str
     retry_config: RetryConfig
     suppression_config: SuppressionConfig
     timezone: str

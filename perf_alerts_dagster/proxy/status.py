@@ -28,19 +28,10 @@ from perf_alerts_dagster.scheduler.port import (
 )
 from perf_alerts_dagster.scheduler.store import Pause
 
-# By the alert: where the public settings keep its time and its day.
-_TIMES = {
-    "daily_pnl_check": ("daily_pnl_time", None),
-    "weekly_stability_check": ("weekly_stability_time", "weekly_stability_day"),
-    "monthly_forward_test_update": ("monthly_forward_time", "monthly_forward_day"),
-    "performance_threshold_check": ("threshold_check_1_time", None),
-    "evening_performance_check": ("threshold_check_2_time", None),
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What the alert store tells beside the scheduler."""
+    """The part of the status that the alert store holds."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
@@ -50,7 +41,7 @@ class Kept:
 def status_data(
     found: SchedulerStatus, *, now: datetime, stale: bool, kept: Kept | None = None
 ) -> StatusData:
-    """What a look at the scheduler tells, `now` being the time of the answer.
+    """The status answer of a look at the scheduler, `now` being the time of the answer.
 
     `kept` is None while the alert store cannot be read.
 
@@ -96,15 +87,14 @@ def _incidents(kept: Kept, now: datetime) -> IncidentCounts:
 
 def _alert(one: AlertSchedule, settings: Mapping[str, Any], pause: Pause | None) -> ScheduledAlert:
     alert = BY_NAME[one.name]
-    time, day = _TIMES[one.name]
     last = next((run.started_at for run in one.runs if run.started_at is not None), None)
     return ScheduledAlert(
         name=one.name,
         title=alert.title,
         frequency=alert.frequency,
         enabled=one.enabled,
-        time_of_day=f"{settings[time]} {settings['timezone']}",
-        day=settings[day] if day else None,
+        time_of_day=f"{settings[alert.time.public_name]} {settings['timezone']}",
+        day=settings[alert.day.public_name] if alert.day else None,
         last_run=optional_time(last),
         next_run=optional_time(one.next_run),
         missed_ticks=one.missed,

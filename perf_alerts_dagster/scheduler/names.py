@@ -1,8 +1,9 @@
-"""Names that are written into Dagster by one room and read there by another."""
+"""Names that the code location and those who ask Dagster about it share; none ever changes."""
 
-# The code location, and the one repository in it.
+# The code location, the one repository in it, and the module that it loads.
 LOCATION = "perf_alerts"
 REPOSITORY = "__repository__"
+DEFINITIONS = "perf_alerts_dagster.definitions"
 # The sensor that sweeps incidents, orphaned runs and missed executions.
 SENSOR = "watch"
 # Partitions reach back this far; an older as-of date is still judged by `perf-alerts evaluate`.
@@ -20,3 +21,8 @@ OUTCOME = "perf_alerts/outcome"
 REQUEST_ID = "perf_alerts/request_id"
 MARKER = "perf_alerts/marker"
 PARTITION = "dagster/partition"
+
+
+def schedule_name(alert: str) -> str:
+    """The schedule of an alert; stored toggles hang on its name."""
+    return f"{alert}_schedule"

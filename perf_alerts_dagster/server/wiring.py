@@ -7,11 +7,8 @@ from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.api.resources import ApiParts, Records
-from perf_alerts_dagster.bootstrap.notifications import (
-    build_outage,
-    build_sweeper,
-    open_all_channels,
-)
+from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.notifications import build_sweeper, open_all_channels
 from perf_alerts_dagster.bootstrap.records import open_source, store_url
 from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.judging.store.sql import open_store

@@ -1,23 +1,27 @@
-"""What a single value accepts. Every check takes the raw text and raises ValueError.
+"""What each variable accepts: a check takes its raw text and returns the value.
 
-The error's text is what the operator reads after the variable's name: it says what is accepted.
-Nothing is stripped or guessed, so that a stray space is seen instead of carried along.
+Otherwise it raises a ValueError that says what is accepted; the operator reads it after the
+variable's name. No text is stripped or guessed: a stray space is a fault.
 """
 
+import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator
 
+from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_TAKEN_HEADERS = frozenset(
+_STANDARD_HEADERS = frozenset(
     {
         "authorization",
         "connection",
@@ -108,23 +112,23 @@ def calendar(value: str) -> str:
 
 
 def header(value: str) -> str:
-    """An HTTP header name (a token of RFC 9110, 5.6.2) that means nothing else."""
+    """An HTTP header name (a token of RFC 9110, 5.6.2) without a standard meaning."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", value):
         raise ValueError("must be an HTTP header name such as X-Alert-API-Key")
-    if value.lower() in _TAKEN_HEADERS:
+    if value.lower() in _STANDARD_HEADERS:
         raise ValueError("must not be a header that means something else already")
     return value
 
 
 def table(value: str) -> str:
-    """A table, a query or a file's name."""
+    """The name of a table, a query, or the name of a file."""
     if not value.strip():
         raise ValueError("must name a table, a query, or a file in the folder")
     return value
 
 
 def folder(value: str) -> Path:
-    """A folder, there already or still to be made, as an absolute path."""
+    """A folder that exists or can be made, as an absolute path."""
     try:
         path = Path(value).expanduser().absolute()
         is_other = path.exists() and not path.is_dir()
@@ -145,11 +149,114 @@ def read(check: Callable[[str], Any]) -> BeforeValidator:
 
 
 def optional(check: Callable[[str], Any]) -> BeforeValidator:
-    """As `read`; a blank text means that nothing is set."""
+    """As `read`; a blank text is None: the variable is not set."""
 
-    def checked(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
+    def validate(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
         if not isinstance(value, str):
             return value
         return check(value) if value.strip() else None
 
-    return BeforeValidator(checked)
+    return BeforeValidator(validate)
+
+
+def json_object(value: str) -> dict[str, Any]:
+    """A JSON object of finite numbers without duplicate members."""
+    try:
+        parsed = json.loads(
+            value,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_bounded_whole,
+            object_pairs_hook=_members,
+        )
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"must be a JSON object ({error.msg} at character {error.pos + 1})"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("must be a JSON object, not one nested so deep") from error
+    if not isinstance(parsed, dict):
+        # pydantic collects ValueError, not TypeError.
+        raise ValueError('must be a JSON object such as {"default": {}}')  # noqa: TRY004
+    return parsed
+
+
+def column_names(value: str) -> dict[str, str]:
+    """A JSON object of texts: our column name to theirs."""
+    parsed = json_object(value)
+    if not all(isinstance(theirs, str) and theirs for theirs in parsed.values()):
+        raise ValueError('must map names to names, such as {"pnl": "net_pnl"}')
+    return parsed
+
+
+def thresholds(value: str) -> dict[str, Any]:
+    """The documented limits, overridden: see `judging.limits`."""
+    parsed = json_object(value)
+    limit_book(parsed, {})
+    return parsed
+
+
+def policy_limits(value: str) -> dict[str, Any]:
+    """The desk's own limits: see `judging.limits`."""
+    parsed = json_object(value)
+    limit_book({}, parsed)
+    return parsed
+
+
+def budgets(value: str) -> dict[str, Any]:
+    """False-alarm budgets per rule, for all strategies and for single ones.
+
+    `{"default": {"drawdown": {"warning": 0.02}}, "strategies": {"alpha": {...}}}`; each budget
+    is the largest `p_year` (a share of healthy years) at which people are notified.
+    """
+    parsed = json_object(value)
+    _refuse_unknown(parsed, ("default", "strategies"))
+    _check_rules(_section(parsed.get("default", {}), "default"))
+    for name, rules in _section(parsed.get("strategies", {}), "strategies").items():
+        _check_rules(_section(rules, name))
+    return parsed
+
+
+def _check_rules(rules: Mapping[str, Any]) -> None:
+    _refuse_unknown(rules, tuple(rule.id for rule in BY_ID.values() if rule.gated))
+    for rule, given in rules.items():
+        _refuse_unknown(_section(given, rule), ("warning", "critical"))
+        for severity, share in given.items():
+            good = isinstance(share, int | float) and not isinstance(share, bool)
+            if not good or not 0 < share <= 1:
+                raise ValueError(f"'{rule}.{severity}' must be a number above 0 and at most 1")
+
+
+def _section(values: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError(f"{name!r} must be a JSON object")  # noqa: TRY004 - a fault of the text
+    return values
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is unknown; accepted are {', '.join(known)}")
+
+
+def _finite(text: str) -> float:
+    parsed = float(text)
+    if not math.isfinite(parsed):
+        raise ValueError(f"must be a JSON object of finite numbers, not {text[:20]}")
+    return parsed
+
+
+def _bounded_whole(text: str) -> int:
+    # Python refuses to read numbers that are much longer, and floats cannot hold them.
+    if len(text.removeprefix("-")) > 15:
+        raise ValueError("must be a JSON object of numbers with at most 15 digits")
+    return int(text)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValueError(f"must be a JSON object that holds {name!r} once")
+        members[name] = value
+    return members

@@ -1,4 +1,4 @@
-"""Reading the ALERT_* variables once: the environment, `.env`, files; all faults together."""
+"""Read the ALERT_* variables from the environment, `.env` and files; report all faults at once."""
 
 import difflib
 import os
@@ -6,35 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.sources.formats import records_fault
 from perf_alerts_dagster.settings import checks
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries, key_faults, secret_fault
-from perf_alerts_dagster.settings.model import Settings
-from perf_alerts_dagster.settings.urls import is_loopback, masked_url
-
-FIELDS = tuple(name for name in Settings.model_fields if name != "warnings")
-SECRETS = frozenset(
-    name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
+from perf_alerts_dagster.settings.model import (
+    FIELDS,
+    FILES,
+    KNOWN,
+    PREFIX,
+    SECRETS,
+    Settings,
+    variable,
 )
-PREFIX = "ALERT_"
-
-
-def variable(field: str) -> str:
-    """The variable of a field."""
-    return f"{PREFIX}{field.upper()}"
-
-
-KNOWN = tuple(variable(field) for field in FIELDS)
-# By the variable: its name with a file's path in place of the value, for secret mounts. The
-# records URL may hold a password too.
-FILES = {
-    variable(field): f"{variable(field)}_FILE"
-    for field in FIELDS
-    if field in SECRETS or field == "records_url"
-}
+from perf_alerts_dagster.settings.urls import is_loopback, masked_url
 
 
 def read_variables(
@@ -57,28 +44,28 @@ def read_variables(
         path = merged.get(file, "")
         if not path.strip():
             continue
-        said, text = _file(path)
+        fault, text = _file(path)
         given = merged.get(name, "")
-        # The two may agree: Dagster's own commands put what `.env` holds, the file's name
-        # among it, over the environment that `up` has frozen, the secret among it.
+        # Both may be set to the same secret: Dagster's own commands add the file's name from
+        # `.env` to the environment of `up`, which holds the secret itself.
         if given.strip() and given != text:
-            said = f"{name} is set as well, to something else; set one of the two"
-        if said:
-            faults.append(f"{file}={path!r}: {said}")
+            fault = f"{name} is set as well, to something else; set one of the two"
+        if fault:
+            faults.append(f"{file}={path!r}: {fault}")
         merged[name] = text
     return merged, faults
 
 
 def _ours(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
-    found = {}
+    texts = {}
     for name, value in variables.items():
         if not name.startswith(PREFIX):
             continue
         if "\0" in value or not _is_text(value):
             faults.append(f"{name}=***: must be UTF-8 text")
         else:
-            found[name] = value
-    return found
+            texts[name] = value
+    return texts
 
 
 def _is_text(value: str) -> bool:
@@ -104,7 +91,7 @@ def _dotenv(path: Path | None, faults: list[str]) -> dict[str, str]:
 
 
 def _file(path: str) -> tuple[str, str]:
-    """What is wrong with the file, and its text without blanks around it."""
+    """The fault of the file, empty where it has none, and its text without blanks around it."""
     try:
         text = Path(path).read_text(encoding="utf-8").strip()
     except OSError as error:
@@ -113,7 +100,7 @@ def _file(path: str) -> tuple[str, str]:
         return "the file must be UTF-8 text", ""
     if "\0" in text:
         return "the file must be UTF-8 text", ""
-    # Nothing in a mount is a mistake; going on as if no secret were wanted would hide it.
+    # An empty mount is a mistake; to go on as if no secret were wanted would hide it.
     return ("" if text else "the file is empty"), text
 
 
@@ -140,13 +127,13 @@ def load_settings(
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        for one in error.errors(include_url=False, include_input=False):
-            name = str(one["loc"][0])
+        for detail in error.errors(include_url=False, include_input=False):
+            name = str(detail["loc"][0])
             faulty.add(name)
-            faults.append(_line(name, one["msg"].removeprefix("Value error, "), raw[name]))
+            faults.append(_line(name, detail["msg"].removeprefix("Value error, "), raw[name]))
     good = {name: value for name, value in raw.items() if name not in faulty and value.strip()}
-    more, warnings = _together(good)
-    faults += more
+    joint_faults, warnings = _check_together(good)
+    faults += joint_faults
     if faults or settings is None:
         raise SettingsError("\n".join(sorted(set(faults))))
     return settings.model_copy(update={"warnings": tuple(warnings)})
@@ -155,38 +142,33 @@ def load_settings(
 def unknown_names(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
 ) -> tuple[str, ...]:
-    """One warning per ALERT_* name that means nothing, with the nearest name that does."""
+    """One warning per unknown ALERT_* name, with the nearest known one."""
     variables, _ = read_variables(environ, dotenv)
     # The common beginning would make any two names look alike.
     known = [name.removeprefix(PREFIX) for name in (*KNOWN, *FILES.values())]
-    said = []
+    warnings = []
     for name in sorted(variables):
         own = name.removeprefix(PREFIX)
         if own in known:
             continue
         near = difflib.get_close_matches(own, known, n=1)
         hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
-        said.append(f"{name} is no known variable and does nothing{hint}")
-    return tuple(said)
+        warnings.append(f"{name} is no known variable and does nothing{hint}")
+    return tuple(warnings)
 
 
-def reveal(secret: SecretStr | None) -> str | None:
-    """The text of a secret, for the one call that needs it."""
-    return secret.get_secret_value() if secret is not None else None
-
-
-def _line(name: str, said: str, value: str) -> str:
+def _line(name: str, fault: str, value: str) -> str:
     if name in SECRETS:
-        shown = "***"
+        text = "***"
     else:
-        shown = repr(masked_url(value) if name == "records_url" else value)[:_LONGEST_SHOWN]
-    return f"{variable(name)}={shown}: {said}"
+        text = repr(masked_url(value) if name == "records_url" else value)[:_LONGEST_SHOWN]
+    return f"{variable(name)}={text}: {fault}"
 
 
-def _together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
     """Faults and warnings that concern more than one variable, or the outside world.
 
-    `raw` holds the texts that are in order by themselves.
+    `raw` holds the texts that have no fault by themselves.
     """
     host = raw.get("proxy_host", "127.0.0.1")
     loopback = is_loopback(host)
@@ -204,9 +186,9 @@ def _together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
                     raw["auth_enabled"],
                 )
             )
-    said = records_fault(raw.get("records_url"))
-    if said:
-        faults.append(_line("records_url", said, raw["records_url"]))
+    fault = records_fault(raw.get("records_url"))
+    if fault:
+        faults.append(_line("records_url", fault, raw["records_url"]))
     port = raw.get("webserver_port", "3000")
     if int(raw.get("proxy_port", "8089")) == int(port):
         faults.append(_line("webserver_port", "must differ from ALERT_PROXY_PORT", port))
@@ -218,9 +200,9 @@ def _token_faults(raw: Mapping[str, str], keys: Mapping[str, str]) -> list[str]:
     if secret is None:
         return []
     faults = []
-    said = secret_fault(secret, raw.get("jwt_algorithm", "HS256").upper())
-    if said:
-        faults.append(_line("jwt_secret", said, secret))
+    fault = secret_fault(secret, raw.get("jwt_algorithm", "HS256").upper())
+    if fault:
+        faults.append(_line("jwt_secret", fault, secret))
     known = {digest(key) for value in keys.values() for _, key in entries(value)}
     if digest(secret) in known:
         faults.append(_line("jwt_secret", "must differ from every API key", secret))

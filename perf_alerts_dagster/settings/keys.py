@@ -7,7 +7,7 @@ from collections.abc import Mapping
 ROLES = ("viewer", "operator", "admin", "master")
 MINIMUM_KEY = 32
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-_KNOWN = frozenset(
+_KNOWN_DEFAULTS = frozenset(
     {
         "your-secret-key",
         "changeme",
@@ -37,8 +37,8 @@ def entries(value: str) -> tuple[tuple[str, str], ...]:
     Raises:
         ValueError: an entry breaks the grammar; the text never holds the key.
     """
-    found = []
-    for place, entry in enumerate(value.split(","), start=1):
+    pairs = []
+    for position, entry in enumerate(value.split(","), start=1):
         match = re.fullmatch(
             r"(?:(?!sha256:)(?P<name>[A-Za-z0-9._-]{1,64}):)?"
             r"(?P<key>sha256:[0-9a-fA-F]{64}|[\x21-\x2b\x2d-\x39\x3b-\x7e]{1,256})",
@@ -47,21 +47,21 @@ def entries(value: str) -> tuple[tuple[str, str], ...]:
         )
         if match is None:
             raise ValueError(
-                f"entry {place} must be [name:]key or [name:]sha256:<64 hex>, "
+                f"entry {position} must be [name:]key or [name:]sha256:<64 hex>, "
                 "printable characters without spaces, commas or colons in the key"
             )
-        found.append((match["name"] or "", match["key"]))
-    return tuple(found)
+        pairs.append((match["name"] or "", match["key"]))
+    return tuple(pairs)
 
 
 def key_texts(value: str) -> str:
-    """Check the grammar of one role's keys, and return the text as it is."""
+    """The text of a role's keys, unchanged, where its grammar is right."""
     entries(value)
     return value
 
 
 def digest(key: str) -> str:
-    """What a key is compared by: the SHA-256 in hex, also of one that is given as its hash."""
+    """The SHA-256 of a key in hex, by which keys are compared; a `sha256:` entry holds it."""
     if key.startswith("sha256:"):
         return key.removeprefix("sha256:").lower()
     return hashlib.sha256(key.encode()).hexdigest()
@@ -88,18 +88,18 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
                 )
             if key.startswith("sha256:") or len(key) >= MINIMUM_KEY:
                 continue
-            said = f"{variable}=***: a key must have at least {MINIMUM_KEY} characters"
+            fault = f"{variable}=***: a key must have at least {MINIMUM_KEY} characters"
             if loopback:
-                warnings.append(f"{said}; accepted on loopback only")
+                warnings.append(f"{fault}; accepted on loopback only")
             else:
-                faults.append(f"{said} where ALERT_PROXY_HOST is not loopback")
+                faults.append(f"{fault} where ALERT_PROXY_HOST is not loopback")
     return faults, warnings
 
 
 def secret_fault(secret: str, algorithm: str) -> str | None:
-    """What is wrong with a token secret, without showing it; None if nothing is."""
+    """The fault of a token secret, without showing it; None where it has none."""
     minimum = SECRET_BYTES[algorithm]
-    if secret.lower() in _KNOWN:
+    if secret.lower() in _KNOWN_DEFAULTS:
         return "is a known default; make one with `perf-alerts keygen`"
     if len(secret.encode()) < minimum:
         return f"must have at least {minimum} bytes for {algorithm}"

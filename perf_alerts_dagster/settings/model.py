@@ -1,13 +1,17 @@
 """The one settings value: every ALERT_* variable with its default and what it accepts."""
 
+import hashlib
+import json
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perf_alerts_dagster.settings import checks, json_values, urls
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, DAILY_PNL_CHECK, Alert
+from perf_alerts_dagster.settings import checks, urls
 from perf_alerts_dagster.settings.checks import YEAR, optional, read
 from perf_alerts_dagster.settings.keys import key_texts
 
@@ -15,17 +19,20 @@ Attempts = Annotated[int, read(partial(checks.whole, minimum=1, maximum=100))]
 Seconds = Annotated[float, read(partial(checks.number, minimum=0, maximum=YEAR))]
 Factor = Annotated[float, read(partial(checks.number, minimum=1, maximum=1000))]
 
-OwnAttempts = Annotated[int | None, optional(partial(checks.whole, minimum=1, maximum=100))]
-OwnSeconds = Annotated[float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))]
-OwnFactor = Annotated[float | None, optional(partial(checks.number, minimum=1, maximum=1000))]
-
-# The first words of an alert's own variables.
-PREFIXES = {
-    "daily_pnl_check": "daily_pnl",
-    "weekly_stability_check": "weekly_stability",
-    "monthly_forward_test_update": "monthly_forward",
-    "performance_threshold_check": "threshold_1",
-    "evening_performance_check": "threshold_2",
+# By the common setting: the type of an alert's own one.
+_OWN_RETRIES: dict[str, Any] = {
+    "max_retry_attempts": Annotated[
+        int | None, optional(partial(checks.whole, minimum=1, maximum=100))
+    ],
+    "retry_delay_seconds": Annotated[
+        float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))
+    ],
+    "retry_backoff_multiplier": Annotated[
+        float | None, optional(partial(checks.number, minimum=1, maximum=1000))
+    ],
+    "retry_max_delay_seconds": Annotated[
+        float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))
+    ],
 }
 
 
@@ -44,60 +51,6 @@ class RetrySettings(BaseModel):
     max_delay: float = 300.0
 
 
-class RetryFields(BaseSettings):
-    """The retry variables. Without an own value an alert has the one of all alerts."""
-
-    max_retry_attempts: Attempts = 3
-    retry_delay_seconds: Seconds = 60.0
-    retry_backoff_multiplier: Factor = 2.0
-    retry_max_delay_seconds: Seconds = 300.0
-
-    daily_pnl_max_retry_attempts: OwnAttempts = None
-    daily_pnl_retry_delay_seconds: OwnSeconds = None
-    daily_pnl_retry_backoff_multiplier: OwnFactor = None
-    daily_pnl_retry_max_delay_seconds: OwnSeconds = None
-
-    weekly_stability_max_retry_attempts: OwnAttempts = None
-    weekly_stability_retry_delay_seconds: OwnSeconds = None
-    weekly_stability_retry_backoff_multiplier: OwnFactor = None
-    weekly_stability_retry_max_delay_seconds: OwnSeconds = None
-
-    monthly_forward_max_retry_attempts: OwnAttempts = None
-    monthly_forward_retry_delay_seconds: OwnSeconds = None
-    monthly_forward_retry_backoff_multiplier: OwnFactor = None
-    monthly_forward_retry_max_delay_seconds: OwnSeconds = None
-
-    threshold_1_max_retry_attempts: OwnAttempts = None
-    threshold_1_retry_delay_seconds: OwnSeconds = None
-    threshold_1_retry_backoff_multiplier: OwnFactor = None
-    threshold_1_retry_max_delay_seconds: OwnSeconds = None
-
-    threshold_2_max_retry_attempts: OwnAttempts = None
-    threshold_2_retry_delay_seconds: OwnSeconds = None
-    threshold_2_retry_backoff_multiplier: OwnFactor = None
-    threshold_2_retry_max_delay_seconds: OwnSeconds = None
-
-    def retry_for(self, alert: str) -> RetrySettings:
-        """The retry settings of one alert, its own values before those of all alerts.
-
-        Raises:
-            KeyError: `alert` is none of the five.
-        """
-        own = PREFIXES[alert]
-
-        def value(name: str) -> float:
-            one = getattr(self, f"{own}_{name}")
-            found: float = getattr(self, name) if one is None else one
-            return found
-
-        return RetrySettings(
-            max_attempts=int(value("max_retry_attempts")),
-            initial_delay=value("retry_delay_seconds"),
-            backoff_multiplier=value("retry_backoff_multiplier"),
-            max_delay=value("retry_max_delay_seconds"),
-        )
-
-
 Time = Annotated[str, read(checks.time_of_day)]
 Switch = Annotated[bool, read(checks.boolean)]
 Port = Annotated[int, read(partial(checks.whole, minimum=1, maximum=65535))]
@@ -111,9 +64,34 @@ Keys = Annotated[SecretStr | None, optional(key_texts)]
 Url = Annotated[SecretStr | None, optional(urls.web)]
 Channels = Annotated[SecretStr | None, optional(urls.channels)]
 Secret = Annotated[SecretStr | None, optional(str)]
+_DAYS: dict[str, Any] = {
+    "weekly": Annotated[str, read(checks.weekday)],
+    "monthly": Annotated[int, read(partial(checks.whole, minimum=1, maximum=31))],
+}
 
 
-class Settings(RetryFields):
+def _alert_fields() -> dict[str, Any]:
+    """The settings of the alerts: when each runs, and its own retries."""
+    fields: dict[str, Any] = {}
+    for alert in ALERTS:
+        fields[alert.time.setting] = (Time, alert.time.default)
+        if alert.day is not None:
+            fields[alert.day.setting] = (_DAYS[alert.frequency], alert.day.default)
+        for name, kind in _OWN_RETRIES.items():
+            fields[f"{alert.retry_prefix}_{name}"] = (kind, None)
+    return fields
+
+
+if TYPE_CHECKING:
+
+    class _AlertSettings(BaseSettings):
+        """Type checkers do not see created fields; `time_of`, `day_of`, `retry_for` read them."""
+
+else:
+    _AlertSettings = create_model("_AlertSettings", __base__=BaseSettings, **_alert_fields())
+
+
+class Settings(_AlertSettings):
     """Every ALERT_* variable; a field is the variable's name in lower case, without ALERT_.
 
     Made by `load_settings`. Its repr shows no secret.
@@ -136,17 +114,14 @@ class Settings(RetryFields):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load_settings` read, and nothing behind its back."""
+        """Take only the values that `load_settings` passes."""
         return (init_settings,)
 
-    # Schedules
-    daily_pnl_time: Time = "17:00"
-    weekly_stability_time: Time = "08:00"
-    weekly_stability_day: Annotated[str, read(checks.weekday)] = "monday"
-    monthly_forward_time: Time = "09:00"
-    monthly_forward_day: Annotated[int, read(partial(checks.whole, minimum=1, maximum=31))] = 1
-    threshold_time_1: Time = "12:00"
-    threshold_time_2: Time = "22:00"
+    # Schedules and retries, beside those of the single alerts
+    max_retry_attempts: Attempts = 3
+    retry_delay_seconds: Seconds = 60.0
+    retry_backoff_multiplier: Factor = 2.0
+    retry_max_delay_seconds: Seconds = 300.0
     timezone: Annotated[str, read(checks.timezone)] = "UTC"
     schedules_start: Annotated[
         Literal["running", "stopped"],
@@ -160,7 +135,7 @@ class Settings(RetryFields):
     trades_table: Table = "trades"
     strategies_table: Table = "strategies"
     trials_table: Annotated[str | None, optional(checks.table)] = None
-    records_columns: Annotated[dict[str, str], read(json_values.names)] = Field(
+    records_columns: Annotated[dict[str, str], read(checks.column_names)] = Field(
         default_factory=dict
     )
     calendar: Annotated[str, read(checks.calendar)] = "record"
@@ -172,19 +147,17 @@ class Settings(RetryFields):
     )
 
     # Judging
-    thresholds: Annotated[dict[str, Any], read(json_values.thresholds)] = Field(
+    thresholds: Annotated[dict[str, Any], read(checks.thresholds)] = Field(default_factory=dict)
+    policy_limits: Annotated[dict[str, Any], read(checks.policy_limits)] = Field(
         default_factory=dict
     )
-    policy_limits: Annotated[dict[str, Any], read(json_values.policy)] = Field(default_factory=dict)
     rule_preset: Annotated[
         Literal["evidence", "documented"],
         read(lambda value: checks.one_of(value, "evidence", "documented")),
     ] = "evidence"
     false_alarm_warning: Share = 0.05
     false_alarm_critical: Share = 0.01
-    false_alarm_rules: Annotated[dict[str, Any], read(json_values.budgets)] = Field(
-        default_factory=dict
-    )
+    false_alarm_rules: Annotated[dict[str, Any], read(checks.budgets)] = Field(default_factory=dict)
     backtest_haircut: Annotated[float, read(partial(checks.number, minimum=0, maximum=1))] = 0.0
     projection_paths: Annotated[
         int, read(partial(checks.whole, minimum=1000, maximum=1_000_000))
@@ -236,7 +209,7 @@ class Settings(RetryFields):
         read(lambda value: checks.one_of(value, "debug", "info", "warning", "error")),
     ] = "info"
 
-    # Said at the start, hindering nothing; no variable of its own.
+    # Logged at the start, hindering nothing; no variable of its own.
     warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
     @property
@@ -247,29 +220,147 @@ class Settings(RetryFields):
     @property
     def close_time(self) -> str:
         """When a session closes where the calendar does not say: `HH:MM`, UTC."""
-        return self.session_close or self.daily_pnl_time
+        return self.session_close or self.time_of(DAILY_PNL_CHECK)
 
-    @property
-    def settings_version(self) -> str:
-        """Names the statistical settings: 16 hex digits; a schedule or a port changes nothing."""
-        from perf_alerts_dagster.settings.views import version
+    def time_of(self, alert: Alert) -> str:
+        """When an alert runs: `HH:MM`, in `timezone`."""
+        time: str = getattr(self, alert.time.setting)
+        return time
 
-        return version(self)
+    def day_of(self, alert: Alert) -> str | int | None:
+        """The weekday or the day of the month on which an alert runs; None for every day."""
+        day: str | int | None = getattr(self, alert.day.setting) if alert.day else None
+        return day
+
+    def retry_for(self, alert: str) -> RetrySettings:
+        """The retry settings of one alert, its own values before those of all alerts.
+
+        Raises:
+            KeyError: `alert` is none of the five.
+        """
+        prefix = BY_NAME[alert].retry_prefix
+
+        def value(name: str) -> float:
+            own: float | None = getattr(self, f"{prefix}_{name}")
+            common: float = getattr(self, name)
+            return common if own is None else own
+
+        return RetrySettings(
+            max_attempts=int(value("max_retry_attempts")),
+            initial_delay=value("retry_delay_seconds"),
+            backoff_multiplier=value("retry_backoff_multiplier"),
+            max_delay=value("retry_max_delay_seconds"),
+        )
 
     def statistical(self) -> dict[str, Any]:
         """The settings that values and seeds depend on, JSON-ready."""
-        from perf_alerts_dagster.settings.views import statistical
+        return {name: getattr(self, name) for name in STATISTICAL}
 
-        return statistical(self)
+    @property
+    def statistical_text(self) -> str:
+        """The statistical settings as canonical JSON."""
+        return json.dumps(self.statistical(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def settings_version(self) -> str:
+        """Names the statistical settings: first 16 hex digits of the SHA-256 of their text.
+
+        A schedule or a port changes nothing.
+        """
+        return hashlib.sha256(self.statistical_text.encode()).hexdigest()[:16]
 
     def public(self) -> dict[str, Any]:
-        """What may be shown to everyone, JSON-ready, named as the status answer names it."""
-        from perf_alerts_dagster.settings.views import public
-
-        return public(self)
+        """The settings that everybody may see, JSON-ready, with the names of the status answer."""
+        return {
+            **{
+                variable.public_name: getattr(self, variable.setting)
+                for alert in ALERTS
+                for variable in alert.variables
+            },
+            "timezone": self.timezone,
+            "calendar": self.calendar,
+            "records": self.records_shown,
+            "retry_config": {
+                "max_attempts": self.max_retry_attempts,
+                "delay_seconds": _whole(self.retry_delay_seconds),
+                "backoff_multiplier": self.retry_backoff_multiplier,
+                "max_delay_seconds": self.retry_max_delay_seconds,
+            },
+            "suppression_config": {
+                "suppress_similar_minutes": self.suppress_similar_minutes,
+                "escalation_delay_minutes": self.escalation_delay_minutes,
+            },
+            "retry_configs": {
+                alert.name: self.retry_for(alert.name).model_dump() for alert in ALERTS
+            },
+            "settings_version": self.settings_version,
+            "statistical": self.statistical(),
+        }
 
     def environment(self) -> dict[str, str]:
-        """The variables that reload to an equal value: what `up` hands to its children."""
-        from perf_alerts_dagster.settings.views import environment
+        """The variables that reload to an equal value: what `up` hands to its children.
 
-        return environment(self)
+        A variable that is not set is blank, and so is its `_FILE` variant: a child must not take
+        them from `.env`, or from the environment that these variables are added to.
+        """
+        return dict.fromkeys(FILES.values(), "") | {
+            variable(name): _as_text(getattr(self, name)) for name in FIELDS
+        }
+
+
+PREFIX = "ALERT_"
+
+
+def variable(field: str) -> str:
+    """The variable of a field."""
+    return f"{PREFIX}{field.upper()}"
+
+
+FIELDS = tuple(name for name in Settings.model_fields if name != "warnings")
+SECRETS = frozenset(
+    name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
+)
+KNOWN = tuple(variable(field) for field in FIELDS)
+# By the variable: its name with a file's path in place of the value, for secret mounts. The
+# records URL may hold a password too.
+FILES = {
+    variable(field): f"{variable(field)}_FILE"
+    for field in FIELDS
+    if field in SECRETS or field == "records_url"
+}
+# Results depend on these and on nothing else: they make the version, and with it the seed.
+STATISTICAL = (
+    "calendar",
+    "max_data_lag_sessions",
+    "periods_per_year",
+    "thresholds",
+    "policy_limits",
+    "rule_preset",
+    "false_alarm_warning",
+    "false_alarm_critical",
+    "false_alarm_rules",
+    "backtest_haircut",
+    "projection_paths",
+)
+
+
+def _whole(seconds: float) -> float | int:
+    """60 and not 60.0, as the status answer has always shown it."""
+    return int(seconds) if seconds.is_integer() else seconds
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case SecretStr():
+            return value.get_secret_value()
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return json.dumps(value, sort_keys=True)
+        case float():
+            # Never 1e-07, which no variable accepts; the shortest digits that read back equal.
+            return format(Decimal(repr(value)), "f")
+        case _:
+            return str(value)

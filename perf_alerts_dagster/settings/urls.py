@@ -1,4 +1,4 @@
-"""Hosts and URLs: what is accepted, and how they are shown. Errors never repeat a URL."""
+"""Hosts and URLs: which are accepted, and how they are shown. Errors never repeat a URL."""
 
 import ipaddress
 import re
@@ -37,8 +37,8 @@ def host(value: str) -> str:
 def hosts(value: str) -> str:
     """Host names and IP addresses, separated by commas."""
     try:
-        for one in value.split(","):
-            host(one.strip())
+        for name in value.split(","):
+            host(name.strip())
     except ValueError as error:
         raise ValueError("must be host names or IP addresses, separated by commas") from error
     return value
@@ -62,13 +62,13 @@ def page(value: str) -> str:
 
 def channels(value: str) -> str:
     """Apprise URLs, separated by commas or spaces."""
-    if not all(re.fullmatch(rf"{_START}\S+", one) for one in split_channels(value)):
+    if not all(re.fullmatch(rf"{_START}\S+", url) for url in split_channels(value)):
         raise ValueError("must be Apprise URLs such as slack://..., separated by commas or spaces")
     return value
 
 
 def split_channels(value: str) -> tuple[str, ...]:
-    """The single URLs; a comma inside of one stays, as in mailto://...?to=a,b."""
+    """The single URLs; a comma inside a URL stays, as in mailto://...?to=a,b."""
     return tuple(re.split(rf"[\s,]+(?={_START})", value.strip()))
 
 
@@ -94,22 +94,22 @@ def anchored(url: str) -> str:
         try:
             return str(Path(url).expanduser().absolute())
         except (RuntimeError, ValueError):
-            # `records_fault` says what is wrong with it.
+            # `records_fault` reports it.
             return url
-    found = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?][^?]*)(.*)", url, re.DOTALL)
-    return url if found is None else f"{found[1]}{Path(found[2]).absolute()}{found[3]}"
+    match = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?][^?]*)(.*)", url, re.DOTALL)
+    return url if match is None else f"{match[1]}{Path(match[2]).absolute()}{match[3]}"
 
 
 def masked_url(url: str) -> str:
     """A URL or path without its password, also where the URL is malformed.
 
-    Everything between the user's name and the last @ goes, since a password may hold any
-    character; so does every value of the query, since drivers take passwords there.
+    Everything between the user's name and the last @ is masked, since a password may hold any
+    character; so is every value of the query, since drivers take passwords there.
     """
     if "://" not in url:
         return url
-    shown = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
-    before, mark, query = shown.partition("?")
+    masked = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    before, mark, query = masked.partition("?")
     return before + mark + re.sub(r"=[^&]*", "=***", query)
 
 

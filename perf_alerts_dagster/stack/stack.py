@@ -10,14 +10,12 @@ from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
-from perf_alerts_dagster.scheduler.names import LOCATION
+from perf_alerts_dagster.scheduler.names import DEFINITIONS, LOCATION
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack import readiness
 from perf_alerts_dagster.stack.dagster_home import code_socket, own_folder, prepare_home
 from perf_alerts_dagster.stack.process import PartSpec
 from perf_alerts_dagster.stack.supervisor import Stack
-
-DEFINITIONS = "perf_alerts_dagster.definitions"
 
 
 def stack_specs(

@@ -34,7 +34,24 @@ def test_daily_alerts_skip_days_without_a_session_and_the_others_never_do() -> N
         assert alert.skips_non_sessions is (alert.frequency == "daily")
 
 
-def test_the_two_threshold_checks_tell_from_critical_and_the_others_from_warning() -> None:
+def test_the_two_threshold_checks_notify_from_critical_and_the_others_from_warning() -> None:
     notified = {alert.name for alert in ALERTS if alert.notifies_from == "critical"}
 
     assert notified == {"performance_threshold_check", "evening_performance_check"}
+
+
+def test_only_a_daily_alert_has_no_day() -> None:
+    for alert in ALERTS:
+        assert (alert.day is None) is (alert.frequency == "daily")
+
+
+def test_no_two_alerts_share_a_name_or_a_variable() -> None:
+    variables = [variable for alert in ALERTS for variable in alert.variables]
+
+    for names in (
+        [alert.name for alert in ALERTS],
+        [alert.retry_prefix for alert in ALERTS],
+        [variable.setting for variable in variables],
+        [variable.public_name for variable in variables],
+    ):
+        assert len(set(names)) == len(names)

@@ -7,7 +7,7 @@ import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
+from perf_alerts_dagster.defs.failures import CappedBackoff
 from perf_alerts_dagster.settings import load_settings
 
 NAMES = [

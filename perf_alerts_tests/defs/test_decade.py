@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.defs.schedules import crons
 from perf_alerts_dagster.scheduler.dagster_internals import schedule_execution_time_iterator
 from perf_alerts_dagster.settings import load_settings
@@ -32,7 +33,7 @@ def ticks(alert: str, zone: str, **environ: str) -> list[datetime]:
     start = datetime.combine(FIRST, time(), tzinfo=ZoneInfo(zone))
     found: list[datetime] = []
     for tick in schedule_execution_time_iterator(
-        start.timestamp(), crons(alert, settings), zone, ascending=True
+        start.timestamp(), crons(BY_NAME[alert], settings), zone, ascending=True
     ):
         if tick.astimezone(ZoneInfo(zone)).date() > LAST:
             return found

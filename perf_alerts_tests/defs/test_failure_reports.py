@@ -1,4 +1,4 @@
-"""A failed execution is told, past the alert store where that is what fails."""
+"""People are notified of a failed execution, directly where the alert store itself fails."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_it_opens_an_incident_which_is_sent(environ: dict[str, str], receiver: R
     assert "the source is away" in incident.message
 
 
-def test_without_a_store_the_breaches_themselves_are_told_directly(
+def test_without_a_store_people_are_notified_of_the_breaches_directly(
     environ: dict[str, str], receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = settings_of(environ, ALERT_DATABASE_URL=NOWHERE)
@@ -72,7 +72,7 @@ def test_without_a_store_the_breaches_themselves_are_told_directly(
     assert "canary" not in got.body.decode() + caplog.text
 
 
-def test_the_same_run_told_again_has_the_same_key(
+def test_a_second_notification_of_the_same_run_has_the_same_key(
     environ: dict[str, str], receiver: Receiver
 ) -> None:
     report = reporter(settings_of(environ, ALERT_DATABASE_URL=NOWHERE))
@@ -93,7 +93,9 @@ def test_a_record_that_cannot_be_read_either_still_leaves_the_failure(
     assert receiver.notified == ["opened critical /execution_failed"]
 
 
-def test_who_only_observes_is_told_nothing(environ: dict[str, str], receiver: Receiver) -> None:
+def test_nobody_is_notified_where_people_only_observe(
+    environ: dict[str, str], receiver: Receiver
+) -> None:
     for more in ({}, {"ALERT_DATABASE_URL": NOWHERE}):
         settings = settings_of(environ, ALERT_OBSERVE_ONLY="true", **more)
         if not more:

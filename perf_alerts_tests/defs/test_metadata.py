@@ -6,7 +6,7 @@ import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.defs.metadata import output_metadata
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.firing import evaluation_firing
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.transitions import open_incident

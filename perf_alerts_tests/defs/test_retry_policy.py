@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perf_alerts_dagster.defs.retry_policy import CappedBackoff
+from perf_alerts_dagster.defs.failures import CappedBackoff
 from perf_alerts_dagster.settings import RetrySettings
 
 DOCUMENTED = RetrySettings()

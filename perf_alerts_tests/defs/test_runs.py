@@ -27,7 +27,7 @@ from perf_alerts_dagster.core.errors import (
     UsageError,
 )
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorState,
@@ -47,7 +47,7 @@ RETRIES = {
 
 
 class Services:
-    """What a run works with; the first calls end as they are told to, the others judge nothing."""
+    """The services of a run; the first calls end in the given ways, the others judge nothing."""
 
     def __init__(self, *ends: Callable[[], None]) -> None:
         self.ends = list(ends)

@@ -15,7 +15,7 @@ from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
-from perf_alerts_dagster.defs.sensors import Failed, failed_runs, overdue
+from perf_alerts_dagster.defs.sensors import FailedRun, failed_runs, overdue
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -150,7 +150,7 @@ def test_an_alert_is_down_while_its_newest_run_failed(instance: dg.DagsterInstan
     run_id = a_run(instance, dg.DagsterRunStatus.FAILURE, {ERROR: "StoreUnavailable: full"})
 
     assert failed_runs(instance) == [
-        Failed(alert=DAILY, run_id=run_id, error="StoreUnavailable: full")
+        FailedRun(alert=DAILY, run_id=run_id, error="StoreUnavailable: full")
     ]
 
 

@@ -68,8 +68,7 @@ def test_a_quiet_tick_says_what_it_did(settings: Settings, instance: dg.DagsterI
     said = tick(settings, instance).skip_message  # type: ignore[attr-defined]
 
     assert said == (
-        "runs whose process is gone: 0; executions missed: 0; "
-        "messages: 0 sent, 0 to be tried again, 0 given up"
+        "orphaned runs: 0; executions missed: 0; messages: 0 sent, 0 to be tried again, 0 given up"
     )
 
 

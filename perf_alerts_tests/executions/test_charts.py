@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME
-from perf_alerts_dagster.executions.charts import MAXIMUM
+from perf_alerts_dagster.executions.execute import MAXIMUM_CHARTS
 from perf_alerts_dagster.projections.chart import Chart, svg
 from perf_alerts_tests.executions.trading_desk import Desk, after_close, day, record
 
@@ -40,7 +40,7 @@ def test_alerts_without_projection_rules_draw_nothing() -> None:
     )
 
     assert done.charts == ()
-    assert MAXIMUM == 6
+    assert MAXIMUM_CHARTS == 6
 
 
 def test_the_drawing_is_sound_xml_with_both_lines() -> None:

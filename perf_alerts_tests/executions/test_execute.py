@@ -130,7 +130,7 @@ def test_every_execution_writes_its_history_file_clean_ones_too() -> None:
     desk = Desk()
     desk.run(record(410), after_close(409))
 
-    (text,) = desk.summaries.written.values()
+    (text,) = desk.written()
     content = json.loads(text)
 
     assert content["check_name"] == DAILY.name
@@ -184,7 +184,7 @@ def test_a_store_that_fails_judges_nothing() -> None:
 
     with pytest.raises(StoreUnavailable):
         desk.run(record(410), after_close(409))
-    assert desk.summaries.written == {}
+    assert desk.written() == []
 
 
 def test_the_same_date_on_the_same_data_is_recorded_once_and_says_who_did() -> None:
@@ -306,7 +306,7 @@ def test_a_third_execution_leaves_its_work_to_the_one_that_waits() -> None:
     assert third.left_to == "waits"
     assert not third.judgements
     assert not desk.store.judgements()
-    assert not desk.summaries.written
+    assert desk.written() == []
 
 
 def test_an_execution_that_lost_its_turn_writes_nothing_more() -> None:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.executions.restatements import RestatementFinder
+from perf_alerts_dagster.executions.plan import find_changes, save_hashes
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -34,10 +34,10 @@ def with_rows(returns: Floats, keep: np.ndarray | None = None) -> StrategyRecord
     return a_record(returns[keep], dates=record.dates[keep])
 
 
-def kept(returns: Floats) -> RestatementFinder:
-    restating = RestatementFinder(FakeAlertStore())
-    restating.keep(reading(with_rows(returns)))
-    return restating
+def stored(returns: Floats) -> FakeAlertStore:
+    store = FakeAlertStore()
+    save_hashes(store, reading(with_rows(returns)))
+    return store
 
 
 def day(place: int) -> date:
@@ -48,12 +48,12 @@ def day(place: int) -> date:
 def test_unchanged_rows_are_no_restatement() -> None:
     returns = noise(ROWS)
 
-    assert kept(returns).changes(reading(with_rows(returns))).sessions == ()
+    assert find_changes(stored(returns), reading(with_rows(returns))).sessions == ()
 
 
 def test_new_rows_at_the_end_are_new_and_not_restated() -> None:
     returns = noise(ROWS)
-    changes = kept(returns[:-2]).changes(reading(with_rows(returns)))
+    changes = find_changes(stored(returns[:-2]), reading(with_rows(returns)))
 
     # They are due anyway; nothing that was judged has changed.
     assert changes.notes == ()
@@ -64,7 +64,7 @@ def test_a_changed_final_row_is_located_and_the_month_is_judged_again_from_it_on
     returns = noise(ROWS)
     changed = returns.copy()
     changed[3] += 0.01
-    changes = kept(returns).changes(reading(with_rows(changed)))
+    changes = find_changes(stored(returns), reading(with_rows(changed)))
 
     assert changes.notes == ("restated: final rows of trend changed on 2023-01-05",)
     assert changes.sessions[0] == day(3)
@@ -73,7 +73,9 @@ def test_a_changed_final_row_is_located_and_the_month_is_judged_again_from_it_on
 
 def test_a_row_that_is_taken_away_is_located() -> None:
     returns = noise(ROWS)
-    changes = kept(returns).changes(reading(with_rows(returns, np.delete(np.arange(ROWS), 3))))
+    changes = find_changes(
+        stored(returns), reading(with_rows(returns, np.delete(np.arange(ROWS), 3)))
+    )
 
     assert changes.notes == ("restated: final rows of trend changed on 2023-01-05",)
     # The day itself is no session any more: no strategy has a row on it.
@@ -82,10 +84,10 @@ def test_a_row_that_is_taken_away_is_located() -> None:
 
 def test_a_row_that_comes_late_into_a_known_month_is_located() -> None:
     returns = noise(ROWS)
-    restating = RestatementFinder(FakeAlertStore())
-    restating.keep(reading(with_rows(returns, np.delete(np.arange(ROWS), 3))))
+    store = FakeAlertStore()
+    save_hashes(store, reading(with_rows(returns, np.delete(np.arange(ROWS), 3))))
 
-    changes = restating.changes(reading(with_rows(returns)))
+    changes = find_changes(store, reading(with_rows(returns)))
 
     assert changes.notes == ("restated: final rows of trend changed on 2023-01-05",)
     assert changes.sessions[0] == day(3)
@@ -102,10 +104,10 @@ def test_a_row_that_comes_late_into_a_known_month_is_located() -> None:
 def test_whatever_a_value_may_depend_on_restates(change: dict[str, Any], fault: str) -> None:
     returns = noise(ROWS)
     usual = replace(a_record(returns), extras={"leverage": np.full(ROWS, 2.0)})
-    restating = RestatementFinder(FakeAlertStore())
-    restating.keep(reading(usual))
+    store = FakeAlertStore()
+    save_hashes(store, reading(usual))
 
-    changes = restating.changes(reading(replace(usual, **change)))
+    changes = find_changes(store, reading(replace(usual, **change)))
 
     assert changes.notes == (f"restated: final rows of trend changed {fault}",)
 
@@ -113,7 +115,7 @@ def test_whatever_a_value_may_depend_on_restates(change: dict[str, Any], fault: 
 def test_many_changed_days_are_counted() -> None:
     returns = noise(ROWS)
     changed = returns + np.where(np.arange(ROWS) < 20, 0.01, 0.0)
-    (note,) = kept(returns).changes(reading(with_rows(changed))).notes
+    (note,) = find_changes(stored(returns), reading(with_rows(changed))).notes
 
     assert note.endswith("changed on 2023-01-02, 2023-01-03, 2023-01-04, 2023-01-05, 2023-01-06 "
                          "and 15 more days")  # fmt: skip
@@ -121,54 +123,54 @@ def test_many_changed_days_are_counted() -> None:
 
 def test_rows_that_come_late_into_an_empty_month_are_a_restatement() -> None:
     returns = noise(ROWS)
-    restating = RestatementFinder(FakeAlertStore())
-    restating.keep(reading(with_rows(returns, np.arange(22, ROWS))))
+    store = FakeAlertStore()
+    save_hashes(store, reading(with_rows(returns, np.arange(22, ROWS))))
 
-    changes = restating.changes(reading(with_rows(returns)))
+    changes = find_changes(store, reading(with_rows(returns)))
 
     assert changes.sessions[0] == day(0)
     assert len(changes.notes) == 1
 
 
-def test_a_month_that_is_emptied_is_told_once_and_again_when_its_rows_come_back() -> None:
+def test_a_month_that_is_emptied_is_reported_once_and_again_when_its_rows_come_back() -> None:
     returns = noise(ROWS)
-    restating = kept(returns)
+    store = stored(returns)
     without = reading(with_rows(returns, np.arange(22, ROWS)))
-    notified = restating.changes(without)
-    restating.keep(without)
+    notified = find_changes(store, without)
+    save_hashes(store, without)
 
     assert len(notified.notes) == 1
-    assert restating.changes(without).notes == ()
-    assert restating.changes(reading(with_rows(returns))).sessions[0] == day(0)
+    assert find_changes(store, without).notes == ()
+    assert find_changes(store, reading(with_rows(returns))).sessions[0] == day(0)
 
 
 def test_a_hash_of_an_earlier_version_restates_its_whole_month() -> None:
     returns = noise(ROWS)
     store = FakeAlertStore()
-    RestatementFinder(store).keep(reading(with_rows(returns)))
+    save_hashes(store, reading(with_rows(returns)))
     store.save_month_hashes(
         {key: value.rpartition(":")[0] for key, value in store.month_hashes().items()}
     )
     changed = returns.copy()
     changed[3] += 0.01
-    changes = RestatementFinder(store).changes(reading(with_rows(changed)))
+    changes = find_changes(store, reading(with_rows(changed)))
 
-    assert RestatementFinder(store).changes(reading(with_rows(returns))).notes == ()
+    assert find_changes(store, reading(with_rows(returns))).notes == ()
     assert changes.notes == ("restated: final rows of trend changed in 2023-01",)
     assert changes.sessions[0] == day(0)
 
 
 def test_a_strategy_that_is_new_has_no_past_to_differ_from() -> None:
-    restating = RestatementFinder(FakeAlertStore())
+    store = FakeAlertStore()
 
-    assert restating.changes(reading(with_rows(noise(ROWS)))).sessions == ()
+    assert find_changes(store, reading(with_rows(noise(ROWS)))).sessions == ()
 
 
-def test_once_kept_a_restatement_is_told_no_more() -> None:
+def test_a_restatement_is_reported_once() -> None:
     returns = noise(ROWS)
-    restating = kept(returns)
+    store = stored(returns)
     changed = returns.copy()
     changed[3] += 0.01
-    restating.keep(reading(with_rows(changed)))
+    save_hashes(store, reading(with_rows(changed)))
 
-    assert restating.changes(reading(with_rows(changed))).sessions == ()
+    assert find_changes(store, reading(with_rows(changed))).sessions == ()

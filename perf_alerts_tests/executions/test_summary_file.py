@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.executions.summary_file import SummaryFolder, SummaryWriter
-from perf_alerts_tests.fakes import FakeSummaryWriter
+from perf_alerts_dagster.executions.summary_file import SummaryFolder
 
 AT = datetime(2026, 1, 6, 17, 0, 5, 999999, tzinfo=UTC)
 RUN = "0123456789abcdef"
@@ -21,32 +20,32 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "performance_alerts" / "scheduled"
 
 
-@pytest.fixture(params=["fake", "folder"])
-def writer(request: pytest.FixtureRequest, tmp_path: Path) -> SummaryWriter:
-    return FakeSummaryWriter() if request.param == "fake" else SummaryFolder(tmp_path)
+@pytest.fixture
+def writer(tmp_path: Path) -> SummaryFolder:
+    return SummaryFolder(tmp_path)
 
 
-def write(writer: SummaryWriter, content: str = "{}\n", run_id: str = RUN) -> str:
+def write(writer: SummaryFolder, content: str = "{}\n", run_id: str = RUN) -> str:
     return writer.write("daily_pnl_check", AT, run_id, content).name
 
 
-def test_the_name_is_alert_and_time(writer: SummaryWriter) -> None:
+def test_the_name_is_alert_and_time(writer: SummaryFolder) -> None:
     assert write(writer) == f"{NAME}.json"
 
 
-def test_the_time_is_in_utc(writer: SummaryWriter) -> None:
+def test_the_time_is_in_utc(writer: SummaryFolder) -> None:
     tokyo = AT.astimezone(timezone(timedelta(hours=9)))
 
     assert writer.write("daily_pnl_check", tokyo, RUN, "{}").name == f"{NAME}.json"
 
 
-def test_a_taken_name_gets_the_first_eight_characters_of_the_run(writer: SummaryWriter) -> None:
+def test_a_taken_name_gets_the_first_eight_characters_of_the_run(writer: SummaryFolder) -> None:
     write(writer)
 
     assert write(writer, run_id="fedcba9876543210") == f"{NAME}_fedcba98.json"
 
 
-def test_the_same_run_in_the_same_second_is_counted(writer: SummaryWriter) -> None:
+def test_the_same_run_in_the_same_second_is_counted(writer: SummaryFolder) -> None:
     found = [write(writer) for _ in range(4)]
 
     stem = f"{NAME}_01234567"

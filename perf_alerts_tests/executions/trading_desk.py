@@ -1,20 +1,26 @@
 """A desk whose record grows from one execution to the next, over fakes."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from weakref import finalize
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from perf_alerts_dagster.control.leases import LeaseManager
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
-from perf_alerts_dagster.executions.execute import Executor
-from perf_alerts_dagster.executions.result import Execution
+from perf_alerts_dagster.executions.execute import Execution, Executor
+from perf_alerts_dagster.executions.session_judge import SessionJudge
+from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -22,7 +28,6 @@ from perf_alerts_tests.fakes import (
     FakeAlertStore,
     FakeLeases,
     FakeRecordsSource,
-    FakeSummaryWriter,
 )
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 
@@ -31,6 +36,7 @@ WEEKLY = BY_NAME["weekly_stability_check"]
 MONTHLY = BY_NAME["monthly_forward_test_update"]
 FIRST = date(2024, 1, 1)
 BACKTEST = 300
+MARKET = Market(calendar=open_calendar("record"), own_days=True)
 
 
 def weekdays(count: int) -> Dates:
@@ -52,16 +58,37 @@ def after_close(place: int) -> datetime:
     return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
 
 
+def a_session_judge(store: ProjectionStore) -> SessionJudge:
+    return SessionJudge(
+        judge=Judge(
+            book=limit_book({}, {}),
+            periods_per_year=252,
+            max_lag_sessions=2,
+            budgets=Budgets(),
+            settings_version="test",
+        ),
+        issuer=ProjectionIssuer(
+            store=store, paths=200, haircut=0.0, periods_per_year=252, settings_version="test"
+        ),
+    )
+
+
 class Desk:
     """An executor over fakes whose record grows as the test goes on."""
 
     def __init__(self, *, catch_up: int = 30) -> None:
         self.store = FakeAlertStore()
-        self.summaries = FakeSummaryWriter()
+        state = Path(mkdtemp())
+        finalize(self, rmtree, state)
+        self.summaries = SummaryFolder(state)
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
         self.policy = NotificationSettings()
+
+    def written(self) -> list[str]:
+        """The texts of the summary files."""
+        return [path.read_text() for path in sorted(self.summaries.folder.glob("*.json"))]
 
     def run(
         self,
@@ -78,24 +105,11 @@ class Desk:
             records=FakeRecordsSource(records),
             store=self.store,
             summaries=self.summaries,
-            judging=Judge(
-                book=limit_book({}, {}),
-                periods_per_year=252,
-                max_lag_sessions=2,
-                budgets=Budgets(),
-                settings_version="test",
-            ),
-            projections_issuer=ProjectionIssuer(
-                store=self.store,
-                paths=200,
-                haircut=0.0,
-                periods_per_year=252,
-                settings_version="test",
-            ),
+            session_judge=a_session_judge(self.store),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
             leases=LeaseManager(leases=self.leases, clock=lambda: now, poll=0.01),
-            market=Market(calendar=open_calendar("record"), own_days=True),
+            market=MARKET,
             timezone=ZoneInfo("UTC"),
             catch_up=self.catch_up,
             gate=True,

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_dagster.settings.environment import FIELDS, SECRETS, variable
+from perf_alerts_dagster.settings.model import FIELDS, SECRETS, variable
 
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz" * 2
 
@@ -175,15 +176,15 @@ def test_budgets_per_rule_and_strategy_are_taken() -> None:
 def test_every_minute_of_a_day_is_a_time(hour: int, minute: int) -> None:
     text = f"{hour:02}:{minute:02}"
 
-    assert load(threshold_time_1=text).threshold_time_1 == text
+    assert load(daily_pnl_time=text).time_of(DAILY_PNL_CHECK) == text
 
 
 @given(text=st.text(max_size=8).filter(lambda text: "\0" not in text))
 def test_any_other_text_is_no_time(text: str) -> None:
     if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
-        assert load(threshold_time_1=text).threshold_time_1 == text
+        assert load(daily_pnl_time=text).time_of(DAILY_PNL_CHECK) == text
     else:
-        assert "ALERT_THRESHOLD_TIME_1=" in fault(threshold_time_1=text)
+        assert "ALERT_DAILY_PNL_TIME=" in fault(daily_pnl_time=text)
 
 
 def test_a_file_is_no_state_folder(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_dagster.settings.environment import FIELDS, FILES, KNOWN, variable
+from perf_alerts_dagster.settings.model import FIELDS, FILES, KNOWN, variable
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.sources.formats import records_fault
 from perf_alerts_dagster.settings import RetrySettings, Settings, load_settings, unknown_names
-from perf_alerts_dagster.settings.environment import FIELDS, FILES, KNOWN
+from perf_alerts_dagster.settings.model import FIELDS, FILES, KNOWN
 
 LONG = "0123456789abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -104,10 +104,13 @@ EVERYTHING = {
 def test_the_documented_defaults_stay() -> None:
     settings = load_settings({}, None)
 
-    assert (settings.daily_pnl_time, settings.threshold_time_1) == ("17:00", "12:00")
-    assert settings.threshold_time_2 == "22:00"
-    assert (settings.weekly_stability_day, settings.weekly_stability_time) == ("monday", "08:00")
-    assert (settings.monthly_forward_day, settings.monthly_forward_time) == (1, "09:00")
+    assert {alert.name: (settings.time_of(alert), settings.day_of(alert)) for alert in ALERTS} == {
+        "daily_pnl_check": ("17:00", None),
+        "weekly_stability_check": ("08:00", "monday"),
+        "monthly_forward_test_update": ("09:00", 1),
+        "performance_threshold_check": ("12:00", None),
+        "evening_performance_check": ("22:00", None),
+    }
     assert settings.retry_for("daily_pnl_check") == RetrySettings(
         max_attempts=3, initial_delay=60.0, backoff_multiplier=2.0, max_delay=300.0
     )
@@ -129,8 +132,8 @@ def test_the_settings_are_frozen() -> None:
 def test_the_environment_of_this_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERT_DAILY_PNL_TIME", "01:02")
 
-    assert load_settings(dotenv=None).daily_pnl_time == "01:02"
-    assert load_settings({}, None).daily_pnl_time == "17:00"
+    assert load_settings(dotenv=None).time_of(DAILY_PNL_CHECK) == "01:02"
+    assert load_settings({}, None).time_of(DAILY_PNL_CHECK) == "17:00"
 
 
 def test_dotenv_in_the_working_folder_is_read_and_the_environment_wins(
@@ -143,8 +146,8 @@ def test_dotenv_in_the_working_folder_is_read_and_the_environment_wins(
     monkeypatch.chdir(tmp_path)
     settings = load_settings({"ALERT_DAILY_PNL_TIME": "05:06"})
 
-    assert settings.daily_pnl_time == "05:06"
-    assert settings.threshold_time_1 == "03:04"
+    assert settings.time_of(DAILY_PNL_CHECK) == "05:06"
+    assert settings.time_of(BY_NAME["performance_threshold_check"]) == "03:04"
     assert settings.webhook_secret is not None
     assert settings.webhook_secret.get_secret_value() == "a${HOME}b"
     assert "HOME" not in os.environ or os.environ["HOME"] not in repr(settings.webhook_secret)
@@ -256,7 +259,7 @@ def test_an_unknown_name_is_a_warning_with_the_nearest_known_one() -> None:
         **dict.fromkeys(FILES.values(), ""),
     }
 
-    assert load_settings(variables, None).daily_pnl_time == "17:00"
+    assert load_settings(variables, None).time_of(DAILY_PNL_CHECK) == "17:00"
     assert unknown_names(variables, None) == (
         "ALERT_DALY_PNL_TIME is no known variable and does nothing; "
         "did you mean ALERT_DAILY_PNL_TIME?",

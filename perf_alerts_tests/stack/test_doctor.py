@@ -25,7 +25,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
     TickStatus,
 )
-from perf_alerts_dagster.scheduler.names import SENSOR
+from perf_alerts_dagster.scheduler.names import DEFINITIONS, SENSOR
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import doctor
 from perf_alerts_dagster.stack.doctor import examine
@@ -85,9 +85,7 @@ def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -
     assert list(doctor.sweeper(instance)) == []
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
-            InProcessCodeLocationOrigin(
-                LoadableTargetOrigin(module_name="perf_alerts_dagster.definitions"), None
-            ),
+            InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=DEFINITIONS), None),
             "__repository__",
         ),
         SENSOR,

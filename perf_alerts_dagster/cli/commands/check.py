@@ -1,4 +1,4 @@
-"""`perf-alerts check`: are the settings and the record all right?"""
+"""`perf-alerts check`: check the settings and the record."""
 
 import sys
 

@@ -1,6 +1,7 @@
 """`perf-alerts evaluate`: judge now, store nothing."""
 
 import sys
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -42,31 +43,25 @@ def evaluate(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Judge every strategy by one alert's rules; store nothing, tell nobody.
+    """Judge every strategy by one alert's rules; store nothing, notify nobody.
 
-    Exit code 1 when something would be told, or is error or no_data.
+    Exit code 1 when people would be notified, or an outcome is error or no_data.
 
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    from perf_alerts_dagster.bootstrap.judging import build_judging, build_projecting
+    from perf_alerts_dagster.bootstrap.executions import build_session_judge
 
-    opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
-    reading = opened.reading
-    judging = build_judging(opened.settings, periods_per_year=opened.periods_per_year)
-    projections_issuer = build_projecting(opened.settings, judging)
-    with working("projecting"):
-        for day in _issue_days(alert, reading):
-            projections_issuer.issue_for(alert, reading, day, run_id="evaluate")
-    with working("judging"):
-        judgement = judging.judge(
+    source = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    reading = source.reading
+    session_judge = build_session_judge(source.settings, periods_per_year=source.periods_per_year)
+    with working("projecting and judging"):
+        judgement = session_judge.judge_newest(
             alert,
             reading,
-            reading.as_of,
             run_id="evaluate",
-            now=opened.now,
-            outlook=projections_issuer.outlook(reading.as_of),
-            provisional=reading.last_final is None or reading.as_of > reading.last_final,
+            now=source.now,
+            issued_before=_end_of_last_month(alert, reading),
         )
     note_faults(reading)
     if as_json:
@@ -78,53 +73,55 @@ def evaluate(
                 "settings_version": judgement.settings_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
-                "evaluations": [_as_json(one) for one in judgement.evaluations],
+                "evaluations": [_as_json(evaluation) for evaluation in judgement.evaluations],
             }
         )
     else:
         _show(judgement, source=reading.records.source, show_all=show_all)
-    gate = opened.settings.rule_preset == "evidence"
-    unknown = {one.outcome for one in judgement.evaluations} & {Outcome.ERROR, Outcome.NO_DATA}
+    gate = source.settings.rule_preset == "evidence"
+    unknown = {evaluation.outcome for evaluation in judgement.evaluations} & {
+        Outcome.ERROR,
+        Outcome.NO_DATA,
+    }
     sys.exit(1 if unknown or notified(judgement, gate=gate) else 0)
 
 
-def _issue_days(alert: Alert, reading: Reading) -> list[date]:
-    """The days on which an execution would have issued: last month's end as well, to compare."""
-    last = reading.last_final
-    if last is None:
-        return []
-    earlier = [one for one in reading.sessions if one < last.replace(day=1)]
-    return [*earlier[-1:], last] if Family.FORWARD in alert.families else [last]
+def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
+    """The session whose projection the forward test compares with; none for other alerts."""
+    if reading.last_final is None or Family.FORWARD not in alert.families:
+        return ()
+    first = reading.last_final.replace(day=1)
+    return [session for session in reading.sessions if session < first][-1:]
 
 
-def _as_json(one: Evaluation) -> dict[str, Any]:
+def _as_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "strategy": one.strategy,
-        "rule": one.rule,
-        "outcome": one.outcome.value,
-        "severity": one.severity.value if one.severity else None,
-        "value": one.value,
-        "limit": one.limit,
-        "observations": one.observations,
-        "required": one.required,
-        "evidence": one.evidence.value if one.evidence else None,
-        "p_year": one.p_year,
-        "false_alarm_rate": one.false_alarm_rate,
-        "power": one.power,
-        "days_to_half": one.days_to_half,
-        "kind": one.kind.value,
-        "session": one.session.isoformat() if one.session else None,
-        "projection": one.projection,
-        "provisional": one.provisional,
-        "message": one.message,
-        "parts": dict(one.parts),
+        "strategy": evaluation.strategy,
+        "rule": evaluation.rule,
+        "outcome": evaluation.outcome.value,
+        "severity": evaluation.severity.value if evaluation.severity else None,
+        "value": evaluation.value,
+        "limit": evaluation.limit,
+        "observations": evaluation.observations,
+        "required": evaluation.required,
+        "evidence": evaluation.evidence.value if evaluation.evidence else None,
+        "p_year": evaluation.p_year,
+        "false_alarm_rate": evaluation.false_alarm_rate,
+        "power": evaluation.power,
+        "days_to_half": evaluation.days_to_half,
+        "kind": evaluation.kind.value,
+        "session": evaluation.session.isoformat() if evaluation.session else None,
+        "projection": evaluation.projection,
+        "provisional": evaluation.provisional,
+        "message": evaluation.message,
+        "parts": dict(evaluation.parts),
     }
 
 
 def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
     state = ", provisional" if judgement.provisional else ""
     numeric = ("value", "limit", "p a year")
-    shown = table(
+    rows = table(
         f"{judgement.alert} over {source}, as of {judgement.as_of}{state}",
         "strategy",
         "rule",
@@ -138,21 +135,21 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
         numeric=numeric,
     )
     quiet = 0
-    for one in judgement.evaluations:
-        if one.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
+    for evaluation in judgement.evaluations:
+        if evaluation.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
             quiet += 1
             continue
-        shown.add_row(
-            escape(one.strategy),
-            one.rule,
-            styled(one.outcome.value),
-            styled(one.severity.value) if one.severity else "",
-            number(one.value),
-            number(one.limit),
-            number(one.p_year),
-            one.evidence.value if one.evidence else "",
-            escape(one.message),
+        rows.add_row(
+            escape(evaluation.strategy),
+            evaluation.rule,
+            styled(evaluation.outcome.value),
+            styled(evaluation.severity.value) if evaluation.severity else "",
+            number(evaluation.value),
+            number(evaluation.limit),
+            number(evaluation.p_year),
+            evaluation.evidence.value if evaluation.evidence else "",
+            escape(evaluation.message),
         )
-    OUT.print(shown)
+    OUT.print(rows)
     if quiet:
         ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")

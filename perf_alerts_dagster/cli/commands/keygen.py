@@ -13,8 +13,8 @@ import click
 def keygen(role: str, with_hash: bool) -> None:
     """Make a strong API key for a role, or a secret for tokens (`jwt`), and print it.
 
-    Nothing is stored. With --hash the second line is what a setting may hold in place of the
-    key.
+    Nothing is stored. With --hash the second line is the hash, which a setting may hold in place
+    of the key.
 
     \b
     perf-alerts keygen operator --hash

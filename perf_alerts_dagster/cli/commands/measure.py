@@ -9,8 +9,8 @@ from perf_alerts_dagster.cli.options import as_of_option, json_option, records_o
 from perf_alerts_dagster.cli.output import OUT, number, print_json, table, working
 from perf_alerts_dagster.cli.records import note_faults, open_reading
 
-# The columns for people, by metric; --json has every metric.
-_SHOWN = {
+# The columns of the table, by metric; --json has every metric.
+_COLUMNS = {
     "total_return": "total",
     "cagr": "CAGR",
     "annual_volatility": "vol.",
@@ -48,56 +48,56 @@ def measure(
     perf-alerts measure --records daily.csv --json
     perf-alerts measure --records monthly.csv --periods-per-year 12
     """
-    from perf_alerts_dagster.statistics.measurement import measure as measured
+    from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
 
-    opened = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    source = open_reading(records_url, as_of=as_of, periods_per_year=periods_per_year)
     with working("measuring"):
-        found = [
-            one
-            for name in sorted(opened.reading.records.strategies)
-            for one in measured(
-                opened.reading.records.strategies[name].until(opened.reading.as_of),
-                periods_per_year=opened.periods_per_year,
+        measurements = [
+            measurement
+            for name in sorted(source.reading.records.strategies)
+            for measurement in measure_strategy(
+                source.reading.records.strategies[name].until(source.reading.as_of),
+                periods_per_year=source.periods_per_year,
             )
         ]
-    note_faults(opened.reading)
+    note_faults(source.reading)
     if as_json:
         print_json(
             {
-                "as_of": opened.reading.as_of.isoformat(),
-                "periods_per_year": opened.periods_per_year,
+                "as_of": source.reading.as_of.isoformat(),
+                "periods_per_year": source.periods_per_year,
                 "strategies": [
                     {
-                        "strategy": one.strategy,
-                        "segment": one.segment,
-                        "first": one.first.isoformat(),
-                        "last": one.last.isoformat(),
-                        "observations": one.observations,
-                        "metrics": dict(one.metrics),
+                        "strategy": measurement.strategy,
+                        "segment": measurement.segment,
+                        "first": measurement.first.isoformat(),
+                        "last": measurement.last.isoformat(),
+                        "observations": measurement.observations,
+                        "metrics": dict(measurement.metrics),
                     }
-                    for one in found
+                    for measurement in measurements
                 ],
                 "faults": {
                     name: [str(fault) for fault in faults]
-                    for name, faults in sorted(opened.reading.records.faults.items())
+                    for name, faults in sorted(source.reading.records.faults.items())
                 },
             }
         )
         return
-    shown = table(
-        f"{opened.reading.records.source}, as of {opened.reading.as_of}",
+    rows = table(
+        f"{source.reading.records.source}, as of {source.reading.as_of}",
         "strategy",
         "segment",
         "rows",
-        *_SHOWN.values(),
-        numeric=("rows", *_SHOWN.values()),
+        *_COLUMNS.values(),
+        numeric=("rows", *_COLUMNS.values()),
     )
-    for one in found:
-        values = [one.metrics.get(name) for name in _SHOWN]
-        shown.add_row(
-            escape(one.strategy),
-            one.segment,
-            str(one.observations),
+    for measurement in measurements:
+        values = [measurement.metrics.get(name) for name in _COLUMNS]
+        rows.add_row(
+            escape(measurement.strategy),
+            measurement.segment,
+            str(measurement.observations),
             *(number(value) if not isinstance(value, str) else value for value in values),
         )
-    OUT.print(shown)
+    OUT.print(rows)

@@ -35,13 +35,13 @@ def run(alert: Alert, as_of: date | None) -> None:
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
-    from perf_alerts_dagster.scheduler.names import ALERT, OUTCOME, TRIGGERED_BY
+    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, OUTCOME, TRIGGERED_BY
 
     migrate_store(settings)
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
     if as_of is not None:
         tags[PARTITION_NAME_TAG] = as_of.isoformat()
-    repository = ReconstructableRepository.for_module("perf_alerts_dagster.definitions", "defs")
+    repository = ReconstructableRepository.for_module(DEFINITIONS, "defs")
     with dg.DagsterInstance.get() as instance:
         result = dg.execute_job(
             repository.get_reconstructable_job(alert.name), instance=instance, tags=tags

@@ -1,4 +1,4 @@
-"""`perf-alerts strategies`: what the record holds."""
+"""`perf-alerts strategies`: the strategies of the record."""
 
 from datetime import date
 
@@ -31,7 +31,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
     if as_json:
         print_json({"as_of": reading.as_of.isoformat(), "strategies": rows})
         return
-    shown = table(
+    listing = table(
         f"{reading.records.source}, as of {reading.as_of}",
         "strategy",
         "status",
@@ -44,7 +44,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
         numeric=("backtest rows", "live rows"),
     )
     for row in rows:
-        shown.add_row(
+        listing.add_row(
             escape(str(row["strategy"])),
             styled(str(row["status"])),
             escape(str(row.get("group") or "-")),
@@ -53,7 +53,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
                 for name in ("backtest_rows", "live_rows", "first", "live_since", "newest")
             ),
         )
-    OUT.print(shown)
+    OUT.print(listing)
 
 
 def _row(record: StrategyRecord) -> dict[str, object]:

@@ -50,8 +50,8 @@ def show(key: str, url: str | None) -> None:
 def set_(file: IO[str], key: str, url: str | None) -> None:
     """Set the limits from a JSON FILE (- for standard input); the next evaluation uses them.
 
-    The JSON has the shape of ALERT_THRESHOLDS, and replaces what was set before. With a
-    `version` in it, it is refused where somebody else was faster.
+    The JSON has the shape of ALERT_THRESHOLDS, and replaces the limits that were set before. With
+    a `version` in it, it is refused where somebody has set others since.
 
     \b
     echo '{"default": {"drawdown_warning": 0.06}}' | perf-alerts thresholds set -

@@ -3,6 +3,8 @@
 The names of aliases are the five alerts', so that one query asks for all of them.
 """
 
+from perf_alerts_dagster.core.alerts import ALERTS
+
 RUN = """
 fragment RunFacts on Run {
   runId
@@ -38,6 +40,9 @@ fragment ScheduleFacts on Schedule {
 }
 """
 
+# By the alert: the variable of its runs in STATUS.
+RUNS_VARIABLES = {alert.name: f"{alert.name}_runs" for alert in ALERTS}
+
 STATUS = (
     """
 query Status(
@@ -46,12 +51,9 @@ query Status(
   $ticksUntil: Float!
   $ticks: Int!
   $runs: Int!
-  $dailyPnl: RunsFilter!
-  $weeklyStability: RunsFilter!
-  $monthlyForward: RunsFilter!
-  $threshold: RunsFilter!
-  $evening: RunsFilter!
-) {
+"""
+    + "".join(f"  ${name}: RunsFilter!\n" for name in RUNS_VARIABLES.values())
+    + """) {
   instance {
     daemonHealth { allDaemonStatuses { daemonType lastHeartbeatTime } }
   }
@@ -62,26 +64,16 @@ query Status(
       schedules { ...ScheduleFacts }
     }
   }
-  daily_pnl_check: runsOrError(filter: $dailyPnl, limit: $runs) { ...RunsFound }
-  weekly_stability_check: runsOrError(filter: $weeklyStability, limit: $runs) { ...RunsFound }
-  monthly_forward_test_update: runsOrError(filter: $monthlyForward, limit: $runs) { ...RunsFound }
-  performance_threshold_check: runsOrError(filter: $threshold, limit: $runs) { ...RunsFound }
-  evening_performance_check: runsOrError(filter: $evening, limit: $runs) { ...RunsFound }
-}
 """
+    + "".join(
+        f"  {alert}: runsOrError(filter: ${name}, limit: $runs) {{ ...RunsFound }}\n"
+        for alert, name in RUNS_VARIABLES.items()
+    )
+    + "}\n"
     + SCHEDULE
     + RUNS_OF
     + RUN
 )
-
-# By the alert: the variable of its runs in STATUS.
-RUNS_VARIABLES = {
-    "daily_pnl_check": "dailyPnl",
-    "weekly_stability_check": "weeklyStability",
-    "monthly_forward_test_update": "monthlyForward",
-    "performance_threshold_check": "threshold",
-    "evening_performance_check": "evening",
-}
 
 RUNS = (
     """

@@ -8,7 +8,13 @@ from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.scheduler.graphql import answers, documents
 from perf_alerts_dagster.scheduler.graphql.answers import STATES
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
-from perf_alerts_dagster.scheduler.names import ALERT, LOCATION, PARTITION, REPOSITORY
+from perf_alerts_dagster.scheduler.names import (
+    ALERT,
+    LOCATION,
+    PARTITION,
+    REPOSITORY,
+    schedule_name,
+)
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -83,7 +89,7 @@ class GraphQLScheduler(Scheduler):
 
     async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
         """A mutation; turning off needs the id that the schedule has at this moment."""
-        selector = {**_repository(), "scheduleName": f"{BY_NAME[alert].name}_schedule"}
+        selector = {**_repository(), "scheduleName": schedule_name(BY_NAME[alert].name)}
         if enabled:
             answer = await self._client.ask(documents.START, {"schedule": selector})
             return _switched(alert, answers.member(answer, "startSchedule", "ScheduleStateResult"))

@@ -1,0 +1,90 @@
+"""Judge sessions by the projections in force, which are issued first where they are due.
+
+Every way to a judgement goes through here: an execution over the alert store, and `evaluate` and
+the time without a store over projections that are kept in memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.judging.judge import Judge
+from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.projections.in_force import Outlook
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.records.reading import Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionJudge:
+    """A judge, and the issuer of the projections that it judges by."""
+
+    judge: Judge
+    issuer: ProjectionIssuer
+
+    def judge_session(
+        self,
+        alert: Alert,
+        reading: Reading,
+        session: date,
+        *,
+        issue_on: Sequence[date],
+        run_id: str,
+        now: datetime,
+        provisional: bool = False,
+        recorded_only: bool = False,
+        restated: bool = False,
+    ) -> tuple[Judgement, Outlook]:
+        """Judge one session; returns the projections in force on it as well.
+
+        The projections are those in force on the session itself, also where later sessions are
+        caught up in the same execution.
+
+        As of the sessions `issue_on`, projections are issued first where they are due. The other
+        arguments are those of `Judge.judge`.
+
+        Raises:
+            StoreUnavailable: the store of projections cannot be read or written.
+        """
+        for day in issue_on:
+            self.issuer.issue_for(alert, reading, day, run_id=run_id)
+        outlook = self.issuer.outlook(session)
+        judgement = self.judge.judge(
+            alert,
+            reading,
+            session,
+            run_id=run_id,
+            now=now,
+            outlook=outlook,
+            provisional=provisional,
+            recorded_only=recorded_only,
+            restated=restated,
+        )
+        return judgement, outlook
+
+    def judge_newest(
+        self,
+        alert: Alert,
+        reading: Reading,
+        *,
+        run_id: str,
+        now: datetime,
+        issued_before: Sequence[date] = (),
+    ) -> Judgement:
+        """Judge the session that the reading is as of, where nothing has been issued yet.
+
+        `issued_before` are earlier sessions on which executions would have issued projections
+        that this judgement is compared with.
+        """
+        last = reading.last_final
+        judgement, _ = self.judge_session(
+            alert,
+            reading,
+            reading.as_of,
+            issue_on=() if last is None else (*issued_before, last),
+            run_id=run_id,
+            now=now,
+            provisional=last is None or reading.as_of > last,
+        )
+        return judgement
