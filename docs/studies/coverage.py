@@ -10,14 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.judging.rules.exceedances import standing
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import (
-    LIFE,
-    Calibration,
-    calibrate,
-    documented_badness,
-)
+from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
@@ -125,7 +122,7 @@ def count(calibration: Calibration, rule: str, badness: Floats) -> dict[str, int
 
 def gate(records: dict[str, Floats]) -> tuple[dict[str, dict[str, float]], float]:
     """Openings per strategy-year by rule, over every year of the sample; and the years."""
-    documented = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=YEAR)
+    documented = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
     total: dict[str, dict[str, float]] = {}
     years = 0
     for number, returns in enumerate(records.values()):

@@ -52,8 +52,5 @@ def build_projecting(
         periods_per_year=judging.periods_per_year,
         settings_version=judging.settings_version,
         budget=settings.false_alarm_warning,
-        documented=(
-            judging.book.limits.rolling_sharpe_warning,
-            judging.book.limits.drawdown_warning,
-        ),
+        limits=judging.book.limits,
     )

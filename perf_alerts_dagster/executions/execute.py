@@ -13,8 +13,8 @@ from perf_alerts_dagster.executions.restatements import Changes, RestatementFind
 from perf_alerts_dagster.executions.result import Execution, incidents_of, notes_of, said
 from perf_alerts_dagster.executions.summary_file import SummaryWriter, summary_json
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.projections.issue import ProjectionIssuer

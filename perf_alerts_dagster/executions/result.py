@@ -8,7 +8,7 @@ from pathlib import Path
 from perf_alerts_dagster.executions.plan import Plan
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Decisions
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.projections.chart import Chart
 from perf_alerts_dagster.records.reading import Reading
 

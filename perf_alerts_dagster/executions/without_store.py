@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
 from perf_alerts_dagster.incidents.firing import EXECUTION_FAILED, Firing, of_evaluation, of_system
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, Tried
 from perf_alerts_dagster.notifications.outage import send

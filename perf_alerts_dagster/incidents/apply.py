@@ -37,8 +37,7 @@ from perf_alerts_dagster.incidents.transitions import (
     resolved,
     unmuted,
 )
-from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 
 # What the incident about a source without any recent row is about.

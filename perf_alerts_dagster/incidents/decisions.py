@@ -18,8 +18,7 @@ from perf_alerts_dagster.incidents.notification import (
 from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.incidents.ports import Decisions, Mark, Snapshot, TimelineEntry
 from perf_alerts_dagster.incidents.suppression import Held, Memory, held, is_silenced
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 
 # A message that one of these holds back is made up for once they hold it no more.
 _FOR_NOW = frozenset({Held.WINDOW, Held.PENDING, Held.NO_CHANNEL})

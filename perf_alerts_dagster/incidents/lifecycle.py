@@ -43,7 +43,7 @@ from perf_alerts_dagster.incidents.ports import (
     UnknownIncident,
 )
 from perf_alerts_dagster.incidents.transitions import Event, acknowledged, resolved
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 
 # A judgement that is older and that no incident knows of was left by a crash.
 LEFT = timedelta(minutes=15)

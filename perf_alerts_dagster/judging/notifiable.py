@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 
 
 def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:

@@ -7,7 +7,7 @@ soon the rule would see what it is there for.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,10 @@ from perf_alerts_dagster.projections.detection_power import WILD, notified_by_da
 from perf_alerts_dagster.projections.monitors import (
     COUNTED,
     CUSUM_YEARS,
+    STATISTICS,
+    TAIL_RULE,
     YEAR,
     Monitors,
-    cusum_name,
 )
 from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, chunks, drifts
 from perf_alerts_dagster.records.model import Floats
@@ -37,7 +38,6 @@ TAILS = tuple(
     ).tolist()
 )
 _FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
-_LATER_YEARS = frozenset(cusum_name(year) for year in range(2, CUSUM_YEARS + 1))
 _STRATEGIES = 64
 
 
@@ -142,8 +142,7 @@ def _some(
         for rule, values in worst.items()
     }
     curves = notified_by_day(strategies, bands, draws, notified)
-    # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
-    curves["daily_exceedance"] = np.stack(
+    curves[TAIL_RULE] = np.stack(
         [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
     )
     union = _union(worst, notified, budget)
@@ -178,7 +177,7 @@ def _union(
     notifies = [
         values >= notified[rule][:, None]
         for rule, values in worst.items()
-        if rule not in _LATER_YEARS
+        if STATISTICS[rule].in_union
     ]
     found: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
     return found
@@ -199,29 +198,3 @@ def _half(curve: Floats) -> float:
 
 def _length(paths: slice) -> int:
     return int(paths.stop - paths.start)
-
-
-def cusum_rule(rows: int) -> str:
-    """The calibrated name of the CUSUM after so many live rows: its year of life."""
-    return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))
-
-
-# A rule's value in the orientation of the calibration: larger is worse, per row, in logs.
-_BADNESS: dict[str, Callable[[float, float], float]] = {
-    "rolling_sharpe": lambda value, periods: -value / math.sqrt(periods),
-    "drawdown": lambda value, periods: -math.log1p(max(value, -1.0 + 1e-12)),
-    "exceedance_rate": lambda value, periods: value,
-    "consecutive_exceedances": lambda value, periods: value,
-}
-
-
-def documented_badness(
-    *, rolling_sharpe: float, drawdown: float, periods_per_year: float
-) -> dict[str, float]:
-    """The least badness of each documented warning; the limits as the rules write them."""
-    return {
-        "rolling_sharpe": _BADNESS["rolling_sharpe"](rolling_sharpe, periods_per_year),
-        "drawdown": _BADNESS["drawdown"](-drawdown, periods_per_year),
-        "exceedance_rate": 0.15,
-        "consecutive_exceedances": 3.0,
-    }

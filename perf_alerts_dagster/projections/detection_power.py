@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from perf_alerts_dagster.projections.bands import Fan
-from perf_alerts_dagster.projections.monitors import WARM_UP, YEAR, Counts, Monitors, Watch
+from perf_alerts_dagster.projections.monitors import (
+    STATISTICS,
+    WARM_UP,
+    YEAR,
+    Alternative,
+    Counts,
+    Monitors,
+)
 from perf_alerts_dagster.projections.simulation import Batch, Draws, Walk, batch, chunks, drifts
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
@@ -14,7 +21,10 @@ from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Res
 PATHS = 1_000
 # What a rule is there to see: no edge any more, or 1.5 times the volatility.
 WILD = 1.5
-_DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
+_NO_EDGE, _WILD = (
+    frozenset(one.watch for one in STATISTICS.values() if one.alternative is alternative)
+    for alternative in Alternative
+)
 
 
 def notified_by_day(
@@ -33,8 +43,8 @@ def notified_by_day(
     count = min(PATHS, draws.paths)
     for paths in chunks(count, given.size):
         shape = (paths.stop - paths.start, given.size)
-        dull = Monitors(strategies, bands, shape=shape, watched=_DULL)
-        wild = Monitors(strategies, bands, shape=shape, watched=[Watch.EXCEEDANCES])
+        dull = Monitors(strategies, bands, shape=shape, watched=_NO_EDGE)
+        wild = Monitors(strategies, bands, shape=shape, watched=_WILD)
         for rule, days in _quiet_days(given, draws, paths, dull, wild, notified).items():
             quiet.setdefault(rule, []).append(days)
     return {

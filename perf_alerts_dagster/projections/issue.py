@@ -14,9 +14,9 @@ from perf_alerts_dagster.projections.calibration import (
     PATHS,
     Calibration,
     calibrate,
-    documented_badness,
 )
 from perf_alerts_dagster.projections.in_force import Forces, InForce, Outlook
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
@@ -120,8 +120,8 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 class ProjectionIssuer:
     """Issues and looks up projections; all but the store is statistical.
 
-    `budget` is the share of healthy years in which a warning may be told; `documented` holds
-    the warning limits of the rolling Sharpe ratio and of the drawdown.
+    `budget` is the share of healthy years in which a warning may be told; `limits`
+    are the limits of rules by their names in ALERT_THRESHOLDS.
     """
 
     store: ProjectionStore
@@ -129,8 +129,8 @@ class ProjectionIssuer:
     haircut: float
     periods_per_year: float
     settings_version: str
+    limits: Mapping[str, float]
     budget: float = 0.05
-    documented: tuple[float, float] = (0.8, 0.08)
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
@@ -260,15 +260,12 @@ class ProjectionIssuer:
     def _calibrations(
         self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
-        sharpe, drawdown = self.documented
         found = calibrate(
             [one.residuals for one in made],
             [one.fan for one in made],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
-            documented=documented_badness(
-                rolling_sharpe=sharpe, drawdown=drawdown, periods_per_year=self.periods_per_year
-            ),
+            documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),
         )
         return [
             replace(

@@ -16,7 +16,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox, Silences
-from perf_alerts_dagster.judging.history import History
+from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_dagster.scheduler.idempotency import Claims, WaitingRuns
 from perf_alerts_dagster.scheduler.pauses import Pauses, Toggles
@@ -30,7 +30,7 @@ class ProxyParts:
     """What stands behind the proxy: real adapters, or a test's own."""
 
     scheduler: Scheduler
-    history: History
+    history: AlertStore
     leases: Leases
     claims: Claims
     waiting: WaitingRuns

@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import Breached, Counts
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.judging.history import Found, Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.proxy.schemas import (
     AlertTotals,
     ExecutionCounts,
@@ -31,7 +31,7 @@ def summary_data(
     end: datetime,
     runs: Sequence[AlertRun],
     period: Period,
-    sharpes: Sequence[Found],
+    sharpes: Sequence[StoredEvaluation],
     counts: Counts,
     live: Mapping[Status, int],
     silences: int,
@@ -86,7 +86,7 @@ def executions(runs: Iterable[AlertRun]) -> ExecutionCounts:
     )
 
 
-def sharpe_word(found: Found) -> str:
+def sharpe_word(found: StoredEvaluation) -> str:
     """The severity of a breached Sharpe ratio, else the outcome."""
     one = found.evaluation
     if one.outcome is Outcome.BREACH:
@@ -110,7 +110,7 @@ def _of_alert(name: str, runs: Sequence[AlertRun], breached: Iterable[Breached])
 def _by_strategy(
     period: Period,
     breached: Iterable[Breached],
-    sharpes: Sequence[Found],
+    sharpes: Sequence[StoredEvaluation],
     words: dict[str, str],
 ) -> list[StrategyTotals]:
     ratios = {one.evaluation.strategy: one.evaluation.value for one in sharpes}

@@ -14,8 +14,7 @@ from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.revocations import SqlRevocations
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents, SqlSilences
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.store.history import SqlHistory
-from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
@@ -45,7 +44,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
     try:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
-            history=SqlHistory(engine),
+            history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             claims=SqlClaims(engine),
             waiting=SqlWaitingRuns(engine),

@@ -14,6 +14,7 @@ from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market
@@ -91,6 +92,7 @@ class Desk:
                 haircut=0.0,
                 periods_per_year=252,
                 settings_version="test",
+                limits=DOCUMENTED_LIMITS,
             ),
             lifecycle=Lifecycle(store=self.incidents, policy=self.policy),
             deliver=lambda: None,

@@ -25,7 +25,7 @@ from perf_alerts_dagster.incidents.ports import (
     Unapplied,
 )
 from perf_alerts_dagster.incidents.silences import Silence
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 
 
 class MemoryIncidents(IncidentStore, Silences, Outbox):

@@ -8,10 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.projections.projection import Expectation

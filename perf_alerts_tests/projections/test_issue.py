@@ -11,6 +11,7 @@ import pytest
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.memory_store import MemoryProjections
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -40,6 +41,7 @@ def projections_issuer(store: MemoryProjections | None = None, **changes: Any) -
         haircut=0.0,
         periods_per_year=252,
         settings_version="test",
+        limits=DOCUMENTED_LIMITS,
     )
     return replace(made, **changes)
 

@@ -22,7 +22,7 @@ from perf_alerts_dagster.control.principal import KeyUse, Revocations
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.history import Found, History, Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.scheduler.idempotency import (
     LEASE,
     Claimed,
@@ -44,6 +44,7 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerStatus,
 )
 from perf_alerts_dagster.settings import load_settings
+from perf_alerts_tests.fakes import FakeAlertStore
 
 NOW = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")
@@ -288,17 +289,20 @@ class FakeAudit(Audit):
             raise self.fault
 
 
-class FakeHistory(History):
-    """A history that is what it was told to be."""
+class FakeHistory(FakeAlertStore):
+    """A store whose period and current evaluations are those that a test sets."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        super().__init__()
+        self.found: list[StoredEvaluation] = []
         self.notified = Period(counts={})
 
     def period(self, start: datetime, end: datetime) -> Period:
         return self.notified
 
-    def current(self, *, strategy: str | None = None, rule: str | None = None) -> list[Found]:
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> list[StoredEvaluation]:
         return [
             one
             for one in self.found

@@ -16,7 +16,6 @@ from perf_alerts_dagster.incidents.policy import Policy
 from perf_alerts_dagster.incidents.ports import Filter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.store.history import SqlHistory
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_tests.judging.store.examples import MONDAY, NOON, TTL, judgement
 
@@ -38,9 +37,9 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "judgement of a date": lambda engine: SqlAlertStore(engine).latest(
         "daily_pnl_check", as_of=MONDAY
     ),
-    "summary": lambda engine: SqlHistory(engine).period(NOON - DAY, NOON),
-    "strategies": lambda engine: SqlHistory(engine).current(),
-    "one strategy": lambda engine: SqlHistory(engine).current(strategy="s"),
+    "summary": lambda engine: SqlAlertStore(engine).period(NOON - DAY, NOON),
+    "strategies": lambda engine: SqlAlertStore(engine).current(),
+    "one strategy": lambda engine: SqlAlertStore(engine).current(strategy="s"),
     "incidents": lambda engine: SqlIncidents(engine).incidents(Filter()),
     "next page": lambda engine: SqlIncidents(engine).incidents(
         Filter(), before=f"{NOON.isoformat()} x"

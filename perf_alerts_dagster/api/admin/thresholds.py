@@ -8,7 +8,6 @@ wins. The next evaluation uses them.
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -24,12 +23,13 @@ from perf_alerts_dagster.http.body import json_object, refuse_others
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import answered
 from perf_alerts_dagster.identity.permissions import change_of, require
-from perf_alerts_dagster.judging.limits import Limits, limit_book
+from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 
 router = APIRouter(prefix="/config", tags=["config"])
 
 Configurator = Annotated[Principal, Depends(require(Permission.CONFIGURE))]
-_LIMITS = tuple(Limits.__dataclass_fields__)
+_LIMITS = tuple(DOCUMENTED_LIMITS)
 _LONGEST_NAME = 200
 _ETAG = re.compile(r'"(?P<version>0|[1-9][0-9]{0,8})"', re.ASCII)
 _VALUES = {
@@ -162,8 +162,8 @@ def _answer(
                 }
             ),
             effective=EffectiveLimits(
-                default=asdict(book.limits),
-                strategies={name: asdict(limits) for name, limits in book.limits_of.items()},
+                default=dict(book.limits),
+                strategies={name: dict(limits) for name, limits in book.limits_of.items()},
             ),
             updated_at=None if found is None else timestamp(found.at),
             updated_by=None if found is None else found.actor,

@@ -1,18 +1,25 @@
 """Rows below their conditional one-day quantile: one of them, several in a run, too many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.false_alarms import Rating
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.detection_power import yearly_share
-from perf_alerts_dagster.projections.monitors import EXCEEDANCE, RATE_ROWS
+from perf_alerts_dagster.projections.monitors import (
+    EXCEEDANCE,
+    RATE_ROWS,
+    RATE_WARNING,
+    RUN_WARNING,
+)
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filtered
 from perf_alerts_dagster.statistics.var_backtests import (
@@ -23,14 +30,43 @@ from perf_alerts_dagster.statistics.var_backtests import (
     transitions,
 )
 
-RULES = ("daily_exceedance", "consecutive_exceedances", "exceedance_rate")
+DAILY = Rule(
+    id="daily_exceedance",
+    title="daily exceedance",
+    family=Family.PROJECTION,
+    unit="standard deviations of that session",
+    plot="exceedances",
+    kind=Kind.EVENT,
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="below"),
+)
+CONSECUTIVE = Rule(
+    id="consecutive_exceedances",
+    title="consecutive exceedances",
+    family=Family.PROJECTION,
+    unit="sessions",
+    plot="exceedances",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5.0),
+)
+RATE = Rule(
+    id="exceedance_rate",
+    title="exceedance rate",
+    family=Family.PROJECTION,
+    unit="share of sessions",
+    plot="exceedances",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=0.25),
+)
+RULES = (DAILY, CONSECUTIVE, RATE)
 MINIMUM_WINDOW = 252
 MINIMUM_RATE_ROWS = 20
 _BACKTEST_ROWS = 250
 _RARE = 0.01
 _BEYOND = 1.5
-_RUNS = (3, 5)
-_RATES = (0.15, 0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -102,19 +138,20 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     value, residuals = float(newest.standardised[0]), newest.residuals
     worst = float(residuals[0])
-    severity, limit = None, float(np.quantile(residuals, _RARE))
-    if value < _BEYOND * worst:
-        severity, limit = Severity.CRITICAL, _BEYOND * worst
-    elif value < worst:
-        severity, limit = Severity.WARNING, worst
-    elif value < limit:
-        severity = Severity.INFO
+    ladder = replace(
+        DAILY.ladder,
+        info=float(np.quantile(residuals, _RARE)),
+        warning=worst,
+        critical=_BEYOND * worst,
+    )
+    severity = ladder.severity(value)
+    limit = ladder.limit(severity)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
     return judged(
         context,
         finals.strategy,
-        "daily_exceedance",
+        DAILY,
         severity=severity if bool(finals.live[-1]) else None,
         value=value,
         limit=limit,
@@ -134,27 +171,26 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
 
 def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
     """The tail's share of years; it is told in as many healthy years as the budget allows."""
-    rule = "daily_exceedance"
     calibration = context.calibrations.get(strategy)
     return Rating(
         p_year=share,
-        false_alarm_rate=context.budgets_of(strategy, rule)[0],
-        power=None if calibration is None else calibration.power.get(rule),
-        days_to_half=None if calibration is None else calibration.days_to_half(rule),
+        false_alarm_rate=context.budgets_of(strategy, DAILY.id)[0],
+        power=None if calibration is None else calibration.power.get(DAILY.id),
+        days_to_half=None if calibration is None else calibration.days_to_half(DAILY.id),
         union=None if calibration is None else calibration.union,
     )
 
 
 def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
     run = newest_run(recent.hits)
-    severity, limit = _pick(float(run), _RUNS)
+    severity = CONSECUTIVE.ladder.severity(float(run))
     return judged(
         context,
         finals.strategy,
-        "consecutive_exceedances",
+        CONSECUTIVE,
         severity=severity,
         value=float(run),
-        limit=limit,
+        limit=CONSECUTIVE.ladder.limit(severity),
         observations=len(recent.hits),
         required=1,
         message=f"{run} sessions in a row below the 5 % quantile of their day",
@@ -162,26 +198,26 @@ def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing
 
 
 def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
-    rule, rows = "exceedance_rate", len(recent.hits)
+    rows = len(recent.hits)
     if rows < MINIMUM_RATE_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_RATE_ROWS)
-    gaps = too_many_gaps(context, finals, rule, rows)
+        return insufficient(finals.strategy, RATE, observations=rows, required=MINIMUM_RATE_ROWS)
+    gaps = too_many_gaps(context, finals, RATE, rows)
     if gaps:
         return gaps
     hits = int(recent.hits.sum())
     value = hits / rows
-    severity, limit = _pick(value, _RATES)
+    severity = RATE.ladder.severity(value)
     return judged(
         context,
         finals.strategy,
-        rule,
+        RATE,
         severity=severity,
         value=value,
-        limit=limit,
+        limit=RATE.ladder.limit(severity),
         observations=rows,
         required=MINIMUM_RATE_ROWS,
         # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
-        rating=context.rating(finals.strategy, rule, hits / RATE_ROWS),
+        rating=context.rating(finals.strategy, RATE, hits / RATE_ROWS),
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
             "hits": hits,
@@ -208,10 +244,3 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         "christoffersen_p": independence.p_value if independence else None,
         "traffic_light": light.zone if light else None,
     }
-
-
-def _pick(value: float, limits: tuple[float, float]) -> tuple[Severity | None, float]:
-    warning, critical = limits
-    if value >= critical:
-        return Severity.CRITICAL, critical
-    return (Severity.WARNING if value >= warning else None), warning

@@ -1,23 +1,45 @@
 """Interval breach: the live path against the simultaneous band, and the P&L deviation beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating, yearly
+from perf_alerts_dagster.judging.false_alarms import Rating, yearly
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.in_force import InForce
 from perf_alerts_dagster.projections.projection import MINIMUM_REFERENCE_ROWS, REFERENCE_ROWS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
+INTERVAL = Rule(
+    id="interval_breach",
+    title="interval breach",
+    family=Family.PROJECTION,
+    unit="return since the projection's issue",
+    plot="band",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="below"),
+)
+DEVIATION = Rule(
+    id="pnl_deviation",
+    title="P&L deviation",
+    family=Family.PROJECTION,
+    unit="share of the projected return",
+    plot="band",
+    info_only=True,
+    ladder=Ladder(breach="at or below", info=-0.25),
+)
 # One-sided levels: of a launch band for its year, of a current one for a quarter of a year.
 LEVELS = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}
 # Rows after which a deviation from the projected P&L says anything at all.
 MINIMUM_ROWS = 21
-_WARNING, _CRITICAL = -0.25, -0.50
+_DOCUMENTED_CRITICAL = -0.50
 
 
 def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -25,14 +47,14 @@ def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[E
     forces = context.forces_of(record.strategy)
     finals = context.finals(record)
     if forces.launch is None:
-        return [no_projection(finals, rule) for rule in ("interval_breach", "pnl_deviation")]
+        return [no_projection(finals, rule) for rule in (INTERVAL, DEVIATION)]
     found = [_interval(finals, context, forces.launch), _deviation(finals, context, forces.launch)]
     if forces.judging is not None:
         found.append(_interval(finals, context, forces.judging))
     return found
 
 
-def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
+def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
     """Insufficient data, with what a launch projection is missing."""
     backtest = int((~finals.live).sum())
     rows, required, kind = len(finals), REFERENCE_ROWS, "live"
@@ -48,10 +70,9 @@ def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
 
 def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
     """Below the band at 95 % is a warning, at 99 % critical; above it is info."""
-    rule = "interval_breach"
     since = force.returns_since(finals)
     if not len(since):
-        return insufficient(finals.strategy, rule, observations=0, required=1)
+        return insufficient(finals.strategy, INTERVAL, observations=0, required=1)
     fan, day = force.fan, len(since)
     path = np.log1p(since).cumsum()
     warning, critical = LEVELS[force.kind]
@@ -61,7 +82,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
     return judged(
         context,
         finals.strategy,
-        rule,
+        INTERVAL,
         severity=severity,
         value=value,
         limit=limit,
@@ -99,8 +120,8 @@ def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) 
     return Rating(
         p_year=yearly(share, rows),
         false_alarm_rate=yearly(1.0 - LEVELS[force.kind][0], rows),
-        power=None if calibration is None else calibration.power.get("interval_breach"),
-        days_to_half=None if calibration is None else calibration.days_to_half("interval_breach"),
+        power=None if calibration is None else calibration.power.get(INTERVAL.id),
+        days_to_half=None if calibration is None else calibration.days_to_half(INTERVAL.id),
         union=None if calibration is None else calibration.union,
     )
 
@@ -108,26 +129,25 @@ def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) 
 def _severity(
     path: Floats, force: InForce, warning: float, critical: float
 ) -> tuple[Severity | None, float]:
-    day = len(path)
-    lower = {level: float(force.fan.lower(level)[day - 1]) for level in (warning, critical)}
-    upper = float(force.fan.upper(warning)[day - 1])
-    now = float(path[-1])
-    if now < lower[critical]:
-        return Severity.CRITICAL, float(np.expm1(lower[critical]))
-    if now < lower[warning]:
-        return Severity.WARNING, float(np.expm1(lower[warning]))
-    if now > upper:
+    last, now = len(path) - 1, float(path[-1])
+    ladder = replace(
+        INTERVAL.ladder,
+        warning=float(force.fan.lower(warning)[last]),
+        critical=float(force.fan.lower(critical)[last]),
+    )
+    severity = ladder.severity(now)
+    upper = float(force.fan.upper(warning)[last])
+    if severity is None and now > upper:
         return Severity.INFO, float(np.expm1(upper))
-    return None, float(np.expm1(lower[warning]))
+    return severity, float(np.expm1(ladder.limit(severity)))
 
 
 def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
     """(actual - projected) / max(|projected|, half the projected sd): shown, never told."""
-    rule = "pnl_deviation"
     since = force.returns_since(finals)
     rows = len(since)
     if rows < MINIMUM_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_ROWS)
+        return insufficient(finals.strategy, DEVIATION, observations=rows, required=MINIMUM_ROWS)
     projected, actual = rows * force.mean, float(since.sum())
     # The middle 68 % of a normal are two standard deviations wide.
     sd = float(force.fan.pointwise[6, rows - 1] - force.fan.pointwise[4, rows - 1]) / 2.0
@@ -137,16 +157,16 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) ->
         "actual": actual,
         "projected": projected,
         "projected_sd": sd,
-        "documented_warning": _WARNING,
-        "documented_critical": _CRITICAL,
+        "documented_warning": DEVIATION.ladder.info,
+        "documented_critical": _DOCUMENTED_CRITICAL,
     }
     return judged(
         context,
         finals.strategy,
-        rule,
-        severity=Severity.INFO if value <= _WARNING else None,
+        DEVIATION,
+        severity=DEVIATION.ladder.severity(value),
         value=value,
-        limit=_WARNING,
+        limit=DEVIATION.ladder.info,
         observations=rows,
         required=MINIMUM_ROWS,
         projection=force.name,

@@ -4,15 +4,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating, yearly
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.false_alarms import Rating, yearly
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, standing
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
 
-RULE = "joint_exceedances"
+RULE = Rule(
+    id="joint_exceedances",
+    title="joint exceedances",
+    family=Family.PROJECTION,
+    unit="strategies",
+    plot="exceedances",
+    kind=Kind.EVENT,
+    optional=True,
+)
 ALL = "ALL"
 # The one-day quantile that counts, and the probability at which a group incident goes out.
 _RARE = 0.01

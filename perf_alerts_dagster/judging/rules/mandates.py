@@ -8,13 +8,57 @@ from functools import partial
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.limits import Mandate
-from perf_alerts_dagster.judging.rules.bounds import reaches
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
+DRAWDOWN = Rule(
+    id="policy_drawdown",
+    title="drawdown mandate",
+    family=Family.THRESHOLD,
+    unit="share of the peak",
+    plot="drawdown",
+    optional=True,
+)
+DAILY_LOSS = Rule(
+    id="policy_daily_loss",
+    title="daily loss mandate",
+    family=Family.THRESHOLD,
+    unit="return",
+    plot="returns",
+    kind=Kind.EVENT,
+    optional=True,
+)
+WEEKLY_LOSS = Rule(
+    id="policy_weekly_loss",
+    title="weekly loss mandate",
+    family=Family.THRESHOLD,
+    unit="return",
+    plot="returns",
+    optional=True,
+)
+MONTHLY_LOSS = Rule(
+    id="policy_monthly_loss",
+    title="monthly loss mandate",
+    family=Family.THRESHOLD,
+    unit="return",
+    plot="returns",
+    optional=True,
+)
+COLUMN = Rule(
+    id="policy_column",
+    title="column bounds",
+    family=Family.THRESHOLD,
+    unit="the column's own",
+    plot="column",
+    optional=True,
+)
+RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
+_MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
 # The log of the largest number there is: a period that grew by more has no return to show.
 _MAXIMUM_GROWTH = math.log(sys.float_info.max)
 
@@ -33,8 +77,8 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     if mandate.daily_loss is not None:
         found.append(_daily_loss(record, context, mandate, mandate.daily_loss))
     for rule, limit, unit in (
-        ("policy_weekly_loss", mandate.weekly_loss, "W"),
-        ("policy_monthly_loss", mandate.monthly_loss, "M"),
+        (WEEKLY_LOSS, mandate.weekly_loss, "W"),
+        (MONTHLY_LOSS, mandate.monthly_loss, "M"),
     ):
         if limit is not None:
             found.append(_period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit))
@@ -48,7 +92,10 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
 def _worse(
     record: StrategyRecord, context: JudgeContext, judge: Callable[[StrategyRecord], Evaluation]
 ) -> Evaluation:
-    """What the final rows say, unless a provisional one breaks the mandate: it never mends it."""
+    """The final rows' evaluation, unless only a provisional row breaks the mandate.
+
+    A provisional row never ends a breach.
+    """
     final = judge(context.finals(record))
     if final.severity is not None or not context.is_open(record):
         return final
@@ -61,13 +108,13 @@ def _drawdown(
 ) -> Evaluation:
     live = record.returns[record.live]
     if not len(live):
-        return insufficient(record.strategy, "policy_drawdown", observations=0, required=1)
+        return insufficient(record.strategy, DRAWDOWN, observations=0, required=1)
     value = float(drawdown_path(live)[-1])
     return judged(
         context,
         record.strategy,
-        "policy_drawdown",
-        severity=mandate.severity if reaches(value, -limit) else None,
+        DRAWDOWN,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(live),
@@ -80,17 +127,16 @@ def _drawdown(
 def _daily_loss(
     record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
 ) -> Evaluation:
-    rule = "policy_daily_loss"
     if not record.live[-1]:
         why = "the newest row is no live one"
-        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+        return insufficient(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
     value = float(record.returns[-1])
     session: date = record.dates[-1].astype(object)
     return judged(
         context,
         record.strategy,
-        rule,
-        severity=mandate.severity if reaches(value, -limit) else None,
+        DAILY_LOSS,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=1,
@@ -106,7 +152,7 @@ def _period_loss(
     context: JudgeContext,
     mandate: Mandate,
     *,
-    rule: str,
+    rule: Rule,
     limit: float,
     unit: str,
 ) -> Evaluation:
@@ -129,7 +175,7 @@ def _period_loss(
         context,
         record.strategy,
         rule,
-        severity=mandate.severity if reaches(value, -limit) else None,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(chosen),
@@ -145,13 +191,12 @@ def _column(
     *,
     column: str,
 ) -> Evaluation:
-    rule = "policy_column"
     minimum, maximum = mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
         return insufficient(
             record.strategy,
-            rule,
+            COLUMN,
             observations=0,
             required=1,
             why=f"the newest row has no number in the column {column!r}",
@@ -162,7 +207,7 @@ def _column(
     return judged(
         context,
         record.strategy,
-        rule,
+        COLUMN,
         severity=mandate.severity if below or above else None,
         value=value,
         limit=minimum if below else (maximum if maximum is not None else minimum),

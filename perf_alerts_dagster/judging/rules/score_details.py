@@ -6,13 +6,16 @@ Sharpe ratios are annualised here; a number that is not finite is shown as null.
 import math
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.rules.bounds import DOCUMENTED_VALIDATION
+from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.cscv import Cscv
 from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
 from perf_alerts_dagster.statistics.out_of_sample import ValidationScore
 from perf_alerts_dagster.statistics.overfitting import MissingSharpe
 from perf_alerts_dagster.statistics.walk_forward import StabilityScore
+
+# The earlier system's limits on the 0 to 100 form of the validation score: shown, never judged.
+_DOCUMENTED_VALIDATION = Ladder(breach="below", warning=70.0, critical=50.0)
 
 
 def stability_parts(
@@ -46,7 +49,7 @@ def validation_parts(
 ) -> dict[str, Json]:
     """The parts of an out-of-sample validation."""
     year = math.sqrt(periods_per_year)
-    documented = DOCUMENTED_VALIDATION.severity(found.score)
+    documented = _DOCUMENTED_VALIDATION.severity(found.score)
     return {
         "score": found.score,
         "share_below": found.share_below,
@@ -54,8 +57,8 @@ def validation_parts(
         "in_sample_sharpe_ratio": found.in_sample_sharpe * year,
         "live_sharpe_ratio": found.live_sharpe * year,
         "paths": found.paths,
-        "documented_warning": DOCUMENTED_VALIDATION.warning,
-        "documented_critical": DOCUMENTED_VALIDATION.critical,
+        "documented_warning": _DOCUMENTED_VALIDATION.warning,
+        "documented_critical": _DOCUMENTED_VALIDATION.critical,
         "documented_severity": None if documented is None else documented.value,
         "legacy_validation": _finite(legacy.validation if legacy else None),
     }

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
-from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.score_details import (
     overfitting_parts,
     stability_parts,
@@ -39,9 +41,34 @@ from perf_alerts_dagster.statistics.walk_forward import (
     stability,
 )
 
-STABILITY = "walk_forward_stability"
-VALIDATION = "out_of_sample_validation"
-OVERFITTING = "overfitting"
+STABILITY = Rule(
+    id="walk_forward_stability",
+    title="walk-forward stability",
+    family=Family.SCORE,
+    unit="points of 100",
+    plot="folds",
+    gated=True,
+    ladder=Ladder(breach="below", warning=60.0, critical=50.0),
+)
+VALIDATION = Rule(
+    id="out_of_sample_validation",
+    title="out-of-sample validation",
+    family=Family.SCORE,
+    unit="share of resampled backtests",
+    plot="sharpe_ratios",
+    ladder=Ladder(breach="at or below", warning=0.05, critical=0.01),
+)
+OVERFITTING = Rule(
+    id="overfitting",
+    title="overfitting",
+    family=Family.SCORE,
+    unit="share of the in-sample Sharpe ratio, or of splits",
+    plot="sharpe_ratios",
+    ladder=Ladder(breach="above", warning=0.3, critical=0.5),
+)
+
+
+RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +79,17 @@ class _Scored:
     periods_per_year: float
     split: Split | Insufficient
     legacy: LegacyScores | None
+
+
+def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
+    """The three score rules over a strategy's final rows."""
+    return score_evaluations(
+        context.finals(record),
+        periods_per_year=context.periods_per_year,
+        seed=context.seed,
+        trials=record.trials,
+        budgets=context.budgets_of(record.strategy, STABILITY.id),
+    )
 
 
 def score_evaluations(
@@ -78,7 +116,7 @@ def score_evaluations(
         first = int(wiped_out[0])
         reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
         gone = Insufficient(observations=first, required=len(record), reason=reason)
-        return [_insufficient(record, rule, gone) for rule in (STABILITY, VALIDATION, OVERFITTING)]
+        return [_insufficient(record, rule, gone) for rule in RULES]
     scored = _Scored(
         record=record,
         periods_per_year=periods_per_year,
@@ -98,8 +136,8 @@ def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -
     if isinstance(found, Insufficient):
         return _insufficient(record, STABILITY, found)
     share = None
-    if SCORE_BOUNDS[STABILITY].severity(found.score) is not None:
-        # Only a breach is weighed: 200 healthy lives cost more than all else here.
+    if STABILITY.ladder.severity(found.score) is not None:
+        # Only a breach is rated: 200 healthy lives cost more than all else here.
         share = _share_of_lives(scored, found.score, seed)
     return _judged(
         record,
@@ -208,7 +246,7 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
 
 def _judged(
     record: StrategyRecord,
-    rule: str,
+    rule: Rule,
     *,
     value: float,
     observations: int,
@@ -218,15 +256,13 @@ def _judged(
     share: float | None = None,
     budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
-    """Place a value against its limits; `share` of healthy years is a gated rule's weight."""
-    bounds = SCORE_BOUNDS[rule]
-    severity = bounds.severity(value)
-    limit = bounds.limit(severity)
-    verdict = "within" if severity is None else f"{bounds.past} the {severity.value}"
-    title = BY_ID[rule].title
+    """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
+    severity = rule.ladder.severity(value)
+    limit = rule.ladder.limit(severity)
+    verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
     return Evaluation(
         strategy=record.strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=value,
@@ -235,29 +271,31 @@ def _judged(
         required=required,
         evidence=(
             evidence_of(severity, share, budgets)
-            if BY_ID[rule].gated
+            if rule.gated
             else (None if severity is None else Evidence.UNGATED)
         ),
         p_year=share,
-        message=f"{title} of {record.strategy} is {verdict} limit {limit:g}: {shown}.",
+        message=(
+            f"{rule.title.capitalize()} of {record.strategy} is {verdict} limit {limit:g}: {shown}."
+        ),
         parts={**parts, **notified_as(severity, share, budgets)},
     )
 
 
 def _insufficient(
     record: StrategyRecord,
-    rule: str,
+    rule: Rule,
     found: Insufficient,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
         strategy=record.strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
-        limit=SCORE_BOUNDS[rule].warning,
+        limit=rule.ladder.warning,
         observations=found.observations,
         required=found.required,
-        message=f"{BY_ID[rule].title} of {record.strategy} cannot be judged: {found.reason}.",
+        message=f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {found.reason}.",
         parts=parts or {},
     )
 

@@ -1,64 +1,53 @@
 """Judgements read back over a period, and the newest evaluation per strategy and rule."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.judging.history import Found, History, Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.judging.store import judgements as evaluations
-from perf_alerts_dagster.storage.engine import reading
 from perf_alerts_dagster.storage.tables import evaluations as rows
 from perf_alerts_dagster.storage.tables import judgements
 
 _ORIGIN = (judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
 
 
-class SqlHistory(History):
-    """The history in SQLite or PostgreSQL; the schema must be current."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def period(self, start: datetime, end: datetime) -> Period:
-        """See the port."""
-        within = (
+def period(connection: Connection, start: datetime, end: datetime) -> Period:
+    """The evaluations of the judgements made from `start` on and before `end`, counted."""
+    query = (
+        select(rows.c.strategy, rows.c.outcome, func.count())
+        .select_from(rows.join(judgements, rows.c.judgement_id == judgements.c.id))
+        .where(
             judgements.c.judged_at >= start,
             judgements.c.judged_at < end,
             judgements.c.recorded_only.is_(False),
         )
-        joined = rows.join(judgements, rows.c.judgement_id == judgements.c.id)
-        counts = (
-            select(rows.c.strategy, rows.c.outcome, func.count())
-            .select_from(joined)
-            .where(*within)
-            .group_by(rows.c.strategy, rows.c.outcome)
-        )
-        with reading(self.engine) as connection:
-            return Period(
-                counts={
-                    (strategy, Outcome(outcome)): count
-                    for strategy, outcome, count in connection.execute(counts)
-                },
-            )
+        .group_by(rows.c.strategy, rows.c.outcome)
+    )
+    return Period(
+        counts={
+            (strategy, Outcome(outcome)): count
+            for strategy, outcome, count in connection.execute(query)
+        }
+    )
 
-    def current(self, *, strategy: str | None = None, rule: str | None = None) -> Sequence[Found]:
-        """See the port."""
-        with reading(self.engine) as connection:
-            found = [
-                one
-                for alert in ALERTS
-                for one in _found(connection, _newest(alert.name, strategy, rule))
-            ]
-        newest: dict[tuple[str, str, str], Found] = {}
-        for one in sorted(found, key=lambda one: (one.as_of, one.judged_at)):
-            evaluation = one.evaluation
-            newest[evaluation.strategy, evaluation.rule, evaluation.projection or ""] = one
-        return [newest[key] for key in sorted(newest)]
+
+def current(
+    connection: Connection, *, strategy: str | None, rule: str | None
+) -> list[StoredEvaluation]:
+    """Per strategy, rule and projection the newest evaluation, sorted by them."""
+    newest: dict[tuple[str, str, str], StoredEvaluation] = {}
+    stored = [
+        row for alert in ALERTS for row in _stored(connection, _newest(alert.name, strategy, rule))
+    ]
+    for row in sorted(stored, key=lambda row: (row.as_of, row.judged_at)):
+        evaluation = row.evaluation
+        newest[evaluation.strategy, evaluation.rule, evaluation.projection or ""] = row
+    return [newest[key] for key in sorted(newest)]
 
 
 def _newest(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
@@ -83,10 +72,10 @@ def _newest(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
     return query
 
 
-def _found(connection: Connection, query: Select[Any]) -> list[Found]:
+def _stored(connection: Connection, query: Select[Any]) -> list[StoredEvaluation]:
     try:
         return [
-            Found(
+            StoredEvaluation(
                 alert=row["alert"],
                 as_of=row["as_of"],
                 judged_at=row["judged_at"],

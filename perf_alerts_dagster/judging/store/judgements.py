@@ -9,8 +9,7 @@ from sqlalchemy import Connection, RowMapping, Select, insert, select
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows
 from perf_alerts_dagster.storage.tables import judgements

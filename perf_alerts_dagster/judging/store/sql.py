@@ -5,9 +5,9 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, Engine, select
 
-from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.ports import AlertStore
-from perf_alerts_dagster.judging.store import judgements
+from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
+from perf_alerts_dagster.judging.store import history, judgements
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.storage import upsert
@@ -153,3 +153,15 @@ class SqlAlertStore(AlertStore):
         """See the port."""
         with writing(self.engine) as connection:
             keep_settings_version(connection, version=version, content=content, at=at)
+
+    def period(self, start: datetime, end: datetime) -> Period:
+        """One query, which groups by strategy and outcome."""
+        with reading(self.engine) as connection:
+            return history.period(connection, start, end)
+
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> Sequence[StoredEvaluation]:
+        """One query per alert."""
+        with reading(self.engine) as connection:
+            return history.current(connection, strategy=strategy, rule=rule)

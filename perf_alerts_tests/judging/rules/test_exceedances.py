@@ -8,7 +8,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
 from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -20,7 +20,7 @@ BACKTEST = noise(756, mean=0.0)
 
 def judge(record: StrategyRecord, **changes: Any) -> dict[str, Evaluation]:
     found = judge_exceedances(record, context_of(record, **changes))
-    assert tuple(one.rule for one in found) == RULES
+    assert [one.rule for one in found] == [rule.id for rule in RULES]
     return {one.rule: one for one in found}
 
 

@@ -7,7 +7,7 @@ import pytest
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.scores import score_evaluations
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
 
@@ -213,4 +213,4 @@ def test_the_earlier_systems_scores_are_shown_where_there_are_trades() -> None:
 def test_a_limit_is_met_exactly_as_it_is_written(
     rule: str, value: float, severity: Severity | None
 ) -> None:
-    assert SCORE_BOUNDS[rule].severity(value) is severity
+    assert BY_ID[rule].ladder.severity(value) is severity

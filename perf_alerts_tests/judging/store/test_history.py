@@ -6,7 +6,6 @@ from sqlalchemy import Engine, update
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.store.history import SqlHistory
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.tables import evaluations
 from perf_alerts_tests.judging.store.examples import BARE, FULL, NOON, TUESDAY, judgement
@@ -16,7 +15,7 @@ OK = Evaluation(strategy="s", rule="r", outcome=Outcome.OK, value=1.0)
 
 
 def test_a_period_counts_what_was_judged_in_it(engine: Engine) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
+    store = history = SqlAlertStore(engine)
     store.record(judgement(run_id="before", judged_at=NOON - DAY), watermark=None)
     store.record(judgement(run_id="first", judged_at=NOON), watermark=None)
     store.record(judgement(run_id="end", judged_at=NOON + DAY), watermark=None)
@@ -30,13 +29,13 @@ def test_a_period_counts_what_was_judged_in_it(engine: Engine) -> None:
 
 def test_a_date_that_was_only_recorded_is_left_out(engine: Engine) -> None:
     SqlAlertStore(engine).record(judgement(recorded_only=True), watermark=None)
-    found = SqlHistory(engine).period(NOON - DAY, NOON + DAY)
+    found = SqlAlertStore(engine).period(NOON - DAY, NOON + DAY)
 
     assert found.counts == {}
 
 
 def test_an_empty_store_has_an_empty_history(engine: Engine) -> None:
-    history = SqlHistory(engine)
+    history = SqlAlertStore(engine)
 
     assert history.period(NOON - DAY, NOON).counts == {}
     assert list(history.current()) == []
@@ -45,7 +44,7 @@ def test_an_empty_store_has_an_empty_history(engine: Engine) -> None:
 def test_the_newest_date_of_each_alert_counts_and_of_several_alerts_the_newer(
     engine: Engine,
 ) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
+    store = history = SqlAlertStore(engine)
     old = replace(OK, value=1.0)
     new = replace(OK, value=2.0)
     store.record(judgement(as_of=TUESDAY, evaluations=(new,), run_id="a"), watermark=None)
@@ -60,7 +59,7 @@ def test_the_newest_date_of_each_alert_counts_and_of_several_alerts_the_newer(
 
 
 def test_of_one_date_the_judgement_made_last_counts(engine: Engine) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
+    store = history = SqlAlertStore(engine)
     for run, value in (("a", 1.0), ("b", 2.0)):
         store.record(
             judgement(
@@ -78,12 +77,12 @@ def test_projections_of_one_rule_are_apart(engine: Engine) -> None:
     both = (replace(OK, projection="current"), replace(OK, projection="launch"))
     SqlAlertStore(engine).record(judgement(evaluations=both), watermark=None)
 
-    assert [one.evaluation for one in SqlHistory(engine).current()] == list(both)
+    assert [one.evaluation for one in SqlAlertStore(engine).current()] == list(both)
 
 
 def test_one_strategy_or_one_rule_can_be_asked_for(engine: Engine) -> None:
     SqlAlertStore(engine).record(judgement(), watermark=None)
-    history = SqlHistory(engine)
+    history = SqlAlertStore(engine)
 
     assert [one.evaluation for one in history.current(strategy="s")] == [BARE]
     assert [one.evaluation for one in history.current(rule="daily_exceedance")] == [FULL]
@@ -96,4 +95,4 @@ def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
         connection.execute(update(evaluations).values(kind="nonsense"))
 
     with pytest.raises(StoreUnavailable, match="damaged"):
-        SqlHistory(engine).current()
+        SqlAlertStore(engine).current()
