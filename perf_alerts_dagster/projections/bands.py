@@ -79,11 +79,6 @@ class Fan:
         rows = len(path)
         return float(((self.median[:rows] - path) / self.below[:rows]).max())
 
-    def distance_above(self, path: Floats) -> float:
-        """The greatest distance of a path (n <= H) above the median, in units of the shape."""
-        rows = len(path)
-        return float(((path - self.median[:rows]) / self.above[:rows]).max())
-
     def share_below(self, distance: float, day: int) -> float:
         """The sequential p-value: the share of honest paths that were as far below by `day`.
 

@@ -18,8 +18,6 @@ REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
-# One-day conditional quantiles of the first day, 1 % and 5 %.
-ONE_DAY = (0.01, 0.05)
 _ROWS_PER_MONTH = 12
 
 

@@ -46,16 +46,6 @@ def total_return(returns: ArrayLike) -> float | None:
     return _measured(empyrical.cum_returns_final, checked(returns), fewest=1)
 
 
-def cumulative_returns(returns: ArrayLike) -> Floats:
-    """Compounded return from the start to the end of each row (n); empty for no rows."""
-    import empyrical
-
-    array = checked(returns)
-    with np.errstate(over="ignore"):
-        path: Floats = np.asarray(empyrical.cum_returns(array), dtype=np.float64)
-    return path
-
-
 def cagr(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Compound growth per year, (1 + total)^(periods per year / n) - 1. Fewest rows: 2."""
     import empyrical

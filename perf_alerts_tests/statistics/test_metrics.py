@@ -69,9 +69,6 @@ def test_every_metric_that_empyrical_has_agrees_with_it(returns: Floats) -> None
             assert ALL[name](returns) == pytest.approx(value, rel=rel, abs=1e-12), name
         else:
             assert ALL[name](returns) is None, name
-    assert metrics.cumulative_returns(returns) == pytest.approx(
-        empyrical.cum_returns(returns), rel=1e-12, abs=1e-12
-    )
 
 
 @given(returns=rows(100, 300), level=st.sampled_from([0.95, 0.99]))

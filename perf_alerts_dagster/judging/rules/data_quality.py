@@ -11,6 +11,7 @@ from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judg
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.wins_losses import longest_run
 
 FLAT_RUN = Rule(
     id="flat_run",
@@ -106,14 +107,6 @@ def no_data(strategy: str, rule: Rule, *, late: int, allowed: int, newest: objec
         limit=float(allowed),
         message=f"newest row is of {newest}, {late} sessions behind; {allowed} are allowed",
     )
-
-
-def longest_run(flags: Flags) -> int:
-    """Length of the longest run of True."""
-    if not len(flags) or not flags.any():
-        return 0
-    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max())
 
 
 def newest_run(flags: Flags) -> int:

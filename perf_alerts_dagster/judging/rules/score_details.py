@@ -10,8 +10,7 @@ from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.cscv import Cscv
 from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
-from perf_alerts_dagster.statistics.out_of_sample import ValidationScore
-from perf_alerts_dagster.statistics.overfitting import MissingSharpe
+from perf_alerts_dagster.statistics.out_of_sample import MissingSharpe, ValidationScore
 from perf_alerts_dagster.statistics.walk_forward import StabilityScore
 
 # The earlier system's limits on the 0 to 100 form of the validation score: shown, never judged.

@@ -19,17 +19,16 @@ from perf_alerts_dagster.judging.rules.score_details import (
 )
 from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.legacy_scores import (
     LegacyScores,
     legacy_scores,
     months_from_trades,
 )
-from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
-from perf_alerts_dagster.statistics.overfitting import (
+from perf_alerts_dagster.statistics.out_of_sample import (
     MissingSharpe,
-    deflated_best_trial,
     missing_sharpe,
+    out_of_sample,
 )
 from perf_alerts_dagster.statistics.walk_forward import (
     MIN_FOLDS,

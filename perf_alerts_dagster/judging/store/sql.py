@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, select
 
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
-from perf_alerts_dagster.judging.store import history, judgements
+from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.storage import upsert
@@ -157,11 +157,11 @@ class SqlAlertStore(AlertStore):
     def period(self, start: datetime, end: datetime) -> Period:
         """One query, which groups by strategy and outcome."""
         with reading(self.engine) as connection:
-            return history.period(connection, start, end)
+            return judgements.period(connection, start, end)
 
     def current(
         self, *, strategy: str | None = None, rule: str | None = None
     ) -> Sequence[StoredEvaluation]:
         """One query per alert."""
         with reading(self.engine) as connection:
-            return history.current(connection, strategy=strategy, rule=rule)
+            return judgements.current(connection, strategy=strategy, rule=rule)

@@ -8,13 +8,13 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, O
 from perf_alerts_dagster.judging.rules.data_quality import (
     NO_DATA,
     judge_data,
-    longest_run,
     newest_run,
     no_data,
     record_error,
 )
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 
