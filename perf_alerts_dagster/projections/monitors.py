@@ -31,7 +31,7 @@ CUSUM_SLACK = 0.5 / float(np.sqrt(252.0))
 EXCEEDANCE = 0.05
 # Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
 RATE_WARNING = 0.15
-RUN_WARNING = 3.0
+RUN_WARNING = 3
 # A rate that is a whole number of rows may be a little more in single precision.
 _ROUNDING = 1e-3
 _TINY = 1e-10
@@ -112,7 +112,7 @@ STATISTICS: Mapping[str, Statistic] = {
         rule="consecutive_exceedances",
         watch=Watch.EXCEEDANCES,
         alternative=Alternative.WILD,
-        documented=lambda limits: RUN_WARNING,
+        documented=lambda limits: float(RUN_WARNING),
         counts=1,
     ),
     **{

@@ -78,6 +78,7 @@ def shown() -> str:
     return repr([judge(found, alert) for alert in ALERTS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_the_same_judgement_twice_is_the_same(alert: Alert) -> None:
     found = reading([traded("alpha", seed=1), traded("beta", seed=2)])
@@ -85,6 +86,7 @@ def test_the_same_judgement_twice_is_the_same(alert: Alert) -> None:
     assert judge(found, alert) == judge(found, alert)
 
 
+@pytest.mark.slow
 def test_another_process_judges_bit_for_bit_the_same() -> None:
     code = "from perf_alerts_tests.judging.test_judge import shown; print(shown())"
     # Another hash seed would show any order that comes from a set.
@@ -99,6 +101,7 @@ def test_another_process_judges_bit_for_bit_the_same() -> None:
     assert other.stdout.strip() == shown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_the_order_of_strategies_does_not_matter(alert: Alert) -> None:
     two = [traded("alpha", seed=1), traded("beta", seed=2)]
@@ -116,6 +119,7 @@ def without_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_no_strategys_presence_changes_what_is_said_of_another(alert: Alert) -> None:
     alone = judge(reading([traded("alpha", seed=1)]), alert)

@@ -83,6 +83,7 @@ def test_a_hand_worked_drawdown_path() -> None:
     assert found == pytest.approx([-0.1, 0.0, 0.0, -0.25, -0.4, 0.0])
 
 
+@pytest.mark.slow
 @given(returns=st.lists(st.floats(-0.9, 2.0), min_size=1, max_size=60).map(np.array))
 @settings(max_examples=60, deadline=None)
 def test_the_drawdown_path_is_never_above_zero_and_its_least_is_that_of_empyrical(

@@ -49,7 +49,7 @@ CONSECUTIVE = Rule(
     plot="exceedances",
     gated=True,
     calibrated=True,
-    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5.0),
+    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5),
 )
 RATE = Rule(
     id="exceedance_rate",
