@@ -23,13 +23,13 @@ def charts_of(
         ranks[one.strategy] = max(ranks.get(one.strategy, -1), rank + 10 * one.is_notified())
     names = [
         name
-        for name, forces in outlook.forces.items()
-        if forces.launch is not None and name in reading.records.strategies
+        for name, projections in outlook.in_force.items()
+        if projections.launch is not None and name in reading.records.strategies
     ]
     chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM]
     found = []
     for name in chosen:
-        launch = outlook.forces[name].launch
+        launch = outlook.in_force[name].launch
         if launch is not None:
             found.append(chart_of(reading.records.strategies[name], launch, as_of))
     return tuple(found)

@@ -163,7 +163,7 @@ def _recover(draft: Draft, judgement: Judgement, fired: set[str]) -> None:
         live = draft.live(one.dedup_key)
         if live is None or one.dedup_key in fired or one.is_notified(gate=draft.policy.gate):
             continue
-        budget, _ = draft.policy.budgets.of(one.strategy, one.rule)
+        budget, _ = draft.policy.budgets.for_rule(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
             recover(draft, live, Event.RESTATED, Resolution.RESTATED)
         elif _is_current(live, judgement) and is_recovered(one, budget=budget):

@@ -1,4 +1,4 @@
-"""How a rule's measure becomes an evaluation: severity, evidence, too little data."""
+"""The context that rules judge in, and how a measured value becomes an evaluation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,30 +18,30 @@ from perf_alerts_dagster.judging.false_alarms import (
 )
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.in_force import Forces
+from perf_alerts_dagster.projections.in_force import ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.records.model import Dates, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
 
-# More of a window missing than this, and nothing is said about it.
+# A window that misses more of its sessions than this share is not judged.
 MAXIMUM_MISSING = 0.10
 
 
 Rate = Callable[[str, str, float], Rating | None]
 """(strategy, rule, value) to its rating; None while there is no calibration."""
 
-_NOTHING = Forces()
+_NOTHING = ProjectionsInForce()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgeContext:
-    """What every rule is told beside the record.
+    """The inputs of every rule in addition to the record.
 
     `sessions` are the record's sessions up to `as_of`, rising. `last_final` is the newest
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
-    evidence. `forces` are the projections in force, `calibrations` what values are worth, both
-    by strategy; `rate` stands in for the calibrations. `projected` are the strategies with a
+    evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
+    by strategy; `rate` replaces the calibrations. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence.
     """
 
@@ -56,16 +56,16 @@ class JudgeContext:
     rate: Rate | None = None
     budgets: Budgets = field(default_factory=Budgets)
     projected: frozenset[str] = frozenset()
-    forces: Mapping[str, Forces] = field(default_factory=dict)
+    in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
-    def forces_of(self, strategy: str) -> Forces:
+    def projections_of(self, strategy: str) -> ProjectionsInForce:
         """The projections in force for a strategy."""
-        return self.forces.get(strategy, _NOTHING)
+        return self.in_force.get(strategy, _NOTHING)
 
     def budgets_of(self, strategy: str, rule: str) -> tuple[float, float]:
         """The largest `p_year` that is strong evidence, at warning and at critical."""
-        return self.budgets.of(strategy, rule)
+        return self.budgets.for_rule(strategy, rule)
 
     def rating(
         self, strategy: str, rule: Rule, value: float, *, calibrated_as: str | None = None
@@ -102,7 +102,7 @@ class JudgeContext:
         return self.last_final is None or bool(record.dates[-1] > np.datetime64(self.last_final))
 
 
-def judged(
+def evaluation_of(
     context: JudgeContext,
     strategy: str,
     rule: Rule,
@@ -164,10 +164,10 @@ def _together(rating: Rating | None) -> dict[str, Json]:
     return {"union_false_alarm_rate": rating.union}
 
 
-def insufficient(
+def insufficient_data(
     strategy: str, rule: Rule, *, observations: int, required: int, why: str = ""
 ) -> Evaluation:
-    """`insufficient_data (n of N)`: neither fine nor a breach."""
+    """An evaluation of too little data: `observations` of `required`, and why."""
     reason = f": {why}" if why else ""
     return Evaluation(
         strategy=strategy,
@@ -187,7 +187,7 @@ def too_many_gaps(
     share = missing_share(record.dates, context.sessions, window)
     if share <= MAXIMUM_MISSING:
         return None
-    return insufficient(
+    return insufficient_data(
         record.strategy,
         rule,
         observations=len(record.dates[-window:]),

@@ -1,4 +1,4 @@
-"""False alarms: budgets per rule, what a share of healthy years makes of a breach."""
+"""False alarms: budgets per rule, the rating of a value, and the evidence of a breach."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Shares = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
-    """The largest `p_year` at which a person is told, at warning and at critical and above.
+    """The largest `p_year` at which people are notified, at warning and at critical and above.
 
     `rules` maps a rule to `{"warning": share, "critical": share}`, either of which may be
     missing; `of_strategy` maps a strategy to the same, and wins.
@@ -29,7 +29,7 @@ class Budgets:
     rules: Mapping[str, Shares] = field(default_factory=dict)
     of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
 
-    def of(self, strategy: str, rule: str) -> tuple[float, float]:
+    def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
         """The budgets of one rule of one strategy."""
         common = self.rules.get(rule, {})
         own = self.of_strategy.get(strategy, {}).get(rule, {})
@@ -40,7 +40,7 @@ class Budgets:
 
 
 def benjamini_hochberg(shares: Floats) -> Floats:
-    """Adjusted p-values (n), each in [0, 1]: the least false discovery rate that includes it.
+    """Adjusted p-values (n), each in [0, 1]: the lowest false discovery rate that rejects it.
 
     Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
     """
@@ -57,23 +57,25 @@ def with_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
     It is shown and gates nothing.
     """
-    places: dict[str, list[int]] = {}
-    for place, one in enumerate(evaluations):
-        if one.p_year is not None:
-            places.setdefault(one.rule, []).append(place)
-    found = list(evaluations)
-    for members in places.values():
-        shares = np.array([found[place].p_year for place in members], dtype=np.float64)
-        for place, value in zip(members, benjamini_hochberg(shares).tolist(), strict=True):
-            one = found[place]
-            found[place] = replace(one, parts={**one.parts, "benjamini_hochberg": value})
-    return found
+    positions: dict[str, list[int]] = {}
+    for position, evaluation in enumerate(evaluations):
+        if evaluation.p_year is not None:
+            positions.setdefault(evaluation.rule, []).append(position)
+    adjusted = list(evaluations)
+    for members in positions.values():
+        shares = np.array([adjusted[position].p_year for position in members], dtype=np.float64)
+        for position, value in zip(members, benjamini_hochberg(shares).tolist(), strict=True):
+            evaluation = adjusted[position]
+            adjusted[position] = replace(
+                evaluation, parts={**evaluation.parts, "benjamini_hochberg": value}
+            )
+    return adjusted
 
 
 def evidence_of(
     severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
 ) -> Evidence | None:
-    """Of a gated rule: strong within the budget of a warning; None where there is no breach."""
+    """The evidence of a gated rule: strong within the warning's budget; None without a breach."""
     if severity is None:
         return None
     if p_year is None:
@@ -95,12 +97,12 @@ YEAR = 252
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """What a value of a rule is worth against the strategy's own healthy years.
+    """How rare a value of a rule is in the strategy's own healthy years, and the rule's power.
 
     `p_year`: share of healthy simulated years in which the statistic is at least this bad.
-    `false_alarm_rate`: share of them in which the rule is told. `power`: chance to be told
-    within 126 days of what the rule is there for; `days_to_half`: days until that is one half.
-    `union`: share of healthy years in which any of the calibrated rules is told.
+    `false_alarm_rate`: share of them in which the rule notifies. `power`: chance that it notifies
+    within 126 days of the change that it is there to see; `days_to_half`: days until that chance
+    is one half. `union`: share of healthy years in which any of the calibrated rules notifies.
     """
 
     p_year: float
@@ -127,7 +129,7 @@ def rating_of(
     """The rating of a value; None for a rule that the calibration does not know.
 
     The false-alarm rate is that of the calibration's own budget, or, where they are given, of
-    the strategy's: `budget`, and in `documented` the least badness that is a breach at all.
+    the strategy's: `budget`, and in `documented` the minimum badness that is a breach at all.
     """
     if rule not in calibration.worst:
         return None

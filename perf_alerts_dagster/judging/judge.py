@@ -79,7 +79,7 @@ class Judge:
             seed=seed,
             budgets=self.budgets,
             projected=outlook.projected,
-            forces=outlook.forces,
+            in_force=outlook.in_force,
             calibrations=outlook.calibrations,
         )
         evaluations = [
@@ -126,12 +126,12 @@ class Judge:
 
 def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     """The share of the earlier month's paths that fell as far below as this month did."""
-    force = outlook.monthly.get(finals.strategy)
-    since = None if force is None else force.returns_since(finals)
-    if force is None or since is None or not len(since) or bool((since <= -1.0).any()):
+    projection = outlook.monthly.get(finals.strategy)
+    since = None if projection is None else projection.returns_since(finals)
+    if projection is None or since is None or not len(since) or bool((since <= -1.0).any()):
         return None
     path = np.log1p(since).cumsum()
-    return force.fan.share_below(force.fan.distance_below(path), len(path))
+    return projection.fan.share_below(projection.fan.distance_below(path), len(path))
 
 
 def _singles(

@@ -121,7 +121,7 @@ def _severity(value: object) -> Severity:
 
 
 def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
-    found: dict[str, tuple[float | None, float | None]] = {}
+    columns: dict[str, tuple[float | None, float | None]] = {}
     for column, bounds in _section(value, "columns").items():
         _refuse_unknown(_section(bounds, column), ["min", "max"])
         minimum, maximum = (
@@ -132,5 +132,5 @@ def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
             raise ValueError(f"{column!r} needs a min, a max, or both")
         if minimum is not None and maximum is not None and minimum > maximum:
             raise ValueError(f"'{column}.min' must not be above '{column}.max'")
-        found[column] = (minimum, maximum)
-    return found
+        columns[column] = (minimum, maximum)
+    return columns

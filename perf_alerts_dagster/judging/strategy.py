@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
@@ -83,7 +83,7 @@ def _wiped_out(
     record: StrategyRecord, families: Collection[Family], context: JudgeContext
 ) -> list[Evaluation]:
     evaluations = [
-        insufficient(
+        insufficient_data(
             record.strategy,
             rule,
             observations=0,

@@ -1,9 +1,9 @@
-"""What a rule's statistic is worth: how bad it gets in the healthy years of that very strategy.
+"""Calibration: how bad each rule's statistic gets in the strategy's own healthy years.
 
 Healthy years are simulated from the strategy's own reference. Of each rule the worst value of a
 year is kept: `p_year` of an observed value is the share of healthy years that are at least as
-bad at any time. The same walk without the drift, or with 1.5 times the volatility, tells how
-soon the rule would see what it is there for.
+bad at any time. The same walk without the drift, or with 1.5 times the volatility, gives the
+rule's power: how soon it would see the change that it is there for.
 """
 
 import math
@@ -46,9 +46,9 @@ class Calibration:
     """One strategy's healthy years.
 
     `worst` maps a rule to its badness (larger is worse) at `TAILS`. `notified` is the badness from
-    which a warning is told. `power` is the chance to be told within 126 days of the rule's own
+    which a warning is notified. `power` is the chance of that within 126 days of the rule's own
     alternative, `half` the days until that chance is one half, NaN where a year is not enough.
-    `union` is the share of healthy years in which any of the rules is told, the CUSUM in its
+    `union` is the share of healthy years in which any of the rules notifies, the CUSUM in its
     first year of life.
     """
 
@@ -61,30 +61,32 @@ class Calibration:
     def p_year(self, rule: str, badness: float) -> float:
         """Share of healthy years in which the rule is at least this bad at any time."""
         rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
-        place = int(np.searchsorted(rising, badness, side="left"))
-        if place == 0:
+        position = int(np.searchsorted(rising, badness, side="left"))
+        if position == 0:
             return 1.0
-        # Beyond every simulated year, the share is below what so many years can tell.
+        # Beyond every simulated year, the share is below the resolution of so many years.
         minimum = 1.0 / (PATHS + 1)
-        if place == len(rising):
+        if position == len(rising):
             return minimum
-        if rising[place] == badness:
+        if rising[position] == badness:
             # A count is reached by all years of that count.
-            return max(float(shares[place]), minimum)
-        part = (badness - rising[place - 1]) / (rising[place] - rising[place - 1])
-        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), minimum)
+            return max(float(shares[position]), minimum)
+        part = (badness - rising[position - 1]) / (rising[position] - rising[position - 1])
+        return max(
+            float(shares[position - 1] + part * (shares[position] - shares[position - 1])), minimum
+        )
 
     def badness_at(self, rule: str, share: float) -> float:
         """The badness that this share of healthy years reaches."""
         return float(np.interp(share, TAILS, self.worst[rule]))
 
     def days_to_half(self, rule: str) -> float | None:
-        """Days until the chance to be told is one half; None where a year is not enough."""
+        """Days until the chance of a notification is one half; None where a year is not enough."""
         days = self.half.get(rule, math.nan)
         return None if math.isnan(days) else days
 
     def false_alarm_rate(self, rule: str) -> float:
-        """Share of healthy years in which the rule is told."""
+        """Share of healthy years in which the rule notifies."""
         return self.p_year(rule, self.notified[rule])
 
 
@@ -102,8 +104,8 @@ def calibrate(
         strategies: Their filtered reference segments.
         bands: Their launch projections' fans.
         draws: Of at least `LIFE` days.
-        budget: Share of healthy years in which a warning may be told.
-        documented: Least badness of a rule's documented warning; a rule that is not named has
+        budget: Share of healthy years in which a warning may be notified.
+        documented: Minimum badness of a rule's documented warning; a rule that is not named has
             none.
 
     Raises:
@@ -111,11 +113,11 @@ def calibrate(
     """
     if draws.horizon < LIFE:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {LIFE}")
-    found: list[Calibration] = []
+    calibrations: list[Calibration] = []
     for first in range(0, len(strategies), _STRATEGIES):
         part = slice(first, first + _STRATEGIES)
-        found += _some(strategies[part], bands[part], draws, budget, documented)
-    return found
+        calibrations += _some(strategies[part], bands[part], draws, budget, documented)
+    return calibrations
 
 
 def _some(
@@ -170,7 +172,7 @@ def _union(
     notified: Mapping[str, Floats32],
     budget: float,
 ) -> Floats:
-    """Share of healthy years (S) in which any rule is told.
+    """Share of healthy years (S) in which any rule notifies.
 
     Those of the daily exceedance, the budget, are added as if they came by themselves.
     """
@@ -179,12 +181,12 @@ def _union(
         for rule, values in worst.items()
         if STATISTICS[rule].in_union
     ]
-    found: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
-    return found
+    share: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
+    return share
 
 
 def _rarer(values: Floats32, budget: float) -> Floats32:
-    """The least badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
+    """The minimum badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
     allowed = int(budget * values.shape[1])
     place = values.shape[1] - 1 - allowed
     ranked = np.partition(values, place, axis=1)

@@ -1,4 +1,4 @@
-"""How likely a rule is to see its own alternative, and how rare a day beyond the sample is."""
+"""Power: how likely a rule notifies under its alternative; the tail beyond the sample."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,10 +33,11 @@ def notified_by_day(
     draws: Draws,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Floats]:
-    """Share of sick paths that were told by each day (252, S), by rule.
+    """Share of changed paths on which the rule has notified by each day (252, S), by rule.
 
-    `notified` (S) is the badness from which a rule tells. The change comes after a healthy warm-up;
-    for the band and the CUSUM, which begin with the projection and with live, on the first day.
+    `notified` (S) is the badness from which a rule notifies. The change comes after a healthy
+    warm-up; for the band and the CUSUM, which begin with the projection and with live, on the
+    first day.
     """
     given = batch(strategies)
     quiet: dict[str, list[Counts]] = {}
@@ -67,7 +68,7 @@ def _quiet_days(
     wild: Monitors,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Counts]:
-    """Days before each path (c, S) is told, by rule; 252 where it never is."""
+    """Days before the notification of each path (c, S), by rule; 252 where there is none."""
     walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
     no_edge = drift - given.mean
     early, late, rough = (np.empty_like(drift) for _ in range(3))
@@ -126,7 +127,7 @@ def notified_from(residuals: Floats, budget: float) -> float:
 
 
 def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
-    """Chance (252) to be told by each day after the volatility rose `stretch` times.
+    """Chance (252) of a notification by each day after the volatility rose `stretch` times.
 
     The volatility that the days are measured in follows: after d days its square has come
     1 - 0.94^d of the way.
@@ -136,15 +137,15 @@ def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
     ratio = stretch / np.sqrt(1.0 + (stretch**2 - 1.0) * (1.0 - (1.0 - NEWEST) ** before))
     daily = 1.0 - (1.0 - yearly_share(notified_from(residuals, budget), residuals)) ** (1.0 / _YEAR)
     index = _index(tail) if len(tail) > 1 else 0.0
-    found: Floats = 1.0 - np.cumprod(1.0 - np.minimum(daily * ratio**index, 1.0))
-    return found
+    curve: Floats = 1.0 - np.cumprod(1.0 - np.minimum(daily * ratio**index, 1.0))
+    return curve
 
 
 def _losses(residuals: Floats) -> Floats:
     """The worst residuals as positive numbers, the worst first."""
     worst = -residuals[: max(2, int(_TAIL * len(residuals)))]
-    found: Floats = worst[worst > 0.0]
-    return found
+    losses: Floats = worst[worst > 0.0]
+    return losses
 
 
 def _index(tail: Floats) -> float:

@@ -1,4 +1,4 @@
-"""Issue the projections that are due, with what values mean in them, and say what is in force."""
+"""Issue the projections that are due with their calibrations, and give those in force."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.in_force import Forces, InForce, Outlook
+from perf_alerts_dagster.projections.in_force import InForce, Outlook, ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
@@ -43,7 +43,7 @@ CALIBRATION = "calibration"
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
-    """The projection as the rules look at it; None for one of an older method, without a band."""
+    """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
     return InForce(
@@ -87,7 +87,7 @@ def calibration_arrays(one: Calibration) -> dict[str, Floats]:
     return dict(one.worst)
 
 
-def calibrated(stored: StoredProjection) -> Calibration:
+def stored_calibration(stored: StoredProjection) -> Calibration:
     """The calibration that was stored."""
     half = _numbers(stored.facts, "half")
     return Calibration(
@@ -120,7 +120,7 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 class ProjectionIssuer:
     """Issues and looks up projections; all but the store is statistical.
 
-    `budget` is the share of healthy years in which a warning may be told; `limits`
+    `budget` is the share of healthy years in which a warning may be notified; `limits`
     are the limits of rules by their names in ALERT_THRESHOLDS.
     """
 
@@ -179,7 +179,7 @@ class ProjectionIssuer:
         """Issue what `alert` needs before it judges: a judgement never goes without."""
         if Family.FORWARD in alert.families:
             self.issue_current(reading, as_of, run_id=run_id)
-        # A limit is weighed against the projection as well.
+        # The evidence of a limit comes from the projection as well.
         if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
             self.issue_launch(reading, as_of, run_id=run_id)
 
@@ -195,27 +195,35 @@ class ProjectionIssuer:
             expectations={
                 name: (
                     expectation(before.get(name), self.periods_per_year),
-                    expectation(one, self.periods_per_year),
+                    expectation(stored, self.periods_per_year),
                 )
-                for name, one in now.items()
+                for name, stored in now.items()
             },
-            forces={
-                name: Forces(
+            in_force={
+                name: ProjectionsInForce(
                     launch=in_force(launched.get(name)), judging=in_force(judging.get(name))
                 )
                 for name in {*launched, *judging}
             },
-            monthly={name: force for name, one in before.items() if (force := in_force(one))},
-            calibrations={name: calibrated(one) for name, one in calibrations.items()},
+            monthly={
+                name: projection
+                for name, stored in before.items()
+                if (projection := in_force(stored))
+            },
+            calibrations={
+                name: stored_calibration(stored) for name, stored in calibrations.items()
+            },
         )
 
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
-        found: dict[str, StoredProjection] = {}
+        projections: dict[str, StoredProjection] = {}
         for issued_on in sorted({one.issued_on for one in now.values()}):
             names = [name for name, one in now.items() if one.issued_on == issued_on]
             earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
-            found |= self.store.projections(kind=CURRENT, on_or_before=earlier, strategies=names)
-        return found
+            projections |= self.store.projections(
+                kind=CURRENT, on_or_before=earlier, strategies=names
+            )
+        return projections
 
     def _issue(
         self,
@@ -260,7 +268,7 @@ class ProjectionIssuer:
     def _calibrations(
         self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
-        found = calibrate(
+        calibrations = calibrate(
             [one.residuals for one in made],
             [one.fan for one in made],
             draw(seed, PATHS, LIFE),
@@ -274,7 +282,7 @@ class ProjectionIssuer:
                 facts=calibration_facts(one),
                 arrays=calibration_arrays(one),
             )
-            for launch, one in zip(stored, found, strict=True)
+            for launch, one in zip(stored, calibrations, strict=True)
         ]
 
 

@@ -202,12 +202,12 @@ class Monitors:
 
     @staticmethod
     def limit(rule: str, badness: Floats32) -> Floats32 | Counts:
-        """A badness (S) as `now` is compared with it: of a count the least one that reaches it."""
+        """A badness (S) as `now` is compared with it: of a count the minimum that reaches it."""
         if rule not in COUNTED:
             return badness
         minimum = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
-        found: Counts = np.clip(minimum, 0, 255).astype(np.uint8)
-        return found
+        counts: Counts = np.clip(minimum, 0, 255).astype(np.uint8)
+        return counts
 
     def see(self, returns: Floats32, day: int, *, early: Floats32 | None = None) -> None:
         """Take the log returns of `day` (0-based).

@@ -19,9 +19,9 @@ _PLAIN = (
 _BATCH = 1000
 
 
-def add(connection: Connection, found: Sequence[StoredProjection]) -> None:
+def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
     """Keep projections; one of the same strategy, kind and date stays as it was."""
-    if not found:
+    if not stored:
         return
     connection.execute(
         upsert.insert(connection, projections).on_conflict_do_nothing(
@@ -31,7 +31,7 @@ def add(connection: Connection, found: Sequence[StoredProjection]) -> None:
                 projections.c.issued_on,
             ]
         ),
-        [_to_row(one) for one in found],
+        [_to_row(projection) for projection in stored],
     )
 
 

@@ -24,7 +24,7 @@ _NOISE = 1e-7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cscv:
-    """What CSCV found over `splits` splits of `trials` trials.
+    """The result of CSCV over `splits` splits of `trials` trials.
 
     `pbo` is the share of splits in which the best trial in-sample ranks at or below the median
     out of sample; `mean_logit` is below 0 where that is the rule. `out_of_sample_loss` is the
@@ -165,11 +165,11 @@ def deflated_best_trial(trials: Floats) -> float | None:
 
     Source: Bailey, Lopez de Prado, JPM 40(5), 2014.
     """
-    found = [moments for trial in trials.T if (moments := sharpe_moments(trial)) is not None]
-    if len(found) < 2:
+    varying = [moments for trial in trials.T if (moments := sharpe_moments(trial)) is not None]
+    if len(varying) < 2:
         return None
-    best = max(found, key=lambda moments: moments.sharpe)
-    variance = float(np.var([moments.sharpe for moments in found], ddof=1))
+    best = max(varying, key=lambda moments: moments.sharpe)
+    variance = float(np.var([moments.sharpe for moments in varying], ddof=1))
     return deflated_sharpe_ratio(
-        best.sharpe, best.rows, best.skew, best.kurtosis, len(found), variance
+        best.sharpe, best.rows, best.skew, best.kurtosis, len(varying), variance
     )

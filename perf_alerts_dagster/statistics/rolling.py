@@ -55,10 +55,8 @@ def drawdown_path(returns: Floats) -> Floats:
     """
     wrong = np.flatnonzero(~(np.isfinite(returns) & (returns > -1.0)))
     if len(wrong):
-        place = int(wrong[0])
-        raise ValueError(
-            f"returns[{place}] is {returns[place]}; accepted is a finite return above -1"
-        )
+        row = int(wrong[0])
+        raise ValueError(f"returns[{row}] is {returns[row]}; accepted is a finite return above -1")
     index = log_index(returns)
     path: Floats = np.expm1(index - np.maximum(np.maximum.accumulate(index), 0.0))
     return path
@@ -88,8 +86,8 @@ def _deviation(windows: Floats) -> Floats:
     return np.where(np.isfinite(spread), spread, np.nan)
 
 
-def _placed(found: Floats, rows: int) -> Floats:
+def _placed(readings: Floats, rows: int) -> Floats:
     """The readings at their windows' last rows, NaN before."""
     placed = np.full(rows, np.nan)
-    placed[rows - len(found) :] = found
+    placed[rows - len(readings) :] = readings
     return placed

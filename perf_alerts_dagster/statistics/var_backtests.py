@@ -38,7 +38,7 @@ class Transitions:
 class TrafficLight:
     """The Basel zone; `cumulative` is P(X <= x), `at_least` is P(X >= x), both for a right model.
 
-    `first_yellow` and `first_red` are the least numbers of exceedances in those zones.
+    `first_yellow` and `first_red` are the minimum numbers of exceedances in those zones.
     """
 
     zone: Zone
@@ -123,7 +123,7 @@ def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLig
 
 
 def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
-    """The least number of exceedances in the yellow zone, and in the red one.
+    """The minimum number of exceedances in the yellow zone, and in the red one.
 
     Either is at most rows: all rows beyond the quantile make F = 1, which is red.
 
@@ -192,12 +192,12 @@ def _check(exceedances: int, rows: int, probability: float) -> None:
 
 def _log_likelihood(quiet: int, hits: int, share: float) -> float:
     """Ln[(1 - share)^quiet share^hits] with 0 ln 0 = 0."""
-    found = 0.0
+    likelihood = 0.0
     if quiet:
-        found += quiet * math.log1p(-share)
+        likelihood += quiet * math.log1p(-share)
     if hits:
-        found += hits * math.log(share)
-    return found
+        likelihood += hits * math.log(share)
+    return likelihood
 
 
 def _chi2_1(statistic: float) -> LikelihoodRatio:

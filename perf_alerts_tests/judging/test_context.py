@@ -1,7 +1,7 @@
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import judged
+from perf_alerts_dagster.judging.context import evaluation_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
@@ -15,7 +15,7 @@ def breach(
 ) -> Evaluation:
     rating = None if p_year is None else Rating(p_year=p_year, false_alarm_rate=0.02, power=0.5)
     context = context_of(RECORD, rate=lambda strategy, rule, value: rating)
-    return judged(
+    return evaluation_of(
         context, "trend", BY_ID[rule], severity=severity, value=-0.1, limit=-0.08, message="is low"
     )
 
@@ -106,7 +106,7 @@ def test_hostile_names_cannot_forge_another_strategys_key() -> None:
 
 
 def test_an_ok_has_no_evidence() -> None:
-    one = judged(
+    one = evaluation_of(
         context_of(RECORD),
         "trend",
         BY_ID["drawdown"],

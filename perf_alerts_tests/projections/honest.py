@@ -10,7 +10,7 @@ from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calib
 from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
 RULES = {
@@ -42,7 +42,7 @@ def garch(rows: int, rng: np.random.Generator) -> Floats:
 
 
 def known(window: Floats) -> Residuals:
-    found = filtered(window)
+    found = filter_returns(window)
     assert found is not None
     return found
 

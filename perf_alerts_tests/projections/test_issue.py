@@ -210,7 +210,7 @@ def test_the_outlook_of_a_day_holds_what_was_in_force_on_it() -> None:
     launches = {
         place: force.launch.issued_on
         for place, one in outlooks.items()
-        if (force := one.forces.get("trend")) and force.launch
+        if (force := one.in_force.get("trend")) and force.launch
     }
 
     assert launches == {430: LAST_BACKTEST, 599: day(551)}

@@ -7,7 +7,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, cusum_name_after
@@ -42,17 +42,17 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     The shares are the budgets of the evidence gate. Insufficient data without a launch projection
     or a calibration.
     """
-    force = context.forces_of(record.strategy).launch
+    projection = context.projections_of(record.strategy).launch
     finals = context.finals(record)
     live = finals.returns[finals.live]
     calibration = context.calibrations.get(record.strategy)
-    if force is None or calibration is None or not len(live):
+    if projection is None or calibration is None or not len(live):
         why = "needs live rows, a projection and its calibration"
         return [
-            insufficient(record.strategy, RULE, observations=len(live), required=1, why=why),
+            insufficient_data(record.strategy, RULE, observations=len(live), required=1, why=why),
         ]
     statistic = cusum_name_after(len(live))
-    value = cusum(np.log1p(live), mean=force.log_mean, sigma=force.log_sigma)
+    value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
     warning, critical = (
         calibration.badness_at(statistic, share)
         for share in context.budgets_of(record.strategy, RULE.id)
@@ -61,7 +61,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     severity = ladder.severity(value)
     limit = ladder.limit(severity)
     return [
-        judged(
+        evaluation_of(
             context,
             record.strategy,
             RULE,
@@ -73,6 +73,6 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
             rating=context.rating(record.strategy, RULE, value, calibrated_as=statistic),
             message=f"shortfall against the reference since live began: {value:.1f} standard "
             f"deviations of a session, {limit:.1f} is rare for its age",
-            parts={"slack": CUSUM_SLACK, "haircut": force.haircut},
+            parts={"slack": CUSUM_SLACK, "haircut": projection.haircut},
         )
     ]

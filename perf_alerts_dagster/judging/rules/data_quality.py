@@ -7,7 +7,12 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
@@ -117,7 +122,7 @@ def newest_run(flags: Flags) -> int:
 
 def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     late = context.lateness.get(record.strategy, 0)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         NO_DATA,
@@ -131,9 +136,9 @@ def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
 
 def _stale(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Behind, but within what is allowed: worth seeing, not worth telling."""
+    """Behind, but within what is allowed: shown, never notified."""
     late = context.lateness.get(record.strategy, 0)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         STALE_DATA,
@@ -177,7 +182,7 @@ def _run_rule(
     reference = amounts[~finals.live]
     live = amounts[finals.live]
     if len(reference) < _REFERENCE_ROWS or not len(live):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=len(reference),
@@ -187,7 +192,7 @@ def _run_rule(
     longest = longest_run(flags(reference))
     run = newest_run(flags(live))
     limit = max(longest, minimum - 1)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -208,7 +213,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     reference = finals.returns[~finals.live][-756:]
     live = finals.returns[finals.live][-_VOLATILITY_WINDOW:]
     if len(reference) < _REFERENCE_ROWS or len(live) < _VOLATILITY_WINDOW:
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=min(len(live), _VOLATILITY_WINDOW),
@@ -222,7 +227,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     with np.errstate(over="ignore", invalid="ignore"):
         before, now = (float(np.std(one, ddof=1)) for one in (reference, live))
     if not (_TINY <= before < math.inf and now < math.inf):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=len(live),
@@ -233,7 +238,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     limits = context.book.limits_for(record.strategy)
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,

@@ -8,7 +8,12 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rule import Rule
@@ -21,7 +26,7 @@ from perf_alerts_dagster.projections.monitors import (
     RUN_WARNING,
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
 from perf_alerts_dagster.statistics.var_backtests import (
     binomial_at_least,
     christoffersen_independence,
@@ -70,8 +75,8 @@ _BEYOND = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Standing:
-    """Rows (n) against what was known before the first of them.
+class Exceedances:
+    """Rows (n) compared with the residuals of the rows before them.
 
     `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
     the 5 % quantile of the residuals before. `residuals` (m) are those, sorted. `quantile` is
@@ -84,24 +89,26 @@ class Standing:
     quantile: float
 
 
-def standing(returns: Floats, newest: int) -> Standing | None:
+def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
     """The last `newest` rows against the 756 before them, at least 252; None where too few."""
     before, after = returns[:-newest][-WINDOW:], returns[-newest:]
     if len(before) < MINIMUM_WINDOW:
         return None
-    known = filtered(before)
+    known = filter_returns(before)
     if known is None:
         return None
     residuals = np.sort(known.standardised)
     cut = float(np.quantile(residuals, EXCEEDANCE))
     variance = known.variance
-    found, quantile = np.empty(newest), 0.0
-    for place, shock in enumerate((np.log1p(after) - known.mean).tolist()):
+    standardised, quantile = np.empty(newest), 0.0
+    for row, shock in enumerate((np.log1p(after) - known.mean).tolist()):
         volatility = variance**0.5
         quantile = float(np.expm1(known.mean + volatility * cut))
-        found[place] = shock / volatility
+        standardised[row] = shock / volatility
         variance = max((1.0 - NEWEST) * variance + NEWEST * shock * shock, known.floor)
-    return Standing(standardised=found, hits=found < cut, residuals=residuals, quantile=quantile)
+    return Exceedances(
+        standardised=standardised, hits=standardised < cut, residuals=residuals, quantile=quantile
+    )
 
 
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -110,15 +117,15 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     live = int(finals.live.sum())
     if not live:
         return [
-            insufficient(record.strategy, rule, observations=0, required=1, why="no live rows")
+            insufficient_data(record.strategy, rule, observations=0, required=1, why="no live rows")
             for rule in RULES
         ]
-    newest = standing(finals.returns, 1)
-    recent = standing(finals.returns, min(RATE_ROWS, live))
+    newest = exceedances_of(finals.returns, 1)
+    recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
         rows = max(0, len(finals) - min(RATE_ROWS, live))
         return [
-            insufficient(
+            insufficient_data(
                 record.strategy,
                 rule,
                 observations=min(rows, MINIMUM_WINDOW - 1),
@@ -134,7 +141,7 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     ]
 
 
-def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> Evaluation:
+def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     value, residuals = float(newest.standardised[0]), newest.residuals
     worst = float(residuals[0])
@@ -148,7 +155,7 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
     limit = ladder.limit(severity)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
         DAILY,
@@ -170,7 +177,7 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
 
 
 def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
-    """The tail's share of years; it is told in as many healthy years as the budget allows."""
+    """The tail's share of years; the budget is the share of healthy years that notify."""
     calibration = context.calibrations.get(strategy)
     return Rating(
         p_year=share,
@@ -181,10 +188,10 @@ def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
     )
 
 
-def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
+def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
     run = newest_run(recent.hits)
     severity = CONSECUTIVE.ladder.severity(float(run))
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
         CONSECUTIVE,
@@ -197,17 +204,19 @@ def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing
     )
 
 
-def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
+def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
     rows = len(recent.hits)
     if rows < MINIMUM_RATE_ROWS:
-        return insufficient(finals.strategy, RATE, observations=rows, required=MINIMUM_RATE_ROWS)
+        return insufficient_data(
+            finals.strategy, RATE, observations=rows, required=MINIMUM_RATE_ROWS
+        )
     gaps = too_many_gaps(context, finals, RATE, rows)
     if gaps:
         return gaps
     hits = int(recent.hits.sum())
     value = hits / rows
     severity = RATE.ladder.severity(value)
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
         RATE,
@@ -231,12 +240,12 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
     """Kupiec, Christoffersen and the traffic light over the last 250 live rows, where there."""
     if int(finals.live.sum()) < _BACKTEST_ROWS:
         return {}
-    found = standing(finals.returns, _BACKTEST_ROWS)
-    if found is None:
+    recent = exceedances_of(finals.returns, _BACKTEST_ROWS)
+    if recent is None:
         return {}
-    hits = int(found.hits.sum())
+    hits = int(recent.hits.sum())
     proportion = kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = christoffersen_independence(transitions(found.hits.tolist()))
+    independence = christoffersen_independence(transitions(recent.hits.tolist()))
     light = traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,

@@ -47,14 +47,14 @@ def forward_test_change(
     if abs(before.monthly) <= before.standard_error:
         return _insufficient(
             strategy,
-            "the earlier expectation is smaller than its standard error, no change can be told",
+            "the earlier expectation is smaller than its standard error, so none is measured",
             before,
             now,
         )
     change = (now.monthly - before.monthly) / abs(before.monthly)
     severity = RULE.ladder.severity(change)
     if severity is None and change >= _FALL:
-        # A rise of as much is worth seeing.
+        # A rise of as much is shown.
         severity = Severity.INFO
     p_year = None if month_share is None else 1.0 - (1.0 - month_share) ** _MONTHS
     return Evaluation(

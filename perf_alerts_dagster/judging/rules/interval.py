@@ -8,7 +8,7 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.false_alarms import Rating, yearly
 from perf_alerts_dagster.judging.rule import Rule
@@ -44,14 +44,17 @@ _DOCUMENTED_CRITICAL = -0.50
 
 def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """One evaluation per projection in force that judges; insufficient data where none is."""
-    forces = context.forces_of(record.strategy)
+    projections = context.projections_of(record.strategy)
     finals = context.finals(record)
-    if forces.launch is None:
+    if projections.launch is None:
         return [no_projection(finals, rule) for rule in (INTERVAL, DEVIATION)]
-    found = [_interval(finals, context, forces.launch), _deviation(finals, context, forces.launch)]
-    if forces.judging is not None:
-        found.append(_interval(finals, context, forces.judging))
-    return found
+    evaluations = [
+        _interval(finals, context, projections.launch),
+        _deviation(finals, context, projections.launch),
+    ]
+    if projections.judging is not None:
+        evaluations.append(_interval(finals, context, projections.judging))
+    return evaluations
 
 
 def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
@@ -63,23 +66,23 @@ def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
     why = f"a projection needs {required} {kind} rows"
     if rows >= required:
         why = f"no projection is in force: the {kind} rows do not vary, or none was issued yet"
-    return insufficient(
+    return insufficient_data(
         finals.strategy, rule, observations=min(rows, required), required=required, why=why
     )
 
 
-def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
+def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce) -> Evaluation:
     """Below the band at 95 % is a warning, at 99 % critical; above it is info."""
-    since = force.returns_since(finals)
+    since = projection.returns_since(finals)
     if not len(since):
-        return insufficient(finals.strategy, INTERVAL, observations=0, required=1)
-    fan, day = force.fan, len(since)
+        return insufficient_data(finals.strategy, INTERVAL, observations=0, required=1)
+    fan, day = projection.fan, len(since)
     path = np.log1p(since).cumsum()
-    warning, critical = LEVELS[force.kind]
-    severity, limit = _severity(path, force, warning, critical)
+    warning, critical = LEVELS[projection.kind]
+    severity, limit = _severity(path, projection, warning, critical)
     share = fan.share_below(fan.distance_below(path), day)
     value = float(np.expm1(path[-1]))
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
         INTERVAL,
@@ -88,10 +91,10 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
         limit=limit,
         observations=day,
         required=1,
-        projection=force.name,
+        projection=projection.name,
         # Its own level is its evidence: being outside is as rare as the level says.
-        rating=_rating(context, finals.strategy, force, share),
-        message=f"returned {value:+.2%} in {day} sessions since {force.issued_on}, "
+        rating=_rating(context, finals.strategy, projection, share),
+        message=f"returned {value:+.2%} in {day} sessions since {projection.issued_on}, "
         + (
             f"outside the {critical if severity is Severity.CRITICAL else warning:.4g} band "
             f"({limit:+.2%})"
@@ -107,19 +110,19 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
             "lower_critical": float(np.expm1(fan.lower(critical)[day - 1])),
             "upper_warning": float(np.expm1(fan.upper(warning)[day - 1])),
             "horizon": fan.horizon,
-            "haircut": force.haircut,
+            "haircut": projection.haircut,
             "above": severity is Severity.INFO,
         },
     )
 
 
-def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) -> Rating:
+def _rating(context: JudgeContext, strategy: str, projection: InForce, share: float) -> Rating:
     """A window's share as that of a year of such windows; the power is the launch band's."""
-    rows = force.fan.horizon
-    calibration = context.calibrations.get(strategy) if force.kind == "launch" else None
+    rows = projection.fan.horizon
+    calibration = context.calibrations.get(strategy) if projection.kind == "launch" else None
     return Rating(
         p_year=yearly(share, rows),
-        false_alarm_rate=yearly(1.0 - LEVELS[force.kind][0], rows),
+        false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows),
         power=None if calibration is None else calibration.power.get(INTERVAL.id),
         days_to_half=None if calibration is None else calibration.days_to_half(INTERVAL.id),
         union=None if calibration is None else calibration.union,
@@ -127,30 +130,32 @@ def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) 
 
 
 def _severity(
-    path: Floats, force: InForce, warning: float, critical: float
+    path: Floats, projection: InForce, warning: float, critical: float
 ) -> tuple[Severity | None, float]:
     last, now = len(path) - 1, float(path[-1])
     ladder = replace(
         INTERVAL.ladder,
-        warning=float(force.fan.lower(warning)[last]),
-        critical=float(force.fan.lower(critical)[last]),
+        warning=float(projection.fan.lower(warning)[last]),
+        critical=float(projection.fan.lower(critical)[last]),
     )
     severity = ladder.severity(now)
-    upper = float(force.fan.upper(warning)[last])
+    upper = float(projection.fan.upper(warning)[last])
     if severity is None and now > upper:
         return Severity.INFO, float(np.expm1(upper))
     return severity, float(np.expm1(ladder.limit(severity)))
 
 
-def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
-    """(actual - projected) / max(|projected|, half the projected sd): shown, never told."""
-    since = force.returns_since(finals)
+def _deviation(finals: StrategyRecord, context: JudgeContext, projection: InForce) -> Evaluation:
+    """(actual - projected) / max(|projected|, half the projected sd): shown, never notified."""
+    since = projection.returns_since(finals)
     rows = len(since)
     if rows < MINIMUM_ROWS:
-        return insufficient(finals.strategy, DEVIATION, observations=rows, required=MINIMUM_ROWS)
-    projected, actual = rows * force.mean, float(since.sum())
+        return insufficient_data(
+            finals.strategy, DEVIATION, observations=rows, required=MINIMUM_ROWS
+        )
+    projected, actual = rows * projection.mean, float(since.sum())
     # The middle 68 % of a normal are two standard deviations wide.
-    sd = float(force.fan.pointwise[6, rows - 1] - force.fan.pointwise[4, rows - 1]) / 2.0
+    sd = float(projection.fan.pointwise[6, rows - 1] - projection.fan.pointwise[4, rows - 1]) / 2.0
     scale = max(abs(projected), sd / 2.0)
     value = (actual - projected) / scale
     parts: dict[str, Json] = {
@@ -160,7 +165,7 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) ->
         "documented_warning": DEVIATION.ladder.info,
         "documented_critical": _DOCUMENTED_CRITICAL,
     }
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
         DEVIATION,
@@ -169,7 +174,7 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) ->
         limit=DEVIATION.ladder.info,
         observations=rows,
         required=MINIMUM_ROWS,
-        projection=force.name,
+        projection=projection.name,
         message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
         parts=parts,
     )

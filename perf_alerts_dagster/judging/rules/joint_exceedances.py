@@ -6,13 +6,13 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.false_alarms import Rating, yearly
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, standing
+from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, exceedances_of
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
 
 RULE = Rule(
     id="joint_exceedances",
@@ -47,7 +47,10 @@ def judge_joint(
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` speaks.
             continue
-        now, before = standing(finals.returns, 1), filtered(finals.returns[:-1][-WINDOW:])
+        now, before = (
+            exceedances_of(finals.returns, 1),
+            filter_returns(finals.returns[:-1][-WINDOW:]),
+        )
         if now is None or before is None:
             continue
         cut = float(np.quantile(before.standardised, _RARE))
@@ -58,14 +61,14 @@ def judge_joint(
     days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)
     counts = np.bincount(places, weights=np.concatenate([hit for _, hit in flags]))
     if len(days) < MINIMUM_WINDOW:
-        return [insufficient(ALL, RULE, observations=len(days), required=MINIMUM_WINDOW)]
+        return [insufficient_data(ALL, RULE, observations=len(days), required=MINIMUM_WINDOW)]
     members = [name for name, hit in hits.items() if hit]
     together = len(members)
     # The day itself counts as one of them: never a probability of zero.
     share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
     is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
     return [
-        judged(
+        evaluation_of(
             context,
             ALL,
             RULE,

@@ -10,7 +10,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -70,23 +70,25 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     losses of a week and a month count final rows only.
     """
     mandate = context.book.mandate_for(record.strategy)
-    found: list[Evaluation] = []
+    evaluations: list[Evaluation] = []
     if mandate.drawdown is not None:
         judge = partial(_drawdown, context=context, mandate=mandate, limit=mandate.drawdown)
-        found.append(_worse(record, context, judge))
+        evaluations.append(_worse(record, context, judge))
     if mandate.daily_loss is not None:
-        found.append(_daily_loss(record, context, mandate, mandate.daily_loss))
+        evaluations.append(_daily_loss(record, context, mandate, mandate.daily_loss))
     for rule, limit, unit in (
         (WEEKLY_LOSS, mandate.weekly_loss, "W"),
         (MONTHLY_LOSS, mandate.monthly_loss, "M"),
     ):
         if limit is not None:
-            found.append(_period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit))
-    found += [
+            evaluations.append(
+                _period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit)
+            )
+    evaluations += [
         _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
         for column in sorted(mandate.columns)
     ]
-    return found
+    return evaluations
 
 
 def _worse(
@@ -99,8 +101,8 @@ def _worse(
     final = judge(context.finals(record))
     if final.severity is not None or not context.is_open(record):
         return final
-    opened = judge(record)
-    return final if opened.severity is None else opened
+    provisional = judge(record)
+    return final if provisional.severity is None else provisional
 
 
 def _drawdown(
@@ -108,9 +110,9 @@ def _drawdown(
 ) -> Evaluation:
     live = record.returns[record.live]
     if not len(live):
-        return insufficient(record.strategy, DRAWDOWN, observations=0, required=1)
+        return insufficient_data(record.strategy, DRAWDOWN, observations=0, required=1)
     value = float(drawdown_path(live)[-1])
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         DRAWDOWN,
@@ -129,10 +131,10 @@ def _daily_loss(
 ) -> Evaluation:
     if not record.live[-1]:
         why = "the newest row is no live one"
-        return insufficient(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
     value = float(record.returns[-1])
     session: date = record.dates[-1].astype(object)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         DAILY_LOSS,
@@ -160,7 +162,7 @@ def _period_loss(
     finals = context.finals(record)
     live = finals.live
     if not len(finals) or not live.any():
-        return insufficient(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule, observations=0, required=1)
     # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
     shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
     periods = shifted.astype(f"datetime64[{unit}]")
@@ -169,9 +171,9 @@ def _period_loss(
     grown = float(np.log1p(chosen).sum())
     if not len(chosen) or grown > _MAXIMUM_GROWTH:
         why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
-        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, rule, observations=0, required=1, why=why)
     value = math.expm1(grown)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -194,7 +196,7 @@ def _column(
     minimum, maximum = mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             COLUMN,
             observations=0,
@@ -204,7 +206,7 @@ def _column(
     value = float(values[-1])
     below = minimum is not None and value < minimum
     above = maximum is not None and value > maximum
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         COLUMN,

@@ -114,8 +114,8 @@ def score_evaluations(
     if len(wiped_out):
         first = int(wiped_out[0])
         reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
-        gone = Insufficient(observations=first, required=len(record), reason=reason)
-        return [_insufficient(record, rule, gone) for rule in RULES]
+        shortage = Insufficient(observations=first, required=len(record), reason=reason)
+        return [_insufficient(record, rule, shortage) for rule in RULES]
     scored = _Scored(
         record=record,
         periods_per_year=periods_per_year,
@@ -131,27 +131,27 @@ def score_evaluations(
 
 def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
     record = scored.record
-    found = stability(record.returns, record.live, scored.periods_per_year)
-    if isinstance(found, Insufficient):
-        return _insufficient(record, STABILITY, found)
+    result = stability(record.returns, record.live, scored.periods_per_year)
+    if isinstance(result, Insufficient):
+        return _insufficient(record, STABILITY, result)
     share = None
-    if STABILITY.ladder.severity(found.score) is not None:
+    if STABILITY.ladder.severity(result.score) is not None:
         # Only a breach is rated: 200 healthy lives cost more than all else here.
-        share = _share_of_lives(scored, found.score, seed)
-    return _judged(
+        share = _share_of_lives(scored, result.score, seed)
+    return _evaluation(
         record,
         STABILITY,
         share=share,
         budgets=budgets,
-        value=found.score,
-        observations=len(found.folds),
+        value=result.score,
+        observations=len(result.folds),
         required=MIN_FOLDS,
         shown=(
-            f"{found.score:.1f} of 100 over {len(found.folds)} folds, PSR {found.psr:.3f}, "
-            f"{found.share_profitable:.0%} of folds profitable, "
-            f"efficiency {_shown(found.efficiency, '.2f')}"
+            f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
+            f"{result.share_profitable:.0%} of folds profitable, "
+            f"efficiency {_shown(result.efficiency, '.2f')}"
         ),
-        parts=stability_parts(record, found, scored.legacy),
+        parts=stability_parts(record, result, scored.legacy),
     )
 
 
@@ -171,20 +171,20 @@ def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
     split = scored.split
     if isinstance(split, Insufficient):
         return _insufficient(scored.record, VALIDATION, split)
-    found = out_of_sample(split.reference, split.live, rng)
-    if found is None:
+    result = out_of_sample(split.reference, split.live, rng)
+    if result is None:
         return _insufficient(scored.record, VALIDATION, _still(split))
-    return _judged(
+    return _evaluation(
         scored.record,
         VALIDATION,
-        value=found.share_below,
+        value=result.share_below,
         observations=len(split.live),
         required=MIN_LIVE_ROWS,
         shown=(
-            f"{found.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
-            f"score {found.score:.1f} of 100"
+            f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
+            f"score {result.score:.1f} of 100"
         ),
-        parts=validation_parts(found, scored.periods_per_year, scored.legacy),
+        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
     )
 
 
@@ -193,24 +193,24 @@ def _judge_missing(scored: _Scored) -> Evaluation:
     split = scored.split
     if isinstance(split, Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)
-    found = missing_sharpe(split.reference, split.live)
-    if found is None:
+    result = missing_sharpe(split.reference, split.live)
+    if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
-    parts = overfitting_parts(found, None, scored.periods_per_year, scored.legacy)
-    if found.missing is None:
-        nothing = Insufficient(
+    parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
+    if result.missing is None:
+        shortage = Insufficient(
             observations=len(split.reference),
             required=MIN_IN_SAMPLE_ROWS,
             reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
         )
-        return _insufficient(scored.record, OVERFITTING, nothing, parts)
-    return _judged(
+        return _insufficient(scored.record, OVERFITTING, shortage, parts)
+    return _evaluation(
         scored.record,
         OVERFITTING,
-        value=found.missing,
+        value=result.missing,
         observations=len(split.live),
         required=MIN_LIVE_ROWS,
-        shown=f"{found.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        shown=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
         parts=parts,
     )
 
@@ -218,32 +218,34 @@ def _judge_missing(scored: _Scored) -> Evaluation:
 def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
     if len(trials) < MIN_IN_SAMPLE_ROWS:
-        few = Insufficient(
+        shortage = Insufficient(
             observations=len(trials),
             required=MIN_IN_SAMPLE_ROWS,
             reason=f"the trial matrix has {len(trials)} of {MIN_IN_SAMPLE_ROWS} rows",
         )
-        return _insufficient(scored.record, OVERFITTING, few)
-    found = cscv(trials)
+        return _insufficient(scored.record, OVERFITTING, shortage)
+    result = cscv(trials)
     deflated = deflated_best_trial(trials)
     missing: MissingSharpe | None = None
     if isinstance(scored.split, Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
-    return _judged(
+    return _evaluation(
         scored.record,
         OVERFITTING,
-        value=found.pbo,
-        observations=found.rows,
+        value=result.pbo,
+        observations=result.rows,
         required=MIN_IN_SAMPLE_ROWS,
         shown=(
-            f"the probability of backtest overfitting is {found.pbo:.2f} over {found.trials} "
+            f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
             f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
         ),
-        parts=overfitting_parts(missing, (found, deflated), scored.periods_per_year, scored.legacy),
+        parts=overfitting_parts(
+            missing, (result, deflated), scored.periods_per_year, scored.legacy
+        ),
     )
 
 
-def _judged(
+def _evaluation(
     record: StrategyRecord,
     rule: Rule,
     *,
@@ -284,7 +286,7 @@ def _judged(
 def _insufficient(
     record: StrategyRecord,
     rule: Rule,
-    found: Insufficient,
+    shortage: Insufficient,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
@@ -292,9 +294,11 @@ def _insufficient(
         rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
         limit=rule.ladder.warning,
-        observations=found.observations,
-        required=found.required,
-        message=f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {found.reason}.",
+        observations=shortage.observations,
+        required=shortage.required,
+        message=(
+            f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {shortage.reason}."
+        ),
         parts=parts or {},
     )
 

@@ -4,7 +4,12 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -77,7 +82,9 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
     rule = ROLLING_SHARPE
     live = _live(context.finals(record))
     if len(live) < SHARPE_WINDOW:
-        return insufficient(record.strategy, rule, observations=len(live), required=SHARPE_WINDOW)
+        return insufficient_data(
+            record.strategy, rule, observations=len(live), required=SHARPE_WINDOW
+        )
     gaps = too_many_gaps(context, context.finals(record), rule, SHARPE_WINDOW)
     if gaps:
         return gaps
@@ -85,7 +92,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
         rolling_sharpe(live[-SHARPE_WINDOW:], periods_per_year=context.periods_per_year)
     )
     if value is None:
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=SHARPE_WINDOW,
@@ -95,7 +102,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
     ladder = rule.ladder_at(context.book.limits_for(record.strategy))
     severity = ladder.severity(value)
     limit = ladder.limit(severity)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -115,13 +122,13 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     required = SHARPE_WINDOW + 2 * _READINGS - 1
     live = _live(context.finals(record))[-required:]
     if len(live) < required:
-        return insufficient(record.strategy, rule, observations=len(live), required=required)
+        return insufficient_data(record.strategy, rule, observations=len(live), required=required)
     gaps = too_many_gaps(context, context.finals(record), rule, required)
     if gaps:
         return gaps
     readings = rolling_sharpe(live, periods_per_year=context.periods_per_year)[-2 * _READINGS :]
     if not np.all(np.isfinite(readings)):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=int(np.isfinite(readings).sum()),
@@ -133,7 +140,7 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     relative = change / abs(before) if before else None
     limits = context.book.limits_for(record.strategy)
     limit = -limits["sharpe_degradation_warning"] * abs(before)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -163,11 +170,11 @@ def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
 
 def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """A return of -100 % or worse: the capital is gone, and its statistics stop there."""
+    """A return of -100 % or worse: the capital is lost, and the statistics stop there."""
     newest = float(record.returns[-1])
     session = record.dates[-1].astype(object)
     severity = WIPE_OUT.ladder.severity(newest)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         WIPE_OUT,
@@ -190,13 +197,13 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     rule = DRAWDOWN
     live = _live(record)
     if len(live) < 1:
-        return insufficient(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule, observations=0, required=1)
     path = drawdown_path(live)
     value = float(path[-1])
     ladder = rule.ladder_at(context.book.limits_for(record.strategy))
     severity = ladder.severity(-value)
     limit = ladder.limit(severity)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,

@@ -8,7 +8,7 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
@@ -92,7 +92,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
     if isinstance(sides, tuple):
         observations, why = sides
         return [
-            insufficient(
+            insufficient_data(
                 record.strategy, rule, observations=observations, required=_MINIMUM, why=why
             )
             for rule in RULES
@@ -187,13 +187,13 @@ def _judge(
 ) -> Evaluation:
     count = sides.live.trades
     if value is None or limit is None or probability is None:
-        return insufficient(
+        return insufficient_data(
             record.strategy, rule, observations=count, required=_MINIMUM, why="no wins or no losses"
         )
     ladder = rule.ladder_at(context.book.limits_for(record.strategy))
     severity = ladder.severity(probability)
     largest = sides.parts["largest_part_of_shortfall"]
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,

@@ -124,13 +124,13 @@ def after(connection: Connection, alert: str, row_id: int) -> list[tuple[int, Ju
         .where(judgements.c.alert == alert, judgements.c.id > row_id)
         .order_by(judgements.c.id)
     )
-    found = connection.execute(query).mappings().all()
-    return [(row["id"], _judgement(connection, row)) for row in found]
+    rows = connection.execute(query).mappings().all()
+    return [(row["id"], _judgement(connection, row)) for row in rows]
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Judgement]:
-    found = connection.execute(query).mappings().all()
-    return [_judgement(connection, row) for row in found]
+    rows = connection.execute(query).mappings().all()
+    return [_judgement(connection, row) for row in rows]
 
 
 def _judgement(connection: Connection, row: RowMapping) -> Judgement:
@@ -140,15 +140,15 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
         .order_by(evaluation_rows.c.position)
     )
     try:
-        found: tuple[Evaluation, ...] = tuple(
-            from_row(one) for one in connection.execute(query).mappings()
+        evaluations: tuple[Evaluation, ...] = tuple(
+            from_row(stored) for stored in connection.execute(query).mappings()
         )
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's judgement of {row['alert']} at {row['as_of']} "
             f"(run {row['run_id']}) is damaged: {exc}"
         ) from exc
-    return Judgement(**{name: row[name] for name in _FIELDS}, evaluations=found)
+    return Judgement(**{name: row[name] for name in _FIELDS}, evaluations=evaluations)
 
 
 _ORIGIN = (judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)

@@ -11,7 +11,7 @@ from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.rules.cusum import cusum, judge_cusum
 from perf_alerts_dagster.judging.rules.thresholds import judge_drawdown, judge_rolling_sharpe
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.in_force import Forces, InForce
+from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import cusum_name_after
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
@@ -35,7 +35,7 @@ def judge(live: Floats, *, budgets: Budgets | None = None, launch: InForce = LAU
     record = a_record(live, backtest=BACKTEST)
     context = context_of(
         record,
-        forces={"trend": Forces(launch=launch)},
+        in_force={"trend": ProjectionsInForce(launch=launch)},
         calibrations={"trend": CALIBRATION},
         budgets=budgets or Budgets(),
     )
@@ -99,10 +99,10 @@ def test_gains_are_forgotten_and_losses_are_not() -> None:
 
 def test_without_a_projection_a_calibration_or_a_live_row_nothing_is_said() -> None:
     record = a_record([0.01], backtest=BACKTEST)
-    forces = {"trend": Forces(launch=LAUNCH)}
+    in_force = {"trend": ProjectionsInForce(launch=LAUNCH)}
     for changes in (
         {},
-        {"forces": forces},
+        {"in_force": in_force},
         {"calibrations": {"trend": CALIBRATION}},
     ):
         assert judge_cusum(record, context_of(record, **changes))[0].outcome is (

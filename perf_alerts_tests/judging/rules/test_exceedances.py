@@ -9,10 +9,10 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.false_alarms import Rating
-from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
+from perf_alerts_dagster.judging.rules.exceedances import RULES, exceedances_of, judge_exceedances
 from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 BACKTEST = noise(756, mean=0.0)
@@ -26,7 +26,7 @@ def judge(record: StrategyRecord, **changes: Any) -> dict[str, Evaluation]:
 
 def living(sizes: Sequence[float]) -> StrategyRecord:
     """Live rows so many of that day's own deviations away from the mean."""
-    known = filtered(BACKTEST)
+    known = filter_returns(BACKTEST)
     assert known is not None
     variance, rows = known.variance, []
     for size in sizes:
@@ -36,7 +36,7 @@ def living(sizes: Sequence[float]) -> StrategyRecord:
     return a_record(rows, backtest=BACKTEST)
 
 
-WORST = float(filtered(BACKTEST).standardised.min())  # type: ignore[union-attr]
+WORST = float(filter_returns(BACKTEST).standardised.min())  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
     shares = []
     for _ in range(30):
         life: Floats = rng.standard_t(4, 756 + 30) * 0.007
-        found = standing(life, 30)
+        found = exceedances_of(life, 30)
         assert found is not None
         shares.append(float(found.hits.mean()))
 

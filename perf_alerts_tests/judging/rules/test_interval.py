@@ -9,10 +9,10 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.interval import judge_intervals
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.in_force import Forces, InForce
+from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 BACKTEST = noise(756, mean=0.0006)
@@ -20,7 +20,7 @@ PATHS = 10_000
 
 
 def force(kind: str, issued_on: date, *, horizon: int) -> InForce:
-    residuals = filtered(BACKTEST)
+    residuals = filter_returns(BACKTEST)
     assert residuals is not None
     (fan,) = fans([residuals], draw(1, PATHS, horizon), horizon)
     return InForce(
@@ -44,8 +44,8 @@ def record(path: Floats) -> StrategyRecord:
 
 
 def judge(live: StrategyRecord, *, judging: bool = False) -> list[Evaluation]:
-    forces = Forces(launch=LAUNCH, judging=JUDGING if judging else None)
-    return list(judge_intervals(live, context_of(live, forces={"trend": forces})))
+    projections = ProjectionsInForce(launch=LAUNCH, judging=JUDGING if judging else None)
+    return list(judge_intervals(live, context_of(live, in_force={"trend": projections})))
 
 
 def interval(path: Floats) -> Evaluation:
