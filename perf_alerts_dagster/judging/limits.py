@@ -75,7 +75,7 @@ def _limits(base: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, f
 
 
 def _mandate(base: Mandate, values: Mapping[str, Any]) -> Mandate:
-    _refuse_unknown(values, [one.name for one in fields(Mandate)])
+    _refuse_unknown(values, [part.name for part in fields(Mandate)])
     changed: dict[str, Any] = {}
     for name, value in values.items():
         if name == "columns":
@@ -114,7 +114,7 @@ def _share(name: str, value: object) -> float:
 
 
 def _severity(value: object) -> Severity:
-    words = [one.value for one in Severity if one is not Severity.INFO]
+    words = [severity.value for severity in Severity if severity is not Severity.INFO]
     if value not in words:
         raise ValueError(f"'severity' must be one of {', '.join(words)}")
     return Severity(str(value))

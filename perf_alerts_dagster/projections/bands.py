@@ -120,7 +120,7 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
 
 
 def _days(wanted: Sequence[int], horizon: int) -> list[int]:
-    return sorted({one for one in wanted if one < horizon} | {horizon})
+    return sorted({day for day in wanted if day < horizon} | {horizon})
 
 
 def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:

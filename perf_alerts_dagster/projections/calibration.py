@@ -145,7 +145,11 @@ def _some(
     }
     curves = notified_by_day(strategies, bands, draws, notified)
     curves[TAIL_RULE] = np.stack(
-        [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
+        [
+            wild_curve(np.sort(residuals.standardised), budget, stretch=WILD)
+            for residuals in strategies
+        ],
+        axis=1,
     )
     union = _union(worst, notified, budget)
     # A count must stay the very number that it is.

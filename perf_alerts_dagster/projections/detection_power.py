@@ -22,7 +22,9 @@ PATHS = 1_000
 # What a rule is there to see: no edge any more, or 1.5 times the volatility.
 WILD = 1.5
 _NO_EDGE, _WILD = (
-    frozenset(one.watch for one in STATISTICS.values() if one.alternative is alternative)
+    frozenset(
+        statistic.watch for statistic in STATISTICS.values() if statistic.alternative is alternative
+    )
     for alternative in Alternative
 )
 

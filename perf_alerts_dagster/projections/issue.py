@@ -72,19 +72,21 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
     )
 
 
-def calibration_facts(one: Calibration) -> dict[str, Json]:
+def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     """What is not an array, JSON-ready."""
     return {
-        "told": dict(one.notified),
-        "power": dict(one.power),
-        "half": {rule: None if math.isnan(days) else days for rule, days in one.half.items()},
-        "union": one.union,
+        "told": dict(calibration.notified),
+        "power": dict(calibration.power),
+        "half": {
+            rule: None if math.isnan(days) else days for rule, days in calibration.half.items()
+        },
+        "union": calibration.union,
     }
 
 
-def calibration_arrays(one: Calibration) -> dict[str, Floats]:
+def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
     """The worst values of healthy years, by rule."""
-    return dict(one.worst)
+    return dict(calibration.worst)
 
 
 def stored_calibration(stored: StoredProjection) -> Calibration:
@@ -217,7 +219,7 @@ class ProjectionIssuer:
 
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
         projections: dict[str, StoredProjection] = {}
-        for issued_on in sorted({one.issued_on for one in now.values()}):
+        for issued_on in sorted({stored.issued_on for stored in now.values()}):
             names = [name for name, one in now.items() if one.issued_on == issued_on]
             earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
             projections |= self.store.projections(
@@ -247,20 +249,20 @@ class ProjectionIssuer:
         )
         stored = [
             StoredProjection(
-                strategy=one.strategy,
+                strategy=projection.strategy,
                 kind=kind,
                 issued_on=day,
-                horizon=one.horizon,
+                horizon=projection.horizon,
                 seed=seed,
                 settings_version=self.settings_version,
-                data_hash=hashes[one.strategy],
+                data_hash=hashes[projection.strategy],
                 run_id=run_id,
-                facts=one.facts(),
-                arrays=one.arrays(),
+                facts=projection.facts(),
+                arrays=projection.arrays(),
             )
-            for one in made
+            for projection in made
         ]
-        stored += [replace(one, kind=JUDGING) for one in stored if one.strategy in judging]
+        stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
             stored += self._calibrations(made, stored, seed)
         self.store.save_projections(stored)
@@ -269,8 +271,8 @@ class ProjectionIssuer:
         self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
         calibrations = calibrate(
-            [one.residuals for one in made],
-            [one.fan for one in made],
+            [projection.residuals for projection in made],
+            [projection.fan for projection in made],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
             documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),

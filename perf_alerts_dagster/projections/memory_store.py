@@ -14,18 +14,22 @@ class MemoryProjections(ProjectionStore):
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
         """A projection that is there already stays as it was."""
-        for one in projections:
-            self._kept.setdefault((one.strategy, one.kind, one.issued_on), one)
+        for projection in projections:
+            self._kept.setdefault(
+                (projection.strategy, projection.kind, projection.issued_on), projection
+            )
 
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
         """The newest of each strategy, sorted by the strategies' names."""
         newest = {
-            one.strategy: one
-            for one in sorted(self._kept.values(), key=lambda one: one.issued_on)
-            if one.kind == kind
-            and one.issued_on <= on_or_before
-            and (strategies is None or one.strategy in strategies)
+            projection.strategy: projection
+            for projection in sorted(
+                self._kept.values(), key=lambda projection: projection.issued_on
+            )
+            if projection.kind == kind
+            and projection.issued_on <= on_or_before
+            and (strategies is None or projection.strategy in strategies)
         }
         return dict(sorted(newest.items()))

@@ -123,7 +123,9 @@ STATISTICS: Mapping[str, Statistic] = {
     },
 }
 # Counted rules, and how many counts are one of the rule's unit.
-COUNTED = {name: one.counts for name, one in STATISTICS.items() if one.counts is not None}
+COUNTED = {
+    name: statistic.counts for name, statistic in STATISTICS.items() if statistic.counts is not None
+}
 # Days beyond the window's worst are never drawn: this rule's power is that of a Pareto tail.
 TAIL_RULE = "daily_exceedance"
 
@@ -161,19 +163,23 @@ class Monitors:
         def row(values: Sequence[float]) -> Floats32:
             return np.array(values, dtype=np.float32)
 
-        self._mean = row([one.mean for one in strategies])
-        self._per_sigma = row([-1.0 / one.sigma for one in strategies])
-        self._expected = row([one.mean / one.sigma - CUSUM_SLACK for one in strategies])
-        self._cut = row([float(np.quantile(one.tiled, EXCEEDANCE)) for one in strategies])
-        self._floor = row([one.floor for one in strategies])
-        self._median = np.stack([one.median for one in bands], axis=1).astype(np.float32)
-        self._per_below = np.stack([1.0 / one.below for one in bands], axis=1).astype(np.float32)
+        self._mean = row([residuals.mean for residuals in strategies])
+        self._per_sigma = row([-1.0 / residuals.sigma for residuals in strategies])
+        self._expected = row(
+            [residuals.mean / residuals.sigma - CUSUM_SLACK for residuals in strategies]
+        )
+        self._cut = row(
+            [float(np.quantile(residuals.tiled, EXCEEDANCE)) for residuals in strategies]
+        )
+        self._floor = row([residuals.floor for residuals in strategies])
+        self._median = np.stack([fan.median for fan in bands], axis=1).astype(np.float32)
+        self._per_below = np.stack([1.0 / fan.below for fan in bands], axis=1).astype(np.float32)
 
         def path() -> Floats32:
             return np.zeros(shape, dtype=np.float32)
 
         self._variance = path()
-        self._variance[:] = row([one.variance for one in strategies])
+        self._variance[:] = row([residuals.variance for residuals in strategies])
         self._sum, self._squares, self._one, self._other = path(), path(), path(), path()
         self._total, self._peak, self._since, self._cusum = path(), path(), path(), path()
         self._band, self._drawdown, self._sharpe = path(), path(), path()

@@ -77,13 +77,13 @@ def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[first : first + _BATCH]
 
 
-def _to_row(one: StoredProjection) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(one, name) for name in _PLAIN}
+def _to_row(projection: StoredProjection) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(projection, name) for name in _PLAIN}
     return row | {
-        "horizon": int(one.horizon),
-        "seed": int(one.seed),
-        "facts": dict(one.facts),
-        "arrays": types.pack(one.arrays),
+        "horizon": int(projection.horizon),
+        "seed": int(projection.seed),
+        "facts": dict(projection.facts),
+        "arrays": types.pack(projection.arrays),
     }
 
 

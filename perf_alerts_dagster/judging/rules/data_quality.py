@@ -225,7 +225,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         return gaps
     # A square that overflows leaves infinity, which is no volatility.
     with np.errstate(over="ignore", invalid="ignore"):
-        before, now = (float(np.std(one, ddof=1)) for one in (reference, live))
+        before, now = (float(np.std(returns, ddof=1)) for returns in (reference, live))
     if not (_TINY <= before < math.inf and now < math.inf):
         return insufficient_data(
             record.strategy,

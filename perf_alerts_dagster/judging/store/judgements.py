@@ -16,7 +16,7 @@ from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows
 from perf_alerts_dagster.storage.tables import judgements
 
-FIELDS = tuple(one.name for one in fields(Evaluation))
+FIELDS = tuple(part.name for part in fields(Evaluation))
 _NUMBERS = ("value", "limit", "p_year", "false_alarm_rate", "power", "days_to_half")
 _COUNTS = ("observations", "required")
 
@@ -70,7 +70,7 @@ def from_row(row: RowMapping) -> Evaluation:
     )
 
 
-_FIELDS = tuple(one.name for one in fields(Judgement) if one.name != "evaluations")
+_FIELDS = tuple(part.name for part in fields(Judgement) if part.name != "evaluations")
 
 
 def add(connection: Connection, judgement: Judgement) -> None:
