@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -18,47 +19,27 @@ from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 
-FLAT_RUN = Rule(
-    id="flat_run",
-    title="flat run",
-    family=Family.DATA,
-    unit="sessions",
-    plot="returns",
-)
-REPEATED_PNL = Rule(
-    id="repeated_pnl",
-    title="repeated P&L",
-    family=Family.DATA,
-    unit="sessions",
-    plot="returns",
-)
-VOLATILITY_SHIFT = Rule(
+_rule = partial(Rule, family=Family.DATA)
+FLAT_RUN = _rule(id="flat_run", title="flat run", unit="sessions", plot="returns")
+REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", unit="sessions", plot="returns")
+VOLATILITY_SHIFT = _rule(
     id="volatility_shift",
     title="volatility shift",
-    family=Family.DATA,
     unit="ratio of volatilities",
     plot="volatility",
     limits={"volatility_low": 0.5, "volatility_high": 2.0},
 )
-NO_DATA = Rule(
+NO_DATA = _rule(
     id="no_data",
     title="no recent data",
-    family=Family.DATA,
     unit="sessions",
     plot="none",
     hint="the job that writes the record: every judgement waits for it.",
 )
-STALE_DATA = Rule(
-    id="stale_data",
-    title="stale data",
-    family=Family.DATA,
-    unit="sessions",
-    plot="none",
-)
-RECORD_ERROR = Rule(
+STALE_DATA = _rule(id="stale_data", title="stale data", unit="sessions", plot="none")
+RECORD_ERROR = _rule(
     id="record_error",
     title="the record cannot be read",
-    family=Family.DATA,
     unit="none",
     plot="none",
     optional=True,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -35,35 +36,24 @@ from perf_alerts_dagster.statistics.var_backtests import (
     transitions,
 )
 
-DAILY = Rule(
+_rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
+DAILY = _rule(
     id="daily_exceedance",
     title="daily exceedance",
-    family=Family.PROJECTION,
     unit="standard deviations of that session",
-    plot="exceedances",
     kind=Kind.EVENT,
-    gated=True,
-    calibrated=True,
     ladder=Ladder(breach="below"),
 )
-CONSECUTIVE = Rule(
+CONSECUTIVE = _rule(
     id="consecutive_exceedances",
     title="consecutive exceedances",
-    family=Family.PROJECTION,
     unit="sessions",
-    plot="exceedances",
-    gated=True,
-    calibrated=True,
     ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5),
 )
-RATE = Rule(
+RATE = _rule(
     id="exceedance_rate",
     title="exceedance rate",
-    family=Family.PROJECTION,
     unit="share of sessions",
-    plot="exceedances",
-    gated=True,
-    calibrated=True,
     ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=0.25),
 )
 RULES = (DAILY, CONSECUTIVE, RATE)

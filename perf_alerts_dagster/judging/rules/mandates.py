@@ -16,47 +16,24 @@ from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
-DRAWDOWN = Rule(
-    id="policy_drawdown",
-    title="drawdown mandate",
-    family=Family.THRESHOLD,
-    unit="share of the peak",
-    plot="drawdown",
-    optional=True,
+_rule = partial(Rule, family=Family.THRESHOLD, optional=True)
+DRAWDOWN = _rule(
+    id="policy_drawdown", title="drawdown mandate", unit="share of the peak", plot="drawdown"
 )
-DAILY_LOSS = Rule(
+DAILY_LOSS = _rule(
     id="policy_daily_loss",
     title="daily loss mandate",
-    family=Family.THRESHOLD,
     unit="return",
     plot="returns",
     kind=Kind.EVENT,
-    optional=True,
 )
-WEEKLY_LOSS = Rule(
-    id="policy_weekly_loss",
-    title="weekly loss mandate",
-    family=Family.THRESHOLD,
-    unit="return",
-    plot="returns",
-    optional=True,
+WEEKLY_LOSS = _rule(
+    id="policy_weekly_loss", title="weekly loss mandate", unit="return", plot="returns"
 )
-MONTHLY_LOSS = Rule(
-    id="policy_monthly_loss",
-    title="monthly loss mandate",
-    family=Family.THRESHOLD,
-    unit="return",
-    plot="returns",
-    optional=True,
+MONTHLY_LOSS = _rule(
+    id="policy_monthly_loss", title="monthly loss mandate", unit="return", plot="returns"
 )
-COLUMN = Rule(
-    id="policy_column",
-    title="column bounds",
-    family=Family.THRESHOLD,
-    unit="the column's own",
-    plot="column",
-    optional=True,
-)
+COLUMN = _rule(id="policy_column", title="column bounds", unit="the column's own", plot="column")
 RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
 _MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
 # The log of the largest number there is: a period that grew by more has no return to show.

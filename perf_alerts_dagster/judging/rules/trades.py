@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -26,11 +27,9 @@ from perf_alerts_dagster.statistics.trades import (
 # Of the probability that nothing changed.
 _LADDER = Ladder(breach="at or below")
 _LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
-WIN_RATE = Rule(
-    id="win_rate",
-    title="win rate",
+_rule = partial(
+    Rule,
     family=Family.THRESHOLD,
-    unit="share of trades",
     plot="trades",
     gated=True,
     optional=True,
@@ -38,30 +37,11 @@ WIN_RATE = Rule(
     limits=_LIMITS,
     accepts="fraction",
 )
-PROFIT_FACTOR = Rule(
-    id="profit_factor",
-    title="profit factor",
-    family=Family.THRESHOLD,
-    unit="gross profit over gross loss",
-    plot="trades",
-    gated=True,
-    optional=True,
-    ladder=_LADDER,
-    limits=_LIMITS,
-    accepts="fraction",
+WIN_RATE = _rule(id="win_rate", title="win rate", unit="share of trades")
+PROFIT_FACTOR = _rule(
+    id="profit_factor", title="profit factor", unit="gross profit over gross loss"
 )
-LOSING_RUN = Rule(
-    id="losing_run",
-    title="losing run",
-    family=Family.THRESHOLD,
-    unit="trades",
-    plot="trades",
-    gated=True,
-    optional=True,
-    ladder=_LADDER,
-    limits=_LIMITS,
-    accepts="fraction",
-)
+LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
 RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
 _MAXIMUM = 100
 _MINIMUM = 20
