@@ -18,12 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.bands import PROBABILITIES, fans
-from perf_alerts_dagster.projections.calibration import LIFE, calibrate, documented_badness
+from perf_alerts_dagster.projections.calibration import LIFE, calibrate
 from perf_alerts_dagster.projections.calibration import PATHS as CALIBRATION_PATHS
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
 
 PATHS, HORIZON, SIZES, EVERY, BLOCK = 10_000, 252, (1, 10, 100, 1_000), 20, 10
 
@@ -55,10 +57,10 @@ def measure(strategies: int) -> dict[str, float]:
     """Seconds and MB above the start for one size."""
     windows, before = history(strategies), peak()
     started = time.perf_counter()
-    known = [one for window in windows if (one := filtered(window)) is not None]
+    known = [one for window in windows if (one := filter_returns(window)) is not None]
     bands = fans(known, draw(1, PATHS, HORIZON), HORIZON)
     projection, memory = time.perf_counter() - started, peak() - before
-    documented = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=252)
+    documented = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
     started = time.perf_counter()
     calibrate(known, bands, draw(1, CALIBRATION_PATHS, LIFE), budget=0.05, documented=documented)
     return {
@@ -84,7 +86,7 @@ def arch_loop(returns: Floats) -> None:
 
 def plain_loop(returns: Floats, paths: int) -> None:
     """The same recursion, one number after the other; paths only."""
-    known = filtered(returns)
+    known = filter_returns(returns)
     if known is None:
         raise ValueError("the benchmark's returns vary")
     residuals, rng = known.tiled.tolist(), np.random.default_rng(1)

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
@@ -105,6 +106,34 @@ class FakeAlertStore(AlertStore):
         self._reach()
         _refuse_naive(at)
         self.settings.setdefault(version, (content, at))
+
+    def period(self, start: datetime, end: datetime) -> Period:
+        self._reach()
+        counts = Counter(
+            (evaluation.strategy, evaluation.outcome)
+            for judgement in self._judgements.values()
+            if start <= judgement.judged_at < end and not judgement.recorded_only
+            for evaluation in judgement.evaluations
+        )
+        return Period(counts=counts)
+
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> Sequence[StoredEvaluation]:
+        self._reach()
+        newest: dict[tuple[str, str, str], StoredEvaluation] = {}
+        last = [found for alert in ALERTS if (found := self.latest(alert.name)) is not None]
+        for judgement in sorted(last, key=lambda one: (one.as_of, one.judged_at)):
+            for evaluation in judgement.evaluations:
+                if strategy in (None, evaluation.strategy) and rule in (None, evaluation.rule):
+                    key = evaluation.strategy, evaluation.rule, evaluation.projection or ""
+                    newest[key] = StoredEvaluation(
+                        alert=judgement.alert,
+                        as_of=judgement.as_of,
+                        judged_at=judgement.judged_at,
+                        evaluation=evaluation,
+                    )
+        return [newest[key] for key in sorted(newest)]
 
     def _newest_first(self) -> list[Judgement]:
         # Of two made at the same moment the one stored last is the newer: hence the reversal.

@@ -10,19 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from perf_alerts_dagster.judging.rules.exceedances import standing
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+from perf_alerts_dagster.judging.rules.exceedances import exceedances_of
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import (
-    LIFE,
-    Calibration,
-    calibrate,
-    documented_badness,
-)
+from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.parquet import ParquetTable
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 
 PATHS = 2_000
@@ -60,7 +57,7 @@ def coverage(name: str, returns: Floats, horizon: int) -> dict[str, list[bool]]:
     """Whether each window left its bands."""
     found: dict[str, list[bool]] = {"both 95": [], "both 99": [], "lower 95": [], "lower 99": []}
     for seed, (reference, after) in enumerate(windows(returns, horizon)):
-        residuals = filtered(reference)
+        residuals = filter_returns(reference)
         if residuals is None:
             continue
         (fan,) = fans([residuals], draw(seed, PATHS, horizon), horizon)
@@ -76,7 +73,7 @@ def spread(returns: Floats) -> tuple[float, float]:
     """Least and greatest projected over historical standard deviation at 252 days."""
     ratios = []
     for seed, (reference, _) in enumerate(windows(returns, YEAR)):
-        residuals = filtered(reference)
+        residuals = filter_returns(reference)
         if residuals is None:
             continue
         (fan,) = fans([residuals], draw(seed, PATHS, YEAR), YEAR)
@@ -91,7 +88,7 @@ def statistics_of(reference: Floats, year: Floats) -> dict[str, Floats]:
     both = np.concatenate([reference, year])
     hits = np.zeros(len(year) + 30, dtype=bool)
     for place in range(-30, len(year)):
-        known = standing(both[: WINDOW + place + 1], 1) if place >= 0 else None
+        known = exceedances_of(both[: WINDOW + place + 1], 1) if place >= 0 else None
         hits[place + 30] = bool(known.hits[0]) if known else False
     counts = np.convolve(hits, np.ones(30), "valid")[1:] / 30
     runs, run = np.zeros(len(year)), 0
@@ -125,12 +122,12 @@ def count(calibration: Calibration, rule: str, badness: Floats) -> dict[str, int
 
 def gate(records: dict[str, Floats]) -> tuple[dict[str, dict[str, float]], float]:
     """Openings per strategy-year by rule, over every year of the sample; and the years."""
-    documented = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=YEAR)
+    documented = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
     total: dict[str, dict[str, float]] = {}
     years = 0
     for number, returns in enumerate(records.values()):
         for block, (reference, year) in enumerate(windows(returns, YEAR)):
-            residuals = filtered(reference)
+            residuals = filter_returns(reference)
             if residuals is None:
                 continue
             bands = fans([residuals], draw(block, PATHS, YEAR), YEAR)

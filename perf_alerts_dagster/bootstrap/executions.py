@@ -61,7 +61,7 @@ def build_session_judge(
             periods_per_year=periods,
             settings_version=settings.settings_version,
             budget=settings.false_alarm_warning,
-            documented=(book.limits.rolling_sharpe_warning, book.limits.drawdown_warning),
+            limits=book.limits,
         ),
     )
 

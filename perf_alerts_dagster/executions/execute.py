@@ -20,8 +20,7 @@ from perf_alerts_dagster.executions.summary_file import SummaryFolder, summary_j
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Decisions
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.in_force import Outlook
@@ -109,13 +108,13 @@ def charts_of(
         ranks[evaluation.strategy] = max(ranks.get(evaluation.strategy, -1), rank)
     names = [
         name
-        for name, forces in outlook.forces.items()
-        if forces.launch is not None and name in reading.records.strategies
+        for name, projections in outlook.in_force.items()
+        if projections.launch is not None and name in reading.records.strategies
     ]
     chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
     charts = []
     for name in chosen:
-        launch = outlook.forces[name].launch
+        launch = outlook.in_force[name].launch
         if launch is not None:
             charts.append(chart_of(reading.records.strategies[name], launch, as_of))
     return tuple(charts)

@@ -32,8 +32,7 @@ from perf_alerts_dagster.incidents.transitions import (
     unmute,
     with_owed,
 )
-from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 
 # What the incident about a source without any recent row names as its subject.
@@ -164,7 +163,7 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             or one.is_notified(gate=builder.settings.gate)
         ):
             continue
-        budget, _ = builder.settings.budgets.of(one.strategy, one.rule)
+        budget, _ = builder.settings.budgets.for_rule(one.strategy, one.rule)
         if _is_restated(live, one, judgement, budget):
             recover(builder, live, IncidentEvent.RESTATED)
         elif _is_current(live, judgement) and is_recovered(one, budget=budget):

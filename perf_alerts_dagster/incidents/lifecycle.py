@@ -44,7 +44,7 @@ from perf_alerts_dagster.incidents.ports import (
     TimelineEntry,
     UnknownIncident,
 )
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 
 # An older judgement that is not applied yet was left by an execution that crashed.
 CRASH_AGE = timedelta(minutes=15)

@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import Notification, PastNotification
 from perf_alerts_dagster.incidents.suppression import Silence
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 
 
 class UnknownIncident(PerfAlertsError):

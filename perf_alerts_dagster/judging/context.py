@@ -1,4 +1,4 @@
-"""How a rule's measure becomes an evaluation: severity, evidence, too little data."""
+"""The context that rules judge in, and how a measured value becomes an evaluation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,34 +9,39 @@ import numpy as np
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets, evidence_of, notified_as
-from perf_alerts_dagster.judging.limits import LimitBook
-from perf_alerts_dagster.judging.rating import Rating, rating_of
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
-from perf_alerts_dagster.projections.calibration import Calibration, documented_badness
-from perf_alerts_dagster.projections.in_force import Forces
+from perf_alerts_dagster.judging.false_alarms import (
+    Budgets,
+    Rating,
+    evidence_of,
+    notified_as,
+    rating_of,
+)
+from perf_alerts_dagster.judging.rule import LimitBook, Rule
+from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.in_force import ProjectionsInForce
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.records.model import Dates, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
 
-# More of a window missing than this, and nothing is said about it.
+# A window that misses more of its sessions than this share is not judged.
 MAXIMUM_MISSING = 0.10
 
 
 Rate = Callable[[str, str, float], Rating | None]
 """(strategy, rule, value) to its rating; None while there is no calibration."""
 
-_NOTHING = Forces()
+_NOTHING = ProjectionsInForce()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgeContext:
-    """What every rule is told beside the record.
+    """The inputs of every rule in addition to the record.
 
     `sessions` are the record's sessions up to `as_of`, rising. `last_final` is the newest
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
-    evidence. `forces` are the projections in force, `calibrations` what values are worth, both
-    by strategy; `rate` stands in for the calibrations. `projected` are the strategies with a
+    evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
+    by strategy; `rate` replaces the calibrations. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence.
     """
 
@@ -51,35 +56,38 @@ class JudgeContext:
     rate: Rate | None = None
     budgets: Budgets = field(default_factory=Budgets)
     projected: frozenset[str] = frozenset()
-    forces: Mapping[str, Forces] = field(default_factory=dict)
+    in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
-    def forces_of(self, strategy: str) -> Forces:
+    def projections_of(self, strategy: str) -> ProjectionsInForce:
         """The projections in force for a strategy."""
-        return self.forces.get(strategy, _NOTHING)
+        return self.in_force.get(strategy, _NOTHING)
 
     def budgets_of(self, strategy: str, rule: str) -> tuple[float, float]:
         """The largest `p_year` that is strong evidence, at warning and at critical."""
-        return self.budgets.of(strategy, rule)
+        return self.budgets.for_rule(strategy, rule)
 
-    def rating(self, strategy: str, rule: str, value: float) -> Rating | None:
-        """What a value is worth; None where nothing is known about it."""
+    def rating(
+        self, strategy: str, rule: Rule, value: float, *, calibrated_as: str | None = None
+    ) -> Rating | None:
+        """The rating of a value of a rule; None where the rule has no calibration.
+
+        `calibrated_as` is the name of its statistic where that is not the rule's id.
+        """
+        name = calibrated_as or rule.id
         if self.rate is not None:
-            return self.rate(strategy, rule, value)
+            return self.rate(strategy, name, value)
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
-        limits = self.book.limits_for(strategy)
         return rating_of(
             calibration,
-            rule,
+            name,
             value,
             periods_per_year=self.periods_per_year,
-            budget=self.budgets_of(strategy, _budgeted(rule))[0],
+            budget=self.budgets_of(strategy, rule.id)[0],
             documented=documented_badness(
-                rolling_sharpe=limits.rolling_sharpe_warning,
-                drawdown=limits.drawdown_warning,
-                periods_per_year=self.periods_per_year,
+                self.book.limits_for(strategy), periods_per_year=self.periods_per_year
             ),
         )
 
@@ -94,10 +102,10 @@ class JudgeContext:
         return self.last_final is None or bool(record.dates[-1] > np.datetime64(self.last_final))
 
 
-def judged(
+def evaluation_of(
     context: JudgeContext,
     strategy: str,
-    rule: str,
+    rule: Rule,
     *,
     severity: Severity | None,
     value: float,
@@ -117,17 +125,16 @@ def judged(
     `gated` overrides the catalogue, `rating` the calibration: for a rule that knows by itself
     how rare its value is.
     """
-    about = BY_ID[rule]
-    needs_evidence = about.gated if gated is None else gated
+    needs_evidence = rule.gated if gated is None else gated
     if needs_evidence and rating is None:
         rating = context.rating(strategy, rule, value)
-    budgets = context.budgets_of(strategy, rule)
+    budgets = context.budgets_of(strategy, rule.id)
     share = rating.p_year if rating else None
     return Evaluation(
         strategy=strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
-        kind=about.kind,
+        kind=rule.kind,
         severity=severity,
         value=value,
         limit=limit,
@@ -150,11 +157,6 @@ def judged(
     )
 
 
-def _budgeted(rule: str) -> str:
-    """The rule whose budget counts: the CUSUM is calibrated by year of life under more names."""
-    return rule if rule in BY_ID else rule.rsplit("_", 1)[0]
-
-
 def _together(rating: Rating | None) -> dict[str, Json]:
     """The false-alarm rate of all calibrated rules together, beside the rule's own."""
     if rating is None or rating.union is None:
@@ -162,17 +164,16 @@ def _together(rating: Rating | None) -> dict[str, Json]:
     return {"union_false_alarm_rate": rating.union}
 
 
-def insufficient(
-    strategy: str, rule: str, *, observations: int, required: int, why: str = ""
+def insufficient_data(
+    strategy: str, rule: Rule, *, observations: int, required: int, why: str = ""
 ) -> Evaluation:
-    """`insufficient_data (n of N)`: neither fine nor a breach."""
-    about = BY_ID[rule]
+    """An evaluation of too little data: `observations` of `required`, and why."""
     reason = f": {why}" if why else ""
     return Evaluation(
         strategy=strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
-        kind=about.kind,
+        kind=rule.kind,
         observations=observations,
         required=required,
         message=f"insufficient data ({observations} of {required}){reason}",
@@ -180,13 +181,13 @@ def insufficient(
 
 
 def too_many_gaps(
-    context: JudgeContext, record: StrategyRecord, rule: str, window: int
+    context: JudgeContext, record: StrategyRecord, rule: Rule, window: int
 ) -> Evaluation | None:
     """Insufficient data where more than a tenth of the window's sessions have no row."""
     share = missing_share(record.dates, context.sessions, window)
     if share <= MAXIMUM_MISSING:
         return None
-    return insufficient(
+    return insufficient_data(
         record.strategy,
         rule,
         observations=len(record.dates[-window:]),

@@ -1,8 +1,8 @@
-"""What a judgement concluded for one strategy and one rule."""
+"""An evaluation: one rule on one strategy. A judgement: all evaluations of one alert and date."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.severity import Severity
 
 
 class Outcome(StrEnum):
-    """How a judgement ended. Only `ok` is good news, only `breach` is bad news."""
+    """The outcome of one rule: within its limits, beyond them, or not judged, and why."""
 
     OK = "ok"
     BREACH = "breach"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 
 class Evidence(StrEnum):
-    """How much a breach is worth against the strategy's own healthy years.
+    """How rare a breach is among the strategy's own healthy years.
 
     strong: `p_year` is within the budget of a warning at least. weak: it is not. unrated: there
     is no calibration yet. ungated: a rule that needs none (a policy limit, a data rule).
@@ -72,7 +72,7 @@ class Evaluation:
 
     @property
     def dedup_key(self) -> str:
-        """Identity of the incident this belongs to: never the severity, never the wording."""
+        """The key of the incident that it belongs to; severity and message are no part of it."""
         parts = [self.strategy, self.rule, self.projection or "-"]
         column = self.parts.get("column")
         if isinstance(column, str):
@@ -84,18 +84,18 @@ class Evaluation:
 
     @property
     def notified_severity(self) -> Severity | None:
-        """The severity at which a person is told: a warning where the evidence is only for one.
+        """The severity at which people are notified: a warning where evidence allows no more.
 
         `severity` is the documented limit that was passed; a drawdown beyond the critical limit
-        that 3 % of healthy years see is told as a warning.
+        that 3 % of healthy years see is notified as a warning.
         """
         notified_as = self.parts.get("told_as")
         return Severity(notified_as) if isinstance(notified_as, str) else self.severity
 
     def is_notified(self, *, gate: bool = True, minimum: Severity = Severity.WARNING) -> bool:
-        """Whether a person is told of it: a breach of weight, at `minimum` or above.
+        """Whether people are notified of it: a breach with evidence, at `minimum` or above.
 
-        Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are told too.
+        Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are notified too.
         """
         if self.outcome is not Outcome.BREACH or self.severity is None:
             return False
@@ -103,3 +103,35 @@ class Evaluation:
         if notified.rank < max(minimum.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """All evaluations of one alert for one as-of date, with what reproduces them.
+
+    Same as-of date, settings version and data hash: same evaluations, bit for bit.
+    `provisional`: its newest row is of a session that had not closed. `recorded_only`: its date is
+    older than the newest judged one, so it may neither open nor resolve anything.
+    """
+
+    alert: str
+    as_of: date
+    run_id: str
+    judged_at: datetime
+    settings_version: str
+    data_hash: str
+    seed: int
+    evaluations: tuple[Evaluation, ...]
+    provisional: bool = False
+    recorded_only: bool = False
+    restated: bool = False
+
+    def repeats(self, other: "Judgement") -> bool:
+        """Whether `other` differs only in its run, its time and `restated`.
+
+        `restated` may differ on the same data: the run that saw the earlier rows may have been
+        killed before it stored that it had.
+        """
+        return self == replace(
+            other, run_id=self.run_id, judged_at=self.judged_at, restated=self.restated
+        )

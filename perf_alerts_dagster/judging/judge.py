@@ -9,12 +9,11 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.context import JudgeContext
-from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.false_alarms import Budgets, with_discovery
-from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.limits import LimitBook
+from perf_alerts_dagster.judging.rule import LimitBook
+from perf_alerts_dagster.judging.rules import forward_test
 from perf_alerts_dagster.judging.rules.data_quality import record_error
-from perf_alerts_dagster.judging.rules.forward_test import forward_test_change
 from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
 from perf_alerts_dagster.judging.strategy import is_judged, judge_strategy
 from perf_alerts_dagster.projections.in_force import Outlook
@@ -51,7 +50,7 @@ class Judge:
 
         Args:
             alert: Whose rules to judge by.
-            reading: The records; rows after `as_of` are not looked at.
+            reading: The records; rows after `as_of` are ignored.
             as_of: A session of the reading.
             run_id: The execution this belongs to.
             now: When it is judged.
@@ -80,13 +79,13 @@ class Judge:
             seed=seed,
             budgets=self.budgets,
             projected=outlook.projected,
-            forces=outlook.forces,
+            in_force=outlook.in_force,
             calibrations=outlook.calibrations,
         )
         evaluations = [
-            one
+            evaluation
             for record in cut.values()
-            for one in self._of_strategy(alert, record, context, outlook)
+            for evaluation in self._judge_strategy(alert, record, context, outlook)
         ]
         if Family.PROJECTION in alert.families:
             evaluations += judge_joint(_singles(cut, context), context)
@@ -107,32 +106,32 @@ class Judge:
             restated=restated,
         )
 
-    def _of_strategy(
+    def _judge_strategy(
         self, alert: Alert, record: StrategyRecord, context: JudgeContext, outlook: Outlook
     ) -> list[Evaluation]:
-        found = judge_strategy(record, alert.families, context)
+        evaluations = judge_strategy(record, alert.families, context)
         if Family.FORWARD in alert.families and is_judged(record, context):
             before, now = (outlook.expectations or {}).get(record.strategy, (None, None))
-            found.append(
-                forward_test_change(
+            evaluations.append(
+                forward_test.forward_test_change(
                     record.strategy,
                     before=before,
                     now=now,
                     month_share=_month_share(context.finals(record), outlook),
-                    budgets=context.budgets_of(record.strategy, "forward_test_change"),
+                    budgets=context.budgets_of(record.strategy, forward_test.RULE.id),
                 )
             )
-        return found
+        return evaluations
 
 
 def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     """The share of the earlier month's paths that fell as far below as this month did."""
-    force = outlook.monthly.get(finals.strategy)
-    since = None if force is None else force.returns_since(finals)
-    if force is None or since is None or not len(since) or bool((since <= -1.0).any()):
+    projection = outlook.monthly.get(finals.strategy)
+    since = None if projection is None else projection.returns_since(finals)
+    if projection is None or since is None or not len(since) or bool((since <= -1.0).any()):
         return None
     path = np.log1p(since).cumsum()
-    return force.fan.share_below(force.fan.distance_below(path), len(path))
+    return projection.fan.share_below(projection.fan.distance_below(path), len(path))
 
 
 def _singles(
@@ -160,7 +159,7 @@ def _up_to(reading: Reading, as_of: date) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def _final(reading: Reading, as_of: date, *, provisional: bool) -> date | None:
-    """The newest session whose rows are final, standing on `as_of`."""
+    """The newest session whose rows are final, as of `as_of`."""
     if not provisional:
         return as_of
     return reading.last_final

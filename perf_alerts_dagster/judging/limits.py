@@ -1,66 +1,19 @@
-"""The documented limits, a desk's own mandates, and how JSON overrides them.
+"""The two JSON settings of limits, read: ALERT_THRESHOLDS and ALERT_POLICY_LIMITS.
 
-Both JSON settings have one shape: `{"default": {...}, "strategies": {"name": {...}}}`; a
-strategy's values win over the defaults one by one. Losses and drawdowns are written as positive
-fractions (0.08 is 8 %).
+Both have one shape: `{"default": {...}, "strategies": {"name": {...}}}`; a strategy's values win
+over the defaults one by one. Losses and drawdowns are written as positive fractions (0.08 is
+8 %). The catalogue is imported where it is needed: the settings are read by processes that judge
+nothing, and it loads numpy.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
+from itertools import pairwise
 from typing import Any
 
 from perf_alerts_dagster.core.severity import Severity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The documented limits of the threshold and data rules (ALERT_THRESHOLDS)."""
-
-    rolling_sharpe_warning: float = 0.8
-    rolling_sharpe_critical: float = 0.5
-    sharpe_degradation_warning: float = 0.3
-    sharpe_degradation_critical: float = 0.5
-    drawdown_warning: float = 0.08
-    drawdown_critical: float = 0.12
-    drawdown_emergency: float = 0.20
-    trade_probability_warning: float = 0.05
-    trade_probability_critical: float = 0.01
-    volatility_low: float = 0.5
-    volatility_high: float = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mandate:
-    """A desk's own limits, never gated (ALERT_POLICY_LIMITS); None where there is none.
-
-    `columns` maps a further numeric column to its least and greatest allowed value.
-    """
-
-    drawdown: float | None = None
-    daily_loss: float | None = None
-    weekly_loss: float | None = None
-    monthly_loss: float | None = None
-    columns: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    severity: Severity = Severity.CRITICAL
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitBook:
-    """The limits and mandates of every strategy."""
-
-    limits: Limits = field(default_factory=Limits)
-    mandate: Mandate = field(default_factory=Mandate)
-    limits_of: Mapping[str, Limits] = field(default_factory=dict)
-    mandate_of: Mapping[str, Mandate] = field(default_factory=dict)
-
-    def limits_for(self, strategy: str) -> Limits:
-        """The limits of one strategy."""
-        return self.limits_of.get(strategy, self.limits)
-
-    def mandate_for(self, strategy: str) -> Mandate:
-        """The mandate of one strategy."""
-        return self.mandate_of.get(strategy, self.mandate)
+from perf_alerts_dagster.judging.rule import LimitBook, Mandate
 
 
 def limit_book(thresholds: Mapping[str, Any], policy: Mapping[str, Any]) -> LimitBook:
@@ -69,7 +22,9 @@ def limit_book(thresholds: Mapping[str, Any], policy: Mapping[str, Any]) -> Limi
     Raises:
         ValueError: a name is unknown or a value is no number in range; the text names it.
     """
-    common = _limits(Limits(), _part(thresholds, "default"))
+    from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+
+    common = _limits(DOCUMENTED_LIMITS, _part(thresholds, "default"))
     mandate = _mandate(Mandate(), _part(policy, "default"))
     return LimitBook(
         limits=common,
@@ -98,39 +53,29 @@ def _section(values: object, name: str) -> Mapping[str, Any]:
     return values
 
 
-def _limits(base: Limits, values: Mapping[str, Any]) -> Limits:
-    known = [one.name for one in fields(Limits)]
-    _refuse_unknown(values, known)
-    found = replace(base, **{name: _number(name, value) for name, value in values.items()})
-    _check(found)
-    return found
+def _limits(base: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, float]:
+    from perf_alerts_dagster.judging.rules.catalogue import RULES
 
-
-# A critical limit that is reached before its warning would hide the warning.
-_ORDERED = (
-    ("rolling_sharpe_critical", "rolling_sharpe_warning"),
-    ("sharpe_degradation_warning", "sharpe_degradation_critical"),
-    ("drawdown_warning", "drawdown_critical"),
-    ("drawdown_critical", "drawdown_emergency"),
-    ("trade_probability_critical", "trade_probability_warning"),
-    ("volatility_low", "volatility_high"),
-)
-
-
-def _check(limits: Limits) -> None:
-    for one in fields(Limits):
-        # A Sharpe ratio may be limited from below zero; everything else is a positive number.
-        if not one.name.startswith("rolling_sharpe") and getattr(limits, one.name) <= 0:
-            raise ValueError(f"{one.name!r} must be above 0")
-        if one.name.startswith(("drawdown", "trade_probability")):
-            _share(one.name, getattr(limits, one.name))
-    for low, high in _ORDERED:
-        if getattr(limits, low) > getattr(limits, high):
-            raise ValueError(f"{low!r} must not be above {high!r}")
+    _refuse_unknown(values, list(base))
+    limits = {**base, **{name: _number(name, value) for name, value in values.items()}}
+    for rule in RULES:
+        for name in rule.limits:
+            if rule.accepts != "number" and limits[name] <= 0:
+                raise ValueError(f"{name!r} must be above 0")
+            if rule.accepts == "fraction":
+                _share(name, limits[name])
+    for rule in RULES:
+        # A critical limit that is reached before its warning would hide the warning.
+        for first, second in pairwise(rule.limits):
+            rises = rule.limits[first] <= rule.limits[second]
+            low, high = (first, second) if rises else (second, first)
+            if limits[low] > limits[high]:
+                raise ValueError(f"{low!r} must not be above {high!r}")
+    return limits
 
 
 def _mandate(base: Mandate, values: Mapping[str, Any]) -> Mandate:
-    _refuse_unknown(values, [one.name for one in fields(Mandate)])
+    _refuse_unknown(values, [part.name for part in fields(Mandate)])
     changed: dict[str, Any] = {}
     for name, value in values.items():
         if name == "columns":
@@ -169,14 +114,14 @@ def _share(name: str, value: object) -> float:
 
 
 def _severity(value: object) -> Severity:
-    words = [one.value for one in Severity if one is not Severity.INFO]
+    words = [severity.value for severity in Severity if severity is not Severity.INFO]
     if value not in words:
         raise ValueError(f"'severity' must be one of {', '.join(words)}")
     return Severity(str(value))
 
 
 def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
-    found: dict[str, tuple[float | None, float | None]] = {}
+    columns: dict[str, tuple[float | None, float | None]] = {}
     for column, bounds in _section(value, "columns").items():
         _refuse_unknown(_section(bounds, column), ["min", "max"])
         minimum, maximum = (
@@ -187,5 +132,5 @@ def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:
             raise ValueError(f"{column!r} needs a min, a max, or both")
         if minimum is not None and maximum is not None and minimum > maximum:
             raise ValueError(f"'{column}.min' must not be above '{column}.max'")
-        found[column] = (minimum, maximum)
-    return found
+        columns[column] = (minimum, maximum)
+    return columns

@@ -2,14 +2,48 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.projections.ports import ProjectionStore
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvaluation:
+    """An evaluation with the judgement that it belongs to."""
+
+    alert: str
+    as_of: date
+    judged_at: datetime
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """What judgements of a period concluded; dates that were only recorded are left out.
+
+    `counts` are evaluations by (strategy, outcome).
+    """
+
+    counts: Mapping[tuple[str, Outcome], int]
+
+    def breach_rate(self) -> float | None:
+        """Breaches among what could be judged, in [0, 1]; None where nothing could.
+
+        Counted are the outcomes `ok` and `breach`, whether a person was notified or not.
+        """
+        total = {outcome: 0 for outcome in Outcome}
+        for (_, outcome), count in self.counts.items():
+            total[outcome] += count
+        judged = total[Outcome.OK] + total[Outcome.BREACH]
+        return total[Outcome.BREACH] / judged if judged else None
+
+
 class AlertStore(ProjectionStore):
-    """What was judged, projected and marked. Every method is one transaction.
+    """Judgements, projections, watermarks and hashes of months.
+
+    Every method is one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -17,7 +51,7 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def watermark(self, alert: str) -> date | None:
-        """The newest session that `alert` has judged for good; None before its first execution."""
+        """The newest session that `alert` has judged with final rows; None before its first."""
 
     @abstractmethod
     def record(self, judgement: Judgement, *, watermark: date | None) -> None:
@@ -49,3 +83,17 @@ class AlertStore(ProjectionStore):
     @abstractmethod
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
         """Keep the statistical settings (JSON) that a settings version stands for, once."""
+
+    @abstractmethod
+    def period(self, start: datetime, end: datetime) -> Period:
+        """What was judged from `start` on and before `end`, by the time of judging."""
+
+    @abstractmethod
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> Sequence[StoredEvaluation]:
+        """Per strategy and rule the newest evaluation, sorted by strategy, rule, projection.
+
+        Newest by as-of date, then by the time of judging. It comes from the last judgement of
+        some alert: a strategy that is no longer in the record is not there.
+        """

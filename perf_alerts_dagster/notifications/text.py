@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Mapping
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.judging.rule import HINT
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 _MAXIMUM_NAME = 80
 _MAXIMUM_SENTENCE = 600
@@ -15,8 +17,6 @@ _TITLES = {
     "daemon_dead": "the scheduler is down",
     "watch_silent": "the sensor `watch` is silent",
     "store_unavailable": "the alert store cannot be used",
-    "no_data": "no recent data",
-    "record_error": "the record cannot be read",
 }
 _HINTS = {
     "execution_failed": "the run's log in the web UI, then the records' source.",
@@ -28,10 +28,6 @@ _HINTS = {
     "no_data": "the job that writes the record: every judgement waits for it.",
     "record_error": "the rows that are named; nothing is judged from them until they are fixed.",
 }
-_HINT = (
-    "the incident's band and live path, positions and costs of these sessions, and whether other "
-    "strategies fell at the same time."
-)
 _REASONS = {
     "opened": "",
     "raised": "now worse",
@@ -63,6 +59,8 @@ def cut(text: str, maximum: int) -> str:
 def title(one: Mapping[str, Json]) -> str:
     """The rule's title."""
     rule = clean(one["rule"])
+    if rule in BY_ID:
+        return BY_ID[rule].title
     return _TITLES.get(rule, rule.replace("_", " "))
 
 
@@ -116,7 +114,8 @@ def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = F
 
 def hint(one: Mapping[str, Json]) -> str:
     """What to look at first."""
-    return _HINTS.get(str(one["rule"]), _HINT)
+    rule = str(one["rule"])
+    return BY_ID[rule].hint if rule in BY_ID else _HINTS.get(rule, HINT)
 
 
 def incident_link(incident_id: Json, public_url: str | None) -> str | None:

@@ -28,7 +28,7 @@ SUP_LEVELS: tuple[float, ...] = (
     *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
     1.0,
 )
-# A share below this is none that 10,000 paths can tell.
+# A smaller share is below the resolution of 10,000 paths.
 MINIMUM_SHARE = 1e-4
 
 
@@ -79,11 +79,6 @@ class Fan:
         rows = len(path)
         return float(((self.median[:rows] - path) / self.below[:rows]).max())
 
-    def distance_above(self, path: Floats) -> float:
-        """The greatest distance of a path (n <= H) above the median, in units of the shape."""
-        rows = len(path)
-        return float(((path - self.median[:rows]) / self.above[:rows]).max())
-
     def share_below(self, distance: float, day: int) -> float:
         """The sequential p-value: the share of honest paths that were as far below by `day`.
 
@@ -93,8 +88,8 @@ class Fan:
             1.0 - float(np.interp(distance, row, self.sup_levels, left=0.0, right=1.0))
             for row in self.sup_below
         ]
-        found = float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
-        return max(found, MINIMUM_SHARE)
+        share = float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
+        return max(share, MINIMUM_SHARE)
 
     def _at(self, quantiles: Floats, level: float) -> float:
         return float(np.interp(level, self.sup_levels, quantiles))
@@ -118,14 +113,14 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
     """
     if draws.horizon < horizon:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
-    found: list[Fan] = []
+    made: list[Fan] = []
     for first in range(0, len(strategies), _STRATEGIES):
-        found += _some(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
-    return found
+        made += _some(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
+    return made
 
 
 def _days(wanted: Sequence[int], horizon: int) -> list[int]:
-    return sorted({one for one in wanted if one < horizon} | {horizon})
+    return sorted({day for day in wanted if day < horizon} | {horizon})
 
 
 def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
@@ -134,7 +129,7 @@ def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
     kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
     for paths in chunks(draws.paths, given.size):
         _walk(given, draws, paths, horizon, days, sup_days, shape, kept)
-    return [_fan(kept, place, shape, days, sup_days, horizon) for place in range(given.size)]
+    return [_fan(kept, position, shape, days, sup_days, horizon) for position in range(given.size)]
 
 
 class _Kept:
@@ -168,9 +163,9 @@ def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
             total += drift
             if day + 1 in days:
                 at[days.index(day + 1), :, paths] = total.T
-    found = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
+    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
     low, middle, high = (
-        _interpolated(found[:, :, place], days, horizon) for place in range(len(_SHAPE))
+        _interpolated(at_levels[:, :, place], days, horizon) for place in range(len(_SHAPE))
     )
     return _Shape(
         median=middle.astype(np.float32),
@@ -216,22 +211,22 @@ def _walk(
 
 
 def _fan(
-    kept: _Kept, place: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
+    kept: _Kept, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
 ) -> Fan:
-    below, above = kept.below[:, place], kept.above[place]
+    below, above = kept.below[:, position], kept.above[position]
     sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
-    found = quantiles(sups, SUP_LEVELS)
-    at_days = quantiles(kept.at[:, place], PROBABILITIES)
+    sup_quantiles = quantiles(sups, SUP_LEVELS)
+    at_days = quantiles(kept.at[:, position], PROBABILITIES)
     return Fan(
         pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
-        median=shape.median[:, place].astype(np.float64),
-        below=shape.below[:, place].astype(np.float64),
-        above=(shape.ratio[place] * shape.below[:, place]).astype(np.float64),
+        median=shape.median[:, position].astype(np.float64),
+        below=shape.below[:, position].astype(np.float64),
+        above=(shape.ratio[position] * shape.below[:, position]).astype(np.float64),
         sup_days=np.array(sup_days, dtype=np.float64),
-        sup_below=found[:-2],
-        sup_above=found[-2],
-        sup_both=found[-1],
-        drawdowns=quantiles(kept.deepest[place : place + 1], DRAWDOWN_PROBABILITIES)[0],
+        sup_below=sup_quantiles[:-2],
+        sup_above=sup_quantiles[-2],
+        sup_both=sup_quantiles[-1],
+        drawdowns=quantiles(kept.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
     )
 
 
@@ -239,8 +234,8 @@ def _interpolated(values: Floats, days: list[int], horizon: int) -> Floats:
     """Values (D, S) at some days to every day (H, S), linear in the root of the day from 0."""
     known = np.sqrt(np.array([0, *days], dtype=np.float64))
     wanted = np.sqrt(np.arange(1, horizon + 1, dtype=np.float64))
-    place = np.clip(np.searchsorted(known, wanted, side="left"), 1, len(known) - 1)
-    part = ((wanted - known[place - 1]) / (known[place] - known[place - 1]))[:, None]
+    position = np.clip(np.searchsorted(known, wanted, side="left"), 1, len(known) - 1)
+    part = ((wanted - known[position - 1]) / (known[position] - known[position - 1]))[:, None]
     padded = np.concatenate([np.zeros((1, values.shape[1])), values])
-    found: Floats = padded[place - 1] * (1.0 - part) + padded[place] * part
-    return found
+    interpolated: Floats = padded[position - 1] * (1.0 - part) + padded[position] * part
+    return interpolated

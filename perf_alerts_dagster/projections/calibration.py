@@ -1,13 +1,13 @@
-"""What a rule's statistic is worth: how bad it gets in the healthy years of that very strategy.
+"""Calibration: how bad each rule's statistic gets in the strategy's own healthy years.
 
 Healthy years are simulated from the strategy's own reference. Of each rule the worst value of a
 year is kept: `p_year` of an observed value is the share of healthy years that are at least as
-bad at any time. The same walk without the drift, or with 1.5 times the volatility, tells how
-soon the rule would see what it is there for.
+bad at any time. The same walk without the drift, or with 1.5 times the volatility, gives the
+rule's power: how soon it would see the change that it is there for.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +17,10 @@ from perf_alerts_dagster.projections.detection_power import WILD, notified_by_da
 from perf_alerts_dagster.projections.monitors import (
     COUNTED,
     CUSUM_YEARS,
+    STATISTICS,
+    TAIL_RULE,
     YEAR,
     Monitors,
-    cusum_name,
 )
 from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, chunks, drifts
 from perf_alerts_dagster.records.model import Floats
@@ -37,7 +38,6 @@ TAILS = tuple(
     ).tolist()
 )
 _FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
-_LATER_YEARS = frozenset(cusum_name(year) for year in range(2, CUSUM_YEARS + 1))
 _STRATEGIES = 64
 
 
@@ -46,9 +46,9 @@ class Calibration:
     """One strategy's healthy years.
 
     `worst` maps a rule to its badness (larger is worse) at `TAILS`. `notified` is the badness from
-    which a warning is told. `power` is the chance to be told within 126 days of the rule's own
+    which a warning is notified. `power` is the chance of that within 126 days of the rule's own
     alternative, `half` the days until that chance is one half, NaN where a year is not enough.
-    `union` is the share of healthy years in which any of the rules is told, the CUSUM in its
+    `union` is the share of healthy years in which any of the rules notifies, the CUSUM in its
     first year of life.
     """
 
@@ -61,30 +61,32 @@ class Calibration:
     def p_year(self, rule: str, badness: float) -> float:
         """Share of healthy years in which the rule is at least this bad at any time."""
         rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
-        place = int(np.searchsorted(rising, badness, side="left"))
-        if place == 0:
+        position = int(np.searchsorted(rising, badness, side="left"))
+        if position == 0:
             return 1.0
-        # Beyond every simulated year, the share is below what so many years can tell.
+        # Beyond every simulated year, the share is below the resolution of so many years.
         minimum = 1.0 / (PATHS + 1)
-        if place == len(rising):
+        if position == len(rising):
             return minimum
-        if rising[place] == badness:
+        if rising[position] == badness:
             # A count is reached by all years of that count.
-            return max(float(shares[place]), minimum)
-        part = (badness - rising[place - 1]) / (rising[place] - rising[place - 1])
-        return max(float(shares[place - 1] + part * (shares[place] - shares[place - 1])), minimum)
+            return max(float(shares[position]), minimum)
+        part = (badness - rising[position - 1]) / (rising[position] - rising[position - 1])
+        return max(
+            float(shares[position - 1] + part * (shares[position] - shares[position - 1])), minimum
+        )
 
     def badness_at(self, rule: str, share: float) -> float:
         """The badness that this share of healthy years reaches."""
         return float(np.interp(share, TAILS, self.worst[rule]))
 
     def days_to_half(self, rule: str) -> float | None:
-        """Days until the chance to be told is one half; None where a year is not enough."""
+        """Days until the chance of a notification is one half; None where a year is not enough."""
         days = self.half.get(rule, math.nan)
         return None if math.isnan(days) else days
 
     def false_alarm_rate(self, rule: str) -> float:
-        """Share of healthy years in which the rule is told."""
+        """Share of healthy years in which the rule notifies."""
         return self.p_year(rule, self.notified[rule])
 
 
@@ -102,8 +104,8 @@ def calibrate(
         strategies: Their filtered reference segments.
         bands: Their launch projections' fans.
         draws: Of at least `LIFE` days.
-        budget: Share of healthy years in which a warning may be told.
-        documented: Least badness of a rule's documented warning; a rule that is not named has
+        budget: Share of healthy years in which a warning may be notified.
+        documented: Minimum badness of a rule's documented warning; a rule that is not named has
             none.
 
     Raises:
@@ -111,11 +113,11 @@ def calibrate(
     """
     if draws.horizon < LIFE:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {LIFE}")
-    found: list[Calibration] = []
+    calibrations: list[Calibration] = []
     for first in range(0, len(strategies), _STRATEGIES):
         part = slice(first, first + _STRATEGIES)
-        found += _some(strategies[part], bands[part], draws, budget, documented)
-    return found
+        calibrations += _some(strategies[part], bands[part], draws, budget, documented)
+    return calibrations
 
 
 def _some(
@@ -142,9 +144,12 @@ def _some(
         for rule, values in worst.items()
     }
     curves = notified_by_day(strategies, bands, draws, notified)
-    # Days beyond the window's worst are never drawn: the tail beyond the sample stands for them.
-    curves["daily_exceedance"] = np.stack(
-        [wild_curve(np.sort(one.standardised), budget, stretch=WILD) for one in strategies], axis=1
+    curves[TAIL_RULE] = np.stack(
+        [
+            wild_curve(np.sort(residuals.standardised), budget, stretch=WILD)
+            for residuals in strategies
+        ],
+        axis=1,
     )
     union = _union(worst, notified, budget)
     # A count must stay the very number that it is.
@@ -171,21 +176,21 @@ def _union(
     notified: Mapping[str, Floats32],
     budget: float,
 ) -> Floats:
-    """Share of healthy years (S) in which any rule is told.
+    """Share of healthy years (S) in which any rule notifies.
 
     Those of the daily exceedance, the budget, are added as if they came by themselves.
     """
     notifies = [
         values >= notified[rule][:, None]
         for rule, values in worst.items()
-        if rule not in _LATER_YEARS
+        if STATISTICS[rule].in_union
     ]
-    found: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
-    return found
+    share: Floats = 1.0 - (1.0 - np.any(notifies, axis=0).mean(axis=1)) * (1.0 - budget)
+    return share
 
 
 def _rarer(values: Floats32, budget: float) -> Floats32:
-    """The least badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
+    """The minimum badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
     allowed = int(budget * values.shape[1])
     place = values.shape[1] - 1 - allowed
     ranked = np.partition(values, place, axis=1)
@@ -199,29 +204,3 @@ def _half(curve: Floats) -> float:
 
 def _length(paths: slice) -> int:
     return int(paths.stop - paths.start)
-
-
-def cusum_rule(rows: int) -> str:
-    """The calibrated name of the CUSUM after so many live rows: its year of life."""
-    return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))
-
-
-# A rule's value in the orientation of the calibration: larger is worse, per row, in logs.
-_BADNESS: dict[str, Callable[[float, float], float]] = {
-    "rolling_sharpe": lambda value, periods: -value / math.sqrt(periods),
-    "drawdown": lambda value, periods: -math.log1p(max(value, -1.0 + 1e-12)),
-    "exceedance_rate": lambda value, periods: value,
-    "consecutive_exceedances": lambda value, periods: value,
-}
-
-
-def documented_badness(
-    *, rolling_sharpe: float, drawdown: float, periods_per_year: float
-) -> dict[str, float]:
-    """The least badness of each documented warning; the limits as the rules write them."""
-    return {
-        "rolling_sharpe": _BADNESS["rolling_sharpe"](rolling_sharpe, periods_per_year),
-        "drawdown": _BADNESS["drawdown"](-drawdown, periods_per_year),
-        "exceedance_rate": 0.15,
-        "consecutive_exceedances": 3.0,
-    }

@@ -31,14 +31,16 @@ class Chart:
     inner_upper: Floats
 
 
-def chart_of(record: StrategyRecord, force: InForce, as_of: date) -> Chart:
-    """The chart of one strategy, standing on a session."""
-    fan = force.fan
+def chart_of(record: StrategyRecord, projection: InForce, as_of: date) -> Chart:
+    """The chart of one strategy, as of a session."""
+    fan = projection.fan
     lower, upper = fan.both(_LEVEL)
-    path = np.log1p(np.maximum(force.returns_since(record.until(as_of)), -1.0 + 1e-12)).cumsum()
+    path = np.log1p(
+        np.maximum(projection.returns_since(record.until(as_of)), -1.0 + 1e-12)
+    ).cumsum()
     return Chart(
         strategy=record.strategy,
-        issued_on=force.issued_on,
+        issued_on=projection.issued_on,
         path=np.expm1(path),
         median=np.expm1(fan.median),
         lower=np.expm1(lower),
@@ -101,20 +103,20 @@ class _Scale:
         )
 
     def grid(self) -> Sequence[str]:
-        found = []
+        marks = []
         for value in (self._low, 0.0, self._high):
             y = self._y(value)
-            found.append(
+            marks.append(
                 f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
                 f'stroke="#9ca3af" stroke-width="0.5"/>'
                 f'<text x="{_LEFT - 4}" y="{y + 4:.1f}" text-anchor="end" fill="#374151">'
                 f"{value:+.0%}</text>"
             )
-        found.append(
+        marks.append(
             f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end" fill="#374151">'
             f"{self._rows} sessions</text>"
         )
-        return found
+        return marks
 
     def _points(self, values: Floats) -> list[str]:
         return [

@@ -1,11 +1,18 @@
-"""How likely a rule is to see its own alternative, and how rare a day beyond the sample is."""
+"""Power: how likely a rule notifies under its alternative; the tail beyond the sample."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from perf_alerts_dagster.projections.bands import Fan
-from perf_alerts_dagster.projections.monitors import WARM_UP, YEAR, Counts, Monitors, Watch
+from perf_alerts_dagster.projections.monitors import (
+    STATISTICS,
+    WARM_UP,
+    YEAR,
+    Alternative,
+    Counts,
+    Monitors,
+)
 from perf_alerts_dagster.projections.simulation import Batch, Draws, Walk, batch, chunks, drifts
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
@@ -14,7 +21,12 @@ from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Res
 PATHS = 1_000
 # What a rule is there to see: no edge any more, or 1.5 times the volatility.
 WILD = 1.5
-_DULL = tuple(watch for watch in Watch if watch is not Watch.EXCEEDANCES)
+_NO_EDGE, _WILD = (
+    frozenset(
+        statistic.watch for statistic in STATISTICS.values() if statistic.alternative is alternative
+    )
+    for alternative in Alternative
+)
 
 
 def notified_by_day(
@@ -23,18 +35,19 @@ def notified_by_day(
     draws: Draws,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Floats]:
-    """Share of sick paths that were told by each day (252, S), by rule.
+    """Share of changed paths on which the rule has notified by each day (252, S), by rule.
 
-    `notified` (S) is the badness from which a rule tells. The change comes after a healthy warm-up;
-    for the band and the CUSUM, which begin with the projection and with live, on the first day.
+    `notified` (S) is the badness from which a rule notifies. The change comes after a healthy
+    warm-up; for the band and the CUSUM, which begin with the projection and with live, on the
+    first day.
     """
     given = batch(strategies)
     quiet: dict[str, list[Counts]] = {}
     count = min(PATHS, draws.paths)
     for paths in chunks(count, given.size):
         shape = (paths.stop - paths.start, given.size)
-        dull = Monitors(strategies, bands, shape=shape, watched=_DULL)
-        wild = Monitors(strategies, bands, shape=shape, watched=[Watch.EXCEEDANCES])
+        dull = Monitors(strategies, bands, shape=shape, watched=_NO_EDGE)
+        wild = Monitors(strategies, bands, shape=shape, watched=_WILD)
         for rule, days in _quiet_days(given, draws, paths, dull, wild, notified).items():
             quiet.setdefault(rule, []).append(days)
     return {
@@ -57,7 +70,7 @@ def _quiet_days(
     wild: Monitors,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Counts]:
-    """Days before each path (c, S) is told, by rule; 252 where it never is."""
+    """Days before the notification of each path (c, S), by rule; 252 where there is none."""
     walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
     no_edge = drift - given.mean
     early, late, rough = (np.empty_like(drift) for _ in range(3))
@@ -116,7 +129,7 @@ def notified_from(residuals: Floats, budget: float) -> float:
 
 
 def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
-    """Chance (252) to be told by each day after the volatility rose `stretch` times.
+    """Chance (252) of a notification by each day after the volatility rose `stretch` times.
 
     The volatility that the days are measured in follows: after d days its square has come
     1 - 0.94^d of the way.
@@ -126,15 +139,15 @@ def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
     ratio = stretch / np.sqrt(1.0 + (stretch**2 - 1.0) * (1.0 - (1.0 - NEWEST) ** before))
     daily = 1.0 - (1.0 - yearly_share(notified_from(residuals, budget), residuals)) ** (1.0 / _YEAR)
     index = _index(tail) if len(tail) > 1 else 0.0
-    found: Floats = 1.0 - np.cumprod(1.0 - np.minimum(daily * ratio**index, 1.0))
-    return found
+    curve: Floats = 1.0 - np.cumprod(1.0 - np.minimum(daily * ratio**index, 1.0))
+    return curve
 
 
 def _losses(residuals: Floats) -> Floats:
     """The worst residuals as positive numbers, the worst first."""
     worst = -residuals[: max(2, int(_TAIL * len(residuals)))]
-    found: Floats = worst[worst > 0.0]
-    return found
+    losses: Floats = worst[worst > 0.0]
+    return losses
 
 
 def _index(tail: Floats) -> float:

@@ -1,4 +1,4 @@
-"""The projections in force for one strategy, as the rules look at them."""
+"""The projections in force for one strategy, as the rules read them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Forces:
+class ProjectionsInForce:
     """What is in force for one strategy: the launch projection, and the current one that judges."""
 
     launch: InForce | None = None
@@ -52,12 +52,12 @@ class Outlook:
     """What the projections in force say.
 
     `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
-    expectation and the one of now; `monthly` is that earlier month's projection. `forces` and
-    `calibrations`: what judges each strategy, and what its values are worth.
+    expectation and the one of now; `monthly` is that earlier month's projection. `in_force` and
+    `calibrations`: the projections and the healthy years by which each strategy is judged.
     """
 
     projected: frozenset[str] = frozenset()
     expectations: Mapping[str, tuple[Expectation | None, Expectation | None]] | None = None
-    forces: Mapping[str, Forces] = field(default_factory=dict)
+    in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     monthly: Mapping[str, InForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)

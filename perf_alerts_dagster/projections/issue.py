@@ -1,4 +1,4 @@
-"""Issue the projections that are due, with what values mean in them, and say what is in force."""
+"""Issue the projections that are due with their calibrations, and give those in force."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from perf_alerts_dagster.projections.calibration import (
     PATHS,
     Calibration,
     calibrate,
-    documented_badness,
 )
-from perf_alerts_dagster.projections.in_force import Forces, InForce, Outlook
+from perf_alerts_dagster.projections.in_force import InForce, Outlook, ProjectionsInForce
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
@@ -43,7 +43,7 @@ CALIBRATION = "calibration"
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
-    """The projection as the rules look at it; None for one of an older method, without a band."""
+    """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
     return InForce(
@@ -72,22 +72,24 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
     )
 
 
-def calibration_facts(one: Calibration) -> dict[str, Json]:
+def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     """What is not an array, JSON-ready."""
     return {
-        "told": dict(one.notified),
-        "power": dict(one.power),
-        "half": {rule: None if math.isnan(days) else days for rule, days in one.half.items()},
-        "union": one.union,
+        "told": dict(calibration.notified),
+        "power": dict(calibration.power),
+        "half": {
+            rule: None if math.isnan(days) else days for rule, days in calibration.half.items()
+        },
+        "union": calibration.union,
     }
 
 
-def calibration_arrays(one: Calibration) -> dict[str, Floats]:
+def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
     """The worst values of healthy years, by rule."""
-    return dict(one.worst)
+    return dict(calibration.worst)
 
 
-def calibrated(stored: StoredProjection) -> Calibration:
+def stored_calibration(stored: StoredProjection) -> Calibration:
     """The calibration that was stored."""
     half = _numbers(stored.facts, "half")
     return Calibration(
@@ -120,8 +122,8 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 class ProjectionIssuer:
     """Issues and looks up projections; all but the store is statistical.
 
-    `budget` is the share of healthy years in which a warning may be told; `documented` holds
-    the warning limits of the rolling Sharpe ratio and of the drawdown.
+    `budget` is the share of healthy years in which a warning may be notified; `limits`
+    are the limits of rules by their names in ALERT_THRESHOLDS.
     """
 
     store: ProjectionStore
@@ -129,8 +131,8 @@ class ProjectionIssuer:
     haircut: float
     periods_per_year: float
     settings_version: str
+    limits: Mapping[str, float]
     budget: float = 0.05
-    documented: tuple[float, float] = (0.8, 0.08)
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
@@ -179,7 +181,7 @@ class ProjectionIssuer:
         """Issue what `alert` needs before it judges: a judgement never goes without."""
         if Family.FORWARD in alert.families:
             self.issue_current(reading, as_of, run_id=run_id)
-        # A limit is weighed against the projection as well.
+        # The evidence of a limit comes from the projection as well.
         if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
             self.issue_launch(reading, as_of, run_id=run_id)
 
@@ -195,27 +197,35 @@ class ProjectionIssuer:
             expectations={
                 name: (
                     expectation(before.get(name), self.periods_per_year),
-                    expectation(one, self.periods_per_year),
+                    expectation(stored, self.periods_per_year),
                 )
-                for name, one in now.items()
+                for name, stored in now.items()
             },
-            forces={
-                name: Forces(
+            in_force={
+                name: ProjectionsInForce(
                     launch=in_force(launched.get(name)), judging=in_force(judging.get(name))
                 )
                 for name in {*launched, *judging}
             },
-            monthly={name: force for name, one in before.items() if (force := in_force(one))},
-            calibrations={name: calibrated(one) for name, one in calibrations.items()},
+            monthly={
+                name: projection
+                for name, stored in before.items()
+                if (projection := in_force(stored))
+            },
+            calibrations={
+                name: stored_calibration(stored) for name, stored in calibrations.items()
+            },
         )
 
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
-        found: dict[str, StoredProjection] = {}
-        for issued_on in sorted({one.issued_on for one in now.values()}):
+        projections: dict[str, StoredProjection] = {}
+        for issued_on in sorted({stored.issued_on for stored in now.values()}):
             names = [name for name, one in now.items() if one.issued_on == issued_on]
             earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
-            found |= self.store.projections(kind=CURRENT, on_or_before=earlier, strategies=names)
-        return found
+            projections |= self.store.projections(
+                kind=CURRENT, on_or_before=earlier, strategies=names
+            )
+        return projections
 
     def _issue(
         self,
@@ -239,20 +249,20 @@ class ProjectionIssuer:
         )
         stored = [
             StoredProjection(
-                strategy=one.strategy,
+                strategy=projection.strategy,
                 kind=kind,
                 issued_on=day,
-                horizon=one.horizon,
+                horizon=projection.horizon,
                 seed=seed,
                 settings_version=self.settings_version,
-                data_hash=hashes[one.strategy],
+                data_hash=hashes[projection.strategy],
                 run_id=run_id,
-                facts=one.facts(),
-                arrays=one.arrays(),
+                facts=projection.facts(),
+                arrays=projection.arrays(),
             )
-            for one in made
+            for projection in made
         ]
-        stored += [replace(one, kind=JUDGING) for one in stored if one.strategy in judging]
+        stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
             stored += self._calibrations(made, stored, seed)
         self.store.save_projections(stored)
@@ -260,15 +270,12 @@ class ProjectionIssuer:
     def _calibrations(
         self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
-        sharpe, drawdown = self.documented
-        found = calibrate(
-            [one.residuals for one in made],
-            [one.fan for one in made],
+        calibrations = calibrate(
+            [projection.residuals for projection in made],
+            [projection.fan for projection in made],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
-            documented=documented_badness(
-                rolling_sharpe=sharpe, drawdown=drawdown, periods_per_year=self.periods_per_year
-            ),
+            documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),
         )
         return [
             replace(
@@ -277,7 +284,7 @@ class ProjectionIssuer:
                 facts=calibration_facts(one),
                 arrays=calibration_arrays(one),
             )
-            for launch, one in zip(stored, found, strict=True)
+            for launch, one in zip(stored, calibrations, strict=True)
         ]
 
 

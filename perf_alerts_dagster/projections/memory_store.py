@@ -1,4 +1,4 @@
-"""Projections for one evaluation that stores nothing: kept until the process ends."""
+"""The projections of one evaluation that stores nothing, in memory."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -13,19 +13,23 @@ class MemoryProjections(ProjectionStore):
         self._kept: dict[tuple[str, str, date], StoredProjection] = {}
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """See the port."""
-        for one in projections:
-            self._kept.setdefault((one.strategy, one.kind, one.issued_on), one)
+        """A projection that is there already stays as it was."""
+        for projection in projections:
+            self._kept.setdefault(
+                (projection.strategy, projection.kind, projection.issued_on), projection
+            )
 
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
-        """See the port."""
-        found = {
-            one.strategy: one
-            for one in sorted(self._kept.values(), key=lambda one: one.issued_on)
-            if one.kind == kind
-            and one.issued_on <= on_or_before
-            and (strategies is None or one.strategy in strategies)
+        """The newest of each strategy, sorted by the strategies' names."""
+        newest = {
+            projection.strategy: projection
+            for projection in sorted(
+                self._kept.values(), key=lambda projection: projection.issued_on
+            )
+            if projection.kind == kind
+            and projection.issued_on <= on_or_before
+            and (strategies is None or projection.strategy in strategies)
         }
-        return dict(sorted(found.items()))
+        return dict(sorted(newest.items()))

@@ -1,9 +1,12 @@
-"""The daily rules as running statistics over many paths at once: what calibration watches.
+"""The daily rules as running statistics over many paths at once, which calibration reads.
 
-Each is oriented so that larger is worse. All arrays are (c, S): paths by strategies.
+`STATISTICS` registers each of them under its rule. Badness is oriented so that larger is worse.
+All arrays are (c, S): paths by strategies.
 """
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
@@ -26,8 +29,9 @@ CUSUM_YEARS = 3
 CUSUM_SLACK = 0.5 / float(np.sqrt(252.0))
 # The conditional quantile that a row exceeds by lying below it.
 EXCEEDANCE = 0.05
-# Rules that are counted, and how many counts are one of the rule's own unit.
-COUNTED = {"exceedance_rate": RATE_ROWS, "consecutive_exceedances": 1}
+# Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
+RATE_WARNING = 0.15
+RUN_WARNING = 3
 # A rate that is a whole number of rows may be a little more in single precision.
 _ROUNDING = 1e-3
 _TINY = 1e-10
@@ -38,14 +42,101 @@ def cusum_name(year: int) -> str:
     return f"life_cusum_{year}"
 
 
+def cusum_name_after(rows: int) -> str:
+    """The calibrated name of the CUSUM after so many live rows."""
+    return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))
+
+
 class Watch(StrEnum):
-    """What is watched."""
+    """A group of statistics that are computed together along the paths."""
 
     CUSUM = "cusum"
     BAND = "band"
     DRAWDOWN = "drawdown"
     EXCEEDANCES = "exceedances"
     SHARPE = "sharpe"
+
+
+class Alternative(StrEnum):
+    """The change that a rule is there to see, for which its power is stated."""
+
+    NO_EDGE = "the drift is zero"
+    WILD = "the volatility is 1.5 times as high"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistic:
+    """How the badness of one rule is read along simulated paths.
+
+    `badness` turns (the rule's value, periods per year) into the badness of the paths, which are
+    in log returns per row. `documented` gives, from the limits by their names in
+    ALERT_THRESHOLDS, the value of the rule's documented warning; None for a rule without one.
+    `counts` is how many counts are one of the rule's unit, for a rule that counts rows.
+    `from_the_first_day`: it begins with the projection or with live, not after the warm-up.
+    `in_union`: it counts for the false-alarm rate of all rules together.
+    """
+
+    rule: str
+    watch: Watch
+    alternative: Alternative = Alternative.NO_EDGE
+    badness: Callable[[float, float], float] = lambda value, periods: value
+    documented: Callable[[Mapping[str, float]], float] | None = None
+    counts: int | None = None
+    from_the_first_day: bool = False
+    in_union: bool = True
+
+
+# By the name of the statistic: the rule's id, but for the CUSUM, which has one per year of life.
+STATISTICS: Mapping[str, Statistic] = {
+    "interval_breach": Statistic(rule="interval_breach", watch=Watch.BAND, from_the_first_day=True),
+    "drawdown": Statistic(
+        rule="drawdown",
+        watch=Watch.DRAWDOWN,
+        badness=lambda value, periods: -math.log1p(max(value, -1.0 + 1e-12)),
+        documented=lambda limits: -limits["drawdown_warning"],
+    ),
+    "rolling_sharpe": Statistic(
+        rule="rolling_sharpe",
+        watch=Watch.SHARPE,
+        badness=lambda value, periods: -value / math.sqrt(periods),
+        documented=lambda limits: limits["rolling_sharpe_warning"],
+    ),
+    "exceedance_rate": Statistic(
+        rule="exceedance_rate",
+        watch=Watch.EXCEEDANCES,
+        alternative=Alternative.WILD,
+        documented=lambda limits: RATE_WARNING,
+        counts=RATE_ROWS,
+    ),
+    "consecutive_exceedances": Statistic(
+        rule="consecutive_exceedances",
+        watch=Watch.EXCEEDANCES,
+        alternative=Alternative.WILD,
+        documented=lambda limits: float(RUN_WARNING),
+        counts=1,
+    ),
+    **{
+        cusum_name(year): Statistic(
+            rule="life_cusum", watch=Watch.CUSUM, from_the_first_day=True, in_union=year == 1
+        )
+        for year in range(1, CUSUM_YEARS + 1)
+    },
+}
+# Counted rules, and how many counts are one of the rule's unit.
+COUNTED = {
+    name: statistic.counts for name, statistic in STATISTICS.items() if statistic.counts is not None
+}
+# Days beyond the window's worst are never drawn: this rule's power is that of a Pareto tail.
+TAIL_RULE = "daily_exceedance"
+
+
+def documented_badness(limits: Mapping[str, float], *, periods_per_year: float) -> dict[str, float]:
+    """The minimum badness of each documented warning, from the limits in ALERT_THRESHOLDS."""
+    return {
+        name: statistic.badness(statistic.documented(limits), periods_per_year)
+        for name, statistic in STATISTICS.items()
+        if statistic.documented is not None
+    }
 
 
 class Monitors:
@@ -58,7 +149,7 @@ class Monitors:
     """
 
     FROM_THE_FIRST_DAY: ClassVar = frozenset(
-        {"interval_breach", *(cusum_name(year + 1) for year in range(CUSUM_YEARS))}
+        name for name, statistic in STATISTICS.items() if statistic.from_the_first_day
     )
 
     def __init__(
@@ -72,19 +163,23 @@ class Monitors:
         def row(values: Sequence[float]) -> Floats32:
             return np.array(values, dtype=np.float32)
 
-        self._mean = row([one.mean for one in strategies])
-        self._per_sigma = row([-1.0 / one.sigma for one in strategies])
-        self._expected = row([one.mean / one.sigma - CUSUM_SLACK for one in strategies])
-        self._cut = row([float(np.quantile(one.tiled, EXCEEDANCE)) for one in strategies])
-        self._floor = row([one.floor for one in strategies])
-        self._median = np.stack([one.median for one in bands], axis=1).astype(np.float32)
-        self._per_below = np.stack([1.0 / one.below for one in bands], axis=1).astype(np.float32)
+        self._mean = row([residuals.mean for residuals in strategies])
+        self._per_sigma = row([-1.0 / residuals.sigma for residuals in strategies])
+        self._expected = row(
+            [residuals.mean / residuals.sigma - CUSUM_SLACK for residuals in strategies]
+        )
+        self._cut = row(
+            [float(np.quantile(residuals.tiled, EXCEEDANCE)) for residuals in strategies]
+        )
+        self._floor = row([residuals.floor for residuals in strategies])
+        self._median = np.stack([fan.median for fan in bands], axis=1).astype(np.float32)
+        self._per_below = np.stack([1.0 / fan.below for fan in bands], axis=1).astype(np.float32)
 
         def path() -> Floats32:
             return np.zeros(shape, dtype=np.float32)
 
         self._variance = path()
-        self._variance[:] = row([one.variance for one in strategies])
+        self._variance[:] = row([residuals.variance for residuals in strategies])
         self._sum, self._squares, self._one, self._other = path(), path(), path(), path()
         self._total, self._peak, self._since, self._cusum = path(), path(), path(), path()
         self._band, self._drawdown, self._sharpe = path(), path(), path()
@@ -113,12 +208,12 @@ class Monitors:
 
     @staticmethod
     def limit(rule: str, badness: Floats32) -> Floats32 | Counts:
-        """A badness (S) as `now` is compared with it: of a count the least one that reaches it."""
+        """A badness (S) as `now` is compared with it: of a count the minimum that reaches it."""
         if rule not in COUNTED:
             return badness
         minimum = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
-        found: Counts = np.clip(minimum, 0, 255).astype(np.uint8)
-        return found
+        counts: Counts = np.clip(minimum, 0, 255).astype(np.uint8)
+        return counts
 
     def see(self, returns: Floats32, day: int, *, early: Floats32 | None = None) -> None:
         """Take the log returns of `day` (0-based).

@@ -12,14 +12,12 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.projections.bands import DRAWDOWN_PROBABILITIES, PROBABILITIES, Fan, fans
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filter_returns
 
 REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
-# One-day conditional quantiles of the first day, 1 % and 5 %.
-ONE_DAY = (0.01, 0.05)
 _ROWS_PER_MONTH = 12
 
 
@@ -108,11 +106,11 @@ class Subject:
 
     def residuals(self, haircut: float = 0.0) -> Residuals | None:
         """The filtered window; None where its returns do not vary."""
-        found = filtered(self.window, haircut=haircut)
-        newest = None if self.recent is None else filtered(self.recent)
-        if found is None or newest is None:
-            return found
-        return replace(found, variance=max(newest.variance, found.floor))
+        residuals = filter_returns(self.window, haircut=haircut)
+        newest = None if self.recent is None else filter_returns(self.recent)
+        if residuals is None or newest is None:
+            return residuals
+        return replace(residuals, variance=max(newest.variance, residuals.floor))
 
 
 def seed_for(as_of: date, settings_version: str) -> int:

@@ -86,10 +86,10 @@ def batch(strategies: Sequence[Residuals]) -> Batch:
     """Put strategies side by side."""
 
     def column(name: str) -> Floats32:
-        return np.array([getattr(one, name) for one in strategies], dtype=np.float32)
+        return np.array([getattr(residuals, name) for residuals in strategies], dtype=np.float32)
 
     return Batch(
-        tiled=np.ascontiguousarray(np.stack([one.tiled for one in strategies], axis=1)),
+        tiled=np.ascontiguousarray(np.stack([residuals.tiled for residuals in strategies], axis=1)),
         mean=column("mean"),
         error=column("error"),
         variance=column("variance"),

@@ -19,9 +19,9 @@ _PLAIN = (
 _BATCH = 1000
 
 
-def add(connection: Connection, found: Sequence[StoredProjection]) -> None:
+def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
     """Keep projections; one of the same strategy, kind and date stays as it was."""
-    if not found:
+    if not stored:
         return
     connection.execute(
         upsert.insert(connection, projections).on_conflict_do_nothing(
@@ -31,7 +31,7 @@ def add(connection: Connection, found: Sequence[StoredProjection]) -> None:
                 projections.c.issued_on,
             ]
         ),
-        [_to_row(one) for one in found],
+        [_to_row(projection) for projection in stored],
     )
 
 
@@ -77,13 +77,13 @@ def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[first : first + _BATCH]
 
 
-def _to_row(one: StoredProjection) -> dict[str, Any]:
-    row: dict[str, Any] = {name: getattr(one, name) for name in _PLAIN}
+def _to_row(projection: StoredProjection) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(projection, name) for name in _PLAIN}
     return row | {
-        "horizon": int(one.horizon),
-        "seed": int(one.seed),
-        "facts": dict(one.facts),
-        "arrays": types.pack(one.arrays),
+        "horizon": int(projection.horizon),
+        "seed": int(projection.seed),
+        "facts": dict(projection.facts),
+        "arrays": types.pack(projection.arrays),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from perf_alerts_dagster.projections.simulation import Walk, batch, draw, drifts
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_dagster.statistics.walk_forward import (
     FOLD_ROWS,
     MAX_FOLDS,
@@ -29,7 +29,7 @@ def lowest_scores(
     simulated from it, at most those of the last year's folds. None where the reference does not
     vary or the life is too short for a score.
     """
-    known = filtered(reference)
+    known = filter_returns(reference)
     quarters = min(live_rows // FOLD_ROWS, MAX_FOLDS + _READINGS - 1)
     if known is None or quarters < MIN_FOLDS:
         return None
@@ -46,9 +46,9 @@ def lowest_scores(
     for quarter in range(max(MIN_FOLDS, quarters - _READINGS + 1), quarters + 1):
         stop = len(reference) + quarter * FOLD_ROWS
         for life in range(lives):
-            found = stability(returns[life, :stop], live[:stop], periods_per_year)
-            if not isinstance(found, Insufficient):
-                lowest[life] = min(lowest[life], found.score)
+            result = stability(returns[life, :stop], live[:stop], periods_per_year)
+            if not isinstance(result, Insufficient):
+                lowest[life] = min(lowest[life], result.score)
     return lowest if bool(np.isfinite(lowest).all()) else None
 
 

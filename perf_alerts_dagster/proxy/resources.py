@@ -19,7 +19,7 @@ from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
-from perf_alerts_dagster.judging.history import History
+from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.status import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
@@ -34,7 +34,7 @@ class ProxyParts:
     """The adapters behind the proxy, and its clocks."""
 
     scheduler: Scheduler
-    history: History
+    history: AlertStore
     leases: Leases
     store: SchedulerStore
     identity: IdentityStores

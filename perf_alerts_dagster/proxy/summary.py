@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import BreachedIncident, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.judging.history import Found, Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.proxy.schemas import (
     AlertTotals,
     ExecutionCounts,
@@ -31,7 +31,7 @@ def summary_data(
     end: datetime,
     runs: Sequence[AlertRun],
     period: Period,
-    sharpes: Sequence[Found],
+    sharpes: Sequence[StoredEvaluation],
     counts: PeriodCounts,
     live: Mapping[Status, int],
     silences: int,
@@ -85,7 +85,7 @@ def executions(runs: Sequence[AlertRun]) -> ExecutionCounts:
     )
 
 
-def sharpe_word(entry: Found) -> str:
+def sharpe_word(entry: StoredEvaluation) -> str:
     """The severity of a breached Sharpe ratio, else the outcome."""
     evaluation = entry.evaluation
     if evaluation.outcome is Outcome.BREACH:
@@ -111,7 +111,7 @@ def _of_alert(
 def _by_strategy(
     period: Period,
     breached: Iterable[BreachedIncident],
-    sharpes: Sequence[Found],
+    sharpes: Sequence[StoredEvaluation],
     words: dict[str, str],
 ) -> list[StrategyTotals]:
     ratios = {entry.evaluation.strategy: entry.evaluation.value for entry in sharpes}

@@ -13,8 +13,7 @@ from perf_alerts_dagster.identity.key_usage import SqlKeyUse
 from perf_alerts_dagster.identity.revocations import SqlRevocations
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.store.history import SqlHistory
-from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
@@ -43,7 +42,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
     async with connected(settings.webserver_port) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
-            history=SqlHistory(engine),
+            history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             store=SqlSchedulerStore(engine),
             identity=IdentityStores(

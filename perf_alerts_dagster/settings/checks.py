@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator
 
 from perf_alerts_dagster.judging.limits import limit_book
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
@@ -218,7 +217,10 @@ def budgets(value: str) -> dict[str, Any]:
 
 
 def _check_rules(rules: Mapping[str, Any]) -> None:
-    _refuse_unknown(rules, tuple(rule.id for rule in BY_ID.values() if rule.gated))
+    # Loads numpy, which a process that only reads its settings can do without.
+    from perf_alerts_dagster.judging.rules.catalogue import RULES
+
+    _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated))
     for rule, given in rules.items():
         _refuse_unknown(_section(given, rule), ("warning", "critical"))
         for severity, share in given.items():

@@ -1,6 +1,7 @@
-"""Combinatorially symmetric cross-validation (CSCV): is the best of many trials really good?
+"""Is the best of many trials really good? CSCV, and the deflated Sharpe ratio of the best one.
 
-Source: Bailey, Borwein, Lopez de Prado, Zhu, J. Computational Finance 20(4), 2016.
+Combinatorially symmetric cross-validation (CSCV) after Bailey, Borwein, Lopez de Prado, Zhu,
+J. Computational Finance 20(4), 2016.
 """
 
 import math
@@ -11,7 +12,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.sharpe import TINY
+from perf_alerts_dagster.statistics.sharpe import TINY, deflated_sharpe_ratio, sharpe_moments
 
 BLOCKS = 16
 
@@ -23,7 +24,7 @@ _NOISE = 1e-7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cscv:
-    """What CSCV found over `splits` splits of `trials` trials.
+    """The result of CSCV over `splits` splits of `trials` trials.
 
     `pbo` is the share of splits in which the best trial in-sample ranks at or below the median
     out of sample; `mean_logit` is below 0 where that is the rule. `out_of_sample_loss` is the
@@ -154,3 +155,21 @@ def _check(trials: Floats, blocks: int) -> None:
             f"trials: row {row}, column {column} is {trials[row, column]}; accepted are finite "
             "numbers"
         )
+
+
+def deflated_best_trial(trials: Floats) -> float | None:
+    """Deflated Sharpe ratio of the best of N trials over all T rows; `trials` is (T, N).
+
+    The probability that its true Sharpe ratio is above the best that N trials without any skill
+    would show. None where fewer than 2 trials vary.
+
+    Source: Bailey, Lopez de Prado, JPM 40(5), 2014.
+    """
+    varying = [moments for trial in trials.T if (moments := sharpe_moments(trial)) is not None]
+    if len(varying) < 2:
+        return None
+    best = max(varying, key=lambda moments: moments.sharpe)
+    variance = float(np.var([moments.sharpe for moments in varying], ddof=1))
+    return deflated_sharpe_ratio(
+        best.sharpe, best.rows, best.skew, best.kurtosis, len(varying), variance
+    )

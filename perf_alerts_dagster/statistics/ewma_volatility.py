@@ -36,7 +36,7 @@ class Residuals:
 
     `tiled` (756) are the standardised residuals by their offset back from the window's end; a
     shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
-    the window's average, `floor` the least; `mean` is the drift, `error` its standard error.
+    the window's average, `floor` the minimum; `mean` is the drift, `error` its standard error.
     `volatility` (n) is the one-step-ahead volatility of each row of the window.
     """
 
@@ -52,7 +52,7 @@ class Residuals:
     standardised: Floats
 
 
-def filtered(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
+def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     """Filter a window of simple returns (n), each above -1, oldest first; its last 756 count.
 
     `haircut` is the share of a positive mean that is taken off every row. None where the
@@ -96,17 +96,17 @@ def filtered(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
 
 def _variances(shocks: Floats, floor: float) -> Floats:
     """One-step-ahead variances (n + 1); the last one is of the row after the window."""
-    found = np.empty(len(shocks) + 1)
+    variances = np.empty(len(shocks) + 1)
     now = max(float(shocks[:_FIRST_ROWS].var()), floor)
-    for place, square in enumerate((shocks * shocks).tolist()):
-        found[place] = now
+    for row, square in enumerate((shocks * shocks).tolist()):
+        variances[row] = now
         now = max((1.0 - NEWEST) * now + NEWEST * square, floor)
-    found[-1] = now
-    return found
+    variances[-1] = now
+    return variances
 
 
 def _centred(back: Floats) -> tuple[float, float]:
-    """What to take off and to multiply by: mean 0, mean square at most `MAXIMUM_SQUARE`."""
+    """Centre and factor that make the mean 0 and the mean square at most `MAXIMUM_SQUARE`."""
     centre = float(back.mean())
     square = float(((back - centre) ** 2).mean())
     return centre, 1.0 if square <= MAXIMUM_SQUARE else math.sqrt(MAXIMUM_SQUARE / square)

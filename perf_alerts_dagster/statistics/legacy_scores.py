@@ -38,12 +38,6 @@ class LegacyScores:
     overfitting: float | None
 
 
-def month_from_sharpe(trades: int, pnl: float, sharpe: float) -> LegacyMonth:
-    """A month as the earlier reports printed it: trades, P&L, Sharpe ratio per trade (not 0)."""
-    mean = pnl / trades
-    return LegacyMonth(trades=trades, mean=mean, deviation=abs(mean / sharpe))
-
-
 def months_from_trades(trades: Trades) -> tuple[LegacyMonth, ...]:
     """Trades by the month of their exit, oldest first; months without a trade are left out."""
     if not len(trades):

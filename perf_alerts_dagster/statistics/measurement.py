@@ -117,7 +117,7 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
     Raises:
         ValueError: the periods per year are not positive, or a return is not finite.
     """
-    found = []
+    measurements = []
     segments: tuple[tuple[Segment, bool], ...] = (("backtest", False), ("live", True))
     for segment, is_live in segments:
         chosen = record.live == is_live
@@ -130,7 +130,7 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
             values = _wiped(dates, returns)
         else:
             values = _values(dates, returns, periods_per_year)
-        found.append(
+        measurements.append(
             Measurement(
                 strategy=record.strategy,
                 segment=segment,
@@ -140,11 +140,11 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
                 metrics={name: values.get(name) for name in NAMES},
             )
         )
-    return found
+    return measurements
 
 
 def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str, Metric]:
-    array = metrics.checked(returns)
+    array = metrics.check_returns(returns)
     return {
         "total_return": metrics.total_return(array),
         "cagr": metrics.cagr(array, periods_per_year=periods_per_year),
@@ -199,7 +199,7 @@ def _drawdown_dates(dates: Dates, deepest: Drawdown | None) -> dict[str, Metric]
 
 def _wiped(dates: Dates, returns: Floats) -> dict[str, Metric]:
     """All was lost on the last of these rows, whatever was gained before."""
-    fall = wipe_out(metrics.checked(returns[:-1]))
+    fall = wipe_out(metrics.check_returns(returns[:-1]))
     return {
         "total_return": -1.0,
         "cagr": -1.0,
@@ -209,6 +209,6 @@ def _wiped(dates: Dates, returns: Floats) -> dict[str, Metric]:
     }
 
 
-def _day(dates: Dates, place: int) -> date:
-    day: date = dates[place].astype("datetime64[D]").item()
+def _day(dates: Dates, row: int) -> date:
+    day: date = dates[row].astype("datetime64[D]").item()
     return day

@@ -21,7 +21,7 @@ from perf_alerts_dagster.statistics.rolling import drawdown_path
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
 
-def checked(returns: ArrayLike) -> Floats:
+def check_returns(returns: ArrayLike) -> Floats:
     """The returns as a float array (n).
 
     Raises:
@@ -32,10 +32,8 @@ def checked(returns: ArrayLike) -> Floats:
         raise ValueError(f"returns has {array.ndim} dimensions; accepted is one value per row")
     wrong = np.flatnonzero(~(np.isfinite(array) & (array > -1.0)))
     if len(wrong):
-        place = int(wrong[0])
-        raise ValueError(
-            f"returns[{place}] is {array[place]}; accepted is a finite return above -1"
-        )
+        row = int(wrong[0])
+        raise ValueError(f"returns[{row}] is {array[row]}; accepted is a finite return above -1")
     return array
 
 
@@ -43,24 +41,14 @@ def total_return(returns: ArrayLike) -> float | None:
     """Compounded return over all rows. Fewest rows: 1."""
     import empyrical
 
-    return _measured(empyrical.cum_returns_final, checked(returns), fewest=1)
-
-
-def cumulative_returns(returns: ArrayLike) -> Floats:
-    """Compounded return from the start to the end of each row (n); empty for no rows."""
-    import empyrical
-
-    array = checked(returns)
-    with np.errstate(over="ignore"):
-        path: Floats = np.asarray(empyrical.cum_returns(array), dtype=np.float64)
-    return path
+    return _measured(empyrical.cum_returns_final, check_returns(returns), fewest=1)
 
 
 def cagr(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Compound growth per year, (1 + total)^(periods per year / n) - 1. Fewest rows: 2."""
     import empyrical
 
-    return _measured(empyrical.cagr, checked(returns), periods_per_year=periods_per_year)
+    return _measured(empyrical.cagr, check_returns(returns), periods_per_year=periods_per_year)
 
 
 def annual_volatility(returns: ArrayLike, *, periods_per_year: float) -> float | None:
@@ -68,7 +56,7 @@ def annual_volatility(returns: ArrayLike, *, periods_per_year: float) -> float |
     import empyrical
 
     return _measured(
-        empyrical.annual_volatility, checked(returns), periods_per_year=periods_per_year
+        empyrical.annual_volatility, check_returns(returns), periods_per_year=periods_per_year
     )
 
 
@@ -76,9 +64,9 @@ def sharpe_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None
     """Annualised mean over standard deviation (ddof 1), risk-free rate 0. Fewest rows: 2."""
     import empyrical
 
-    array = checked(returns)
-    found = _measured(empyrical.sharpe_ratio, array, periods_per_year=periods_per_year)
-    return found if _varies(array) else None
+    array = check_returns(returns)
+    ratio = _measured(empyrical.sharpe_ratio, array, periods_per_year=periods_per_year)
+    return ratio if _varies(array) else None
 
 
 def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
@@ -88,17 +76,17 @@ def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | Non
     """
     import empyrical
 
-    array = checked(returns)
-    found = _measured(empyrical.sortino_ratio, array, periods_per_year=periods_per_year)
+    array = check_returns(returns)
+    ratio = _measured(empyrical.sortino_ratio, array, periods_per_year=periods_per_year)
     downside = _measured(empyrical.downside_risk, array, periods_per_year=1.0)
     if downside is None or downside < TINY or not _varies(array):
         return None
-    return found
+    return ratio
 
 
 def calmar_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """CAGR over the depth of the maximum drawdown; None without one. Fewest rows: 2."""
-    array = checked(returns)
+    array = check_returns(returns)
     growth, deepest = cagr(array, periods_per_year=periods_per_year), max_drawdown(array)
     if growth is None or deepest is None or deepest > -TINY or not _varies(array):
         return None
@@ -110,13 +98,13 @@ def max_drawdown(returns: ArrayLike) -> float | None:
 
     By this project's own path, in logs: empyrical's is wrong where the index overflows.
     """
-    array = checked(returns)
+    array = check_returns(returns)
     return float(drawdown_path(array).min()) if len(array) else None
 
 
 def current_drawdown(returns: ArrayLike) -> float | None:
     """Distance of the last row from the running peak, in [-1, 0]. Fewest rows: 1."""
-    array = checked(returns)
+    array = check_returns(returns)
     return float(drawdown_path(array)[-1]) if len(array) else None
 
 
@@ -133,7 +121,9 @@ def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
 
     tail, fewest = _checked_tail(level)
     return _measured(
-        lambda rows: empyrical.value_at_risk(rows, cutoff=tail), checked(returns), fewest=fewest
+        lambda rows: empyrical.value_at_risk(rows, cutoff=tail),
+        check_returns(returns),
+        fewest=fewest,
     )
 
 
@@ -148,7 +138,7 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
     """
     import empyrical
 
-    array = checked(returns)
+    array = check_returns(returns)
     if value_at_risk(array, level) is None:
         return None
     return _measured(lambda r: empyrical.conditional_value_at_risk(r, cutoff=1.0 - level), array)
@@ -156,41 +146,41 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
 
 def skewness(returns: ArrayLike) -> float | None:
     """Skew m3 / m2^1.5 (population moments). Fewest rows: 3."""
-    array = checked(returns)
+    array = check_returns(returns)
     moments = sharpe_moments(array) if len(array) >= 3 else None
     return None if moments is None else moments.skew
 
 
 def kurtosis(returns: ArrayLike) -> float | None:
     """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Fewest rows: 4."""
-    array = checked(returns)
+    array = check_returns(returns)
     moments = sharpe_moments(array) if len(array) >= 4 else None
     return None if moments is None else moments.kurtosis
 
 
 def win_rate(returns: ArrayLike) -> float | None:
     """Share of all rows with a gain, in [0, 1]; a flat row is no gain. Fewest rows: 1."""
-    return wins_losses.win_rate(checked(returns))
+    return wins_losses.win_rate(check_returns(returns))
 
 
 def profit_factor(returns: ArrayLike) -> float | None:
     """Sum of gains over the size of the sum of losses, >= 0; None where nothing was lost."""
-    return wins_losses.profit_factor(checked(returns))
+    return wins_losses.profit_factor(check_returns(returns))
 
 
 def average_win(returns: ArrayLike) -> float | None:
     """Mean of the gains, positive; None where no row has one."""
-    return wins_losses.average_win(checked(returns))
+    return wins_losses.average_win(check_returns(returns))
 
 
 def average_loss(returns: ArrayLike) -> float | None:
     """Mean of the losses, negative; None where no row has one."""
-    return wins_losses.average_loss(checked(returns))
+    return wins_losses.average_loss(check_returns(returns))
 
 
 def longest_losing_run(returns: ArrayLike) -> int | None:
     """Most rows with a loss one after another; a flat row ends a run. Fewest rows: 1."""
-    return wins_losses.longest_losing_run(checked(returns))
+    return wins_losses.longest_losing_run(check_returns(returns))
 
 
 def _measured(
@@ -212,8 +202,8 @@ def _measured(
         return None
     # A wild but valid return may overflow a power; that result is dropped just below.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = float(function(returns, **options))
-    return found if math.isfinite(found) else None
+        value = float(function(returns, **options))
+    return value if math.isfinite(value) else None
 
 
 def _varies(returns: Floats) -> bool:

@@ -1,7 +1,8 @@
-"""Out-of-sample validation: is the live Sharpe ratio one that the backtest could have produced?
+"""Live against the backtest: could the backtest have produced the live Sharpe ratio?
 
-F is the share of resampled backtests, as long as the live record, whose Sharpe ratio is at or
-below the live one: small when live is worse than nearly everything the backtest holds.
+`missing_sharpe` is the part of the backtest's Sharpe ratio that live is missing. In
+`out_of_sample`, F is the share of resampled backtests, as long as the live record, whose Sharpe
+ratio is at or below the live one: small when live is worse than nearly all of the backtest.
 """
 
 import math
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
+from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments, sharpe_standard_error
 
 PATHS = 2_000
 
@@ -67,3 +68,45 @@ def _bootstrap_sharpe_ratios(
     deviations: Floats = drawn.std(axis=1, ddof=1)
     ratios: Floats = np.divide(means, deviations, out=np.zeros(paths), where=deviations > TINY)
     return ratios
+
+
+ONE_SIDED_95 = 1.645
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MissingSharpe:
+    """The part of the in-sample Sharpe ratio that live is missing, 0 to 1; ratios per period.
+
+    `standard_error` is that of the live ratio. `missing` is None where the in-sample ratio is
+    not positive: nothing was promised, so nothing can be missing.
+    """
+
+    missing: float | None
+    in_sample_sharpe: float
+    live_sharpe: float
+    standard_error: float
+
+
+def missing_sharpe(reference: Floats, live: Floats) -> MissingSharpe | None:
+    """clip(1 - (SR_live + 1.645 se) / SR_in, 0, 1): what is missing with 95 % confidence.
+
+    `reference` and `live` are simple returns per period; se = sqrt((1 - g3 SR + (g4 - 1)/4 SR^2)
+    / (n - 1)) (Mertens 2002; Bailey, Lopez de Prado, J. Risk 15(2), 2012). None where either
+    does not vary, or live is too short (12 rows) for an error.
+    """
+    before, now = sharpe_moments(reference), sharpe_moments(live)
+    if before is None or now is None:
+        return None
+    error = sharpe_standard_error(now.sharpe, now.rows, now.skew, now.kurtosis)
+    if error is None:
+        return None
+    missing = None
+    if before.sharpe > TINY:
+        kept = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
+        missing = min(1.0, max(0.0, 1.0 - kept))
+    return MissingSharpe(
+        missing=missing,
+        in_sample_sharpe=before.sharpe,
+        live_sharpe=now.sharpe,
+        standard_error=error,
+    )

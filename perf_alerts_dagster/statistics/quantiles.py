@@ -15,7 +15,7 @@ _COARSE = 1e-3
 def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     """Linear (type 7) quantiles (R, L) of each row (R, B), in double precision.
 
-    Each row is laid on 65,536 steps from its least to its greatest value, both exact, and sorted
+    Each row is laid on 65,536 steps from its minimum to its maximum, both exact, and sorted
     as 16-bit numbers, by radix. A quantile is then off by half a step at most: a thousandth of a
     sampling error of 10,000 paths.
     """
@@ -31,9 +31,9 @@ def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     ordered.sort(axis=1, kind="stable")
     quarter = values.shape[1] // 4
     middle = ordered[:, 3 * quarter].astype(np.int64) - ordered[:, quarter]
-    found: Floats = ordered[:, low] * (1.0 - part) + ordered[:, high] * part
-    found = minimum + step.astype(np.float64) * found
+    result: Floats = ordered[:, low] * (1.0 - part) + ordered[:, high] * part
+    result = minimum + step.astype(np.float64) * result
     for row in np.flatnonzero(middle * _COARSE < 1.0):
         exact = np.sort(values[row]).astype(np.float64)
-        found[row] = exact[low] * (1.0 - part) + exact[high] * part
-    return found
+        result[row] = exact[low] * (1.0 - part) + exact[high] * part
+    return result

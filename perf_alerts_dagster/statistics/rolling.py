@@ -1,4 +1,4 @@
-"""Readings along a record: rolling sums, means, deviations, Sharpe ratios, and the drawdown path.
+"""Readings along a record: the rolling Sharpe ratio and the drawdown path.
 
 All arrays are one-dimensional, one value per row, oldest first. A rolling reading of `window`
 rows stands at its last row; the first window - 1 places are NaN, as is a Sharpe ratio of a window
@@ -18,33 +18,6 @@ from perf_alerts_dagster.statistics.sharpe import TINY
 SHARPE_WINDOW = 63
 
 
-def rolling_sum(values: Floats, window: int) -> Floats:
-    """Sum of the last `window` values (n), in their unit.
-
-    Raises:
-        ValueError: the window is below 1.
-    """
-    return _placed(_windows(values, window, minimum=1).sum(axis=-1), len(values))
-
-
-def rolling_mean(values: Floats, window: int) -> Floats:
-    """Mean of the last `window` values (n), in their unit.
-
-    Raises:
-        ValueError: the window is below 1.
-    """
-    return _placed(_windows(values, window, minimum=1).mean(axis=-1), len(values))
-
-
-def rolling_sd(values: Floats, window: int) -> Floats:
-    """Standard deviation (ddof 1) of the last `window` values (n), in their unit.
-
-    Raises:
-        ValueError: the window is below 2.
-    """
-    return _placed(_deviation(_windows(values, window, minimum=2)), len(values))
-
-
 def rolling_sharpe(
     returns: Floats, *, periods_per_year: float, window: int = SHARPE_WINDOW
 ) -> Floats:
@@ -57,7 +30,7 @@ def rolling_sharpe(
     """
     if not 0.0 < periods_per_year < math.inf:
         raise ValueError(f"periods_per_year is {periods_per_year}; accepted is a number above 0")
-    windows = _windows(returns, window, minimum=2)
+    windows = _windows(returns, window)
     spread = _deviation(windows)
     ratios = np.full(len(spread), np.nan)
     np.divide(windows.mean(axis=-1), spread, out=ratios, where=spread >= TINY)
@@ -82,10 +55,8 @@ def drawdown_path(returns: Floats) -> Floats:
     """
     wrong = np.flatnonzero(~(np.isfinite(returns) & (returns > -1.0)))
     if len(wrong):
-        place = int(wrong[0])
-        raise ValueError(
-            f"returns[{place}] is {returns[place]}; accepted is a finite return above -1"
-        )
+        row = int(wrong[0])
+        raise ValueError(f"returns[{row}] is {returns[row]}; accepted is a finite return above -1")
     index = log_index(returns)
     path: Floats = np.expm1(index - np.maximum(np.maximum.accumulate(index), 0.0))
     return path
@@ -98,10 +69,10 @@ def last_reading(readings: Floats) -> float | None:
     return float(readings[-1])
 
 
-def _windows(values: Floats, window: int, *, minimum: int) -> Floats:
+def _windows(values: Floats, window: int) -> Floats:
     """Every complete window (n - window + 1, window), a view without a copy."""
-    if window < minimum:
-        raise ValueError(f"window is {window}; accepted is a number of rows from {minimum} on")
+    if window < 2:
+        raise ValueError(f"window is {window}; accepted is a number of rows from 2 on")
     if len(values) < window:
         return np.empty((0, window))
     return sliding_window_view(np.asarray(values, dtype=np.float64), window)
@@ -115,8 +86,8 @@ def _deviation(windows: Floats) -> Floats:
     return np.where(np.isfinite(spread), spread, np.nan)
 
 
-def _placed(found: Floats, rows: int) -> Floats:
+def _placed(readings: Floats, rows: int) -> Floats:
     """The readings at their windows' last rows, NaN before."""
     placed = np.full(rows, np.nan)
-    placed[rows - len(found) :] = found
+    placed[rows - len(readings) :] = readings
     return placed

@@ -1,10 +1,9 @@
 """The Sharpe ratio and what is known of it: moments, standard error, and the tests on it.
 
 All Sharpe ratios are per period (not annualised); skew is m3 / m2^1.5 and kurtosis m4 / m2^2
-(normal: 3). Two conventions exist and are never mixed: the 2012 form takes the error of the
-estimate at the measured Sharpe ratio over n - 1, the 2025 form (names ending in `_2025`) at the
-benchmark over n. Fewer than `MIN_ROWS` rows, or moments that leave no spread, give None; so does
-any argument that is not finite.
+(normal: 3). The standard error is that of 2012: at the measured Sharpe ratio, over n - 1. Fewer
+than `MIN_ROWS` rows, or moments that leave no spread, give None; so does any argument that is not
+finite.
 """
 
 import math
@@ -25,7 +24,7 @@ _NORMAL = NormalDist()
 def probabilistic_sharpe_ratio(
     sharpe: float, rows: int, skew: float, kurtosis: float, benchmark: float = 0.0
 ) -> float | None:
-    """Probability in [0, 1] that the true Sharpe ratio is above `benchmark`, 2012 form.
+    """Probability in [0, 1] that the true Sharpe ratio is above `benchmark`.
 
     Phi((SR - SR*) sqrt(n - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2)).
     Source: Bailey, Lopez de Prado, The Sharpe Ratio Efficient Frontier, J. Risk 15(2), 2012.
@@ -48,7 +47,7 @@ def sharpe_standard_error(sharpe: float, rows: int, skew: float, kurtosis: float
 def min_track_record_length(
     sharpe: float, skew: float, kurtosis: float, benchmark: float = 0.0, alpha: float = 0.05
 ) -> float | None:
-    """Rows needed until `sharpe` is above `benchmark` with confidence 1 - alpha, 2012 form.
+    """Rows needed until `sharpe` is above `benchmark` with confidence 1 - alpha.
 
     1 + (1 - g3 SR + (g4 - 1)/4 SR^2) (z / (SR - SR*))^2, in rows; None where the Sharpe ratio is
     not above the benchmark, since then no length is enough. Source: as the probabilistic one.
@@ -100,44 +99,6 @@ def deflated_sharpe_ratio(
     if benchmark is None:
         return None
     return probabilistic_sharpe_ratio(sharpe, rows, skew, kurtosis, benchmark)
-
-
-def probabilistic_sharpe_ratio_2025(
-    sharpe: float, rows: int, skew: float, kurtosis: float, benchmark: float = 0.0
-) -> float | None:
-    """Probability in [0, 1] that the true Sharpe ratio is above `benchmark`, 2025 form.
-
-    Phi((SR - SR0) / sqrt((1 - g3 SR0 + (g4 - 1)/4 SR0^2) / T)): the error at the benchmark.
-    Source: Lopez de Prado, Lipton, Zoonekynd, How to Use the Sharpe Ratio, 2025.
-    """
-    error = sharpe_standard_error_2025(benchmark, rows, skew, kurtosis)
-    return None if error is None else _share_above(sharpe - benchmark, error)
-
-
-def sharpe_standard_error_2025(
-    sharpe: float, rows: int, skew: float, kurtosis: float
-) -> float | None:
-    """Standard error of a Sharpe ratio per period, sqrt((1 - g3 SR + (g4 - 1)/4 SR^2) / T).
-
-    Source: Lopez de Prado, Lipton, Zoonekynd 2025.
-    """
-    spread = _spread(sharpe, skew, kurtosis)
-    if spread is None or rows < MIN_ROWS:
-        return None
-    return math.sqrt(spread / rows)
-
-
-def min_track_record_length_2025(
-    sharpe: float, skew: float, kurtosis: float, benchmark: float = 0.0, alpha: float = 0.05
-) -> float | None:
-    """Rows needed, 2025 form: (1 - g3 SR0 + (g4 - 1)/4 SR0^2) (z / (SR - SR0))^2.
-
-    None where the Sharpe ratio is not above the benchmark. Source: as the 2025 PSR.
-
-    Raises:
-        ValueError: `alpha` is not in (0, 0.5].
-    """
-    return _needed_rows(_spread(benchmark, skew, kurtosis), sharpe - benchmark, alpha)
 
 
 def _spread(sharpe: float, skew: float, kurtosis: float) -> float | None:

@@ -49,7 +49,7 @@ class TradeMeasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """How much less P&L per year live makes than the backtest, and which part took the most.
+    """How much less P&L per year live makes than the backtest, and which part is the largest.
 
     `per_year` is live minus backtest, negative. `parts` sum to it exactly, each in P&L per year,
     negative where the part costs; `largest` names the most negative one.
@@ -147,16 +147,16 @@ def losing_run_probability(run: int, trades: int, backtest_loss_rate: float) -> 
     if run == 0:
         return 1.0
     whole = backtest_loss_rate**run
-    found = [0.0] * (trades + 1)
+    by_trade = [0.0] * (trades + 1)
     for n in range(run, trades + 1):
         # Before the first trade there is no trade that has to be no loss.
-        begins = 1.0 if n == run else (1.0 - found[n - run - 1]) * (1.0 - backtest_loss_rate)
-        found[n] = found[n - 1] + begins * whole
-    return min(1.0, found[trades])
+        begins = 1.0 if n == run else (1.0 - by_trade[n - run - 1]) * (1.0 - backtest_loss_rate)
+        by_trade[n] = by_trade[n - 1] + begins * whole
+    return min(1.0, by_trade[trades])
 
 
 def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shortfall | None:
-    """Name the part that takes the most of the shortfall of P&L per year.
+    """Name the largest part of the shortfall of P&L per year.
 
     P&L per year is exactly R (w W - l L - c): trades per year R, shares of winning and losing
     trades w and l with their mean sizes W and L, all before costs, and the mean cost c. The
@@ -214,7 +214,7 @@ def _factors(side: TradeMeasures, other: TradeMeasures) -> _Factors:
 
 
 def _first(value: float | None, fallback: float | None) -> float:
-    return next((one for one in (value, fallback) if one is not None), 0.0)
+    return next((candidate for candidate in (value, fallback) if candidate is not None), 0.0)
 
 
 def _pnl_per_year(

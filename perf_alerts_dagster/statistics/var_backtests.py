@@ -15,9 +15,6 @@ Zone = Literal["green", "yellow", "red"]
 YELLOW_ABOVE = 0.95
 RED_ABOVE = 0.9999
 
-# Additions to the capital multiplier for 0..10 exceedances of 99 % in 250 days.
-_PLUS_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0, 0.40, 0.50, 0.65, 0.75, 0.85, 1.00)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LikelihoodRatio:
@@ -41,7 +38,7 @@ class Transitions:
 class TrafficLight:
     """The Basel zone; `cumulative` is P(X <= x), `at_least` is P(X >= x), both for a right model.
 
-    `first_yellow` and `first_red` are the least numbers of exceedances in those zones.
+    `first_yellow` and `first_red` are the minimum numbers of exceedances in those zones.
     """
 
     zone: Zone
@@ -102,17 +99,6 @@ def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:
     return _chi2_1(2.0 * (apart - same))
 
 
-def christoffersen_coverage(
-    failures: LikelihoodRatio, independence: LikelihoodRatio
-) -> LikelihoodRatio:
-    """Conditional coverage: right number and independence at once, the sum of both, chi2(2).
-
-    Source: Christoffersen, Int. Econ. Rev. 39, 1998.
-    """
-    statistic = failures.statistic + independence.statistic
-    return LikelihoodRatio(statistic=statistic, p_value=math.exp(-statistic / 2.0))
-
-
 def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLight | None:
     """The Basel traffic light for any number of rows and probability; None without rows.
 
@@ -137,7 +123,7 @@ def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLig
 
 
 def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
-    """The least number of exceedances in the yellow zone, and in the red one.
+    """The minimum number of exceedances in the yellow zone, and in the red one.
 
     Either is at most rows: all rows beyond the quantile make F = 1, which is red.
 
@@ -154,19 +140,6 @@ def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
             cuts[1] = x
             break
     return cuts[0], cuts[1]
-
-
-def basel_plus_factor(exceedances: int) -> float:
-    """Addition to the capital multiplier for exceedances of 99 % in 250 days.
-
-    Source: Basel Committee 1996, table 2; MAR32.
-
-    Raises:
-        ValueError: the count is negative.
-    """
-    if exceedances < 0:
-        raise ValueError(f"exceedances is {exceedances}; accepted is a number from 0 on")
-    return _PLUS_FACTORS[min(exceedances, len(_PLUS_FACTORS) - 1)]
 
 
 def binomial_at_least(successes: int, trials: int, probability: float) -> float:
@@ -219,12 +192,12 @@ def _check(exceedances: int, rows: int, probability: float) -> None:
 
 def _log_likelihood(quiet: int, hits: int, share: float) -> float:
     """Ln[(1 - share)^quiet share^hits] with 0 ln 0 = 0."""
-    found = 0.0
+    likelihood = 0.0
     if quiet:
-        found += quiet * math.log1p(-share)
+        likelihood += quiet * math.log1p(-share)
     if hits:
-        found += hits * math.log(share)
-    return found
+        likelihood += hits * math.log(share)
+    return likelihood
 
 
 def _chi2_1(statistic: float) -> LikelihoodRatio:

@@ -182,7 +182,7 @@ def stability(
         [result.out_of_sample_annual for result in results],
     )
     return StabilityScore(
-        score=weigh(psr, share, efficiency),
+        score=weighted_score(psr, share, efficiency),
         psr=psr,
         share_profitable=share,
         efficiency=efficiency,
@@ -194,7 +194,7 @@ def stability(
     )
 
 
-def weigh(psr: float, share_profitable: float, efficiency: float | None) -> float:
+def weighted_score(psr: float, share_profitable: float, efficiency: float | None) -> float:
     """100 [0.5 max(0, 2 PSR - 1) + 0.3 max(0, 2 share - 1) + 0.2 clip(WFE, 0, 1) if PSR > 0.5].
 
     What is no better than a coin (PSR or share of 0.5) earns nothing; an efficiency of None

@@ -17,8 +17,7 @@ from perf_alerts_dagster.incidents.ports import (
     TimelineEntry,
 )
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 
 DAILY = "daily_pnl_check"

@@ -29,7 +29,7 @@ from perf_alerts_dagster.incidents.ports import (
     UnappliedJudgements,
 )
 from perf_alerts_dagster.incidents.suppression import Silence
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 
 
 class MemoryIncidents(IncidentStore, Outbox):

@@ -6,7 +6,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import insufficient, judged, too_many_gaps
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 RECORD = a_record([0.01])
@@ -17,8 +17,8 @@ def breach(
 ) -> Evaluation:
     rating = None if p_year is None else Rating(p_year=p_year, false_alarm_rate=0.02, power=0.5)
     context = context_of(RECORD, rate=lambda strategy, rule, value: rating)
-    return judged(
-        context, "trend", rule, severity=severity, value=-0.1, limit=-0.08, message="is low"
+    return evaluation_of(
+        context, "trend", BY_ID[rule], severity=severity, value=-0.1, limit=-0.08, message="is low"
     )
 
 
@@ -108,8 +108,14 @@ def test_hostile_names_cannot_forge_another_strategys_key() -> None:
 
 
 def test_an_ok_has_no_evidence() -> None:
-    one = judged(
-        context_of(RECORD), "trend", "drawdown", severity=None, value=0.0, limit=-0.08, message=""
+    one = evaluation_of(
+        context_of(RECORD),
+        "trend",
+        BY_ID["drawdown"],
+        severity=None,
+        value=0.0,
+        limit=-0.08,
+        message="",
     )
 
     assert one.outcome is Outcome.OK

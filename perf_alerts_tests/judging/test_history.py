@@ -1,7 +1,7 @@
 import pytest
 
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.judging.history import Period
+from perf_alerts_dagster.judging.ports import Period
 
 
 @pytest.mark.parametrize(

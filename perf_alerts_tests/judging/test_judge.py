@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.judging.judgement import Judgement
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.in_force import InForce, Outlook

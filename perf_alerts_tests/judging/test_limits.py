@@ -3,11 +3,12 @@ from typing import Any
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.limits import Limits, limit_book
+from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 
 
 def test_without_settings_the_documented_limits_hold() -> None:
-    assert limit_book({}, {}).limits_for("any") == Limits()
+    assert limit_book({}, {}).limits_for("any") == DOCUMENTED_LIMITS
     assert limit_book({}, {}).mandate_for("any").drawdown is None
 
 
@@ -20,9 +21,9 @@ def test_a_strategys_values_win_over_the_default_one_by_one() -> None:
         {"default": {"drawdown": 0.3}, "strategies": {"alpha": {"daily_loss": 0.02}}},
     )
 
-    assert book.limits_for("alpha").drawdown_warning == 0.11
-    assert book.limits_for("alpha").rolling_sharpe_warning == 0.9
-    assert book.limits_for("other").drawdown_warning == 0.1
+    assert book.limits_for("alpha")["drawdown_warning"] == 0.11
+    assert book.limits_for("alpha")["rolling_sharpe_warning"] == 0.9
+    assert book.limits_for("other")["drawdown_warning"] == 0.1
     assert book.mandate_for("alpha").drawdown == 0.3
     assert book.mandate_for("alpha").daily_loss == 0.02
     assert book.mandate_for("other").daily_loss is None
@@ -101,4 +102,4 @@ def test_wrong_mandates_are_refused_by_name(policy: dict[str, Any], message: str
 def test_a_limit_below_zero_is_accepted_for_a_sharpe_ratio() -> None:
     book = limit_book({"default": {"rolling_sharpe_critical": -1.0}}, {})
 
-    assert book.limits.rolling_sharpe_critical == -1.0
+    assert book.limits["rolling_sharpe_critical"] == -1.0

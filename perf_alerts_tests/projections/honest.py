@@ -4,18 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import (
-    LIFE,
-    Calibration,
-    calibrate,
-    documented_badness,
-)
+from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
+from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
-DOCUMENTED = documented_badness(rolling_sharpe=0.8, drawdown=0.08, periods_per_year=252)
+DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
 RULES = {
     "rolling_sharpe", "drawdown", "exceedance_rate", "consecutive_exceedances",
     "interval_breach", "life_cusum_1", "life_cusum_2", "life_cusum_3",
@@ -45,7 +42,7 @@ def garch(rows: int, rng: np.random.Generator) -> Floats:
 
 
 def known(window: Floats) -> Residuals:
-    found = filtered(window)
+    found = filter_returns(window)
     assert found is not None
     return found
 

@@ -16,13 +16,13 @@ from perf_alerts_dagster.projections.bands import (
 from perf_alerts_dagster.projections.projection import fan_of
 from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, draw, drifts
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
 HORIZON, PATHS = 63, 20_000
 
 
 def residuals() -> Residuals:
-    found = filtered(np.random.default_rng(1).standard_t(4, 756) * 0.007 + 0.0003)
+    found = filter_returns(np.random.default_rng(1).standard_t(4, 756) * 0.007 + 0.0003)
     assert found is not None
     return found
 
@@ -139,7 +139,7 @@ def test_every_number_of_a_wild_and_of_a_nearly_still_strategy_is_finite() -> No
     jump = np.zeros(300)
     jump[150] = 5.0
     for window in (still, wild, jump, np.array([0.01, -0.01])):
-        strategy = filtered(window)
+        strategy = filter_returns(window)
         assert strategy is not None
         (found,) = fans([strategy], draw(1, 500, 252), 252)
         for values in (found.pointwise, found.below, found.above, found.sup_below, found.drawdowns):

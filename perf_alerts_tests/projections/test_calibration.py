@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.rating import rating_of
+from perf_alerts_dagster.judging.false_alarms import rating_of
 from perf_alerts_dagster.judging.rules.cusum import cusum
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import TAILS, Calibration, calibrate, cusum_rule
-from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, Monitors, Watch
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration, calibrate
+from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, Monitors, Watch, cusum_name_after
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 from perf_alerts_tests.projections.honest import (
@@ -137,7 +137,7 @@ def test_only_what_is_watched_is_measured() -> None:
     [(1, "life_cusum_1"), (252, "life_cusum_1"), (253, "life_cusum_2"), (5000, "life_cusum_3")],
 )
 def test_the_cusum_is_weighed_by_its_year_of_life(rows: int, name: str) -> None:
-    assert cusum_rule(rows) == name
+    assert cusum_name_after(rows) == name
 
 
 def test_the_worked_example_of_the_cusum_is_met() -> None:

@@ -19,6 +19,8 @@ from perf_alerts_tests.projections.honest import (
     student,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def years_notified(
     make: Make, *, count: int, seed: int, paths: int

@@ -11,6 +11,7 @@ import pytest
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.memory_store import MemoryProjections
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -40,6 +41,7 @@ def projections_issuer(store: MemoryProjections | None = None, **changes: Any) -
         haircut=0.0,
         periods_per_year=252,
         settings_version="test",
+        limits=DOCUMENTED_LIMITS,
     )
     return replace(made, **changes)
 
@@ -208,7 +210,7 @@ def test_the_outlook_of_a_day_holds_what_was_in_force_on_it() -> None:
     launches = {
         place: force.launch.issued_on
         for place, one in outlooks.items()
-        if (force := one.forces.get("trend")) and force.launch
+        if (force := one.in_force.get("trend")) and force.launch
     }
 
     assert launches == {430: LAST_BACKTEST, 599: day(551)}

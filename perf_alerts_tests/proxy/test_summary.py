@@ -7,7 +7,8 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import BreachedIncident, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.history import SHARPE_RULE, Found, Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
+from perf_alerts_dagster.judging.rules.thresholds import ROLLING_SHARPE
 from perf_alerts_dagster.proxy.schemas import ExecutionCounts, SummaryData
 from perf_alerts_dagster.proxy.summary import summary_data
 from perf_alerts_dagster.scheduler.port import AlertRun, RunState
@@ -24,11 +25,11 @@ def breach(
 
 def sharpe(
     strategy: str, outcome: Outcome, value: float | None = None, severity: Severity | None = None
-) -> Found:
+) -> StoredEvaluation:
     evaluation = Evaluation(
-        strategy=strategy, rule=SHARPE_RULE, outcome=outcome, value=value, severity=severity
+        strategy=strategy, rule=ROLLING_SHARPE.id, outcome=outcome, value=value, severity=severity
     )
-    return Found(
+    return StoredEvaluation(
         alert="daily_pnl_check", as_of=date(2026, 1, 30), judged_at=NOW, evaluation=evaluation
     )
 
@@ -37,7 +38,7 @@ def summary(
     *breached: BreachedIncident,
     runs: tuple[AlertRun, ...] = (),
     counts: Mapping[tuple[str, Outcome], int] | None = None,
-    sharpes: tuple[Found, ...] = (),
+    sharpes: tuple[StoredEvaluation, ...] = (),
 ) -> SummaryData:
     return summary_data(
         start=NOW - timedelta(hours=24),

@@ -17,7 +17,7 @@ from perf_alerts_dagster.control.audit import AuditRow, Change
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.judging.history import Found, History, Period
+from perf_alerts_dagster.judging.ports import Period
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -276,17 +276,20 @@ class Database:
         self.engine = open_engine(f"sqlite:///{file}", pooled=False)
 
 
-class FakeHistory(History):
-    """A history that is what it was told to be."""
+class FakeHistory(FakeAlertStore):
+    """A store whose period and current evaluations are those that a test sets."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        super().__init__()
+        self.found: list[StoredEvaluation] = []
         self.notified = Period(counts={})
 
     def period(self, start: datetime, end: datetime) -> Period:
         return self.notified
 
-    def current(self, *, strategy: str | None = None, rule: str | None = None) -> list[Found]:
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> list[StoredEvaluation]:
         return [
             one
             for one in self.found

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 
 
 def worked_example() -> Floats:
@@ -112,3 +112,24 @@ def test_no_number_is_ever_nan_or_infinite(seed: int, flat: float, size: float) 
 def test_a_matrix_that_is_none_is_refused_by_name(trials: Floats, blocks: int, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         cscv(trials, blocks=blocks)
+
+
+def test_the_best_of_many_trials_without_skill_is_deflated() -> None:
+    rng = np.random.default_rng(6)
+    lucky = 0.01 * rng.standard_normal((1000, 50))
+    skilled = lucky.copy()
+    skilled[:, 0] += 0.002
+
+    luck, skill = deflated_best_trial(lucky), deflated_best_trial(skilled)
+
+    assert luck is not None
+    assert luck < 0.8
+    assert skill is not None
+    assert skill > 0.95
+
+
+def test_one_trial_that_varies_is_too_few_to_deflate() -> None:
+    trials = np.zeros((300, 3))
+    trials[:, 1] = noise(7, rows=300, trials=1)[:, 0]
+
+    assert deflated_best_trial(trials) is None

@@ -5,9 +5,15 @@ from perf_alerts_dagster.records.model import Trades
 from perf_alerts_dagster.statistics.legacy_scores import (
     LegacyMonth,
     legacy_scores,
-    month_from_sharpe,
     months_from_trades,
 )
+
+
+def month_from_sharpe(trades: int, pnl: float, sharpe: float) -> LegacyMonth:
+    """A month as the earlier reports printed it."""
+    mean = pnl / trades
+    return LegacyMonth(trades=trades, mean=mean, deviation=abs(mean / sharpe))
+
 
 # April to September 2025: trades, P&L in USD, Sharpe ratio per trade.
 PUBLISHED = [

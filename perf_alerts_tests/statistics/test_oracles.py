@@ -57,17 +57,6 @@ def test_the_probabilistic_sharpe_ratio_is_purgedcvs(name: str) -> None:
     assert ours == pytest.approx(theirs, abs=2e-3)
 
 
-@pytest.mark.parametrize(("sharpe", "rows", "skew", "kurtosis"), [
-    (0.05, 500, -0.4, 6.0), (0.1, 250, 0.0, 3.0), (-0.03, 1000, 0.5, 4.5),
-])  # fmt: skip
-def test_the_2025_form_is_jsharpes(sharpe: float, rows: int, skew: float, kurtosis: float) -> None:
-    psr = oracle("jsharpe.sharpe.psr")
-
-    ours = inference.probabilistic_sharpe_ratio_2025(sharpe, rows, skew, kurtosis, 0.01)
-    theirs = psr.probabilistic_sharpe_ratio(sharpe, 0.01, T=rows, gamma3=skew, gamma4=kurtosis)
-    assert ours == pytest.approx(float(theirs), rel=1e-9)
-
-
 @pytest.mark.parametrize("trials", [2, 10, 100, 1000])
 def test_the_expected_greatest_sharpe_ratio_is_jsharpes(trials: int) -> None:
     psr = oracle("jsharpe.sharpe.psr")

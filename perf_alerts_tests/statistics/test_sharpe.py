@@ -11,11 +11,8 @@ from perf_alerts_dagster.statistics.sharpe import (
     deflated_sharpe_ratio,
     expected_max_sharpe_ratio,
     min_track_record_length,
-    min_track_record_length_2025,
     probabilistic_sharpe_ratio,
-    probabilistic_sharpe_ratio_2025,
     sharpe_standard_error,
-    sharpe_standard_error_2025,
 )
 
 SHARPES = st.floats(-2.0, 2.0)
@@ -39,22 +36,6 @@ def test_the_2012_form_is_the_formula_in_scipy(
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-300)
 
 
-@given(sharpe=SHARPES, benchmark=SHARPES, rows=ROWS, skew=SKEWS, more=st.floats(0.1, 30.0))
-@settings(max_examples=60, deadline=None)
-def test_the_2025_form_takes_the_error_at_the_benchmark(
-    sharpe: float, benchmark: float, rows: int, skew: float, more: float
-) -> None:
-    kurtosis = skew**2 + 1 + more
-
-    error = sharpe_standard_error_2025(benchmark, rows, skew, kurtosis)
-    found = probabilistic_sharpe_ratio_2025(sharpe, rows, skew, kurtosis, benchmark)
-
-    assert error is not None
-    assert found == pytest.approx(
-        stats.norm.cdf((sharpe - benchmark) / error), rel=1e-9, abs=1e-300
-    )
-
-
 def test_at_the_benchmark_it_is_one_half_and_rises_with_the_sharpe_ratio_and_the_rows() -> None:
     assert probabilistic_sharpe_ratio(0.1, 252, 0.0, 3.0, 0.1) == 0.5
     by_sharpe = [probabilistic_sharpe_ratio(s, 252, -0.5, 5.0) for s in (-0.1, 0.0, 0.05, 0.1)]
@@ -72,7 +53,6 @@ def test_a_hopeless_sharpe_ratio_keeps_its_tiny_probability() -> None:
 
 def test_the_standard_error_of_a_normal_sample_is_that_of_lo() -> None:
     assert sharpe_standard_error(0.1, 101, 0.0, 3.0) == pytest.approx(math.sqrt(1.005 / 100))
-    assert sharpe_standard_error_2025(0.1, 100, 0.0, 3.0) == pytest.approx(math.sqrt(1.005 / 100))
 
 
 @given(sharpe=st.floats(0.02, 1.0), alpha=st.floats(0.001, 0.5))
@@ -91,7 +71,6 @@ def test_a_record_of_the_minimum_length_has_just_the_confidence_asked_for(
 def test_no_length_proves_a_sharpe_ratio_that_is_not_above_the_benchmark() -> None:
     assert min_track_record_length(0.1, 0.0, 3.0, 0.1) is None
     assert min_track_record_length(-0.1, 0.0, 3.0) is None
-    assert min_track_record_length_2025(0.05, 0.0, 3.0, 0.1) is None
     assert min_track_record_length(5e-324, 0.0, 3.0) is None
 
 
@@ -99,8 +78,6 @@ def test_no_length_proves_a_sharpe_ratio_that_is_not_above_the_benchmark() -> No
 def test_an_alpha_that_is_no_error_rate_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="alpha is"):
         min_track_record_length(0.1, 0.0, 3.0, alpha=alpha)
-    with pytest.raises(ValueError, match="alpha is"):
-        min_track_record_length_2025(0.1, 0.0, 3.0, alpha=alpha)
 
 
 def test_the_best_of_many_trials_rises_with_their_number_and_is_nothing_for_one() -> None:
@@ -145,7 +122,6 @@ def test_a_variance_of_nonsense_deflates_to_nothing(variance: float) -> None:
 @pytest.mark.parametrize("rows", [-1, 0, 1, 2, MIN_ROWS - 1])
 def test_too_few_rows_say_nothing(rows: int) -> None:
     assert probabilistic_sharpe_ratio(0.1, rows, 0.0, 3.0) is None
-    assert probabilistic_sharpe_ratio_2025(0.1, rows, 0.0, 3.0) is None
     assert sharpe_standard_error(0.1, rows, 0.0, 3.0) is None
     assert deflated_sharpe_ratio(0.1, rows, 0.0, 3.0, 10, 0.1) is None
 
@@ -160,8 +136,6 @@ def test_arguments_that_are_no_moments_give_nothing_and_never_nan(bad: float) ->
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_benchmark_that_is_no_number_gives_nothing(bad: float) -> None:
     assert probabilistic_sharpe_ratio(0.1, 252, 0.0, 3.0, bad) is None
-    assert probabilistic_sharpe_ratio_2025(0.1, 252, 0.0, 3.0, bad) is None
-    assert min_track_record_length_2025(0.1, 0.0, 3.0, bad) is None
 
 
 def test_moments_without_spread_give_nothing() -> None:

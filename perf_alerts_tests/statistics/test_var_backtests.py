@@ -9,10 +9,8 @@ from scipy import stats
 from perf_alerts_dagster.statistics.var_backtests import (
     LikelihoodRatio,
     Transitions,
-    basel_plus_factor,
     binomial_at_least,
     binomial_at_most,
-    christoffersen_coverage,
     christoffersen_independence,
     kupiec,
     traffic_light,
@@ -130,15 +128,6 @@ def test_independence_rejects_a_true_model_about_as_often_as_it_says() -> None:
     assert 0.02 < rejected < 0.09
 
 
-def test_coverage_is_the_sum_with_two_degrees_of_freedom() -> None:
-    found = christoffersen_coverage(
-        LikelihoodRatio(statistic=3.0, p_value=0.08), LikelihoodRatio(statistic=2.0, p_value=0.15)
-    )
-
-    assert found.statistic == 5.0
-    assert found.p_value == pytest.approx(stats.chi2.sf(5.0, 2), rel=1e-12)
-
-
 @given(rows=st.integers(1, 1500), probability=st.floats(0.001, 0.5))
 @settings(max_examples=50, deadline=None)
 def test_the_cut_offs_are_the_first_counts_above_the_levels(rows: int, probability: float) -> None:
@@ -155,10 +144,3 @@ def test_each_zone_is_reached_at_its_cut_off() -> None:
     zones = [light.zone for x in (4, 5, 9, 10) if (light := traffic_light(x, 250, 0.01))]
 
     assert zones == ["green", "yellow", "yellow", "red"]
-
-
-def test_the_plus_factor_stays_at_one_beyond_the_table() -> None:
-    assert basel_plus_factor(0) == 0.0
-    assert basel_plus_factor(250) == 1.0
-    with pytest.raises(ValueError, match="exceedances is -1"):
-        basel_plus_factor(-1)

@@ -14,7 +14,7 @@ from perf_alerts_dagster.statistics.walk_forward import (
     annual_return,
     stability,
     walk_forward_efficiency,
-    weigh,
+    weighted_score,
 )
 
 ROWS = 1512
@@ -44,23 +44,25 @@ def test_an_in_sample_that_earned_nothing_has_no_efficiency() -> None:
 
 
 def test_the_weights_are_those_of_the_design() -> None:
-    assert weigh(1.0, 1.0, 1.0) == pytest.approx(100.0)
-    assert weigh(0.9, 0.75, 0.5) == pytest.approx(100 * (0.5 * 0.8 + 0.3 * 0.5 + 0.2 * 0.5))
-    assert weigh(0.5, 0.5, 1.0) == 0.0
-    assert weigh(0.9, 0.5, None) == pytest.approx(40.0)
-    assert weigh(0.9, 0.5, -3.0) == pytest.approx(40.0)
+    assert weighted_score(1.0, 1.0, 1.0) == pytest.approx(100.0)
+    assert weighted_score(0.9, 0.75, 0.5) == pytest.approx(
+        100 * (0.5 * 0.8 + 0.3 * 0.5 + 0.2 * 0.5)
+    )
+    assert weighted_score(0.5, 0.5, 1.0) == 0.0
+    assert weighted_score(0.9, 0.5, None) == pytest.approx(40.0)
+    assert weighted_score(0.9, 0.5, -3.0) == pytest.approx(40.0)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(-5, 5), st.floats(0, 0.5), st.floats(0, 0.5))
 def test_a_better_part_never_lowers_the_score(
     psr: float, share: float, efficiency: float, more_psr: float, more_share: float
 ) -> None:
-    base = weigh(psr, share, efficiency)
+    base = weighted_score(psr, share, efficiency)
 
     assert 0.0 <= base <= 100.0 + 1e-9
-    assert weigh(min(1.0, psr + more_psr), share, efficiency) >= base
-    assert weigh(psr, min(1.0, share + more_share), efficiency) >= base
-    assert weigh(psr, share, efficiency + 1.0) >= base
+    assert weighted_score(min(1.0, psr + more_psr), share, efficiency) >= base
+    assert weighted_score(psr, min(1.0, share + more_share), efficiency) >= base
+    assert weighted_score(psr, share, efficiency + 1.0) >= base
 
 
 @pytest.mark.parametrize("flip", [1, 5, 21, 63])

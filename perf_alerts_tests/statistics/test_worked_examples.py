@@ -22,11 +22,21 @@ EXACT = 1e-12
 
 # Covered elsewhere, by the tests of the module that holds the formula.
 EXCLUDED_HERE = {
-    "pbo_deterministic_10x96_S8": "domain/test_cscv.py: probability of backtest overfitting",
-    "wfe_pardo": "domain/test_stability.py: walk-forward efficiency",
-    "cusum_lower": "domain/test_calibration.py: the life CUSUM",
-    "stationary_bootstrap_indices": "domain/test_bootstrap.py: resampled rows",
-    "mc_quantile_se": "domain/test_bootstrap.py: standard error of a simulated quantile",
+    "pbo_deterministic_10x96_S8": "statistics/test_cscv.py: probability of backtest overfitting",
+    "wfe_pardo": "statistics/test_walk_forward.py: walk-forward efficiency",
+    "cusum_lower": "projections/test_calibration.py: the life CUSUM",
+    **dict.fromkeys(
+        (
+            "christoffersen_cc_matlab",
+            "mc_quantile_se",
+            "mintrl_2025",
+            "psr_2025_sr0_0",
+            "sr_std_2025",
+            "stationary_bootstrap_indices",
+            "traffic_light_basel_250_99",
+        ),
+        "the product does not use it",
+    ),
 }
 
 
@@ -75,38 +85,15 @@ def kupiec(given: dict[str, Any]) -> list[float]:
     return pair(var_backtests.kupiec(given["x"], given["N"], given["p"]))
 
 
-def christoffersen_cc(_: dict[str, Any]) -> list[float]:
-    failures = var_backtests.kupiec(57, 1043, 0.05)
-    counts = Transitions(**EXAMPLES["christoffersen_ind_matlab"]["inputs"])
-    independence = var_backtests.christoffersen_independence(counts)
-    assert failures is not None
-    assert independence is not None
-    return pair(var_backtests.christoffersen_coverage(failures, independence))
-
-
 def light(given: dict[str, Any]) -> list[float | str]:
     found = var_backtests.traffic_light(given["x"], given["N"], given["p"])
     assert found is not None
     return [found.cumulative, found.at_least, found.zone]
 
 
-def basel_table(_: dict[str, Any]) -> list[list[float | str]]:
-    table: list[list[float | str]] = []
-    for x in range(11):
-        found = var_backtests.traffic_light(x, 250, 0.01)
-        assert found is not None
-        table.append(
-            [x, round(found.cumulative, 4), found.zone, var_backtests.basel_plus_factor(x)]
-        )
-    return table
-
-
 def cuts(given: dict[str, Any]) -> list[int]:
     return list(var_backtests.traffic_light_cuts(given["N"], given["p"]))
 
-
-# The 2025 paper's example: Sharpe ratio .036 / .079 over 24 months.
-SHARPE_2025, ROWS_2025, SKEW_2025, KURTOSIS_2025 = 0.036 / 0.079, 24, -2.448, 10.164
 
 COMPUTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "psr_2012": psr_2012,
@@ -115,24 +102,13 @@ COMPUTED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "expected_max_100": lambda given: sharpe.expected_max_sharpe_ratio(given["n"], given["sd"]),
     "dsr_2014_sr0": dsr_sr0,
     "dsr_2014": dsr,
-    "psr_2025_sr0_0": lambda given: sharpe.probabilistic_sharpe_ratio_2025(
-        given["SR"], given["T"], given["skew"], given["kurt"], given["SR0"]
-    ),
-    "sr_std_2025": lambda _: sharpe.sharpe_standard_error_2025(
-        SHARPE_2025, ROWS_2025, SKEW_2025, KURTOSIS_2025
-    ),
-    "mintrl_2025": lambda given: sharpe.min_track_record_length_2025(
-        SHARPE_2025, SKEW_2025, KURTOSIS_2025, given["SR0"]
-    ),
     "kupiec_matlab": kupiec,
     "kupiec_3_250_0.05": kupiec,
     "kupiec_0_250_0.01": kupiec,
     "christoffersen_ind_matlab": lambda given: pair(
         var_backtests.christoffersen_independence(Transitions(**given))
     ),
-    "christoffersen_cc_matlab": christoffersen_cc,
     "traffic_light_matlab": light,
-    "traffic_light_basel_250_99": basel_table,
     "traffic_light_cut_60_0.05": cuts,
     "traffic_light_cut_60_0.01": cuts,
     "traffic_light_cut_250_0.05": cuts,

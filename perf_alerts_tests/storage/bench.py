@@ -9,7 +9,7 @@ from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 

@@ -32,6 +32,8 @@ CALLS: dict[str, Callable[[AlertStore], object]] = {
     "month_hashes": lambda store: store.month_hashes(),
     "save_month_hashes": lambda store: store.save_month_hashes({("s", "2026-01"): "h"}),
     "save_settings_version": lambda store: store.save_settings_version("v", "{}", NOON),
+    "period": lambda store: store.period(NOON, NOON),
+    "current": lambda store: store.current(),
 }
 WRITES = [name for name in CALLS if name.startswith(("record", "save"))]
 

@@ -7,7 +7,6 @@ wins. The next evaluation uses them.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -152,8 +151,8 @@ def _thresholds_answer(
                 }
             ),
             effective=EffectiveLimits(
-                default=asdict(book.limits),
-                strategies={name: asdict(limits) for name, limits in book.limits_of.items()},
+                default=dict(book.limits),
+                strategies={name: dict(limits) for name, limits in book.limits_of.items()},
             ),
             updated_at=None if current is None else timestamp(current.at),
             updated_by=None if current is None else current.actor,

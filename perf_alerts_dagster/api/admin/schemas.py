@@ -23,7 +23,7 @@ from perf_alerts_dagster.http.requests import (
     bad_cursor,
 )
 from perf_alerts_dagster.http.schemas import Model, Page, Time
-from perf_alerts_dagster.judging.limits import Limits
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 
 _ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _ETAG = re.compile(r'"(?P<version>0|[1-9][0-9]{0,8})"', re.ASCII)
@@ -57,7 +57,7 @@ _Value = Annotated[
     Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
 ]
 _AbsentValue = Absent[_Value]
-_FIELDS: dict[str, Any] = {name: (_AbsentValue, None) for name in Limits.__dataclass_fields__}
+_FIELDS: dict[str, Any] = {name: (_AbsentValue, None) for name in DOCUMENTED_LIMITS}
 _Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
 
 

@@ -13,13 +13,13 @@ from perf_alerts_dagster.api.strategies.schemas import (
     RuleEvaluation,
     StrategyState,
 )
-from perf_alerts_dagster.judging.history import Found
 from perf_alerts_dagster.judging.notifiable import outcome_of
+from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord
 
 
-def strategy_states(entries: Sequence[Found]) -> list[StrategyState]:
+def strategy_states(entries: Sequence[StoredEvaluation]) -> list[StrategyState]:
     """One state per strategy, in the order of `entries`, which is sorted by strategy."""
     return [
         _state(name, list(group))
@@ -27,7 +27,7 @@ def strategy_states(entries: Sequence[Found]) -> list[StrategyState]:
     ]
 
 
-def _state(name: str, entries: Sequence[Found]) -> StrategyState:
+def _state(name: str, entries: Sequence[StoredEvaluation]) -> StrategyState:
     return StrategyState(
         strategy=name,
         outcome=outcome_of([entry.evaluation for entry in entries]).value,
@@ -35,7 +35,7 @@ def _state(name: str, entries: Sequence[Found]) -> StrategyState:
     )
 
 
-def _evaluation(entry: Found) -> RuleEvaluation:
+def _evaluation(entry: StoredEvaluation) -> RuleEvaluation:
     evaluation = entry.evaluation
     return RuleEvaluation(
         rule=evaluation.rule,

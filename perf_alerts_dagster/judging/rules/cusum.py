@@ -1,15 +1,28 @@
 """Life CUSUM: the shortfall against the reference since live began, which sees slow decay."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.projections.calibration import cusum_rule
-from perf_alerts_dagster.projections.monitors import CUSUM_SLACK
+from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, cusum_name_after
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
-RULE = "life_cusum"
+RULE = Rule(
+    id="life_cusum",
+    title="life CUSUM",
+    family=Family.PROJECTION,
+    unit="standard deviations of a session",
+    plot="shortfall",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="at or above"),
+)
 
 
 def cusum(logs: Floats, *, mean: float, sigma: float, slack: float = CUSUM_SLACK) -> float:
@@ -23,44 +36,43 @@ def cusum(logs: Floats, *, mean: float, sigma: float, slack: float = CUSUM_SLACK
     return total
 
 
-def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """A warning at the value that 5 % of healthy lives reach in this year of life, critical at 1 %.
 
-    Insufficient data without a launch projection or a calibration.
+    The shares are the budgets of the evidence gate. Insufficient data without a launch projection
+    or a calibration.
     """
-    force = context.forces_of(record.strategy).launch
+    projection = context.projections_of(record.strategy).launch
     finals = context.finals(record)
     live = finals.returns[finals.live]
     calibration = context.calibrations.get(record.strategy)
-    if force is None or calibration is None or not len(live):
-        return insufficient(
+    if projection is None or calibration is None or not len(live):
+        why = "needs live rows, a projection and its calibration"
+        return [
+            insufficient_data(record.strategy, RULE, observations=len(live), required=1, why=why),
+        ]
+    statistic = cusum_name_after(len(live))
+    value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
+    warning, critical = (
+        calibration.badness_at(statistic, share)
+        for share in context.budgets_of(record.strategy, RULE.id)
+    )
+    ladder = replace(RULE.ladder, warning=warning, critical=critical)
+    severity = ladder.severity(value)
+    limit = ladder.limit(severity)
+    return [
+        evaluation_of(
+            context,
             record.strategy,
             RULE,
+            severity=severity,
+            value=value,
+            limit=limit,
             observations=len(live),
             required=1,
-            why="needs live rows, a projection and its calibration",
+            rating=context.rating(record.strategy, RULE, value, calibrated_as=statistic),
+            message=f"shortfall against the reference since live began: {value:.1f} standard "
+            f"deviations of a session, {limit:.1f} is rare for its age",
+            parts={"slack": CUSUM_SLACK, "haircut": projection.haircut},
         )
-    rated = cusum_rule(len(live))
-    value = cusum(np.log1p(live), mean=force.log_mean, sigma=force.log_sigma)
-    warning, critical = (
-        calibration.badness_at(rated, share) for share in context.budgets_of(record.strategy, RULE)
-    )
-    severity, limit = None, warning
-    if value >= critical:
-        severity, limit = Severity.CRITICAL, critical
-    elif value >= warning:
-        severity = Severity.WARNING
-    return judged(
-        context,
-        record.strategy,
-        RULE,
-        severity=severity,
-        value=value,
-        limit=limit,
-        observations=len(live),
-        required=1,
-        rating=context.rating(record.strategy, rated, value),
-        message=f"shortfall against the reference since live began: {value:.1f} standard "
-        f"deviations of a session, {limit:.1f} is rare for its age",
-        parts={"slack": CUSUM_SLACK, "haircut": force.haircut},
-    )
+    ]

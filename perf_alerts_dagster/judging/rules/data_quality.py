@@ -2,15 +2,50 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.wins_losses import longest_run
 
+_rule = partial(Rule, family=Family.DATA)
+FLAT_RUN = _rule(id="flat_run", title="flat run", unit="sessions", plot="returns")
+REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", unit="sessions", plot="returns")
+VOLATILITY_SHIFT = _rule(
+    id="volatility_shift",
+    title="volatility shift",
+    unit="ratio of volatilities",
+    plot="volatility",
+    limits={"volatility_low": 0.5, "volatility_high": 2.0},
+)
+NO_DATA = _rule(
+    id="no_data",
+    title="no recent data",
+    unit="sessions",
+    plot="none",
+    hint="the job that writes the record: every judgement waits for it.",
+)
+STALE_DATA = _rule(id="stale_data", title="stale data", unit="sessions", plot="none")
+RECORD_ERROR = _rule(
+    id="record_error",
+    title="the record cannot be read",
+    unit="none",
+    plot="none",
+    optional=True,
+    hint="the rows that are named; nothing is judged from them until they are fixed.",
+)
+RULES = (FLAT_RUN, REPEATED_PNL, VOLATILITY_SHIFT, NO_DATA, STALE_DATA, RECORD_ERROR)
 # Rows of the reference segment that runs and volatility are compared with.
 _REFERENCE_ROWS = 252
 _VOLATILITY_WINDOW = 63
@@ -36,7 +71,7 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     rest = len(faults) - _SHOWN_FAULTS
     return Evaluation(
         strategy=strategy,
-        rule="record_error",
+        rule=RECORD_ERROR.id,
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
@@ -45,27 +80,19 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     )
 
 
-def no_data(strategy: str, rule: str, *, late: int, allowed: int, newest: object) -> Evaluation:
+def no_data(strategy: str, rule: Rule, *, late: int, allowed: int, newest: object) -> Evaluation:
     """What every rule says of a strategy whose newest row is too far behind."""
     return Evaluation(
         strategy=strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.NO_DATA,
-        kind=BY_ID[rule].kind,
-        severity=Severity.CRITICAL if rule == "no_data" else None,
-        evidence=Evidence.UNGATED if rule == "no_data" else None,
+        kind=rule.kind,
+        severity=Severity.CRITICAL if rule is NO_DATA else None,
+        evidence=Evidence.UNGATED if rule is NO_DATA else None,
         value=float(late),
         limit=float(allowed),
         message=f"newest row is of {newest}, {late} sessions behind; {allowed} are allowed",
     )
-
-
-def longest_run(flags: Flags) -> int:
-    """Length of the longest run of True."""
-    if not len(flags) or not flags.any():
-        return 0
-    edges = np.flatnonzero(np.diff(np.r_[False, flags, False].astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max())
 
 
 def newest_run(flags: Flags) -> int:
@@ -76,10 +103,10 @@ def newest_run(flags: Flags) -> int:
 
 def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     late = context.lateness.get(record.strategy, 0)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
-        "no_data",
+        NO_DATA,
         severity=None,
         value=float(late),
         limit=float(context.max_lag_sessions),
@@ -90,12 +117,12 @@ def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
 
 def _stale(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Behind, but within what is allowed: worth seeing, not worth telling."""
+    """Behind, but within what is allowed: shown, never notified."""
     late = context.lateness.get(record.strategy, 0)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
-        "stale_data",
+        STALE_DATA,
         severity=Severity.INFO if late > 0 else None,
         value=float(late),
         limit=1.0,
@@ -110,7 +137,7 @@ def _flat_run(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
     Runs of 200 flat days are honest for some strategies, so there is no fixed number.
     """
-    return _run_rule(record, context, "flat_run", lambda values: values == 0.0, minimum=2)
+    return _run_rule(record, context, FLAT_RUN, lambda values: values == 0.0, minimum=2)
 
 
 def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
@@ -120,13 +147,13 @@ def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         same: Flags = np.r_[False, (values[1:] == values[:-1]) & (values[1:] != 0.0)]
         return same
 
-    return _run_rule(record, context, "repeated_pnl", repeats, minimum=_MINIMUM_REPEATS)
+    return _run_rule(record, context, REPEATED_PNL, repeats, minimum=_MINIMUM_REPEATS)
 
 
 def _run_rule(
     record: StrategyRecord,
     context: JudgeContext,
-    rule: str,
+    rule: Rule,
     flags: Callable[[Floats], Flags],
     *,
     minimum: int,
@@ -136,7 +163,7 @@ def _run_rule(
     reference = amounts[~finals.live]
     live = amounts[finals.live]
     if len(reference) < _REFERENCE_ROWS or not len(live):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=len(reference),
@@ -146,7 +173,7 @@ def _run_rule(
     longest = longest_run(flags(reference))
     run = newest_run(flags(live))
     limit = max(longest, minimum - 1)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -162,12 +189,12 @@ def _run_rule(
 
 def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """Realised volatility of the last 63 live rows over the backtest's, outside 0.5 to 2."""
-    rule = "volatility_shift"
+    rule = VOLATILITY_SHIFT
     finals = context.finals(record)
     reference = finals.returns[~finals.live][-756:]
     live = finals.returns[finals.live][-_VOLATILITY_WINDOW:]
     if len(reference) < _REFERENCE_ROWS or len(live) < _VOLATILITY_WINDOW:
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=min(len(live), _VOLATILITY_WINDOW),
@@ -179,9 +206,9 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         return gaps
     # A square that overflows leaves infinity, which is no volatility.
     with np.errstate(over="ignore", invalid="ignore"):
-        before, now = (float(np.std(one, ddof=1)) for one in (reference, live))
+        before, now = (float(np.std(returns, ddof=1)) for returns in (reference, live))
     if not (_TINY <= before < math.inf and now < math.inf):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=len(live),
@@ -190,15 +217,15 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         )
     ratio = now / before
     limits = context.book.limits_for(record.strategy)
-    low, high = limits.volatility_low, limits.volatility_high
+    low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
         severity=Severity.WARNING if outside else None,
         value=ratio,
-        limit=limits.volatility_low if ratio < 1 else limits.volatility_high,
+        limit=low if ratio < 1 else high,
         observations=len(live),
         required=_VOLATILITY_WINDOW,
         message=f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",

@@ -1,20 +1,33 @@
 """Rows below their conditional one-day quantile: one of them, several in a run, too many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.false_alarms import Rating
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.detection_power import yearly_share
-from perf_alerts_dagster.projections.monitors import EXCEEDANCE, RATE_ROWS
+from perf_alerts_dagster.projections.monitors import (
+    EXCEEDANCE,
+    RATE_ROWS,
+    RATE_WARNING,
+    RUN_WARNING,
+)
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
 from perf_alerts_dagster.statistics.var_backtests import (
     binomial_at_least,
     christoffersen_independence,
@@ -23,19 +36,37 @@ from perf_alerts_dagster.statistics.var_backtests import (
     transitions,
 )
 
-RULES = ("daily_exceedance", "consecutive_exceedances", "exceedance_rate")
+_rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
+DAILY = _rule(
+    id="daily_exceedance",
+    title="daily exceedance",
+    unit="standard deviations of that session",
+    kind=Kind.EVENT,
+    ladder=Ladder(breach="below"),
+)
+CONSECUTIVE = _rule(
+    id="consecutive_exceedances",
+    title="consecutive exceedances",
+    unit="sessions",
+    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5),
+)
+RATE = _rule(
+    id="exceedance_rate",
+    title="exceedance rate",
+    unit="share of sessions",
+    ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=0.25),
+)
+RULES = (DAILY, CONSECUTIVE, RATE)
 MINIMUM_WINDOW = 252
 MINIMUM_RATE_ROWS = 20
 _BACKTEST_ROWS = 250
 _RARE = 0.01
 _BEYOND = 1.5
-_RUNS = (3, 5)
-_RATES = (0.15, 0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Standing:
-    """Rows (n) against what was known before the first of them.
+class Exceedances:
+    """Rows (n) compared with the residuals of the rows before them.
 
     `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
     the 5 % quantile of the residuals before. `residuals` (m) are those, sorted. `quantile` is
@@ -48,24 +79,26 @@ class Standing:
     quantile: float
 
 
-def standing(returns: Floats, newest: int) -> Standing | None:
+def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
     """The last `newest` rows against the 756 before them, at least 252; None where too few."""
     before, after = returns[:-newest][-WINDOW:], returns[-newest:]
     if len(before) < MINIMUM_WINDOW:
         return None
-    known = filtered(before)
+    known = filter_returns(before)
     if known is None:
         return None
     residuals = np.sort(known.standardised)
     cut = float(np.quantile(residuals, EXCEEDANCE))
     variance = known.variance
-    found, quantile = np.empty(newest), 0.0
-    for place, shock in enumerate((np.log1p(after) - known.mean).tolist()):
+    standardised, quantile = np.empty(newest), 0.0
+    for row, shock in enumerate((np.log1p(after) - known.mean).tolist()):
         volatility = variance**0.5
         quantile = float(np.expm1(known.mean + volatility * cut))
-        found[place] = shock / volatility
+        standardised[row] = shock / volatility
         variance = max((1.0 - NEWEST) * variance + NEWEST * shock * shock, known.floor)
-    return Standing(standardised=found, hits=found < cut, residuals=residuals, quantile=quantile)
+    return Exceedances(
+        standardised=standardised, hits=standardised < cut, residuals=residuals, quantile=quantile
+    )
 
 
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -74,15 +107,15 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     live = int(finals.live.sum())
     if not live:
         return [
-            insufficient(record.strategy, rule, observations=0, required=1, why="no live rows")
+            insufficient_data(record.strategy, rule, observations=0, required=1, why="no live rows")
             for rule in RULES
         ]
-    newest = standing(finals.returns, 1)
-    recent = standing(finals.returns, min(RATE_ROWS, live))
+    newest = exceedances_of(finals.returns, 1)
+    recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
         rows = max(0, len(finals) - min(RATE_ROWS, live))
         return [
-            insufficient(
+            insufficient_data(
                 record.strategy,
                 rule,
                 observations=min(rows, MINIMUM_WINDOW - 1),
@@ -98,23 +131,24 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     ]
 
 
-def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> Evaluation:
+def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     value, residuals = float(newest.standardised[0]), newest.residuals
     worst = float(residuals[0])
-    severity, limit = None, float(np.quantile(residuals, _RARE))
-    if value < _BEYOND * worst:
-        severity, limit = Severity.CRITICAL, _BEYOND * worst
-    elif value < worst:
-        severity, limit = Severity.WARNING, worst
-    elif value < limit:
-        severity = Severity.INFO
+    ladder = replace(
+        DAILY.ladder,
+        info=float(np.quantile(residuals, _RARE)),
+        warning=worst,
+        critical=_BEYOND * worst,
+    )
+    severity = ladder.severity(value)
+    limit = ladder.limit(severity)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
-        "daily_exceedance",
+        DAILY,
         severity=severity if bool(finals.live[-1]) else None,
         value=value,
         limit=limit,
@@ -133,55 +167,56 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Standing) -> E
 
 
 def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
-    """The tail's share of years; it is told in as many healthy years as the budget allows."""
-    rule = "daily_exceedance"
+    """The tail's share of years; the budget is the share of healthy years that notify."""
     calibration = context.calibrations.get(strategy)
     return Rating(
         p_year=share,
-        false_alarm_rate=context.budgets_of(strategy, rule)[0],
-        power=None if calibration is None else calibration.power.get(rule),
-        days_to_half=None if calibration is None else calibration.days_to_half(rule),
+        false_alarm_rate=context.budgets_of(strategy, DAILY.id)[0],
+        power=None if calibration is None else calibration.power.get(DAILY.id),
+        days_to_half=None if calibration is None else calibration.days_to_half(DAILY.id),
         union=None if calibration is None else calibration.union,
     )
 
 
-def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
+def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
     run = newest_run(recent.hits)
-    severity, limit = _pick(float(run), _RUNS)
-    return judged(
+    severity = CONSECUTIVE.ladder.severity(float(run))
+    return evaluation_of(
         context,
         finals.strategy,
-        "consecutive_exceedances",
+        CONSECUTIVE,
         severity=severity,
         value=float(run),
-        limit=limit,
+        limit=CONSECUTIVE.ladder.limit(severity),
         observations=len(recent.hits),
         required=1,
         message=f"{run} sessions in a row below the 5 % quantile of their day",
     )
 
 
-def _rate(finals: StrategyRecord, context: JudgeContext, recent: Standing) -> Evaluation:
-    rule, rows = "exceedance_rate", len(recent.hits)
+def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
+    rows = len(recent.hits)
     if rows < MINIMUM_RATE_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_RATE_ROWS)
-    gaps = too_many_gaps(context, finals, rule, rows)
+        return insufficient_data(
+            finals.strategy, RATE, observations=rows, required=MINIMUM_RATE_ROWS
+        )
+    gaps = too_many_gaps(context, finals, RATE, rows)
     if gaps:
         return gaps
     hits = int(recent.hits.sum())
     value = hits / rows
-    severity, limit = _pick(value, _RATES)
-    return judged(
+    severity = RATE.ladder.severity(value)
+    return evaluation_of(
         context,
         finals.strategy,
-        rule,
+        RATE,
         severity=severity,
         value=value,
-        limit=limit,
+        limit=RATE.ladder.limit(severity),
         observations=rows,
         required=MINIMUM_RATE_ROWS,
         # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
-        rating=context.rating(finals.strategy, rule, hits / RATE_ROWS),
+        rating=context.rating(finals.strategy, RATE, hits / RATE_ROWS),
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
             "hits": hits,
@@ -195,12 +230,12 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
     """Kupiec, Christoffersen and the traffic light over the last 250 live rows, where there."""
     if int(finals.live.sum()) < _BACKTEST_ROWS:
         return {}
-    found = standing(finals.returns, _BACKTEST_ROWS)
-    if found is None:
+    recent = exceedances_of(finals.returns, _BACKTEST_ROWS)
+    if recent is None:
         return {}
-    hits = int(found.hits.sum())
+    hits = int(recent.hits.sum())
     proportion = kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = christoffersen_independence(transitions(found.hits.tolist()))
+    independence = christoffersen_independence(transitions(recent.hits.tolist()))
     light = traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,
@@ -208,10 +243,3 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         "christoffersen_p": independence.p_value if independence else None,
         "traffic_light": light.zone if light else None,
     }
-
-
-def _pick(value: float, limits: tuple[float, float]) -> tuple[Severity | None, float]:
-    warning, critical = limits
-    if value >= critical:
-        return Severity.CRITICAL, critical
-    return (Severity.WARNING if value >= warning else None), warning

@@ -2,14 +2,25 @@
 
 from datetime import date
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.projection import Expectation
 
-_WARNING = 0.25
-_CRITICAL = 0.50
+_FALL = 0.25
+RULE = Rule(
+    id="forward_test_change",
+    title="forward test change",
+    family=Family.FORWARD,
+    unit="share of the earlier expectation",
+    plot="expectations",
+    kind=Kind.EVENT,
+    gated=True,
+    ladder=Ladder(breach="at or below", warning=-_FALL, critical=-0.50),
+)
 _MONTHS = 12
 
 
@@ -36,22 +47,25 @@ def forward_test_change(
     if abs(before.monthly) <= before.standard_error:
         return _insufficient(
             strategy,
-            "the earlier expectation is smaller than its standard error, no change can be told",
+            "the earlier expectation is smaller than its standard error, so none is measured",
             before,
             now,
         )
     change = (now.monthly - before.monthly) / abs(before.monthly)
-    severity = _severity(change)
+    severity = RULE.ladder.severity(change)
+    if severity is None and change >= _FALL:
+        # A rise of as much is shown.
+        severity = Severity.INFO
     p_year = None if month_share is None else 1.0 - (1.0 - month_share) ** _MONTHS
     return Evaluation(
         strategy=strategy,
-        rule="forward_test_change",
-        kind=Kind.EVENT,
+        rule=RULE.id,
+        kind=RULE.kind,
         session=date.fromisoformat(now.issued_on),
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=change,
-        limit=-_CRITICAL if severity is Severity.CRITICAL else -_WARNING,
+        limit=RULE.ladder.limit(None if severity is Severity.INFO else severity),
         evidence=evidence_of(severity, p_year, budgets),
         p_year=p_year,
         message=(
@@ -62,23 +76,15 @@ def forward_test_change(
     )
 
 
-def _severity(change: float) -> Severity | None:
-    if change <= -_CRITICAL:
-        return Severity.CRITICAL
-    if change <= -_WARNING:
-        return Severity.WARNING
-    return Severity.INFO if change >= _WARNING else None
-
-
 def _insufficient(
     strategy: str, why: str, before: Expectation | None, now: Expectation | None
 ) -> Evaluation:
     return Evaluation(
         strategy=strategy,
-        rule="forward_test_change",
-        kind=Kind.EVENT,
+        rule=RULE.id,
+        kind=RULE.kind,
         outcome=Outcome.INSUFFICIENT_DATA,
-        limit=-_WARNING,
+        limit=RULE.ladder.warning,
         message=f"insufficient data: {why}",
         parts=_parts(before, now),
     )

@@ -1,38 +1,63 @@
 """Interval breach: the live path against the simultaneous band, and the P&L deviation beside it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating, yearly
+from perf_alerts_dagster.judging.false_alarms import Rating, yearly
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.in_force import InForce
 from perf_alerts_dagster.projections.projection import MINIMUM_REFERENCE_ROWS, REFERENCE_ROWS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
+INTERVAL = Rule(
+    id="interval_breach",
+    title="interval breach",
+    family=Family.PROJECTION,
+    unit="return since the projection's issue",
+    plot="band",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="below"),
+)
+DEVIATION = Rule(
+    id="pnl_deviation",
+    title="P&L deviation",
+    family=Family.PROJECTION,
+    unit="share of the projected return",
+    plot="band",
+    info_only=True,
+    ladder=Ladder(breach="at or below", info=-0.25),
+)
 # One-sided levels: of a launch band for its year, of a current one for a quarter of a year.
 LEVELS = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}
 # Rows after which a deviation from the projected P&L says anything at all.
 MINIMUM_ROWS = 21
-_WARNING, _CRITICAL = -0.25, -0.50
+_DOCUMENTED_CRITICAL = -0.50
 
 
 def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """One evaluation per projection in force that judges; insufficient data where none is."""
-    forces = context.forces_of(record.strategy)
+    projections = context.projections_of(record.strategy)
     finals = context.finals(record)
-    if forces.launch is None:
-        return [no_projection(finals, rule) for rule in ("interval_breach", "pnl_deviation")]
-    found = [_interval(finals, context, forces.launch), _deviation(finals, context, forces.launch)]
-    if forces.judging is not None:
-        found.append(_interval(finals, context, forces.judging))
-    return found
+    if projections.launch is None:
+        return [no_projection(finals, rule) for rule in (INTERVAL, DEVIATION)]
+    evaluations = [
+        _interval(finals, context, projections.launch),
+        _deviation(finals, context, projections.launch),
+    ]
+    if projections.judging is not None:
+        evaluations.append(_interval(finals, context, projections.judging))
+    return evaluations
 
 
-def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
+def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
     """Insufficient data, with what a launch projection is missing."""
     backtest = int((~finals.live).sum())
     rows, required, kind = len(finals), REFERENCE_ROWS, "live"
@@ -41,36 +66,35 @@ def no_projection(finals: StrategyRecord, rule: str) -> Evaluation:
     why = f"a projection needs {required} {kind} rows"
     if rows >= required:
         why = f"no projection is in force: the {kind} rows do not vary, or none was issued yet"
-    return insufficient(
+    return insufficient_data(
         finals.strategy, rule, observations=min(rows, required), required=required, why=why
     )
 
 
-def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
+def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce) -> Evaluation:
     """Below the band at 95 % is a warning, at 99 % critical; above it is info."""
-    rule = "interval_breach"
-    since = force.returns_since(finals)
+    since = projection.returns_since(finals)
     if not len(since):
-        return insufficient(finals.strategy, rule, observations=0, required=1)
-    fan, day = force.fan, len(since)
+        return insufficient_data(finals.strategy, INTERVAL, observations=0, required=1)
+    fan, day = projection.fan, len(since)
     path = np.log1p(since).cumsum()
-    warning, critical = LEVELS[force.kind]
-    severity, limit = _severity(path, force, warning, critical)
+    warning, critical = LEVELS[projection.kind]
+    severity, limit = _severity(path, projection, warning, critical)
     share = fan.share_below(fan.distance_below(path), day)
     value = float(np.expm1(path[-1]))
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
-        rule,
+        INTERVAL,
         severity=severity,
         value=value,
         limit=limit,
         observations=day,
         required=1,
-        projection=force.name,
+        projection=projection.name,
         # Its own level is its evidence: being outside is as rare as the level says.
-        rating=_rating(context, finals.strategy, force, share),
-        message=f"returned {value:+.2%} in {day} sessions since {force.issued_on}, "
+        rating=_rating(context, finals.strategy, projection, share),
+        message=f"returned {value:+.2%} in {day} sessions since {projection.issued_on}, "
         + (
             f"outside the {critical if severity is Severity.CRITICAL else warning:.4g} band "
             f"({limit:+.2%})"
@@ -86,70 +110,71 @@ def _interval(finals: StrategyRecord, context: JudgeContext, force: InForce) -> 
             "lower_critical": float(np.expm1(fan.lower(critical)[day - 1])),
             "upper_warning": float(np.expm1(fan.upper(warning)[day - 1])),
             "horizon": fan.horizon,
-            "haircut": force.haircut,
+            "haircut": projection.haircut,
             "above": severity is Severity.INFO,
         },
     )
 
 
-def _rating(context: JudgeContext, strategy: str, force: InForce, share: float) -> Rating:
+def _rating(context: JudgeContext, strategy: str, projection: InForce, share: float) -> Rating:
     """A window's share as that of a year of such windows; the power is the launch band's."""
-    rows = force.fan.horizon
-    calibration = context.calibrations.get(strategy) if force.kind == "launch" else None
+    rows = projection.fan.horizon
+    calibration = context.calibrations.get(strategy) if projection.kind == "launch" else None
     return Rating(
         p_year=yearly(share, rows),
-        false_alarm_rate=yearly(1.0 - LEVELS[force.kind][0], rows),
-        power=None if calibration is None else calibration.power.get("interval_breach"),
-        days_to_half=None if calibration is None else calibration.days_to_half("interval_breach"),
+        false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows),
+        power=None if calibration is None else calibration.power.get(INTERVAL.id),
+        days_to_half=None if calibration is None else calibration.days_to_half(INTERVAL.id),
         union=None if calibration is None else calibration.union,
     )
 
 
 def _severity(
-    path: Floats, force: InForce, warning: float, critical: float
+    path: Floats, projection: InForce, warning: float, critical: float
 ) -> tuple[Severity | None, float]:
-    day = len(path)
-    lower = {level: float(force.fan.lower(level)[day - 1]) for level in (warning, critical)}
-    upper = float(force.fan.upper(warning)[day - 1])
-    now = float(path[-1])
-    if now < lower[critical]:
-        return Severity.CRITICAL, float(np.expm1(lower[critical]))
-    if now < lower[warning]:
-        return Severity.WARNING, float(np.expm1(lower[warning]))
-    if now > upper:
+    last, now = len(path) - 1, float(path[-1])
+    ladder = replace(
+        INTERVAL.ladder,
+        warning=float(projection.fan.lower(warning)[last]),
+        critical=float(projection.fan.lower(critical)[last]),
+    )
+    severity = ladder.severity(now)
+    upper = float(projection.fan.upper(warning)[last])
+    if severity is None and now > upper:
         return Severity.INFO, float(np.expm1(upper))
-    return None, float(np.expm1(lower[warning]))
+    return severity, float(np.expm1(ladder.limit(severity)))
 
 
-def _deviation(finals: StrategyRecord, context: JudgeContext, force: InForce) -> Evaluation:
-    """(actual - projected) / max(|projected|, half the projected sd): shown, never told."""
-    rule = "pnl_deviation"
-    since = force.returns_since(finals)
+def _deviation(finals: StrategyRecord, context: JudgeContext, projection: InForce) -> Evaluation:
+    """(actual - projected) / max(|projected|, half the projected sd): shown, never notified."""
+    since = projection.returns_since(finals)
     rows = len(since)
     if rows < MINIMUM_ROWS:
-        return insufficient(finals.strategy, rule, observations=rows, required=MINIMUM_ROWS)
-    projected, actual = rows * force.mean, float(since.sum())
+        return insufficient_data(
+            finals.strategy, DEVIATION, observations=rows, required=MINIMUM_ROWS
+        )
+    projected, actual = rows * projection.mean, float(since.sum())
     # The middle 68 % of a normal are two standard deviations wide.
-    sd = float(force.fan.pointwise[6, rows - 1] - force.fan.pointwise[4, rows - 1]) / 2.0
+    sd = float(projection.fan.pointwise[6, rows - 1] - projection.fan.pointwise[4, rows - 1]) / 2.0
     scale = max(abs(projected), sd / 2.0)
     value = (actual - projected) / scale
     parts: dict[str, Json] = {
         "actual": actual,
         "projected": projected,
         "projected_sd": sd,
-        "documented_warning": _WARNING,
-        "documented_critical": _CRITICAL,
+        "documented_warning": DEVIATION.ladder.info,
+        "documented_critical": _DOCUMENTED_CRITICAL,
     }
-    return judged(
+    return evaluation_of(
         context,
         finals.strategy,
-        rule,
-        severity=Severity.INFO if value <= _WARNING else None,
+        DEVIATION,
+        severity=DEVIATION.ladder.severity(value),
         value=value,
-        limit=_WARNING,
+        limit=DEVIATION.ladder.info,
         observations=rows,
         required=MINIMUM_ROWS,
-        projection=force.name,
+        projection=projection.name,
         message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
         parts=parts,
     )

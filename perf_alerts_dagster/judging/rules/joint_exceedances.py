@@ -4,15 +4,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, judged
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rating import Rating, yearly
-from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, standing
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.false_alarms import Rating, yearly
+from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rules.exceedances import MINIMUM_WINDOW, exceedances_of
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filtered
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
 
-RULE = "joint_exceedances"
+RULE = Rule(
+    id="joint_exceedances",
+    title="joint exceedances",
+    family=Family.PROJECTION,
+    unit="strategies",
+    plot="exceedances",
+    kind=Kind.EVENT,
+    optional=True,
+)
 ALL = "ALL"
 # The one-day quantile that counts, and the probability at which a group incident goes out.
 _RARE = 0.01
@@ -37,7 +47,10 @@ def judge_joint(
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` speaks.
             continue
-        now, before = standing(finals.returns, 1), filtered(finals.returns[:-1][-WINDOW:])
+        now, before = (
+            exceedances_of(finals.returns, 1),
+            filter_returns(finals.returns[:-1][-WINDOW:]),
+        )
         if now is None or before is None:
             continue
         cut = float(np.quantile(before.standardised, _RARE))
@@ -53,7 +66,7 @@ def judge_joint(
     share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
     is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
     return [
-        judged(
+        evaluation_of(
             context,
             ALL,
             RULE,

@@ -8,13 +8,34 @@ from functools import partial
 
 import numpy as np
 
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.limits import Mandate
-from perf_alerts_dagster.judging.rules.bounds import reaches
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
+_rule = partial(Rule, family=Family.THRESHOLD, optional=True)
+DRAWDOWN = _rule(
+    id="policy_drawdown", title="drawdown mandate", unit="share of the peak", plot="drawdown"
+)
+DAILY_LOSS = _rule(
+    id="policy_daily_loss",
+    title="daily loss mandate",
+    unit="return",
+    plot="returns",
+    kind=Kind.EVENT,
+)
+WEEKLY_LOSS = _rule(
+    id="policy_weekly_loss", title="weekly loss mandate", unit="return", plot="returns"
+)
+MONTHLY_LOSS = _rule(
+    id="policy_monthly_loss", title="monthly loss mandate", unit="return", plot="returns"
+)
+COLUMN = _rule(id="policy_column", title="column bounds", unit="the column's own", plot="column")
+RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
+_MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
 # The log of the largest number there is: a period that grew by more has no return to show.
 _MAXIMUM_GROWTH = math.log(sys.float_info.max)
 
@@ -26,34 +47,39 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     losses of a week and a month count final rows only.
     """
     mandate = context.book.mandate_for(record.strategy)
-    found: list[Evaluation] = []
+    evaluations: list[Evaluation] = []
     if mandate.drawdown is not None:
         judge = partial(_drawdown, context=context, mandate=mandate, limit=mandate.drawdown)
-        found.append(_worse(record, context, judge))
+        evaluations.append(_worse(record, context, judge))
     if mandate.daily_loss is not None:
-        found.append(_daily_loss(record, context, mandate, mandate.daily_loss))
+        evaluations.append(_daily_loss(record, context, mandate, mandate.daily_loss))
     for rule, limit, unit in (
-        ("policy_weekly_loss", mandate.weekly_loss, "W"),
-        ("policy_monthly_loss", mandate.monthly_loss, "M"),
+        (WEEKLY_LOSS, mandate.weekly_loss, "W"),
+        (MONTHLY_LOSS, mandate.monthly_loss, "M"),
     ):
         if limit is not None:
-            found.append(_period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit))
-    found += [
+            evaluations.append(
+                _period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit)
+            )
+    evaluations += [
         _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
         for column in sorted(mandate.columns)
     ]
-    return found
+    return evaluations
 
 
 def _worse(
     record: StrategyRecord, context: JudgeContext, judge: Callable[[StrategyRecord], Evaluation]
 ) -> Evaluation:
-    """What the final rows say, unless a provisional one breaks the mandate: it never mends it."""
+    """The final rows' evaluation, unless only a provisional row breaks the mandate.
+
+    A provisional row never ends a breach.
+    """
     final = judge(context.finals(record))
     if final.severity is not None or not context.is_open(record):
         return final
-    opened = judge(record)
-    return final if opened.severity is None else opened
+    provisional = judge(record)
+    return final if provisional.severity is None else provisional
 
 
 def _drawdown(
@@ -61,13 +87,13 @@ def _drawdown(
 ) -> Evaluation:
     live = record.returns[record.live]
     if not len(live):
-        return insufficient(record.strategy, "policy_drawdown", observations=0, required=1)
+        return insufficient_data(record.strategy, DRAWDOWN, observations=0, required=1)
     value = float(drawdown_path(live)[-1])
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
-        "policy_drawdown",
-        severity=mandate.severity if reaches(value, -limit) else None,
+        DRAWDOWN,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(live),
@@ -80,17 +106,16 @@ def _drawdown(
 def _daily_loss(
     record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
 ) -> Evaluation:
-    rule = "policy_daily_loss"
     if not record.live[-1]:
         why = "the newest row is no live one"
-        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
     value = float(record.returns[-1])
     session: date = record.dates[-1].astype(object)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
-        rule,
-        severity=mandate.severity if reaches(value, -limit) else None,
+        DAILY_LOSS,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=1,
@@ -106,7 +131,7 @@ def _period_loss(
     context: JudgeContext,
     mandate: Mandate,
     *,
-    rule: str,
+    rule: Rule,
     limit: float,
     unit: str,
 ) -> Evaluation:
@@ -114,7 +139,7 @@ def _period_loss(
     finals = context.finals(record)
     live = finals.live
     if not len(finals) or not live.any():
-        return insufficient(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule, observations=0, required=1)
     # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
     shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
     periods = shifted.astype(f"datetime64[{unit}]")
@@ -123,13 +148,13 @@ def _period_loss(
     grown = float(np.log1p(chosen).sum())
     if not len(chosen) or grown > _MAXIMUM_GROWTH:
         why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
-        return insufficient(record.strategy, rule, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, rule, observations=0, required=1, why=why)
     value = math.expm1(grown)
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,
-        severity=mandate.severity if reaches(value, -limit) else None,
+        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
         observations=len(chosen),
@@ -145,13 +170,12 @@ def _column(
     *,
     column: str,
 ) -> Evaluation:
-    rule = "policy_column"
     minimum, maximum = mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
-            rule,
+            COLUMN,
             observations=0,
             required=1,
             why=f"the newest row has no number in the column {column!r}",
@@ -159,10 +183,10 @@ def _column(
     value = float(values[-1])
     below = minimum is not None and value < minimum
     above = maximum is not None and value > maximum
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
-        rule,
+        COLUMN,
         severity=mandate.severity if below or above else None,
         value=value,
         limit=minimum if below else (maximum if maximum is not None else minimum),

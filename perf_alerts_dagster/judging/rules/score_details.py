@@ -6,27 +6,29 @@ Sharpe ratios are annualised here; a number that is not finite is shown as null.
 import math
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.rules.bounds import DOCUMENTED_VALIDATION
+from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.cscv import Cscv
 from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
-from perf_alerts_dagster.statistics.out_of_sample import ValidationScore
-from perf_alerts_dagster.statistics.overfitting import MissingSharpe
+from perf_alerts_dagster.statistics.out_of_sample import MissingSharpe, ValidationScore
 from perf_alerts_dagster.statistics.walk_forward import StabilityScore
+
+# The earlier system's limits on the 0 to 100 form of the validation score: shown, never judged.
+_DOCUMENTED_VALIDATION = Ladder(breach="below", warning=70.0, critical=50.0)
 
 
 def stability_parts(
-    record: StrategyRecord, found: StabilityScore, legacy: LegacyScores | None
+    record: StrategyRecord, score: StabilityScore, legacy: LegacyScores | None
 ) -> dict[str, Json]:
     """The parts of a stability score, with one entry per fold."""
     return {
-        "psr": found.psr,
-        "share_profitable": found.share_profitable,
-        "walk_forward_efficiency": _finite(found.efficiency),
-        "sharpe_ratio": found.sharpe,
-        "t_statistic": found.t_statistic,
-        "total_return": found.total_return,
-        "rows": found.rows,
+        "psr": score.psr,
+        "share_profitable": score.share_profitable,
+        "walk_forward_efficiency": _finite(score.efficiency),
+        "sharpe_ratio": score.sharpe,
+        "t_statistic": score.t_statistic,
+        "total_return": score.total_return,
+        "rows": score.rows,
         "folds": [
             {
                 "first": str(record.dates[result.fold.start]),
@@ -35,27 +37,27 @@ def stability_parts(
                 "out_of_sample_annual_return": result.out_of_sample_annual,
                 "out_of_sample_return": result.out_of_sample_total,
             }
-            for result in found.folds
+            for result in score.folds
         ],
         "legacy_stability": _finite(legacy.stability if legacy else None),
     }
 
 
 def validation_parts(
-    found: ValidationScore, periods_per_year: float, legacy: LegacyScores | None
+    validation: ValidationScore, periods_per_year: float, legacy: LegacyScores | None
 ) -> dict[str, Json]:
     """The parts of an out-of-sample validation."""
     year = math.sqrt(periods_per_year)
-    documented = DOCUMENTED_VALIDATION.severity(found.score)
+    documented = _DOCUMENTED_VALIDATION.severity(validation.score)
     return {
-        "score": found.score,
-        "share_below": found.share_below,
-        "share_below_standard_error": found.standard_error,
-        "in_sample_sharpe_ratio": found.in_sample_sharpe * year,
-        "live_sharpe_ratio": found.live_sharpe * year,
-        "paths": found.paths,
-        "documented_warning": DOCUMENTED_VALIDATION.warning,
-        "documented_critical": DOCUMENTED_VALIDATION.critical,
+        "score": validation.score,
+        "share_below": validation.share_below,
+        "share_below_standard_error": validation.standard_error,
+        "in_sample_sharpe_ratio": validation.in_sample_sharpe * year,
+        "live_sharpe_ratio": validation.live_sharpe * year,
+        "paths": validation.paths,
+        "documented_warning": _DOCUMENTED_VALIDATION.warning,
+        "documented_critical": _DOCUMENTED_VALIDATION.critical,
         "documented_severity": None if documented is None else documented.value,
         "legacy_validation": _finite(legacy.validation if legacy else None),
     }
@@ -78,17 +80,17 @@ def overfitting_parts(
         "legacy_overfitting": _finite(legacy.overfitting if legacy else None),
     }
     if trials is not None:
-        found, deflated = trials
+        result, deflated = trials
         parts |= {
-            "pbo": found.pbo,
-            "mean_logit": found.mean_logit,
-            "out_of_sample_loss": found.out_of_sample_loss,
-            "degradation_slope": _finite(found.degradation_slope),
-            "degradation_intercept": _finite(found.degradation_intercept),
+            "pbo": result.pbo,
+            "mean_logit": result.mean_logit,
+            "out_of_sample_loss": result.out_of_sample_loss,
+            "degradation_slope": _finite(result.degradation_slope),
+            "degradation_intercept": _finite(result.degradation_intercept),
             "deflated_sharpe_ratio": _finite(deflated),
-            "splits": found.splits,
-            "trials": found.trials,
-            "trial_rows": found.rows,
+            "splits": result.splits,
+            "trials": result.trials,
+            "trial_rows": result.rows,
         }
     return parts
 

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
-from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.score_details import (
     overfitting_parts,
     stability_parts,
@@ -17,17 +19,16 @@ from perf_alerts_dagster.judging.rules.score_details import (
 )
 from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.legacy_scores import (
     LegacyScores,
     legacy_scores,
     months_from_trades,
 )
-from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
-from perf_alerts_dagster.statistics.overfitting import (
+from perf_alerts_dagster.statistics.out_of_sample import (
     MissingSharpe,
-    deflated_best_trial,
     missing_sharpe,
+    out_of_sample,
 )
 from perf_alerts_dagster.statistics.walk_forward import (
     MIN_FOLDS,
@@ -39,9 +40,34 @@ from perf_alerts_dagster.statistics.walk_forward import (
     stability,
 )
 
-STABILITY = "walk_forward_stability"
-VALIDATION = "out_of_sample_validation"
-OVERFITTING = "overfitting"
+STABILITY = Rule(
+    id="walk_forward_stability",
+    title="walk-forward stability",
+    family=Family.SCORE,
+    unit="points of 100",
+    plot="folds",
+    gated=True,
+    ladder=Ladder(breach="below", warning=60.0, critical=50.0),
+)
+VALIDATION = Rule(
+    id="out_of_sample_validation",
+    title="out-of-sample validation",
+    family=Family.SCORE,
+    unit="share of resampled backtests",
+    plot="sharpe_ratios",
+    ladder=Ladder(breach="at or below", warning=0.05, critical=0.01),
+)
+OVERFITTING = Rule(
+    id="overfitting",
+    title="overfitting",
+    family=Family.SCORE,
+    unit="share of the in-sample Sharpe ratio, or of splits",
+    plot="sharpe_ratios",
+    ladder=Ladder(breach="above", warning=0.3, critical=0.5),
+)
+
+
+RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +78,17 @@ class _Scored:
     periods_per_year: float
     split: Split | Insufficient
     legacy: LegacyScores | None
+
+
+def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
+    """The three score rules over a strategy's final rows."""
+    return score_evaluations(
+        context.finals(record),
+        periods_per_year=context.periods_per_year,
+        seed=context.seed,
+        trials=record.trials,
+        budgets=context.budgets_of(record.strategy, STABILITY.id),
+    )
 
 
 def score_evaluations(
@@ -77,8 +114,8 @@ def score_evaluations(
     if len(wiped_out):
         first = int(wiped_out[0])
         reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
-        gone = Insufficient(observations=first, required=len(record), reason=reason)
-        return [_insufficient(record, rule, gone) for rule in (STABILITY, VALIDATION, OVERFITTING)]
+        shortage = Insufficient(observations=first, required=len(record), reason=reason)
+        return [_insufficient(record, rule, shortage) for rule in RULES]
     scored = _Scored(
         record=record,
         periods_per_year=periods_per_year,
@@ -94,27 +131,27 @@ def score_evaluations(
 
 def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
     record = scored.record
-    found = stability(record.returns, record.live, scored.periods_per_year)
-    if isinstance(found, Insufficient):
-        return _insufficient(record, STABILITY, found)
+    result = stability(record.returns, record.live, scored.periods_per_year)
+    if isinstance(result, Insufficient):
+        return _insufficient(record, STABILITY, result)
     share = None
-    if SCORE_BOUNDS[STABILITY].severity(found.score) is not None:
-        # Only a breach is weighed: 200 healthy lives cost more than all else here.
-        share = _share_of_lives(scored, found.score, seed)
-    return _judged(
+    if STABILITY.ladder.severity(result.score) is not None:
+        # Only a breach is rated: 200 healthy lives cost more than all else here.
+        share = _share_of_lives(scored, result.score, seed)
+    return _evaluation(
         record,
         STABILITY,
         share=share,
         budgets=budgets,
-        value=found.score,
-        observations=len(found.folds),
+        value=result.score,
+        observations=len(result.folds),
         required=MIN_FOLDS,
         shown=(
-            f"{found.score:.1f} of 100 over {len(found.folds)} folds, PSR {found.psr:.3f}, "
-            f"{found.share_profitable:.0%} of folds profitable, "
-            f"efficiency {_shown(found.efficiency, '.2f')}"
+            f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
+            f"{result.share_profitable:.0%} of folds profitable, "
+            f"efficiency {_shown(result.efficiency, '.2f')}"
         ),
-        parts=stability_parts(record, found, scored.legacy),
+        parts=stability_parts(record, result, scored.legacy),
     )
 
 
@@ -134,20 +171,20 @@ def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
     split = scored.split
     if isinstance(split, Insufficient):
         return _insufficient(scored.record, VALIDATION, split)
-    found = out_of_sample(split.reference, split.live, rng)
-    if found is None:
+    result = out_of_sample(split.reference, split.live, rng)
+    if result is None:
         return _insufficient(scored.record, VALIDATION, _still(split))
-    return _judged(
+    return _evaluation(
         scored.record,
         VALIDATION,
-        value=found.share_below,
+        value=result.share_below,
         observations=len(split.live),
         required=MIN_LIVE_ROWS,
         shown=(
-            f"{found.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
-            f"score {found.score:.1f} of 100"
+            f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
+            f"score {result.score:.1f} of 100"
         ),
-        parts=validation_parts(found, scored.periods_per_year, scored.legacy),
+        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
     )
 
 
@@ -156,24 +193,24 @@ def _judge_missing(scored: _Scored) -> Evaluation:
     split = scored.split
     if isinstance(split, Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)
-    found = missing_sharpe(split.reference, split.live)
-    if found is None:
+    result = missing_sharpe(split.reference, split.live)
+    if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
-    parts = overfitting_parts(found, None, scored.periods_per_year, scored.legacy)
-    if found.missing is None:
-        nothing = Insufficient(
+    parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
+    if result.missing is None:
+        shortage = Insufficient(
             observations=len(split.reference),
             required=MIN_IN_SAMPLE_ROWS,
             reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
         )
-        return _insufficient(scored.record, OVERFITTING, nothing, parts)
-    return _judged(
+        return _insufficient(scored.record, OVERFITTING, shortage, parts)
+    return _evaluation(
         scored.record,
         OVERFITTING,
-        value=found.missing,
+        value=result.missing,
         observations=len(split.live),
         required=MIN_LIVE_ROWS,
-        shown=f"{found.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        shown=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
         parts=parts,
     )
 
@@ -181,34 +218,36 @@ def _judge_missing(scored: _Scored) -> Evaluation:
 def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
     if len(trials) < MIN_IN_SAMPLE_ROWS:
-        few = Insufficient(
+        shortage = Insufficient(
             observations=len(trials),
             required=MIN_IN_SAMPLE_ROWS,
             reason=f"the trial matrix has {len(trials)} of {MIN_IN_SAMPLE_ROWS} rows",
         )
-        return _insufficient(scored.record, OVERFITTING, few)
-    found = cscv(trials)
+        return _insufficient(scored.record, OVERFITTING, shortage)
+    result = cscv(trials)
     deflated = deflated_best_trial(trials)
     missing: MissingSharpe | None = None
     if isinstance(scored.split, Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
-    return _judged(
+    return _evaluation(
         scored.record,
         OVERFITTING,
-        value=found.pbo,
-        observations=found.rows,
+        value=result.pbo,
+        observations=result.rows,
         required=MIN_IN_SAMPLE_ROWS,
         shown=(
-            f"the probability of backtest overfitting is {found.pbo:.2f} over {found.trials} "
+            f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
             f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
         ),
-        parts=overfitting_parts(missing, (found, deflated), scored.periods_per_year, scored.legacy),
+        parts=overfitting_parts(
+            missing, (result, deflated), scored.periods_per_year, scored.legacy
+        ),
     )
 
 
-def _judged(
+def _evaluation(
     record: StrategyRecord,
-    rule: str,
+    rule: Rule,
     *,
     value: float,
     observations: int,
@@ -218,15 +257,13 @@ def _judged(
     share: float | None = None,
     budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
-    """Place a value against its limits; `share` of healthy years is a gated rule's weight."""
-    bounds = SCORE_BOUNDS[rule]
-    severity = bounds.severity(value)
-    limit = bounds.limit(severity)
-    verdict = "within" if severity is None else f"{bounds.past} the {severity.value}"
-    title = BY_ID[rule].title
+    """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
+    severity = rule.ladder.severity(value)
+    limit = rule.ladder.limit(severity)
+    verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
     return Evaluation(
         strategy=record.strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=value,
@@ -235,29 +272,33 @@ def _judged(
         required=required,
         evidence=(
             evidence_of(severity, share, budgets)
-            if BY_ID[rule].gated
+            if rule.gated
             else (None if severity is None else Evidence.UNGATED)
         ),
         p_year=share,
-        message=f"{title} of {record.strategy} is {verdict} limit {limit:g}: {shown}.",
+        message=(
+            f"{rule.title.capitalize()} of {record.strategy} is {verdict} limit {limit:g}: {shown}."
+        ),
         parts={**parts, **notified_as(severity, share, budgets)},
     )
 
 
 def _insufficient(
     record: StrategyRecord,
-    rule: str,
-    found: Insufficient,
+    rule: Rule,
+    shortage: Insufficient,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
         strategy=record.strategy,
-        rule=rule,
+        rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
-        limit=SCORE_BOUNDS[rule].warning,
-        observations=found.observations,
-        required=found.required,
-        message=f"{BY_ID[rule].title} of {record.strategy} cannot be judged: {found.reason}.",
+        limit=rule.ladder.warning,
+        observations=shortage.observations,
+        required=shortage.required,
+        message=(
+            f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {shortage.reason}."
+        ),
         parts=parts or {},
     )
 

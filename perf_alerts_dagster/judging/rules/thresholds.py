@@ -2,10 +2,16 @@
 
 import numpy as np
 
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged, too_many_gaps
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rules.bounds import reaches
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.rolling import (
     SHARPE_WINDOW,
@@ -14,15 +20,71 @@ from perf_alerts_dagster.statistics.rolling import (
     rolling_sharpe,
 )
 
+ROLLING_SHARPE = Rule(
+    id="rolling_sharpe",
+    title="rolling Sharpe ratio",
+    family=Family.THRESHOLD,
+    unit="annualised Sharpe ratio",
+    plot="rolling_sharpe",
+    gated=True,
+    calibrated=True,
+    ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
+    limits={"rolling_sharpe_warning": 0.8, "rolling_sharpe_critical": 0.5},
+    accepts="number",
+)
+SHARPE_DEGRADATION = Rule(
+    id="sharpe_degradation",
+    title="Sharpe degradation",
+    family=Family.THRESHOLD,
+    unit="Sharpe points",
+    plot="rolling_sharpe",
+    info_only=True,
+    ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
+    limits={"sharpe_degradation_warning": 0.3, "sharpe_degradation_critical": 0.5},
+)
+DRAWDOWN = Rule(
+    id="drawdown",
+    title="drawdown",
+    family=Family.THRESHOLD,
+    unit="share of the peak",
+    plot="drawdown",
+    gated=True,
+    calibrated=True,
+    # Of the depth, which is positive as the limits are.
+    ladder=Ladder(breach="at or above", tolerance=TOLERANCE),
+    limits={"drawdown_warning": 0.08, "drawdown_critical": 0.12, "drawdown_emergency": 0.20},
+    accepts="fraction",
+)
+WIPE_OUT = Rule(
+    id="wipe_out",
+    title="wipe-out",
+    family=Family.THRESHOLD,
+    unit="return",
+    plot="returns",
+    kind=Kind.EVENT,
+    ladder=Ladder(breach="at or below", emergency=-1.0),
+)
 _READINGS = 7
+
+
+def judge_thresholds(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
+    """The four rules of this module."""
+    return [
+        judge_rolling_sharpe(record, context),
+        judge_sharpe_degradation(record, context),
+        judge_drawdown(record, context),
+        judge_wipe_out(record, context),
+    ]
 
 
 def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """Annualised Sharpe ratio of the last 63 live final rows, no fewer."""
-    rule = "rolling_sharpe"
+    rule = ROLLING_SHARPE
     live = _live(context.finals(record))
     if len(live) < SHARPE_WINDOW:
-        return insufficient(record.strategy, rule, observations=len(live), required=SHARPE_WINDOW)
+        return insufficient_data(
+            record.strategy, rule, observations=len(live), required=SHARPE_WINDOW
+        )
     gaps = too_many_gaps(context, context.finals(record), rule, SHARPE_WINDOW)
     if gaps:
         return gaps
@@ -30,21 +92,17 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
         rolling_sharpe(live[-SHARPE_WINDOW:], periods_per_year=context.periods_per_year)
     )
     if value is None:
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=SHARPE_WINDOW,
             required=SHARPE_WINDOW,
             why="the returns do not vary",
         )
-    limits = context.book.limits_for(record.strategy)
-    severity = None
-    limit = limits.rolling_sharpe_warning
-    if reaches(value, limits.rolling_sharpe_critical):
-        severity, limit = Severity.CRITICAL, limits.rolling_sharpe_critical
-    elif reaches(value, limits.rolling_sharpe_warning):
-        severity = Severity.WARNING
-    return judged(
+    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
+    severity = ladder.severity(value)
+    limit = ladder.limit(severity)
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -60,17 +118,17 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
 
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """Change in Sharpe points: mean of the last 7 rolling readings against the 7 before."""
-    rule = "sharpe_degradation"
+    rule = SHARPE_DEGRADATION
     required = SHARPE_WINDOW + 2 * _READINGS - 1
     live = _live(context.finals(record))[-required:]
     if len(live) < required:
-        return insufficient(record.strategy, rule, observations=len(live), required=required)
+        return insufficient_data(record.strategy, rule, observations=len(live), required=required)
     gaps = too_many_gaps(context, context.finals(record), rule, required)
     if gaps:
         return gaps
     readings = rolling_sharpe(live, periods_per_year=context.periods_per_year)[-2 * _READINGS :]
     if not np.all(np.isfinite(readings)):
-        return insufficient(
+        return insufficient_data(
             record.strategy,
             rule,
             observations=int(np.isfinite(readings).sum()),
@@ -81,12 +139,12 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     change = now - before
     relative = change / abs(before) if before else None
     limits = context.book.limits_for(record.strategy)
-    limit = -limits.sharpe_degradation_warning * abs(before)
-    return judged(
+    limit = -limits["sharpe_degradation_warning"] * abs(before)
+    return evaluation_of(
         context,
         record.strategy,
         rule,
-        severity=Severity.INFO if before and reaches(change, limit) else None,
+        severity=Severity.INFO if before and rule.ladder.breaches(change, limit) else None,
         value=change,
         limit=limit,
         observations=len(live),
@@ -96,8 +154,8 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
             "before": before,
             "now": now,
             "relative_change": relative,
-            "documented_warning": -limits.sharpe_degradation_warning,
-            "documented_critical": -limits.sharpe_degradation_critical,
+            "documented_warning": -limits["sharpe_degradation_warning"],
+            "documented_critical": -limits["sharpe_degradation_critical"],
         },
     )
 
@@ -107,21 +165,20 @@ def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     final = _drawdown(context.finals(record), context, provisional=False)
     if not context.is_open(record):
         return final
-    opened = _drawdown(record, context, provisional=True)
-    return opened if _rank(opened) > _rank(final) else final
+    provisional = _drawdown(record, context, provisional=True)
+    return provisional if _rank(provisional) > _rank(final) else final
 
 
 def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """A return of -100 % or worse: the capital is gone, and its statistics stop there."""
-    rule = "wipe_out"
+    """A return of -100 % or worse: the capital is lost, and the statistics stop there."""
     newest = float(record.returns[-1])
     session = record.dates[-1].astype(object)
-    gone = newest <= -1.0
-    return judged(
+    severity = WIPE_OUT.ladder.severity(newest)
+    return evaluation_of(
         context,
         record.strategy,
-        rule,
-        severity=Severity.EMERGENCY if gone else None,
+        WIPE_OUT,
+        severity=severity,
         value=newest,
         limit=-1.0,
         observations=len(record),
@@ -130,29 +187,23 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         provisional=context.is_open(record),
         message=(
             f"lost {-newest:.0%} of its capital on {session}: wiped out"
-            if gone
+            if severity
             else f"return {newest:+.2%} on {session}"
         ),
     )
 
 
 def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: bool) -> Evaluation:
-    rule = "drawdown"
+    rule = DRAWDOWN
     live = _live(record)
     if len(live) < 1:
-        return insufficient(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule, observations=0, required=1)
     path = drawdown_path(live)
     value = float(path[-1])
-    limits = context.book.limits_for(record.strategy)
-    severity, limit = None, limits.drawdown_warning
-    for candidate, bound in (
-        (Severity.WARNING, limits.drawdown_warning),
-        (Severity.CRITICAL, limits.drawdown_critical),
-        (Severity.EMERGENCY, limits.drawdown_emergency),
-    ):
-        if reaches(value, -bound):
-            severity, limit = candidate, bound
-    return judged(
+    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
+    severity = ladder.severity(-value)
+    limit = ladder.limit(severity)
+    return evaluation_of(
         context,
         record.strategy,
         rule,
@@ -162,7 +213,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         observations=len(live),
         required=1,
         provisional=provisional,
-        # Without a projection there is nothing to weigh a drawdown against.
+        # Without a projection there is no evidence to rate a drawdown by.
         gated=record.strategy in context.projected,
         message=f"live index is {-value:.1%} below its peak"
         + (f", at or beyond {limit:.0%}" if severity else ""),
@@ -170,8 +221,8 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     )
 
 
-def _rank(one: Evaluation) -> int:
-    return -1 if one.severity is None else one.severity.rank
+def _rank(evaluation: Evaluation) -> int:
+    return -1 if evaluation.severity is None else evaluation.severity.rank
 
 
 def _live(record: StrategyRecord) -> Floats:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import JudgeContext, insufficient, judged
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
 from perf_alerts_dagster.statistics.trades import (
     TradeMeasures,
@@ -21,7 +24,25 @@ from perf_alerts_dagster.statistics.trades import (
     win_rate_probability,
 )
 
-RULES = ("win_rate", "profit_factor", "losing_run")
+# Of the probability that nothing changed.
+_LADDER = Ladder(breach="at or below")
+_LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
+_rule = partial(
+    Rule,
+    family=Family.THRESHOLD,
+    plot="trades",
+    gated=True,
+    optional=True,
+    ladder=_LADDER,
+    limits=_LIMITS,
+    accepts="fraction",
+)
+WIN_RATE = _rule(id="win_rate", title="win rate", unit="share of trades")
+PROFIT_FACTOR = _rule(
+    id="profit_factor", title="profit factor", unit="gross profit over gross loss"
+)
+LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
+RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
 _MAXIMUM = 100
 _MINIMUM = 20
 
@@ -51,7 +72,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
     if isinstance(sides, tuple):
         observations, why = sides
         return [
-            insufficient(
+            insufficient_data(
                 record.strategy, rule, observations=observations, required=_MINIMUM, why=why
             )
             for rule in RULES
@@ -63,7 +84,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             record,
             context,
             sides,
-            rule="win_rate",
+            rule=WIN_RATE,
             value=live.win_rate,
             limit=before.win_rate,
             probability=win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
@@ -73,7 +94,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             record,
             context,
             sides,
-            rule="profit_factor",
+            rule=PROFIT_FACTOR,
             value=live.profit_factor,
             limit=before.profit_factor,
             probability=profit_factor_probability(
@@ -85,7 +106,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             record,
             context,
             sides,
-            rule="losing_run",
+            rule=LOSING_RUN,
             value=None if live.longest_losing_run is None else float(live.longest_losing_run),
             limit=None if before.longest_losing_run is None else float(before.longest_losing_run),
             probability=losing_run_probability(
@@ -138,7 +159,7 @@ def _judge(
     context: JudgeContext,
     sides: _Sides,
     *,
-    rule: str,
+    rule: Rule,
     value: float | None,
     limit: float | None,
     probability: float | None,
@@ -146,17 +167,13 @@ def _judge(
 ) -> Evaluation:
     count = sides.live.trades
     if value is None or limit is None or probability is None:
-        return insufficient(
+        return insufficient_data(
             record.strategy, rule, observations=count, required=_MINIMUM, why="no wins or no losses"
         )
-    limits = context.book.limits_for(record.strategy)
-    severity = None
-    if probability <= limits.trade_probability_critical:
-        severity = Severity.CRITICAL
-    elif probability <= limits.trade_probability_warning:
-        severity = Severity.WARNING
+    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
+    severity = ladder.severity(probability)
     largest = sides.parts["largest_part_of_shortfall"]
-    return judged(
+    return evaluation_of(
         context,
         record.strategy,
         rule,

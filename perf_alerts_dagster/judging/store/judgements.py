@@ -1,21 +1,22 @@
-"""Judgements with their evaluations, written once and read back equal."""
+"""Judgements with their evaluations: written once, read back equal, counted over a period."""
 
 import math
 from dataclasses import fields
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, insert, select
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select
 
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows
 from perf_alerts_dagster.storage.tables import judgements
 
-FIELDS = tuple(one.name for one in fields(Evaluation))
+FIELDS = tuple(part.name for part in fields(Evaluation))
 _NUMBERS = ("value", "limit", "p_year", "false_alarm_rate", "power", "days_to_half")
 _COUNTS = ("observations", "required")
 
@@ -69,7 +70,7 @@ def from_row(row: RowMapping) -> Evaluation:
     )
 
 
-_FIELDS = tuple(one.name for one in fields(Judgement) if one.name != "evaluations")
+_FIELDS = tuple(part.name for part in fields(Judgement) if part.name != "evaluations")
 
 
 def add(connection: Connection, judgement: Judgement) -> None:
@@ -123,13 +124,13 @@ def after(connection: Connection, alert: str, row_id: int) -> list[tuple[int, Ju
         .where(judgements.c.alert == alert, judgements.c.id > row_id)
         .order_by(judgements.c.id)
     )
-    found = connection.execute(query).mappings().all()
-    return [(row["id"], _judgement(connection, row)) for row in found]
+    rows = connection.execute(query).mappings().all()
+    return [(row["id"], _judgement(connection, row)) for row in rows]
 
 
 def _read(connection: Connection, query: Select[Any]) -> list[Judgement]:
-    found = connection.execute(query).mappings().all()
-    return [_judgement(connection, row) for row in found]
+    rows = connection.execute(query).mappings().all()
+    return [_judgement(connection, row) for row in rows]
 
 
 def _judgement(connection: Connection, row: RowMapping) -> Judgement:
@@ -139,12 +140,90 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
         .order_by(evaluation_rows.c.position)
     )
     try:
-        found: tuple[Evaluation, ...] = tuple(
-            from_row(one) for one in connection.execute(query).mappings()
+        evaluations: tuple[Evaluation, ...] = tuple(
+            from_row(stored) for stored in connection.execute(query).mappings()
         )
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's judgement of {row['alert']} at {row['as_of']} "
             f"(run {row['run_id']}) is damaged: {exc}"
         ) from exc
-    return Judgement(**{name: row[name] for name in _FIELDS}, evaluations=found)
+    return Judgement(**{name: row[name] for name in _FIELDS}, evaluations=evaluations)
+
+
+_ORIGIN = (judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
+
+
+def period(connection: Connection, start: datetime, end: datetime) -> Period:
+    """The evaluations of the judgements made from `start` on and before `end`, counted."""
+    query = (
+        select(evaluation_rows.c.strategy, evaluation_rows.c.outcome, func.count())
+        .select_from(
+            evaluation_rows.join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
+        )
+        .where(
+            judgements.c.judged_at >= start,
+            judgements.c.judged_at < end,
+            judgements.c.recorded_only.is_(False),
+        )
+        .group_by(evaluation_rows.c.strategy, evaluation_rows.c.outcome)
+    )
+    return Period(
+        counts={
+            (strategy, Outcome(outcome)): count
+            for strategy, outcome, count in connection.execute(query)
+        }
+    )
+
+
+def current(
+    connection: Connection, *, strategy: str | None, rule: str | None
+) -> list[StoredEvaluation]:
+    """Per strategy, rule and projection the newest evaluation, sorted by them."""
+    newest: dict[tuple[str, str, str], StoredEvaluation] = {}
+    stored = [
+        row
+        for alert in ALERTS
+        for row in _stored(connection, _newest_of(alert.name, strategy, rule))
+    ]
+    for row in sorted(stored, key=lambda row: (row.as_of, row.judged_at)):
+        evaluation = row.evaluation
+        newest[evaluation.strategy, evaluation.rule, evaluation.projection or ""] = row
+    return [newest[key] for key in sorted(newest)]
+
+
+def _newest_of(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
+    """The evaluations of an alert's judgement of its newest date, the last made."""
+    last = (
+        select(judgements.c.id)
+        .where(judgements.c.alert == alert)
+        .order_by(judgements.c.as_of.desc(), judgements.c.judged_at.desc(), judgements.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(evaluation_rows, *_ORIGIN)
+        .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
+        .where(judgements.c.id == last)
+        .order_by(evaluation_rows.c.position)
+    )
+    if strategy is not None:
+        query = query.where(evaluation_rows.c.strategy == strategy)
+    if rule is not None:
+        query = query.where(evaluation_rows.c.rule == rule)
+    return query
+
+
+def _stored(connection: Connection, query: Select[Any]) -> list[StoredEvaluation]:
+    try:
+        return [
+            StoredEvaluation(
+                alert=row["alert"],
+                as_of=row["as_of"],
+                judged_at=row["judged_at"],
+                evaluation=from_row(row),
+            )
+            for row in connection.execute(query).mappings()
+        ]
+    except ValueError as exc:
+        raise StoreUnavailable(f"the alert store holds a damaged evaluation: {exc}") from exc

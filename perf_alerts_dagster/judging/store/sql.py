@@ -5,8 +5,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, Engine, select
 
-from perf_alerts_dagster.judging.judgement import Judgement
-from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -21,7 +21,7 @@ def read_month_hashes(connection: Connection) -> dict[tuple[str, str], str]:
     rows = connection.execute(
         select(month_hashes.c.strategy, month_hashes.c.month, month_hashes.c.hash)
     )
-    return {(strategy, month): found for strategy, month, found in rows}
+    return {(strategy, month): content_hash for strategy, month, content_hash in rows}
 
 
 def write_month_hashes(connection: Connection, hashes: Mapping[tuple[str, str], str]) -> None:
@@ -38,8 +38,8 @@ def write_month_hashes(connection: Connection, hashes: Mapping[tuple[str, str], 
         ),
         [
             # In one order everywhere, so that two writers cannot block each other on PostgreSQL.
-            {"strategy": strategy, "month": month, "hash": found}
-            for (strategy, month), found in sorted(hashes.items())
+            {"strategy": strategy, "month": month, "hash": content_hash}
+            for (strategy, month), content_hash in sorted(hashes.items())
         ],
     )
 
@@ -47,7 +47,7 @@ def write_month_hashes(connection: Connection, hashes: Mapping[tuple[str, str], 
 def keep_settings_version(
     connection: Connection, *, version: str, content: str, at: datetime
 ) -> None:
-    """Keep what a version stands for; one that is kept already stays as it was."""
+    """Keep the content of a settings version; one that is kept already stays as it was."""
     connection.execute(
         upsert.insert(connection, settings_versions).on_conflict_do_nothing(
             index_elements=[settings_versions.c.version]
@@ -58,10 +58,10 @@ def keep_settings_version(
 
 def read_watermark(connection: Connection, alert: str) -> date | None:
     """The alert's watermark; None before its first execution."""
-    found: date | None = connection.scalar(
+    session: date | None = connection.scalar(
         select(watermarks.c.session).where(watermarks.c.alert == alert)
     )
-    return found
+    return session
 
 
 def advance_watermark(connection: Connection, alert: str, session: date) -> None:
@@ -71,7 +71,7 @@ def advance_watermark(connection: Connection, alert: str, session: date) -> None
         insert.on_conflict_do_update(
             index_elements=[watermarks.c.alert],
             set_={"session": insert.excluded.session},
-            # In the statement itself: two recorders may be at it at the same time.
+            # In the statement itself: two processes may advance it at the same time.
             where=insert.excluded.session > watermarks.c.session,
         ),
         {"alert": alert, "session": session},
@@ -91,7 +91,7 @@ def open_store(url: str) -> "SqlAlertStore":
 
 
 class SqlAlertStore(AlertStore):
-    """What was judged, projected and marked, in SQLite or PostgreSQL.
+    """The alert store in SQLite or PostgreSQL.
 
     The engine's schema must be current (`open_store` sees to it). Threads may share one.
     """
@@ -100,56 +100,68 @@ class SqlAlertStore(AlertStore):
         self.engine = engine
 
     def close(self) -> None:
-        """Let go of all connections; a later call opens new ones."""
+        """Close all connections; a later call opens new ones."""
         self.engine.dispose()
 
     def watermark(self, alert: str) -> date | None:
-        """See the port."""
+        """Read from the row of the alert."""
         with reading(self.engine) as connection:
             return read_watermark(connection, alert)
 
     def record(self, judgement: Judgement, *, watermark: date | None) -> None:
-        """See the port."""
+        """The judgement and the watermark in one transaction."""
         with writing(self.engine) as connection:
             judgements.add(connection, judgement)
             if watermark is not None:
                 advance_watermark(connection, judgement.alert, watermark)
 
     def judgements(self, *, alert: str | None = None, limit: int = 20) -> Sequence[Judgement]:
-        """See the port; each comes with all its evaluations, so ask for few."""
+        """Each comes with all its evaluations, so ask for few."""
         with reading(self.engine) as connection:
             return judgements.newest(connection, alert=alert, limit=limit)
 
     def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
-        """See the port."""
+        """One query for the judgement, one for its evaluations."""
         with reading(self.engine) as connection:
             return judgements.latest(connection, alert, as_of)
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """See the port; kept means: the same strategy, kind and issue date."""
+        """Kept already means: of the same strategy, kind and day of issue."""
         with writing(self.engine) as connection:
             issued.add(connection, projections)
 
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
-        """See the port."""
+        """Names beyond the limit of one statement are asked for in batches."""
         with reading(self.engine) as connection:
             return issued.newest(
                 connection, kind=kind, on_or_before=on_or_before, strategies=strategies
             )
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
-        """See the port."""
+        """All of them in one query."""
         with reading(self.engine) as connection:
             return read_month_hashes(connection)
 
     def save_month_hashes(self, hashes: Mapping[tuple[str, str], str]) -> None:
-        """See the port."""
+        """Rows that would not change are not rewritten."""
         with writing(self.engine) as connection:
             write_month_hashes(connection, hashes)
 
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
-        """See the port."""
+        """The first content of a version stays."""
         with writing(self.engine) as connection:
             keep_settings_version(connection, version=version, content=content, at=at)
+
+    def period(self, start: datetime, end: datetime) -> Period:
+        """One query, which groups by strategy and outcome."""
+        with reading(self.engine) as connection:
+            return judgements.period(connection, start, end)
+
+    def current(
+        self, *, strategy: str | None = None, rule: str | None = None
+    ) -> Sequence[StoredEvaluation]:
+        """One query per alert."""
+        with reading(self.engine) as connection:
+            return judgements.current(connection, strategy=strategy, rule=rule)

@@ -8,7 +8,7 @@ from perf_alerts_dagster.api.resources import Records
 from perf_alerts_dagster.api.strategies.views import live_path, projection_data, strategy_states
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.history import Found
+from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
 from perf_alerts_tests.fakes import FakeRecordsSource
@@ -17,8 +17,8 @@ from perf_alerts_tests.server.fakes import NOW, UTC_ZONE
 FRIDAY = date(2026, 1, 2)
 
 
-def found(strategy: str, rule: str, outcome: Outcome, **more: float) -> Found:
-    return Found(
+def found(strategy: str, rule: str, outcome: Outcome, **more: float) -> StoredEvaluation:
+    return StoredEvaluation(
         alert="daily_pnl_check",
         as_of=FRIDAY,
         judged_at=NOW,

@@ -11,7 +11,7 @@ from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.rules.cusum import cusum, judge_cusum
 from perf_alerts_dagster.judging.rules.thresholds import judge_drawdown, judge_rolling_sharpe
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import TAILS, Calibration, cusum_rule
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.in_force import Forces, InForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
@@ -45,7 +45,8 @@ def judge(
         calibrations={"trend": calibration},
         budgets=budgets or Budgets(),
     )
-    return judge_cusum(record, context)
+    (evaluation,) = judge_cusum(record, context)
+    return evaluation
 
 
 def falling(rows: int, value: float) -> Floats:
@@ -65,7 +66,7 @@ def falling(rows: int, value: float) -> Floats:
 def test_the_shares_of_healthy_lives_of_that_age_are_the_limits(
     rows: int, share: float, severity: Severity | None
 ) -> None:
-    minimum = CALIBRATION.badness_at(cusum_rule(rows), share)
+    minimum = CALIBRATION.badness_at(cusum_name_after(rows), share)
     found = judge(falling(rows, minimum))
 
     assert found.value == pytest.approx(minimum, rel=1e-6)
@@ -104,13 +105,13 @@ def test_gains_are_forgotten_and_losses_are_not() -> None:
 
 def test_without_a_projection_a_calibration_or_a_live_row_nothing_is_said() -> None:
     record = a_record([0.01], backtest=BACKTEST)
-    forces = {"trend": Forces(launch=LAUNCH)}
+    in_force = {"trend": ProjectionsInForce(launch=LAUNCH)}
     for changes in (
         {},
-        {"forces": forces},
+        {"in_force": in_force},
         {"calibrations": {"trend": CALIBRATION}},
     ):
-        assert judge_cusum(record, context_of(record, **changes)).outcome is (
+        assert judge_cusum(record, context_of(record, **changes))[0].outcome is (
             Outcome.INSUFFICIENT_DATA
         )
     assert judge(np.empty(0)).outcome is Outcome.INSUFFICIENT_DATA

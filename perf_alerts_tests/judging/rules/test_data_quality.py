@@ -7,12 +7,13 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.data_quality import (
+    NO_DATA,
     judge_data,
-    longest_run,
     newest_run,
     no_data,
     record_error,
 )
+from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
@@ -43,8 +44,8 @@ def test_no_data_is_ok_while_rows_arrive() -> None:
 
 
 def test_no_data_is_critical_for_its_own_rule_and_plain_for_the_others() -> None:
-    own = no_data("trend", "no_data", late=5, allowed=2, newest="2026-01-05")
-    other = no_data("trend", "drawdown", late=5, allowed=2, newest="2026-01-05")
+    own = no_data("trend", NO_DATA, late=5, allowed=2, newest="2026-01-05")
+    other = no_data("trend", DRAWDOWN, late=5, allowed=2, newest="2026-01-05")
 
     assert own == Evaluation(
         strategy="trend",
@@ -153,7 +154,7 @@ def test_volatility_beyond_numbers_is_insufficient() -> None:
 
 
 def test_a_late_event_rule_is_still_an_event() -> None:
-    late = no_data("trend", "wipe_out", late=5, allowed=2, newest="2026-01-05")
+    late = no_data("trend", WIPE_OUT, late=5, allowed=2, newest="2026-01-05")
 
     assert late.kind is Kind.EVENT
 

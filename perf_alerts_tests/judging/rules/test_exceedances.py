@@ -9,9 +9,8 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets
-from perf_alerts_dagster.judging.rating import Rating
-from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances, standing
+from perf_alerts_dagster.judging.false_alarms import Budgets, Rating
+from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances
 from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filtered
@@ -23,13 +22,13 @@ BACKTEST = noise(756, mean=0.0)
 
 def judge(record: StrategyRecord, **changes: Any) -> dict[str, Evaluation]:
     found = judge_exceedances(record, context_of(record, **changes))
-    assert tuple(one.rule for one in found) == RULES
+    assert [one.rule for one in found] == [rule.id for rule in RULES]
     return {one.rule: one for one in found}
 
 
 def living(sizes: Sequence[float]) -> StrategyRecord:
     """Live rows so many of that day's own deviations away from the mean."""
-    known = filtered(BACKTEST)
+    known = filter_returns(BACKTEST)
     assert known is not None
     variance, rows = known.variance, []
     for size in sizes:
@@ -39,7 +38,7 @@ def living(sizes: Sequence[float]) -> StrategyRecord:
     return a_record(rows, backtest=BACKTEST)
 
 
-WORST = float(filtered(BACKTEST).standardised.min())  # type: ignore[union-attr]
+WORST = float(filter_returns(BACKTEST).standardised.min())  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +222,7 @@ def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
     shares = []
     for _ in range(30):
         life: Floats = rng.standard_t(4, 756 + 30) * 0.007
-        found = standing(life, 30)
+        found = exceedances_of(life, 30)
         assert found is not None
         shares.append(float(found.hits.mean()))
 

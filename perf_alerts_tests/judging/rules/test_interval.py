@@ -14,7 +14,6 @@ from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.in_force import Forces, InForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 BACKTEST = noise(756, mean=0.0006)
@@ -22,7 +21,7 @@ PATHS = 10_000
 
 
 def force(kind: str, issued_on: date, *, horizon: int) -> InForce:
-    residuals = filtered(BACKTEST)
+    residuals = filter_returns(BACKTEST)
     assert residuals is not None
     (fan,) = fans([residuals], draw(1, PATHS, horizon), horizon)
     return InForce(
@@ -46,8 +45,8 @@ def record(path: Floats) -> StrategyRecord:
 
 
 def judge(live: StrategyRecord, *, judging: bool = False) -> list[Evaluation]:
-    forces = Forces(launch=LAUNCH, judging=JUDGING if judging else None)
-    return list(judge_intervals(live, context_of(live, forces={"trend": forces})))
+    projections = ProjectionsInForce(launch=LAUNCH, judging=JUDGING if judging else None)
+    return list(judge_intervals(live, context_of(live, in_force={"trend": projections})))
 
 
 def interval(path: Floats) -> Evaluation:

@@ -11,6 +11,8 @@ from perf_alerts_dagster.judging.rules.scores import score_evaluations
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.cscv import cscv
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = Path(str(resources.files("perf_alerts_dagster"))) / "records" / "sources" / "sample_data"
 REFERENCE = Path(__file__).parents[2] / "reference"
 LIVE_ROWS, YEAR = 756, 252

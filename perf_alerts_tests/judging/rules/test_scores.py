@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
+from perf_alerts_dagster.statistics.overfitting import deflated_best_trial, missing_sharpe
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
 from perf_alerts_dagster.judging.rules.score_details import (
     overfitting_parts,
     stability_parts,
@@ -19,7 +20,6 @@ from perf_alerts_dagster.projections.stability_lives import lowest_scores, share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
 from perf_alerts_dagster.statistics.cscv import cscv
 from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
-from perf_alerts_dagster.statistics.overfitting import deflated_best_trial, missing_sharpe
 from perf_alerts_dagster.statistics.walk_forward import Insufficient, split_record, stability
 
 ROWS = 1512
@@ -77,6 +77,7 @@ def test_a_healthy_strategy_passes_all_three_rules_in_the_catalogues_order() -> 
     assert [one.required for one in found] == [4, 252, 252]
 
 
+@pytest.mark.slow
 def test_a_collapse_breaches_all_three_as_critical_and_is_rare_among_healthy_lives() -> None:
     found = judge(collapsed())
 
@@ -92,6 +93,7 @@ def test_a_collapse_breaches_all_three_as_critical_and_is_rare_among_healthy_liv
     assert found[0].p_year <= 0.05
 
 
+@pytest.mark.slow
 def test_the_documented_limits_on_the_validation_score_are_shown_beside_f() -> None:
     parts = judge(collapsed())[1].parts
 
@@ -100,6 +102,7 @@ def test_the_documented_limits_on_the_validation_score_are_shown_beside_f() -> N
     assert judge(healthy())[1].parts["documented_severity"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("returns", [healthy(), collapsed()])
 def test_every_evaluation_has_one_sentence_and_parts_that_are_json(returns: Floats) -> None:
     for one in judge(returns):
@@ -157,6 +160,7 @@ def trial_matrix(rows: int, edge: float) -> Floats:
     return trials
 
 
+@pytest.mark.slow
 def test_with_a_trial_matrix_pbo_is_judged_and_the_deflated_sharpe_ratio_stands_beside_it() -> None:
     good = judge(collapsed(), trials=trial_matrix(1000, 0.004))[2]
     # The best half of each alternative is the worst of the other: overfitting by construction.

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.judgement import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_dagster.projections.ports import StoredProjection
 
 FRIDAY = date(2026, 1, 2)

@@ -6,7 +6,7 @@ from sqlalchemy import Engine, update
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.store.history import SqlHistory
+from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.storage.tables import evaluations
 from perf_alerts_tests.judging.store.examples import BARE, FULL, NOON, TUESDAY, judgement
@@ -15,12 +15,11 @@ DAY = timedelta(days=1)
 OK = Evaluation(strategy="s", rule="r", outcome=Outcome.OK, value=1.0)
 
 
-def test_a_period_counts_what_was_judged_in_it(engine: Engine) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
+def test_a_period_counts_what_was_judged_in_it(store: AlertStore) -> None:
     store.record(judgement(run_id="before", judged_at=NOON - DAY), watermark=None)
     store.record(judgement(run_id="first", judged_at=NOON), watermark=None)
     store.record(judgement(run_id="end", judged_at=NOON + DAY), watermark=None)
-    found = history.period(NOON, NOON + DAY)
+    found = store.period(NOON, NOON + DAY)
 
     assert found.counts == {
         (FULL.strategy, Outcome.BREACH): 1,
@@ -28,24 +27,22 @@ def test_a_period_counts_what_was_judged_in_it(engine: Engine) -> None:
     }
 
 
-def test_a_date_that_was_only_recorded_is_left_out(engine: Engine) -> None:
-    SqlAlertStore(engine).record(judgement(recorded_only=True), watermark=None)
-    found = SqlHistory(engine).period(NOON - DAY, NOON + DAY)
+def test_a_date_that_was_only_recorded_is_left_out(store: AlertStore) -> None:
+    store.record(judgement(recorded_only=True), watermark=None)
+    found = store.period(NOON - DAY, NOON + DAY)
 
     assert found.counts == {}
 
 
-def test_an_empty_store_has_an_empty_history(engine: Engine) -> None:
-    history = SqlHistory(engine)
+def test_an_empty_store_has_an_empty_history(store: AlertStore) -> None:
 
-    assert history.period(NOON - DAY, NOON).counts == {}
-    assert list(history.current()) == []
+    assert store.period(NOON - DAY, NOON).counts == {}
+    assert list(store.current()) == []
 
 
 def test_the_newest_date_of_each_alert_counts_and_of_several_alerts_the_newer(
-    engine: Engine,
+    store: AlertStore,
 ) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
     old = replace(OK, value=1.0)
     new = replace(OK, value=2.0)
     store.record(judgement(as_of=TUESDAY, evaluations=(new,), run_id="a"), watermark=None)
@@ -53,14 +50,13 @@ def test_the_newest_date_of_each_alert_counts_and_of_several_alerts_the_newer(
         judgement(alert="evening_performance_check", evaluations=(old, FULL), run_id="b"),
         watermark=None,
     )
-    found = history.current()
+    found = store.current()
 
     assert [one.evaluation for one in found] == [new, FULL]
     assert [one.alert for one in found] == ["daily_pnl_check", "evening_performance_check"]
 
 
-def test_of_one_date_the_judgement_made_last_counts(engine: Engine) -> None:
-    store, history = SqlAlertStore(engine), SqlHistory(engine)
+def test_of_one_date_the_judgement_made_last_counts(store: AlertStore) -> None:
     for run, value in (("a", 1.0), ("b", 2.0)):
         store.record(
             judgement(
@@ -71,23 +67,22 @@ def test_of_one_date_the_judgement_made_last_counts(engine: Engine) -> None:
             watermark=None,
         )
 
-    assert [one.evaluation.value for one in history.current()] == [2.0]
+    assert [one.evaluation.value for one in store.current()] == [2.0]
 
 
-def test_projections_of_one_rule_are_apart(engine: Engine) -> None:
+def test_projections_of_one_rule_are_apart(store: AlertStore) -> None:
     both = (replace(OK, projection="current"), replace(OK, projection="launch"))
-    SqlAlertStore(engine).record(judgement(evaluations=both), watermark=None)
+    store.record(judgement(evaluations=both), watermark=None)
 
-    assert [one.evaluation for one in SqlHistory(engine).current()] == list(both)
+    assert [one.evaluation for one in store.current()] == list(both)
 
 
-def test_one_strategy_or_one_rule_can_be_asked_for(engine: Engine) -> None:
-    SqlAlertStore(engine).record(judgement(), watermark=None)
-    history = SqlHistory(engine)
+def test_one_strategy_or_one_rule_can_be_asked_for(store: AlertStore) -> None:
+    store.record(judgement(), watermark=None)
 
-    assert [one.evaluation for one in history.current(strategy="s")] == [BARE]
-    assert [one.evaluation for one in history.current(rule="daily_exceedance")] == [FULL]
-    assert list(history.current(strategy="s", rule="daily_exceedance")) == []
+    assert [one.evaluation for one in store.current(strategy="s")] == [BARE]
+    assert [one.evaluation for one in store.current(rule="daily_exceedance")] == [FULL]
+    assert list(store.current(strategy="s", rule="daily_exceedance")) == []
 
 
 def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
@@ -96,4 +91,4 @@ def test_a_damaged_evaluation_is_an_error_and_no_guess(engine: Engine) -> None:
         connection.execute(update(evaluations).values(kind="nonsense"))
 
     with pytest.raises(StoreUnavailable, match="damaged"):
-        SqlHistory(engine).current()
+        SqlAlertStore(engine).current()

@@ -1,0 +1,88 @@
+"""What is known of a rule, in one place: its module in `rules/` declares it beside its judge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.judging.evaluation import Kind
+
+HINT = (
+    "the incident's band and live path, positions and costs of these sessions, and whether other "
+    "strategies fell at the same time."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, as messages, pages, settings and the judge know it.
+
+    `title` is written as inside a sentence, `hint` says what a person looks at first. `unit` is
+    that of the rule's value and limit. `plot` is the name of the drawing that shows the rule.
+
+    `gated`: a breach is notified only with strong evidence. `calibrated`: that evidence comes from
+    the statistic that `projections.monitors` registers under the rule's id. `optional`: the rule
+    says nothing about a strategy that it does not apply to. `info_only`: never above info.
+
+    `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
+    names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.
+    """
+
+    id: str
+    title: str
+    family: Family
+    unit: str
+    plot: str
+    kind: Kind = Kind.LEVEL
+    gated: bool = False
+    calibrated: bool = False
+    optional: bool = False
+    info_only: bool = False
+    ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
+    limits: Mapping[str, float] = field(default_factory=dict)
+    accepts: Literal["number", "positive", "fraction"] = "positive"
+    hint: str = HINT
+
+    def ladder_at(self, limits: Mapping[str, float]) -> Ladder:
+        """The rule's ladder with its steps at a strategy's limits."""
+        steps = {name.rpartition("_")[2]: limits[name] for name in self.limits}
+        return replace(
+            self.ladder,
+            warning=steps.get(Severity.WARNING.value, self.ladder.warning),
+            critical=steps.get(Severity.CRITICAL.value, self.ladder.critical),
+            emergency=steps.get(Severity.EMERGENCY.value, self.ladder.emergency),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mandate:
+    """A desk's own limits, never gated (ALERT_POLICY_LIMITS); None where there is none.
+
+    `columns` maps a further numeric column to its minimum and maximum allowed value.
+    """
+
+    drawdown: float | None = None
+    daily_loss: float | None = None
+    weekly_loss: float | None = None
+    monthly_loss: float | None = None
+    columns: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    severity: Severity = Severity.CRITICAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitBook:
+    """The limits of rules, by their names in ALERT_THRESHOLDS, and mandates of every strategy."""
+
+    limits: Mapping[str, float]
+    mandate: Mandate = field(default_factory=Mandate)
+    limits_of: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    mandate_of: Mapping[str, Mandate] = field(default_factory=dict)
+
+    def limits_for(self, strategy: str) -> Mapping[str, float]:
+        """The limits of one strategy."""
+        return self.limits_of.get(strategy, self.limits)
+
+    def mandate_for(self, strategy: str) -> Mandate:
+        """The mandate of one strategy."""
+        return self.mandate_of.get(strategy, self.mandate)
