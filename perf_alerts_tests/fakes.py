@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import Judgement
-from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 

@@ -19,6 +19,7 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
@@ -68,7 +69,12 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             settings_version="test",
         ),
         issuer=ProjectionIssuer(
-            store=store, paths=200, haircut=0.0, periods_per_year=252, settings_version="test"
+            store=store,
+            paths=200,
+            haircut=0.0,
+            periods_per_year=252,
+            settings_version="test",
+            limits=DOCUMENTED_LIMITS,
         ),
     )
 

@@ -17,7 +17,7 @@ from perf_alerts_dagster.control.audit import AuditRow, Change
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.judging.ports import Period
+from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
@@ -40,6 +40,7 @@ from perf_alerts_dagster.scheduler.store import (
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate
+from perf_alerts_tests.fakes import FakeAlertStore
 
 NOW = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
 UTC_ZONE = ZoneInfo("UTC")

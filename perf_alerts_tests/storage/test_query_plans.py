@@ -37,9 +37,9 @@ CALLS: dict[str, Callable[[Engine], object]] = {
     "judgement of a date": lambda engine: SqlAlertStore(engine).latest(
         "daily_pnl_check", as_of=MONDAY
     ),
-    "summary": lambda engine: SqlHistory(engine).period(NOON - DAY, NOON),
-    "strategies": lambda engine: SqlHistory(engine).current(),
-    "one strategy": lambda engine: SqlHistory(engine).current(strategy="s"),
+    "summary": lambda engine: SqlAlertStore(engine).period(NOON - DAY, NOON),
+    "strategies": lambda engine: SqlAlertStore(engine).current(),
+    "one strategy": lambda engine: SqlAlertStore(engine).current(strategy="s"),
     "incidents": lambda engine: SqlIncidents(engine).incidents(IncidentFilter()),
     "next page": lambda engine: SqlIncidents(engine).incidents(
         IncidentFilter(), before=f"{NOON.isoformat()} x"
