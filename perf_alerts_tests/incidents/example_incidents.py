@@ -6,7 +6,7 @@ from typing import Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -70,16 +70,16 @@ def an_incident(**changes: Any) -> Incident:
     return Incident(**(given | changes))
 
 
-def a_notifying(**changes: Any) -> Notified:
+def a_notifying(**changes: Any) -> PastNotification:
     """That mail was told of that incident, at noon."""
     given: dict[str, Any] = {
         "channel": "mail",
-        "kind": Channels.NORMAL,
+        "kind": MessageKind.NORMAL,
         "incident_id": "a",
         "dedup_key": "trend|drawdown|launch:2025-01-02",
         "severity": Severity.CRITICAL,
         "reason": Reason.OPENED,
-        "state": Delivery.SENT,
+        "state": DeliveryState.SENT,
         "sent_at": NOON,
     }
-    return Notified(**(given | changes))
+    return PastNotification(**(given | changes))

@@ -4,16 +4,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from perf_alerts_dagster.incidents.escalation import (
-    Patience,
-    has_timed_out,
-    is_acknowledgement_over,
-    is_step_due,
-    next_step_at,
-)
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Acknowledged, Chain, Incident, Status
+from perf_alerts_dagster.incidents.apply import sweep_incident
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder
+from perf_alerts_dagster.incidents.model import Acknowledgement, EscalationChain, Incident, Status
+from perf_alerts_dagster.incidents.notification_settings import (
+    EscalationSettings,
+    NotificationSettings,
+)
+from perf_alerts_dagster.incidents.ports import Snapshot
 from perf_alerts_tests.incidents.example_incidents import HOUR, INSTANT, MINUTE, NOON, an_incident
 
 QUARTER = 15 * MINUTE
@@ -22,8 +22,19 @@ DAY = 24 * HOUR
 
 def waiting(**changes: Any) -> Incident:
     """A critical one since noon, with a chain of three steps."""
-    given: dict[str, Any] = {"critical_since": NOON, "chain": Chain(delay=QUARTER, steps=3)}
+    given: dict[str, Any] = {
+        "critical_since": NOON,
+        "chain": EscalationChain(delay=QUARTER, steps=3),
+    }
     return an_incident(**(given | changes))
+
+
+def is_step_due(incident: Incident, now: datetime) -> bool:
+    """Whether a sweep at that time escalates it."""
+    snapshot = Snapshot(incidents=(incident,))
+    builder = DecisionBuilder(snapshot, NotificationSettings(), now=now, window="sweep")
+    sweep_incident(builder, incident)
+    return "escalated" in [one.what for one in builder.decisions().entries]
 
 
 @pytest.mark.parametrize(
@@ -48,33 +59,35 @@ def test_steps_are_a_delay_apart_while_it_is_open(
 ) -> None:
     incident = waiting(**changes)
 
-    assert next_step_at(incident) == due
+    assert incident.next_escalation_at == due
     assert not is_step_due(incident, NOON + QUARTER - INSTANT)
     assert is_step_due(incident, due or NOON + DAY) is (due is not None)
 
 
 @pytest.mark.parametrize(
-    ("escalate", "chain"),
+    ("delay", "chain"),
     [
-        (QUARTER, Chain(delay=QUARTER, steps=3)),
-        (INSTANT, Chain(delay=INSTANT, steps=3)),
+        (QUARTER, EscalationChain(delay=QUARTER, steps=3)),
+        (INSTANT, EscalationChain(delay=INSTANT, steps=3)),
         (0 * MINUTE, None),
         (-MINUTE, None),
     ],
 )
-def test_without_a_delay_nothing_escalates(escalate: timedelta, chain: Chain | None) -> None:
-    assert Patience(escalate=escalate).chain == chain
+def test_without_a_delay_nothing_escalates(delay: timedelta, chain: EscalationChain | None) -> None:
+    assert EscalationSettings(delay=delay).chain == chain
 
 
 def test_people_are_waited_for_as_the_documents_say() -> None:
-    assert Patience() == Patience(escalate=QUARTER, acknowledged=DAY, steps=3)
+    assert EscalationSettings() == EscalationSettings(
+        delay=QUARTER, acknowledgement_timeout=DAY, steps=3
+    )
 
 
 def held(until: datetime | None = None, **changes: Any) -> Incident:
     """A critical one that Ann looks after since noon."""
     given: dict[str, Any] = {
         "status": Status.ACKNOWLEDGED,
-        "acknowledged": Acknowledged(by="ann", at=NOON, until=until),
+        "acknowledged": Acknowledgement(by="ann", at=NOON, until=until),
     }
     return an_incident(**(given | changes))
 
@@ -99,7 +112,7 @@ def held(until: datetime | None = None, **changes: Any) -> Incident:
 def test_an_acknowledgement_ends_at_its_own_time_or_once_after_a_day(
     incident: Incident, after: timedelta, over: bool
 ) -> None:
-    assert is_acknowledgement_over(incident, NOON + after, Patience()) is over
+    assert EscalationSettings().is_acknowledgement_over(incident, NOON + after) is over
 
 
 @pytest.mark.parametrize(
@@ -117,4 +130,6 @@ def test_an_acknowledgement_ends_at_its_own_time_or_once_after_a_day(
 def test_only_a_critical_one_times_out_and_only_for_the_first_time(
     incident: Incident, longest: timedelta | None, out: bool
 ) -> None:
-    assert has_timed_out(incident, NOON + HOUR, Patience(acknowledged=longest)) is out
+    settings = EscalationSettings(acknowledgement_timeout=longest)
+
+    assert settings.has_timed_out(incident, NOON + HOUR) is out

@@ -5,7 +5,12 @@ from datetime import date
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing, of_evaluation, of_system, system_key
+from perf_alerts_dagster.incidents.firing import (
+    Firing,
+    evaluation_firing,
+    system_firing,
+    system_key,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 
 MONDAY = date(2026, 1, 5)
@@ -26,7 +31,7 @@ def test_a_name_with_a_bar_or_a_backslash_keeps_a_key_of_its_own(about: str, key
 
 
 def test_a_fault_of_the_system_is_critical_and_needs_no_evidence() -> None:
-    found = of_system(
+    found = system_firing(
         "execution_failed", "daily", message="m", alert="daily", run_id="r", as_of=MONDAY
     )
 
@@ -43,7 +48,7 @@ def test_a_fault_of_the_system_is_critical_and_needs_no_evidence() -> None:
         as_of=MONDAY,
         parts={"about": "daily"},
     )
-    bare = of_system("watch_silent", "", message="m", as_of=None)
+    bare = system_firing("watch_silent", "", message="m", as_of=None)
     assert (bare.alert, bare.run_id, bare.as_of, bare.parts) == ("", "", None, {"about": ""})
 
 
@@ -70,7 +75,7 @@ EVENT = Evaluation(
 
 
 def test_everything_that_an_evaluation_says_is_told_at_the_severity_asked_for() -> None:
-    found = of_evaluation(
+    found = evaluation_firing(
         EVENT, Severity.WARNING, alert="daily", as_of=MONDAY, run_id="r", provisional=False
     )
 
@@ -103,7 +108,7 @@ def test_everything_that_an_evaluation_says_is_told_at_the_severity_asked_for() 
 
 def test_what_is_not_known_of_a_rule_is_not_told() -> None:
     plain = Evaluation(strategy="trend", rule="flat_run", outcome=Outcome.BREACH)
-    found = of_evaluation(
+    found = evaluation_firing(
         plain,
         Severity.WARNING,
         alert="daily",
@@ -124,7 +129,7 @@ def test_an_open_row_makes_it_provisional_whoever_says_so(
     judged: bool, one: bool, wanted: bool
 ) -> None:
     plain = Evaluation(strategy="trend", rule="drawdown", outcome=Outcome.BREACH, provisional=one)
-    found = of_evaluation(
+    found = evaluation_firing(
         plain, Severity.WARNING, alert="daily", as_of=MONDAY, run_id="r", provisional=judged
     )
 

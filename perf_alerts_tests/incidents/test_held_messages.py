@@ -7,8 +7,13 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
-from perf_alerts_dagster.incidents.suppression import Held, Memory, held, is_repeat_due
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
+from perf_alerts_dagster.incidents.suppression import (
+    NotificationHistory,
+    SuppressionReason,
+    is_repeat_due,
+    suppression_reason,
+)
 from perf_alerts_dagster.judging.evaluation import Kind
 from perf_alerts_tests.incidents.example_incidents import (
     HOUR,
@@ -24,16 +29,16 @@ BEFORE: dict[str, Any] = {"incident_id": "before"}
 
 def why(
     reason: Reason,
-    *notified: Notified,
+    *notified: PastNotification,
     after: timedelta = INSTANT,
     incident: Incident | None = None,
-) -> Held | None:
+) -> SuppressionReason | None:
     """Why mail is not told, some time after noon, where an hour is the window."""
-    return held(
+    return suppression_reason(
         incident or an_incident(),
         reason,
         "mail",
-        Memory(notified=notified),
+        NotificationHistory(notified=notified),
         now=NOON + after,
         window=HOUR,
     )
@@ -47,20 +52,20 @@ def test_the_first_message_is_held_by_nothing(reason: Reason) -> None:
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ({}, Held.NOTIFIED),
-        ({"state": Delivery.PENDING, "sent_at": None}, Held.NOTIFIED),
-        ({"state": Delivery.LEASED, "sent_at": None}, Held.NOTIFIED),
-        ({"state": Delivery.DEAD, "sent_at": None}, None),
-        ({"state": Delivery.WITHDRAWN, "sent_at": None}, None),
+        ({}, SuppressionReason.ALREADY_NOTIFIED),
+        ({"state": DeliveryState.PENDING, "sent_at": None}, SuppressionReason.ALREADY_NOTIFIED),
+        ({"state": DeliveryState.LEASED, "sent_at": None}, SuppressionReason.ALREADY_NOTIFIED),
+        ({"state": DeliveryState.DEAD, "sent_at": None}, None),
+        ({"state": DeliveryState.WITHDRAWN, "sent_at": None}, None),
         ({"severity": Severity.WARNING}, None),
         ({"channel": "chat"}, None),
-        ({"channel": "chat", "state": Delivery.PENDING, "sent_at": None}, None),
+        ({"channel": "chat", "state": DeliveryState.PENDING, "sent_at": None}, None),
         ({"reason": Reason.RECOVERED}, None),
-        ({"reason": Reason.RECOVERED, "state": Delivery.PENDING, "sent_at": None}, None),
+        ({"reason": Reason.RECOVERED, "state": DeliveryState.PENDING, "sent_at": None}, None),
     ],
 )
 def test_an_opening_is_told_once_at_each_severity(
-    changes: dict[str, Any], found: Held | None
+    changes: dict[str, Any], found: SuppressionReason | None
 ) -> None:
     assert why(Reason.OPENED, a_notifying(**changes)) is found
 
@@ -68,28 +73,28 @@ def test_an_opening_is_told_once_at_each_severity(
 @pytest.mark.parametrize(
     ("changes", "after", "found"),
     [
-        ({}, HOUR - INSTANT, Held.WINDOW),
+        ({}, HOUR - INSTANT, SuppressionReason.WINDOW),
         ({}, HOUR, None),
-        ({"state": Delivery.PENDING, "sent_at": None}, 9 * HOUR, Held.PENDING),
-        ({"state": Delivery.LEASED, "sent_at": None}, 9 * HOUR, Held.PENDING),
-        ({"state": Delivery.DEAD, "sent_at": None}, INSTANT, None),
+        ({"state": DeliveryState.PENDING, "sent_at": None}, 9 * HOUR, SuppressionReason.PENDING),
+        ({"state": DeliveryState.LEASED, "sent_at": None}, 9 * HOUR, SuppressionReason.PENDING),
+        ({"state": DeliveryState.DEAD, "sent_at": None}, INSTANT, None),
         ({"severity": Severity.EMERGENCY}, INSTANT, None),
         ({"channel": "chat"}, INSTANT, None),
-        ({"kind": Channels.ESCALATION}, INSTANT, None),
+        ({"kind": MessageKind.ESCALATION}, INSTANT, None),
         ({"reason": Reason.RECOVERED}, INSTANT, None),
         ({"dedup_key": "carry|drawdown|-"}, INSTANT, None),
     ],
 )
 @pytest.mark.parametrize("reason", [Reason.OPENED, Reason.REPEATED])
 def test_at_one_key_and_severity_nothing_goes_out_inside_the_window_or_while_one_is_pending(
-    changes: dict[str, Any], after: timedelta, found: Held | None, reason: Reason
+    changes: dict[str, Any], after: timedelta, found: SuppressionReason | None, reason: Reason
 ) -> None:
     assert why(reason, a_notifying(**(BEFORE | changes)), after=after) is found
 
 
 @pytest.mark.parametrize("reason", PASSING)
-@pytest.mark.parametrize("state", [Delivery.SENT, Delivery.PENDING])
-def test_worse_always_passes(reason: Reason, state: Delivery) -> None:
+@pytest.mark.parametrize("state", [DeliveryState.SENT, DeliveryState.PENDING])
+def test_worse_always_passes(reason: Reason, state: DeliveryState) -> None:
     assert why(reason, a_notifying(state=state), a_notifying(**BEFORE, state=state)) is None
 
 
@@ -98,19 +103,22 @@ def test_worse_always_passes(reason: Reason, state: Delivery) -> None:
     [
         ({}, None),
         ({"severity": Severity.WARNING}, None),
-        ({"kind": Channels.ESCALATION}, None),
-        ({"state": Delivery.PENDING, "sent_at": None}, None),
-        ({"state": Delivery.LEASED, "sent_at": None}, None),
-        ({"state": Delivery.DEAD, "sent_at": None}, Held.FIRING_UNNOTIFIED),
-        ({"state": Delivery.WITHDRAWN, "sent_at": None}, Held.FIRING_UNNOTIFIED),
-        ({"channel": "chat"}, Held.FIRING_UNNOTIFIED),
-        ({"channel": "chat", "reason": Reason.RAISED}, Held.FIRING_UNNOTIFIED),
-        ({"reason": Reason.RECOVERED}, Held.FIRING_UNNOTIFIED),
-        (BEFORE, Held.FIRING_UNNOTIFIED),
+        ({"kind": MessageKind.ESCALATION}, None),
+        ({"state": DeliveryState.PENDING, "sent_at": None}, None),
+        ({"state": DeliveryState.LEASED, "sent_at": None}, None),
+        ({"state": DeliveryState.DEAD, "sent_at": None}, SuppressionReason.OPENING_NOT_NOTIFIED),
+        (
+            {"state": DeliveryState.WITHDRAWN, "sent_at": None},
+            SuppressionReason.OPENING_NOT_NOTIFIED,
+        ),
+        ({"channel": "chat"}, SuppressionReason.OPENING_NOT_NOTIFIED),
+        ({"channel": "chat", "reason": Reason.RAISED}, SuppressionReason.OPENING_NOT_NOTIFIED),
+        ({"reason": Reason.RECOVERED}, SuppressionReason.OPENING_NOT_NOTIFIED),
+        (BEFORE, SuppressionReason.OPENING_NOT_NOTIFIED),
     ],
 )
 def test_a_recovery_is_told_where_the_opening_was_or_still_will_be(
-    changes: dict[str, Any], found: Held | None
+    changes: dict[str, Any], found: SuppressionReason | None
 ) -> None:
     assert why(Reason.RECOVERED, a_notifying(**changes)) is found
 

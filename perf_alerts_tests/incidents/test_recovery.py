@@ -8,7 +8,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered, is_worse
+from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered, is_worse
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -278,7 +278,7 @@ def test_without_a_limit_only_the_rating_keeps_an_incident_open(
 def test_restated_data_end_an_incident_where_nothing_of_the_cause_is_left(
     restated: Evaluation, ends: bool
 ) -> None:
-    assert has_recovered(restated, budget=0.05) is ends
+    assert has_no_cause_left(restated, budget=0.05) is ends
 
 
 @pytest.mark.parametrize(

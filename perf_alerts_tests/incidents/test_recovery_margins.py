@@ -8,9 +8,9 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
-from perf_alerts_dagster.incidents.model import Acknowledged, Incident
-from perf_alerts_dagster.incidents.recovery import has_recovered, is_recovered, is_worse
-from perf_alerts_dagster.incidents.transitions import opened
+from perf_alerts_dagster.incidents.model import Acknowledgement, Incident
+from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered, is_worse
+from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -35,12 +35,12 @@ def level(outcome: Outcome = Outcome.OK, **changes: Any) -> Evaluation:
     ("p_year", "gone"), [(None, False), (0.05, False), (0.1, False), (0.1001, True), (1.0, True)]
 )
 def test_a_restated_breach_is_gone_above_twice_the_budget(p_year: float | None, gone: bool) -> None:
-    assert has_recovered(level(Outcome.BREACH, p_year=p_year), budget=BUDGET) is gone
+    assert has_no_cause_left(level(Outcome.BREACH, p_year=p_year), budget=BUDGET) is gone
 
 
 @pytest.mark.parametrize(("budget", "gone"), [(0.05, True), (0.07, False)])
 def test_the_budget_is_the_rules_own(budget: float, gone: bool) -> None:
-    assert has_recovered(level(Outcome.BREACH, p_year=0.12), budget=budget) is gone
+    assert has_no_cause_left(level(Outcome.BREACH, p_year=0.12), budget=budget) is gone
     assert is_recovered(level(Outcome.BREACH, p_year=0.12), budget=budget) is gone
 
 
@@ -49,21 +49,21 @@ def test_the_budget_is_the_rules_own(budget: float, gone: bool) -> None:
 def test_restated_rows_inside_the_limit_leave_nothing_by_however_little(
     value: float, p_year: float | None
 ) -> None:
-    assert has_recovered(level(value=value, p_year=p_year), budget=BUDGET)
+    assert has_no_cause_left(level(value=value, p_year=p_year), budget=BUDGET)
 
 
 def test_restated_rows_without_a_limit_leave_nothing_where_they_are_fine() -> None:
-    assert has_recovered(level(limit=None), budget=BUDGET)
-    assert not has_recovered(level(Outcome.BREACH, limit=None), budget=BUDGET)
+    assert has_no_cause_left(level(limit=None), budget=BUDGET)
+    assert not has_no_cause_left(level(Outcome.BREACH, limit=None), budget=BUDGET)
 
 
 def test_a_restated_path_above_its_band_is_not_below_it() -> None:
     above = level(Outcome.BREACH, severity=Severity.INFO, p_year=0.0001, parts={"above": True})
 
-    assert has_recovered(above, budget=BUDGET)
+    assert has_no_cause_left(above, budget=BUDGET)
     assert is_recovered(above, budget=BUDGET)
     below = replace(above, parts={"above": False})
-    assert not has_recovered(below, budget=BUDGET)
+    assert not has_no_cause_left(below, budget=BUDGET)
     assert not is_recovered(below, budget=BUDGET)
 
 
@@ -74,7 +74,7 @@ def test_what_cannot_be_measured_takes_no_cause_away(
 ) -> None:
     one = level(outcome, p_year=p_year)
 
-    assert not has_recovered(one, budget=BUDGET)
+    assert not has_no_cause_left(one, budget=BUDGET)
     assert not is_recovered(one, budget=BUDGET)
 
 
@@ -87,17 +87,17 @@ def test_what_cannot_be_measured_takes_no_cause_away(
     ],
 )
 def test_provisional_rows_end_nothing(one: Evaluation) -> None:
-    assert has_recovered(one, budget=BUDGET)
+    assert has_no_cause_left(one, budget=BUDGET)
     assert is_recovered(one, budget=BUDGET)
     still_open = replace(one, provisional=True)
-    assert not has_recovered(still_open, budget=BUDGET)
+    assert not has_no_cause_left(still_open, budget=BUDGET)
     assert not is_recovered(still_open, budget=BUDGET)
 
 
 def test_a_restated_event_is_gone_and_does_not_recover_by_itself() -> None:
     one = level(kind=Kind.EVENT, value=0.0)
 
-    assert has_recovered(one, budget=BUDGET)
+    assert has_no_cause_left(one, budget=BUDGET)
     assert not is_recovered(one, budget=BUDGET)
 
 
@@ -147,8 +147,8 @@ def acknowledged_at(value: float | None, limit: float | None) -> Incident:
         dedup_key="k", strategy="trend", rule="drawdown", alert="a", severity=Severity.WARNING,
         run_id="r", message="m", value=-0.9, limit=-0.1,
     )  # fmt: skip
-    then = Acknowledged(by="ann", at=NOON, value=value, limit=limit)
-    return replace(opened(firing, now=NOON, chain=None), acknowledged=then)
+    then = Acknowledgement(by="ann", at=NOON, value=value, limit=limit)
+    return replace(open_incident(firing, now=NOON, chain=None), acknowledged=then)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from perf_alerts_dagster.incidents.silences import Matchers, Silence, checked, matchers_of
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
 from perf_alerts_tests.incidents.example_incidents import HOUR, INSTANT, NOON, an_incident
 
 SILENCE = Silence(
@@ -92,20 +92,3 @@ def test_one_matcher_and_an_instant_are_enough(matchers: Matchers) -> None:
     good = replace(SILENCE, matchers=matchers, ends_at=NOON + INSTANT)
 
     assert checked(good) is good
-
-
-@pytest.mark.parametrize(
-    ("strategy", "alert", "wanted"),
-    [
-        ("trend", "daily", Matchers(strategy="trend", rule="drawdown")),
-        ("", "daily", Matchers(rule="drawdown", alert="daily")),
-        ("", "", Matchers(rule="drawdown")),
-    ],
-)
-def test_the_silence_of_an_incident_is_of_its_strategy_or_of_a_systems_alert(
-    strategy: str, alert: str, wanted: Matchers
-) -> None:
-    incident = an_incident(strategy=strategy, alert=alert)
-
-    assert matchers_of(incident) == wanted
-    assert matchers_of(incident).match(incident)

@@ -7,9 +7,13 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import Channels, Delivery, Notified
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.suppression import Held, Memory, held
+from perf_alerts_dagster.incidents.suppression import (
+    NotificationHistory,
+    SuppressionReason,
+    suppression_reason,
+)
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -212,25 +216,25 @@ def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
 ) -> None:
     desk.judge(breach())
     incident = desk.only()
-    sent = Notified(
+    sent = PastNotification(
         incident_id=incident.id,
         dedup_key=incident.dedup_key,
         severity=incident.severity,
         channel="mail",
-        kind=Channels.NORMAL,
+        kind=MessageKind.NORMAL,
         reason=Reason.OPENED,
-        state=Delivery.SENT,
+        state=DeliveryState.SENT,
         sent_at=desk.now - 2 * HOUR,
     )
 
-    def why(row: Notified) -> Held | None:
-        memory = Memory(notified=[row])
-        return held(incident, Reason.OPENED, "mail", memory, now=desk.now, window=HOUR)
+    def why(row: PastNotification) -> SuppressionReason | None:
+        history = NotificationHistory(notified=[row])
+        return suppression_reason(
+            incident, Reason.OPENED, "mail", history, now=desk.now, window=HOUR
+        )
 
-    assert why(sent) is Held.NOTIFIED
+    assert why(sent) is SuppressionReason.ALREADY_NOTIFIED
     assert why(replace(sent, severity=Severity.INFO)) is None
     assert why(replace(sent, channel="chat")) is None
-    assert why(replace(sent, state=Delivery.DEAD, sent_at=None)) is None
-    assert why(replace(sent, incident_id="another", sent_at=desk.now)) is Held.WINDOW
-    assert Memory(notified=[sent]).last_sent(incident) == sent.sent_at
-    assert Memory().last_sent(incident) is None
+    assert why(replace(sent, state=DeliveryState.DEAD, sent_at=None)) is None
+    assert why(replace(sent, incident_id="another", sent_at=desk.now)) is SuppressionReason.WINDOW

@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.ports import Overtaken
+from perf_alerts_dagster.incidents.ports import ConcurrentChange
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (
@@ -255,15 +255,15 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
     (row,) = desk.memory.rows.values()
     text = message_of(row, public_url=None).text
-    assert "By now it is over. It is back inside its limit." in text
+    assert "It is resolved by now. It is back inside its limit." in text
 
 
 def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> None:
     for minutes in (2, 3):
-        desk.lifecycle.watch_silent(since=START, now=START + minutes * MINUTE)
+        desk.lifecycle.sensor_silent(since=START, now=START + minutes * MINUTE)
     assert desk.only().rule == "watch_silent"
 
-    desk.lifecycle.watch_back(now=START + 4 * MINUTE)
+    desk.lifecycle.sensor_recovered(now=START + 4 * MINUTE)
     assert desk.only().status is Status.RESOLVED
 
 
@@ -272,20 +272,19 @@ def test_what_another_process_ended_in_between_is_left_as_it_is(
 ) -> None:
     desk.lifecycle.daemon_silent(since=START, now=START)
     seen = desk.only()
-    desk.lifecycle.daemon_back(now=START + MINUTE)
+    desk.lifecycle.daemon_recovered(now=START + MINUTE)
     # It was live when it was looked up, and is over in the snapshot that decides.
-    monkeypatch.setattr(desk.memory, "live_of", lambda key: seen)
+    monkeypatch.setattr(desk.memory, "live_incident", lambda key: seen)
 
-    assert desk.lifecycle.daemon_back(now=START + DAY).is_empty
+    assert desk.lifecycle.daemon_recovered(now=START + DAY).is_empty
 
 
 def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
     desk: IncidentDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(decisions: object) -> None:
-        raise Overtaken
+        raise ConcurrentChange
 
     monkeypatch.setattr(desk.memory, "apply", overtaken)
-    with pytest.raises(StoreUnavailable, match="changed by others"):
+    with pytest.raises(StoreUnavailable, match="other processes changed incidents"):
         desk.lifecycle.daemon_silent(since=START, now=START)
-    assert "It is resolved by now. It is back inside its limit." in text

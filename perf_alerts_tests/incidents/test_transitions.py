@@ -6,12 +6,14 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.transitions import (
+    TRANSITIONS,
     Action,
-    Event,
+    IncidentEvent,
+    TransitionRefused,
     action_of,
-    breached,
-    opened,
-    resolved,
+    open_incident,
+    register_breach,
+    resolve,
 )
 from perf_alerts_tests.incidents.incident_desk import DAY, START
 
@@ -56,9 +58,9 @@ def test_a_pair_does_what_the_design_says(
 
 
 def an_incident(status: Status) -> Incident:
-    now = opened(FIRING, now=START, chain=None)
+    now = open_incident(FIRING, now=START, chain=None)
     if status is Status.RESOLVED:
-        return resolved(now, Event.RESOLVE, Resolution.TRUE, at=START, by="ann")
+        return resolve(now, IncidentEvent.RESOLVE, Resolution.TRUE, at=START, by="ann")
     return now
 
 
@@ -76,7 +78,7 @@ FIRING = Firing(
 def test_a_breach_of_a_resolved_incident_opens_another_one() -> None:
     over = an_incident(Status.RESOLVED)
 
-    after, action = breached(over, FIRING, now=START + DAY, chain=None)
+    after, action = register_breach(over, FIRING, now=START + DAY, chain=None)
 
     assert action is Action.NEW
     assert (after.status, after.opened_at, after.breaches) == (Status.OPEN, START + DAY, 1)
@@ -86,4 +88,4 @@ def test_a_breach_of_a_resolved_incident_opens_another_one() -> None:
 def test_the_recovery_of_a_resolved_incident_changes_nothing() -> None:
     over = an_incident(Status.RESOLVED)
 
-    assert resolved(over, Event.RECOVERED, Resolution.RECOVERED, at=START + DAY) is over
+    assert resolve(over, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START + DAY) is over

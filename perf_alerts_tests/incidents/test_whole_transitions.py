@@ -8,28 +8,28 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import (
-    Acknowledged,
-    Chain,
+    Acknowledgement,
+    EscalationChain,
     Incident,
     Reason,
     Resolution,
-    Resolved,
+    ResolutionRecord,
     Status,
     Trend,
 )
 from perf_alerts_dagster.incidents.transitions import (
     Action,
-    Event,
-    Refused,
-    acknowledged,
-    breached,
-    escalated,
+    IncidentEvent,
+    TransitionRefused,
+    acknowledge,
+    escalate,
     id_of,
-    opened,
-    owing,
-    reopened,
-    resolved,
-    unmuted,
+    open_incident,
+    register_breach,
+    reopen,
+    resolve,
+    unmute,
+    with_owed,
 )
 from perf_alerts_dagster.judging.evaluation import Evidence
 from perf_alerts_tests.incidents.example_incidents import (
@@ -42,9 +42,9 @@ from perf_alerts_tests.incidents.example_incidents import (
 )
 
 LATER = NOON + HOUR
-CHAIN = Chain(delay=timedelta(minutes=15), steps=3)
-OTHER = Chain(delay=timedelta(minutes=5), steps=1)
-HELD = Acknowledged(by="ann", at=NOON, comment="mine", until=LATER, value=-0.3, limit=-0.2)
+CHAIN = EscalationChain(delay=timedelta(minutes=15), steps=3)
+OTHER = EscalationChain(delay=timedelta(minutes=5), steps=1)
+HELD = Acknowledgement(by="ann", at=NOON, comment="mine", until=LATER, value=-0.3, limit=-0.2)
 
 
 def test_an_id_has_24_hex_digits_and_is_another_one_for_each_opening() -> None:
@@ -71,11 +71,11 @@ def test_an_id_has_24_hex_digits_and_is_another_one_for_each_opening() -> None:
     ],
 )
 def test_an_incident_opens_with_all_that_its_firing_says(
-    severity: Severity, since: object, chain: Chain | None
+    severity: Severity, since: object, chain: EscalationChain | None
 ) -> None:
     firing = a_firing(severity=severity)
 
-    assert opened(firing, now=NOON, chain=CHAIN) == an_incident(
+    assert open_incident(firing, now=NOON, chain=CHAIN) == an_incident(
         id=id_of(firing, NOON),
         severity=severity,
         newest_severity=severity,
@@ -132,7 +132,9 @@ def test_a_breach_of_an_open_incident_is_counted_and_shows_the_trend(
         escalated_at=NOON,
         trend=Trend.LESS_SEVERE,
     )
-    found, does = breached(before, replace(AGAIN, severity=Severity(now)), now=LATER, chain=OTHER)
+    found, does = register_breach(
+        before, replace(AGAIN, severity=Severity(now)), now=LATER, chain=OTHER
+    )
 
     assert does is action
     # It was critical already: its clock goes on, and its chain is its own.
@@ -147,7 +149,7 @@ def test_a_breach_of_an_open_incident_is_counted_and_shows_the_trend(
 
 def test_what_becomes_critical_gets_the_chain_of_that_time_and_its_clock_starts() -> None:
     before = an_incident(severity=Severity.WARNING, newest_severity=Severity.WARNING)
-    found, does = breached(before, AGAIN, now=LATER, chain=CHAIN)
+    found, does = register_breach(before, AGAIN, now=LATER, chain=CHAIN)
 
     assert does is Action.RAISE
     assert found == replace(
@@ -169,14 +171,14 @@ def test_it_is_provisional_until_a_final_row_has_breached(
     incident: bool, firing: bool, provisional: bool
 ) -> None:
     before = an_incident(provisional=incident)
-    found, _ = breached(before, a_firing(provisional=firing), now=LATER, chain=None)
+    found, _ = register_breach(before, a_firing(provisional=firing), now=LATER, chain=None)
 
     assert found.provisional is provisional
 
 
 def test_an_older_time_and_a_firing_without_a_date_move_nothing_back() -> None:
     before = an_incident(last_seen_at=LATER)
-    found, _ = breached(before, a_firing(as_of=None), now=NOON, chain=None)
+    found, _ = register_breach(before, a_firing(as_of=None), now=NOON, chain=None)
 
     assert (found.last_seen_at, found.as_of) == (LATER, MONDAY)
 
@@ -196,7 +198,7 @@ def test_what_is_looked_after_opens_again_where_it_is_worse(
         status=Status.ACKNOWLEDGED, acknowledged=HELD, escalation_step=3, escalated_at=NOON
     )
     firing = replace(AGAIN, value=value, severity=severity)
-    found, does = breached(before, firing, now=LATER, chain=CHAIN)
+    found, does = register_breach(before, firing, now=LATER, chain=CHAIN)
     counted = replace(
         before,
         **(SEEN | {"value": value}),
@@ -222,11 +224,11 @@ def test_what_is_looked_after_opens_again_where_it_is_worse(
 
 
 def test_a_breach_after_the_end_is_another_incident() -> None:
-    over = resolved(an_incident(), Event.RECOVERED, Resolution.RECOVERED, at=NOON)
-    found, does = breached(over, AGAIN, now=LATER, chain=CHAIN)
+    over = resolve(an_incident(), IncidentEvent.RECOVERED, Resolution.RECOVERED, at=NOON)
+    found, does = register_breach(over, AGAIN, now=LATER, chain=CHAIN)
 
     assert does is Action.NEW
-    assert found == opened(AGAIN, now=LATER, chain=CHAIN)
+    assert found == open_incident(AGAIN, now=LATER, chain=CHAIN)
     assert found.id != over.id
 
 
@@ -244,7 +246,7 @@ def owed(**changes: Any) -> Incident:
 
 
 def test_who_acknowledges_it_stops_its_clock_and_what_it_owes() -> None:
-    found = acknowledged(owed(), by="ann", at=NOON, comment="mine", until=LATER)
+    found = acknowledge(owed(), by="ann", at=NOON, comment="mine", until=LATER)
 
     assert found == owed(
         status=Status.ACKNOWLEDGED,
@@ -253,42 +255,44 @@ def test_who_acknowledges_it_stops_its_clock_and_what_it_owes() -> None:
         owed=None,
         muted=False,
     )
-    plain = acknowledged(owed(), by="ann", at=NOON)
-    assert plain.acknowledged == Acknowledged(
+    plain = acknowledge(owed(), by="ann", at=NOON)
+    assert plain.acknowledged == Acknowledgement(
         by="ann", at=NOON, comment="", until=None, value=-0.3, limit=-0.2
     )
-    with pytest.raises(Refused):
-        acknowledged(found, by="bob", at=LATER)
+    with pytest.raises(TransitionRefused):
+        acknowledge(found, by="bob", at=LATER)
 
 
 def test_its_end_says_who_and_why_and_leaves_nothing_owed() -> None:
-    found = resolved(
-        owed(), Event.RESOLVE, Resolution.FALSE, at=LATER, by="ann", comment="a holiday"
+    found = resolve(
+        owed(), IncidentEvent.RESOLVE, Resolution.FALSE, at=LATER, by="ann", comment="a holiday"
     )
 
     assert found == owed(
         status=Status.RESOLVED,
-        resolved=Resolved(by="ann", at=LATER, outcome=Resolution.FALSE, comment="a holiday"),
+        resolved=ResolutionRecord(
+            by="ann", at=LATER, outcome=Resolution.FALSE, comment="a holiday"
+        ),
         critical_since=None,
         owed=None,
         muted=False,
     )
-    by_itself = resolved(owed(), Event.EXPIRED, Resolution.EXPIRED, at=LATER)
-    assert by_itself.resolved == Resolved(
+    by_itself = resolve(owed(), IncidentEvent.EXPIRED, Resolution.EXPIRED, at=LATER)
+    assert by_itself.resolved == ResolutionRecord(
         by="system", at=LATER, outcome=Resolution.EXPIRED, comment=""
     )
-    assert resolved(found, Event.EXPIRED, Resolution.EXPIRED, at=LATER) is found
-    with pytest.raises(Refused):
-        resolved(found, Event.RESOLVE, Resolution.TRUE, at=LATER, by="bob")
+    assert resolve(found, IncidentEvent.EXPIRED, Resolution.EXPIRED, at=LATER) is found
+    with pytest.raises(TransitionRefused):
+        resolve(found, IncidentEvent.RESOLVE, Resolution.TRUE, at=LATER, by="bob")
 
 
 @pytest.mark.parametrize(("own", "wanted"), [(None, OTHER), (CHAIN, CHAIN)])
 def test_opened_again_it_escalates_from_the_first_step_by_its_own_chain(
-    own: Chain | None, wanted: Chain
+    own: EscalationChain | None, wanted: EscalationChain
 ) -> None:
     before = owed(status=Status.ACKNOWLEDGED, acknowledged=HELD, chain=own, critical_since=None)
 
-    assert reopened(before, now=LATER, chain=OTHER) == replace(
+    assert reopen(before, now=LATER, chain=OTHER) == replace(
         before,
         status=Status.OPEN,
         acknowledged=None,
@@ -302,24 +306,24 @@ def test_opened_again_it_escalates_from_the_first_step_by_its_own_chain(
 def test_a_warning_that_opens_again_has_no_clock() -> None:
     before = an_incident(severity=Severity.WARNING, status=Status.ACKNOWLEDGED, acknowledged=HELD)
 
-    assert reopened(before, now=LATER, chain=CHAIN) == replace(
+    assert reopen(before, now=LATER, chain=CHAIN) == replace(
         before, status=Status.OPEN, acknowledged=None
     )
 
 
 def test_a_step_is_counted_with_its_time() -> None:
-    assert escalated(owed(), now=LATER) == owed(escalation_step=3, escalated_at=LATER)
+    assert escalate(owed(), now=LATER) == owed(escalation_step=3, escalated_at=LATER)
 
 
 def test_after_a_silence_the_clock_starts_anew_by_the_same_chain() -> None:
-    assert unmuted(owed(), now=LATER) == owed(
+    assert unmute(owed(), now=LATER) == owed(
         muted=False, critical_since=LATER, escalation_step=0, escalated_at=None
     )
     held = owed(status=Status.ACKNOWLEDGED, acknowledged=HELD)
-    assert unmuted(held, now=LATER) == replace(held, muted=False)
+    assert unmute(held, now=LATER) == replace(held, muted=False)
 
 
 @pytest.mark.parametrize("reason", [None, Reason.RAISED])
 def test_what_is_owed_is_remembered_with_what_holds_it(reason: Reason | None) -> None:
-    assert owing(owed(), reason, muted=False) == owed(owed=reason, muted=False)
-    assert owing(an_incident(), reason, muted=True) == an_incident(owed=reason, muted=True)
+    assert with_owed(owed(), reason, muted=False) == owed(owed=reason, muted=False)
+    assert with_owed(an_incident(), reason, muted=True) == an_incident(owed=reason, muted=True)

@@ -9,7 +9,12 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
-from perf_alerts_dagster.notifications.messages import LISTED, Message, Unreadable, message_of
+from perf_alerts_dagster.notifications.messages import (
+    LISTED,
+    Message,
+    UnreadableNotification,
+    message_of,
+)
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -158,20 +163,20 @@ def test_a_digest_whose_lists_are_none_is_unreadable(
     desk.lifecycle.digest(judged(fine()), now=desk.now)
     row = next(iter(desk.memory.rows.values()))
 
-    with pytest.raises(Unreadable, match="TypeError"):
+    with pytest.raises(UnreadableNotification, match="TypeError"):
         message_of(replace(row, payload={**row.payload, name: broken}), public_url=URL)
 
 
 def test_without_an_address_of_pages_it_has_no_link(desk: IncidentDesk) -> None:
     desk.lifecycle.digest(judged(fine()), now=desk.now)
-    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+    row = next(one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST)
 
     assert "http" not in message_of(row, public_url=None).text
 
 
 def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None:
     desk.lifecycle.digest(judged(fine()), now=desk.now)
-    row = next(one for one in desk.memory.rows.values() if one.kind is Channels.DIGEST)
+    row = next(one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST)
 
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableNotification):
         message_of(replace(row, payload={**row.payload, "incidents": "x"}), public_url=URL)

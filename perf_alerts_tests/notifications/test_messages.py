@@ -216,7 +216,7 @@ def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
     desk.judge(breach())
     (row,) = desk.memory.rows.values()
 
-    with pytest.raises(Unreadable, match="no incident"):
+    with pytest.raises(UnreadableNotification, match="no incident"):
         message_of(replace(row, payload={**row.payload, "incidents": []}), public_url=URL)
 
 

@@ -8,22 +8,22 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import (
-    Acknowledged,
+    Acknowledgement,
     Reason,
     Resolution,
-    Resolved,
+    ResolutionRecord,
     Status,
     Trend,
 )
 from perf_alerts_dagster.incidents.notification import (
-    Channels,
-    Item,
-    Line,
+    IncidentNotice,
+    MessageKind,
     Notification,
-    digest_row,
-    key_of,
-    row,
-    shown,
+    NotificationItem,
+    new_digest,
+    new_notification,
+    notice_payload,
+    notification_key,
     worst_first,
 )
 from perf_alerts_dagster.judging.evaluation import Kind
@@ -32,8 +32,8 @@ from perf_alerts_tests.incidents.example_incidents import HOUR, NOON, TUESDAY, a
 LATER = NOON + HOUR
 
 
-def line(reason: Reason = Reason.OPENED, number: int = 1, **changes: Any) -> Line:
-    return Line(incident=an_incident(**changes), reason=reason, number=number)
+def line(reason: Reason = Reason.OPENED, number: int = 1, **changes: Any) -> IncidentNotice:
+    return IncidentNotice(incident=an_incident(**changes), reason=reason, number=number)
 
 
 FULL: dict[str, object] = {
@@ -80,12 +80,12 @@ def test_a_message_holds_every_fact_of_an_incident_under_its_name() -> None:
         last_seen_at=LATER,
         breaches=3,
         escalation_step=2,
-        acknowledged=Acknowledged(by="ann", at=NOON),
-        resolved=Resolved(by="ann", at=LATER, outcome=Resolution.KNOWN),
+        acknowledged=Acknowledgement(by="ann", at=NOON),
+        resolved=ResolutionRecord(by="ann", at=LATER, outcome=Resolution.KNOWN),
         parent="b",
     )
 
-    assert shown(full) == FULL
+    assert notice_payload(full) == FULL
 
 
 def test_what_is_not_known_of_it_is_null() -> None:
@@ -102,7 +102,7 @@ def test_what_is_not_known_of_it_is_null() -> None:
         parts={},
     )
 
-    assert shown(bare) == FULL | {
+    assert notice_payload(bare) == FULL | {
         "reason": "opened",
         "number": 1,
         "kind": "event",
@@ -146,28 +146,28 @@ def test_the_worst_comes_first_a_group_before_its_members_and_what_is_over_last(
 
 def test_a_row_tells_its_lines_worst_first_and_remembers_each() -> None:
     lines = [line(number=2, id="b", severity=Severity.WARNING), line(Reason.RAISED, 3)]
-    found = row(Channels.ESCALATION, "run:1", "daily", lines, "mail", NOON)
+    found = new_notification(MessageKind.ESCALATION, "run:1", "daily", lines, "mail", NOON)
 
     # What a message is made of.
     assert {name: found.payload[name] for name in ("alert", "at", "incidents")} == {
         "alert": "daily",
         "at": "2026-01-05T12:00:00+00:00",
-        "incidents": [shown(lines[1]), shown(lines[0])],
+        "incidents": [notice_payload(lines[1]), notice_payload(lines[0])],
     }
     assert found == Notification(
-        key=key_of(Channels.ESCALATION, "run:1", lines, "mail"),
-        kind=Channels.ESCALATION,
+        key=notification_key(MessageKind.ESCALATION, "run:1", lines, "mail"),
+        kind=MessageKind.ESCALATION,
         channel="mail",
         payload=found.payload,
         items=(
-            Item(
+            NotificationItem(
                 incident_id="a",
                 dedup_key="trend|drawdown|launch:2025-01-02",
                 severity=Severity.CRITICAL,
                 reason=Reason.RAISED,
                 number=3,
             ),
-            Item(
+            NotificationItem(
                 incident_id="b",
                 dedup_key="trend|drawdown|launch:2025-01-02",
                 severity=Severity.WARNING,
@@ -181,11 +181,11 @@ def test_a_row_tells_its_lines_worst_first_and_remembers_each() -> None:
 
 
 def test_the_digest_of_a_day_is_one_row_for_each_channel() -> None:
-    found = digest_row({"as_of": "2026-01-05", "weak": []}, "2026-01-05", "mail", NOON)
+    found = new_digest({"as_of": "2026-01-05", "weak": []}, "2026-01-05", "mail", NOON)
 
     assert found == Notification(
-        key=key_of(Channels.DIGEST, "2026-01-05", (), "mail"),
-        kind=Channels.DIGEST,
+        key=notification_key(MessageKind.DIGEST, "2026-01-05", (), "mail"),
+        kind=MessageKind.DIGEST,
         channel="mail",
         payload={
             "as_of": "2026-01-05",
@@ -197,10 +197,10 @@ def test_the_digest_of_a_day_is_one_row_for_each_channel() -> None:
         created_at=NOON,
         next_at=NOON,
     )
-    later = digest_row({}, "2026-01-05", "mail", LATER)
+    later = new_digest({}, "2026-01-05", "mail", LATER)
     assert later.key == found.key
-    assert digest_row({}, "2026-01-05", "chat", NOON).key != found.key
-    assert digest_row({}, "2026-01-06", "mail", NOON).key != found.key
+    assert new_digest({}, "2026-01-05", "chat", NOON).key != found.key
+    assert new_digest({}, "2026-01-06", "mail", NOON).key != found.key
 
 
 def test_a_key_is_the_same_for_the_same_messages_in_any_order() -> None:
@@ -209,24 +209,24 @@ def test_a_key_is_the_same_for_the_same_messages_in_any_order() -> None:
 
     # Rows that are stored keep their keys: a release that changed them would tell them twice.
     for given in (lines, lines[::-1]):
-        assert key_of(Channels.NORMAL, "run:1", given, "mail") == wanted
+        assert notification_key(MessageKind.NORMAL, "run:1", given, "mail") == wanted
 
 
 @pytest.mark.parametrize(
     ("kind", "window", "lines", "channel"),
     [
-        (Channels.ESCALATION, "run:1", [line()], "mail"),
-        (Channels.NORMAL, "run:2", [line()], "mail"),
-        (Channels.NORMAL, "run:1", [line(number=2)], "mail"),
-        (Channels.NORMAL, "run:1", [line(), line(id="b")], "mail"),
-        (Channels.NORMAL, "run:1", [line()], "chat"),
+        (MessageKind.ESCALATION, "run:1", [line()], "mail"),
+        (MessageKind.NORMAL, "run:2", [line()], "mail"),
+        (MessageKind.NORMAL, "run:1", [line(number=2)], "mail"),
+        (MessageKind.NORMAL, "run:1", [line(), line(id="b")], "mail"),
+        (MessageKind.NORMAL, "run:1", [line()], "chat"),
     ],
 )
 def test_another_cause_message_or_channel_is_another_key(
-    kind: Channels, window: str, lines: list[Line], channel: str
+    kind: MessageKind, window: str, lines: list[IncidentNotice], channel: str
 ) -> None:
-    known = key_of(Channels.NORMAL, "run:1", [line()], "mail")
+    known = notification_key(MessageKind.NORMAL, "run:1", [line()], "mail")
 
-    assert key_of(kind, window, lines, channel) != known
+    assert notification_key(kind, window, lines, channel) != known
     notified_otherwise = [replace(line(), reason=Reason.RAISED)]
-    assert key_of(Channels.NORMAL, "run:1", notified_otherwise, "mail") == known
+    assert notification_key(MessageKind.NORMAL, "run:1", notified_otherwise, "mail") == known

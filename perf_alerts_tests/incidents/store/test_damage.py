@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.ports import Filter
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_tests.incidents.store.test_incident_contract import incident, stored
 from perf_alerts_tests.storage.bench import sql_bench
@@ -18,4 +18,4 @@ def test_a_damaged_incident_is_named(sqlite_engine: Engine, body: str) -> None:
         connection.execute(text("UPDATE incidents SET body = :body"), {"body": body})
 
     with pytest.raises(StoreUnavailable, match=f"incident {made.id} is damaged"):
-        SqlIncidents(sqlite_engine).incidents(Filter())
+        SqlIncidents(sqlite_engine).incidents(IncidentFilter())

@@ -293,9 +293,9 @@ def test_nothing_waits_since_a_message_that_is_over(
     posted(bench, a_row(known))
     (first,) = bench.outbox.claim(START, "a", TTL)
     if over == "sent":
-        bench.outbox.sent(first.id, first.fence, START)
+        bench.outbox.mark_sent(first.id, first.fence, START)
     else:
-        bench.outbox.dead(first.id, first.fence, "HTTP 400")
+        bench.outbox.mark_dead(first.id, first.fence, "HTTP 400")
     assert bench.outbox.state().oldest is None
     posted(bench, a_row(known, window="later", after=MINUTE))
 

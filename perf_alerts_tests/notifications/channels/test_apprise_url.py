@@ -147,11 +147,11 @@ def _text(mailbox: Mailbox, kind: str = "") -> str:
 def test_a_server_outside_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     outside = Addresses(resolve=lambda host, port: ["93.184.215.14"])
     channel = opened("json://hooks.example.com/", outside)
-    assert isinstance(channel, Apprised)
+    assert isinstance(channel, AppriseChannel)
     # What the plugin itself sends goes nowhere in a test.
     monkeypatch.setattr(channel._plugin, "notify", lambda **given: False)
 
-    with pytest.raises(DeliveryFailed, match="json did not take it"):
+    with pytest.raises(DeliveryFailed, match="json did not accept it"):
         channel.send(a_message("trend"))
 
 
