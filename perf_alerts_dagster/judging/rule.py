@@ -13,6 +13,9 @@ HINT = (
     "strategies fell at the same time."
 )
 
+# The rule of the documented summary's `sharpe_status`: the proxy knows its id and loads no rules.
+SUMMARY_RULE = "rolling_sharpe"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:

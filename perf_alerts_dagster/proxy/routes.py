@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import json_answer, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
-from perf_alerts_dagster.judging.rules.thresholds import ROLLING_SHARPE
+from perf_alerts_dagster.judging.rule import SUMMARY_RULE
 from perf_alerts_dagster.proxy.resources import Resources, resources_of
 from perf_alerts_dagster.proxy.schemas import (
     ExecutionsAnswer,
@@ -62,7 +62,7 @@ async def summary(
     runs, period, sharpes, counts, live, silences = await asyncio.gather(
         _runs(resources, RunFilter(since=start, limit=_PAGE)),
         asyncio.to_thread(parts.history.period, start, end),
-        asyncio.to_thread(parts.history.current, rule=ROLLING_SHARPE.id),
+        asyncio.to_thread(parts.history.current, rule=SUMMARY_RULE),
         asyncio.to_thread(parts.incidents.counts, start, end),
         asyncio.to_thread(parts.incidents.live),
         asyncio.to_thread(parts.incidents.silences, end),

@@ -82,7 +82,12 @@ async def test_the_documented_endpoints_work_without_the_others() -> None:
         (path, status) for _, path, status in DOCUMENTED
     ]
     assert (logout.status_code, after.json()["code"]) == (200, "token_revoked")
-    assert [row.action for row in proxy.audit.rows] == ["trigger", "disable", "enable"]
+    assert [row.action for row in proxy.audit.rows] == [
+        "trigger",
+        "disable",
+        "enable",
+        "logout",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/incidents", "/strategies", "/metrics", "/config/thresholds"])

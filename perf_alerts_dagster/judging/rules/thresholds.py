@@ -11,7 +11,7 @@ from perf_alerts_dagster.judging.context import (
     too_many_gaps,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import SUMMARY_RULE, Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.rolling import (
     SHARPE_WINDOW,
@@ -21,7 +21,7 @@ from perf_alerts_dagster.statistics.rolling import (
 )
 
 ROLLING_SHARPE = Rule(
-    id="rolling_sharpe",
+    id=SUMMARY_RULE,
     title="rolling Sharpe ratio",
     family=Family.THRESHOLD,
     unit="annualised Sharpe ratio",
