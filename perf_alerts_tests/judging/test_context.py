@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import insufficient, judged, too_many_gaps
+from perf_alerts_dagster.judging.context import evaluation_of, insufficient_data, too_many_gaps
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.false_alarms import Rating
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 RECORD = a_record([0.01])
@@ -124,10 +125,10 @@ def test_an_ok_has_no_evidence() -> None:
 
 def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
     rating = Rating(p_year=0.02, false_alarm_rate=0.03, power=0.6, days_to_half=80.0, union=0.12)
-    found = judged(
+    found = evaluation_of(
         context_of(RECORD, rate=lambda strategy, rule, value: rating),
         "trend",
-        "drawdown",
+        BY_ID["drawdown"],
         severity=Severity.CRITICAL,
         value=-0.15,
         limit=-0.12,
@@ -165,10 +166,10 @@ def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
 
 def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
     rating = Rating(p_year=0.004)
-    found = judged(
+    found = evaluation_of(
         context_of(RECORD, rate=lambda strategy, rule, value: rating),
         "trend",
-        "drawdown",
+        BY_ID["drawdown"],
         severity=None,
         value=-0.05,
         limit=-0.08,
@@ -191,7 +192,9 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
     [("", "insufficient data (3 of 20)"), ("no trades", "insufficient data (3 of 20): no trades")],
 )
 def test_too_little_data_says_how_little_and_of_which_kind(why: str, message: str) -> None:
-    assert insufficient("trend", "wipe_out", observations=3, required=20, why=why) == Evaluation(
+    found = insufficient_data("trend", BY_ID["wipe_out"], observations=3, required=20, why=why)
+
+    assert found == Evaluation(
         strategy="trend",
         rule="wipe_out",
         outcome=Outcome.INSUFFICIENT_DATA,
@@ -208,8 +211,10 @@ def test_a_window_with_gaps_says_which_share_of_it_is_missing() -> None:
     gappy = a_record(np.zeros(37), dates=full.dates[kept])
     context = context_of(gappy, sessions=full.dates)
 
-    assert too_many_gaps(context, gappy, "rolling_sharpe", 30) is None
-    assert too_many_gaps(context, gappy, "rolling_sharpe", 20) == Evaluation(
+    sharpe = BY_ID["rolling_sharpe"]
+
+    assert too_many_gaps(context, gappy, sharpe, 30) is None
+    assert too_many_gaps(context, gappy, sharpe, 20) == Evaluation(
         strategy="trend",
         rule="rolling_sharpe",
         outcome=Outcome.INSUFFICIENT_DATA,

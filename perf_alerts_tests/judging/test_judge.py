@@ -20,7 +20,7 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import trades
 from perf_alerts_tests.executions.trading_desk import a_strategy, after_close, day
 from perf_alerts_tests.fakes import FakeRecordsSource
@@ -102,6 +102,7 @@ def shown() -> str:
     return repr([judge(found, alert) for alert in ALERTS])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_same_judgement_twice_is_the_same(alert: Alert) -> None:
     found = reading([traded("alpha", seed=1), traded("beta", seed=2)])
@@ -124,6 +125,7 @@ def test_another_process_judges_bit_for_bit_the_same() -> None:
     assert other.stdout.strip() == shown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", EACH_ALERT)
 def test_the_order_of_strategies_does_not_matter(alert: Alert) -> None:
     two = [traded("alpha", seed=1), traded("beta", seed=2)]
@@ -141,6 +143,7 @@ def without_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alert", EACH_ALERT)
 def test_no_strategys_presence_changes_what_is_said_of_another(alert: Alert) -> None:
     alone = judge(reading([traded("alpha", seed=1)]), alert)
@@ -264,7 +267,7 @@ def test_a_fall_of_the_expectation_is_rated_by_the_months_own_path(
 
 
 def month_of(returns: Floats, issued: date) -> InForce:
-    residuals = filtered(returns)
+    residuals = filter_returns(returns)
     assert residuals is not None
     (fan,) = fans([residuals], draw(1, 1000, 21), 21)
     return InForce(

@@ -8,11 +8,17 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets
-from perf_alerts_dagster.judging.rules.cusum import cusum, judge_cusum
-from perf_alerts_dagster.judging.rules.thresholds import judge_drawdown, judge_rolling_sharpe
+from perf_alerts_dagster.judging.rules.cusum import RULE, cusum, judge_cusum
+from perf_alerts_dagster.judging.rules.thresholds import (
+    ROLLING_SHARPE,
+    WIPE_OUT,
+    judge_drawdown,
+    judge_rolling_sharpe,
+)
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
-from perf_alerts_dagster.projections.in_force import Forces, InForce
+from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
+from perf_alerts_dagster.projections.monitors import cusum_name_after
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_tests.builders import a_record, context_of, near, noise
@@ -41,7 +47,7 @@ def judge(
     record = a_record(live, backtest=BACKTEST)
     context = context_of(
         record,
-        forces={"trend": Forces(launch=launch)},
+        in_force={"trend": ProjectionsInForce(launch=launch)},
         calibrations={"trend": calibration},
         budgets=budgets or Budgets(),
     )
@@ -201,7 +207,8 @@ def test_all_that_is_said_of_a_shortfall(
 def test_all_that_is_said_without_what_a_shortfall_is_measured_by(rows: int) -> None:
     record = a_record(np.full(rows, 0.01), backtest=BACKTEST)
 
-    assert judge_cusum(record, context_of(record)) == Evaluation(
+    (found,) = judge_cusum(record, context_of(record))
+    assert found == Evaluation(
         strategy="trend",
         rule="life_cusum",
         outcome=Outcome.INSUFFICIENT_DATA,
@@ -226,8 +233,10 @@ def test_a_rules_own_budget_is_how_often_it_is_told() -> None:
     )
     context = context_of(record, calibrations={"trend": CALIBRATION}, budgets=budgets)
     rated = {
-        rule: context.rating("trend", rule, 0.0)
-        for rule in ("rolling_sharpe", "life_cusum_1", "life_cusum_3", "wipe_out")
+        "rolling_sharpe": context.rating("trend", ROLLING_SHARPE, 0.0),
+        "life_cusum_1": context.rating("trend", RULE, 0.0, calibrated_as="life_cusum_1"),
+        "life_cusum_3": context.rating("trend", RULE, 0.0, calibrated_as="life_cusum_3"),
+        "wipe_out": context.rating("trend", WIPE_OUT, 0.0),
     }
 
     assert {rule: one and one.false_alarm_rate for rule, one in rated.items()} == {

@@ -15,6 +15,7 @@ from perf_alerts_dagster.judging.rules.data_quality import (
 )
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 

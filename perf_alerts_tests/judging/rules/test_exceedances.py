@@ -10,10 +10,10 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.false_alarms import Budgets, Rating
-from perf_alerts_dagster.judging.rules.exceedances import RULES, judge_exceedances
+from perf_alerts_dagster.judging.rules.exceedances import RULES, exceedances_of, judge_exceedances
 from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_dagster.statistics.var_backtests import binomial_at_least
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
@@ -229,7 +229,7 @@ def test_about_five_per_cent_of_honest_rows_are_exceedances() -> None:
     assert np.mean(shares) == pytest.approx(0.05, abs=0.02)
 
 
-KNOWN = filtered(BACKTEST)
+KNOWN = filter_returns(BACKTEST)
 assert KNOWN is not None
 SORTED = np.sort(KNOWN.standardised)
 # What the newest of these rows is to be measured by, as simple returns and in deviations.
@@ -372,7 +372,9 @@ VARY = "needs rows that vary, before the ones that are judged"
 def test_all_that_is_said_of_too_little_to_compare_with(
     record: StrategyRecord, observations: int, required: int, why: str
 ) -> None:
-    assert judge(record) == {rule: unsaid(rule, observations, required, why) for rule in RULES}
+    assert judge(record) == {
+        rule.id: unsaid(rule.id, observations, required, why) for rule in RULES
+    }
 
 
 def test_all_that_is_said_of_a_rate_of_too_few_rows() -> None:

@@ -141,7 +141,7 @@ def test_all_that_is_said_of_a_change(now: float, share: float, wanted: Evaluati
         (
             replace(BEFORE, monthly=-0.001),
             BEFORE,
-            "the earlier expectation is smaller than its standard error, no change can be told",
+            "the earlier expectation is smaller than its standard error, so none is measured",
         ),
     ],
 )

@@ -11,9 +11,10 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.interval import judge_intervals
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.in_force import Forces, InForce
+from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 BACKTEST = noise(756, mean=0.0006)
@@ -302,7 +303,7 @@ def test_the_power_is_the_launch_bands_and_not_that_of_the_one_that_judges() -> 
     live = record(LAUNCH.fan.median[:30])
     context = context_of(
         live,
-        forces={"trend": Forces(launch=LAUNCH, judging=JUDGING)},
+        in_force={"trend": ProjectionsInForce(launch=LAUNCH, judging=JUDGING)},
         calibrations={"trend": calibration},
     )
     launch, _, judging = judge_intervals(live, context)

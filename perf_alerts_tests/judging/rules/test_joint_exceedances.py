@@ -9,7 +9,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import filtered
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 ROWS = 600
@@ -135,7 +135,7 @@ def shares(records: dict[str, StrategyRecord], together: int) -> float:
     """The share of sessions before on which as many fell, by hand: the day itself is one more."""
     counts = np.zeros(ROWS - 1)
     for record in records.values():
-        known = filtered(record.returns[:-1])
+        known = filter_returns(record.returns[:-1])
         assert known is not None
         counts += known.standardised < np.quantile(known.standardised, 0.01)
     return float((counts >= together).sum() + 1) / ROWS

@@ -12,8 +12,7 @@ from perf_alerts_dagster.judging.rules.score_details import (
 )
 from perf_alerts_dagster.statistics.cscv import Cscv
 from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
-from perf_alerts_dagster.statistics.out_of_sample import ValidationScore
-from perf_alerts_dagster.statistics.overfitting import MissingSharpe
+from perf_alerts_dagster.statistics.out_of_sample import MissingSharpe, ValidationScore
 from perf_alerts_dagster.statistics.walk_forward import Fold, FoldResult, StabilityScore
 from perf_alerts_tests.builders import a_record, near, noise
 

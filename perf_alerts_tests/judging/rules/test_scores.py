@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from perf_alerts_dagster.judging.rules.bounds import SCORE_BOUNDS
-from perf_alerts_dagster.statistics.overfitting import deflated_best_trial, missing_sharpe
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.score_details import (
     overfitting_parts,
     stability_parts,
@@ -18,8 +17,8 @@ from perf_alerts_dagster.judging.rules.score_details import (
 from perf_alerts_dagster.judging.rules.scores import score_evaluations
 from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
-from perf_alerts_dagster.statistics.cscv import cscv
-from perf_alerts_dagster.statistics.out_of_sample import out_of_sample
+from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
+from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
 from perf_alerts_dagster.statistics.walk_forward import Insufficient, split_record, stability
 
 ROWS = 1512
@@ -233,7 +232,7 @@ def test_the_earlier_systems_scores_are_shown_where_there_are_trades() -> None:
 def test_a_limit_is_met_exactly_as_it_is_written(
     rule: str, value: float, severity: Severity | None
 ) -> None:
-    assert SCORE_BOUNDS[rule].severity(value) is severity
+    assert BY_ID[rule].ladder.severity(value) is severity
 
 
 def said(rule: str, severity: Severity | None, **changes: Any) -> Evaluation:
