@@ -73,7 +73,34 @@ async def body_of(request: Request, model: type[M], **context: object) -> M:
         Problem: it cannot be read, or is no strict JSON (see `json_object`).
         InputError: a member is missing, unknown or not accepted.
     """
-    return _validated(model, await json_object(request), "body", context)
+    return checked(model, await json_object(request), **context)
+
+
+async def texts_of(request: Request, model: type[BaseModel]) -> dict[str, Json]:
+    """The members of a body of texts, of which only the names and types are checked.
+
+    For endpoints that answer an unknown alert before a wrong value; `checked` does the rest.
+
+    Raises:
+        Problem: it cannot be read, or is no strict JSON (see `json_object`).
+        InputError: a member is unknown, or no text.
+    """
+    members = await json_object(request)
+    for name, value in members.items():
+        if name not in model.model_fields:
+            raise InputError("body", _accepted(schema_of(model), "extra_forbidden"))
+        if not isinstance(value, str):
+            raise InputError(name, "a text")
+    return members
+
+
+def checked(model: type[M], members: Mapping[str, Json], **context: object) -> M:
+    """The members of a body as its model, with the `context` of its checks.
+
+    Raises:
+        InputError: a member is missing, unknown or not accepted.
+    """
+    return _validated(model, members, "body", context)
 
 
 def query_of(request: Request, model: type[M], **context: object) -> M:
@@ -161,7 +188,9 @@ def _parameters(kind: str, model: type[Parameters]) -> list[dict[str, Any]]:
         parameter = {"name": name, "in": kind, "required": name in schema.get("required", ())}
         if "description" in declared:
             parameter["description"] = declared["description"]
-        parameter["schema"] = {key: one for key, one in declared.items() if key != "description"}
+        parameter["schema"] = {
+            key: value for key, value in declared.items() if key != "description"
+        }
         parameters.append(parameter)
     return parameters
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import jwt
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.http.strict_json import strict_json
+from perf_alerts_dagster.http.body import strict_json
 from perf_alerts_dagster.settings.keys import ROLES
 
 ISSUER = "perf-alerts"

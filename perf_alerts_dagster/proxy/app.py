@@ -10,11 +10,11 @@ from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.access import open_identity
 from perf_alerts_dagster.identity.middleware import Authentication
-from perf_alerts_dagster.proxy import auth_routes, control_routes, routes, wiring
+from perf_alerts_dagster.proxy import routes, wiring
 from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
 from perf_alerts_dagster.settings import Settings
 
-ROUTERS = (auth_routes.router, routes.router, control_routes.router)
+ROUTERS = (routes.auth_router, routes.schedule_router)
 
 
 def create_app(

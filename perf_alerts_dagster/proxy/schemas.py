@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from perf_alerts_dagster.core.alerts import ALERTS, Frequency
 from perf_alerts_dagster.core.severity import Severity
@@ -20,7 +20,7 @@ from perf_alerts_dagster.http.inputs import (
     whole,
 )
 from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
-from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
 
 MAXIMUM_WAIT = 60
@@ -88,12 +88,10 @@ class TriggerData(Model):
     run_url: str
 
 
-class TriggerAnswer(Model):
+class TriggerAnswer(Answer):
     """POST /schedule/trigger/{alert}."""
 
-    success: bool
     message: str
-    timestamp: Time
     triggered_by: str
     data: TriggerData
 
@@ -108,22 +106,12 @@ class ToggleData(Model):
     reason: str | None
 
 
-class ToggleAnswer(Model):
+class ToggleAnswer(Answer):
     """POST /schedule/enable/{alert} and /schedule/disable/{alert}."""
 
-    success: bool
     message: str
-    timestamp: Time
     modified_by: str
     data: ToggleData
-
-
-class ReloadAnswer(Model):
-    """POST /admin/reload."""
-
-    success: bool
-    message: str
-    timestamp: Time
 
 
 class RetryConfig(Model):
@@ -242,12 +230,10 @@ class StatusData(Model):
     scheduled_alerts: list[ScheduledAlert]
 
 
-class StatusAnswer(Model):
+class StatusAnswer(Answer):
     """GET /schedule/status."""
 
-    success: bool
     data: StatusData
-    timestamp: Time
     authenticated_user: str
 
 
@@ -319,12 +305,10 @@ class SummaryData(Model):
     sharpe_status: str
 
 
-class SummaryAnswer(Model):
+class SummaryAnswer(Answer):
     """GET /schedule/summary/{hours}."""
 
-    success: bool
     data: SummaryData
-    timestamp: Time
     requested_by: str
 
 
@@ -334,7 +318,9 @@ class User(Model):
     user_id: str = Field(examples=["operator:ci-bot"])
     username: str = Field(examples=["ci-bot"])
     roles: list[str] = Field(examples=[["operator"]])
-    permissions: list[str] = Field(examples=[["alert:view_status", "alert:view_history"]])
+    permissions: Annotated[list[str], BeforeValidator(sorted)] = Field(
+        examples=[["alert:view_status", "alert:view_history"]]
+    )
 
 
 class LoginAnswer(Model):
@@ -353,9 +339,7 @@ class MeAnswer(User):
     enabled: bool
 
 
-class DoneAnswer(Model):
+class DoneAnswer(Answer):
     """An answer without data."""
 
-    success: bool
     message: str
-    timestamp: Time

@@ -23,7 +23,7 @@ from perf_alerts_dagster.api.admin.schemas import (
     ThresholdsHeaders,
 )
 from perf_alerts_dagster.api.resources import control_of
-from perf_alerts_dagster.control.audit import AuditRow, ThresholdVersion, VersionConflict
+from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.json import Json
@@ -61,26 +61,10 @@ async def audit(request: Request, who: Administrator) -> Response:
     return json_answer(
         AuditAnswer(
             success=True,
-            data=[_entry(row) for row in page.rows],
+            data=[AuditEntry.model_validate(row) for row in page.rows],
             next_cursor=to_cursor(None if page.last is None else str(page.last)),
             timestamp=timestamp(control.clock()),
         )
-    )
-
-
-def _entry(row: AuditRow) -> AuditEntry:
-    return AuditEntry(
-        id=row.id,
-        at=timestamp(row.at),
-        actor=row.actor,
-        key_id=row.key_id,
-        address=row.address,
-        action=row.action,
-        target=row.target,
-        before=row.before,
-        after=row.after,
-        outcome=row.outcome,
-        request_id=row.request_id,
     )
 
 
@@ -144,11 +128,7 @@ def _thresholds_answer(
         ThresholdsAnswer(
             success=True,
             data=ThresholdSet.model_validate(
-                {
-                    "version": version,
-                    "default": content.get("default", {}),
-                    "strategies": content.get("strategies", {}),
-                }
+                {"version": version, "default": {}, "strategies": {}} | dict(content)
             ),
             effective=EffectiveLimits(
                 default=dict(book.limits),

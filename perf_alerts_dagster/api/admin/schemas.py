@@ -22,7 +22,7 @@ from perf_alerts_dagster.http.requests import (
     Parameters,
     bad_cursor,
 )
-from perf_alerts_dagster.http.schemas import Model, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Page, Time
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 
 _ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -96,15 +96,13 @@ class EffectiveLimits(Model):
     strategies: dict[str, dict[str, float]]
 
 
-class ThresholdsAnswer(Model):
+class ThresholdsAnswer(Answer):
     """The thresholds; `data` can be changed and put back as it is."""
 
-    success: bool
     data: ThresholdSet
     effective: EffectiveLimits
     updated_at: Time | None
     updated_by: str | None
-    timestamp: Time
 
 
 class AuditEntry(Model):

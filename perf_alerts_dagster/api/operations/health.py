@@ -1,18 +1,41 @@
-"""Whether this proxy can do its work: each check says what is wrong, in one line."""
+"""Whether this proxy can do its work, and how /health answers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.http.schemas import Model, Time
 from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
 from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 _STORE_SECONDS = 4.0
+
+
+class LiveAnswer(Model):
+    """GET /health/live."""
+
+    status: Literal["alive"]
+
+
+class CheckResult(Model):
+    """One check of readiness; `detail` says what is wrong."""
+
+    ok: bool
+    detail: str | None
+
+
+class ReadyAnswer(Model):
+    """GET /health/ready; `failing` names the checks that do not hold."""
+
+    ready: bool
+    failing: list[str]
+    checks: dict[str, CheckResult]
+    timestamp: Time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

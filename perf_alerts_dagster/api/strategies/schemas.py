@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.inputs import Day, text_schema
 from perf_alerts_dagster.http.requests import Absent, Parameters
-from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page
 
 
 class ProjectionQuery(Parameters):
@@ -80,9 +80,7 @@ class ProjectionData(Model):
     projections: list[Bands]
 
 
-class ProjectionAnswer(Model):
+class ProjectionAnswer(Answer):
     """GET /strategies/{name}/projection."""
 
-    success: bool
     data: ProjectionData
-    timestamp: Time
