@@ -18,9 +18,8 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import SYSTEM, Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.key_usage import Uses
 from perf_alerts_dagster.identity.keys import Key, Registry
-from perf_alerts_dagster.identity.revocations import Revoked
+from perf_alerts_dagster.identity.store import Revoked, Uses
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
 
 LOG = logging.getLogger("perf_alerts.identity")
@@ -41,20 +40,14 @@ class Ambiguous(Exception):
 class ApiKey:
     """A key as sent; `text` is None if its form cannot be that of a key."""
 
-    text: str | None
-
-    def __repr__(self) -> str:
-        return "ApiKey(***)"
+    text: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
     """A token as sent; `text` is None if its form cannot be that of a token."""
 
-    text: str | None
-
-    def __repr__(self) -> str:
-        return "Bearer(***)"
+    text: str | None = field(repr=False)
 
 
 def key_of(value: bytes) -> ApiKey:

@@ -64,9 +64,6 @@ class Registry:
             (key.user_id, key.key_id): key for key in self._keys
         }
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def find(self, candidate: str) -> Key | None:
         """The entry of a key.
 
@@ -87,14 +84,12 @@ class Registry:
 
 def configured_keys(settings: Settings) -> list[Key]:
     """The keys of the settings, in the order of the roles."""
-    keys = []
-    for role in ROLES:
-        secret = getattr(settings, f"{role}_api_key")
-        if secret is None:
-            continue
-        for name, key in entries(secret.get_secret_value()):
-            keys.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
-    return keys
+    return [
+        Key(role=role, name=name, hash=bytes.fromhex(digest(key)))
+        for role in ROLES
+        if (secret := getattr(settings, f"{role}_api_key")) is not None
+        for name, key in entries(secret.get_secret_value())
+    ]
 
 
 ADMIN_KEY_FILE = "admin_key.sha256"
@@ -171,11 +166,9 @@ def _make(path: Path, text: str) -> bool:
 def _kept(path: Path, form: re.Pattern[str]) -> str:
     try:
         path.chmod(0o600)
-        text = path.read_text(encoding="ascii").strip()
+        text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is damaged; delete it to have a new one made") from error
     if not form.fullmatch(text):
         raise SettingsError(f"{path} is damaged; delete it to have a new one made")
     return text

@@ -8,8 +8,7 @@ from fastapi import FastAPI
 
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
-from perf_alerts_dagster.identity.access import open_identity
-from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.proxy import routes, wiring
 from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
 from perf_alerts_dagster.settings import Settings

@@ -16,8 +16,8 @@ from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
-from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.permissions import change_of
+from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.status import Kept

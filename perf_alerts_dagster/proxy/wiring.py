@@ -8,9 +8,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.bootstrap.records import store_url
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
-from perf_alerts_dagster.identity.access import IdentityStores
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.revocations import SqlRevocations
+from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store

@@ -18,12 +18,10 @@ from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
-from perf_alerts_dagster.identity.access import IdentityStores, open_identity
 from perf_alerts_dagster.identity.authenticator import Identity
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.identity.permissions import require
-from perf_alerts_dagster.identity.revocations import SqlRevocations
+from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
 from perf_alerts_dagster.proxy import routes as proxy_routes
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.server.apps import Stated
