@@ -11,26 +11,26 @@ from perf_alerts_dagster.http.paths import BASE, OPEN
 from perf_alerts_dagster.http.problems import MEDIA_TYPE, ProblemDocument, add_handlers
 
 _KEY, _TOKEN = "apiKey", "token"
+_PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _ERRORS = {
     400: "Two credentials, or a request that cannot be read.",
     401: "No credential, or one that is not accepted.",
     403: "The role lacks the permission.",
     404: "There is no such alert, strategy or path.",
     405: "The path does not know the method.",
-    408: "The body did not arrive in time.",
-    409: "The same is under way; repeat it.",
-    412: "Somebody else was faster.",
-    413: "The body is too large.",
-    415: "The body is not application/json.",
     422: "A value is not accepted.",
     429: "Too many wrong credentials from this address.",
     502: "Dagster gave an unexpected answer.",
     503: "Dagster, the store or the record cannot be used now.",
     504: "Dagster did not answer in time.",
 }
-# Errors of every endpoint, and those of endpoints that take a body.
-_ALWAYS = (400, 401, 403, 404, 405, 422, 429, 502, 503, 504)
-_WITH_BODY = (408, 409, 412, 413, 415)
+_ERRORS_WITH_BODY = {
+    408: "The body did not arrive in time.",
+    409: "The same is under way; repeat it.",
+    412: "Somebody else was faster.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+}
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
@@ -94,17 +94,9 @@ def _describe(document: dict[str, Any], key_header: str) -> None:
         for method, operation in operations.items():
             if (method.upper(), path) in OPEN:
                 operation["security"] = []
-            _add_errors(operation, changes=method.upper() not in ("GET", "HEAD"))
-
-
-def _add_errors(operation: dict[str, Any], *, changes: bool) -> None:
-    responses = operation["responses"]
-    responses.pop("422", None)
-    for status in (*_ALWAYS, *(_WITH_BODY if changes else ())):
-        responses.setdefault(
-            str(status),
-            {
-                "description": _ERRORS[status],
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
+            errors = _ERRORS | ({} if method.upper() in ("GET", "HEAD") else _ERRORS_WITH_BODY)
+            operation["responses"].pop("422", None)
+            for status, description in errors.items():
+                operation["responses"].setdefault(
+                    str(status), {"description": description, "content": _PROBLEM}
+                )

@@ -13,29 +13,22 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, StoreUnavailable
-from perf_alerts_dagster.http.inputs import (
-    InputError,
-    UnknownAlert,
-    UnknownSilence,
-    UnknownStrategy,
-)
+from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.schemas import Model
 from perf_alerts_dagster.incidents.ports import UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
+from perf_alerts_dagster.scheduler import port
 from perf_alerts_dagster.scheduler.pauses import ToggleBusy
-from perf_alerts_dagster.scheduler.port import (
-    DefinitionsNotLoaded,
-    SchedulerHung,
-    SchedulerUnexpected,
-    SchedulerUnreachable,
-)
 from perf_alerts_dagster.scheduler.trigger import KeyInUse, KeyMismatch
 
 MEDIA_TYPE = "application/problem+json"
-_CODES = {404: "not_found", 405: "method_not_allowed"}
-_DETAILS = {
-    404: "there is nothing at this path",
-    405: "this path does not know the method; Allow names those that it knows",
+# The code and detail of the framework's own errors.
+_FRAMEWORK = {
+    404: ("not_found", "there is nothing at this path"),
+    405: (
+        "method_not_allowed",
+        "this path does not know the method; Allow names those that it knows",
+    ),
 }
 
 
@@ -50,11 +43,13 @@ class Fault:
 
 
 FAULTS: Mapping[type[Exception], Fault] = {
-    InputError: Fault(422, "validation"),
-    UnknownAlert: Fault(404, "unknown_alert", "there is no alert of this name"),
-    UnknownStrategy: Fault(404, "unknown_strategy", "there is no strategy of this name"),
+    inputs.InputError: Fault(422, "validation"),
+    inputs.UnknownAlert: Fault(404, "unknown_alert", "there is no alert of this name"),
+    inputs.UnknownStrategy: Fault(404, "unknown_strategy", "there is no strategy of this name"),
     UnknownIncident: Fault(404, "unknown_incident", "there is no incident of this id"),
-    UnknownSilence: Fault(404, "unknown_silence", "there is no silence of this id that goes on"),
+    inputs.UnknownSilence: Fault(
+        404, "unknown_silence", "there is no silence of this id that goes on"
+    ),
     TransitionRefused: Fault(409, "refused"),
     KeyMismatch: Fault(
         422, "idempotency_mismatch", "this Idempotency-Key was used for another request"
@@ -71,15 +66,15 @@ FAULTS: Mapping[type[Exception], Fault] = {
         "another change of this alert's schedule is under way",
         retry_after=1,
     ),
-    SchedulerUnreachable: Fault(503, "upstream_unavailable", retry_after=5),
-    SchedulerHung: Fault(
+    port.SchedulerUnreachable: Fault(503, "upstream_unavailable", retry_after=5),
+    port.SchedulerHung: Fault(
         504,
         "upstream_timeout",
         "Dagster did not answer in time; a change may still be carried out: repeat a trigger with "
         "the same Idempotency-Key",
     ),
-    SchedulerUnexpected: Fault(502, "upstream_error", "Dagster gave an unexpected answer"),
-    DefinitionsNotLoaded: Fault(503, "alerts_unavailable", retry_after=5),
+    port.SchedulerUnexpected: Fault(502, "upstream_error", "Dagster gave an unexpected answer"),
+    port.DefinitionsNotLoaded: Fault(503, "alerts_unavailable", retry_after=5),
     StoreUnavailable: Fault(
         503, "storage_unavailable", "the alert store cannot be used now", retry_after=2
     ),
@@ -171,8 +166,11 @@ def _problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case HTTPException():
-            return _of_framework(error.status_code, error.headers)
+        case HTTPException(status_code=status):
+            # Its own text may repeat the request.
+            other = "invalid_request" if status < 500 else "internal"
+            code, detail = _FRAMEWORK.get(status, (other, "the request cannot be answered"))
+            return Problem(status, code, detail, headers=error.headers)
         case RequestValidationError():
             # `loc` holds parameter names of ours; no body is validated by FastAPI.
             names = {".".join(str(part) for part in fault["loc"][:2]) for fault in error.errors()}
@@ -184,14 +182,4 @@ def _problem_of(error: Exception) -> Problem:
         fault.code,
         fault.detail or str(error),
         headers=None if after is None else {"Retry-After": str(after)},
-    )
-
-
-def _of_framework(status: int, headers: Mapping[str, str] | None) -> Problem:
-    """The problem for an error of the framework, without its text, which may repeat the request."""
-    return Problem(
-        status,
-        _CODES.get(status, "invalid_request" if status < 500 else "internal"),
-        _DETAILS.get(status, "the request cannot be answered"),
-        headers=headers,
     )

@@ -271,17 +271,17 @@ def from_cursor(cursor: str) -> str:
     """The position that a cursor stands for.
 
     Raises:
-        ValueError: `to_cursor` did not make it.
+        InputError: `to_cursor` did not make it.
     """
     if len(cursor) > _MAXIMUM_CURSOR:
-        raise ValueError("no cursor of ours")
+        raise bad_cursor()
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
         position = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:
-        raise ValueError("no cursor of ours") from error
+        raise bad_cursor() from error
     if to_cursor(position) != cursor:
-        raise ValueError("no cursor of ours")
+        raise bad_cursor()
     return position
 
 
@@ -290,16 +290,9 @@ def bad_cursor() -> InputError:
     return InputError("cursor", "the next_cursor of the page before")
 
 
-def _position(text: str) -> str:
-    try:
-        return from_cursor(text)
-    except ValueError as error:
-        raise bad_cursor() from error
-
-
 Cursor = Annotated[
     str,
-    BeforeValidator(_position),
+    BeforeValidator(from_cursor),
     WithJsonSchema({"type": "string", "description": "The next_cursor of the page before."}),
 ]
 Limit = Annotated[

@@ -10,8 +10,8 @@ from perf_alerts_dagster.scheduler.port import SchedulerError
 
 T = TypeVar("T")
 
-FRESH_SECONDS = 1.0
-STALE_SECONDS = 60.0
+_FRESH_SECONDS = 1.0
+_STALE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,40 +27,27 @@ class Shared(Generic[T]):
 
 
 class Coalesced(Generic[T]):
-    """Fetches at most once per `fresh` seconds, however many ask, and never twice at once."""
+    """Fetches at most once a second, however many callers there are, and never twice at once.
 
-    def __init__(
-        self,
-        fetch: Callable[[], Awaitable[T]],
-        *,
-        clock: Callable[[], float],
-        fresh: float = FRESH_SECONDS,
-        stale: float = STALE_SECONDS,
-    ) -> None:
-        """Share what `fetch` gives.
+    While the source fails, a value of the last minute stands in for it.
+    """
 
-        Args:
-            fetch: Asks the source.
-            clock: Seconds that only rise.
-            fresh: Seconds for which a value is given to later callers.
-            stale: Seconds for which a value stands in while its source fails.
-        """
+    def __init__(self, fetch: Callable[[], Awaitable[T]], *, clock: Callable[[], float]) -> None:
+        """Share what `fetch` gets from the source; `clock` gives seconds that only rise."""
         self._fetch = fetch
         self._clock = clock
-        self._fresh = fresh
-        self._stale = stale
         self._kept: Shared[T] | None = None
         self._outdated = False
         self._flight: asyncio.Task[Shared[T]] | None = None
 
     async def get(self) -> Shared[T]:
-        """The value, at most `fresh` seconds old, or a recent one that is marked stale.
+        """The value, at most a second old, or one of the last minute that is marked stale.
 
         Raises:
             SchedulerError: the source failed and there is no recent value.
         """
         kept = self._kept
-        if kept is not None and not self._outdated and self._age(kept) < self._fresh:
+        if kept is not None and not self._outdated and self._age(kept) < _FRESH_SECONDS:
             return kept
         if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
@@ -69,7 +56,7 @@ class Coalesced(Generic[T]):
             return await asyncio.shield(self._flight)
         except SchedulerError:
             kept = self._kept
-            if kept is None or self._age(kept) > self._stale:
+            if kept is None or self._age(kept) > _STALE_SECONDS:
                 raise
             return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
 

@@ -67,8 +67,7 @@ class Tokens:
 
     @cached_property
     def _signer(self) -> jwt.PyJWS:
-        options = {"enforce_minimum_key_length": True}
-        return jwt.PyJWS(algorithms=[self.algorithm], options=options)
+        return jwt.PyJWS(algorithms=[self.algorithm], options={"enforce_minimum_key_length": True})
 
     @property
     def lifetime_seconds(self) -> int:

@@ -20,7 +20,7 @@ from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.ports import AlertStore
-from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus

@@ -22,8 +22,7 @@ from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.judging.rule import SUMMARY_RULE
 from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
-from perf_alerts_dagster.proxy.status import execution, status_data
-from perf_alerts_dagster.proxy.summary import summary_data
+from perf_alerts_dagster.proxy.views import execution, status_data, summary_data
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,

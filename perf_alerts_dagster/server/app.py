@@ -30,9 +30,8 @@ from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
-from perf_alerts_dagster.proxy.app import ROUTERS
+from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
-from perf_alerts_dagster.proxy.wiring import parts_over
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 

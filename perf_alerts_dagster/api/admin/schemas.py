@@ -81,19 +81,17 @@ class ThresholdsHeaders(Parameters):
     )
 
 
-class ThresholdSet(Model):
-    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
-
-    version: int
-    default: dict[str, float]
-    strategies: dict[str, dict[str, float]]
-
-
 class EffectiveLimits(Model):
     """The limits in force: all of them, the documented ones where nothing was set."""
 
     default: dict[str, float]
     strategies: dict[str, dict[str, float]]
+
+
+class ThresholdSet(EffectiveLimits):
+    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
+
+    version: int
 
 
 class ThresholdsAnswer(Answer):

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
