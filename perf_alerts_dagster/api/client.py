@@ -52,7 +52,7 @@ class ApiError(Exception):
 
 
 class AlertsClient:
-    """Calls one proxy, as the holder of an API key or of a token."""
+    """Calls one proxy with an API key or a token."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class AlertsClient:
         Args:
             url: Scheme, host and port of the proxy.
             api_key: Sent with every call.
-            token: Sent in its place, once there is one; `login` sets it.
+            token: Sent instead of the key; `login` sets it.
             header: The name that ALERT_API_KEY_HEADER gives.
             transport: Of tests, in place of the network.
         """
@@ -156,7 +156,7 @@ class AlertsClient:
     async def disable(
         self, alert: str, *, reason: str | None = None, until: datetime | None = None
     ) -> schemas.ToggleAnswer:
-        """Turn an alert's schedule off, until an aware time where one is given."""
+        """Turn an alert's schedule off, for good or `until` an aware time."""
         members = {"reason": reason, "until": optional_time(until)}
         body = {name: value for name, value in members.items() if value is not None}
         path = f"/schedule/disable/{quote(alert, safe='')}"
@@ -190,7 +190,7 @@ class AlertsClient:
         return ProjectionAnswer.model_validate(await self._send("GET", path, params=params))
 
     async def ready(self) -> ReadyAnswer:
-        """Which checks of readiness hold; not being ready is no error here."""
+        """The checks of readiness; a proxy that is not ready raises no error."""
         answer = await self._http.get("/health/ready")
         return ReadyAnswer.model_validate(answer.json())
 

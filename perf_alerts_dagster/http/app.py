@@ -36,7 +36,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 
 
 def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str) -> FastAPI:
-    """An application whose routers are below the API's path, with errors as problem documents.
+    """A FastAPI application with the routers below the API's base path.
 
     Args:
         lifespan: Opens and closes the resources of the endpoints.

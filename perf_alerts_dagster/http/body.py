@@ -22,7 +22,9 @@ _LONGEST_INTEGER = 18
 
 
 async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str, Json]:
-    """The members of the body; an empty body is an empty object, whatever its media type.
+    """The members of the JSON object in the body; without a body, none.
+
+    The media type of an empty body is not checked.
 
     Raises:
         Problem: 413 above 64 KiB, 415 for another media type or an encoded body, 400 for a
@@ -43,7 +45,7 @@ async def json_object(request: Request, *, within: float = _SECONDS) -> dict[str
 
 
 async def read_body(request: Request, *, within: float = _SECONDS) -> bytes:
-    """All bytes of a body.
+    """The whole body of a request, within size and time limits.
 
     Raises:
         Problem: 413 above 64 KiB, 408 for a slow sender.

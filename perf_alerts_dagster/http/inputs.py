@@ -44,7 +44,7 @@ class InputError(ValueError):
 
 
 class UnknownAlert(Exception):
-    """The name has the right form and is no alert's."""
+    """A well-formed name that no alert has."""
 
 
 class UnknownStrategy(Exception):
@@ -133,7 +133,7 @@ def strategy_name(text: str, field: str = "name") -> str:
 
 
 def identifier(text: str, field: str = "id") -> str:
-    """An id as answers give it."""
+    """The id of an incident or silence: 8 to 64 hexadecimal digits."""
     if not re.fullmatch(ID_PATTERN.strip("^$"), text, re.ASCII):
         raise InputError(field, "8 to 64 digits and letters from a to f")
     return text

@@ -43,7 +43,7 @@ class Border:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer why not."""
+        """Pass a request on, or answer it with a problem."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
@@ -81,7 +81,7 @@ class Border:
 
 
 def _check(scope: Scope) -> None:
-    """Refuse a head that is too large, and a body whose length is given in two ways.
+    """Refuse a request whose head is too large, or whose body length is given in two ways.
 
     Raises:
         Problem: 400, 414 or 431.

@@ -1,6 +1,6 @@
-"""Every error as one shape, RFC 9457: it names what is accepted and never shows what was sent.
+"""Errors as problem documents (RFC 9457), which name accepted values and never repeat sent ones.
 
-`FAULTS` is the one table of statuses and codes for the errors of the rooms below.
+`FAULTS` is the table of status and code for each error of the rooms below.
 """
 
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ class Problem(Exception):
 
 
 class ProblemDocument(Model):
-    """RFC 9457. It names what is accepted, and never repeats what was sent."""
+    """RFC 9457; `detail` names accepted values, and never repeats sent ones."""
 
     type: str = Field(examples=["about:blank"])
     title: str = Field(examples=["Not Found"])

@@ -61,7 +61,7 @@ class Empty(Body):
 
 
 class Parameters(BaseModel):
-    """Parameters of a query, or headers, each given once; others are ignored."""
+    """Parameters of a query, or headers. One sent twice is refused, an unknown one is ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -116,7 +116,7 @@ def headers_of(request: Request, model: type[M]) -> M:
     """The headers that a model names.
 
     Raises:
-        InputError: one is given twice, or is not accepted.
+        InputError: a header is given twice, or is not accepted.
     """
     return _validated(model, _given_once(request.headers, model), "headers", {})
 
@@ -153,7 +153,7 @@ def openapi_of(
 
 @cache
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of what a model accepts, as one piece without references."""
+    """The JSON schema of a model's input, with all references replaced by their targets."""
     schema = model.model_json_schema(schema_generator=_Schema)
     return _inlined(schema, schema.pop("$defs", {}))
 
@@ -225,7 +225,7 @@ def _validated(
 def _located(
     schema: Mapping[str, Any], loc: tuple[int | str, ...], sent: object
 ) -> tuple[str, Mapping[str, Any]]:
-    """The path of a fault and the schema there; a key that was sent is shown as its number."""
+    """The path of a fault and its schema; keys of the sender appear as their number only."""
     path = ""
     for part in loc:
         if part in schema.get("properties", {}):
@@ -286,7 +286,7 @@ def from_cursor(cursor: str) -> str:
 
 
 def bad_cursor() -> InputError:
-    """The refusal of a cursor that no page has given."""
+    """The error for a cursor that no answer has given out."""
     return InputError("cursor", "the next_cursor of the page before")
 
 

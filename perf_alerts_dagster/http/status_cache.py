@@ -1,4 +1,4 @@
-"""A cache in front of Dagster: one query a second for all callers, a recent value on failure."""
+"""A cache in front of Dagster: at most one query a second, and a recent value if it fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,9 @@ _STALE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared(Generic[T]):
-    """A value that several callers share. `stale`: its source did not answer this time.
+    """A value that several callers share; `stale` if the source failed to give a newer one.
 
-    `asked_at` is when it was asked for, on the coalescer's clock, in seconds.
+    `asked_at` is the time of its query, in seconds of the cache's clock.
     """
 
     value: T
@@ -61,12 +61,12 @@ class Coalesced(Generic[T]):
             return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
 
     def forget(self) -> None:
-        """Drop the value after a change, so that later callers see the state after it."""
+        """Drop the value after a change in Dagster, so that later callers see the new state."""
         self._outdated = True
         self._flight = None
 
     async def close(self) -> None:
-        """End a request that is under way."""
+        """Cancel a query that is under way."""
         if self._flight is not None:
             self._flight.cancel()
             with suppress(asyncio.CancelledError, SchedulerError):

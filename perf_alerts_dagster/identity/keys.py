@@ -1,6 +1,6 @@
-"""API keys, and the generated secrets for what is not configured.
+"""API keys, and the secrets that are generated if they are not configured.
 
-Of several processes that start at once, one makes a secret and all use it.
+If several processes start at once, one of them makes a secret and all use it.
 """
 
 import hashlib
@@ -106,9 +106,9 @@ def new_key(role: str) -> str:
 
 
 def first_admin_key(settings: Settings) -> str | None:
-    """Make an admin key where none is configured and none was made: the text to print, once.
+    """Generate an admin key if there is no key at all; returns its text, to be printed once.
 
-    Only its hash is kept. To have another one made, delete the file `admin_key.sha256`.
+    Only its hash is stored, in `admin_key.sha256`. Without that file, a new key is generated.
 
     Raises:
         SettingsError: the state folder cannot be written.
@@ -121,9 +121,9 @@ def first_admin_key(settings: Settings) -> str | None:
 
 
 def registry(settings: Settings) -> Registry:
-    """The keys of the settings, or the one that the first start made.
+    """The configured keys, or else the generated admin key.
 
-    None is made here, since it could not be printed: `first_admin_key` runs before.
+    It generates no key, since nothing could print it: `first_admin_key` runs before.
 
     Raises:
         SettingsError: there is no key at all, or the state folder cannot be read.
@@ -141,7 +141,7 @@ def registry(settings: Settings) -> Registry:
 
 
 def token_secret(settings: Settings) -> bytes:
-    """What tokens are signed with: the configured secret, or one that is made once.
+    """The secret that signs tokens: the configured one, or one that is generated once.
 
     Raises:
         SettingsError: the state folder cannot be read or written.

@@ -51,27 +51,16 @@ async def open_identity(
     await asyncio.to_thread(stores.revocations.prune, clock())
     uses = Uses(stores.key_use)
     await uses.load()
-    app.state.identity = await asyncio.to_thread(_identity, settings, stores, uses, clock, seconds)
-    try:
-        yield
-    finally:
-        await uses.close()
-
-
-def _identity(
-    settings: Settings,
-    stores: IdentityStores,
-    uses: Uses,
-    clock: Callable[[], datetime],
-    seconds: Callable[[], float],
-) -> Identity:
-    return Identity(
+    public = urlsplit(settings.public_url or "").hostname or ""
+    app.state.identity = Identity(
         enabled=settings.auth_enabled,
         key_header=settings.api_key_header,
-        own_hosts=_own_hosts(settings),
-        registry=keys.registry(settings),
+        own_hosts=frozenset(
+            {"localhost", "127.0.0.1", "[::1]", settings.proxy_host.lower(), public}
+        ),
+        registry=await asyncio.to_thread(keys.registry, settings),
         tokens=Tokens(
-            secret=keys.token_secret(settings),
+            secret=await asyncio.to_thread(keys.token_secret, settings),
             algorithm=settings.jwt_algorithm,
             lifetime=timedelta(hours=settings.jwt_expire_hours),
             clock=clock,
@@ -81,11 +70,10 @@ def _identity(
         uses=uses,
         clock=clock,
     )
-
-
-def _own_hosts(settings: Settings) -> frozenset[str]:
-    public = urlsplit(settings.public_url or "").hostname or ""
-    return frozenset({"localhost", "127.0.0.1", "[::1]", settings.proxy_host.lower(), public})
+    try:
+        yield
+    finally:
+        await uses.close()
 
 
 class Authentication:
@@ -112,12 +100,12 @@ async def _admit(scope: Scope) -> None:
     if needs_no_credential(scope["method"], scope["path"]):
         return
     try:
-        given = credential(scope["headers"], identity.key_header)
+        sent = credential(scope["headers"], identity.key_header)
     except Ambiguous as error:
         raise Problem(
             400, "ambiguous_credentials", "exactly one credential is accepted, given once"
         ) from error
-    admitted = await identity.admit(given, address_of(scope))
+    admitted = await identity.admit(sent, address_of(scope))
     scope["state"]["principal"] = admitted.principal
     scope["state"]["token"] = admitted.token
 

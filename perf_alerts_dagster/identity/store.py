@@ -35,12 +35,12 @@ class SqlKeyUse:
         self.engine = engine
 
     def last_used(self) -> Mapping[str, datetime]:
-        """The time of each key that was ever used."""
+        """The last use of each key, by the key's id."""
         with reading(self.engine) as connection:
             return {row.key_id: row.at for row in connection.execute(select(key_uses))}
 
     def used(self, times: Mapping[str, datetime]) -> None:
-        """Keep these times, where they are later than what is known."""
+        """Store these times; a stored time that is later stays."""
         if not times:
             return
         with writing(self.engine) as connection:
@@ -75,7 +75,7 @@ class Uses:
         self._known = dict(await asyncio.to_thread(self._store.last_used))
 
     def used(self, key_id: str, now: datetime) -> datetime | None:
-        """Note a use; when the key was used before, None for its first time."""
+        """Note that a key is used now; returns its previous use, None for the first."""
         before = self._known.get(key_id)
         self._known[key_id] = self._unsaved[key_id] = now
         is_due = self._saved_at is None or now - self._saved_at >= _SAVING_INTERVAL
@@ -94,7 +94,7 @@ class Uses:
             LOG.warning("the last use of the keys could not be kept, trying again: %s", error)
 
     async def close(self) -> None:
-        """Write the rest."""
+        """Store the pending times and stop."""
         if self._saving is not None:
             await self._saving
         await self.flush()
@@ -107,9 +107,9 @@ class SqlRevocations:
         self.engine = engine
 
     def revoke(self, token_id: str, until: datetime, change: Change) -> None:
-        """End a token, and record `change`, in one transaction; fine if it was ended already.
+        """Revoke a token and audit `change`, in one transaction; a second time changes nothing.
 
-        `until` is when it expires by itself, after which nobody needs to know.
+        `until` is when the token expires; the revocation may be pruned after it.
         """
         with writing(self.engine) as connection:
             connection.execute(
@@ -127,7 +127,7 @@ class SqlRevocations:
             return connection.execute(query).scalar_one()
 
     def prune(self, now: datetime) -> int:
-        """Forget the tokens that have expired by themselves; how many there were."""
+        """Delete the revocations of tokens that have expired; returns how many."""
         with writing(self.engine) as connection:
             return connection.execute(
                 delete(revoked_tokens).where(revoked_tokens.c.until <= now)
@@ -172,7 +172,7 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityStores:
-    """What the alert store keeps about callers."""
+    """The stores of authentication, over one engine."""
 
     audit: sql.SqlAudit
     revocations: SqlRevocations

@@ -1,4 +1,4 @@
-"""The documented endpoints alone, as an ASGI application: authenticated, and onto Dagster."""
+"""The small proxy as an ASGI application: the documented endpoints alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

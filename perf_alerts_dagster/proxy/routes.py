@@ -73,13 +73,13 @@ async def login(request: Request) -> Response:
 
 @auth_router.get("/me", response_model=schemas.MeAnswer)
 async def me(request: Request, who: Caller) -> Response:
-    """Who the caller is, and what it may do."""
+    """The caller's name, roles and permissions."""
     return json_answer(schemas.MeAnswer.model_validate(who))
 
 
 @auth_router.post("/logout", response_model=schemas.DoneAnswer)
 async def logout(request: Request, who: Caller) -> Response:
-    """End the token that the caller came with; others of the same key go on."""
+    """Revoke the token of this request; other tokens of the same key stay valid."""
     await requests.body_of(request, requests.Empty)
     identity = permissions.identity_of(request)
     now = identity.clock()
@@ -186,7 +186,7 @@ async def executions(request: Request, who: permissions.HistoryViewer) -> Respon
     ),
 )
 async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> Response:
-    """Start an alert's run, also of a disabled alert; `wait` seconds for its end if asked."""
+    """Start a run of an alert, enabled or not, and wait up to `wait` seconds for its end."""
     resources = resources_of(request)
     texts = await requests.texts_of(request, schemas.TriggerBody)
     inputs.alert_named(alert)
@@ -207,7 +207,7 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
 
 @schedule_router.post("/enable/{alert}", response_model=schemas.ToggleAnswer)
 async def enable(request: Request, who: permissions.Switcher, alert: Name) -> Response:
-    """Turn an alert's schedule on; fine if it is on."""
+    """Turn an alert's schedule on; if it is on already, nothing changes."""
     await requests.body_of(request, requests.Empty)
     resources = resources_of(request)
     inputs.alert_named(alert)
@@ -222,7 +222,7 @@ async def enable(request: Request, who: permissions.Switcher, alert: Name) -> Re
     openapi_extra=openapi_of(body=schemas.DisableBody),
 )
 async def disable(request: Request, who: permissions.Switcher, alert: Name) -> Response:
-    """Turn an alert's schedule off, for good or `until` a time; fine if it is off."""
+    """Turn an alert's schedule off, for good or `until` a time."""
     resources = resources_of(request)
     now = resources.now()
     texts = await requests.texts_of(request, schemas.DisableBody)

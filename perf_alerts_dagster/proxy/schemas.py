@@ -77,7 +77,7 @@ class ExecutionsQuery(Paged):
 
 
 class TriggerData(Model):
-    """The run of a trigger; `reason` says why it will not start, if so."""
+    """The run that a trigger made; `reason` says why it will not start, null if it will."""
 
     alert_name: str
     run_id: str
@@ -97,7 +97,7 @@ class TriggerAnswer(Answer):
 
 
 class ToggleData(Model):
-    """A schedule after it was switched; `until` is when it switches itself on again."""
+    """A schedule after a switch; a pause ends at `until`, which turns the schedule on again."""
 
     name: str
     enabled: bool
@@ -115,7 +115,7 @@ class ToggleAnswer(Answer):
 
 
 class RetryConfig(Model):
-    """Retries of all alerts, as configured; `max_attempts` counts the first one."""
+    """The configured retries of all alerts; `max_attempts` includes the first attempt."""
 
     max_attempts: int
     delay_seconds: float
@@ -124,7 +124,7 @@ class RetryConfig(Model):
 
 
 class SuppressionConfig(Model):
-    """When a similar alert is held back, and when a critical one is escalated."""
+    """After how many minutes similar alerts are sent again, and critical ones escalated."""
 
     suppress_similar_minutes: int
     escalation_delay_minutes: int
@@ -159,7 +159,7 @@ class Configuration(_AlertTimes):
 
 
 class AlertRetry(Model):
-    """Retries of one alert, in seconds."""
+    """The retries of one alert, in seconds; `max_attempts` includes the first attempt."""
 
     max_attempts: int
     initial_delay: float
@@ -168,7 +168,7 @@ class AlertRetry(Model):
 
 
 class RecentExecution(Model):
-    """One run. `success` is null until it is finished, `attempt_count` 0 until it began."""
+    """One run; `success` is null until it has finished, `attempt_count` 0 until it has begun."""
 
     execution_id: Annotated[str, Field(examples=["daily_pnl_check_20260130_170015"])]
     run_id: str
@@ -205,7 +205,7 @@ class ScheduledAlert(Model):
 
 
 class IncidentCounts(Model):
-    """Incidents that are not over, and messages on their way or given up for good."""
+    """Counts of unresolved incidents, and of messages that wait or were never delivered."""
 
     open: int
     acknowledged: int
@@ -215,9 +215,10 @@ class IncidentCounts(Model):
 
 
 class StatusData(Model):
-    """The scheduler and its five alerts. `stale`: Dagster does not answer, this is from before.
+    """The scheduler and its five alerts.
 
-    `incidents` is null while the alert store cannot be read.
+    `stale` is true while Dagster does not answer and this is its last known state. `incidents` is
+    null while the alert store cannot be read.
     """
 
     scheduler_running: bool
@@ -251,7 +252,7 @@ class ExecutionsAnswer(Page):
 
 
 class ExecutionCounts(Model):
-    """Runs that were made in a period; `retried` took more than one attempt."""
+    """Counts of the runs created in a period; `retried` runs took more than one attempt."""
 
     total: int
     succeeded: int
@@ -261,7 +262,7 @@ class ExecutionCounts(Model):
 
 
 class AlertTotals(Model):
-    """What one alert did in a period."""
+    """The runs and incidents of one alert in a period."""
 
     name: str
     executions: ExecutionCounts
@@ -283,7 +284,7 @@ class StrategyTotals(Model):
 
 
 class SummaryData(Model):
-    """A period in numbers; an alert is one incident that breached in it, however often."""
+    """The totals of a period. An incident that breached in it counts as one alert."""
 
     period_hours: int
     period_start: Time

@@ -26,7 +26,7 @@ from perf_alerts_dagster.scheduler.port import (
 )
 from perf_alerts_dagster.scheduler.store import Pause
 
-# The word of the whole: the worst of the strategies' words.
+# `sharpe_status` is the worst word of all strategies.
 _WORST_FIRST = (
     "emergency", "critical", "warning", "error", "no_data", "info", "insufficient_data", "ok",
 )  # fmt: skip
@@ -34,7 +34,7 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """The part of the status that the alert store holds."""
+    """Incident counts, outbox state and pauses: what the status needs of the alert store."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
@@ -44,7 +44,7 @@ class Kept:
 def status_data(
     status: SchedulerStatus, *, now: datetime, stale: bool, kept: Kept | None = None
 ) -> schemas.StatusData:
-    """The status answer of a look at the scheduler, `now` being the time of the answer.
+    """The status answer at `now`, from the scheduler's state, which may be `stale`.
 
     `kept` is None while the alert store cannot be read.
 
@@ -137,11 +137,11 @@ def summary_data(
     Args:
         start: Its beginning.
         end: Its end, the time of the answer.
-        runs: All runs that were made in it.
-        period: What was judged in it.
+        runs: All runs created in it.
+        period: The evaluations made in it.
         sharpes: The newest Sharpe evaluation of each strategy.
-        counts: The incidents that breached in it, what was held back and what was escalated.
-        live: How many incidents are not over now, by status.
+        counts: The incidents that breached in it, and counts of what was muted or escalated.
+        live: How many incidents are unresolved now, by status.
         silences: How many silences are active now.
     """
     count = Counter(incident.severity for incident in counts.breached)
@@ -169,7 +169,7 @@ def summary_data(
 
 
 def executions(runs: Sequence[AlertRun]) -> schemas.ExecutionCounts:
-    """How runs ended; a cancelled one has failed, one that waits to start is running."""
+    """Counts of runs; a cancelled run counts as failed, a queued one as running."""
     succeeded = sum(run.state is RunState.SUCCESS for run in runs)
     running = sum(not run.state.is_finished for run in runs)
     return schemas.ExecutionCounts(

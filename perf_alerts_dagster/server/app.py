@@ -38,10 +38,10 @@ from perf_alerts_dagster.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of proxy and API, and who looks after incidents.
+    """The adapters of proxy and API, and the watchdog's own.
 
-    `sweeper` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
-    people while the alert store cannot be written.
+    `sweeper` sends messages while Dagster's sensor does not; None runs no watchdog. `outage`
+    notifies people while the alert store cannot be written.
     """
 
     proxy: ProxyParts
@@ -140,7 +140,7 @@ def create_app(
 
 @asynccontextmanager
 async def _watchdog(parts: Parts, resources: Resources, health: Health) -> AsyncIterator[None]:
-    """Run the watchdog meanwhile, where there is a sweeper."""
+    """Run the watchdog while this is open, if there is a sweeper."""
     if parts.sweeper is None:
         yield
         return

@@ -66,7 +66,7 @@ class LimitValues(_Values):
 
 
 class ThresholdsBody(Body):
-    """PUT /config/thresholds: all limits anew; `version` is the one that the caller has read."""
+    """PUT /config/thresholds: replaces all limits; `version` is the one that the caller read."""
 
     version: Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
@@ -89,13 +89,13 @@ class EffectiveLimits(Model):
 
 
 class ThresholdSet(EffectiveLimits):
-    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
+    """The thresholds that were set, by default and per strategy; version 0 is ALERT_THRESHOLDS."""
 
     version: int
 
 
 class ThresholdsAnswer(Answer):
-    """The thresholds; `data` can be changed and put back as it is."""
+    """The thresholds; `data` is accepted as the body of a PUT."""
 
     data: ThresholdSet
     effective: EffectiveLimits
@@ -104,7 +104,7 @@ class ThresholdsAnswer(Answer):
 
 
 class AuditEntry(Model):
-    """One change: who, from where, what, and how it ended."""
+    """One audited change: actor, address, target, states before and after, and outcome."""
 
     id: int
     at: Time

@@ -1,4 +1,4 @@
-"""Whether this proxy can do its work, and how /health answers."""
+"""The checks of readiness, and the answers of /health."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ class LiveAnswer(Model):
 
 
 class CheckResult(Model):
-    """One check of readiness; `detail` says what is wrong."""
+    """The result of one check; `detail` is the reason why it fails."""
 
     ok: bool
     detail: str | None
@@ -40,14 +40,14 @@ class ReadyAnswer(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The checks of readiness. `probe` raises StoreUnavailable while nobody can write."""
+    """The checks of readiness; `probe` raises StoreUnavailable if the store is not writable."""
 
     status: Callable[[], Awaitable[SchedulerStatus]]
     probe: Callable[[datetime], None]
     outbox: Outbox
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
-        """By the check's name: None where it holds, else what is wrong."""
+        """The result of each check by its name: None if it holds, else the reason why not."""
         (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
             self._store(now), self._scheduler(now)
         )
@@ -84,7 +84,7 @@ class Health:
 
 
 def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
-    """What is wrong with the outbox; None while no message waits for long."""
+    """Why the outbox counts as stuck; None while no message waits for long."""
     if state.oldest is None or now - state.oldest < STUCK:
         return None
     age = (now - state.oldest).total_seconds()
@@ -93,7 +93,7 @@ def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
 
 
 def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
-    """What is wrong with the daemon's heartbeat; None if it is fresh."""
+    """Why the daemon counts as silent; None if its heartbeat is fresh."""
     age = status.heartbeat_age(now)
     if age is None:
         return "the daemon never gave a sign of life"
@@ -103,7 +103,10 @@ def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
 
 
 def future_ticks(status: SchedulerStatus, now: datetime) -> str | None:
-    """Which schedules are silent because a tick of theirs is in the future: the clock jumped."""
+    """The schedules that stay silent because their newest tick is in the future; None if none.
+
+    That happens after the machine's clock was set back.
+    """
     names = [
         schedule.name
         for schedule in status.alerts
@@ -115,7 +118,7 @@ def future_ticks(status: SchedulerStatus, now: datetime) -> str | None:
 
 
 def ready_answer(checks: Mapping[str, str | None], now: datetime) -> ReadyAnswer:
-    """The answer that names what does not hold."""
+    """The answer to /health/ready, from the results of the checks."""
     failing = [name for name, wrong in checks.items() if wrong is not None]
     return ReadyAnswer(
         ready=not failing,

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: this proxy's own requests, and the state of scheduler and alerts."""
+"""Metrics for Prometheus: this proxy's requests, and the state of scheduler, store and alerts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -17,7 +17,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 class Metrics:
-    """Counters of one app, in a registry of their own."""
+    """The counters of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -52,7 +52,7 @@ class Metrics:
     def render(
         self, status: SchedulerStatus | None, now: datetime, kept: Kept | None = None
     ) -> bytes:
-        """The text to scrape.
+        """All metrics in Prometheus' text format.
 
         `status` is None while Dagster does not answer, `kept` while the alert store does not.
         """

@@ -1,4 +1,4 @@
-"""For those who run it: health, metrics, reload."""
+"""The endpoints for operators: health, metrics, test message, reload."""
 
 import asyncio
 from contextlib import suppress
@@ -25,7 +25,7 @@ admin = APIRouter(prefix="/admin", tags=["admin"])
 
 @router.get("/health/live", response_model=LiveAnswer)
 async def live() -> Response:
-    """This process answers; nothing else is looked at."""
+    """Answers while this process runs; checks nothing else."""
     return json_answer(LiveAnswer(status="alive"))
 
 

@@ -71,7 +71,7 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
 
 
 def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
-    """The newest launch and the newest current projection issued up to a day."""
+    """The newest launch and the newest current projection, issued on a day or before."""
     by_kind = [
         store.projections(kind=kind, on_or_before=day, strategies=[strategy])
         for kind in (LAUNCH, CURRENT)
@@ -111,8 +111,8 @@ def projection_data(
 
     Args:
         strategy: Its name.
-        as_of: The date as of which they are shown.
-        projections: Those in force, as kept.
+        as_of: The date on which they are in force.
+        projections: The projections in force.
         record: The strategy's rows; None where it is no longer in the source.
     """
     return schemas.ProjectionData(

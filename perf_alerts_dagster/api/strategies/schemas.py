@@ -15,7 +15,7 @@ class ProjectionQuery(Parameters):
 
 
 class RuleEvaluation(Model):
-    """The newest judgement of one rule for one strategy."""
+    """The newest evaluation of one rule for one strategy."""
 
     rule: str
     projection: str | None
@@ -50,7 +50,7 @@ class StrategiesAnswer(Page):
 
 
 class LivePoint(Model):
-    """The compounded return since the day of issue, at one row after it."""
+    """The compounded return from the day of issue to one later row."""
 
     date: str
     row: int
