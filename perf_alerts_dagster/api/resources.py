@@ -33,10 +33,6 @@ class Records:
         self._lock = asyncio.Lock()
         self._kept: tuple[datetime, TrackRecords] | None = None
 
-    def today(self, now: datetime) -> date:
-        """The date in the alerts' time zone."""
-        return now.astimezone(self._timezone).date()
-
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
         """A strategy's or group's rows up to today; None where the source has none.
 
@@ -47,7 +43,8 @@ class Records:
         async with self._lock:
             kept = self._kept
             if kept is None or (now - kept[0]).total_seconds() > _FRESH_SECONDS:
-                records = await asyncio.to_thread(self._load, self.today(now))
+                today = now.astimezone(self._timezone).date()
+                records = await asyncio.to_thread(self._load, today)
                 kept = self._kept = (now.astimezone(UTC), records)
         return kept[1].strategies.get(strategy)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perf_alerts_dagster.http.problems import Problem, internal, problem_response
+from perf_alerts_dagster.http.problems import Problem, problem_response
 
 LOG = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("perf_alerts.access")
@@ -77,7 +77,9 @@ class Border:
             LOG.exception("request %s failed", request_id)
             if has_begun:
                 raise
-            await problem_response(internal(request_id), request_id)(scope, receive, send_headed)
+            detail = f"something went wrong here; the log says more about the request {request_id}"
+            answer = problem_response(Problem(500, "internal", detail), request_id)
+            await answer(scope, receive, send_headed)
 
 
 def _check(scope: Scope) -> None:

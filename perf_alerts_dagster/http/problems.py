@@ -88,7 +88,7 @@ FAULTS: Mapping[type[Exception], Fault] = {
 class Problem(Exception):
     """An error answer; its `detail` is public and must hold nothing confidential.
 
-    `code` is stable, for programs. `title` is the standard phrase of the status by default.
+    `code` is stable, for programs. `title` is the standard phrase of the status.
     """
 
     def __init__(
@@ -97,14 +97,13 @@ class Problem(Exception):
         code: str,
         detail: str,
         *,
-        title: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.code = code
         self.detail = detail
-        self.title = title or HTTPStatus(status).phrase
+        self.title = HTTPStatus(status).phrase
         self.headers = dict(headers or {})
 
 
@@ -134,15 +133,6 @@ def problem_response(problem: Problem, request_id: str) -> Response:
         status_code=problem.status,
         headers={"Cache-Control": "no-store", **problem.headers},
         media_type=MEDIA_TYPE,
-    )
-
-
-def internal(request_id: str) -> Problem:
-    """The answer to an unexpected error: it names the request, and the log has the details."""
-    return Problem(
-        500,
-        "internal",
-        f"something went wrong here; the log says more about the request {request_id}",
     )
 
 

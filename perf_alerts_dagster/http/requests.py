@@ -94,22 +94,13 @@ async def texts_of(request: Request, model: type[BaseModel]) -> dict[str, Json]:
     return members
 
 
-def checked(model: type[M], members: Mapping[str, Json], **context: object) -> M:
-    """The members of a body as its model, with the `context` of its checks.
-
-    Raises:
-        InputError: a member is missing, unknown or not accepted.
-    """
-    return _validated(model, members, "body", context)
-
-
 def query_of(request: Request, model: type[M], **context: object) -> M:
     """The query as its model.
 
     Raises:
         InputError: a parameter is given twice, or is not accepted.
     """
-    return _validated(model, _given_once(request.query_params, model), "query", context)
+    return checked(model, _given_once(request.query_params, model), "query", **context)
 
 
 def headers_of(request: Request, model: type[M]) -> M:
@@ -118,7 +109,7 @@ def headers_of(request: Request, model: type[M]) -> M:
     Raises:
         InputError: a header is given twice, or is not accepted.
     """
-    return _validated(model, _given_once(request.headers, model), "headers", {})
+    return checked(model, _given_once(request.headers, model), "headers")
 
 
 def openapi_of(
@@ -206,11 +197,16 @@ def _given_once(source: QueryParams | Headers, model: type[BaseModel]) -> dict[s
     return params
 
 
-def _validated(
-    model: type[M], sent: Mapping[str, Json], whole_name: str, context: Mapping[str, object]
+def checked(
+    model: type[M], sent: Mapping[str, Json], part: str = "body", /, **context: object
 ) -> M:
+    """A part of a request as its model; `context` is for the checks of its fields.
+
+    Raises:
+        InputError: a member is missing, unknown or not accepted.
+    """
     try:
-        return model.model_validate(sent, context=dict(context))
+        return model.model_validate(sent, context=context)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         path, schema = _located(schema_of(model), fault["loc"], sent)
@@ -219,7 +215,7 @@ def _validated(
             cause.accepted if isinstance(cause, InputError) else _accepted(schema, fault["type"])
         )
     # Outside of the handler: pydantic's error holds what was sent, and must reach no log.
-    raise InputError(path or whole_name, accepted)
+    raise InputError(path or part, accepted)
 
 
 def _located(
