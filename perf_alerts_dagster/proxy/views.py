@@ -222,14 +222,12 @@ def _by_strategy(
         schemas.StrategyTotals(
             strategy=name,
             total_alerts=len(severities.get(name, [])),
-            worst_severity=_worst(severities.get(name, [])),
+            worst_severity=max(
+                severities.get(name, ()), key=lambda severity: severity.rank, default=None
+            ),
             breach_rate=Period(counts=counts.get(name, {})).breach_rate(),
             sharpe_status=words.get(name),
             sharpe_ratio=ratios.get(name),
         )
         for name in sorted({*counts, *words, *severities})
     ]
-
-
-def _worst(severities: Sequence[Severity]) -> Severity | None:
-    return max(severities, key=lambda severity: severity.rank) if severities else None
