@@ -32,8 +32,7 @@ from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
-from perf_alerts_dagster.server.app import Parts, create_app
-from perf_alerts_dagster.server.wiring import open_parts
+from perf_alerts_dagster.server.app import Parts, create_app, open_parts
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack.dagster_home import prepare_home
 

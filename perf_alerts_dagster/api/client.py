@@ -8,34 +8,26 @@ async with AlertsClient("http://127.0.0.1:8089", api_key=key) as client:
 """
 
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
+from perf_alerts_dagster.api.operations.health import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
     StrategiesAnswer,
     StrategyState,
 )
+from perf_alerts_dagster.core.clock import optional_time
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_dagster.http.schemas import Model, Page
-from perf_alerts_dagster.proxy.schemas import (
-    Execution,
-    ExecutionsAnswer,
-    ReloadAnswer,
-    StatusAnswer,
-    SummaryAnswer,
-    ToggleAnswer,
-    TriggerAnswer,
-)
+from perf_alerts_dagster.http.schemas import Page
+from perf_alerts_dagster.proxy import schemas
 
 _SECONDS = 15.0
 
-M = TypeVar("M", bound=Model)
 P = TypeVar("P", bound=Page)
 
 
@@ -60,7 +52,7 @@ class ApiError(Exception):
 
 
 class AlertsClient:
-    """Calls one proxy, as the holder of an API key or of a token."""
+    """Calls one proxy with an API key or a token."""
 
     def __init__(
         self,
@@ -76,7 +68,7 @@ class AlertsClient:
         Args:
             url: Scheme, host and port of the proxy.
             api_key: Sent with every call.
-            token: Sent in its place, once there is one; `login` sets it.
+            token: Sent instead of the key; `login` sets it.
             header: The name that ALERT_API_KEY_HEADER gives.
             transport: Of tests, in place of the network.
         """
@@ -105,8 +97,8 @@ class AlertsClient:
 
     async def login(self) -> Mapping[str, Any]:
         """Exchange the API key for a token, which later calls use."""
-        answer = await self._send("POST", "/auth/login", json={"api_key": self._api_key}, bare=True)
-        content: dict[str, Any] = answer.json()
+        key = {"api_key": self._api_key}
+        content = await self._send("POST", "/auth/login", json=key, bare=True)
         self._token = content["access_token"]
         return content
 
@@ -117,16 +109,17 @@ class AlertsClient:
 
     async def me(self) -> Mapping[str, Any]:
         """Who the caller is, with roles and permissions."""
-        content: dict[str, Any] = (await self._send("GET", "/auth/me")).json()
-        return content
+        return await self._send("GET", "/auth/me")
 
-    async def status(self) -> StatusAnswer:
+    async def status(self) -> schemas.StatusAnswer:
         """The scheduler and its alerts."""
-        return await self._get(StatusAnswer, "/schedule/status")
+        return schemas.StatusAnswer.model_validate(await self._send("GET", "/schedule/status"))
 
-    async def summary(self, hours: int) -> SummaryAnswer:
+    async def summary(self, hours: int) -> schemas.SummaryAnswer:
         """The last 1 to 168 hours in numbers."""
-        return await self._get(SummaryAnswer, f"/schedule/summary/{hours}")
+        return schemas.SummaryAnswer.model_validate(
+            await self._send("GET", f"/schedule/summary/{hours}")
+        )
 
     async def trigger(
         self,
@@ -135,7 +128,7 @@ class AlertsClient:
         as_of: date | None = None,
         wait: int | None = None,
         idempotency_key: str | None = None,
-    ) -> TriggerAnswer:
+    ) -> schemas.TriggerAnswer:
         """Start an alert's run, or get the run of the same idempotency key.
 
         Args:
@@ -144,31 +137,32 @@ class AlertsClient:
             wait: Seconds to wait for its end, at most 60.
             idempotency_key: The same key gives the same run, for a day.
         """
-        answer = await self._send(
-            "POST",
-            f"/schedule/trigger/{quote(alert, safe='')}",
-            json=None if as_of is None else {"as_of": as_of.isoformat()},
-            params={} if wait is None else {"wait": str(wait)},
-            headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
-            seconds=_SECONDS + (wait or 0),
+        return schemas.TriggerAnswer.model_validate(
+            await self._send(
+                "POST",
+                f"/schedule/trigger/{quote(alert, safe='')}",
+                json=None if as_of is None else {"as_of": as_of.isoformat()},
+                params={} if wait is None else {"wait": str(wait)},
+                headers={} if idempotency_key is None else {"Idempotency-Key": idempotency_key},
+                seconds=_SECONDS + (wait or 0),
+            )
         )
-        return TriggerAnswer.model_validate(answer.json())
 
-    async def enable(self, alert: str) -> ToggleAnswer:
+    async def enable(self, alert: str) -> schemas.ToggleAnswer:
         """Turn an alert's schedule on."""
-        answer = await self._send("POST", f"/schedule/enable/{quote(alert, safe='')}")
-        return ToggleAnswer.model_validate(answer.json())
+        path = f"/schedule/enable/{quote(alert, safe='')}"
+        return schemas.ToggleAnswer.model_validate(await self._send("POST", path))
 
     async def disable(
         self, alert: str, *, reason: str | None = None, until: datetime | None = None
-    ) -> ToggleAnswer:
-        """Turn an alert's schedule off, until an aware time where one is given."""
-        members = {"reason": reason, "until": _time(until)}
+    ) -> schemas.ToggleAnswer:
+        """Turn an alert's schedule off, for good or `until` an aware time."""
+        members = {"reason": reason, "until": optional_time(until)}
         body = {name: value for name, value in members.items() if value is not None}
-        answer = await self._send(
-            "POST", f"/schedule/disable/{quote(alert, safe='')}", json=body or None
+        path = f"/schedule/disable/{quote(alert, safe='')}"
+        return schemas.ToggleAnswer.model_validate(
+            await self._send("POST", path, json=body or None)
         )
-        return ToggleAnswer.model_validate(answer.json())
 
     async def executions(
         self,
@@ -176,10 +170,10 @@ class AlertsClient:
         alert: str | None = None,
         status: str | None = None,
         since: datetime | None = None,
-    ) -> AsyncIterator[Execution]:
+    ) -> AsyncIterator[schemas.Execution]:
         """All runs that fit, newest first, page after page."""
-        filters = {"alert": alert, "status": status, "since": _time(since)}
-        async for page in self._pages(ExecutionsAnswer, "/schedule/executions", filters):
+        filters = {"alert": alert, "status": status, "since": optional_time(since)}
+        async for page in self._pages(schemas.ExecutionsAnswer, "/schedule/executions", filters):
             for run in page.data:
                 yield run
 
@@ -193,17 +187,16 @@ class AlertsClient:
         """The projections in force for a strategy, with the realised path since."""
         path = f"/strategies/{quote(strategy, safe='')}/projection"
         params = {} if as_of is None else {"as_of": as_of.isoformat()}
-        return await self._get(ProjectionAnswer, path, params)
+        return ProjectionAnswer.model_validate(await self._send("GET", path, params=params))
 
     async def ready(self) -> ReadyAnswer:
-        """Which checks of readiness hold; not being ready is no error here."""
+        """The checks of readiness; a proxy that is not ready raises no error."""
         answer = await self._http.get("/health/ready")
         return ReadyAnswer.model_validate(answer.json())
 
-    async def reload(self) -> ReloadAnswer:
+    async def reload(self) -> schemas.DoneAnswer:
         """Have Dagster load the definitions again."""
-        answer = await self._send("POST", "/admin/reload")
-        return ReloadAnswer.model_validate(answer.json())
+        return schemas.DoneAnswer.model_validate(await self._send("POST", "/admin/reload"))
 
     async def call(
         self,
@@ -214,9 +207,7 @@ class AlertsClient:
         params: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The JSON of any other endpoint; `path` is below the base path."""
-        answer = await self._send(method, path, json=json, params=params)
-        content: dict[str, Any] = answer.json()
-        return content
+        return await self._send(method, path, json=json, params=params)
 
     async def _send(
         self,
@@ -228,8 +219,8 @@ class AlertsClient:
         headers: Mapping[str, str] | None = None,
         seconds: float = _SECONDS,
         bare: bool = False,
-    ) -> httpx.Response:
-        """The answer to one request; `bare` sends no credentials.
+    ) -> dict[str, Any]:
+        """The JSON of the answer to one request; `bare` sends no credentials.
 
         Raises:
             ApiError: the API refused it.
@@ -245,12 +236,8 @@ class AlertsClient:
         )
         if answer.is_error:
             raise _problem(answer)
-        return answer
-
-    async def _get(self, model: type[M], path: str, params: Mapping[str, str] | None = None) -> M:
-        """The answer to a GET, checked."""
-        answer = await self._send("GET", path, params=params)
-        return model.model_validate(answer.json())
+        content: dict[str, Any] = answer.json()
+        return content
 
     async def _pages(
         self, model: type[P], path: str, filters: Mapping[str, str | None]
@@ -258,7 +245,7 @@ class AlertsClient:
         """All pages of a list; filters that are None are left out."""
         params = {name: value for name, value in filters.items() if value is not None}
         while True:
-            page = await self._get(model, path, params)
+            page = model.model_validate(await self._send("GET", path, params=params))
             yield page
             if page.next_cursor is None:
                 return
@@ -268,10 +255,6 @@ class AlertsClient:
         if self._token is not None:
             return {"Authorization": f"Bearer {self._token}"}
         return {} if self._api_key is None else {self._header: self._api_key}
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _problem(answer: httpx.Response) -> ApiError:

@@ -1,4 +1,4 @@
-"""The API's own description, for authenticated callers: OpenAPI, and a page to read."""
+"""The description of the API for authenticated callers: OpenAPI, and as a page."""
 
 import json
 from html import escape

@@ -1,4 +1,4 @@
-"""The resources of the endpoints beside the documented ones."""
+"""The objects that the API's endpoints work with."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ _FRESH_SECONDS = 60.0
 
 
 class Records:
-    """Reads the source in a thread; callers at the same time share one reading."""
+    """Reads the track records in a thread; for a minute, all callers share one reading."""
 
     def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
         """Read from `open_source`, at the first request: a missing source stops no proxy."""
@@ -32,10 +32,6 @@ class Records:
         self._timezone = timezone
         self._lock = asyncio.Lock()
         self._kept: tuple[datetime, TrackRecords] | None = None
-
-    def today(self, now: datetime) -> date:
-        """The date in the alerts' time zone."""
-        return now.astimezone(self._timezone).date()
 
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
         """A strategy's or group's rows up to today; None where the source has none.
@@ -47,7 +43,8 @@ class Records:
         async with self._lock:
             kept = self._kept
             if kept is None or (now - kept[0]).total_seconds() > _FRESH_SECONDS:
-                records = await asyncio.to_thread(self._load, self.today(now))
+                today = now.astimezone(self._timezone).date()
+                records = await asyncio.to_thread(self._load, today)
                 kept = self._kept = (now.astimezone(UTC), records)
         return kept[1].strategies.get(strategy)
 
@@ -81,7 +78,7 @@ class ApiResources:
 
     @property
     def settings(self) -> Settings:
-        """What the server runs with."""
+        """The settings that the server runs with."""
         return self.proxy.settings
 
     def now(self) -> datetime:
@@ -97,7 +94,7 @@ def api_of(request: Request) -> ApiResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """Records and thresholds; `configured` is ALERT_THRESHOLDS, which counts until one is set."""
+    """Audit and thresholds; `configured` is ALERT_THRESHOLDS, in force until a version is set."""
 
     audit: SqlAudit
     thresholds: SqlThresholds

@@ -1,6 +1,8 @@
 """What callers send: names, dates, times and keys, each checked before it is used.
 
-Each check is also a type for the models of requests (`Day`, `Future` ...), with its JSON schema.
+A check takes a text and the name of its field, gives the value, and raises `InputError` where the
+text is not accepted. Each check is also a type for the models of requests (`Day`, `Future` ...),
+with its JSON schema.
 """
 
 import re
@@ -42,7 +44,7 @@ class InputError(ValueError):
 
 
 class UnknownAlert(Exception):
-    """The name has the right form and is no alert's."""
+    """A well-formed name that no alert has."""
 
 
 class UnknownStrategy(Exception):
@@ -68,11 +70,7 @@ def alert_named(name: str) -> Alert:
 
 
 def day(text: str, field: str, *, today: date) -> date:
-    """A date that is not in the future.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A date that is not in the future."""
     accepted = f"a date YYYY-MM-DD from {FIRST_PARTITION} to today ({today.isoformat()})"
     parsed = None
     if _DAY.fullmatch(text):
@@ -84,11 +82,7 @@ def day(text: str, field: str, *, today: date) -> date:
 
 
 def moment(text: str, field: str) -> datetime:
-    """A time with a zone, in UTC.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A time with a zone, in UTC."""
     parsed = None
     if _TIME.fullmatch(text):
         with suppress(ValueError, OverflowError):
@@ -99,11 +93,7 @@ def moment(text: str, field: str) -> datetime:
 
 
 def future(text: str, field: str, *, now: datetime) -> datetime:
-    """A time after now and within `LONGEST_PAUSE`.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A time after now and within `LONGEST_PAUSE`."""
     parsed = moment(text, field)
     if not now < parsed <= now + LONGEST_PAUSE:
         raise InputError(field, f"a time in the future, at most {LONGEST_PAUSE.days} days ahead")
@@ -111,11 +101,7 @@ def future(text: str, field: str, *, now: datetime) -> datetime:
 
 
 def idempotency_key(values: list[str]) -> str | None:
-    """The Idempotency-Key header; None without one.
-
-    Raises:
-        InputError: it is given twice, or is not printable ASCII of 1 to 255 characters.
-    """
+    """The Idempotency-Key header, printable ASCII of 1 to 255 characters; None without one."""
     if not values:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
@@ -126,55 +112,35 @@ def idempotency_key(values: list[str]) -> str | None:
 
 
 def whole(text: str, field: str, *, minimum: int, maximum: int) -> int:
-    """A whole number in plain digits.
-
-    Raises:
-        InputError: it is none, or out of bounds.
-    """
+    """A whole number in plain digits."""
     if not re.fullmatch(r"0|[1-9]\d{0,8}", text, re.ASCII) or not minimum <= int(text) <= maximum:
         raise InputError(field, f"a whole number from {minimum} to {maximum}")
     return int(text)
 
 
 def reason(text: str, field: str = "reason") -> str:
-    """A line for people.
-
-    Raises:
-        InputError: it is empty, too long, or holds control characters.
-    """
+    """A line for people, without control characters."""
     if not text.strip() or len(text) > REASON_LENGTH or not text.isprintable():
         raise InputError(field, f"a line of 1 to {REASON_LENGTH} printable characters")
     return text.strip()
 
 
 def strategy_name(text: str, field: str = "name") -> str:
-    """A strategy's name, in the form that track records accept.
-
-    Raises:
-        InputError: it is too long, or holds control characters.
-    """
+    """A strategy's name, in the form that track records accept."""
     if not text or len(text) > STRATEGY_LENGTH or not text.isprintable():
         raise InputError(field, f"a name of 1 to {STRATEGY_LENGTH} printable characters")
     return text
 
 
 def identifier(text: str, field: str = "id") -> str:
-    """An id as answers give it.
-
-    Raises:
-        InputError: its form is wrong.
-    """
+    """The id of an incident or silence: 8 to 64 hexadecimal digits."""
     if not re.fullmatch(ID_PATTERN.strip("^$"), text, re.ASCII):
         raise InputError(field, "8 to 64 digits and letters from a to f")
     return text
 
 
 def comment(text: str, field: str = "comment") -> str:
-    """A text for people, of several lines at most.
-
-    Raises:
-        InputError: it is too long, or holds control characters.
-    """
+    """A text for people, of several lines, without other control characters."""
     lines = text.strip().splitlines()
     if len(text) > COMMENT_LENGTH or not all(line.isprintable() for line in lines):
         raise InputError(field, f"at most {COMMENT_LENGTH} printable characters")

@@ -4,21 +4,26 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perf_alerts_dagster.http.problems import Problem, internal, problem_response
+from perf_alerts_dagster.http.problems import Problem, problem_response
 
 LOG = logging.getLogger(__name__)
+ACCESS_LOG = logging.getLogger("perf_alerts.access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_PATH = 2 * 1024
 _LARGEST_HEADER = 8 * 1024
 _LARGEST_HEAD = 16 * 1024
 _MAXIMUM_HEADERS = 64
+_LONGEST_LOGGED_PATH = 200
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"})
+# The status that is logged where the connection closed without an answer.
+_OPEN_ENDED = 599
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -26,8 +31,6 @@ _ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 class Border:
@@ -40,14 +43,16 @@ class Border:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer why not."""
+        """Pass a request on, or answer it with a problem."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope["headers"])
+        ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        sent = ids[0].decode("latin-1") if len(ids) == 1 else ""
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         has_begun = False
 
@@ -72,17 +77,13 @@ class Border:
             LOG.exception("request %s failed", request_id)
             if has_begun:
                 raise
-            await problem_response(internal(request_id), request_id)(scope, receive, send_headed)
-
-
-def _request_id(headers: Headers) -> str:
-    ids = [value for name, value in headers if name == b"x-request-id"]
-    text = ids[0].decode("latin-1") if len(ids) == 1 else ""
-    return text if _REQUEST_ID.fullmatch(text) else uuid.uuid4().hex
+            detail = f"something went wrong here; the log says more about the request {request_id}"
+            answer = problem_response(Problem(500, "internal", detail), request_id)
+            await answer(scope, receive, send_headed)
 
 
 def _check(scope: Scope) -> None:
-    """Refuse a head that is too large, and a body whose length is given in two ways.
+    """Refuse a request whose head is too large, or whose body length is given in two ways.
 
     Raises:
         Problem: 400, 414 or 431.
@@ -113,13 +114,6 @@ def _closing(status: int, code: str, detail: str) -> Problem:
     return Problem(status, code, detail, headers={"Connection": "close"})
 
 
-ACCESS_LOG = logging.getLogger("perf_alerts.access")
-
-_LONGEST_LOGGED_PATH = 200
-_UNMATCHED = "unmatched"
-_OPEN_ENDED = 599
-
-
 class AccessLog:
     """ASGI middleware, outside all others, so that refusals count too."""
 
@@ -134,7 +128,6 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        # Counted where the connection closed without an answer.
         status = _OPEN_ENDED
 
         async def send_and_note(message: Message) -> None:
@@ -151,7 +144,9 @@ class AccessLog:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         if self._count_answer is not None:
-            self._count_answer(method=method, route=_route(scope), status=status, seconds=seconds)
+            # The template: a time series per path with its names and ids would be too many.
+            route = str(getattr(scope.get("route"), "path", "unmatched"))
+            self._count_answer(method=method, route=route, status=status, seconds=seconds)
         state = scope.get("state", {})
         who = getattr(state.get("principal"), "user_id", "-")
         ACCESS_LOG.info(
@@ -163,14 +158,6 @@ class AccessLog:
             who,
             state.get("request_id", "-"),
         )
-
-
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"})
-
-
-def _route(scope: Scope) -> str:
-    """The route's template: a time series per path with its names and ids would be too many."""
-    return str(getattr(scope.get("route"), "path", _UNMATCHED))
 
 
 def address_of(scope: Scope) -> str:

@@ -1,7 +1,7 @@
 """Where the API is, and which paths need no credential."""
 
 BASE = "/api/performance-alerts"
-# All other paths need a credential. Health answers without one, and says nothing else.
+# All other paths need a credential.
 OPEN = frozenset(
     {
         ("POST", f"{BASE}/auth/login"),

@@ -61,7 +61,7 @@ class Empty(Body):
 
 
 class Parameters(BaseModel):
-    """Parameters of a query, or headers, each given once; others are ignored."""
+    """Parameters of a query, or headers. One sent twice is refused, an unknown one is ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -73,7 +73,25 @@ async def body_of(request: Request, model: type[M], **context: object) -> M:
         Problem: it cannot be read, or is no strict JSON (see `json_object`).
         InputError: a member is missing, unknown or not accepted.
     """
-    return _validated(model, await json_object(request), "body", context)
+    return checked(model, await json_object(request), **context)
+
+
+async def texts_of(request: Request, model: type[BaseModel]) -> dict[str, Json]:
+    """The members of a body of texts, of which only the names and types are checked.
+
+    For endpoints that answer an unknown alert before a wrong value; `checked` does the rest.
+
+    Raises:
+        Problem: it cannot be read, or is no strict JSON (see `json_object`).
+        InputError: a member is unknown, or no text.
+    """
+    members = await json_object(request)
+    for name, value in members.items():
+        if name not in model.model_fields:
+            raise InputError("body", _accepted(schema_of(model), "extra_forbidden"))
+        if not isinstance(value, str):
+            raise InputError(name, "a text")
+    return members
 
 
 def query_of(request: Request, model: type[M], **context: object) -> M:
@@ -82,16 +100,16 @@ def query_of(request: Request, model: type[M], **context: object) -> M:
     Raises:
         InputError: a parameter is given twice, or is not accepted.
     """
-    return _validated(model, _given_once(request.query_params, model), "query", context)
+    return checked(model, _given_once(request.query_params, model), "query", **context)
 
 
 def headers_of(request: Request, model: type[M]) -> M:
     """The headers that a model names.
 
     Raises:
-        InputError: one is given twice, or is not accepted.
+        InputError: a header is given twice, or is not accepted.
     """
-    return _validated(model, _given_once(request.headers, model), "headers", {})
+    return checked(model, _given_once(request.headers, model), "headers")
 
 
 def openapi_of(
@@ -126,7 +144,7 @@ def openapi_of(
 
 @cache
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of what a model accepts, as one piece without references."""
+    """The JSON schema of a model's input, with all references replaced by their targets."""
     schema = model.model_json_schema(schema_generator=_Schema)
     return _inlined(schema, schema.pop("$defs", {}))
 
@@ -161,7 +179,9 @@ def _parameters(kind: str, model: type[Parameters]) -> list[dict[str, Any]]:
         parameter = {"name": name, "in": kind, "required": name in schema.get("required", ())}
         if "description" in declared:
             parameter["description"] = declared["description"]
-        parameter["schema"] = {key: one for key, one in declared.items() if key != "description"}
+        parameter["schema"] = {
+            key: value for key, value in declared.items() if key != "description"
+        }
         parameters.append(parameter)
     return parameters
 
@@ -177,11 +197,16 @@ def _given_once(source: QueryParams | Headers, model: type[BaseModel]) -> dict[s
     return params
 
 
-def _validated(
-    model: type[M], sent: Mapping[str, Json], whole_name: str, context: Mapping[str, object]
+def checked(
+    model: type[M], sent: Mapping[str, Json], part: str = "body", /, **context: object
 ) -> M:
+    """A part of a request as its model; `context` is for the checks of its fields.
+
+    Raises:
+        InputError: a member is missing, unknown or not accepted.
+    """
     try:
-        return model.model_validate(sent, context=dict(context))
+        return model.model_validate(sent, context=context)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         path, schema = _located(schema_of(model), fault["loc"], sent)
@@ -190,13 +215,13 @@ def _validated(
             cause.accepted if isinstance(cause, InputError) else _accepted(schema, fault["type"])
         )
     # Outside of the handler: pydantic's error holds what was sent, and must reach no log.
-    raise InputError(path or whole_name, accepted)
+    raise InputError(path or part, accepted)
 
 
 def _located(
     schema: Mapping[str, Any], loc: tuple[int | str, ...], sent: object
 ) -> tuple[str, Mapping[str, Any]]:
-    """The path of a fault and the schema there; a key that was sent is shown as its number."""
+    """The path of a fault and its schema; keys of the sender appear as their number only."""
     path = ""
     for part in loc:
         if part in schema.get("properties", {}):
@@ -242,35 +267,28 @@ def from_cursor(cursor: str) -> str:
     """The position that a cursor stands for.
 
     Raises:
-        ValueError: `to_cursor` did not make it.
+        InputError: `to_cursor` did not make it.
     """
     if len(cursor) > _MAXIMUM_CURSOR:
-        raise ValueError("no cursor of ours")
+        raise bad_cursor()
     padded = cursor + "=" * (-len(cursor) % 4)
     try:
         position = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as error:
-        raise ValueError("no cursor of ours") from error
+        raise bad_cursor() from error
     if to_cursor(position) != cursor:
-        raise ValueError("no cursor of ours")
+        raise bad_cursor()
     return position
 
 
 def bad_cursor() -> InputError:
-    """The refusal of a cursor that no page has given."""
+    """The error for a cursor that no answer has given out."""
     return InputError("cursor", "the next_cursor of the page before")
-
-
-def _position(text: str) -> str:
-    try:
-        return from_cursor(text)
-    except ValueError as error:
-        raise bad_cursor() from error
 
 
 Cursor = Annotated[
     str,
-    BeforeValidator(_position),
+    BeforeValidator(from_cursor),
     WithJsonSchema({"type": "string", "description": "The next_cursor of the page before."}),
 ]
 Limit = Annotated[

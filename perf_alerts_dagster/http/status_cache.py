@@ -1,4 +1,4 @@
-"""A cache in front of Dagster: one query a second for all callers, a recent value on failure."""
+"""A cache in front of Dagster: at most one query a second, and a recent value if it fails."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,15 +10,15 @@ from perf_alerts_dagster.scheduler.port import SchedulerError
 
 T = TypeVar("T")
 
-FRESH_SECONDS = 1.0
-STALE_SECONDS = 60.0
+_FRESH_SECONDS = 1.0
+_STALE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared(Generic[T]):
-    """A value that several callers share. `stale`: its source did not answer this time.
+    """A value that several callers share; `stale` if the source failed to give a newer one.
 
-    `asked_at` is when it was asked for, on the coalescer's clock, in seconds.
+    `asked_at` is the time of its query, in seconds of the cache's clock.
     """
 
     value: T
@@ -27,40 +27,27 @@ class Shared(Generic[T]):
 
 
 class Coalesced(Generic[T]):
-    """Fetches at most once per `fresh` seconds, however many ask, and never twice at once."""
+    """Fetches at most once a second, however many callers there are, and never twice at once.
 
-    def __init__(
-        self,
-        fetch: Callable[[], Awaitable[T]],
-        *,
-        clock: Callable[[], float],
-        fresh: float = FRESH_SECONDS,
-        stale: float = STALE_SECONDS,
-    ) -> None:
-        """Share what `fetch` gives.
+    While the source fails, a value of the last minute stands in for it.
+    """
 
-        Args:
-            fetch: Asks the source.
-            clock: Seconds that only rise.
-            fresh: Seconds for which a value is given to later callers.
-            stale: Seconds for which a value stands in while its source fails.
-        """
+    def __init__(self, fetch: Callable[[], Awaitable[T]], *, clock: Callable[[], float]) -> None:
+        """Share what `fetch` gets from the source; `clock` gives seconds that only rise."""
         self._fetch = fetch
         self._clock = clock
-        self._fresh = fresh
-        self._stale = stale
         self._kept: Shared[T] | None = None
         self._outdated = False
         self._flight: asyncio.Task[Shared[T]] | None = None
 
     async def get(self) -> Shared[T]:
-        """The value, at most `fresh` seconds old, or a recent one that is marked stale.
+        """The value, at most a second old, or one of the last minute that is marked stale.
 
         Raises:
             SchedulerError: the source failed and there is no recent value.
         """
         kept = self._kept
-        if kept is not None and not self._outdated and self._age(kept) < self._fresh:
+        if kept is not None and not self._outdated and self._age(kept) < _FRESH_SECONDS:
             return kept
         if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
@@ -69,17 +56,17 @@ class Coalesced(Generic[T]):
             return await asyncio.shield(self._flight)
         except SchedulerError:
             kept = self._kept
-            if kept is None or self._age(kept) > self._stale:
+            if kept is None or self._age(kept) > _STALE_SECONDS:
                 raise
             return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
 
     def forget(self) -> None:
-        """Drop the value after a change, so that later callers see the state after it."""
+        """Drop the value after a change in Dagster, so that later callers see the new state."""
         self._outdated = True
         self._flight = None
 
     async def close(self) -> None:
-        """End a request that is under way."""
+        """Cancel a query that is under way."""
         if self._flight is not None:
             self._flight.cancel()
             with suppress(asyncio.CancelledError, SchedulerError):

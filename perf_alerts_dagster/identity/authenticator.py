@@ -18,9 +18,8 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import SYSTEM, Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.key_usage import Uses
 from perf_alerts_dagster.identity.keys import Key, Registry
-from perf_alerts_dagster.identity.revocations import Revoked
+from perf_alerts_dagster.identity.store import Revoked, Uses
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
 
 LOG = logging.getLogger("perf_alerts.identity")
@@ -41,20 +40,14 @@ class Ambiguous(Exception):
 class ApiKey:
     """A key as sent; `text` is None if its form cannot be that of a key."""
 
-    text: str | None
-
-    def __repr__(self) -> str:
-        return "ApiKey(***)"
+    text: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
     """A token as sent; `text` is None if its form cannot be that of a token."""
 
-    text: str | None
-
-    def __repr__(self) -> str:
-        return "Bearer(***)"
+    text: str | None = field(repr=False)
 
 
 def key_of(value: bytes) -> ApiKey:
@@ -103,9 +96,9 @@ class Attempts:
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
 
     def failed(self, address: str) -> int | None:
-        """Count a failure; whole seconds to wait, at least 1, where there were too many.
+        """Count a failure; returns the seconds to wait (1 or more) if there were too many.
 
-        One that is refused for that is not counted, so that the wait gets shorter.
+        A failure above the limit is not counted, so that the wait gets shorter.
         """
         name = _network(address)
         now = self._seconds()
@@ -122,7 +115,7 @@ class Attempts:
 
 
 def _network(address: str) -> str:
-    """The address to count by; of IPv6 the /64 network, since one host holds a whole /64."""
+    """The address, or for IPv6 its /64 network, since one host holds a whole /64."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -136,7 +129,7 @@ def _network(address: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """The authenticated caller; `token` if it sent one."""
+    """The authenticated caller; `token` is None where it sent a key."""
 
     principal: Principal
     token: Token | None = None
@@ -168,16 +161,16 @@ class Identity:
     uses: Uses
     clock: Callable[[], datetime]
 
-    async def admit(self, given: ApiKey | Bearer | None, address: str) -> Admission:
+    async def admit(self, sent: ApiKey | Bearer | None, address: str) -> Admission:
         """Authenticate the holder of a credential.
 
         Raises:
-            Problem: 401 for a credential that is none of ours, 429 after too many of them from
-                this address, 503 where it cannot be known.
+            Problem: 401 for a missing or wrong credential, 429 after too many wrong ones from this
+                address, 503 if the store cannot say whether a token was revoked.
         """
         if not self.enabled:
             return Admission(principal=SYSTEM)
-        match given:
+        match sent:
             case None:
                 raise self._refused("missing_credentials", "an API key or a token is needed")
             case ApiKey(text):
@@ -185,7 +178,7 @@ class Identity:
             case Bearer(text):
                 return await self._by_token(text, address)
 
-    def login(self, given: ApiKey, address: str) -> Login:
+    def login(self, sent: ApiKey, address: str) -> Login:
         """A token in exchange for a key.
 
         Raises:
@@ -197,7 +190,7 @@ class Identity:
                 "authentication_disabled",
                 "authentication is off (ALERT_AUTH_ENABLED): no token is needed",
             )
-        key = self._key(given.text, address)
+        key = self._key(sent.text, address)
         return Login(
             token=self.tokens.issue(key.user_id, key.key_id),
             expires_in=self.tokens.lifetime_seconds,
@@ -260,7 +253,7 @@ class Identity:
         return key.principal(self.uses.used(key.key_id, self.clock()))
 
     def _wrong(self, code: str, detail: str, address: str, *, error: str = "") -> Problem:
-        """The refusal of a wrong credential: 401, or 429 after too many from one address."""
+        """The problem for a wrong credential: 401, or 429 after too many from one address."""
         wait = self.attempts.failed(address)
         LOG.warning("%s from %s%s", code, address, "" if wait is None else ", over the limit")
         if wait is not None:

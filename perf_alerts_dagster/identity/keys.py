@@ -1,6 +1,6 @@
-"""API keys, and the generated secrets for what is not configured.
+"""API keys, and the secrets that are generated if they are not configured.
 
-Of several processes that start at once, one makes a secret and all use it.
+If several processes start at once, one of them makes a secret and all use it.
 """
 
 import hashlib
@@ -64,9 +64,6 @@ class Registry:
             (key.user_id, key.key_id): key for key in self._keys
         }
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def find(self, candidate: str) -> Key | None:
         """The entry of a key.
 
@@ -87,14 +84,12 @@ class Registry:
 
 def configured_keys(settings: Settings) -> list[Key]:
     """The keys of the settings, in the order of the roles."""
-    keys = []
-    for role in ROLES:
-        secret = getattr(settings, f"{role}_api_key")
-        if secret is None:
-            continue
-        for name, key in entries(secret.get_secret_value()):
-            keys.append(Key(role=role, name=name, hash=bytes.fromhex(digest(key))))
-    return keys
+    return [
+        Key(role=role, name=name, hash=bytes.fromhex(digest(key)))
+        for role in ROLES
+        if (secret := getattr(settings, f"{role}_api_key")) is not None
+        for name, key in entries(secret.get_secret_value())
+    ]
 
 
 ADMIN_KEY_FILE = "admin_key.sha256"
@@ -111,9 +106,9 @@ def new_key(role: str) -> str:
 
 
 def first_admin_key(settings: Settings) -> str | None:
-    """Make an admin key where none is configured and none was made: the text to print, once.
+    """Generate an admin key if there is no key at all; returns its text, to be printed once.
 
-    Only its hash is kept. To have another one made, delete the file `admin_key.sha256`.
+    Only its hash is stored, in `admin_key.sha256`. Without that file, a new key is generated.
 
     Raises:
         SettingsError: the state folder cannot be written.
@@ -126,9 +121,9 @@ def first_admin_key(settings: Settings) -> str | None:
 
 
 def registry(settings: Settings) -> Registry:
-    """The keys of the settings, or the one that the first start made.
+    """The configured keys, or else the generated admin key.
 
-    None is made here, since it could not be printed: `first_admin_key` runs before.
+    It generates no key, since nothing could print it: `first_admin_key` runs before.
 
     Raises:
         SettingsError: there is no key at all, or the state folder cannot be read.
@@ -146,7 +141,7 @@ def registry(settings: Settings) -> Registry:
 
 
 def token_secret(settings: Settings) -> bytes:
-    """What tokens are signed with: the configured secret, or one that is made once.
+    """The secret that signs tokens: the configured one, or one that is generated once.
 
     Raises:
         SettingsError: the state folder cannot be read or written.
@@ -171,11 +166,9 @@ def _make(path: Path, text: str) -> bool:
 def _kept(path: Path, form: re.Pattern[str]) -> str:
     try:
         path.chmod(0o600)
-        text = path.read_text(encoding="ascii").strip()
+        text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is damaged; delete it to have a new one made") from error
     if not form.fullmatch(text):
         raise SettingsError(f"{path} is damaged; delete it to have a new one made")
     return text

@@ -1,45 +1,93 @@
 """Authentication as the outer middleware: before routing, bodies and validation.
 
-Closed by default: an unknown path needs a credential as well. It reads
-the `Identity` from `app.state.identity`, which the lifespan puts there, and leaves behind
+Closed by default: an unknown path needs a credential as well. `open_identity` puts the `Identity`
+on `app.state.identity`. The middleware authenticates by it, and leaves behind in
 `scope["state"]`: `principal`, `token` (None without one) and `request_id`.
 """
 
+import asyncio
+import logging
 import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.http.middleware import Border, address_of
 from perf_alerts_dagster.http.paths import needs_no_credential
 from perf_alerts_dagster.http.problems import Problem
-from perf_alerts_dagster.identity.authenticator import Ambiguous, Identity, credential
+from perf_alerts_dagster.identity import keys
+from perf_alerts_dagster.identity.authenticator import Ambiguous, Attempts, Identity, credential
+from perf_alerts_dagster.identity.store import IdentityStores, Revoked, Uses
+from perf_alerts_dagster.identity.tokens import Tokens
+from perf_alerts_dagster.settings import Settings
+
+LOG = logging.getLogger(__name__)
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+
+
+@asynccontextmanager
+async def open_identity(
+    app: FastAPI,
+    settings: Settings,
+    stores: IdentityStores,
+    *,
+    clock: Callable[[], datetime],
+    seconds: Callable[[], float],
+) -> AsyncIterator[None]:
+    """Authenticate callers while this is open, after closing audit rows that a crash left open.
+
+    Raises:
+        SettingsError: the secrets in the state folder cannot be read or made.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    swept = await asyncio.to_thread(stores.audit.sweep_open, clock())
+    if swept:
+        LOG.warning("cut off by a crash, and unknown in the audit: %d changes", swept)
+    await asyncio.to_thread(stores.revocations.prune, clock())
+    uses = Uses(stores.key_use)
+    await uses.load()
+    public = urlsplit(settings.public_url or "").hostname or ""
+    app.state.identity = Identity(
+        enabled=settings.auth_enabled,
+        key_header=settings.api_key_header,
+        own_hosts=frozenset(
+            {"localhost", "127.0.0.1", "[::1]", settings.proxy_host.lower(), public}
+        ),
+        registry=await asyncio.to_thread(keys.registry, settings),
+        tokens=Tokens(
+            secret=await asyncio.to_thread(keys.token_secret, settings),
+            algorithm=settings.jwt_algorithm,
+            lifetime=timedelta(hours=settings.jwt_expire_hours),
+            clock=clock,
+        ),
+        attempts=Attempts(settings.auth_failures_per_minute, seconds),
+        revoked=Revoked(stores.revocations, seconds),
+        uses=uses,
+        clock=clock,
+    )
+    try:
+        yield
+    finally:
+        await uses.close()
 
 
 class Authentication:
     """ASGI middleware around the whole application, inside of the `Border`."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._bordered = Border(Credentials(app))
+        self._app = app
+        self._bordered = Border(self._authenticated)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Authenticate a request, then pass it on."""
+        """Authenticate a request and pass it on; the border answers why not (400 to 503)."""
         await self._bordered(scope, receive, send)
 
-
-class Credentials:
-    """The inner part, whose problems the `Border` answers."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Authenticate a request, then pass it on.
-
-        Raises:
-            Problem: 400, 401, 403, 421, 429 or 503; the border answers it.
-        """
+    async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _admit(scope)
         await self._app(scope, receive, send)
@@ -52,12 +100,12 @@ async def _admit(scope: Scope) -> None:
     if needs_no_credential(scope["method"], scope["path"]):
         return
     try:
-        given = credential(scope["headers"], identity.key_header)
+        sent = credential(scope["headers"], identity.key_header)
     except Ambiguous as error:
         raise Problem(
             400, "ambiguous_credentials", "exactly one credential is accepted, given once"
         ) from error
-    admitted = await identity.admit(given, address_of(scope))
+    admitted = await identity.admit(sent, address_of(scope))
     scope["state"]["principal"] = admitted.principal
     scope["state"]["token"] = admitted.token
 

@@ -10,13 +10,14 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import jwt
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.http.strict_json import strict_json
+from perf_alerts_dagster.http.body import strict_json
 from perf_alerts_dagster.settings.keys import ROLES
 
 ISSUER = "perf-alerts"
@@ -55,33 +56,27 @@ class Token:
     expires_at: datetime
 
 
+@dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Signs and reads tokens; `clock` gives the time, aware."""
+    """Signs and reads tokens; `clock` gives the time, aware. The secret stays out of every repr."""
 
-    def __init__(
-        self,
-        *,
-        secret: bytes,
-        algorithm: str,
-        lifetime: timedelta,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._secret = secret
-        self._algorithm = algorithm
-        self._lifetime = lifetime
-        self._clock = clock
-        self._signer = jwt.PyJWS(
-            algorithms=[algorithm], options={"enforce_minimum_key_length": True}
-        )
+    secret: bytes = field(repr=False)
+    algorithm: str
+    lifetime: timedelta
+    clock: Callable[[], datetime]
+
+    @cached_property
+    def _signer(self) -> jwt.PyJWS:
+        return jwt.PyJWS(algorithms=[self.algorithm], options={"enforce_minimum_key_length": True})
 
     @property
     def lifetime_seconds(self) -> int:
         """The lifetime of a new token in seconds."""
-        return int(self._lifetime.total_seconds())
+        return int(self.lifetime.total_seconds())
 
     def issue(self, user_id: str, key_id: str) -> str:
         """A new token for the holder of a key."""
-        now = int(self._clock().timestamp())
+        now = int(self.clock().timestamp())
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
@@ -94,8 +89,8 @@ class Tokens:
         }
         return self._signer.encode(
             json.dumps(claims, separators=(",", ":")).encode(),
-            self._secret,
-            algorithm=self._algorithm,
+            self.secret,
+            algorithm=self.algorithm,
             headers={"typ": TYPE},
         )
 
@@ -109,10 +104,10 @@ class Tokens:
         if len(text) > LONGEST or not _FORM.fullmatch(text):
             raise TokenInvalid
         header, payload, signature = (_decoded(part) for part in text.split("."))
-        if _object(header) != {"alg": self._algorithm, "typ": TYPE} or not signature:
+        if _object(header) != {"alg": self.algorithm, "typ": TYPE} or not signature:
             raise TokenInvalid
         try:
-            self._signer.decode(text, self._secret, algorithms=[self._algorithm])
+            self._signer.decode(text, self.secret, algorithms=[self.algorithm])
         except (jwt.PyJWTError, ValueError) as error:
             raise TokenInvalid from error
         return self._checked(_object(payload))
@@ -122,11 +117,11 @@ class Tokens:
             raise TokenInvalid
         user_id, token_id, key_id = (_text(claims, name) for name in ("sub", "jti", "key"))
         issued, begins, ends = (_time(claims, name) for name in _TIMES)
-        now = self._clock()
+        now = self.clock()
         if issued > now + _SKEW or begins != issued or not issued < ends:
             raise TokenInvalid
         # After the lifetime was shortened, tokens issued before are held to it as well.
-        if ends - issued > self._lifetime:
+        if ends - issued > self.lifetime:
             raise TokenInvalid
         if ends <= now:
             raise TokenExpired

@@ -1,26 +1,70 @@
-"""The documented endpoints alone, as an ASGI application: authenticated, and onto Dagster."""
+"""The small proxy as an ASGI application: the documented endpoints alone."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from threading import Event
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
+from perf_alerts_dagster.bootstrap.records import store_url
+from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
-from perf_alerts_dagster.identity.access import open_identity
-from perf_alerts_dagster.identity.middleware import Authentication
-from perf_alerts_dagster.proxy import auth_routes, control_routes, routes, wiring
+from perf_alerts_dagster.identity.middleware import Authentication, open_identity
+from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
+from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
+from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
+from perf_alerts_dagster.proxy import routes
 from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
+from perf_alerts_dagster.scheduler.graphql.client import connected
+from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 
-ROUTERS = (auth_routes.router, routes.router, control_routes.router)
+ROUTERS = (routes.auth_router, routes.schedule_router)
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
+    """Dagster's webserver on this machine, and the settings' alert store.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached, or was not migrated.
+    """
+    store = await asyncio.to_thread(open_store, store_url(settings))
+    try:
+        async with parts_over(settings, store.engine) as parts:
+            yield parts
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
+    """Dagster's webserver on this machine, and a store that is open already."""
+    async with connected(settings.webserver_port) as client:
+        yield ProxyParts(
+            scheduler=GraphQLScheduler(client),
+            history=SqlAlertStore(engine),
+            leases=SqlLeases(engine),
+            store=SqlSchedulerStore(engine),
+            identity=IdentityStores(
+                audit=SqlAudit(engine),
+                revocations=SqlRevocations(engine),
+                key_use=SqlKeyUse(engine),
+            ),
+            incidents=SqlIncidents(engine),
+            outbox=SqlOutbox(engine),
+        )
 
 
 def create_app(
     settings: Settings,
     *,
-    open_parts: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = wiring.open_parts,
+    open_parts: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = open_parts,
 ) -> FastAPI:
     """The application; its lifespan opens and closes its resources.
 

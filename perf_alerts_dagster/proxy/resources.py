@@ -1,4 +1,4 @@
-"""The resources of the documented endpoints, from the server's start to its end."""
+"""The objects that the documented endpoints work with: opened at start, closed at the end."""
 
 import asyncio
 import time
@@ -16,11 +16,11 @@ from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
-from perf_alerts_dagster.identity.access import IdentityStores
 from perf_alerts_dagster.identity.permissions import change_of
+from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.ports import AlertStore
-from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
 from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
@@ -47,7 +47,7 @@ class ProxyParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """The state of one running proxy; nothing of it survives a restart."""
+    """The state of one running proxy, in memory only: a restart begins without it."""
 
     settings: Settings
     parts: ProxyParts
@@ -62,7 +62,7 @@ class Resources:
         return f"http://127.0.0.1:{self.settings.webserver_port}"
 
     def kept(self) -> Kept | None:
-        """What the alert store holds for the status; None where it cannot be read."""
+        """The incidents, messages and pauses of the status; None if the store cannot be read."""
         try:
             return Kept(
                 live=self.parts.incidents.live(),
@@ -100,7 +100,7 @@ async def open_proxy(
     stopping: Event,
     asked: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Resources]:
-    """The resources of one proxy, while it runs; `asked` counts its status queries to Dagster."""
+    """The resources of one running proxy; `asked` is called at each status query to Dagster."""
 
     async def ask() -> SchedulerStatus:
         asked()
@@ -146,7 +146,7 @@ def resources_of(request: Request) -> Resources:
 def recorder(
     request: Request, who: Principal, action: str, target: str, sent: Mapping[str, Json]
 ) -> Recorder:
-    """The recorder of one request's change in Dagster; `sent` is what came with the request."""
+    """Audits the change that a request makes in Dagster; `sent` are the request's values."""
     resources = resources_of(request)
     change = change_of(request, who, action, target, at=resources.now())
     after: dict[str, Json] = {name: value for name, value in sent.items() if value is not None}

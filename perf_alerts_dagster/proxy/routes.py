@@ -1,44 +1,107 @@
-"""The endpoints that read: status, summary, executions."""
+"""The documented endpoints: log in and out, read the scheduler's state, trigger and switch alerts.
+
+Where a request is wrong in several ways, the first of these answers: a credential (401) or
+permission (403), a body that cannot be read or has unknown members, the alert's name (404), the
+values in query, body and headers (422).
+"""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
-from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import json_answer, openapi_of, query_of, to_cursor
-from perf_alerts_dagster.identity.permissions import HistoryViewer, StatusViewer
+from perf_alerts_dagster.control.principal import Principal
+from perf_alerts_dagster.core.clock import optional_time, timestamp
+from perf_alerts_dagster.http import inputs, requests
+from perf_alerts_dagster.http.middleware import address_of
+from perf_alerts_dagster.http.requests import json_answer, openapi_of
+from perf_alerts_dagster.identity import permissions
+from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.judging.rule import SUMMARY_RULE
-from perf_alerts_dagster.proxy.resources import Resources, resources_of
-from perf_alerts_dagster.proxy.schemas import (
-    ExecutionsAnswer,
-    ExecutionsQuery,
-    StatusAnswer,
-    SummaryAnswer,
+from perf_alerts_dagster.proxy import schemas
+from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
+from perf_alerts_dagster.proxy.views import execution, status_data, summary_data
+from perf_alerts_dagster.scheduler.port import (
+    AlertRun,
+    AlertSchedule,
+    RunFilter,
+    RunState,
+    SchedulerError,
+    SchedulerStatus,
 )
-from perf_alerts_dagster.proxy.status import execution, status_data
-from perf_alerts_dagster.proxy.summary import summary_data
-from perf_alerts_dagster.scheduler.port import AlertRun, RunFilter
+from perf_alerts_dagster.scheduler.store import Pause, TriggerRequest
+from perf_alerts_dagster.scheduler.trigger import will_start
 
-router = APIRouter(prefix="/schedule", tags=["schedule"])
+auth_router = APIRouter(prefix="/auth", tags=["auth"])
+schedule_router = APIRouter(prefix="/schedule", tags=["schedule"])
 
 _MAXIMUM_HOURS = 168
 _PAGE = 500
 _MAXIMUM_PAGES = 100
 _HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
+_NAMES = {"enum": inputs.ALERT_NAMES}
+Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=inputs.ALERT_NAMES[:1])]
 
 
-@router.get("/status", response_model=StatusAnswer)
-async def status(request: Request, who: StatusViewer) -> Response:
+async def caller(request: Request) -> Principal:
+    """The caller; any permission will do."""
+    return permissions.principal_of(request)
+
+
+Caller = Annotated[Principal, Depends(caller)]
+
+
+@auth_router.post(
+    "/login", response_model=schemas.LoginAnswer, openapi_extra=openapi_of(body=schemas.LoginBody)
+)
+async def login(request: Request) -> Response:
+    """Exchange an API key for a token."""
+    body = await requests.body_of(request, schemas.LoginBody)
+    key = key_of(body.api_key.encode())
+    access = permissions.identity_of(request).login(key, address_of(request.scope))
+    return json_answer(
+        schemas.LoginAnswer(
+            access_token=access.token,
+            token_type="bearer",  # noqa: S106 - the kind of token, not a secret
+            expires_in=access.expires_in,
+            user=schemas.User.model_validate(access.principal),
+        )
+    )
+
+
+@auth_router.get("/me", response_model=schemas.MeAnswer)
+async def me(request: Request, who: Caller) -> Response:
+    """The caller's name, roles and permissions."""
+    return json_answer(schemas.MeAnswer.model_validate(who))
+
+
+@auth_router.post("/logout", response_model=schemas.DoneAnswer)
+async def logout(request: Request, who: Caller) -> Response:
+    """Revoke the token of this request; other tokens of the same key stay valid."""
+    await requests.body_of(request, requests.Empty)
+    identity = permissions.identity_of(request)
+    now = identity.clock()
+    token = request.state.token
+    change = permissions.change_of(request, who, "logout", token.token_id if token else "", at=now)
+    await identity.logout(token, change)
+    return json_answer(
+        schemas.DoneAnswer(
+            success=True, message="the token counts no more", timestamp=timestamp(now)
+        )
+    )
+
+
+@schedule_router.get("/status", response_model=schemas.StatusAnswer)
+async def status(request: Request, who: permissions.StatusViewer) -> Response:
     """The scheduler, the settings it runs with, and the five alerts with their last runs."""
     resources = resources_of(request)
     shared = await resources.status.get()
     kept = await asyncio.to_thread(resources.kept)
     now = resources.now()
     return json_answer(
-        StatusAnswer(
+        schemas.StatusAnswer(
             success=True,
             data=status_data(shared.value, now=now, stale=shared.stale, kept=kept),
             timestamp=timestamp(now),
@@ -47,10 +110,10 @@ async def status(request: Request, who: StatusViewer) -> Response:
     )
 
 
-@router.get("/summary/{hours}", response_model=SummaryAnswer)
+@schedule_router.get("/summary/{hours}", response_model=schemas.SummaryAnswer)
 async def summary(
     request: Request,
-    who: HistoryViewer,
+    who: permissions.HistoryViewer,
     hours: Annotated[str, Path(json_schema_extra=_HOURS, examples=["24"])],
 ) -> Response:
     """The last 1 to 168 hours in numbers."""
@@ -78,19 +141,21 @@ async def summary(
         silences=sum(silence.is_active(end) for silence in silences),
     )
     return json_answer(
-        SummaryAnswer(success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id)
+        schemas.SummaryAnswer(
+            success=True, data=data, timestamp=timestamp(end), requested_by=who.user_id
+        )
     )
 
 
-@router.get(
+@schedule_router.get(
     "/executions",
-    response_model=ExecutionsAnswer,
-    openapi_extra=openapi_of(query=ExecutionsQuery),
+    response_model=schemas.ExecutionsAnswer,
+    openapi_extra=openapi_of(query=schemas.ExecutionsQuery),
 )
-async def executions(request: Request, who: HistoryViewer) -> Response:
+async def executions(request: Request, who: permissions.HistoryViewer) -> Response:
     """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""
     resources = resources_of(request)
-    query = query_of(request, ExecutionsQuery)
+    query = requests.query_of(request, schemas.ExecutionsQuery)
     wanted = RunFilter(
         alert=query.alert,
         states=frozenset({query.status} if query.status else ()),
@@ -100,13 +165,74 @@ async def executions(request: Request, who: HistoryViewer) -> Response:
     )
     page = await resources.parts.scheduler.runs(wanted)
     return json_answer(
-        ExecutionsAnswer(
+        schemas.ExecutionsAnswer(
             success=True,
             data=[execution(run) for run in page.runs],
-            next_cursor=to_cursor(page.last),
+            next_cursor=requests.to_cursor(page.last),
             timestamp=timestamp(resources.now()),
         )
     )
+
+
+@schedule_router.post(
+    "/trigger/{alert}",
+    status_code=202,
+    response_model=schemas.TriggerAnswer,
+    responses={
+        200: {"model": schemas.TriggerAnswer, "description": "The run finished within `wait`."}
+    },
+    openapi_extra=openapi_of(
+        body=schemas.TriggerBody, query=schemas.TriggerQuery, headers=schemas.TriggerHeaders
+    ),
+)
+async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> Response:
+    """Start a run of an alert, enabled or not, and wait up to `wait` seconds for its end."""
+    resources = resources_of(request)
+    texts = await requests.texts_of(request, schemas.TriggerBody)
+    inputs.alert_named(alert)
+    seconds = requests.query_of(request, schemas.TriggerQuery).wait
+    as_of = requests.checked(schemas.TriggerBody, texts, today=resources.today()).as_of
+    key = requests.headers_of(request, schemas.TriggerHeaders).key
+    wanted = TriggerRequest(alert=alert, as_of=as_of, caller=who.user_id, key=key)
+    sent = {"as_of": as_of.isoformat() if as_of else None}
+    record = recorder(request, who, "trigger", alert, sent)
+    run = await resources.triggers.run(
+        wanted, request_id=request.state.request_id, record=record.record_launch
+    )
+    resources.status.forget()
+    if seconds:
+        run = await _waited(resources, run, seconds)
+    return await _triggered(resources, run, who.user_id)
+
+
+@schedule_router.post("/enable/{alert}", response_model=schemas.ToggleAnswer)
+async def enable(request: Request, who: permissions.Switcher, alert: Name) -> Response:
+    """Turn an alert's schedule on; if it is on already, nothing changes."""
+    await requests.body_of(request, requests.Empty)
+    resources = resources_of(request)
+    inputs.alert_named(alert)
+    record = recorder(request, who, "enable", alert, {})
+    schedule = await resources.toggles.enable(alert, record.record_switch)
+    return _toggled(resources, schedule, None, who.user_id)
+
+
+@schedule_router.post(
+    "/disable/{alert}",
+    response_model=schemas.ToggleAnswer,
+    openapi_extra=openapi_of(body=schemas.DisableBody),
+)
+async def disable(request: Request, who: permissions.Switcher, alert: Name) -> Response:
+    """Turn an alert's schedule off, for good or `until` a time."""
+    resources = resources_of(request)
+    now = resources.now()
+    texts = await requests.texts_of(request, schemas.DisableBody)
+    inputs.alert_named(alert)
+    body = requests.checked(schemas.DisableBody, texts, now=now)
+    pause = Pause(alert=alert, by=who.user_id, since=now, reason=body.reason, until=body.until)
+    sent = {"reason": pause.reason, "until": optional_time(pause.until)}
+    record = recorder(request, who, "disable", alert, sent)
+    schedule = await resources.toggles.disable(pause, record.record_switch)
+    return _toggled(resources, schedule, pause, who.user_id)
 
 
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
@@ -119,3 +245,62 @@ async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
             break
         wanted = RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
     return runs
+
+
+async def _waited(resources: Resources, run: AlertRun, seconds: int) -> AlertRun:
+    # The run is launched: a fault while waiting for it does not undo that.
+    with suppress(SchedulerError):
+        run = await resources.triggers.finished(run, seconds)
+    resources.status.forget()
+    return run
+
+
+async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Response:
+    status: SchedulerStatus | None = None
+    if run.state is RunState.QUEUED:
+        with suppress(SchedulerError):
+            status = (await resources.status.get()).value
+    now = resources.now()
+    reason = will_start(run, status, now)
+    data = schemas.TriggerData(
+        alert_name=run.alert,
+        run_id=run.run_id,
+        execution_id=run.execution_id,
+        state=run.state,
+        will_start=reason is None,
+        reason=reason,
+        run_url=f"{resources.web_ui}/runs/{run.run_id}",
+    )
+    return json_answer(
+        schemas.TriggerAnswer(
+            success=True,
+            message=f"{run.alert} was triggered as run {run.run_id}",
+            timestamp=timestamp(now),
+            triggered_by=caller,
+            data=data,
+        ),
+        status=200 if run.state.is_finished else 202,
+    )
+
+
+def _toggled(
+    resources: Resources, schedule: AlertSchedule, pause: Pause | None, caller: str
+) -> Response:
+    until = pause.until if pause else None
+    word = "enabled" if schedule.enabled else "disabled"
+    data = schemas.ToggleData(
+        name=schedule.name,
+        enabled=schedule.enabled,
+        next_run=optional_time(schedule.next_run),
+        until=optional_time(until),
+        reason=pause.reason if pause else None,
+    )
+    return json_answer(
+        schemas.ToggleAnswer(
+            success=True,
+            message=f"{schedule.name} is {word}" + (f" until {timestamp(until)}" if until else ""),
+            timestamp=timestamp(resources.now()),
+            modified_by=caller,
+            data=data,
+        )
+    )

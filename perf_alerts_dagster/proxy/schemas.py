@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from perf_alerts_dagster.core.alerts import ALERTS, Frequency
 from perf_alerts_dagster.core.severity import Severity
@@ -20,7 +20,7 @@ from perf_alerts_dagster.http.inputs import (
     whole,
 )
 from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
-from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
 
 MAXIMUM_WAIT = 60
@@ -77,7 +77,7 @@ class ExecutionsQuery(Paged):
 
 
 class TriggerData(Model):
-    """The run of a trigger; `reason` says why it will not start, if so."""
+    """The run that a trigger made; `reason` says why it will not start, null if it will."""
 
     alert_name: str
     run_id: str
@@ -88,18 +88,16 @@ class TriggerData(Model):
     run_url: str
 
 
-class TriggerAnswer(Model):
+class TriggerAnswer(Answer):
     """POST /schedule/trigger/{alert}."""
 
-    success: bool
     message: str
-    timestamp: Time
     triggered_by: str
     data: TriggerData
 
 
 class ToggleData(Model):
-    """A schedule after it was switched; `until` is when it switches itself on again."""
+    """A schedule after a switch; a pause ends at `until`, which turns the schedule on again."""
 
     name: str
     enabled: bool
@@ -108,26 +106,16 @@ class ToggleData(Model):
     reason: str | None
 
 
-class ToggleAnswer(Model):
+class ToggleAnswer(Answer):
     """POST /schedule/enable/{alert} and /schedule/disable/{alert}."""
 
-    success: bool
     message: str
-    timestamp: Time
     modified_by: str
     data: ToggleData
 
 
-class ReloadAnswer(Model):
-    """POST /admin/reload."""
-
-    success: bool
-    message: str
-    timestamp: Time
-
-
 class RetryConfig(Model):
-    """Retries of all alerts, as configured; `max_attempts` counts the first one."""
+    """The configured retries of all alerts; `max_attempts` includes the first attempt."""
 
     max_attempts: int
     delay_seconds: float
@@ -136,7 +124,7 @@ class RetryConfig(Model):
 
 
 class SuppressionConfig(Model):
-    """When a similar alert is held back, and when a critical one is escalated."""
+    """After how many minutes similar alerts are sent again, and critical ones escalated."""
 
     suppress_similar_minutes: int
     escalation_delay_minutes: int
@@ -171,7 +159,7 @@ class Configuration(_AlertTimes):
 
 
 class AlertRetry(Model):
-    """Retries of one alert, in seconds."""
+    """The retries of one alert, in seconds; `max_attempts` includes the first attempt."""
 
     max_attempts: int
     initial_delay: float
@@ -180,7 +168,7 @@ class AlertRetry(Model):
 
 
 class RecentExecution(Model):
-    """One run. `success` is null until it is finished, `attempt_count` 0 until it began."""
+    """One run; `success` is null until it has finished, `attempt_count` 0 until it has begun."""
 
     execution_id: Annotated[str, Field(examples=["daily_pnl_check_20260130_170015"])]
     run_id: str
@@ -217,7 +205,7 @@ class ScheduledAlert(Model):
 
 
 class IncidentCounts(Model):
-    """Incidents that are not over, and messages on their way or given up for good."""
+    """Counts of unresolved incidents, and of messages that wait or were never delivered."""
 
     open: int
     acknowledged: int
@@ -227,9 +215,10 @@ class IncidentCounts(Model):
 
 
 class StatusData(Model):
-    """The scheduler and its five alerts. `stale`: Dagster does not answer, this is from before.
+    """The scheduler and its five alerts.
 
-    `incidents` is null while the alert store cannot be read.
+    `stale` is true while Dagster does not answer and this is its last known state. `incidents` is
+    null while the alert store cannot be read.
     """
 
     scheduler_running: bool
@@ -242,12 +231,10 @@ class StatusData(Model):
     scheduled_alerts: list[ScheduledAlert]
 
 
-class StatusAnswer(Model):
+class StatusAnswer(Answer):
     """GET /schedule/status."""
 
-    success: bool
     data: StatusData
-    timestamp: Time
     authenticated_user: str
 
 
@@ -265,7 +252,7 @@ class ExecutionsAnswer(Page):
 
 
 class ExecutionCounts(Model):
-    """Runs that were made in a period; `retried` took more than one attempt."""
+    """Counts of the runs created in a period; `retried` runs took more than one attempt."""
 
     total: int
     succeeded: int
@@ -275,7 +262,7 @@ class ExecutionCounts(Model):
 
 
 class AlertTotals(Model):
-    """What one alert did in a period."""
+    """The runs and incidents of one alert in a period."""
 
     name: str
     executions: ExecutionCounts
@@ -297,7 +284,7 @@ class StrategyTotals(Model):
 
 
 class SummaryData(Model):
-    """A period in numbers; an alert is one incident that breached in it, however often."""
+    """The totals of a period. An incident that breached in it counts as one alert."""
 
     period_hours: int
     period_start: Time
@@ -319,12 +306,10 @@ class SummaryData(Model):
     sharpe_status: str
 
 
-class SummaryAnswer(Model):
+class SummaryAnswer(Answer):
     """GET /schedule/summary/{hours}."""
 
-    success: bool
     data: SummaryData
-    timestamp: Time
     requested_by: str
 
 
@@ -334,7 +319,9 @@ class User(Model):
     user_id: str = Field(examples=["operator:ci-bot"])
     username: str = Field(examples=["ci-bot"])
     roles: list[str] = Field(examples=[["operator"]])
-    permissions: list[str] = Field(examples=[["alert:view_status", "alert:view_history"]])
+    permissions: Annotated[list[str], BeforeValidator(sorted)] = Field(
+        examples=[["alert:view_status", "alert:view_history"]]
+    )
 
 
 class LoginAnswer(Model):
@@ -353,9 +340,7 @@ class MeAnswer(User):
     enabled: bool
 
 
-class DoneAnswer(Model):
+class DoneAnswer(Answer):
     """An answer without data."""
 
-    success: bool
     message: str
-    timestamp: Time

@@ -1,1 +1,1 @@
-"""The whole server: proxy, api and pages over one edge, opened and closed together."""
+"""The whole server: proxy, API and pages in one application, with the watchdog."""

@@ -1,10 +1,12 @@
 """The server as an ASGI application: proxy, API and pages, with the watchdog beside them."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from threading import Event
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -14,17 +16,21 @@ from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control
+from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
+from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.notifications import build_sweeper, open_all_channels
+from perf_alerts_dagster.bootstrap.records import open_source, store_url
+from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
-from perf_alerts_dagster.identity.access import open_identity
-from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.identity.middleware import Authentication, open_identity
+from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
-from perf_alerts_dagster.proxy import app as proxy
+from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
@@ -32,10 +38,10 @@ from perf_alerts_dagster.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The parts of proxy and API, and who looks after incidents.
+    """The adapters of proxy and API, and the watchdog's own.
 
-    `sweeper` sweeps while Dagster's sensor does not; without one nobody does. `outage` notifies
-    people while the alert store cannot be written.
+    `sweeper` sends messages while Dagster's sensor does not; None runs no watchdog. `outage`
+    notifies people while the alert store cannot be written.
     """
 
     proxy: ProxyParts
@@ -44,9 +50,36 @@ class Parts:
     outage: Outage | None = None
 
 
-OpenParts = Callable[[Settings], AbstractAsyncContextManager[Parts]]
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Dagster's webserver on this machine, and the settings' alert store and record.
+
+    Raises:
+        StoreUnavailable: the store cannot be reached, or was not migrated.
+    """
+    store = await asyncio.to_thread(open_store, store_url(settings))
+    sweeper = build_sweeper(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
+    try:
+        async with parts_over(settings, store.engine) as proxy:
+            yield Parts(
+                proxy=proxy,
+                api=ApiParts(
+                    store=store,
+                    thresholds=SqlThresholds(store.engine),
+                    records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
+                    incidents=sweeper.incidents,
+                    probe=Probe(store_url(settings)),
+                    channels=open_all_channels(settings),
+                ),
+                sweeper=sweeper,
+                outage=build_outage(settings),
+            )
+    finally:
+        store.close()
+
+
 _ROUTERS = (
-    *proxy.ROUTERS,
+    *ROUTERS,
     strategy_routes.router,
     incident_routes.router,
     incident_routes.silences_router,
@@ -58,12 +91,16 @@ _ROUTERS = (
 )
 
 
-def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> FastAPI:
+def create_app(
+    settings: Settings,
+    *,
+    open_parts: Callable[[Settings], AbstractAsyncContextManager[Parts]] = open_parts,
+) -> FastAPI:
     """The application; its lifespan opens and closes its resources.
 
     Args:
         settings: What it runs with.
-        open_parts: Opens the adapters; the real ones where None.
+        open_parts: Opens the adapters; a test brings its own.
     """
     metrics = Metrics()
     # Set when the server stops, so that no request goes on waiting for a run's end.
@@ -71,17 +108,24 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
-        async with _parts(settings, open_parts) as parts:
-            clock, seconds = parts.proxy.clock, parts.proxy.seconds
+        async with open_parts(settings) as parts:
+            proxy, clock, seconds = parts.proxy, parts.proxy.clock, parts.proxy.seconds
+            control = Control(
+                audit=proxy.identity.audit,
+                thresholds=parts.api.thresholds,
+                configured=settings.thresholds,
+                clock=clock,
+            )
             async with (
-                open_identity(app, settings, parts.proxy.identity, clock=clock, seconds=seconds),
-                open_proxy(
-                    settings, parts.proxy, stopping, metrics.count_status_query
-                ) as resources,
+                open_identity(app, settings, proxy.identity, clock=clock, seconds=seconds),
+                open_proxy(settings, proxy, stopping, metrics.count_status_query) as resources,
             ):
-                api = _api(parts, resources, metrics)
-                async with _watchdog(parts, resources, api):
-                    yield {"proxy": resources, "api": api, "control": _control(settings, parts)}
+                health = Health(
+                    status=resources.fresh_status, probe=parts.api.probe, outbox=proxy.outbox
+                )
+                api = ApiResources(proxy=resources, parts=parts.api, health=health, metrics=metrics)
+                async with _watchdog(parts, resources, health):
+                    yield {"proxy": resources, "api": api, "control": control}
 
     app = new_app(lifespan, _ROUTERS, key_header=settings.api_key_header)
     # Where probes and scrapers look by themselves.
@@ -94,29 +138,9 @@ def create_app(settings: Settings, *, open_parts: OpenParts | None = None) -> Fa
     return app
 
 
-def _control(settings: Settings, parts: Parts) -> Control:
-    return Control(
-        audit=parts.proxy.identity.audit,
-        thresholds=parts.api.thresholds,
-        configured=settings.thresholds,
-        clock=parts.proxy.clock,
-    )
-
-
-def _api(parts: Parts, resources: Resources, metrics: Metrics) -> ApiResources:
-    return ApiResources(
-        proxy=resources,
-        parts=parts.api,
-        health=Health(
-            status=resources.fresh_status, probe=parts.api.probe, outbox=parts.proxy.outbox
-        ),
-        metrics=metrics,
-    )
-
-
 @asynccontextmanager
-async def _watchdog(parts: Parts, resources: Resources, api: ApiResources) -> AsyncIterator[None]:
-    """Run the watchdog meanwhile, where there is a sweeper."""
+async def _watchdog(parts: Parts, resources: Resources, health: Health) -> AsyncIterator[None]:
+    """Run the watchdog while this is open, if there is a sweeper."""
     if parts.sweeper is None:
         yield
         return
@@ -124,8 +148,8 @@ async def _watchdog(parts: Parts, resources: Resources, api: ApiResources) -> As
     watchdog = Watchdog(
         sweeper=parts.sweeper,
         status=resources.fresh_status,
-        checks=api.health.checks,
-        probe=api.health.probe,
+        checks=health.checks,
+        probe=health.probe,
         heartbeat_url=url.get_secret_value() if url else None,
         clock=parts.proxy.clock,
         outage=parts.outage,
@@ -138,12 +162,3 @@ async def _watchdog(parts: Parts, resources: Resources, api: ApiResources) -> As
         # Not cancelled: a change that has begun must be recorded as well.
         over.set()
         await rounds
-
-
-def _parts(settings: Settings, open_parts: OpenParts | None) -> AbstractAsyncContextManager[Parts]:
-    if open_parts is not None:
-        return open_parts(settings)
-    # Imported by the real server alone: tests bring their own parts.
-    from perf_alerts_dagster.server import wiring
-
-    return wiring.open_parts(settings)

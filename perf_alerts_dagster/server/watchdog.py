@@ -1,8 +1,8 @@
-"""What a proxy does by itself: it replaces a silent sensor, and watches the daemon.
+"""The watchdog beside the proxy: it stands in for a silent sensor, and watches the daemon.
 
-A daemon that has stopped cannot report that; the proxy does, through the channels. That the
-whole machine has stopped only an outside service can report: the address of ALERT_HEARTBEAT_URL
-is called each minute while all is well, and the service raises the alarm when calls stop.
+A daemon that has stopped cannot report that itself, so the watchdog does, through the channels.
+If the whole machine stops, only an outside service can report it: the watchdog calls the address
+of ALERT_HEARTBEAT_URL each minute while all is well, and the service alarms when calls stop.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _BEAT_TIMEOUT = 5.0
 
 @dataclass(kw_only=True)
 class Watchdog:
-    """One proxy's rounds, every ten seconds until it stops.
+    """Makes a round of checks every ten seconds until the proxy stops.
 
     `status` asks the scheduler for its state, `checks` gives the checks of readiness by name.
     `probe` raises StoreUnavailable while a new connection cannot write to the store, and `outage`
@@ -54,7 +54,7 @@ class Watchdog:
     _beaten_at: datetime | None = field(default=None, init=False)
 
     async def run(self, over: asyncio.Event) -> None:
-        """Make rounds until `over`; an error of one round is logged, and the next one comes."""
+        """Make rounds until `over` is set; an error is logged and ends only its own round."""
         while not over.is_set():
             try:
                 await self.round()

@@ -180,5 +180,5 @@ def test_any_text_is_a_cursor_of_ours_or_is_refused(text: str) -> None:
 
 def test_the_last_page_has_no_cursor() -> None:
     assert to_cursor(None) is None
-    with pytest.raises(ValueError, match="no cursor"):
+    with pytest.raises(InputError, match="next_cursor of the page before"):
         from_cursor("A" * 600)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perf_alerts_dagster.http.strict_json import strict_json
+from perf_alerts_dagster.http.body import strict_json
 
 plain = st.recursive(
     st.none()

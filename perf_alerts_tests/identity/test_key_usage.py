@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse, Uses
+from perf_alerts_dagster.identity.store import SqlKeyUse, Uses
 from perf_alerts_tests.server.fakes import Database
 
 NOON = datetime(2026, 1, 30, 12, tzinfo=UTC)

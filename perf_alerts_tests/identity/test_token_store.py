@@ -7,8 +7,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.audit import AuditOutcome
 from perf_alerts_dagster.control.sql import SqlAudit
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.revocations import SqlRevocations
+from perf_alerts_dagster.identity.store import SqlKeyUse, SqlRevocations
 from perf_alerts_tests.storage.changes import NOON, change
 
 HOUR = timedelta(hours=1)

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.proxy.status import execution, status_data
+from perf_alerts_dagster.proxy.views import execution, status_data
 from perf_alerts_dagster.scheduler.port import (
     AlertSchedule,
     RunState,

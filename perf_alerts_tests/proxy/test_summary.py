@@ -10,7 +10,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.judging.rules.thresholds import ROLLING_SHARPE
 from perf_alerts_dagster.proxy.schemas import ExecutionCounts, SummaryData
-from perf_alerts_dagster.proxy.summary import summary_data
+from perf_alerts_dagster.proxy.views import summary_data
 from perf_alerts_dagster.scheduler.port import AlertRun, RunState
 from perf_alerts_tests.server.fakes import NOW, alert_run
 

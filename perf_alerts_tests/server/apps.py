@@ -14,9 +14,7 @@ from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_dagster.identity.access import IdentityStores
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.revocations import SqlRevocations
+from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel

@@ -18,13 +18,11 @@ from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
 from perf_alerts_dagster.http.body import json_object
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
-from perf_alerts_dagster.identity.access import IdentityStores, open_identity
 from perf_alerts_dagster.identity.authenticator import Identity
-from perf_alerts_dagster.identity.key_usage import SqlKeyUse
-from perf_alerts_dagster.identity.middleware import Authentication
+from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.identity.permissions import require
-from perf_alerts_dagster.identity.revocations import SqlRevocations
-from perf_alerts_dagster.proxy import auth_routes
+from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
+from perf_alerts_dagster.proxy import routes as proxy_routes
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.server.apps import Stated
 
@@ -73,7 +71,7 @@ def gated_app() -> FastAPI:
     """The endpoints of identity and control, one per permission, one that reads, one that fails."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     base = APIRouter(prefix=BASE)
-    for router in (auth_routes.router, routes.config, routes.router):
+    for router in (proxy_routes.auth_router, routes.config, routes.router):
         base.include_router(router)
     for permission in Permission:
         base.add_api_route(

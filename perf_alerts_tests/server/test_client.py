@@ -6,7 +6,7 @@ from perf_alerts_dagster.api.client import AlertsClient, ApiError
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerUnreachable
-from perf_alerts_tests.api.strategies.test_views import found, record
+from perf_alerts_tests.api.strategies.test_routes import found, record
 from perf_alerts_tests.server.apps import KEYS, Proxy, client_of, transport_of
 from perf_alerts_tests.server.fakes import alert_run
 

@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerHung
-from perf_alerts_tests.api.strategies.test_views import found, projection, record
+from perf_alerts_tests.api.strategies.test_routes import found, projection, record
 from perf_alerts_tests.server.apps import Proxy, serving
 from perf_alerts_tests.server.fakes import NOW, alert_run
 
@@ -476,3 +476,34 @@ async def test_without_authentication_everybody_is_the_system() -> None:
     assert [answer.status_code for answer in answers] == [200, 202]
     assert answers[0].json()["authenticated_user"] == "system"
     assert proxy.audit.rows[0].actor == "system"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answered"),
+    [
+        ("/schedule/trigger/no_such_check", b"{", (400, "bad_json")),
+        ("/schedule/trigger/no_such_check", b'{"other": "x"}', (422, "validation")),
+        ("/schedule/trigger/no_such_check", b'{"as_of": 5}', (422, "validation")),
+        ("/schedule/trigger/no_such_check", b'{"as_of": "x"}', (404, "unknown_alert")),
+        ("/schedule/trigger/no_such_check?wait=x", b"", (404, "unknown_alert")),
+        ("/schedule/trigger/daily_pnl_check?wait=x", b'{"as_of": "x"}', (422, "validation")),
+        ("/schedule/enable/no_such_check", b"[]", (422, "validation")),
+        ("/schedule/enable/no_such_check", b'{"other": "x"}', (422, "validation")),
+        ("/schedule/enable/no_such_check", b"{}", (404, "unknown_alert")),
+        ("/schedule/disable/no_such_check", b'{"other": "x"}', (422, "validation")),
+        ("/schedule/disable/no_such_check", b'{"reason": null}', (422, "validation")),
+        ("/schedule/disable/no_such_check", b'{"until": "x"}', (404, "unknown_alert")),
+        ("/schedule/disable/no_such_check", b'{"reason": ""}', (404, "unknown_alert")),
+        ("/schedule/disable/Wrong", b'{"until": "x"}', (422, "validation")),
+    ],
+)
+async def test_an_unknown_alert_is_answered_after_an_unreadable_body_and_before_a_wrong_value(
+    path: str, body: bytes, answered: tuple[int, str]
+) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": ""}
+    async with serving(Proxy()) as client:
+        answer = await client.post(path, content=body, headers=headers)
+        viewer = await client.post(path, content=body, headers=headers | {"X-Role": "viewer"})
+
+    assert (answer.status_code, answer.json()["code"]) == answered
+    assert (viewer.status_code, viewer.json()["code"]) == (403, "insufficient_permission")

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, Permission
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.identity.revocations import Revoked, SqlRevocations
+from perf_alerts_dagster.identity.store import Revoked, SqlRevocations
 from perf_alerts_tests.server.gated import (
     KEYS,
     Gated,

@@ -1,4 +1,4 @@
-"""The audit of changes, and the thresholds over the settings' own.
+"""The endpoints of the audit and of the thresholds, which replace ALERT_THRESHOLDS.
 
 Thresholds are versioned: a caller names the version that it has read, as `version` in the body or
 as If-Match, and is refused with 412 if another change came first. Without either, the last change
@@ -23,7 +23,7 @@ from perf_alerts_dagster.api.admin.schemas import (
     ThresholdsHeaders,
 )
 from perf_alerts_dagster.api.resources import control_of
-from perf_alerts_dagster.control.audit import AuditRow, ThresholdVersion, VersionConflict
+from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.json import Json
@@ -49,7 +49,7 @@ _REQUEST = openapi_of(body=ThresholdsBody, headers=ThresholdsHeaders, body_requi
 
 @router.get("/audit", response_model=AuditAnswer, openapi_extra=openapi_of(query=AuditQuery))
 async def audit(request: Request, who: Administrator) -> Response:
-    """The changes, newest first: asked for, made or failed, by whom and from where."""
+    """The audited changes, newest first, with actor, address and outcome."""
     query = query_of(request, AuditQuery)
     control = control_of(request)
     page = await asyncio.to_thread(
@@ -61,26 +61,10 @@ async def audit(request: Request, who: Administrator) -> Response:
     return json_answer(
         AuditAnswer(
             success=True,
-            data=[_entry(row) for row in page.rows],
+            data=[AuditEntry.model_validate(row) for row in page.rows],
             next_cursor=to_cursor(None if page.last is None else str(page.last)),
             timestamp=timestamp(control.clock()),
         )
-    )
-
-
-def _entry(row: AuditRow) -> AuditEntry:
-    return AuditEntry(
-        id=row.id,
-        at=timestamp(row.at),
-        actor=row.actor,
-        key_id=row.key_id,
-        address=row.address,
-        action=row.action,
-        target=row.target,
-        before=row.before,
-        after=row.after,
-        outcome=row.outcome,
-        request_id=row.request_id,
     )
 
 
@@ -94,7 +78,7 @@ async def thresholds(request: Request, who: Configurator) -> Response:
 
 @config.put("/thresholds", response_model=ThresholdsAnswer, openapi_extra=_REQUEST)
 async def put_thresholds(request: Request, who: Configurator) -> Response:
-    """Set the thresholds anew: all of them, those that are left out are the documented ones."""
+    """Replace all thresholds; a limit that is left out takes its documented value."""
     body = await body_of(request, ThresholdsBody)
     expected = _expected(body.version, headers_of(request, ThresholdsHeaders).if_match)
     content = _content(body)
@@ -144,11 +128,7 @@ def _thresholds_answer(
         ThresholdsAnswer(
             success=True,
             data=ThresholdSet.model_validate(
-                {
-                    "version": version,
-                    "default": content.get("default", {}),
-                    "strategies": content.get("strategies", {}),
-                }
+                {"version": version, "default": {}, "strategies": {}} | dict(content)
             ),
             effective=EffectiveLimits(
                 default=dict(book.limits),

@@ -22,7 +22,7 @@ from perf_alerts_dagster.http.requests import (
     Parameters,
     bad_cursor,
 )
-from perf_alerts_dagster.http.schemas import Model, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Page, Time
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 
 _ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
@@ -66,7 +66,7 @@ class LimitValues(_Values):
 
 
 class ThresholdsBody(Body):
-    """PUT /config/thresholds: all limits anew; `version` is the one that the caller has read."""
+    """PUT /config/thresholds: replaces all limits; `version` is the one that the caller read."""
 
     version: Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
@@ -81,14 +81,6 @@ class ThresholdsHeaders(Parameters):
     )
 
 
-class ThresholdSet(Model):
-    """The thresholds that were set, by default and per strategy; version 0 is the settings'."""
-
-    version: int
-    default: dict[str, float]
-    strategies: dict[str, dict[str, float]]
-
-
 class EffectiveLimits(Model):
     """The limits in force: all of them, the documented ones where nothing was set."""
 
@@ -96,19 +88,23 @@ class EffectiveLimits(Model):
     strategies: dict[str, dict[str, float]]
 
 
-class ThresholdsAnswer(Model):
-    """The thresholds; `data` can be changed and put back as it is."""
+class ThresholdSet(EffectiveLimits):
+    """The thresholds that were set, by default and per strategy; version 0 is ALERT_THRESHOLDS."""
 
-    success: bool
+    version: int
+
+
+class ThresholdsAnswer(Answer):
+    """The thresholds; `data` is accepted as the body of a PUT."""
+
     data: ThresholdSet
     effective: EffectiveLimits
     updated_at: Time | None
     updated_by: str | None
-    timestamp: Time
 
 
 class AuditEntry(Model):
-    """One change: who, from where, what, and how it ended."""
+    """One audited change: actor, address, target, states before and after, and outcome."""
 
     id: int
     at: Time

@@ -1,13 +1,14 @@
-"""Whether this proxy can do its work: each check says what is wrong, in one line."""
+"""The checks of readiness, and the answers of /health."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.http.schemas import Model, Time
 from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
 from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
@@ -15,16 +16,38 @@ from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 _STORE_SECONDS = 4.0
 
 
+class LiveAnswer(Model):
+    """GET /health/live."""
+
+    status: Literal["alive"]
+
+
+class CheckResult(Model):
+    """The result of one check; `detail` is the reason why it fails."""
+
+    ok: bool
+    detail: str | None
+
+
+class ReadyAnswer(Model):
+    """GET /health/ready; `failing` names the checks that do not hold."""
+
+    ready: bool
+    failing: list[str]
+    checks: dict[str, CheckResult]
+    timestamp: Time
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The checks of readiness. `probe` raises StoreUnavailable while nobody can write."""
+    """The checks of readiness; `probe` raises StoreUnavailable if the store is not writable."""
 
     status: Callable[[], Awaitable[SchedulerStatus]]
     probe: Callable[[datetime], None]
     outbox: Outbox
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
-        """By the check's name: None where it holds, else what is wrong."""
+        """The result of each check by its name: None if it holds, else the reason why not."""
         (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
             self._store(now), self._scheduler(now)
         )
@@ -61,7 +84,7 @@ class Health:
 
 
 def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
-    """What is wrong with the outbox; None while no message waits for long."""
+    """Why the outbox counts as stuck; None while no message waits for long."""
     if state.oldest is None or now - state.oldest < STUCK:
         return None
     age = (now - state.oldest).total_seconds()
@@ -70,7 +93,7 @@ def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
 
 
 def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
-    """What is wrong with the daemon's heartbeat; None if it is fresh."""
+    """Why the daemon counts as silent; None if its heartbeat is fresh."""
     age = status.heartbeat_age(now)
     if age is None:
         return "the daemon never gave a sign of life"
@@ -80,7 +103,10 @@ def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
 
 
 def future_ticks(status: SchedulerStatus, now: datetime) -> str | None:
-    """Which schedules are silent because a tick of theirs is in the future: the clock jumped."""
+    """The schedules that stay silent because their newest tick is in the future; None if none.
+
+    That happens after the machine's clock was set back.
+    """
     names = [
         schedule.name
         for schedule in status.alerts
@@ -92,7 +118,7 @@ def future_ticks(status: SchedulerStatus, now: datetime) -> str | None:
 
 
 def ready_answer(checks: Mapping[str, str | None], now: datetime) -> ReadyAnswer:
-    """The answer that names what does not hold."""
+    """The answer to /health/ready, from the results of the checks."""
     failing = [name for name, wrong in checks.items() if wrong is not None]
     return ReadyAnswer(
         ready=not failing,

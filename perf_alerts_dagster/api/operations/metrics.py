@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: this proxy's own requests, and the state of scheduler and alerts."""
+"""Metrics for Prometheus: this proxy's requests, and the state of scheduler, store and alerts."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from perf_alerts_dagster.incidents.model import Status
-from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -17,7 +17,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 
 class Metrics:
-    """Counters of one app, in a registry of their own."""
+    """The counters of one application, in a registry of its own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -52,12 +52,12 @@ class Metrics:
     def render(
         self, status: SchedulerStatus | None, now: datetime, kept: Kept | None = None
     ) -> bytes:
-        """The text to scrape.
+        """All metrics in Prometheus' text format.
 
         `status` is None while Dagster does not answer, `kept` while the alert store does not.
         """
         states = CollectorRegistry()
-        states.register(_Fixed([*_states(status, now), *_of_store(kept, now)]))
+        states.register(_Fixed([*_of_scheduler(status, now), *_of_store(kept, now)]))
         return generate_latest(self._registry) + generate_latest(states)
 
 
@@ -72,26 +72,30 @@ class _Fixed(Collector):
         return self._metrics
 
 
-def _states(status: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
-    up = GaugeMetricFamily("perf_alerts_dagster_up", "1 if Dagster answers the status query.")
-    up.add_metric((), float(status is not None))
-    yield up
+def _gauge(name: str, help_text: str, value: float | None) -> GaugeMetricFamily:
+    """A gauge without labels; None gives it no sample."""
+    gauge = GaugeMetricFamily(name, help_text)
+    if value is not None:
+        gauge.add_metric((), float(value))
+    return gauge
+
+
+def _of_scheduler(status: SchedulerStatus | None, now: datetime) -> Iterator[Metric]:
+    yield _gauge(
+        "perf_alerts_dagster_up", "1 if Dagster answers the status query.", status is not None
+    )
     if status is None:
         return
-    beat = GaugeMetricFamily(
-        "perf_alerts_heartbeat_age_seconds", "Age of the scheduling daemon's last sign of life."
+    yield _gauge(
+        "perf_alerts_heartbeat_age_seconds",
+        "Age of the scheduling daemon's last sign of life.",
+        status.heartbeat_age(now),
     )
-    age = status.heartbeat_age(now)
-    if age is not None:
-        beat.add_metric((), age)
-    yield beat
     yield from _of_alerts(status.alerts)
 
 
 def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
-    up = GaugeMetricFamily("perf_alerts_store_up", "1 if the alert store can be read.")
-    up.add_metric((), float(kept is not None))
-    yield up
+    yield _gauge("perf_alerts_store_up", "1 if the alert store can be read.", kept is not None)
     if kept is None:
         return
     live = GaugeMetricFamily(
@@ -99,21 +103,15 @@ def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
     )
     for status in (Status.OPEN, Status.ACKNOWLEDGED):
         live.add_metric((status.value,), float(kept.live.get(status, 0)))
+    yield live
     outbox = kept.outbox
     age = 0.0 if outbox.oldest is None else (now - outbox.oldest).total_seconds()
-    yield live
-    for name, help_text, value in (
-        (
-            "perf_alerts_messages_waiting",
-            "Messages that are not delivered yet.",
-            outbox.pending + outbox.leased,
-        ),
-        ("perf_alerts_oldest_message_seconds", "Age of the one that waits longest.", age),
-        ("perf_alerts_messages_given_up", "Messages that were never delivered.", outbox.dead),
-    ):
-        gauge = GaugeMetricFamily(name, help_text)
-        gauge.add_metric((), float(value))
-        yield gauge
+    waiting = outbox.pending + outbox.leased
+    yield _gauge("perf_alerts_messages_waiting", "Messages that are not delivered yet.", waiting)
+    yield _gauge("perf_alerts_oldest_message_seconds", "Age of the one that waits longest.", age)
+    yield _gauge(
+        "perf_alerts_messages_given_up", "Messages that were never delivered.", outbox.dead
+    )
 
 
 def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:

@@ -1,4 +1,4 @@
-"""For those who run it: health, metrics, reload."""
+"""The endpoints for operators: health, metrics, test message, reload."""
 
 import asyncio
 from contextlib import suppress
@@ -6,9 +6,8 @@ from contextlib import suppress
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.incidents.schemas import ChannelTried, TestAnswer
-from perf_alerts_dagster.api.operations.health import ready_answer
+from perf_alerts_dagster.api.operations.health import LiveAnswer, ReadyAnswer, ready_answer
 from perf_alerts_dagster.api.operations.metrics import CONTENT_TYPE
-from perf_alerts_dagster.api.operations.schemas import LiveAnswer, ReadyAnswer
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem
@@ -17,7 +16,7 @@ from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
 from perf_alerts_dagster.notifications.delivery import ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.resources import recorder
-from perf_alerts_dagster.proxy.schemas import ReloadAnswer
+from perf_alerts_dagster.proxy.schemas import DoneAnswer
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 router = APIRouter(tags=["operation"])
@@ -26,7 +25,7 @@ admin = APIRouter(prefix="/admin", tags=["admin"])
 
 @router.get("/health/live", response_model=LiveAnswer)
 async def live() -> Response:
-    """This process answers; nothing else is looked at."""
+    """Answers while this process runs; checks nothing else."""
     return json_answer(LiveAnswer(status="alive"))
 
 
@@ -88,7 +87,7 @@ async def test_notification(request: Request, who: Administrator) -> Response:
     )
 
 
-@admin.post("/reload", response_model=ReloadAnswer)
+@admin.post("/reload", response_model=DoneAnswer)
 async def reload(request: Request, who: Administrator) -> Response:
     """Have Dagster load the alerts' definitions again."""
     await body_of(request, Empty)
@@ -99,7 +98,7 @@ async def reload(request: Request, who: Administrator) -> Response:
     finally:
         resources.proxy.status.forget()
     return json_answer(
-        ReloadAnswer(
+        DoneAnswer(
             success=True,
             message="the alerts' definitions were loaded again",
             timestamp=timestamp(resources.now()),

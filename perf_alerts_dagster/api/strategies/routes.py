@@ -1,35 +1,30 @@
 """The strategies with their newest evaluations, and their projections with the realised path."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
 
+import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
-from perf_alerts_dagster.api.strategies.schemas import (
-    ProjectionAnswer,
-    ProjectionQuery,
-    StrategiesAnswer,
-)
-from perf_alerts_dagster.api.strategies.views import projection_data, strategy_states
+from perf_alerts_dagster.api.strategies import schemas
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import (
-    Paged,
-    json_answer,
-    openapi_of,
-    query_of,
-    to_cursor,
-)
+from perf_alerts_dagster.http.requests import Paged, json_answer, openapi_of, query_of, to_cursor
+from perf_alerts_dagster.http.schemas import attributes
 from perf_alerts_dagster.identity.permissions import StatusViewer
-from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.notifiable import outcome_of
+from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
 from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.records.model import StrategyRecord
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
 
 
-@router.get("", response_model=StrategiesAnswer, openapi_extra=openapi_of(query=Paged))
+@router.get("", response_model=schemas.StrategiesAnswer, openapi_extra=openapi_of(query=Paged))
 async def strategies(request: Request, who: StatusViewer) -> Response:
     """Every judged strategy and group by name, with its newest evaluation per rule."""
     resources = api_of(request)
@@ -41,7 +36,7 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
     page = set(rest[:count])
     states = strategy_states([entry for entry in entries if entry.evaluation.strategy in page])
     return json_answer(
-        StrategiesAnswer(
+        schemas.StrategiesAnswer(
             success=True,
             data=states,
             next_cursor=to_cursor(rest[count - 1] if len(rest) > count else None),
@@ -52,8 +47,8 @@ async def strategies(request: Request, who: StatusViewer) -> Response:
 
 @router.get(
     "/{name:path}/projection",
-    response_model=ProjectionAnswer,
-    openapi_extra=openapi_of(query=ProjectionQuery),
+    response_model=schemas.ProjectionAnswer,
+    openapi_extra=openapi_of(query=schemas.ProjectionQuery),
 )
 async def projection(request: Request, who: StatusViewer, name: str) -> Response:
     """The bands in force on a date and the realised path since, ready to draw."""
@@ -61,13 +56,13 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
     now = resources.now()
     today = resources.proxy.today()
     strategy = inputs.strategy_name(name)
-    day = query_of(request, ProjectionQuery, today=today).as_of or today
+    day = query_of(request, schemas.ProjectionQuery, today=today).as_of or today
     record = await resources.parts.records.record_of(strategy, now)
     projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
     if record is None and not projections:
         raise inputs.UnknownStrategy
     return json_answer(
-        ProjectionAnswer(
+        schemas.ProjectionAnswer(
             success=True,
             data=projection_data(strategy, day, projections, record),
             timestamp=timestamp(now),
@@ -76,9 +71,85 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
 
 
 def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
-    """The newest launch and the newest current projection issued up to a day."""
+    """The newest launch and the newest current projection, issued on a day or before."""
     by_kind = [
         store.projections(kind=kind, on_or_before=day, strategies=[strategy])
         for kind in (LAUNCH, CURRENT)
     ]
     return [newest[strategy] for newest in by_kind if strategy in newest]
+
+
+def strategy_states(entries: Sequence[StoredEvaluation]) -> list[schemas.StrategyState]:
+    """One state per strategy, in the order of `entries`, which is sorted by strategy."""
+    return [
+        _state(name, list(group))
+        for name, group in groupby(entries, key=lambda entry: entry.evaluation.strategy)
+    ]
+
+
+def _state(name: str, entries: Sequence[StoredEvaluation]) -> schemas.StrategyState:
+    evaluations = [entry.evaluation for entry in entries]
+    return schemas.StrategyState(
+        strategy=name,
+        outcome=outcome_of(evaluations).value,
+        evaluations=[_evaluation(entry) for entry in entries],
+    )
+
+
+def _evaluation(entry: StoredEvaluation) -> schemas.RuleEvaluation:
+    fields = attributes(entry.evaluation, schemas.RuleEvaluation, "alert", "as_of")
+    return schemas.RuleEvaluation(alert=entry.alert, as_of=entry.as_of.isoformat(), **fields)
+
+
+def projection_data(
+    strategy: str,
+    as_of: date,
+    projections: Sequence[StoredProjection],
+    record: StrategyRecord | None,
+) -> schemas.ProjectionData:
+    """The projections in force on a date, and the realised path since each was issued.
+
+    Args:
+        strategy: Its name.
+        as_of: The date on which they are in force.
+        projections: The projections in force.
+        record: The strategy's rows; None where it is no longer in the source.
+    """
+    return schemas.ProjectionData(
+        strategy=strategy,
+        as_of=as_of.isoformat(),
+        projections=[_bands(stored, as_of, record) for stored in projections],
+    )
+
+
+def _bands(stored: StoredProjection, as_of: date, record: StrategyRecord | None) -> schemas.Bands:
+    facts = dict(stored.facts)
+    return schemas.Bands(
+        kind=stored.kind,
+        issued_on=stored.issued_on.isoformat(),
+        horizon=stored.horizon,
+        settings_version=stored.settings_version,
+        probabilities=facts.pop("probabilities"),
+        bands=stored.arrays["bands"].tolist(),
+        drawdown_probabilities=facts.pop("drawdown_probabilities"),
+        drawdowns=stored.arrays["drawdowns"].tolist(),
+        facts=facts,
+        live=[] if record is None else live_path(record, stored.issued_on, as_of, stored.horizon),
+    )
+
+
+def live_path(
+    record: StrategyRecord, issued_on: date, as_of: date, horizon: int
+) -> list[schemas.LivePoint]:
+    """The compounded return after each row since the day of issue, at most `horizon` rows.
+
+    Point n belongs to column n of the bands, both counted from 1.
+    """
+    rows = record.until(as_of)
+    after = rows.dates > np.datetime64(issued_on, "D")
+    dates = rows.dates[after][:horizon].astype(object).tolist()
+    grown = np.cumprod(1.0 + rows.returns[after][:horizon]) - 1.0
+    return [
+        schemas.LivePoint(date=day.isoformat(), row=row, cumulative_return=value)
+        for row, (day, value) in enumerate(zip(dates, grown.tolist(), strict=True), start=1)
+    ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.inputs import Day, text_schema
 from perf_alerts_dagster.http.requests import Absent, Parameters
-from perf_alerts_dagster.http.schemas import Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page
 
 
 class ProjectionQuery(Parameters):
@@ -15,7 +15,7 @@ class ProjectionQuery(Parameters):
 
 
 class RuleEvaluation(Model):
-    """The newest judgement of one rule for one strategy."""
+    """The newest evaluation of one rule for one strategy."""
 
     rule: str
     projection: str | None
@@ -50,7 +50,7 @@ class StrategiesAnswer(Page):
 
 
 class LivePoint(Model):
-    """The compounded return since the day of issue, at one row after it."""
+    """The compounded return from the day of issue to one later row."""
 
     date: str
     row: int
@@ -80,9 +80,7 @@ class ProjectionData(Model):
     projections: list[Bands]
 
 
-class ProjectionAnswer(Model):
+class ProjectionAnswer(Answer):
     """GET /strategies/{name}/projection."""
 
-    success: bool
     data: ProjectionData
-    timestamp: Time

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import OutboxState
-from perf_alerts_dagster.proxy.status import Kept
+from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerStatus
 from perf_alerts_tests.server.fakes import NOW, FakeScheduler, alert_run
 
