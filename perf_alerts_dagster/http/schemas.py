@@ -36,16 +36,19 @@ class Model(BaseModel):
 
 
 class Answer(Model):
-    """The base of the answers to a request; `timestamp` is when it was answered."""
+    """The base of the answers to a request. Each names its `timestamp`, when it was answered.
+
+    Members come in the order in which clients have always seen them, the base's first.
+    """
 
     success: bool
-    timestamp: Time
 
 
 class Page(Answer):
     """A list; `next_cursor` is null on its last page."""
 
     next_cursor: str | None
+    timestamp: Time
 
 
 def attributes(value: object, model: type[Model], *others: str) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class TriggerAnswer(Answer):
     """POST /schedule/trigger/{alert}."""
 
     message: str
+    timestamp: Time
     triggered_by: str
     data: TriggerData
 
@@ -110,6 +111,7 @@ class ToggleAnswer(Answer):
     """POST /schedule/enable/{alert} and /schedule/disable/{alert}."""
 
     message: str
+    timestamp: Time
     modified_by: str
     data: ToggleData
 
@@ -235,6 +237,7 @@ class StatusAnswer(Answer):
     """GET /schedule/status."""
 
     data: StatusData
+    timestamp: Time
     authenticated_user: str
 
 
@@ -310,6 +313,7 @@ class SummaryAnswer(Answer):
     """GET /schedule/summary/{hours}."""
 
     data: SummaryData
+    timestamp: Time
     requested_by: str
 
 
@@ -344,3 +348,4 @@ class DoneAnswer(Answer):
     """An answer without data."""
 
     message: str
+    timestamp: Time

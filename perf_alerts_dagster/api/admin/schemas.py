@@ -101,6 +101,7 @@ class ThresholdsAnswer(Answer):
     effective: EffectiveLimits
     updated_at: Time | None
     updated_by: str | None
+    timestamp: Time
 
 
 class AuditEntry(Model):

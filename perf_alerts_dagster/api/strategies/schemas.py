@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.inputs import Day, text_schema
 from perf_alerts_dagster.http.requests import Absent, Parameters
-from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page
+from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
 
 
 class ProjectionQuery(Parameters):
@@ -84,3 +84,4 @@ class ProjectionAnswer(Answer):
     """GET /strategies/{name}/projection."""
 
     data: ProjectionData
+    timestamp: Time
