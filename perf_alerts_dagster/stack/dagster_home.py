@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.core.files import replace_file
 from perf_alerts_dagster.scheduler.names import LOCATION
@@ -23,50 +25,32 @@ _PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Render the Dagster home that the settings ask for; see `render_home`."""
-    url = settings.dagster_database_url
-    return render_home(
-        settings.state_dir,
-        dagster_database_url=url.get_secret_value() if url else None,
-        run_max_seconds=settings.run_max_seconds,
-    )
+    """Write `dagster.yaml` and `workspace.yaml` under the state folder; the path for DAGSTER_HOME.
 
-
-def render_home(
-    state_dir: Path, *, dagster_database_url: str | None = None, run_max_seconds: int = 900
-) -> Path:
-    """Write `dagster.yaml` and `workspace.yaml` under the state folder, and return their folder.
-
-    Each file is replaced in one step and only where its text changes, so processes that are
-    running may be rendered under. They are readable by their owner alone, since the database
-    URL may hold a password.
-
-    Args:
-        state_dir: The state folder; made where it is missing.
-        dagster_database_url: `postgresql://...`, a driver's name after a `+` is dropped;
-            SQLite under the state folder where None.
-        run_max_seconds: How long a run may take that has no limit of its own.
-
-    Returns:
-        The absolute folder to set as DAGSTER_HOME.
+    Each file is replaced in one step and only where its text changes, so this is safe while
+    processes read them. They are readable by their owner alone, since the database URL may hold
+    a password.
 
     Raises:
-        StackError: The database URL is not PostgreSQL's, or the folder cannot be written.
+        StackError: The folder cannot be written.
     """
-    home = state_dir.absolute() / "dagster_home"
-    storage = _storage(home, dagster_database_url)
-    settled, count = re.subn(
-        r"(?m)^( +max_runtime_seconds:).*$", rf"\1 {run_max_seconds}", TEMPLATE.read_text()
+    home = settings.state_dir.absolute() / "dagster_home"
+    template, count = re.subn(
+        r"(?m)^( +max_runtime_seconds:).*$",
+        rf"\1 {settings.run_max_seconds}",
+        TEMPLATE.read_text(),
     )
     if count != 1:
         raise StackError(f"{TEMPLATE} must hold max_runtime_seconds once")
-    text = f"{settled}\n{storage}{_folders(home)}"
+    text = f"{template}\n{_storage(home, settings.dagster_database_url)}{_folders(home)}"
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(home / "dagster.yaml", text)
-        _write(home / "workspace.yaml", _workspace(code_socket(state_dir)))
+        _write(home / "workspace.yaml", _workspace(code_socket(settings.state_dir)))
     except OSError as error:
-        raise StackError(f"the state folder {state_dir} cannot be written: {error}") from error
+        raise StackError(
+            f"the state folder {settings.state_dir} cannot be written: {error}"
+        ) from error
     return home
 
 
@@ -128,17 +112,11 @@ def only_stack(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def _storage(home: Path, url: str | None) -> str:
+def _storage(home: Path, url: SecretStr | None) -> str:
     if url is None:
         return f"storage:\n  sqlite:\n    base_dir: {_quoted(home)}\n"
     # Named, since SQLAlchemy 2.1 takes psycopg where none is, which Dagster's NOTIFY fails with.
-    plain = re.sub(r"^(postgres(ql)?)(\+\w+)?://", "postgresql+psycopg2://", url)
-    if not plain.startswith("postgresql+psycopg2://"):
-        kind = url.partition("://")[0]
-        raise StackError(
-            f"ALERT_DAGSTER_DATABASE_URL must start with postgresql://, not {kind!r}; "
-            "unset it for SQLite in the state folder"
-        )
+    plain = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
     return f"storage:\n  postgres:\n    postgres_url: {json.dumps(plain)}\n"
 
 

@@ -105,7 +105,7 @@ def up(first_runs: bool, proxy: bool) -> None:
             await _run_first(settings)
         OUT.print("the stack is up; Ctrl-C stops it")
 
-    sys.exit(asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy)))
+    asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy))
 
 
 @click.command()
