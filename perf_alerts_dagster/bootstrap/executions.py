@@ -19,7 +19,6 @@ from perf_alerts_dagster.control.sql import SqlLeases, SqlThresholds
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -88,7 +87,7 @@ def build_services(settings: Settings) -> Executor:
     return Executor(
         records=open_source(settings),
         store=store,
-        summaries=SummaryFolder(settings.state_dir),
+        state_dir=settings.state_dir,
         session_judge=build_session_judge(settings, store),
         leases=LeaseManager(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         lifecycle=incidents.lifecycle,
