@@ -74,7 +74,7 @@ def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
 
 
 def build_services(settings: Settings) -> Executor:
-    """What a run executes its alert with.
+    """The executor of a run, over the real records, store and channels.
 
     Raises:
         StoreUnavailable: the store cannot be reached, or is not at this version.
@@ -101,7 +101,7 @@ def build_services(settings: Settings) -> Executor:
 
 
 def build_direct(settings: Settings) -> Direct:
-    """What notifies people while the alert store cannot be used.
+    """The notifier that is used while the alert store cannot be read or written.
 
     Thresholds that were set over REST count where the store can still be read, as on a full disk.
     """
@@ -124,7 +124,7 @@ def build_direct(settings: Settings) -> Direct:
 
 
 def build_outage(settings: Settings) -> Outage:
-    """What a long-running process does while the alert store cannot be used."""
+    """The handling of an outage of the alert store in a long-running process."""
     return Outage(
         channels=() if settings.observe_only else open_channels(settings)[0],
         open_judge=lambda: build_direct(settings),

@@ -191,7 +191,7 @@ def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Se
 
 
 def crons(alert: Alert, settings: Settings) -> list[str]:
-    """The cron lines of one alert, in the settings' timezone."""
+    """The cron expressions of one alert's schedule, in the settings' timezone."""
     hour, minute = settings.time_of(alert).split(":")
     at = f"{int(minute)} {int(hour)}"
     match settings.day_of(alert):
@@ -215,7 +215,7 @@ def _monthly(at: str, day: int) -> list[str]:
 def build_schedule(
     alert: Alert, job: dg.JobDefinition, settings: Settings
 ) -> dg.ScheduleDefinition:
-    """The schedule of one alert: one run per tick, dated with the tick's day."""
+    """The schedule of one alert: each tick asks for a run as of its own day."""
     is_session = _session_test(settings)
     zone = ZoneInfo(settings.timezone)
 

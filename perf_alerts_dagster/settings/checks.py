@@ -221,9 +221,9 @@ def _check_rules(rules: Mapping[str, Any]) -> None:
     from perf_alerts_dagster.judging.rules.catalogue import RULES
 
     _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated))
-    for rule, given in rules.items():
-        _refuse_unknown(_section(given, rule), ("warning", "critical"))
-        for severity, share in given.items():
+    for rule, shares in rules.items():
+        _refuse_unknown(_section(shares, rule), ("warning", "critical"))
+        for severity, share in shares.items():
             good = isinstance(share, int | float) and not isinstance(share, bool)
             if not good or not 0 < share <= 1:
                 raise ValueError(f"'{rule}.{severity}' must be a number above 0 and at most 1")

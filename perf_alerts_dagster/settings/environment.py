@@ -27,7 +27,7 @@ from perf_alerts_dagster.settings.urls import is_loopback, masked_url
 def read_variables(
     environ: Mapping[str, str] | None, dotenv: Path | None
 ) -> tuple[dict[str, str], list[str]]:
-    """The ALERT_* texts by name, `_FILE` variants read; and one line for each fault.
+    """The raw ALERT_* values by name, `_FILE` variants read; and the faults, one line each.
 
     A variable of the environment wins over `.env` in both forms: with ALERT_X set, neither
     ALERT_X nor ALERT_X_FILE of `.env` counts.
@@ -45,10 +45,10 @@ def read_variables(
         if not path.strip():
             continue
         fault, text = _file(path)
-        given = merged.get(name, "")
+        value = merged.get(name, "")
         # Both may be set to the same secret: Dagster's own commands add the file's name from
         # `.env` to the environment of `up`, which holds the secret itself.
-        if given.strip() and given != text:
+        if value.strip() and value != text:
             fault = f"{name} is set as well, to something else; set one of the two"
         if fault:
             faults.append(f"{file}={path!r}: {fault}")

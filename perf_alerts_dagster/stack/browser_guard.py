@@ -46,7 +46,7 @@ def own_hosts(port: int) -> frozenset[str]:
 
 
 def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
-    """Judge a request by its head; None when it may pass."""
+    """Why a request is refused by its method, path and headers; None where it may pass."""
     headers = Headers(scope=scope)
     named = headers.getlist("host")
     if len(named) != 1:
@@ -99,7 +99,7 @@ def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal 
 
 
 def bad_query(body: bytes) -> Refusal | None:
-    """Judge a GraphQL request's body: what is not one JSON query makes Dagster answer 500."""
+    """Why a GraphQL body, at which Dagster would answer 500, is refused; None where it may pass."""
     try:
         query = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):

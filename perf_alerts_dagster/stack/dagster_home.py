@@ -68,7 +68,7 @@ def code_socket(state_dir: Path) -> Path:
 
 
 def own_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, or close one of ours to others.
+    """Make a folder that only its owner may enter, or restrict an existing one to this user.
 
     Raises:
         StackError: It is somebody else's, or no folder.
@@ -91,13 +91,13 @@ def only_stack(state_dir: Path) -> Iterator[None]:
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        opened = (state_dir / "up.lock").open("a+")
+        lock = (state_dir / "up.lock").open("a+")
     except OSError as error:
         raise StackError(
             f"the state folder {state_dir} cannot be written: {error.strerror}; "
             "give this user the folder, or set ALERT_STATE_DIR to another one"
         ) from error
-    with opened as file:
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -24,8 +24,7 @@ from perf_alerts_dagster.scheduler.names import DEFINITIONS, LOCATION
 from perf_alerts_dagster.scheduler.port import SchedulerError
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.stack.dagster_home import code_socket, own_folder, prepare_home
-from perf_alerts_dagster.stack.process import PartSpec, Probe
-from perf_alerts_dagster.stack.supervisor import Stack
+from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
 
 _PROBE_SECONDS = 5.0
 
@@ -43,8 +42,7 @@ def stack_specs(
     Args:
         state_dir: The state folder that `prepare_home` was called for.
         webserver_port: Where the web UI listens, on 127.0.0.1 only.
-        environment: What the parts see of our settings; all else they have from this process,
-            see `part_environment`.
+        environment: The ALERT_* variables that the parts get; see `part_environment`.
         module: The module that holds the Dagster definitions.
         proxy: Where the REST API listens, host and port; not started where None.
     """
@@ -147,7 +145,7 @@ def _in_thread(check: Callable[[float], bool]) -> Probe:
 
 
 def part_environment(environment: Mapping[str, str], home: Path) -> dict[str, str]:
-    """All variables a part sees: ours as given, DAGSTER_HOME, and this process's others.
+    """The environment of a part: `environment`, DAGSTER_HOME and this process's other variables.
 
     A stray DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would change what the parts
     do, so no DAGSTER_* or ALERT_* variable of this process is handed on.
