@@ -212,8 +212,7 @@ class Settings(_AlertSettings):
 
     def time_of(self, alert: Alert) -> str:
         """When an alert runs: `HH:MM`, in `timezone`."""
-        time: str = getattr(self, alert.time.setting)
-        return time
+        return str(getattr(self, alert.time.setting))
 
     def day_of(self, alert: Alert) -> str | int | None:
         """The weekday or the day of the month on which an alert runs; None for every day."""
