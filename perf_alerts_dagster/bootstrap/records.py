@@ -11,7 +11,7 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
     """The records of the settings, or of another URL; nothing is read yet.
 
     Raises:
-        SettingsError: the URL cannot be a source.
+        UsageError: the URL cannot be a source.
         RecordsUnavailable: there is nothing at the URL.
     """
     from perf_alerts_dagster.records.sources.formats import records_fault

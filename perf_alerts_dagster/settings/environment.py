@@ -169,8 +169,8 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
     if not checks.boolean(raw.get("auth_enabled", "true")):
         warnings.append("ALERT_AUTH_ENABLED is off: everyone who reaches the port may do anything")
         if not loopback:
-            fault = f"may be off on a loopback address only, and ALERT_PROXY_HOST is {host!r}"
-            faults.append(_line("auth_enabled", fault, raw["auth_enabled"]))
+            message = f"may be off on a loopback address only, and ALERT_PROXY_HOST is {host!r}"
+            faults.append(_line("auth_enabled", message, raw["auth_enabled"]))
     fault = records_fault(raw.get("records_url"))
     if fault:
         faults.append(_line("records_url", fault, raw["records_url"]))

@@ -42,11 +42,12 @@ def prepare_home(settings: Settings) -> Path:
     )
     if count != 1:
         raise StackError(f"{TEMPLATE} must hold max_runtime_seconds once")
-    text = f"{template}\n{_storage(home, settings.dagster_database_url)}{_folders(home)}"
+    server = {"socket": str(code_socket(settings.state_dir)), "location_name": LOCATION}
+    text = f"{template}\n{_storages(home, settings.dagster_database_url)}"
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(home / "dagster.yaml", text)
-        _write(home / "workspace.yaml", _workspace(code_socket(settings.state_dir)))
+        _write(home / "workspace.yaml", _yaml(load_from=[{"grpc_server": server}]))
     except OSError as error:
         raise StackError(
             f"the state folder {settings.state_dir} cannot be written: {error}"
@@ -112,39 +113,33 @@ def only_stack(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def _storage(home: Path, url: SecretStr | None) -> str:
+def _storages(home: Path, url: SecretStr | None) -> str:
+    """Where Dagster keeps runs, results and logs, as lines of `dagster.yaml`."""
+    folder = {"base_dir": str(home)}
     if url is None:
-        return f"storage:\n  sqlite:\n    base_dir: {_quoted(home)}\n"
-    # Named, since SQLAlchemy 2.1 takes psycopg where none is, which Dagster's NOTIFY fails with.
-    plain = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
-    return f"storage:\n  postgres:\n    postgres_url: {json.dumps(plain)}\n"
-
-
-def _folders(home: Path) -> str:
-    return (
-        "local_artifact_storage:\n"
-        "  module: dagster.core.storage.root\n"
-        "  class: LocalArtifactStorage\n"
-        f"  config:\n    base_dir: {_quoted(home)}\n"
-        "compute_logs:\n"
-        "  module: dagster.core.storage.local_compute_log_manager\n"
-        "  class: LocalComputeLogManager\n"
-        f"  config:\n    base_dir: {_quoted(home / 'compute_logs')}\n"
+        storage: dict[str, object] = {"sqlite": folder}
+    else:
+        # Named, since SQLAlchemy 2.1 takes psycopg otherwise, with which Dagster's NOTIFY fails.
+        named = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
+        storage = {"postgres": {"postgres_url": named}}
+    return _yaml(
+        storage=storage,
+        local_artifact_storage={
+            "module": "dagster.core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": folder,
+        },
+        compute_logs={
+            "module": "dagster.core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(home / "compute_logs")},
+        },
     )
 
 
-def _workspace(socket: Path) -> str:
-    return (
-        "load_from:\n"
-        "  - grpc_server:\n"
-        f"      socket: {_quoted(socket)}\n"
-        f"      location_name: {LOCATION}\n"
-    )
-
-
-def _quoted(path: Path) -> str:
-    # A JSON string is a YAML string, whatever characters the path holds.
-    return json.dumps(str(path))
+def _yaml(**entries: object) -> str:
+    # JSON is YAML, whatever characters a path holds.
+    return "".join(f"{name}: {json.dumps(entry)}\n" for name, entry in entries.items())
 
 
 def _write(target: Path, text: str) -> None:
