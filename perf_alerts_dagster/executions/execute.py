@@ -20,7 +20,7 @@ from perf_alerts_dagster.executions.summary_file import summary_json, write_summ
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Decisions
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.in_force import Outlook
@@ -92,12 +92,10 @@ def _notes(
     return tuple(notes)
 
 
-def _charts(
-    reading: Reading, outlook: Outlook, evaluations: Sequence[Evaluation], as_of: date
-) -> tuple[Chart, ...]:
+def _charts(reading: Reading, outlook: Outlook, judgement: Judgement) -> tuple[Chart, ...]:
     """The charts of a judged session: the worst strategies first, at most six."""
     ranks: dict[str, int] = {}
-    for evaluation in evaluations:
+    for evaluation in judgement.evaluations:
         severity = evaluation.notified_severity
         is_breach = evaluation.outcome is Outcome.BREACH
         rank = severity.rank if is_breach and severity is not None else -1
@@ -110,7 +108,8 @@ def _charts(
     }
     worst = sorted(launches, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
     return tuple(
-        chart_of(reading.records.strategies[name], launches[name], as_of) for name in worst
+        chart_of(reading.records.strategies[name], launches[name], judgement.as_of)
+        for name in worst
     )
 
 
@@ -244,7 +243,7 @@ class Executor:
             ),
             repeats=frozenset(repeats),
             incidents=_worst_first(decisions),
-            charts=_charts(reading, outlook, judgements[-1].evaluations, judgements[-1].as_of)
+            charts=_charts(reading, outlook, judgements[-1])
             if judgements and Family.PROJECTION in alert.families
             else (),
         )
@@ -270,7 +269,10 @@ class Executor:
         run_id: str,
         now: datetime,
     ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:
-        """The judgements, recorded; of those recorded before, by which run; the last outlook."""
+        """Judge and record the planned sessions; with the run that recorded each equal judgement.
+
+        The outlook is that of the last session.
+        """
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
         outlook = Outlook()
@@ -289,20 +291,14 @@ class Executor:
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
-            self._record(judgement, turn, repeats, watermark=session if counts else None)
             judgements.append(judgement)
+            turn.check()
+            newest = self.store.latest(alert.name, as_of=session)
+            if newest is not None and newest.repeats(judgement):
+                repeats[session] = newest.run_id
+            else:
+                self.store.record(judgement, watermark=session if counts else None)
         return tuple(judgements), repeats, outlook
-
-    def _record(
-        self, judgement: Judgement, turn: Lease, repeats: dict[date, str], *, watermark: date | None
-    ) -> None:
-        """Record a judgement, unless the newest one of its date is equal."""
-        turn.check()
-        newest = self.store.latest(judgement.alert, as_of=judgement.as_of)
-        if newest is not None and newest.repeats(judgement):
-            repeats[judgement.as_of] = newest.run_id
-        else:
-            self.store.record(judgement, watermark=watermark)
 
 
 def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:
