@@ -1,4 +1,4 @@
-"""What executes alerts, with the alert store and without it, from the settings."""
+"""From the settings, the executor of alerts, and the notifier that needs no alert store."""
 
 import uuid
 from contextlib import suppress

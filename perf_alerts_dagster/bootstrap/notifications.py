@@ -54,7 +54,7 @@ def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
 
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """A function that switches schedules on whose pause is over; without pauses it asks nobody."""
+    """A function that ends pauses which are over; it asks Dagster only while there are pauses."""
     store = SqlSchedulerStore(engine)
 
     async def end_pauses() -> None:

@@ -71,7 +71,7 @@ class CappedBackoff(dg.RetryPolicy):
 
 
 def reporter(settings: Settings) -> Reporter:
-    """A report opens an incident, or notifies people directly where the alert store fails."""
+    """A function that opens an incident, or notifies people directly where the store fails."""
 
     def report(alert: str, as_of: date | None, run_id: str, error: str) -> None:
         # Imported only when something has failed: the channels and the store are heavy.

@@ -117,7 +117,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
 
 
 def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
-    """By alert the newest due time without a good tick, at least `MISSED_REPORTED` ago."""
+    """By alert, a newest due time at least `MISSED_REPORTED` ago at which no tick succeeded."""
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},

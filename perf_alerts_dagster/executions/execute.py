@@ -115,7 +115,7 @@ def _charts(reading: Reading, outlook: Outlook, judgement: Judgement) -> tuple[C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """Runs alerts over one source and one store.
+    """Executes alerts over one records source and one alert store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
     ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;

@@ -54,7 +54,7 @@ def plan_execution(
     Args:
         alert: The daily alerts judge each session; the others judge the last final one.
         as_of: The session that the execution is as of.
-        sessions: All sessions of the record, rising.
+        sessions: All sessions of the record, oldest first.
         last_final: The last session at or before `as_of` whose close has passed; None if none.
         watermark: The newest session judged for good; None before the first execution ever,
             which judges the last final session only, so that old rows open nothing.
@@ -90,7 +90,7 @@ def plan_execution(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """The sessions to judge again, rising, and one sentence per strategy and changed month."""
+    """The sessions to judge again, oldest first, and a note per strategy and changed month."""
 
     sessions: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()

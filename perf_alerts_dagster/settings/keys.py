@@ -38,12 +38,6 @@ def entries(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def key_texts(value: str) -> str:
-    """The text of a role's keys, unchanged, where its grammar is right."""
-    entries(value)
-    return value
-
-
 def digest(key: str) -> str:
     """The SHA-256 of a key in hex, by which keys are compared; a `sha256:` entry holds it."""
     if key.startswith("sha256:"):

@@ -299,7 +299,7 @@ PREFIX = "ALERT_"
 
 
 def variable(field: str) -> str:
-    """The variable of a field."""
+    """The ALERT_* name of a field."""
     return f"{PREFIX}{field.upper()}"
 
 

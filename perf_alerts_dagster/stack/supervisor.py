@@ -176,7 +176,7 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 class Stack:
-    """A group of processes as an async context manager: entered, all of them answer.
+    """A group of processes as an async context manager; once entered, all of them answer.
 
     A part that ends later is started again, after 0.5 s, then twice as long each time, 30 s at
     most. SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s.
@@ -213,7 +213,7 @@ class Stack:
         return {part.spec.name: part.pid for part in self._parts}
 
     def stop(self) -> None:
-        """Let `wait` return; called again, no run is waited for."""
+        """Ask the stack to stop: `wait` returns; a second call also stops waiting for runs."""
         (self._hurry if self.stopping else self._stop).set()
 
     async def wait(self) -> None:

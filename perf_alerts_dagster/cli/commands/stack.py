@@ -110,7 +110,7 @@ def up(first_runs: bool, proxy: bool) -> None:
 
 @click.command()
 def home() -> None:
-    """Render the Dagster home into the state folder and print its place.
+    """Render the Dagster home into the state folder and print its path.
 
     \b
     export DAGSTER_HOME="$(perf-alerts home)"
