@@ -1,4 +1,4 @@
-"""What executes alerts, with the alert store and without it, from the settings."""
+"""From the settings, the executor of alerts, and the notifier that needs no alert store."""
 
 import uuid
 from contextlib import suppress
@@ -19,7 +19,6 @@ from perf_alerts_dagster.control.sql import SqlLeases, SqlThresholds
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.execute import Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -75,7 +74,7 @@ def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
 
 
 def build_services(settings: Settings) -> Executor:
-    """What a run executes its alert with.
+    """The executor of a run, over the real records, store and channels.
 
     Raises:
         StoreUnavailable: the store cannot be reached, or is not at this version.
@@ -88,7 +87,7 @@ def build_services(settings: Settings) -> Executor:
     return Executor(
         records=open_source(settings),
         store=store,
-        summaries=SummaryFolder(settings.state_dir),
+        state_dir=settings.state_dir,
         session_judge=build_session_judge(settings, store),
         leases=LeaseManager(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
         lifecycle=incidents.lifecycle,
@@ -102,7 +101,7 @@ def build_services(settings: Settings) -> Executor:
 
 
 def build_direct(settings: Settings) -> Direct:
-    """What notifies people while the alert store cannot be used.
+    """The notifier that is used while the alert store cannot be read or written.
 
     Thresholds that were set over REST count where the store can still be read, as on a full disk.
     """
@@ -125,7 +124,7 @@ def build_direct(settings: Settings) -> Direct:
 
 
 def build_outage(settings: Settings) -> Outage:
-    """What a long-running process does while the alert store cannot be used."""
+    """The handling of an outage of the alert store in a long-running process."""
     return Outage(
         channels=() if settings.observe_only else open_channels(settings)[0],
         open_judge=lambda: build_direct(settings),

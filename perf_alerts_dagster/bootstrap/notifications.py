@@ -54,7 +54,7 @@ def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
 
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """Switches schedules on again whose pause is over; asks Dagster only while there are any."""
+    """A function that ends pauses which are over; it asks Dagster only while there are pauses."""
     store = SqlSchedulerStore(engine)
 
     async def end_pauses() -> None:
@@ -127,7 +127,7 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
 
 
 def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
-    """The sender of the outbox's messages; `owner` names it in the leases of its rows."""
+    """The deliverer of the outbox's messages; `owner` identifies it in the rows that it leases."""
     lifecycle = incidents.lifecycle
     return Deliverer(
         outbox=incidents.outbox,

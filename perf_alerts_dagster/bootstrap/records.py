@@ -1,6 +1,6 @@
 """The records, their sessions and the alert store, from the settings."""
 
-from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market
 from perf_alerts_dagster.records.sessions import open_calendar
@@ -11,10 +11,9 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
     """The records of the settings, or of another URL; nothing is read yet.
 
     Raises:
-        SettingsError: the URL cannot be a source.
+        UsageError: the URL cannot be a source.
         RecordsUnavailable: there is nothing at the URL.
     """
-    from perf_alerts_dagster.core.errors import UsageError
     from perf_alerts_dagster.records.sources.formats import records_fault
     from perf_alerts_dagster.records.sources.open import TableNames, open_records
     from perf_alerts_dagster.records.sources.sample import SampleSource
@@ -41,13 +40,10 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
 
 def open_market(settings: Settings, *, own_days: bool = False) -> Market:
     """Which days are sessions; `own_days` where no market calendar fits the record's rhythm."""
-    if own_days:
-        return Market(
-            calendar=open_calendar("weekdays", close_time=settings.close_time), own_days=True
-        )
+    calendar = "weekdays" if own_days else settings.calendar
     return Market(
-        calendar=open_calendar(settings.calendar, close_time=settings.close_time),
-        own_days=settings.calendar == "record",
+        calendar=open_calendar(calendar, close_time=settings.close_time),
+        own_days=own_days or calendar == "record",
     )
 
 

@@ -1,78 +1,63 @@
 """Options that several commands share."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime
+from typing import TypeVar
 
 import click
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 
-
-class AlertName(click.ParamType[Alert]):
-    """An alert, by its exact name."""
-
-    name = "ALERT"
-
-    def convert(
-        self, value: str | Alert, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Alert:
-        """Look the name up."""
-        if isinstance(value, Alert):
-            return value
-        if value not in BY_NAME:
-            self.fail(
-                f"{value!r} is no alert. The alerts are: {', '.join(BY_NAME)}",
-                param,
-                ctx,
-            )
-        return BY_NAME[value]
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        """The name of the argument in `--help`."""
-        return "ALERT"
+Value = TypeVar("Value")
 
 
-class Day(click.ParamType[date]):
-    """A date written YYYY-MM-DD."""
+class Parsed(click.ParamType[Value]):
+    """A value that `parse` makes of its text; the ValueError that it raises is shown."""
 
-    name = "YYYY-MM-DD"
+    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+        self.name = name
+        self._parse = parse
 
     def convert(
-        self, value: str | date, param: click.Parameter | None, ctx: click.Context | None
-    ) -> date:
-        """Parse the date."""
-        if isinstance(value, date):
-            return value
-        # `fromisoformat` alone takes 20260115 and 2026-W03-4 as well.
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-            with suppress(ValueError):
-                return date.fromisoformat(value)
-        return self.fail(f"{value!r} is no date: use YYYY-MM-DD", param, ctx)
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Value:
+        """Parse the text of the command line."""
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
-class Moment(click.ParamType[datetime]):
-    """A time with a zone, such as 2026-01-30T17:00:00Z."""
+def _alert(text: str) -> Alert:
+    if text not in BY_NAME:
+        raise ValueError(f"{text!r} is no alert. The alerts are: {', '.join(BY_NAME)}")
+    return BY_NAME[text]
 
-    name = "TIME"
 
-    def convert(
-        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Parse the time."""
-        if isinstance(value, datetime):
-            return value
+def _day(text: str) -> date:
+    # `fromisoformat` alone takes 20260115 and 2026-W03-4 as well.
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
         with suppress(ValueError):
-            time = datetime.fromisoformat(value)
-            if time.tzinfo is not None:
-                return time
-        return self.fail(f"{value!r} is no time: use 2026-01-30T17:00:00Z", param, ctx)
+            return date.fromisoformat(text)
+    raise ValueError(f"{text!r} is no date: use YYYY-MM-DD")
 
 
-alert_argument = click.argument("alert", type=AlertName())
+def _time(text: str) -> datetime:
+    with suppress(ValueError):
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is not None:
+            return time
+    raise ValueError(f"{text!r} is no time: use 2026-01-30T17:00:00Z")
+
+
+TIME = Parsed("TIME", _time)
+
+alert_argument = click.argument("alert", type=Parsed("ALERT", _alert))
 as_of_option = click.option(
     "--as-of",
-    type=Day(),
+    type=Parsed("YYYY-MM-DD", _day),
     default=None,
     help="The session to work as of. Default: the last one at or before today.",
 )

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
+
 # Into a file or a pipe, lines are not folded to a terminal's width.
 _WIDTH = None if sys.stdout.isatty() else 160
 OUT = Console(width=_WIDTH)
@@ -31,6 +33,18 @@ _STYLES = {
     "critical": "red",
     "emergency": "bold red",
 }
+
+
+def settings_with_warnings() -> Settings:
+    """The settings; unknown variables and what weakens them are printed on standard error.
+
+    Raises:
+        SettingsError: a variable is wrong.
+    """
+    settings = load_settings()
+    for warning in (*unknown_names(), *settings.warnings):
+        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
+    return settings
 
 
 def print_json(content: Mapping[str, Any]) -> None:

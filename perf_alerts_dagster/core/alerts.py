@@ -1,7 +1,6 @@
 """The five alerts: their names, their order, their variables, and the rules that each judges.
 
-Everything that is known of an alert stands here; settings, schedules, answers and documents are
-derived from it.
+Settings, schedules, REST answers and documents are derived from them.
 """
 
 from dataclasses import dataclass

@@ -1,15 +1,8 @@
 """The one exception tree of the project.
 
-PerfAlertsError
-├─ SettingsError          a variable is missing or wrong            -> exit 2, no retry
-├─ UsageError             a call's argument is wrong (an as-of date) -> exit 2, no retry
-├─ RecordsUnavailable     the source cannot be read at all           -> the op retries
-├─ RecordsInvalid         the source as a whole breaks its contract  -> no retry
-├─ StoreUnavailable       the alert store cannot be read or written  -> the op retries
-├─ TurnLost               another execution of the alert took over   -> the op retries
-└─ StackError             a process of the stack did not come up     -> exit 1
-
-A fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
+On the command line SettingsError and UsageError end with exit code 2, the others with 1. A
+scheduled execution is retried after the three that say so, and fails at once after the others. A
+fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
 evaluation is `error`.
 """
 
@@ -23,11 +16,11 @@ class SettingsError(PerfAlertsError):
 
 
 class UsageError(PerfAlertsError):
-    """An argument is wrong; the text names it and what is accepted."""
+    """An argument (such as an as-of date) is wrong; the text names it and what is accepted."""
 
 
 class RecordsUnavailable(PerfAlertsError):
-    """The records source cannot be reached or read; a later try may succeed."""
+    """The records source cannot be reached or read; the execution is retried."""
 
 
 class RecordsInvalid(PerfAlertsError):
@@ -35,11 +28,11 @@ class RecordsInvalid(PerfAlertsError):
 
 
 class StoreUnavailable(PerfAlertsError):
-    """The alert store cannot be read or written; a later try may succeed."""
+    """The alert store cannot be read or written; the execution is retried."""
 
 
 class TurnLost(PerfAlertsError):
-    """This execution paused for too long, and another execution has taken its alert's lease."""
+    """This execution paused for too long, another one took its alert's lease; it is retried."""
 
 
 class StackError(PerfAlertsError):

@@ -1,4 +1,4 @@
-"""Files that appear under their name whole, or not at all, and that only their owner may read."""
+"""Write files atomically: each appears whole or not at all, readable by its owner only."""
 
 import os
 import tempfile

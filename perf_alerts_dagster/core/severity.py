@@ -1,4 +1,4 @@
-"""How bad a breach is: info < warning < critical < emergency; and ladders of limits to tell it."""
+"""Severities, info < warning < critical < emergency, and the limits that they begin at."""
 
 from dataclasses import dataclass
 from enum import StrEnum

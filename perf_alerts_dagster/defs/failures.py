@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
@@ -71,7 +71,7 @@ class CappedBackoff(dg.RetryPolicy):
 
 
 def reporter(settings: Settings) -> Reporter:
-    """Opens an incident, or notifies people directly where the alert store itself fails."""
+    """A function that opens an incident, or notifies people directly where the store fails."""
 
     def report(alert: str, as_of: date | None, run_id: str, error: str) -> None:
         # Imported only when something has failed: the channels and the store are heavy.
@@ -101,13 +101,10 @@ def _open_incident(settings: Settings, alert: str, run_id: str, error: str, now:
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
 
-    store = open_store(store_url(settings))
-    try:
+    with closing(open_store(store_url(settings))) as store:
         incidents = open_incidents(settings, store.engine)
         incidents.lifecycle.execution_failed(alert, run_id=run_id, error=error, now=now)
         build_deliverer(settings, incidents, owner=f"run:{run_id}").drain(_SECONDS)
-    finally:
-        store.close()
 
 
 _RETRIED = (RecordsUnavailable, StoreUnavailable, TurnLost)
@@ -139,7 +136,9 @@ def translate_errors(
         context.log.warning("%s was cancelled and judges nothing more", context.job_name)
         raise Interrupted("the run was cancelled") from error
     except PerfAlertsError as error:
-        line = _tag_error(context, _line(error))
+        first_line = (str(error).splitlines() or [""])[0]
+        line = f"{type(error).__name__}: {first_line}"[:500]
+        context.instance.add_run_tags(context.run_id, {ERROR: line})
         if isinstance(error, _RETRIED):
             if _is_last(context, policy, error):
                 on_failure(line)
@@ -150,20 +149,11 @@ def translate_errors(
     except Exception as error:
         # The edge of a run: an unforeseen error is tagged and retried like an unavailable source.
         # Its text stays in Dagster's event log: a driver's message may quote a connection's URL.
-        line = _tag_error(context, f"{type(error).__name__}: see the run's log")
+        line = f"{type(error).__name__}: see the run's log"
+        context.instance.add_run_tags(context.run_id, {ERROR: line})
         if _is_last(context, policy, error):
             on_failure(line)
         raise
-
-
-def _line(error: Exception) -> str:
-    first_line = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}"[:500]
-
-
-def _tag_error(context: dg.OpExecutionContext, line: str) -> str:
-    context.instance.add_run_tags(context.run_id, {ERROR: line})
-    return line
 
 
 def _is_last(context: dg.OpExecutionContext, policy: CappedBackoff, error: Exception) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.jobs import judged_asset
+from perf_alerts_dagster.defs.build import judged_asset
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
@@ -28,22 +28,6 @@ _ORDER = (
     Outcome.NO_DATA,
     Outcome.INSUFFICIENT_DATA,
     Outcome.OK,
-)
-
-_COLUMNS = dg.TableSchema(
-    columns=[
-        dg.TableColumn("strategy", "string"),
-        dg.TableColumn("rule", "string"),
-        dg.TableColumn("outcome", "string"),
-        dg.TableColumn("severity", "string"),
-        dg.TableColumn("value", "string"),
-        dg.TableColumn("limit", "string"),
-        dg.TableColumn("evidence", "string"),
-        dg.TableColumn("p_year", "string"),
-        dg.TableColumn("false_alarm_rate", "string"),
-        dg.TableColumn("power", "string"),
-        dg.TableColumn("message", "string"),
-    ]
 )
 
 
@@ -192,14 +176,8 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
             evaluation.rule,
         ),
     )
-    return dg.MetadataValue.table(
-        records=[_row(evaluation) for evaluation in worst_first[:_MAXIMUM_ROWS]], schema=_COLUMNS
-    )
-
-
-def _row(evaluation: Evaluation) -> dg.TableRecord:
-    # Dagster's tables cannot hold an empty number, so numbers are shown as text.
-    return dg.TableRecord(
+    rows = [
+        # Dagster's tables cannot hold an empty number, so numbers are shown as text.
         {
             "strategy": evaluation.strategy,
             "rule": evaluation.rule,
@@ -213,6 +191,11 @@ def _row(evaluation: Evaluation) -> dg.TableRecord:
             "power": _number(evaluation.power),
             "message": evaluation.message,
         }
+        for evaluation in worst_first[:_MAXIMUM_ROWS]
+    ]
+    return dg.MetadataValue.table(
+        records=[dg.TableRecord(row) for row in rows],
+        schema=dg.TableSchema(columns=[dg.TableColumn(name) for name in rows[0]] if rows else []),
     )
 
 

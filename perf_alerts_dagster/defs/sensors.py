@@ -5,8 +5,7 @@ incidents escalate, repeat and close, silences and pauses end, and waiting messa
 """
 
 import json
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -32,6 +31,13 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
 from perf_alerts_dagster.scheduler.names import ERROR, SENSOR, schedule_name
 from perf_alerts_dagster.settings import Settings
 
+if TYPE_CHECKING:
+    from perf_alerts_dagster.notifications.sweeper import Sweeper
+
+_SECONDS = 30
+# Within the 60 s that Dagster gives a sensor.
+_DRAIN_SECONDS = 20.0
+_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _UNDER_WAY = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
@@ -85,9 +91,6 @@ def _is_local(run: dg.DagsterRun) -> bool:
     return isinstance(socket, str) and Path(socket).parent.is_dir()
 
 
-_FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRun:
     """The newest finished run of an alert, which failed and is not retried."""
@@ -114,7 +117,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
 
 
 def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
-    """By alert the newest due time without a good tick, at least `MISSED_REPORTED` ago."""
+    """By alert, a newest due time at least `MISSED_REPORTED` ago at which no tick succeeded."""
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
@@ -148,31 +151,18 @@ def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetim
     return any(tick.status is not TickStatus.FAILURE for tick in ticks)
 
 
-if TYPE_CHECKING:
-    from perf_alerts_dagster.notifications.sweeper import Sweeper
-
-LOG = logging.getLogger(__name__)
-
-_SECONDS = 30
-# Within the 60 s that Dagster gives a sensor.
-_DRAIN_SECONDS = 20.0
-
-SweeperOpener = Callable[[], "Sweeper"]
-
-
-def build_sensor(
-    settings: Settings, open_sweeper: SweeperOpener | None = None
-) -> dg.SensorDefinition:
-    """The sensor.
-
-    Args:
-        settings: The settings that the code location is built from.
-        open_sweeper: Opens the sweeper, once; the real one where None.
-    """
+def build_sensor(settings: Settings) -> dg.SensorDefinition:
+    """The sensor of the code location; its first tick opens the store, for all its ticks."""
 
     @cache
     def sweeper() -> "Sweeper":
-        return (open_sweeper or _sweeper_opener(settings))()
+        # Imported by the first tick: the store is heavy, loading the definitions must not be.
+        from perf_alerts_dagster.bootstrap.notifications import build_sweeper
+        from perf_alerts_dagster.bootstrap.records import store_url
+        from perf_alerts_dagster.judging.store.sql import open_store
+        from perf_alerts_dagster.notifications.sweeper import SENSOR as OWNER
+
+        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
 
     @dg.sensor(
         name=SENSOR,
@@ -210,29 +200,12 @@ def build_sensor(
 def _missed(
     late: Mapping[str, datetime], cursor: str | None, now: datetime
 ) -> tuple[dict[str, datetime], str]:
-    """The alerts that are late for `_PATIENCE`, and a cursor that holds since when each is."""
+    """The alerts that are late for `MISSED_SEEN`, and a cursor that holds since when each is."""
     before = json.loads(cursor) if cursor else {}
-    since = {}
+    since, missed = {}, {}
     for alert, due_at in late.items():
         key = f"{alert} {due_at.isoformat()}"
         since[key] = min(before.get(key, now.timestamp()), now.timestamp())
-    missed = {
-        alert: due_at
-        for alert, due_at in late.items()
-        if now.timestamp() - since[f"{alert} {due_at.isoformat()}"]
-        >= limits.MISSED_SEEN.total_seconds()
-    }
+        if now.timestamp() - since[key] >= limits.MISSED_SEEN.total_seconds():
+            missed[alert] = due_at
     return missed, json.dumps(since, sort_keys=True)
-
-
-def _sweeper_opener(settings: Settings) -> SweeperOpener:
-    def open_sweeper() -> "Sweeper":
-        # Imported by the first tick: the store is heavy, loading the definitions must not be.
-        from perf_alerts_dagster.bootstrap.notifications import build_sweeper
-        from perf_alerts_dagster.bootstrap.records import store_url
-        from perf_alerts_dagster.judging.store.sql import open_store
-        from perf_alerts_dagster.notifications.sweeper import SENSOR as OWNER
-
-        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
-
-    return open_sweeper

@@ -16,11 +16,11 @@ from perf_alerts_dagster.executions.plan import (
     save_hashes,
 )
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.executions.summary_file import SummaryFolder, summary_json
+from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.ports import Decisions
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.in_force import Outlook
@@ -60,8 +60,7 @@ class Execution:
         return self.judgements[-1] if self.judgements else None
 
 
-def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
-    """The incidents that decisions touch, worst first."""
+def _worst_first(decisions: Decisions) -> tuple[Incident, ...]:
     return tuple(
         sorted(
             (*decisions.opened, *decisions.changed),
@@ -75,18 +74,16 @@ def incidents_of(decisions: Decisions) -> tuple[Incident, ...]:
     )
 
 
-def repeat_notes(repeats: Mapping[date, str]) -> list[str]:
-    """A note for each date that an earlier run had judged, with that run."""
-    return [
+def _notes(
+    reading: Reading, plan: Plan, changes: Sequence[str], repeats: Mapping[date, str]
+) -> tuple[str, ...]:
+    """One line each: of the record, of changes, of repeated judgements, of sessions left out."""
+    notes = [*reading.records.notes, *changes]
+    notes += [
         f"{session} was judged already by run {run_id}, on the same data and settings and with "
         "the same result; it was not recorded again"
         for session, run_id in repeats.items()
     ]
-
-
-def notes_of(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str, ...]:
-    """The notes of an execution, one line each: of the record, of changes, of sessions left out."""
-    notes = [*reading.records.notes, *changes]
     if plan.given_up:
         notes.append(
             f"{plan.given_up} older due sessions lie further back than one execution catches up "
@@ -95,34 +92,30 @@ def notes_of(reading: Reading, plan: Plan, changes: Sequence[str]) -> tuple[str,
     return tuple(notes)
 
 
-def charts_of(
-    reading: Reading, outlook: Outlook, evaluations: Sequence[Evaluation], as_of: date
-) -> tuple[Chart, ...]:
+def _charts(reading: Reading, outlook: Outlook, judgement: Judgement) -> tuple[Chart, ...]:
     """The charts of a judged session: the worst strategies first, at most six."""
     ranks: dict[str, int] = {}
-    for evaluation in evaluations:
+    for evaluation in judgement.evaluations:
         severity = evaluation.notified_severity
         is_breach = evaluation.outcome is Outcome.BREACH
         rank = severity.rank if is_breach and severity is not None else -1
         rank += 10 * evaluation.is_notified()
         ranks[evaluation.strategy] = max(ranks.get(evaluation.strategy, -1), rank)
-    names = [
-        name
+    launches = {
+        name: projections.launch
         for name, projections in outlook.in_force.items()
         if projections.launch is not None and name in reading.records.strategies
-    ]
-    chosen = sorted(names, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
-    charts = []
-    for name in chosen:
-        launch = outlook.in_force[name].launch
-        if launch is not None:
-            charts.append(chart_of(reading.records.strategies[name], launch, as_of))
-    return tuple(charts)
+    }
+    worst = sorted(launches, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
+    return tuple(
+        chart_of(reading.records.strategies[name], launches[name], judgement.as_of)
+        for name in worst
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """Runs alerts over one source and one store.
+    """Executes alerts over one records source and one alert store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
     ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;
@@ -131,7 +124,7 @@ class Executor:
 
     records: RecordsSource
     store: AlertStore
-    summaries: SummaryFolder
+    state_dir: Path
     session_judge: SessionJudge
     leases: LeaseManager
     lifecycle: Lifecycle
@@ -229,7 +222,7 @@ class Executor:
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
-        notes = notes_of(reading, plan, [*changes.notes, *repeat_notes(repeats)])
+        notes = _notes(reading, plan, changes.notes, repeats)
         text = summary_json(
             alert.name,
             executed_at=now,
@@ -245,10 +238,12 @@ class Executor:
             judgements=judgements,
             notes=notes,
             gate=self.gate,
-            summary=self.summaries.write(alert.name, now, run_id, text),
+            summary=write_summary(
+                self.state_dir, alert.name, executed_at=now, run_id=run_id, content=text
+            ),
             repeats=frozenset(repeats),
-            incidents=incidents_of(decisions),
-            charts=charts_of(reading, outlook, judgements[-1].evaluations, judgements[-1].as_of)
+            incidents=_worst_first(decisions),
+            charts=_charts(reading, outlook, judgements[-1])
             if judgements and Family.PROJECTION in alert.families
             else (),
         )
@@ -274,7 +269,10 @@ class Executor:
         run_id: str,
         now: datetime,
     ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:
-        """The judgements, recorded; of those recorded before, by which run; the last outlook."""
+        """Judge and record the planned sessions; with the run that recorded each equal judgement.
+
+        The outlook is that of the last session.
+        """
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
         outlook = Outlook()
@@ -293,20 +291,14 @@ class Executor:
                 recorded_only=plan.recorded_only,
                 restated=session in plan.restated,
             )
-            self._record(judgement, turn, repeats, watermark=session if counts else None)
             judgements.append(judgement)
+            turn.check()
+            newest = self.store.latest(alert.name, as_of=session)
+            if newest is not None and newest.repeats(judgement):
+                repeats[session] = newest.run_id
+            else:
+                self.store.record(judgement, watermark=session if counts else None)
         return tuple(judgements), repeats, outlook
-
-    def _record(
-        self, judgement: Judgement, turn: Lease, repeats: dict[date, str], *, watermark: date | None
-    ) -> None:
-        """Record a judgement, unless the newest one of its date is equal."""
-        turn.check()
-        newest = self.store.latest(judgement.alert, as_of=judgement.as_of)
-        if newest is not None and newest.repeats(judgement):
-            repeats[judgement.as_of] = newest.run_id
-        else:
-            self.store.record(judgement, watermark=watermark)
 
 
 def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:

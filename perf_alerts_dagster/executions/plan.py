@@ -1,6 +1,6 @@
 """Which sessions an execution judges: what is due, and what has changed since it was judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -54,7 +54,7 @@ def plan_execution(
     Args:
         alert: The daily alerts judge each session; the others judge the last final one.
         as_of: The session that the execution is as of.
-        sessions: All sessions of the record, rising.
+        sessions: All sessions of the record, oldest first.
         last_final: The last session at or before `as_of` whose close has passed; None if none.
         watermark: The newest session judged for good; None before the first execution ever,
             which judges the last final session only, so that old rows open nothing.
@@ -90,7 +90,7 @@ def plan_execution(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """The sessions to judge again, rising, and one sentence per strategy and changed month."""
+    """The sessions to judge again, oldest first, and a note per strategy and changed month."""
 
     sessions: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()
@@ -104,7 +104,7 @@ def find_changes(store: AlertStore, reading: Reading) -> Changes:
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    stored = _by_strategy(store.month_hashes())
+    stored = _stored_hashes(store)
     sessions: set[date] = set()
     notes: list[str] = []
     for name, record in sorted(reading.records.strategies.items()):
@@ -113,7 +113,12 @@ def find_changes(store: AlertStore, reading: Reading) -> Changes:
             continue
         for month, days in restated_months(record, hashes).items():
             notes.append(_restatement_note(name, month, days))
-            sessions |= _sessions_from(reading.sessions, month, days)
+            # From the first changed day on: the month's earlier sessions do not depend on it.
+            sessions |= {
+                session
+                for session in reading.sessions
+                if f"{session:%Y-%m}" == month and (not days or session >= days[0])
+            }
         late = record.dates[record.dates > np.datetime64(newest_hashed(hashes), "D")]
         sessions |= set(late.astype(object).tolist())
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes))
@@ -127,7 +132,7 @@ def save_hashes(store: AlertStore, reading: Reading) -> None:
     """
     if reading.last_final is None:
         return
-    stored = _by_strategy(store.month_hashes())
+    stored = _stored_hashes(store)
     changed: dict[tuple[str, str], str] = {}
     for name, record in reading.records.strategies.items():
         before = stored.get(name, {})
@@ -144,17 +149,12 @@ def save_hashes(store: AlertStore, reading: Reading) -> None:
         store.save_month_hashes(changed)
 
 
-def _by_strategy(hashes: Mapping[tuple[str, str], str]) -> dict[str, dict[str, str]]:
+def _stored_hashes(store: AlertStore) -> dict[str, dict[str, str]]:
+    """By strategy, the stored hash of each month."""
     by_strategy: dict[str, dict[str, str]] = {}
-    for (name, month), value in hashes.items():
+    for (name, month), value in store.month_hashes().items():
         by_strategy.setdefault(name, {})[month] = value
     return by_strategy
-
-
-def _sessions_from(sessions: Sequence[date], month: str, days: Sequence[date]) -> set[date]:
-    """The month's sessions from the first changed day on; those before it do not depend on it."""
-    within = [session for session in sessions if f"{session:%Y-%m}" == month]
-    return {session for session in within if not days or session >= days[0]}
 
 
 def _restatement_note(strategy: str, month: str, days: Sequence[date]) -> str:

@@ -72,7 +72,7 @@ class SessionJudge:
         now: datetime,
         issued_before: Sequence[date] = (),
     ) -> Judgement:
-        """Judge the session that the reading is as of, where nothing has been issued yet.
+        """Judge the session `reading.as_of` with projections that are issued here and now.
 
         `issued_before` are earlier sessions on which executions would have issued projections
         that this judgement is compared with.

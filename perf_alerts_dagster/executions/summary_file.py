@@ -67,30 +67,27 @@ def _session(judgement: Judgement) -> Json:
     }
 
 
-class SummaryFolder:
-    """Writes `<state>/performance_alerts/scheduled/scheduled_summary_<alert>_<time>.json`."""
+def write_summary(
+    state_dir: Path, alert: str, *, executed_at: datetime, run_id: str, content: str
+) -> Path:
+    """Write a history file, `performance_alerts/scheduled/scheduled_summary_<alert>_<time>.json`.
 
-    def __init__(self, state: Path) -> None:
-        self.folder = state / "performance_alerts" / "scheduled"
+    The file is written whole or not at all, its time is in UTC, and nothing is ever overwritten:
+    where the name is taken it gets the first eight characters of the run id, and where that is
+    taken too (the same run in the same second) a number from 2 on.
 
-    def write(self, alert: str, executed_at: datetime, run_id: str, content: str) -> Path:
-        """Write the JSON text atomically, time in UTC; nothing is ever overwritten.
-
-        A name that is taken gets the first eight characters of the run id, and where that is
-        taken too (the same run in the same second) a number from 2 on.
-
-        Raises:
-            StoreUnavailable: the folder cannot be written; a later try may succeed.
-        """
-        stem = f"scheduled_summary_{alert}_{executed_at.astimezone(UTC):%Y%m%d_%H%M%S}"
-        short = run_id[:8]
-        numbered = (f"_{short}_{number}" for number in count(2))
-        suffixes = chain(("", f"_{short}"), numbered)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            targets = (self.folder / f"{stem}{suffix}.json" for suffix in suffixes)
-            return next(target for target in targets if create_file(target, content))
-        except OSError as exc:
-            raise StoreUnavailable(
-                f"the history file in {self.folder} cannot be written: {exc.strerror}"
-            ) from exc
+    Raises:
+        StoreUnavailable: the folder cannot be written; a later try may succeed.
+    """
+    folder = state_dir / "performance_alerts" / "scheduled"
+    stem = f"scheduled_summary_{alert}_{executed_at.astimezone(UTC):%Y%m%d_%H%M%S}"
+    with_run = f"{stem}_{run_id[:8]}"
+    names = chain((stem, with_run), (f"{with_run}_{number}" for number in count(2)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        targets = (folder / f"{name}.json" for name in names)
+        return next(target for target in targets if create_file(target, content))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the history file in {folder} cannot be written: {error.strerror}"
+        ) from error

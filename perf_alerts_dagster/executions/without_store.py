@@ -19,7 +19,6 @@ from perf_alerts_dagster.incidents.firing import (
     evaluation_firing,
     system_firing,
 )
-from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
@@ -84,13 +83,21 @@ class Direct:
     ) -> Sequence[Firing]:
         """What an execution of `alert` would notify people of now, worst first.
 
-        Nothing where the record cannot be read.
-
-        The arguments are those of `notify`.
+        The arguments are those of `notify`. Empty where the record cannot be read: people are
+        notified all the same that nothing could be recorded.
         """
-        judgement = self._judge(alert, as_of, run_id, now)
-        if judgement is None:
+        try:
+            reading = read(
+                self.records,
+                self.market,
+                as_of=as_of,
+                now=now,
+                timezone=self.timezone,
+                at_or_before=True,
+            )
+        except (RecordsUnavailable, RecordsInvalid, UsageError):
             return ()
+        judgement = self.session_judge.judge_newest(alert, reading, run_id=run_id, now=now)
         return [
             evaluation_firing(
                 evaluation,
@@ -102,20 +109,3 @@ class Direct:
             )
             for evaluation in notified(judgement, gate=self.gate)
         ]
-
-    def _judge(
-        self, alert: Alert, as_of: date | None, run_id: str, now: datetime
-    ) -> Judgement | None:
-        try:
-            reading = read(
-                self.records,
-                self.market,
-                as_of=as_of,
-                now=now,
-                timezone=self.timezone,
-                at_or_before=True,
-            )
-        except (RecordsUnavailable, RecordsInvalid, UsageError):
-            # People are notified all the same that nothing could be recorded.
-            return None
-        return self.session_judge.judge_newest(alert, reading, run_id=run_id, now=now)

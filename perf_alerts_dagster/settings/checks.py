@@ -16,24 +16,17 @@ from pydantic import BeforeValidator
 
 from perf_alerts_dagster.judging.limits import limit_book
 
+# No delay and no lifetime is longer than this many seconds.
+YEAR = 31_536_000
+
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _BY_SHORT_NAME = {name[:3]: name for name in WEEKDAYS}
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
-_STANDARD_HEADERS = frozenset(
-    {
-        "authorization",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "host",
-        "idempotency-key",
-        "origin",
-        "proxy-authorization",
-        "transfer-encoding",
-    }
-)
+_STANDARD_HEADERS = {
+    "authorization", "connection", "content-length", "content-type", "cookie", "host",
+    "idempotency-key", "origin", "proxy-authorization", "transfer-encoding",
+}  # fmt: skip
 
 
 def time_of_day(value: str) -> str:
@@ -60,31 +53,42 @@ def boolean(value: str) -> bool:
     return word in _TRUE
 
 
-def whole(value: str, *, minimum: int, maximum: int) -> int:
-    """A whole number in decimal digits, from `minimum` to `maximum`."""
-    parsed = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
-    if parsed is None or not minimum <= parsed <= maximum:
-        raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-    return parsed
+def whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    """A check of a whole number in decimal digits, from `minimum` to `maximum`."""
+
+    def check(value: str) -> int:
+        parsed = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else None
+        if parsed is None or not minimum <= parsed <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
+        return parsed
+
+    return check
 
 
-def number(value: str, *, minimum: float, maximum: float = math.inf, above: bool = False) -> float:
-    """A finite number, at least (or, with `above`, above) `minimum` and at most `maximum`."""
-    wanted = f"{'above' if above else 'at least'} {minimum:g}"
-    wanted += "" if math.isinf(maximum) else f" and at most {maximum:.15g}"
-    parsed = float(value) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value) else math.nan
-    # A comparison with NaN is false, so text that is no number is refused here too.
-    if not minimum <= parsed <= maximum or (above and parsed == minimum):
-        raise ValueError(f"must be a number {wanted}")
-    return parsed
+def number(minimum: float, maximum: float, *, above: bool = False) -> Callable[[str], float]:
+    """A check of a number, at least (or, with `above`, above) `minimum` and at most `maximum`."""
+
+    def check(value: str) -> float:
+        parsed = float(value) if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?", value) else math.nan
+        # A comparison with NaN is false, so text that is no number is refused here too.
+        if not minimum <= parsed <= maximum or (above and parsed == minimum):
+            lowest = f"{'above' if above else 'at least'} {minimum:g}"
+            raise ValueError(f"must be a number {lowest} and at most {maximum:.15g}")
+        return parsed
+
+    return check
 
 
-def one_of(value: str, *accepted: str) -> str:
-    """One of a few words, in any case; returned as written in `accepted`."""
-    for word in accepted:
-        if value.lower() == word.lower():
-            return word
-    raise ValueError(f"must be one of {', '.join(accepted)}")
+def one_of(*accepted: str) -> Callable[[str], str]:
+    """A check of one of a few words, in any case; returned as written in `accepted`."""
+
+    def check(value: str) -> str:
+        for word in accepted:
+            if value.lower() == word.lower():
+                return word
+        raise ValueError(f"must be one of {', '.join(accepted)}")
+
+    return check
 
 
 def timezone(value: str) -> str:
@@ -138,10 +142,6 @@ def folder(value: str) -> Path:
     return path
 
 
-# No delay and no lifetime is longer than this many seconds.
-YEAR = 31_536_000
-
-
 def read(check: Callable[[str], Any]) -> BeforeValidator:
     """Apply a check to raw text; a default has its type already."""
     return BeforeValidator(lambda value: check(value) if isinstance(value, str) else value)
@@ -189,7 +189,7 @@ def column_names(value: str) -> dict[str, str]:
 
 
 def thresholds(value: str) -> dict[str, Any]:
-    """The documented limits, overridden: see `judging.limits`."""
+    """Overrides of the documented limits: see `judging.limits`."""
     parsed = json_object(value)
     limit_book(parsed, {})
     return parsed
@@ -221,9 +221,9 @@ def _check_rules(rules: Mapping[str, Any]) -> None:
     from perf_alerts_dagster.judging.rules.catalogue import RULES
 
     _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated))
-    for rule, given in rules.items():
-        _refuse_unknown(_section(given, rule), ("warning", "critical"))
-        for severity, share in given.items():
+    for rule, shares in rules.items():
+        _refuse_unknown(_section(shares, rule), ("warning", "critical"))
+        for severity, share in shares.items():
             good = isinstance(share, int | float) and not isinstance(share, bool)
             if not good or not 0 < share <= 1:
                 raise ValueError(f"'{rule}.{severity}' must be a number above 0 and at most 1")

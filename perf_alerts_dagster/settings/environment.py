@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,24 +11,20 @@ from pydantic import ValidationError
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.sources.formats import records_fault
-from perf_alerts_dagster.settings import checks
+from perf_alerts_dagster.settings import checks, model
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries, key_faults, secret_fault
-from perf_alerts_dagster.settings.model import (
-    FIELDS,
-    FILES,
-    KNOWN,
-    PREFIX,
-    SECRETS,
-    Settings,
-    variable,
-)
+from perf_alerts_dagster.settings.model import Settings
 from perf_alerts_dagster.settings.urls import is_loopback, masked_url
 
+# Bytes that are no UTF-8 reach os.environ as lone surrogates.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+_LONGEST_SHOWN = 200
 
-def read_variables(
+
+def _read_variables(
     environ: Mapping[str, str] | None, dotenv: Path | None
 ) -> tuple[dict[str, str], list[str]]:
-    """The ALERT_* texts by name, `_FILE` variants read; and one line for each fault.
+    """The raw ALERT_* values by name, `_FILE` variants read; and the faults, one line each.
 
     A variable of the environment wins over `.env` in both forms: with ALERT_X set, neither
     ALERT_X nor ALERT_X_FILE of `.env` counts.
@@ -35,20 +32,20 @@ def read_variables(
     faults: list[str] = []
     first = _ours(os.environ if environ is None else environ, faults)
     second = _ours(_dotenv(dotenv, faults), faults)
-    for name, file in FILES.items():
+    for name, file in model.FILES.items():
         if name in first or file in first:
             second.pop(name, None)
             second.pop(file, None)
     merged = second | first
-    for name, file in FILES.items():
+    for name, file in model.FILES.items():
         path = merged.get(file, "")
         if not path.strip():
             continue
         fault, text = _file(path)
-        given = merged.get(name, "")
+        value = merged.get(name, "")
         # Both may be set to the same secret: Dagster's own commands add the file's name from
         # `.env` to the environment of `up`, which holds the secret itself.
-        if given.strip() and given != text:
+        if value.strip() and value != text:
             fault = f"{name} is set as well, to something else; set one of the two"
         if fault:
             faults.append(f"{file}={path!r}: {fault}")
@@ -59,35 +56,28 @@ def read_variables(
 def _ours(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     texts = {}
     for name, value in variables.items():
-        if not name.startswith(PREFIX):
+        if not name.startswith(model.PREFIX):
             continue
-        if "\0" in value or not _is_text(value):
+        if _NO_TEXT.search(value):
             faults.append(f"{name}=***: must be UTF-8 text")
         else:
             texts[name] = value
     return texts
 
 
-def _is_text(value: str) -> bool:
-    # Bytes that are no UTF-8 reach os.environ as lone surrogates.
-    return not any("\ud800" <= letter <= "\udfff" for letter in value)
-
-
 def _dotenv(path: Path | None, faults: list[str]) -> dict[str, str]:
-    if path is None:
-        return {}
     try:
-        if not path.is_file():
+        if path is None or not path.is_file():
             return {}
         # A secret may hold ${...}: nothing is expanded.
-        read = dotenv_values(path, interpolate=False)
+        values = dotenv_values(path, interpolate=False)
     except OSError as error:
         faults.append(f"{path}: cannot be read ({error.strerror})")
         return {}
     except UnicodeDecodeError:
         faults.append(f"{path}: must be UTF-8 text")
         return {}
-    return {name: value or "" for name, value in read.items()}
+    return {name: value or "" for name, value in values.items()}
 
 
 def _file(path: str) -> tuple[str, str]:
@@ -104,9 +94,6 @@ def _file(path: str) -> tuple[str, str]:
     return ("" if text else "the file is empty"), text
 
 
-_LONGEST_SHOWN = 200
-
-
 def load_settings(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
 ) -> Settings:
@@ -120,8 +107,12 @@ def load_settings(
         SettingsError: one line per fault: the variable, its value (secrets masked), and what
             is accepted.
     """
-    variables, faults = read_variables(environ, dotenv)
-    raw = {name: variables[variable(name)] for name in FIELDS if variable(name) in variables}
+    variables, faults = _read_variables(environ, dotenv)
+    raw = {
+        name: variables[model.variable(name)]
+        for name in model.FIELDS
+        if model.variable(name) in variables
+    }
     faulty: set[str] = set()
     settings = None
     try:
@@ -143,26 +134,26 @@ def unknown_names(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
 ) -> tuple[str, ...]:
     """One warning per unknown ALERT_* name, with the nearest known one."""
-    variables, _ = read_variables(environ, dotenv)
+    variables, _ = _read_variables(environ, dotenv)
     # The common beginning would make any two names look alike.
-    known = [name.removeprefix(PREFIX) for name in (*KNOWN, *FILES.values())]
+    known = [name.removeprefix(model.PREFIX) for name in (*model.KNOWN, *model.FILES.values())]
     warnings = []
     for name in sorted(variables):
-        own = name.removeprefix(PREFIX)
+        own = name.removeprefix(model.PREFIX)
         if own in known:
             continue
         near = difflib.get_close_matches(own, known, n=1)
-        hint = f"; did you mean {PREFIX}{near[0]}?" if near else ""
+        hint = f"; did you mean {model.PREFIX}{near[0]}?" if near else ""
         warnings.append(f"{name} is no known variable and does nothing{hint}")
     return tuple(warnings)
 
 
 def _line(name: str, fault: str, value: str) -> str:
-    if name in SECRETS:
+    if name in model.SECRETS:
         text = "***"
     else:
         text = repr(masked_url(value) if name == "records_url" else value)[:_LONGEST_SHOWN]
-    return f"{variable(name)}={text}: {fault}"
+    return f"{model.variable(name)}={text}: {fault}"
 
 
 def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -178,14 +169,8 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
     if not checks.boolean(raw.get("auth_enabled", "true")):
         warnings.append("ALERT_AUTH_ENABLED is off: everyone who reaches the port may do anything")
         if not loopback:
-            faults.append(
-                _line(
-                    "auth_enabled",
-                    "authentication may be off on a loopback address only, and "
-                    f"ALERT_PROXY_HOST is {host!r}",
-                    raw["auth_enabled"],
-                )
-            )
+            message = f"may be off on a loopback address only, and ALERT_PROXY_HOST is {host!r}"
+            faults.append(_line("auth_enabled", message, raw["auth_enabled"]))
     fault = records_fault(raw.get("records_url"))
     if fault:
         faults.append(_line("records_url", fault, raw["records_url"]))

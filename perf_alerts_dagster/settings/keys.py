@@ -7,28 +7,12 @@ from collections.abc import Mapping
 ROLES = ("viewer", "operator", "admin", "master")
 MINIMUM_KEY = 32
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
-_KNOWN_DEFAULTS = frozenset(
-    {
-        "your-secret-key",
-        "changeme",
-        "change-me",
-        "secret",
-        "password",
-        "test",
-        "default",
-        "jwt-secret",
-        "your-api-key",
-        "your-jwt-secret",
-        "secure-admin-key",
-        "secure-operator-key",
-        "secure-viewer-key",
-        "secure-master-key",
-        "admin-key-12345",
-        "operator-key-67890",
-        "viewer-key-abcdef",
-        "master-key-xyz789",
-    }
-)
+_KNOWN_DEFAULTS = {
+    "your-secret-key", "changeme", "change-me", "secret", "password", "test", "default",
+    "jwt-secret", "your-api-key", "your-jwt-secret", "secure-admin-key", "secure-operator-key",
+    "secure-viewer-key", "secure-master-key", "admin-key-12345", "operator-key-67890",
+    "viewer-key-abcdef", "master-key-xyz789",
+}  # fmt: skip
 
 
 def entries(value: str) -> tuple[tuple[str, str], ...]:
@@ -52,12 +36,6 @@ def entries(value: str) -> tuple[tuple[str, str], ...]:
             )
         pairs.append((match["name"] or "", match["key"]))
     return tuple(pairs)
-
-
-def key_texts(value: str) -> str:
-    """The text of a role's keys, unchanged, where its grammar is right."""
-    entries(value)
-    return value
 
 
 def digest(key: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,27 +11,18 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, DAILY_PNL_CHECK, Alert
 from perf_alerts_dagster.settings import checks, urls
-from perf_alerts_dagster.settings.checks import YEAR, optional, read
-from perf_alerts_dagster.settings.keys import key_texts
+from perf_alerts_dagster.settings.checks import YEAR, number, one_of, optional, read, whole
+from perf_alerts_dagster.settings.keys import entries
 
-Attempts = Annotated[int, read(partial(checks.whole, minimum=1, maximum=100))]
-Seconds = Annotated[float, read(partial(checks.number, minimum=0, maximum=YEAR))]
-Factor = Annotated[float, read(partial(checks.number, minimum=1, maximum=1000))]
-
+_ATTEMPTS = whole(1, 100)
+_SECONDS = number(0, YEAR)
+_FACTOR = number(1, 1000)
 # By the common setting: the type of an alert's own one.
 _OWN_RETRIES: dict[str, Any] = {
-    "max_retry_attempts": Annotated[
-        int | None, optional(partial(checks.whole, minimum=1, maximum=100))
-    ],
-    "retry_delay_seconds": Annotated[
-        float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))
-    ],
-    "retry_backoff_multiplier": Annotated[
-        float | None, optional(partial(checks.number, minimum=1, maximum=1000))
-    ],
-    "retry_max_delay_seconds": Annotated[
-        float | None, optional(partial(checks.number, minimum=0, maximum=YEAR))
-    ],
+    "max_retry_attempts": Annotated[int | None, optional(_ATTEMPTS)],
+    "retry_delay_seconds": Annotated[float | None, optional(_SECONDS)],
+    "retry_backoff_multiplier": Annotated[float | None, optional(_FACTOR)],
+    "retry_max_delay_seconds": Annotated[float | None, optional(_SECONDS)],
 }
 
 
@@ -51,22 +41,26 @@ class RetrySettings(BaseModel):
     max_delay: float = 300.0
 
 
+Attempts = Annotated[int, read(_ATTEMPTS)]
+Seconds = Annotated[float, read(_SECONDS)]
+Factor = Annotated[float, read(_FACTOR)]
 Time = Annotated[str, read(checks.time_of_day)]
 Switch = Annotated[bool, read(checks.boolean)]
-Port = Annotated[int, read(partial(checks.whole, minimum=1, maximum=65535))]
-Count = Annotated[int, read(partial(checks.whole, minimum=1, maximum=1_000_000))]
-Natural = Annotated[int, read(partial(checks.whole, minimum=0, maximum=1_000_000))]
-Minutes = Annotated[int, read(partial(checks.whole, minimum=0, maximum=YEAR // 60))]
-Hours = Annotated[int, read(partial(checks.whole, minimum=0, maximum=YEAR // 3600))]
-Share = Annotated[float, read(partial(checks.number, minimum=0, maximum=1, above=True))]
+Port = Annotated[int, read(whole(1, 65535))]
+Count = Annotated[int, read(whole(1, 1_000_000))]
+Natural = Annotated[int, read(whole(0, 1_000_000))]
+Minutes = Annotated[int, read(whole(0, YEAR // 60))]
+Hours = Annotated[int, read(whole(0, YEAR // 3600))]
+Share = Annotated[float, read(number(0, 1, above=True))]
 Table = Annotated[str, read(checks.table)]
-Keys = Annotated[SecretStr | None, optional(key_texts)]
+# A role's keys are kept as they are written; `entries` refuses a wrong grammar.
+Keys = Annotated[SecretStr | None, optional(lambda text: text if entries(text) else None)]
 Url = Annotated[SecretStr | None, optional(urls.web)]
 Channels = Annotated[SecretStr | None, optional(urls.channels)]
 Secret = Annotated[SecretStr | None, optional(str)]
 _DAYS: dict[str, Any] = {
     "weekly": Annotated[str, read(checks.weekday)],
-    "monthly": Annotated[int, read(partial(checks.whole, minimum=1, maximum=31))],
+    "monthly": Annotated[int, read(whole(1, 31))],
 }
 
 
@@ -125,9 +119,9 @@ class Settings(_AlertSettings):
     timezone: Annotated[str, read(checks.timezone)] = "UTC"
     schedules_start: Annotated[
         Literal["running", "stopped"],
-        read(lambda value: checks.one_of(value, "running", "stopped")),
+        read(one_of("running", "stopped")),
     ] = "running"
-    run_max_seconds: Annotated[int, read(partial(checks.whole, minimum=1, maximum=YEAR))] = 900
+    run_max_seconds: Annotated[int, read(whole(1, YEAR))] = 900
 
     # Records. The URL may hold a password: `records_shown` is the one to show.
     records_url: Annotated[str | None, optional(urls.anchored)] = Field(default=None, repr=False)
@@ -142,9 +136,7 @@ class Settings(_AlertSettings):
     session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
     catchup_sessions: Count = 30
-    periods_per_year: Annotated[float, read(partial(checks.number, minimum=1, maximum=8784))] = (
-        252.0
-    )
+    periods_per_year: Annotated[float, read(number(1, 8784))] = 252.0
 
     # Judging
     thresholds: Annotated[dict[str, Any], read(checks.thresholds)] = Field(default_factory=dict)
@@ -153,15 +145,13 @@ class Settings(_AlertSettings):
     )
     rule_preset: Annotated[
         Literal["evidence", "documented"],
-        read(lambda value: checks.one_of(value, "evidence", "documented")),
+        read(one_of("evidence", "documented")),
     ] = "evidence"
     false_alarm_warning: Share = 0.05
     false_alarm_critical: Share = 0.01
     false_alarm_rules: Annotated[dict[str, Any], read(checks.budgets)] = Field(default_factory=dict)
-    backtest_haircut: Annotated[float, read(partial(checks.number, minimum=0, maximum=1))] = 0.0
-    projection_paths: Annotated[
-        int, read(partial(checks.whole, minimum=1000, maximum=1_000_000))
-    ] = 10_000
+    backtest_haircut: Annotated[float, read(number(0, 1))] = 0.0
+    projection_paths: Annotated[int, read(whole(1000, 1_000_000))] = 10_000
 
     # Incidents and delivery
     suppress_similar_minutes: Minutes = 60
@@ -183,11 +173,9 @@ class Settings(_AlertSettings):
     jwt_secret: Secret = None
     jwt_algorithm: Annotated[
         Literal["HS256", "HS384", "HS512"],
-        read(lambda value: checks.one_of(value, "HS256", "HS384", "HS512")),
+        read(one_of("HS256", "HS384", "HS512")),
     ] = "HS256"
-    jwt_expire_hours: Annotated[
-        int, read(partial(checks.whole, minimum=1, maximum=YEAR // 3600))
-    ] = 24
+    jwt_expire_hours: Annotated[int, read(whole(1, YEAR // 3600))] = 24
     api_key_header: Annotated[str, read(checks.header)] = "X-Alert-API-Key"
     viewer_api_key: Keys = None
     operator_api_key: Keys = None
@@ -206,7 +194,7 @@ class Settings(_AlertSettings):
     webserver_port: Port = 3000
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        read(lambda value: checks.one_of(value, "debug", "info", "warning", "error")),
+        read(one_of("debug", "info", "warning", "error")),
     ] = "info"
 
     # Logged at the start, hindering nothing; no variable of its own.
@@ -224,8 +212,7 @@ class Settings(_AlertSettings):
 
     def time_of(self, alert: Alert) -> str:
         """When an alert runs: `HH:MM`, in `timezone`."""
-        time: str = getattr(self, alert.time.setting)
-        return time
+        return str(getattr(self, alert.time.setting))
 
     def day_of(self, alert: Alert) -> str | int | None:
         """The weekday or the day of the month on which an alert runs; None for every day."""
@@ -312,7 +299,7 @@ PREFIX = "ALERT_"
 
 
 def variable(field: str) -> str:
-    """The variable of a field."""
+    """The ALERT_* name of a field."""
     return f"{PREFIX}{field.upper()}"
 
 

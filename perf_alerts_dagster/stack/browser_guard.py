@@ -22,13 +22,18 @@ _REPORTS = "/report_asset_"
 _READING = ("GET", "HEAD")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why a request is not answered: the HTTP status, and with 405 the methods that are."""
 
     status: HTTPStatus
     detail: str
     allow: str = ""
+
+
+_TOO_LARGE = Refusal(
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes are read"
+)
 
 
 def own_hosts(port: int) -> frozenset[str]:
@@ -41,17 +46,17 @@ def own_hosts(port: int) -> frozenset[str]:
 
 
 def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
-    """Judge a request by its head; None when it may pass."""
+    """Why a request is refused by its method, path and headers; None where it may pass."""
     headers = Headers(scope=scope)
     named = headers.getlist("host")
     if len(named) != 1:
-        return _refuse(HTTPStatus.BAD_REQUEST, "one Host header is needed")
+        return Refusal(HTTPStatus.BAD_REQUEST, "one Host header is needed")
     host = named[0].lower()
     if host not in hosts:
-        return _refuse(HTTPStatus.FORBIDDEN, f"the Host must be one of {', '.join(sorted(hosts))}")
+        return Refusal(HTTPStatus.FORBIDDEN, f"the Host must be one of {', '.join(sorted(hosts))}")
     origins = headers.getlist("origin")
     if any(origin.lower() != f"http://{host}" for origin in origins):
-        return _refuse(HTTPStatus.FORBIDDEN, "the Origin must be the web UI's own")
+        return Refusal(HTTPStatus.FORBIDDEN, "the Origin must be the web UI's own")
     if scope["type"] == "websocket":
         return None
     return _refused_site(scope, headers) or _refused_shape(scope, headers, bool(origins))
@@ -61,7 +66,7 @@ def _refused_site(scope: Scope, headers: Headers) -> Refusal | None:
     sites = headers.getlist("sec-fetch-site")
     if all(site in _OWN_SITES for site in sites) or _is_followed_link(scope, headers):
         return None
-    return _refuse(HTTPStatus.FORBIDDEN, "other sites may link to the pages of the web UI only")
+    return Refusal(HTTPStatus.FORBIDDEN, "other sites may link to the pages of the web UI only")
 
 
 def _is_followed_link(scope: Scope, headers: Headers) -> bool:
@@ -78,27 +83,27 @@ def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal 
     path, method = scope["path"], scope["method"]
     if path == GRAPHQL:
         if method != "POST":
-            return _refuse(
-                HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only", allow="POST"
+            return Refusal(
+                HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is answered to POST only", "POST"
             )
         if headers.getlist("content-type") != ["application/json"]:
-            return _refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
+            return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "GraphQL must be application/json")
         return None
     if path.startswith(_REPORTS) and not has_origin:
-        return _refuse(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
+        return Refusal(HTTPStatus.FORBIDDEN, "materialisations are reported by the web UI only")
     if method not in _READING and not path.startswith(_REPORTS):
-        return _refuse(
-            HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading", allow=", ".join(_READING)
+        return Refusal(
+            HTTPStatus.METHOD_NOT_ALLOWED, "this path is for reading", ", ".join(_READING)
         )
     return None
 
 
 def bad_query(body: bytes) -> Refusal | None:
-    """Judge a GraphQL request's body: what is not one JSON query makes Dagster answer 500."""
+    """Why a GraphQL body, at which Dagster would answer 500, is refused; None where it may pass."""
     try:
         query = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
-        return _refuse(HTTPStatus.BAD_REQUEST, "the body must be JSON in UTF-8")
+        return Refusal(HTTPStatus.BAD_REQUEST, "the body must be JSON in UTF-8")
     shaped = (
         isinstance(query, dict)
         and isinstance(query.get("query"), str)
@@ -107,7 +112,7 @@ def bad_query(body: bytes) -> Refusal | None:
     )
     if shaped:
         return None
-    return _refuse(
+    return Refusal(
         HTTPStatus.BAD_REQUEST,
         "the body must be an object with query (text), and where needed variables (an object) "
         "and operationName (text)",
@@ -129,7 +134,7 @@ class Guard:
         refused = refusal(scope, self._hosts)
         if refused is None and scope["type"] == "http" and scope["path"] == GRAPHQL:
             body = await _body(receive)
-            refused = _too_large() if body is None else bad_query(body)
+            refused = _TOO_LARGE if body is None else bad_query(body)
             receive = _replayed(body or b"", receive)
         if refused is None:
             await self._app(scope, receive, send)
@@ -137,14 +142,6 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": refused.detail})
         else:
             await _answer(refused, send)
-
-
-def _refuse(status: HTTPStatus, detail: str, *, allow: str = "") -> Refusal:
-    return Refusal(status=status, detail=detail, allow=allow)
-
-
-def _too_large() -> Refusal:
-    return _refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY_BYTES} bytes are read")
 
 
 async def _body(receive: Receive) -> bytes | None:

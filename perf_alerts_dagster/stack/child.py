@@ -11,14 +11,7 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_RESET = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGPIPE,
-    signal.SIGCHLD,
-)
+_RESET = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGCHLD")
 
 
 def main(arguments: list[str]) -> None:
@@ -26,8 +19,8 @@ def main(arguments: list[str]) -> None:
     supervisor, *command = arguments
     # Dagster's processes map SIGTERM to what SIGINT does. Where SIGINT is inherited as ignored,
     # as in a shell's background job, they would ignore SIGTERM too.
-    for number in _RESET:
-        signal.signal(number, signal.SIG_DFL)
+    for name in _RESET:
+        signal.signal(signal.Signals[name], signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if sys.platform == "linux":
         # The kernel kills this process when the supervisor ends, even by kill -9.

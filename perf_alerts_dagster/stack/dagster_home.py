@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.core.files import replace_file
 from perf_alerts_dagster.scheduler.names import LOCATION
@@ -23,50 +25,33 @@ _PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Render the Dagster home that the settings ask for; see `render_home`."""
-    url = settings.dagster_database_url
-    return render_home(
-        settings.state_dir,
-        dagster_database_url=url.get_secret_value() if url else None,
-        run_max_seconds=settings.run_max_seconds,
-    )
+    """Write `dagster.yaml` and `workspace.yaml` under the state folder; the path for DAGSTER_HOME.
 
-
-def render_home(
-    state_dir: Path, *, dagster_database_url: str | None = None, run_max_seconds: int = 900
-) -> Path:
-    """Write `dagster.yaml` and `workspace.yaml` under the state folder, and return their folder.
-
-    Each file is replaced in one step and only where its text changes, so processes that are
-    running may be rendered under. They are readable by their owner alone, since the database
-    URL may hold a password.
-
-    Args:
-        state_dir: The state folder; made where it is missing.
-        dagster_database_url: `postgresql://...`, a driver's name after a `+` is dropped;
-            SQLite under the state folder where None.
-        run_max_seconds: How long a run may take that has no limit of its own.
-
-    Returns:
-        The absolute folder to set as DAGSTER_HOME.
+    Each file is replaced in one step and only where its text changes, so this is safe while
+    processes read them. They are readable by their owner alone, since the database URL may hold
+    a password.
 
     Raises:
-        StackError: The database URL is not PostgreSQL's, or the folder cannot be written.
+        StackError: The folder cannot be written.
     """
-    home = state_dir.absolute() / "dagster_home"
-    storage = _storage(home, dagster_database_url)
-    settled, count = re.subn(
-        r"(?m)^( +max_runtime_seconds:).*$", rf"\1 {run_max_seconds}", TEMPLATE.read_text()
+    home = settings.state_dir.absolute() / "dagster_home"
+    template, count = re.subn(
+        r"(?m)^( +max_runtime_seconds:).*$",
+        rf"\1 {settings.run_max_seconds}",
+        TEMPLATE.read_text(),
     )
     if count != 1:
         raise StackError(f"{TEMPLATE} must hold max_runtime_seconds once")
-    text = f"{settled}\n{storage}{_folders(home)}"
+    server = {"socket": str(code_socket(settings.state_dir)), "location_name": LOCATION}
+    text = f"{template}\n{_storages(home, settings.dagster_database_url)}"
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(home / "dagster.yaml", text)
-        _write(home / "workspace.yaml", _workspace(code_socket(state_dir)))
+        _write(home / "workspace.yaml", _yaml(load_from=[{"grpc_server": server}]))
     except OSError as error:
-        raise StackError(f"the state folder {state_dir} cannot be written: {error}") from error
+        raise StackError(
+            f"the state folder {settings.state_dir} cannot be written: {error}"
+        ) from error
     return home
 
 
@@ -84,7 +69,7 @@ def code_socket(state_dir: Path) -> Path:
 
 
 def own_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, or close one of ours to others.
+    """Make a folder that only its owner may enter, or restrict an existing one to this user.
 
     Raises:
         StackError: It is somebody else's, or no folder.
@@ -107,13 +92,13 @@ def only_stack(state_dir: Path) -> Iterator[None]:
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
-        opened = (state_dir / "up.lock").open("a+")
+        lock = (state_dir / "up.lock").open("a+")
     except OSError as error:
         raise StackError(
             f"the state folder {state_dir} cannot be written: {error.strerror}; "
             "give this user the folder, or set ALERT_STATE_DIR to another one"
         ) from error
-    with opened as file:
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -128,45 +113,33 @@ def only_stack(state_dir: Path) -> Iterator[None]:
         yield
 
 
-def _storage(home: Path, url: str | None) -> str:
+def _storages(home: Path, url: SecretStr | None) -> str:
+    """Where Dagster keeps runs, results and logs, as lines of `dagster.yaml`."""
+    folder = {"base_dir": str(home)}
     if url is None:
-        return f"storage:\n  sqlite:\n    base_dir: {_quoted(home)}\n"
-    # Named, since SQLAlchemy 2.1 takes psycopg where none is, which Dagster's NOTIFY fails with.
-    plain = re.sub(r"^(postgres(ql)?)(\+\w+)?://", "postgresql+psycopg2://", url)
-    if not plain.startswith("postgresql+psycopg2://"):
-        kind = url.partition("://")[0]
-        raise StackError(
-            f"ALERT_DAGSTER_DATABASE_URL must start with postgresql://, not {kind!r}; "
-            "unset it for SQLite in the state folder"
-        )
-    return f"storage:\n  postgres:\n    postgres_url: {json.dumps(plain)}\n"
-
-
-def _folders(home: Path) -> str:
-    return (
-        "local_artifact_storage:\n"
-        "  module: dagster.core.storage.root\n"
-        "  class: LocalArtifactStorage\n"
-        f"  config:\n    base_dir: {_quoted(home)}\n"
-        "compute_logs:\n"
-        "  module: dagster.core.storage.local_compute_log_manager\n"
-        "  class: LocalComputeLogManager\n"
-        f"  config:\n    base_dir: {_quoted(home / 'compute_logs')}\n"
+        storage: dict[str, object] = {"sqlite": folder}
+    else:
+        # Named, since SQLAlchemy 2.1 takes psycopg otherwise, with which Dagster's NOTIFY fails.
+        named = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
+        storage = {"postgres": {"postgres_url": named}}
+    return _yaml(
+        storage=storage,
+        local_artifact_storage={
+            "module": "dagster.core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": folder,
+        },
+        compute_logs={
+            "module": "dagster.core.storage.local_compute_log_manager",
+            "class": "LocalComputeLogManager",
+            "config": {"base_dir": str(home / "compute_logs")},
+        },
     )
 
 
-def _workspace(socket: Path) -> str:
-    return (
-        "load_from:\n"
-        "  - grpc_server:\n"
-        f"      socket: {_quoted(socket)}\n"
-        f"      location_name: {LOCATION}\n"
-    )
-
-
-def _quoted(path: Path) -> str:
-    # A JSON string is a YAML string, whatever characters the path holds.
-    return json.dumps(str(path))
+def _yaml(**entries: object) -> str:
+    # JSON is YAML, whatever characters a path holds.
+    return "".join(f"{name}: {json.dumps(entry)}\n" for name, entry in entries.items())
 
 
 def _write(target: Path, text: str) -> None:

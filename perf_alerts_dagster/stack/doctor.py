@@ -7,6 +7,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -250,11 +251,8 @@ def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
     from perf_alerts_dagster.judging.store.sql import open_store
 
     try:
-        store = open_store(store_url(settings))
-        try:
+        with closing(open_store(store_url(settings))) as store:
             yield from messages(SqlOutbox(store.engine), SqlIncidents(store.engine), now)
-        finally:
-            store.close()
     except PerfAlertsError as error:
         yield Finding(
             where="alert store",

@@ -17,7 +17,7 @@ _PROC = Path("/proc")
 
 
 def marks_of(state_dir: Path) -> str:
-    """The beginning that the marks of all stacks over one state folder share."""
+    """The common beginning of the marks of all stacks over one state folder."""
     return f"{state_dir.resolve()}#"
 
 
@@ -38,7 +38,7 @@ def runs(mark: str) -> list[int]:
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:
-    """Signal processes; one that has ended meanwhile is fine."""
+    """Send a signal to processes; those that have ended already are skipped."""
     for pid in pids:
         try:
             os.kill(pid, number)

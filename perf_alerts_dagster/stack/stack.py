@@ -1,6 +1,11 @@
-"""The parts that make up a running perf-alerts, and the run of them all."""
+"""The parts that make up a running perf-alerts, how each shows that it is ready, and their run.
+
+Nothing here imports dagster: the supervisor lives as long as the stack does, and would hold its
+100 MB for a few calls.
+"""
 
 import asyncio
+import http.client
 import os
 import socket
 import sys
@@ -8,14 +13,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import grpc  # type: ignore[import-untyped] # ships no annotations
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # as above
+
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
+from perf_alerts_dagster.scheduler.graphql import documents
+from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.names import DEFINITIONS, LOCATION
+from perf_alerts_dagster.scheduler.port import SchedulerError
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.stack import readiness
 from perf_alerts_dagster.stack.dagster_home import code_socket, own_folder, prepare_home
-from perf_alerts_dagster.stack.process import PartSpec
-from perf_alerts_dagster.stack.supervisor import Stack
+from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
+
+_PROBE_SECONDS = 5.0
 
 
 def stack_specs(
@@ -29,10 +40,9 @@ def stack_specs(
     """Code server, guarded webserver, daemon and proxy, over a state folder with a rendered home.
 
     Args:
-        state_dir: The state folder that `render_home` was called with.
+        state_dir: The state folder that `prepare_home` was called for.
         webserver_port: Where the web UI listens, on 127.0.0.1 only.
-        environment: What the parts see of our settings; all else they have from this process,
-            see `part_environment`.
+        environment: The ALERT_* variables that the parts get; see `part_environment`.
         module: The module that holds the Dagster definitions.
         proxy: Where the REST API listens, host and port; not started where None.
     """
@@ -41,57 +51,35 @@ def stack_specs(
     own_folder(listens.parent)
     workspace = str(home / "workspace.yaml")
     frozen = part_environment(environment, home)
-    python = (sys.executable, "-m")
-    # `dagster api grpc`, not `dagster code-server`: the latter is one process more.
-    code_server = (
-        *python, "dagster", "api", "grpc", "--socket", str(listens), "--module-name", module,
-        "--location-name", LOCATION, "--log-level", "warning", "--log-format", "json",
-    )  # fmt: skip
-    webserver = (
-        *python, "perf_alerts_dagster.stack.webserver",
-        "--port", str(webserver_port), "--workspace", workspace,
-    )  # fmt: skip
-    daemon = (*python, DAEMON_MODULE, "run", "--workspace", workspace, "--log-format", "json")
-    specs = (
-        PartSpec(
-            name="code-server",
-            argv=code_server,
-            environment=frozen,
-            ready=readiness.code_server(listens),
-            order=0,
-            folder=home,
+
+    def part(name: str, order: int, ready: Probe, program: str, *arguments: str) -> PartSpec:
+        argv = (sys.executable, "-m", program, *arguments)
+        return PartSpec(
+            name=name, argv=argv, environment=frozen, ready=ready, order=order, folder=home
+        )
+
+    specs = [
+        # `dagster api grpc`, not `dagster code-server`: the latter is one process more.
+        part(
+            "code-server", 0, _code_server_ready(listens),
+            "dagster", "api", "grpc", "--socket", str(listens), "--module-name", module,
+            "--location-name", LOCATION, "--log-level", "warning", "--log-format", "json",
         ),
-        PartSpec(
-            name="webserver",
-            argv=webserver,
-            environment=frozen,
-            ready=readiness.http_answer(webserver_port, "/server_info"),
-            order=1,
-            folder=home,
+        part(
+            "webserver", 1, _http_ready(webserver_port, "/server_info"),
+            "perf_alerts_dagster.stack.webserver",
+            "--port", str(webserver_port), "--workspace", workspace,
         ),
-        PartSpec(
-            name="daemon",
-            argv=daemon,
-            environment=frozen,
-            ready=readiness.daemon(webserver_port),
-            order=2,
-            folder=home,
+        part(
+            "daemon", 2, _daemon_ready(webserver_port),
+            DAEMON_MODULE, "run", "--workspace", workspace, "--log-format", "json",
         ),
-    )
-    if proxy is None:
-        return specs
-    host, port = proxy
-    return (
-        *specs,
-        PartSpec(
-            name="proxy",
-            argv=(*python, "perf_alerts_dagster.server.serve"),
-            environment=frozen,
-            ready=readiness.http_answer(port, "/health/live", host=_reached_at(host)),
-            order=2,
-            folder=home,
-        ),
-    )
+    ]  # fmt: skip
+    if proxy is not None:
+        host, port = proxy
+        ready = _http_ready(port, "/health/live", host=_reached_at(host))
+        specs.append(part("proxy", 2, ready, "perf_alerts_dagster.server.serve"))
+    return tuple(specs)
 
 
 def _reached_at(host: str) -> str:
@@ -99,8 +87,65 @@ def _reached_at(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
 
 
+def _code_server_ready(path: Path) -> Probe:
+    """Ready when the server says that it serves: by then it has loaded the code."""
+
+    def check(_started: float) -> bool:
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            request = health_pb2.HealthCheckRequest(service="DagsterApi")
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=_PROBE_SECONDS)
+            except grpc.RpcError:
+                return False
+            return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    return _in_thread(check)
+
+
+def _http_ready(port: int, path: str, *, host: str = "127.0.0.1") -> Probe:
+    """Ready when a GET answers 200."""
+
+    def check(_started: float) -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=_PROBE_SECONDS)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return _in_thread(check)
+
+
+def _daemon_ready(webserver_port: int) -> Probe:
+    """Ready when each daemon that the instance requires has a heartbeat since its start.
+
+    `healthy` would not do: Dagster leaves it true for 30 minutes after a daemon's end.
+    """
+
+    async def probe(started: float) -> bool:
+        try:
+            async with connected(webserver_port) as client:
+                answer = await client.ask(documents.HEARTBEATS, {})
+            statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
+            beats = [status["lastHeartbeatTime"] for status in statuses if status["required"]]
+        except (SchedulerError, KeyError, TypeError):
+            return False
+        return bool(beats) and all(beat is not None and beat >= started for beat in beats)
+
+    return probe
+
+
+def _in_thread(check: Callable[[float], bool]) -> Probe:
+    async def probe(started: float) -> bool:
+        return await asyncio.to_thread(check, started)
+
+    return probe
+
+
 def part_environment(environment: Mapping[str, str], home: Path) -> dict[str, str]:
-    """All variables a part sees: ours as given, DAGSTER_HOME, and this process's others.
+    """The environment of a part: `environment`, DAGSTER_HOME and this process's other variables.
 
     A stray DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would change what the parts
     do, so no DAGSTER_* or ALERT_* variable of this process is handed on.
@@ -126,9 +171,9 @@ def check_port(port: int, variable: str) -> None:
 
 
 async def run_stack(
-    settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool = True
-) -> int:
-    """Run the stack that the settings ask for until it is asked to stop; the exit code.
+    settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool
+) -> None:
+    """Run the stack that the settings ask for until it is asked to stop.
 
     The alert store must have been migrated. For the rest see `up`.
     """
@@ -143,7 +188,6 @@ async def run_stack(
         proxy=(settings.proxy_host, settings.proxy_port) if with_proxy else None,
     )
     await up(specs, state_dir=settings.state_dir, on_ready=on_ready)
-    return 0
 
 
 async def up(

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME
-from perf_alerts_dagster.defs.schedules import crons
+from perf_alerts_dagster.defs.build import crons
 from perf_alerts_dagster.scheduler.dagster_internals import schedule_execution_time_iterator
 from perf_alerts_dagster.settings import load_settings
 

@@ -13,7 +13,6 @@ from perf_alerts_dagster.control.leases import LeaseManager
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Execution, Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.false_alarms import Budgets
@@ -86,7 +85,7 @@ class Desk:
         self.store = FakeAlertStore()
         state = Path(mkdtemp())
         finalize(self, rmtree, state)
-        self.summaries = SummaryFolder(state)
+        self.state_dir = state
         self.leases = FakeLeases()
         self.incidents = MemoryIncidents()
         self.catch_up = catch_up
@@ -94,7 +93,10 @@ class Desk:
 
     def written(self) -> list[str]:
         """The texts of the summary files."""
-        return [path.read_text() for path in sorted(self.summaries.folder.glob("*.json"))]
+        return [
+            path.read_text()
+            for path in sorted((self.state_dir / "performance_alerts" / "scheduled").glob("*.json"))
+        ]
 
     def run(
         self,
@@ -110,7 +112,7 @@ class Desk:
         return Executor(
             records=FakeRecordsSource(records),
             store=self.store,
-            summaries=self.summaries,
+            state_dir=self.state_dir,
             session_judge=a_session_judge(self.store),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,

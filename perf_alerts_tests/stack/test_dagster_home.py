@@ -7,16 +7,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.run_coordinator import DefaultRunCoordinator
+from pydantic import SecretStr
 
-from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.core.errors import SettingsError, StackError
 from perf_alerts_dagster.scheduler.dagster_internals import WorkspaceFileTarget
-from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack.dagster_home import (
     TEMPLATE,
     code_socket,
     own_folder,
     prepare_home,
-    render_home,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def test_the_checkout_and_the_package_hold_the_same_template() -> None:
 def test_a_rendered_home_opens_as_an_instance_in_the_state_folder(tmp_path: Path) -> None:
     state = tmp_path / 'a "state" folder'
 
-    home = render_home(state, run_max_seconds=321)
+    home = prepare_home(Settings(state_dir=state, run_max_seconds=321))
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert instance.run_monitoring_max_runtime_seconds == 321
@@ -51,15 +51,15 @@ def test_the_template_opens_as_it_is(tmp_path: Path) -> None:
 
 
 def test_rendering_again_changes_no_file(tmp_path: Path) -> None:
-    home = render_home(tmp_path)
+    home = prepare_home(Settings(state_dir=tmp_path))
     before = {path: path.stat().st_mtime_ns for path in home.iterdir()}
 
-    assert render_home(tmp_path) == home
+    assert prepare_home(Settings(state_dir=tmp_path)) == home
     assert {path: path.stat().st_mtime_ns for path in home.iterdir()} == before
 
 
 def test_settings_that_changed_are_rendered(tmp_path: Path) -> None:
-    render_home(tmp_path, run_max_seconds=1)
+    prepare_home(Settings(state_dir=tmp_path, run_max_seconds=1))
 
     home = prepare_home(Settings(state_dir=tmp_path, run_max_seconds=2))
 
@@ -69,7 +69,9 @@ def test_settings_that_changed_are_rendered(tmp_path: Path) -> None:
 def test_one_setting_moves_the_storage_to_postgresql(
     tmp_path: Path, fresh_postgres_url: str
 ) -> None:
-    home = render_home(tmp_path, dagster_database_url=fresh_postgres_url)
+    home = prepare_home(
+        Settings(state_dir=tmp_path, dagster_database_url=SecretStr(fresh_postgres_url))
+    )
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
         assert type(instance.run_storage).__name__ == "PostgresRunStorage"
@@ -83,19 +85,24 @@ def test_one_setting_moves_the_storage_to_postgresql(
 
 
 def test_another_database_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=r"ALERT_DAGSTER_DATABASE_URL .* not 'mysql'"):
-        render_home(tmp_path, dagster_database_url="mysql://user:secret@host/db")
+    variables = {
+        "ALERT_STATE_DIR": str(tmp_path),
+        "ALERT_DAGSTER_DATABASE_URL": "mysql://user:secret@host/db",
+    }
+
+    with pytest.raises(SettingsError, match=r"ALERT_DAGSTER_DATABASE_URL.* must be postgresql://"):
+        load_settings(variables, None)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(StackError, match="file cannot be written"):
-        render_home(tmp_path / "file")
+        prepare_home(Settings(state_dir=tmp_path / "file"))
 
 
 def test_both_workspaces_pin_the_locations_name(tmp_path: Path) -> None:
-    home = render_home(tmp_path)
+    home = prepare_home(Settings(state_dir=tmp_path))
 
     for file in (ROOT / "workspace.yaml", home / "workspace.yaml"):
         (origin,) = WorkspaceFileTarget([str(file)]).create_origins()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from perf_alerts_dagster.cli.commands.up import is_first_start
+from perf_alerts_dagster.cli.commands.stack import is_first_start
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.stack.stacks import eventually

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from perf_alerts_dagster.core.errors import StackError
-from perf_alerts_dagster.stack import process, process_group
-from perf_alerts_dagster.stack.process import PartSpec, Probe
+from perf_alerts_dagster.stack import process_group, supervisor
 from perf_alerts_dagster.stack.stack import part_environment, up
-from perf_alerts_dagster.stack.supervisor import Stack
+from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
 from perf_alerts_tests.stack.stacks import eventually
 
 STAYS = (
@@ -277,11 +276,11 @@ def test_stray_variables_of_dagster_do_not_reach_the_parts(
 
 def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "part.log"
-    writer = process.open_log(path)
+    writer = supervisor.open_log(path)
     os.write(writer, b"old line\n" * 10)
 
-    assert not process.rotate(path, limit=1000)
-    assert process.rotate(path, limit=50)
+    assert not supervisor.rotate(path, limit=1000)
+    assert supervisor.rotate(path, limit=50)
     os.write(writer, b"new line\n")
     os.close(writer)
 
@@ -293,6 +292,6 @@ def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> Non
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
 
-    assert process.tail(path) == ""
+    assert supervisor.tail(path) == ""
     path.write_text("\n".join(map(str, range(10_000))))
-    assert process.tail(path, lines=2) == "9998\n9999"
+    assert supervisor.tail(path, lines=2) == "9998\n9999"

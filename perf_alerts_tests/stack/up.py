@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
-from perf_alerts_dagster.stack.dagster_home import render_home
+from perf_alerts_dagster.settings import Settings
+from perf_alerts_dagster.stack.dagster_home import prepare_home
 from perf_alerts_dagster.stack.stack import check_port, stack_specs, up
 
 TINY = "perf_alerts_tests.stack.tiny"
@@ -22,7 +23,7 @@ def main(state: str, port: str) -> None:
     state_dir = Path(state)
     try:
         check_port(int(port), "ALERT_WEBSERVER_PORT")
-        render_home(state_dir, run_max_seconds=60)
+        prepare_home(Settings(state_dir=state_dir, run_max_seconds=60))
         specs = stack_specs(
             state_dir=state_dir,
             webserver_port=int(port),

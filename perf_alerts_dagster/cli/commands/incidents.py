@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.cli.options import Moment, json_option
+from perf_alerts_dagster.cli.options import TIME, json_option
 from perf_alerts_dagster.cli.output import OUT, print_json, styled, table
 from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
@@ -120,7 +120,7 @@ def show(incident_id: str, as_json: bool) -> None:
 @incidents.command()
 @click.argument("incident_id", metavar="ID")
 @click.option("--comment", default="", help="Why, or what you do about it.")
-@click.option("--until", type=Moment(), help="When it opens again unless it is over.")
+@click.option("--until", type=TIME, help="When it opens again unless it is over.")
 def ack(incident_id: str, comment: str, until: datetime | None) -> None:
     """Acknowledge an incident: it no longer escalates or repeats, unless it gets worse."""
     now = datetime.now(UTC)

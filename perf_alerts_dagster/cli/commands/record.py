@@ -1,0 +1,358 @@
+"""Commands that read the record and store nothing: `check`, `strategies`, `measure`, `evaluate`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import click
+import numpy as np
+from rich.markup import escape
+
+from perf_alerts_dagster.bootstrap.executions import build_session_judge
+from perf_alerts_dagster.bootstrap.records import open_market, open_source
+from perf_alerts_dagster.cli import options
+from perf_alerts_dagster.cli.output import (
+    ERR,
+    OUT,
+    number,
+    print_json,
+    settings_with_warnings,
+    styled,
+    table,
+    working,
+)
+from perf_alerts_dagster.core.alerts import Alert, Family
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
+from perf_alerts_dagster.judging.notifiable import notified
+from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
+
+# The columns of the table, by metric; --json has every metric.
+_COLUMNS = {
+    "total_return": "total",
+    "cagr": "CAGR",
+    "annual_volatility": "vol.",
+    "sharpe_ratio": "Sharpe",
+    "sortino_ratio": "Sortino",
+    "max_drawdown": "max DD",
+    "current_drawdown": "DD now",
+    "value_at_risk_95": "VaR 95",
+    "win_rate": "wins",
+    "profit_factor": "PF",
+    "probabilistic_sharpe_ratio": "PSR",
+}
+
+_periods_option = click.option(
+    "--periods-per-year",
+    type=click.FloatRange(min=1, max=366 * 24),
+    default=None,
+    help="Rows per year: 252 for daily records (the default), 52 for weekly, 12 for monthly.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Source:
+    """A reading, its settings, and the rows per year to annualise with."""
+
+    reading: Reading
+    settings: Settings
+    periods_per_year: float
+    now: datetime
+
+
+def _read(
+    records_url: str | None, *, as_of: date | None, periods_per_year: float | None = None
+) -> _Source:
+    """Read the record once, with its groups.
+
+    Where `periods_per_year` differs from the settings, the record's own dates are the sessions: no
+    market calendar has the sessions of a weekly or monthly series.
+
+    Raises:
+        SettingsError: a variable is wrong, or the record is unreadable.
+        UsageError: `as_of` is no session of the record.
+        RecordsUnavailable: the source cannot be read.
+        RecordsInvalid: the source is no track record.
+    """
+    settings = load_settings()
+    now = datetime.now(UTC)
+    own_dates = periods_per_year is not None and periods_per_year != settings.periods_per_year
+    with working(f"reading {records_url or settings.records_shown}"):
+        reading = read(
+            open_source(settings, records_url=records_url),
+            open_market(settings, own_days=own_dates),
+            as_of=as_of,
+            now=now,
+            timezone=ZoneInfo(settings.timezone),
+        )
+    return _Source(
+        reading=reading,
+        settings=settings,
+        periods_per_year=periods_per_year or settings.periods_per_year,
+        now=now,
+    )
+
+
+def _note_faults(reading: Reading) -> None:
+    """Print the record's bad rows and notes on standard error."""
+    for name, faults in sorted(reading.records.faults.items()):
+        for fault in faults:
+            ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)
+    for note in reading.records.notes:
+        ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
+
+
+@click.command()
+def check() -> None:
+    """Check every ALERT_* variable and read the record once; change nothing.
+
+    All faults are listed together, each with the variable, its value (secrets masked) and what
+    is accepted. Exit code 2 when a variable is wrong, 1 when the record has bad rows.
+    """
+    settings = settings_with_warnings()
+    reading = _read(None, as_of=None).reading
+    _note_faults(reading)
+    bad = len(reading.records.faults)
+    OUT.print(
+        f"settings are fine (version {settings.settings_version}); "
+        f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
+        f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
+    )
+    sys.exit(1 if bad else 0)
+
+
+@click.command()
+@options.as_of_option
+@options.records_option
+@options.json_option
+def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> None:
+    """List the strategies and groups of the record, with their rows and their faults."""
+    reading = _read(records_url, as_of=as_of).reading
+    _note_faults(reading)
+    rows = [
+        _row(reading.records.strategies[name].until(reading.as_of))
+        for name in sorted(reading.records.strategies)
+    ]
+    rows += [
+        {"strategy": name, "status": "error", "faults": [str(fault) for fault in faults]}
+        for name, faults in sorted(reading.records.faults.items())
+    ]
+    if as_json:
+        print_json({"as_of": reading.as_of.isoformat(), "strategies": rows})
+        return
+    listing = table(
+        f"{reading.records.source}, as of {reading.as_of}",
+        "strategy",
+        "status",
+        "group",
+        "backtest rows",
+        "live rows",
+        "first",
+        "live since",
+        "newest",
+        numeric=("backtest rows", "live rows"),
+    )
+    for row in rows:
+        listing.add_row(
+            escape(str(row["strategy"])),
+            styled(str(row["status"])),
+            escape(str(row.get("group") or "-")),
+            *(
+                str(row.get(name) if row.get(name) is not None else "-")
+                for name in ("backtest_rows", "live_rows", "first", "live_since", "newest")
+            ),
+        )
+    OUT.print(listing)
+
+
+def _row(record: StrategyRecord) -> dict[str, object]:
+    live = np.flatnonzero(record.live)
+    return {
+        "strategy": record.strategy,
+        "status": record.status.value,
+        "group": record.group,
+        "currency": record.currency,
+        "backtest_rows": len(record) - len(live),
+        "live_rows": len(live),
+        "first": str(record.dates[0]) if len(record) else None,
+        "live_since": str(record.dates[live[0]]) if len(live) else None,
+        "newest": str(record.dates[-1]) if len(record) else None,
+        "trades": len(record.trades) if record.trades is not None else 0,
+    }
+
+
+@click.command()
+@options.as_of_option
+@options.records_option
+@_periods_option
+@options.json_option
+def measure(
+    as_of: date | None, records_url: str | None, periods_per_year: float | None, as_json: bool
+) -> None:
+    """Print every metric of each strategy, backtest and live apart.
+
+    Returns are fractions per session; a drawdown, a value at risk and an expected shortfall are
+    negative. Ratios are annualised with --periods-per-year. A metric without enough data is
+    null, never zero. Stores nothing.
+
+    \b
+    perf-alerts measure --records daily.csv --json
+    perf-alerts measure --records monthly.csv --periods-per-year 12
+    """
+    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    with working("measuring"):
+        measurements = [
+            measurement
+            for name in sorted(source.reading.records.strategies)
+            for measurement in measure_strategy(
+                source.reading.records.strategies[name].until(source.reading.as_of),
+                periods_per_year=source.periods_per_year,
+            )
+        ]
+    _note_faults(source.reading)
+    if as_json:
+        print_json(
+            {
+                "as_of": source.reading.as_of.isoformat(),
+                "periods_per_year": source.periods_per_year,
+                "strategies": [
+                    asdict(measurement)
+                    | {
+                        "first": measurement.first.isoformat(),
+                        "last": measurement.last.isoformat(),
+                    }
+                    for measurement in measurements
+                ],
+                "faults": {
+                    name: [str(fault) for fault in faults]
+                    for name, faults in sorted(source.reading.records.faults.items())
+                },
+            }
+        )
+        return
+    rows = table(
+        f"{source.reading.records.source}, as of {source.reading.as_of}",
+        "strategy",
+        "segment",
+        "rows",
+        *_COLUMNS.values(),
+        numeric=("rows", *_COLUMNS.values()),
+    )
+    for measurement in measurements:
+        values = [measurement.metrics.get(name) for name in _COLUMNS]
+        rows.add_row(
+            escape(measurement.strategy),
+            measurement.segment,
+            str(measurement.observations),
+            *(number(value) if not isinstance(value, str) else value for value in values),
+        )
+    OUT.print(rows)
+
+
+@click.command()
+@options.alert_argument
+@options.as_of_option
+@options.records_option
+@_periods_option
+@click.option("--all", "show_all", is_flag=True, help="Show the rules that are fine as well.")
+@options.json_option
+def evaluate(
+    alert: Alert,
+    as_of: date | None,
+    records_url: str | None,
+    periods_per_year: float | None,
+    show_all: bool,
+    as_json: bool,
+) -> None:
+    """Judge every strategy by one alert's rules; store nothing, notify nobody.
+
+    Exit code 1 when people would be notified, or an outcome is error or no_data.
+
+    \b
+    perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
+    """
+    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    reading = source.reading
+    session_judge = build_session_judge(source.settings, periods_per_year=source.periods_per_year)
+    with working("projecting and judging"):
+        judgement = session_judge.judge_newest(
+            alert,
+            reading,
+            run_id="evaluate",
+            now=source.now,
+            issued_before=_end_of_last_month(alert, reading),
+        )
+    _note_faults(reading)
+    if as_json:
+        print_json(
+            {
+                "alert": alert.name,
+                "as_of": judgement.as_of.isoformat(),
+                "provisional": judgement.provisional,
+                "settings_version": judgement.settings_version,
+                "data_hash": judgement.data_hash,
+                "seed": judgement.seed,
+                "evaluations": [
+                    asdict(evaluation)
+                    | {"session": evaluation.session.isoformat() if evaluation.session else None}
+                    for evaluation in judgement.evaluations
+                ],
+            }
+        )
+    else:
+        _show(judgement, source=reading.records.source, show_all=show_all)
+    gate = source.settings.rule_preset == "evidence"
+    unknown = {evaluation.outcome for evaluation in judgement.evaluations} & {
+        Outcome.ERROR,
+        Outcome.NO_DATA,
+    }
+    sys.exit(1 if unknown or notified(judgement, gate=gate) else 0)
+
+
+def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
+    """The session whose projection the forward test compares with; none for other alerts."""
+    if reading.last_final is None or Family.FORWARD not in alert.families:
+        return ()
+    first = reading.last_final.replace(day=1)
+    return [session for session in reading.sessions if session < first][-1:]
+
+
+def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
+    state = ", provisional" if judgement.provisional else ""
+    numeric = ("value", "limit", "p a year")
+    rows = table(
+        f"{judgement.alert} over {source}, as of {judgement.as_of}{state}",
+        "strategy",
+        "rule",
+        "outcome",
+        "severity",
+        "value",
+        "limit",
+        "p a year",
+        "evidence",
+        "why",
+        numeric=numeric,
+    )
+    quiet = 0
+    for evaluation in judgement.evaluations:
+        if evaluation.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
+            quiet += 1
+            continue
+        rows.add_row(
+            escape(evaluation.strategy),
+            evaluation.rule,
+            styled(evaluation.outcome.value),
+            styled(evaluation.severity.value) if evaluation.severity else "",
+            number(evaluation.value),
+            number(evaluation.limit),
+            number(evaluation.p_year),
+            evaluation.evidence.value if evaluation.evidence else "",
+            escape(evaluation.message),
+        )
+    OUT.print(rows)
+    if quiet:
+        ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")
