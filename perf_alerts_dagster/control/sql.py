@@ -1,13 +1,12 @@
 """Audit rows, threshold versions and leases in the alert store."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, RowMapping, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, insert, select, text, update
 
 from perf_alerts_dagster.control.audit import (
     LONGEST_CHANGE,
@@ -18,7 +17,7 @@ from perf_alerts_dagster.control.audit import (
     ThresholdVersion,
     VersionConflict,
 )
-from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState, Slot
+from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases, Slot
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.storage import upsert
 from perf_alerts_dagster.storage.engine import open_engine, reading, writing
@@ -29,22 +28,9 @@ _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
 
 def add(connection: Connection, change: Change, outcome: AuditOutcome = AuditOutcome.DONE) -> int:
     """Record a change in the transaction that makes it; the id of its row."""
-    added: int = connection.execute(
-        insert(audit).returning(audit.c.id),
-        {
-            "at": change.at,
-            "actor": change.actor,
-            "key_id": change.key_id,
-            "address": change.address,
-            "action": change.action,
-            "target": change.target,
-            "before": change.before,
-            "after": change.after,
-            "outcome": outcome.value,
-            "request_id": change.request_id,
-        },
-    ).scalar_one()
-    return added
+    row = asdict(change) | {"outcome": outcome.value}
+    row_id: int = connection.execute(insert(audit).returning(audit.c.id), row).scalar_one()
+    return row_id
 
 
 class SqlAudit:
@@ -86,7 +72,10 @@ class SqlAudit:
         if before is not None:
             query = query.where(audit.c.id < before)
         with reading(self.engine) as connection:
-            rows = tuple(_row(row) for row in connection.execute(query).mappings())
+            rows = tuple(
+                AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])})
+                for row in connection.execute(query).mappings()
+            )
         if len(rows) <= limit:
             return AuditPage(rows=rows)
         return AuditPage(rows=rows[:limit], last=rows[limit - 1].id)
@@ -105,10 +94,6 @@ class SqlAudit:
                 )
                 .values(outcome=AuditOutcome.UNKNOWN.value)
             ).rowcount
-
-
-def _row(row: RowMapping) -> AuditRow:
-    return AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])})
 
 
 # Any number of our own; PostgreSQL's advisory locks are numbers.
@@ -151,23 +136,9 @@ class SqlThresholds:
             after = ThresholdVersion(
                 version=version + 1, content=dict(content), at=change.at, actor=change.actor
             )
-            connection.execute(
-                insert(threshold_versions),
-                {
-                    "version": after.version,
-                    "content": after.content,
-                    "at": after.at,
-                    "actor": after.actor,
-                },
-            )
-            add(
-                connection,
-                replace(
-                    change,
-                    before=None if before is None else _shown(before),
-                    after=_shown(after),
-                ),
-            )
+            connection.execute(insert(threshold_versions), asdict(after))
+            shown = None if before is None else _shown(before)
+            add(connection, replace(change, before=shown, after=_shown(after)))
         return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
@@ -177,12 +148,8 @@ class SqlThresholds:
 
 
 def _newest(connection: Connection, limit: int) -> list[ThresholdVersion]:
-    query = select(threshold_versions).order_by(threshold_versions.c.version.desc())
-    return [_version(row) for row in connection.execute(query.limit(limit))]
-
-
-def _version(row: Row[tuple[int, Json, object, str]]) -> ThresholdVersion:
-    return ThresholdVersion(**row._mapping)
+    query = select(threshold_versions).order_by(threshold_versions.c.version.desc()).limit(limit)
+    return [ThresholdVersion(**row) for row in connection.execute(query).mappings()]
 
 
 def _shown(version: ThresholdVersion) -> Json:
@@ -195,37 +162,14 @@ class SqlLeases(Leases):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
-        """Decided by `LeaseQueue.acquire`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after, state = queue.acquire(owner, now, ttl)
-            _write(connection, name, after)
-        return state
-
-    def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
-        """Decided by `LeaseQueue.renew`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after = queue.renew(owner, now, ttl)
-            if after is not None:
-                _write(connection, name, after)
-        return after is not None
-
-    def release(self, name: str, owner: str) -> bool:
-        """Decided by `LeaseQueue.release`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after = queue.release(owner)
-            if after is not None:
-                _write(connection, name, after)
-        return after is not None
-
-    def waiting(self, name: str, now: datetime) -> str | None:
-        """Decided by `LeaseQueue.waiting`; nothing is locked."""
+    def queue(self, name: str) -> LeaseQueue:
+        """One query; nothing is locked."""
         with reading(self.engine) as connection:
             row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-        return None if row is None else _queue(row).waiting(now)
+        return LeaseQueue() if row is None else _queue(row)
 
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[tuple[Connection, LeaseQueue]]:
+    def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
+        """Decided over the locked row."""
         with writing(self.engine) as connection:
             # The row has to be there before PostgreSQL can lock it; SQLite locks the whole file.
             connection.execute(
@@ -234,10 +178,12 @@ class SqlLeases(Leases):
                 ),
                 {"name": name},
             )
-            row = connection.execute(
-                select(leases).where(leases.c.name == name).with_for_update()
-            ).one()
-            yield connection, _queue(row)
+            is_row = leases.c.name == name
+            row = connection.execute(select(leases).where(is_row).with_for_update()).one()
+            after = decide(_queue(row))
+            if after is not None:
+                connection.execute(update(leases).where(is_row).values(_columns(after)))
+        return after
 
 
 def _queue(row: Row[Any]) -> LeaseQueue:
@@ -250,17 +196,14 @@ def _slot(owner: str | None, until: datetime | None) -> Slot | None:
     return None if owner is None or until is None else Slot(owner=owner, until=until)
 
 
-def _write(connection: Connection, name: str, queue: LeaseQueue) -> None:
-    connection.execute(
-        update(leases)
-        .where(leases.c.name == name)
-        .values(
-            holder=queue.holder.owner if queue.holder else None,
-            held_until=queue.holder.until if queue.holder else None,
-            waiter=queue.waiter.owner if queue.waiter else None,
-            waits_until=queue.waiter.until if queue.waiter else None,
-        )
-    )
+def _columns(queue: LeaseQueue) -> dict[str, object]:
+    holder, waiter = queue.holder, queue.waiter
+    return {
+        "holder": holder.owner if holder else None,
+        "held_until": holder.until if holder else None,
+        "waiter": waiter.owner if waiter else None,
+        "waits_until": waiter.until if waiter else None,
+    }
 
 
 _LEASE = "probe"
