@@ -30,11 +30,12 @@ from perf_alerts_dagster.proxy.schemas import (
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
+    Pause,
     RunState,
     SchedulerError,
     SchedulerStatus,
+    TriggerRequest,
 )
-from perf_alerts_dagster.scheduler.store import Pause, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import will_start
 
 router = APIRouter(prefix="/schedule", tags=["schedule"])
@@ -61,7 +62,7 @@ async def trigger(request: Request, who: Triggerer, alert: Name) -> Response:
     sent = {"as_of": as_of.isoformat() if as_of else None}
     record = recorder(request, who, "trigger", named.name, sent)
     run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, record=record.record_launch
+        wanted, request_id=request.state.request_id, record=record.record
     )
     resources.status.forget()
     if seconds:
@@ -76,7 +77,7 @@ async def enable(request: Request, who: Switcher, alert: Name) -> Response:
     resources = resources_of(request)
     named = inputs.alert_named(alert)
     record = recorder(request, who, "enable", named.name, {})
-    schedule = await resources.toggles.enable(named.name, record.record_switch)
+    schedule = await resources.toggles.enable(named.name, record.record)
     return _toggled(resources, schedule, None, who.user_id)
 
 
@@ -100,7 +101,7 @@ async def disable(request: Request, who: Switcher, alert: Name) -> Response:
     )
     sent = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", named.name, sent)
-    schedule = await resources.toggles.disable(pause, record.record_switch)
+    schedule = await resources.toggles.disable(pause, record.record)
     return _toggled(resources, schedule, pause, who.user_id)
 
 

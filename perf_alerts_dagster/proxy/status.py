@@ -23,10 +23,10 @@ from perf_alerts_dagster.proxy.schemas import (
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
+    Pause,
     SchedulerStatus,
     SchedulerUnexpected,
 )
-from perf_alerts_dagster.scheduler.store import Pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

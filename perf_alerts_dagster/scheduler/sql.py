@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, select, tuple_, update
 
-from perf_alerts_dagster.scheduler.store import (
+from perf_alerts_dagster.scheduler.port import (
     KEEP,
     LEASE,
     Claim,

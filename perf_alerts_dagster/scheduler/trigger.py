@@ -7,19 +7,23 @@ from datetime import datetime
 from threading import Event
 
 from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.scheduler.audited import RecordChange
 from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
+    Claim,
+    ClaimStatus,
     Launch,
     RunFilter,
     RunState,
     Scheduler,
     SchedulerError,
     SchedulerStatus,
+    SchedulerStore,
+    TriggerRequest,
 )
-from perf_alerts_dagster.scheduler.store import Claim, ClaimStatus, SchedulerStore, TriggerRequest
 
-# Who asks for a claim that another proxy has open waits this long for its run.
+# A caller whose claim another proxy has open waits this many seconds for its run.
 _PATIENCE = 10.0
 _POLL = 0.2
 _WAIT_POLL = 0.5
@@ -28,15 +32,11 @@ _SHARED = 0.5
 
 
 class KeyInUse(Exception):
-    """Another request of this key is still under way; ask again."""
+    """Another request with this key is still under way."""
 
 
 class KeyMismatch(Exception):
     """This key was used for another request."""
-
-
-# Writes the intent, does the work, writes the outcome.
-RecordChange = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggers:
-    """Launches runs for the callers of one proxy; the claims make it safe for several proxies.
+    """Launches runs for the callers of one proxy; claims keep several proxies apart.
 
     `pause` sleeps for seconds. `stopping` is set once the proxy must stop. `clock` gives
     the time, aware; `seconds` rises steadily.
@@ -74,7 +74,7 @@ class Triggers:
     )
 
     async def run(
-        self, trigger: TriggerRequest, *, request_id: str, record: RecordChange
+        self, trigger: TriggerRequest, *, request_id: str, record: RecordChange[AlertRun]
     ) -> AlertRun:
         """The one run of `trigger`, as it is now.
 
@@ -115,7 +115,7 @@ class Triggers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fly(
-        self, trigger: TriggerRequest, request_id: str, record: RecordChange
+        self, trigger: TriggerRequest, request_id: str, record: RecordChange[AlertRun]
     ) -> AlertRun:
         end = self.seconds() + _PATIENCE
         while True:
@@ -146,7 +146,7 @@ class Triggers:
         )
 
     async def _own(
-        self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange
+        self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange[AlertRun]
     ) -> AlertRun:
         run = await self._left_behind(claim)
         if run is None:
