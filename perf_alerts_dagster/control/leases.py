@@ -27,10 +27,10 @@ class LeaseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseState:
-    """The answer to one owner.
+    """The answer to an owner that asked for a lease.
 
-    `holder` runs now. `waiter` runs next: where the status is `taken`, it is the run that
-    replaces the caller's.
+    `holder` runs now and `waiter` next. Where the status is `taken`, the waiter replaces the run
+    that asked.
     """
 
     status: LeaseStatus
@@ -94,7 +94,7 @@ class LeaseQueue:
         return self.waiter.owner if self.waiter.until > now else None
 
     def state(self, owner: str) -> LeaseState:
-        """The answer to an owner that asked."""
+        """The status of `owner`'s request, with the holder and the waiter."""
         status = LeaseStatus.WAITING if _is(self.waiter, owner) else LeaseStatus.TAKEN
         return LeaseState(
             status=LeaseStatus.HELD if _is(self.holder, owner) else status,

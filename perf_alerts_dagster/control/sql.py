@@ -19,8 +19,7 @@ from perf_alerts_dagster.control.audit import (
 )
 from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases, Slot
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import open_engine, reading, writing
+from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.tables import audit, leases, threshold_versions
 
 _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
@@ -173,9 +172,7 @@ class SqlLeases(Leases):
         with writing(self.engine) as connection:
             # The row has to be there before PostgreSQL can lock it; SQLite locks the whole file.
             connection.execute(
-                upsert.insert(connection, leases).on_conflict_do_nothing(
-                    index_elements=[leases.c.name]
-                ),
+                upsert(connection, leases).on_conflict_do_nothing(index_elements=[leases.c.name]),
                 {"name": name},
             )
             is_row = leases.c.name == name

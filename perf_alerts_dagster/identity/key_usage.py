@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import key_uses
 
 
@@ -29,7 +28,7 @@ class SqlKeyUse:
         if not times:
             return
         with writing(self.engine) as connection:
-            insert = upsert.insert(connection, key_uses)
+            insert = upsert(connection, key_uses)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=[key_uses.c.key_id],

@@ -9,8 +9,7 @@ from sqlalchemy import Engine, delete, exists, select
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import revoked_tokens
 
 
@@ -27,7 +26,7 @@ class SqlRevocations:
         """
         with writing(self.engine) as connection:
             connection.execute(
-                upsert.insert(connection, revoked_tokens).on_conflict_do_nothing(
+                upsert(connection, revoked_tokens).on_conflict_do_nothing(
                     index_elements=[revoked_tokens.c.token_id]
                 ),
                 {"token_id": token_id, "until": until},

@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFault:
-    """A rule of the input contract that a row breaks, and where.
+    """A row that breaks a rule of docs/records.md: the rule, and where the row is.
 
     `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
     header being line 1); None where the fault is about the whole strategy or table.
@@ -91,7 +91,7 @@ class StrategyRecord:
     `returns` are simple returns per session, finite; a return at or below -1 is a wipe-out.
     `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
     gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
-    `trials` (T, N) are the returns of every variant that was tried; None where none were kept.
+    `trials` (T, N) are the returns of the N variants that were tried; None where not recorded.
     """
 
     strategy: str
@@ -138,7 +138,7 @@ class StrategyRecord:
         return self.rows(0, stop)
 
     def content_hash(self) -> str:
-        """SHA-256 over everything that a value may depend on, as 64 hex digits."""
+        """SHA-256, as 64 hex digits, over all data that a rule or projection may use."""
         digest = hashlib.sha256(self.strategy.encode())
         for name, values in (
             ("dates", self.dates.astype("datetime64[D]").astype(np.int64)),
@@ -162,11 +162,11 @@ class StrategyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
-    """The result of one reading of a source: good strategies, and the faults of the others.
+    """The content of a source: the good strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is in `strategies` or in
-    `faults`, never in both. `notes` are remarks that hinder nothing (a row on a day that is no
-    session). `is_sample` is True for the bundled sample.
+    `faults`, never in both. `notes` are remarks on data that is left out or assumed.
+    `is_sample` is True for the bundled sample.
     """
 
     source: str

@@ -30,9 +30,8 @@ class Market:
 class Reading:
     """The records of a source at one moment, with their groups.
 
-    `sessions` are rising; `as_of` is one of them. `last_final` is the last of them, at or before
-    `as_of`, that has closed and on which some strategy has a row. `counted_to` is the last
-    closed day that lateness counts up to.
+    `sessions` are rising; `as_of` is one of them. `last_final` is the last closed session at or
+    before `as_of` on which some strategy has a row. Lateness is counted up to `counted_to`.
     """
 
     records: TrackRecords
@@ -43,7 +42,7 @@ class Reading:
     counted_to: date
 
     def late(self, newest: date, as_of: date) -> int:
-        """Closed sessions between the newest row and `as_of`."""
+        """The number of closed sessions after a strategy's `newest` row, up to `as_of`."""
         to = self.counted_to if as_of == self.as_of else as_of
         return lateness(newest, to, self.market.calendar)
 
@@ -102,8 +101,8 @@ def with_groups(records: TrackRecords) -> TrackRecords:
 
     A group's return on a day is the P&L of the members that have a row that day over their
     capital; where the source gave returns only, their plain mean. A group's day is live when
-    any member's is. Members that are not judged, and strategies with faults, are left out; a
-    group of fewer than two members is none. A strategy of the same name wins.
+    any member's is. Members that are not judged, and strategies with faults, are left out. A
+    group needs two members, and a name that no strategy has.
     """
     members = [
         member for member in records.strategies.values() if member.status.is_judged and len(member)
@@ -124,7 +123,7 @@ def with_groups(records: TrackRecords) -> TrackRecords:
 
 
 def is_group(name: str) -> bool:
-    """Whether a strategy of this name is a group."""
+    """Whether the strategy `name` is a group made by `with_groups`."""
     return name == "ALL" or name.startswith(("ALL:", "group:"))
 
 

@@ -19,7 +19,7 @@ class Calendar(Protocol):
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
 
     def close(self, session: date) -> datetime:
-        """When `session` closes: aware, in UTC. Its row is final from then on."""
+        """The time in UTC at which `session` closes; its row is final from then on."""
 
 
 class DayCalendar:
@@ -31,7 +31,7 @@ class DayCalendar:
         self._close_time = close_time
 
     def sessions(self, first: date, last: date) -> Dates:
-        """All days of the week mask, holidays included."""
+        """Every day whose weekday is in the mask; holidays are not left out."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
         return days[np.is_busday(days, weekmask=self._weekmask)]
 
@@ -75,14 +75,14 @@ def is_final(session: date, calendar: Calendar, now: datetime) -> bool:
 
 
 def lateness(newest: date, through: date, calendar: Calendar) -> int:
-    """Sessions after `newest` up to and including `through`: how far the newest row is behind."""
+    """The number of sessions after `newest`, up to and including `through`."""
     if newest >= through:
         return 0
     return len(calendar.sessions(newest + timedelta(days=1), through))
 
 
 def missing(dates: Dates, sessions: Dates) -> Dates:
-    """Sessions between the first and the last row that have no row; never filled with zero."""
+    """The sessions without a row between the first and the last row; they are never filled."""
     if len(dates) == 0:
         return sessions[:0]
     within = sessions[(sessions >= dates[0]) & (sessions <= dates[-1])]
@@ -91,7 +91,7 @@ def missing(dates: Dates, sessions: Dates) -> Dates:
 
 
 def missing_share(dates: Dates, sessions: Dates, window: int) -> float:
-    """Share of missing sessions within the last `window` rows' span, in [0, 1)."""
+    """The share of sessions without a row, in [0, 1), over the span of the last `window` rows."""
     part = dates[-window:]
     gaps = len(missing(part, sessions))
     return gaps / (gaps + len(part)) if len(part) else 0.0

@@ -36,8 +36,8 @@ class AlertRun:
     """One run of one alert; times are aware and in UTC.
 
     `attempts` counts the attempts so far, 0 before the first began. `error` is the first line
-    of the last attempt's error, None while nothing failed. `partition` is the as-of date that
-    was asked for, `as_of` the newest that was judged.
+    of the last attempt's error, None while none failed. `partition` is the requested as-of
+    date, `as_of` the newest one that was judged.
     """
 
     alert: str
@@ -117,7 +117,7 @@ class SchedulerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A run to start; `tags` say who asked for it, and find it again."""
+    """A run to start; its `tags` name the caller, and find the run again."""
 
     alert: str
     as_of: date | None = None
@@ -160,7 +160,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     async def status(self, now: datetime) -> SchedulerStatus:
-        """Everything that a status answer shows, in one request."""
+        """The daemon's heartbeat, the schedules and their newest runs, in one request."""
 
     @abstractmethod
     async def runs(self, filter_: RunFilter) -> RunPage:
@@ -315,15 +315,15 @@ class SchedulerStore(ABC):
 
     @abstractmethod
     def settle(self, request: TriggerRequest, marker: str, run_id: str) -> None:
-        """Keep the run of a claim."""
+        """Record the run that was launched under a claim."""
 
     @abstractmethod
     def release(self, request: TriggerRequest, marker: str) -> None:
-        """Remove a claim under which nothing was launched, for certain."""
+        """Remove a claim under which certainly no run was launched."""
 
     @abstractmethod
     def pauses(self) -> Mapping[str, Pause]:
-        """The pauses of all alerts, at most one each, by the alert."""
+        """The pauses by alert; an alert has one at most."""
 
     @abstractmethod
     def keep_pause(self, pause: Pause) -> None:

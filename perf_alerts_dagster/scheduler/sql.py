@@ -17,8 +17,7 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerStore,
     TriggerRequest,
 )
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import claims, pauses
 
 
@@ -63,7 +62,7 @@ class SqlSchedulerStore(SchedulerStore):
     def keep_pause(self, pause: Pause) -> None:
         """One upsert."""
         with writing(self.engine) as connection:
-            insert = upsert.insert(connection, pauses)
+            insert = upsert(connection, pauses)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=[pauses.c.alert],
@@ -98,7 +97,7 @@ def _locked(
     connection: Connection, request: TriggerRequest, marker: str, now: datetime
 ) -> Row[Any]:
     """The claim's row, locked; inserted where there was none."""
-    insert = upsert.insert(connection, claims)
+    insert = upsert(connection, claims)
     return connection.execute(
         insert.on_conflict_do_update(
             index_elements=[claims.c.scope, claims.c.key],

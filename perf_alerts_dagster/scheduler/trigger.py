@@ -76,10 +76,10 @@ class Triggers:
     async def run(
         self, trigger: TriggerRequest, *, request_id: str, record: RecordChange[AlertRun]
     ) -> AlertRun:
-        """The one run of `trigger`, as it is now.
+        """Launch the run of `trigger`, or return the one that was launched for it before.
 
-        Identical requests at the same time share all the work. It is finished also where the
-        caller goes away, since its run may be launched already.
+        Identical requests at the same time share one launch. It is carried through where the
+        caller goes away, since the run may exist already.
 
         Raises:
             KeyInUse: another proxy is still working on it after ten seconds.
@@ -99,9 +99,9 @@ class Triggers:
         return await asyncio.shield(flight.task)
 
     async def finished(self, run: AlertRun, within: float) -> AlertRun:
-        """The run once it is finished, or as it is after `within` seconds.
+        """The run once it is finished, or its state after `within` seconds.
 
-        A proxy that must stop waits no longer: its callers are answered.
+        Where the proxy must stop, the answer is the state at that time.
         """
         end = self.seconds() + within
         while not (run.state.is_finished or self.seconds() >= end or self.stopping.is_set()):
@@ -110,7 +110,7 @@ class Triggers:
         return run
 
     async def close(self) -> None:
-        """Wait for the requests under way: a launch that was sent is also recorded."""
+        """Wait for the requests under way, so that every launch that was sent is recorded."""
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -148,9 +148,7 @@ class Triggers:
     async def _own(
         self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange[AlertRun]
     ) -> AlertRun:
-        run = await self._left_behind(claim)
-        if run is None:
-            run = await self._queued(trigger)
+        run = await self._left_behind(claim) or await self._queued(trigger)
         if run is None:
             tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
             run = await record(lambda: self._launch(trigger, claim, tags))

@@ -52,7 +52,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
 
 
 def name_rules(column: str) -> list[Broken]:
-    """The rules of a text that becomes part of a strategy's or a group's name."""
+    """The rules of a column whose text names a strategy, a group, a currency or an owner."""
     cell = pl.col(column)
     return [
         Broken(
@@ -107,7 +107,7 @@ def _safe_name(raw: str) -> str:
 
 
 def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRecords:
-    """Read and check the table; one strategy's bad rows leave the others good.
+    """Read and check the daily table; a bad row makes its strategy faulty, and no other.
 
     Raises:
         RecordsUnavailable: the table cannot be reached.

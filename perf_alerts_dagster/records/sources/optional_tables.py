@@ -123,7 +123,7 @@ def with_strategies(
 
 
 def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
-    """Give each strategy its matrix (T, N); bad rows make their strategy faulty.
+    """Give each strategy its trial matrix (T, N); bad rows make their strategy faulty.
 
     Columns: `strategy, trial, date, return`. The rows of the matrix are the dates on which every
     trial of the strategy has a return, oldest first; its columns are the trials by name.

@@ -43,7 +43,7 @@ def _is_query(name: str) -> bool:
 
 
 class SqlTable(Table):
-    """A table or a query of a database. Errors never hold the URL's password."""
+    """A table of a database, or the result of a query; its errors never hold the password."""
 
     def __init__(self, url: str, table: str) -> None:
         self._url = url

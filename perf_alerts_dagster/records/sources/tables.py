@@ -26,7 +26,7 @@ _MAXIMUM_FAULTS = 20
 class Table(Protocol):
     """One table of a source.
 
-    `name` is what faults call it. `columns` are the source's names, known once it was read.
+    `name` is its name in faults. `columns` are the source's column names, set by `read`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Table(Protocol):
         """
 
     def line(self, row: int) -> int:
-        """The number people find the 0-based row by."""
+        """The number of the 0-based row in messages: 1-based, or a CSV file's line."""
         return row + 1
 
 
@@ -66,10 +66,10 @@ def numbered(frame: pl.DataFrame, torn: Iterable[int] = ()) -> pl.DataFrame:
 
 
 def refuse_repeats(names: Iterable[str], table: Table) -> None:
-    """Refuse columns of one name: which of them counts would be a guess.
+    """Refuse two columns of one name: choosing one of them would be a guess.
 
     Raises:
-        RecordsInvalid: a column is there twice.
+        RecordsInvalid: a name is there twice.
     """
     counts = Counter(name.strip() for name in names if name.strip())
     twice = [name for name, count in counts.items() if count > 1]
@@ -78,7 +78,7 @@ def refuse_repeats(names: Iterable[str], table: Table) -> None:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Column names for people; a file that is no table may have very long and strange ones."""
+    """Names joined for a message: at most 30, long or unprintable ones cut or escaped."""
     shown = [_short(name) for name in names]
     rest = [f"and {len(shown) - _MAXIMUM_NAMES} more"] if len(shown) > _MAXIMUM_NAMES else []
     return ", ".join(shown[:_MAXIMUM_NAMES] + rest) or "none"
@@ -111,7 +111,11 @@ def read(table: Table, columns: Mapping[str, str], *required: str) -> pl.DataFra
 
 
 def require(frame: pl.DataFrame, table: Table, *columns: str) -> None:
-    """Refuse a table that lacks a column, naming the ones it has."""
+    """Refuse a table that lacks one of `columns`.
+
+    Raises:
+        RecordsInvalid: a column is missing; the text names those that are there.
+    """
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise RecordsInvalid(
@@ -122,7 +126,7 @@ def require(frame: pl.DataFrame, table: Table, *columns: str) -> None:
 
 
 def typed(frame: pl.DataFrame, columns: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """The given columns beside the strategy's name, the row number and whether the row is torn."""
+    """A frame of the row number, whether the row is torn, the strategy's name, and `columns`."""
     return frame.select(
         pl.col(ROW, TORN),
         text(frame, "strategy").fill_null(NO_NAME).alias("strategy"),
@@ -210,7 +214,7 @@ def number_rules(column: str) -> list[Broken]:
 def collect(
     frame: pl.DataFrame, table: Table, rules: list[Broken]
 ) -> dict[str, tuple[RecordFault, ...]]:
-    """The faults by strategy, in row order, at most twenty of each and a count of the rest."""
+    """The faults by strategy, in row order: at most twenty of each, and a count of the rest."""
     faults: dict[str, list[tuple[int, Broken]]] = {}
     counts: dict[str, int] = {}
     for broken in rules:

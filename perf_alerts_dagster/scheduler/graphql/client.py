@@ -36,7 +36,7 @@ class Budgets:
 
 
 class GraphQLClient:
-    """Sends constant documents; owns the connections to the webserver."""
+    """Sends requests to Dagster's webserver, over connections that it owns."""
 
     def __init__(self, url: str, budgets: Budgets | None = None) -> None:
         """Prepare access to `url`, the webserver's root; nothing is connected yet."""

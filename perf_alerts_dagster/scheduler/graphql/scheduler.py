@@ -87,7 +87,7 @@ class GraphQLScheduler(Scheduler):
         return _page(answer, filter_.limit)
 
     async def run(self, run_id: str) -> AlertRun | None:
-        """None where Dagster does not know the id, or the job is no alert's."""
+        """One query; None where Dagster does not know the id, or the job is no alert's."""
         answer = await self._client.ask(documents.ONE_RUN, {"runId": run_id})
         if _kind(answer, "runOrError") == "RunNotFoundError":
             return None
