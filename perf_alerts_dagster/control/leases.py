@@ -127,7 +127,7 @@ class Leases(ABC):
 
     @abstractmethod
     def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
-        """Replace the queue by what `decide` makes of it; None leaves it as it is.
+        """Replace the queue by the one that `decide` returns; None leaves it as it is.
 
         No other change of the same lease happens in between.
         """

@@ -21,7 +21,7 @@ _VIEWER = frozenset({Permission.VIEW_STATUS, Permission.VIEW_HISTORY})
 _OPERATOR = _VIEWER | {Permission.TRIGGER, Permission.TOGGLE}
 _ADMIN = _OPERATOR | {Permission.CONFIGURE, Permission.ADMIN}
 
-# What a key's role may do; a master key is one more way to be an admin.
+# The permissions of a key's role; a master key has those of an admin.
 ROLE_PERMISSIONS: Mapping[str, frozenset[Permission]] = {
     "viewer": _VIEWER,
     "operator": _OPERATOR,

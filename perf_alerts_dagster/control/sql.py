@@ -26,7 +26,7 @@ _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
 
 
 def add(connection: Connection, change: Change, outcome: AuditOutcome = AuditOutcome.DONE) -> int:
-    """Record a change in the transaction that makes it; the id of its row."""
+    """Record a change in the transaction that makes it, and return the id of its row."""
     row = asdict(change) | {"outcome": outcome.value}
     row_id: int = connection.execute(insert(audit).returning(audit.c.id), row).scalar_one()
     return row_id
@@ -43,14 +43,14 @@ class SqlAudit:
         self.engine = engine
 
     def intent(self, change: Change) -> int:
-        """Record that a change is about to be made; the id of its row."""
+        """Record a change before it is made, and return the id of its row."""
         with writing(self.engine) as connection:
             return add(connection, change, AuditOutcome.OPEN)
 
     def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        """Record how a change ended; `after` None leaves what the intent said.
+        """Record how a change ended; with `after` None the row keeps the intent's.
 
-        Only a row that is open or unknown takes an outcome: history does not change.
+        Only a row that is open or unknown is updated: a final outcome never changes.
         """
         values = {"outcome": outcome.value} | ({} if after is None else {"after": after})
         with writing(self.engine) as connection:
@@ -63,7 +63,7 @@ class SqlAudit:
     def entries(
         self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
     ) -> AuditPage:
-        """The rows made at or after `since`, newest first, beginning below the id `before`."""
+        """The rows recorded at or after `since`, newest first, with ids below `before`."""
         # One row more than asked for shows whether there is a next page.
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
         if since is not None:
@@ -80,9 +80,9 @@ class SqlAudit:
         return AuditPage(rows=rows[:limit], last=rows[limit - 1].id)
 
     def sweep_open(self, now: datetime) -> int:
-        """Mark as unknown the open rows that a crash left; how many there were.
+        """Mark as unknown the open rows that a crash left, and return their number.
 
-        Other proxies are at work meanwhile, so that only rows older than `LONGEST_CHANGE` are.
+        Rows younger than `LONGEST_CHANGE` are left alone: other proxies may work on them.
         """
         with writing(self.engine) as connection:
             return connection.execute(
@@ -100,29 +100,29 @@ _ADVISORY_LOCK = 0x74687273
 
 
 class SqlThresholds:
-    """The thresholds that were set over those of the settings; each method is one transaction.
+    """The versions of the thresholds, which override the settings; a method is one transaction.
 
     Raises:
-        StoreUnavailable: from every method, when they cannot be read or written.
+        StoreUnavailable: from every method, when the versions cannot be read or written.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def current(self) -> ThresholdVersion | None:
-        """The version that counts; None where the settings do, because none was ever set."""
+        """The newest version; None where none was ever set, so that the settings apply."""
         with reading(self.engine) as connection:
             return next(iter(_newest(connection, 1)), None)
 
     def put(
         self, content: Mapping[str, Json], change: Change, *, expected: int | None
     ) -> ThresholdVersion:
-        """Set the thresholds, and record `change` with what they were, in one transaction.
+        """Set the thresholds, and record `change` with the old and the new ones.
 
         `expected` is the version that the caller has seen, 0 for none; None accepts any.
 
         Raises:
-            VersionConflict: they are at another version; nothing is changed.
+            VersionConflict: the thresholds are at another version; nothing is changed.
         """
         with writing(self.engine) as connection:
             if connection.dialect.name == "postgresql":
@@ -136,8 +136,8 @@ class SqlThresholds:
                 version=version + 1, content=dict(content), at=change.at, actor=change.actor
             )
             connection.execute(insert(threshold_versions), asdict(after))
-            shown = None if before is None else _shown(before)
-            add(connection, replace(change, before=shown, after=_shown(after)))
+            old = None if before is None else _audited(before)
+            add(connection, replace(change, before=old, after=_audited(after)))
         return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
@@ -151,7 +151,7 @@ def _newest(connection: Connection, limit: int) -> list[ThresholdVersion]:
     return [ThresholdVersion(**row) for row in connection.execute(query).mappings()]
 
 
-def _shown(version: ThresholdVersion) -> Json:
+def _audited(version: ThresholdVersion) -> Json:
     return {"version": version.version, "content": dict(version.content)}
 
 

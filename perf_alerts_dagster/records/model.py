@@ -75,12 +75,12 @@ class Trades:
 
     def until(self, last: date) -> "Trades":
         """The trades closed on or before `last`."""
-        keep = slice(0, int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right")))
+        stop = int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right"))
         return Trades(
-            exits=self.exits[keep],
-            entries=self.entries[keep],
-            pnl=self.pnl[keep],
-            cost=self.cost[keep],
+            exits=self.exits[:stop],
+            entries=self.entries[:stop],
+            pnl=self.pnl[:stop],
+            cost=self.cost[:stop],
         )
 
 
@@ -137,27 +137,32 @@ class StrategyRecord:
         stop = int(np.searchsorted(self.dates, np.datetime64(last, "D"), side="right"))
         return self.rows(0, stop)
 
+    def until_wipe_out(self) -> "StrategyRecord":
+        """The rows up to the first return at or below -1, which is included; else all rows."""
+        wiped = np.flatnonzero(self.returns <= -1.0)
+        return self.rows(0, int(wiped[0]) + 1) if len(wiped) else self
+
     def content_hash(self) -> str:
         """SHA-256, as 64 hex digits, over all data that a rule or projection may use."""
         digest = hashlib.sha256(self.strategy.encode())
         for name, values in (
-            ("dates", self.dates.astype("datetime64[D]").astype(np.int64)),
+            ("dates", _day_numbers(self.dates)),
             ("returns", self.returns),
             ("live", self.live),
             ("pnl", self.returns[:0] if self.pnl is None else self.pnl),
             *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
         ):
-            digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())
+            digest.update(name.encode() + b"\0" + values.tobytes())
         if self.trials is not None:
             digest.update(str(self.trials.shape).encode() + self.trials.tobytes())
-        if self.trades is not None:
-            for array in (
-                self.trades.exits.astype("datetime64[D]").astype(np.int64),
-                self.trades.pnl,
-                self.trades.cost,
-            ):
-                digest.update(np.ascontiguousarray(array).tobytes())
+        if (trades := self.trades) is not None:
+            for array in (_day_numbers(trades.exits), trades.pnl, trades.cost):
+                digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def _day_numbers(dates: Dates) -> NDArray[np.int64]:
+    return dates.astype("datetime64[D]").astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

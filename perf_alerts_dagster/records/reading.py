@@ -145,15 +145,13 @@ def _joined(name: str, members: list[StrategyRecord]) -> StrategyRecord:
             pnl[at] += member.returns
             capital[at] += 1.0
     returns = np.divide(pnl, capital, out=np.zeros(len(dates)), where=capital > 0)
-    wiped = np.flatnonzero(returns <= -1.0)
-    stop = int(wiped[0]) + 1 if len(wiped) else len(dates)
     currencies = {member.currency for member in members}
     return StrategyRecord(
         strategy=name,
-        dates=dates[:stop],
-        returns=returns[:stop],
-        live=live[:stop],
-        pnl=pnl[:stop] if weighted else None,
-        capital=capital[:stop] if weighted else None,
+        dates=dates,
+        returns=returns,
+        live=live,
+        pnl=pnl if weighted else None,
+        capital=capital if weighted else None,
         currency=currencies.pop() if len(currencies) == 1 else None,
-    )
+    ).until_wipe_out()

@@ -91,7 +91,7 @@ def _hash(record: StrategyRecord, first: int, stop: int) -> str:
         record.live[first:stop],
         *(values[first:stop] for _, values in sorted(record.extras.items())),
     ):
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(values.tobytes())
     return digest.hexdigest()
 
 

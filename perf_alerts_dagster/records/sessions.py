@@ -1,6 +1,7 @@
 """Which days are sessions, when each closes, and calendars by name."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
@@ -13,8 +14,6 @@ from perf_alerts_dagster.records.model import Dates
 class Calendar(Protocol):
     """The sessions of a market, and when each of them closes."""
 
-    name: str
-
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
 
@@ -22,22 +21,21 @@ class Calendar(Protocol):
         """The time in UTC at which `session` closes; its row is final from then on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayCalendar:
-    """A calendar without holidays: every weekday, or every day; all close at one UTC time."""
+    """A calendar without holidays; all days of the numpy `weekmask` close at one UTC time."""
 
-    def __init__(self, name: str, *, weekmask: str, close_time: time) -> None:
-        self.name = name
-        self._weekmask = weekmask
-        self._close_time = close_time
+    weekmask: str
+    close_time: time
 
     def sessions(self, first: date, last: date) -> Dates:
         """Every day whose weekday is in the mask; holidays are not left out."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
-        return days[np.is_busday(days, weekmask=self._weekmask)]
+        return days[np.is_busday(days, weekmask=self.weekmask)]
 
     def close(self, session: date) -> datetime:
         """The same time of day for every session."""
-        return datetime.combine(session, self._close_time, tzinfo=UTC)
+        return datetime.combine(session, self.close_time, tzinfo=UTC)
 
 
 def resolve_as_of(
@@ -113,7 +111,6 @@ class ExchangeCalendar:
                 "exchange_calendars such as XNYS or XLON"
             ) from error
         self._days = self._calendar.sessions.to_numpy().astype("datetime64[D]")
-        self.name = code
 
     def sessions(self, first: date, last: date) -> Dates:
         """The exchange's trading days."""
@@ -141,7 +138,7 @@ def open_calendar(name: str, *, close_time: str = "17:00") -> Calendar:
     """
     closes = time.fromisoformat(close_time)
     if name == "24/7":
-        return DayCalendar(name, weekmask="1111111", close_time=closes)
+        return DayCalendar(weekmask="1111111", close_time=closes)
     if name in ("record", "weekdays"):
-        return DayCalendar(name, weekmask="1111100", close_time=closes)
+        return DayCalendar(weekmask="1111100", close_time=closes)
     return ExchangeCalendar(name)

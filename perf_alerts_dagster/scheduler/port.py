@@ -184,7 +184,7 @@ class Scheduler(ABC):
 
 
 class SchedulerError(Exception):
-    """Base of what can go wrong with the scheduler; the text is safe to show.
+    """Base of the scheduler's errors; the text is safe to show.
 
     `may_have_arrived`: the request was on its way, so that a launch may have happened.
     """
@@ -215,7 +215,7 @@ class DefinitionsNotLoaded(SchedulerError):
 
 # A request for a run may come several times and must start one run, while Dagster's launches are
 # not idempotent. So a claim is written before the launch, with a marker that the run carries as a
-# tag; whoever takes over a claim that was left open looks for a run with its marker first.
+# tag; a caller that takes over a claim that was left open looks for a run with its marker first.
 
 # Identical triggers without a key within this time are one.
 COLLAPSE = timedelta(seconds=5)
@@ -310,7 +310,7 @@ class SchedulerStore(ABC):
         """Claim a request; the first caller gets the claim, under a new marker.
 
         A claim older than `request.keep` is void. An open one older than `LEASE` passes to
-        whoever asks next, with its marker.
+        the next caller, with its marker.
         """
 
     @abstractmethod

@@ -102,7 +102,7 @@ def translated(engine: sa.Engine) -> Iterator[None]:
     """Turn every error of the database into StoreUnavailable, without statement or values.
 
     A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
-    no retry fixes: it stays what it is, a ValueError or a TypeError.
+    no retry fixes: its ValueError or TypeError is raised as it is.
     """
     try:
         yield

@@ -140,7 +140,7 @@ audit = sa.Table(
     sa.Index(None, "outcome", "at"),
 )
 
-# `open_until` is the end of the lease of whoever works on a claim that has no run yet.
+# `open_until`: until then the caller that holds a claim without a run has it to itself.
 claims = sa.Table(
     "claims",
     metadata,

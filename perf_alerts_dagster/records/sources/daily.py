@@ -132,7 +132,7 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
 
 
 def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
-    """The table with `pnl` and `capital`, or with `return` alone; what is left out is noted."""
+    """The table with `pnl` and `capital`, or `return` alone, and a note on columns left out."""
     if "return" not in raw.columns:
         tables.require(raw, table, "pnl", "capital")
         return raw, []
@@ -184,8 +184,6 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         capital = rows["capital"].to_numpy().astype(np.float64)
         # No capital and no P&L is an inactive day.
         returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
-    wiped = np.flatnonzero(returns <= -1.0)
-    stop = int(wiped[0]) + 1 if len(wiped) else len(returns)
     record = StrategyRecord(
         strategy=name,
         dates=rows["date"].to_numpy().astype("datetime64[D]"),
@@ -204,4 +202,5 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )
-    return record.rows(0, stop), len(returns) - stop
+    kept = record.until_wipe_out()
+    return kept, len(record) - len(kept)

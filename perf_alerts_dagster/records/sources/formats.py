@@ -1,4 +1,4 @@
-"""The files that hold a table: what each ends in and which class reads it.
+"""The file formats of tables: the ending of each, and the class that reads it.
 
 A format is a line in `FORMATS` and a `Table` that takes a path. The readers are loaded when a
 file is read: settings and Dagster's definitions ask for endings only.
@@ -32,7 +32,7 @@ def file_table(path: Path) -> "Table":
 
 
 def records_fault(url: str | None) -> str | None:
-    """What is wrong with a records URL; None when it may be read."""
+    """The reason why a records URL cannot be read; None where it may be."""
     if not url or not url.strip():
         return None
     if "://" in url:

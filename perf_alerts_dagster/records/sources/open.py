@@ -20,9 +20,9 @@ from perf_alerts_dagster.records.sources.tables import DAILY_COLUMNS, Table, lis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNames:
-    """What the tables are called: a file's name in the folder, a table, or a query.
+    """The names of the tables: a file of the folder, a table of the database, or a query.
 
-    There is no trial matrix unless it is named.
+    A trial matrix is read only where it is named.
     """
 
     daily: str = "daily"
@@ -47,7 +47,7 @@ class TableSource(RecordsSource):
     is_sample: bool = False
 
     def load(self, today: date) -> TrackRecords:
-        """Read the daily table, then what the optional ones add to its strategies."""
+        """Read the daily table, then add the optional tables to its strategies."""
         records = read_daily(self.daily, self.columns, today)
         if self.strategies is not None:
             records = with_strategies(records, self.strategies, self.columns)
@@ -64,7 +64,7 @@ class TableSource(RecordsSource):
         )
 
     def _refuse_unknown_columns(self) -> None:
-        """A mapped column that no table has: the one that was read instead would be a guess."""
+        """Refuse a mapping to a column that no table has: reading ours instead would be a guess."""
         tables = (self.daily, self.strategies, self.trades, self.trials)
         present = {name for table in tables if table is not None for name in table.columns}
         for ours, theirs in self.columns.items():

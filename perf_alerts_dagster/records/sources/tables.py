@@ -190,7 +190,7 @@ def day(frame: pl.DataFrame, column: str, *, any_time: bool = False) -> pl.Expr:
 class Broken:
     """A rule, and the `condition` that holds on the rows that break it.
 
-    `column` is the column that is wrong, None for the row as a whole.
+    `column` is named in the fault; None where the whole row is at fault.
     """
 
     column: str | None

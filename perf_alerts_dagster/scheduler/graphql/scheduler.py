@@ -9,21 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.scheduler import limits, names
+from perf_alerts_dagster.scheduler import limits, names, port
 from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
-from perf_alerts_dagster.scheduler.port import (
-    AlertRun,
-    AlertSchedule,
-    DefinitionsNotLoaded,
-    Launch,
-    RunFilter,
-    RunPage,
-    RunState,
-    Scheduler,
-    SchedulerStatus,
-    SchedulerUnexpected,
-)
 
 _RECENT_RUNS = 5
 _TICKS = 30
@@ -31,16 +19,16 @@ _LOOK_BACK = timedelta(days=7)
 
 # Dagster's states of a run, by their names in GraphQL.
 STATES = {
-    "QUEUED": RunState.QUEUED,
-    "NOT_STARTED": RunState.QUEUED,
-    "STARTING": RunState.STARTING,
-    "STARTED": RunState.RUNNING,
-    "MANAGED": RunState.RUNNING,
-    "SUSPENDED": RunState.RUNNING,
-    "CANCELING": RunState.RUNNING,
-    "SUCCESS": RunState.SUCCESS,
-    "FAILURE": RunState.FAILURE,
-    "CANCELED": RunState.CANCELED,
+    "QUEUED": port.RunState.QUEUED,
+    "NOT_STARTED": port.RunState.QUEUED,
+    "STARTING": port.RunState.STARTING,
+    "STARTED": port.RunState.RUNNING,
+    "MANAGED": port.RunState.RUNNING,
+    "SUSPENDED": port.RunState.RUNNING,
+    "CANCELING": port.RunState.RUNNING,
+    "SUCCESS": port.RunState.SUCCESS,
+    "FAILURE": port.RunState.FAILURE,
+    "CANCELED": port.RunState.CANCELED,
 }
 
 P = ParamSpec("P")
@@ -55,18 +43,18 @@ def checked(read: Callable[P, T]) -> Callable[P, T]:
         try:
             return read(*args, **kwargs)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise SchedulerUnexpected("Dagster's answer has an unknown shape") from error
+            raise port.SchedulerUnexpected("Dagster's answer has an unknown shape") from error
 
     return wrapped
 
 
-class GraphQLScheduler(Scheduler):
+class GraphQLScheduler(port.Scheduler):
     """The scheduler behind Dagster's webserver; requests are constant documents with variables."""
 
     def __init__(self, client: GraphQLClient) -> None:
         self._client = client
 
-    async def status(self, now: datetime) -> SchedulerStatus:
+    async def status(self, now: datetime) -> port.SchedulerStatus:
         """One query: the daemon's heartbeat, the settings, the schedules and their newest runs."""
         variables: dict[str, Any] = {
             "repository": _repository(),
@@ -79,21 +67,21 @@ class GraphQLScheduler(Scheduler):
             variables[name] = {"pipelineName": alert}
         return _status(await self._client.ask(documents.STATUS, variables), now)
 
-    async def runs(self, filter_: RunFilter) -> RunPage:
+    async def runs(self, filter_: port.RunFilter) -> port.RunPage:
         """One page of `runsOrError`; the cursor is a run id."""
         page = {"cursor": filter_.before, "limit": filter_.limit}
         variables = {"filter": _filter(filter_), **page}
         answer = await self._client.ask(documents.RUNS, variables)
         return _page(answer, filter_.limit)
 
-    async def run(self, run_id: str) -> AlertRun | None:
+    async def run(self, run_id: str) -> port.AlertRun | None:
         """One query; None where Dagster does not know the id, or the job is no alert's."""
         answer = await self._client.ask(documents.ONE_RUN, {"runId": run_id})
         if _kind(answer, "runOrError") == "RunNotFoundError":
             return None
         return run_of(member(answer, "runOrError", "Run"))
 
-    async def launch(self, launch: Launch) -> AlertRun:
+    async def launch(self, launch: port.Launch) -> port.AlertRun:
         """A mutation, never sent twice; the as-of date is the run's partition."""
         name = BY_NAME[launch.alert].name
         tags = {**launch.tags, names.ALERT: name}
@@ -109,10 +97,10 @@ class GraphQLScheduler(Scheduler):
         launched = member(answer, "launchRun", "LaunchRunSuccess")
         run = run_of(launched["run"])
         if run is None:
-            raise SchedulerUnexpected("Dagster launched another job than was asked for")
+            raise port.SchedulerUnexpected("Dagster launched another job than was asked for")
         return run
 
-    async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
+    async def switch(self, alert: str, *, enabled: bool) -> port.AlertSchedule:
         """A mutation; turning off needs the id that the schedule has at this moment."""
         selector = {**_repository(), "scheduleName": names.schedule_name(BY_NAME[alert].name)}
         if enabled:
@@ -131,7 +119,7 @@ class GraphQLScheduler(Scheduler):
         )
         entry = member(answer, "reloadRepositoryLocation", "WorkspaceLocationEntry")
         if _kind(entry, "locationOrLoadError") != "RepositoryLocation":
-            raise DefinitionsNotLoaded("Dagster could not load the alerts' definitions")
+            raise port.DefinitionsNotLoaded("Dagster could not load the alerts' definitions")
 
 
 def _repository() -> dict[str, str]:
@@ -144,12 +132,12 @@ def _kind(answer: Mapping[str, Any], name: str) -> object:
 
 
 @checked
-def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
+def _status(answer: Mapping[str, Any], now: datetime) -> port.SchedulerStatus:
     repository = member(answer, "repositoryOrError", "Repository")
     by_job = {facts["pipelineName"]: facts for facts in repository["schedules"]}
     if not set(BY_NAME) <= set(by_job):
-        raise DefinitionsNotLoaded("Dagster has not loaded the alerts' schedules")
-    return SchedulerStatus(
+        raise port.DefinitionsNotLoaded("Dagster has not loaded the alerts' schedules")
+    return port.SchedulerStatus(
         at=now.astimezone(UTC),
         heartbeat_at=heartbeat_of(answer["instance"]["daemonHealth"]["allDaemonStatuses"]),
         settings=settings_of(repository["jobs"]),
@@ -165,16 +153,16 @@ def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
 
 
 @checked
-def _page(answer: Mapping[str, Any], limit: int) -> RunPage:
+def _page(answer: Mapping[str, Any], limit: int) -> port.RunPage:
     rows = member(answer, "runsOrError", "Runs")["results"]
     last = str(rows[-1]["runId"]) if len(rows) >= limit > 0 else None
-    return RunPage(runs=runs_of(rows), last=last)
+    return port.RunPage(runs=runs_of(rows), last=last)
 
 
 @checked
-def _switched(alert: str, result: Mapping[str, Any]) -> AlertSchedule:
+def _switched(alert: str, result: Mapping[str, Any]) -> port.AlertSchedule:
     state = result["scheduleState"]
-    return AlertSchedule(name=alert, enabled=is_enabled(state), next_run=next_run(state))
+    return port.AlertSchedule(name=alert, enabled=is_enabled(state), next_run=next_run(state))
 
 
 @checked
@@ -182,7 +170,7 @@ def _state_id(schedule: Mapping[str, Any]) -> str:
     return str(schedule["scheduleState"]["id"])
 
 
-def _filter(filter_: RunFilter) -> dict[str, Any]:
+def _filter(filter_: port.RunFilter) -> dict[str, Any]:
     conditions: dict[str, Any] = {}
     if filter_.alert is not None:
         conditions["pipelineName"] = BY_NAME[filter_.alert].name
@@ -207,8 +195,8 @@ def member(answer: Mapping[str, Any], name: str, expected: str) -> Mapping[str, 
         value: Mapping[str, Any] = answer[name]
         return value
     if kind in ("RepositoryNotFoundError", "PipelineNotFoundError", "ScheduleNotFoundError"):
-        raise DefinitionsNotLoaded("Dagster has not loaded the alerts' definitions")
-    raise SchedulerUnexpected("Dagster answered with an error")
+        raise port.DefinitionsNotLoaded("Dagster has not loaded the alerts' definitions")
+    raise port.SchedulerUnexpected("Dagster answered with an error")
 
 
 def moment(seconds: float | None) -> datetime | None:
@@ -225,7 +213,7 @@ def moment(seconds: float | None) -> datetime | None:
 
 
 @checked
-def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
+def run_of(facts: Mapping[str, Any]) -> port.AlertRun | None:
     """The run that Dagster describes; None where its job is no alert's."""
     alert = facts["jobName"]
     if alert not in BY_NAME:
@@ -236,7 +224,7 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
     if created is None:
         raise ValueError("a run has a creation time")
     attempts = tags.get(names.ATTEMPTS, "0")
-    return AlertRun(
+    return port.AlertRun(
         alert=alert,
         run_id=str(facts["runId"]),
         state=state,
@@ -254,35 +242,35 @@ def run_of(facts: Mapping[str, Any]) -> AlertRun | None:
     )
 
 
-def _error(tags: Mapping[str, str], state: RunState) -> str | None:
+def _error(tags: Mapping[str, str], state: port.RunState) -> str | None:
     """The error of the last attempt, or a fixed text where a run failed outside its op (a crash).
 
     An error of an attempt is no error of the run where a later attempt succeeded.
     """
-    if state is RunState.SUCCESS:
+    if state is port.RunState.SUCCESS:
         return None
     if names.ERROR in tags:
         return tags[names.ERROR]
     crashed = "the run ended outside its code: it crashed or ran out of time"
-    return crashed if state is RunState.FAILURE else None
+    return crashed if state is port.RunState.FAILURE else None
 
 
 @checked
-def runs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[AlertRun, ...]:
+def runs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[port.AlertRun, ...]:
     """The alerts' runs among `rows`, in their order."""
     return tuple(run for run in map(run_of, rows) if run is not None)
 
 
 @checked
 def schedule_of(
-    facts: Mapping[str, Any], runs: tuple[AlertRun, ...], now: datetime
-) -> AlertSchedule:
+    facts: Mapping[str, Any], runs: tuple[port.AlertRun, ...], now: datetime
+) -> port.AlertSchedule:
     """The schedule of one alert, from Dagster's answer about it and from its newest runs."""
     state = facts["scheduleState"]
     enabled = is_enabled(state)
     ticks = _times(state["ticks"])
     due = _times(facts["futureTicks"]["results"])
-    return AlertSchedule(
+    return port.AlertSchedule(
         name=facts["pipelineName"],
         enabled=enabled,
         next_run=next_run(state),
