@@ -15,18 +15,7 @@ from perf_alerts_dagster.records.model import (
 )
 from perf_alerts_dagster.records.sources import tables
 from perf_alerts_dagster.records.sources.daily import name_rules
-from perf_alerts_dagster.records.sources.tables import (
-    NO_NAME,
-    TORN_ROW,
-    Broken,
-    Table,
-    collect,
-    day,
-    is_filled,
-    number,
-    number_rules,
-    text,
-)
+from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _MAXIMUM_SHOWN = 5
 _MINIMUM_TRIALS = 2
@@ -43,14 +32,14 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
     frame = tables.typed(
         raw,
         {
-            **{name: day(raw, name, any_time=True) for name in times},
-            "pnl": number(raw, "pnl"),
-            "pnl__filled": is_filled(raw, "pnl"),
-            "cost": number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0),
+            **{name: tables.day(raw, name, any_time=True) for name in times},
+            "pnl": tables.number(raw, "pnl"),
+            "pnl__filled": tables.is_filled(raw, "pnl"),
+            "cost": tables.number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0),
         },
     )
     rules = [
-        TORN_ROW,
+        tables.TORN_ROW,
         *(
             Broken(name, "is no date YYYY-MM-DD, with or without a time", pl.col(name).is_null())
             for name in times
@@ -59,7 +48,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
         Broken("cost", "is not a finite number", ~pl.col("cost").is_finite().fill_null(False)),
         *number_rules("pnl"),
     ]
-    faults = collect(frame, table, rules)
+    faults = tables.collect(frame, table, rules)
     good = frame.filter(pl.col("strategy").is_in(list(set(records.strategies) - set(faults))))
     by_strategy = good.sort(*reversed(times), tables.ROW).partition_by("strategy", as_dict=True)
     strategies = dict(records.strategies)
@@ -84,15 +73,15 @@ def with_strategies(
     frame = tables.typed(
         raw,
         {
-            "status": text(raw, "status").str.to_lowercase(),
-            **{name: text(raw, name) for name in ("owner", "group", "calendar")},
-            **{name: day(raw, name) for name in days},
-            **{f"{name}__filled": is_filled(raw, name) for name in days},
+            "status": tables.text(raw, "status").str.to_lowercase(),
+            **{name: tables.text(raw, name) for name in ("owner", "group", "calendar")},
+            **{name: tables.day(raw, name) for name in days},
+            **{f"{name}__filled": tables.is_filled(raw, name) for name in days},
         },
     )
     words = [status.value for status in Status]
     rules = [
-        TORN_ROW,
+        tables.TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
         *(rule for column in ("group", "owner") for rule in name_rules(column)),
         Broken("status", f"must be one of {', '.join(words)}", ~pl.col("status").is_in(words)),
@@ -104,7 +93,7 @@ def with_strategies(
         ),
         Broken("until", "is before from", pl.col("until") < pl.col("from")),
     ]
-    faults = collect(frame, table, rules)
+    faults = tables.collect(frame, table, rules)
     strategies = dict(records.strategies)
     for row in frame.iter_rows(named=True):
         record = strategies.get(row["strategy"])
@@ -132,14 +121,14 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
     frame = tables.typed(
         raw,
         {
-            "trial": text(raw, "trial"),
-            "date": day(raw, "date"),
-            "return": number(raw, "return"),
-            "return__filled": is_filled(raw, "return"),
+            "trial": tables.text(raw, "trial"),
+            "date": tables.day(raw, "date"),
+            "return": tables.number(raw, "return"),
+            "return__filled": tables.is_filled(raw, "return"),
         },
     )
     rules = [
-        TORN_ROW,
+        tables.TORN_ROW,
         Broken("trial", "is empty", pl.col("trial").is_null()),
         Broken("date", "is no date YYYY-MM-DD", pl.col("date").is_null()),
         Broken(
@@ -150,7 +139,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
         ),
         *number_rules("return"),
     ]
-    faults = collect(frame, table, rules)
+    faults = tables.collect(frame, table, rules)
     strategies, notes = dict(records.strategies), []
     good = frame.filter(pl.col("strategy").is_in(sorted(set(strategies) - set(faults))))
     for (name,), rows in good.partition_by("strategy", as_dict=True).items():
