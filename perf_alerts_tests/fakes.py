@@ -4,11 +4,11 @@ import copy
 import json
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
-from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState
+from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
@@ -174,25 +174,13 @@ class FakeLeases(Leases):
         self.error = error
         self._queues: dict[str, LeaseQueue] = {}
 
-    def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
-        self._queues[name], state = self._queue(name).acquire(owner, now, ttl)
-        return state
-
-    def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
-        return self._change(name, self._queue(name).renew(owner, now, ttl))
-
-    def release(self, name: str, owner: str) -> bool:
-        return self._change(name, self._queue(name).release(owner))
-
-    def waiting(self, name: str, now: datetime) -> str | None:
-        return self._queue(name).waiting(now)
-
-    def _queue(self, name: str) -> LeaseQueue:
+    def queue(self, name: str) -> LeaseQueue:
         if self.error is not None:
             raise self.error
         return self._queues.get(name, LeaseQueue())
 
-    def _change(self, name: str, after: LeaseQueue | None) -> bool:
+    def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
+        after = decide(self.queue(name))
         if after is not None:
             self._queues[name] = after
-        return after is not None
+        return after

@@ -18,7 +18,7 @@ from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
-from perf_alerts_dagster.records.sources.parquet import ParquetTable
+from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 

@@ -21,7 +21,7 @@ from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.sweeper import Sweeper
-from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
+from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
 from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
@@ -57,25 +57,22 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
     """A function that ends pauses which are over; it asks Dagster only while there are pauses."""
     store = SqlSchedulerStore(engine)
 
-    async def end_pauses() -> None:
+    async def ask_and_end() -> None:
         from perf_alerts_dagster.scheduler.graphql.client import connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
         async with connected(settings.webserver_port) as client:
-            await PauseEnder(
-                toggles=Toggles(
-                    scheduler=GraphQLScheduler(client),
-                    store=store,
-                    leases=SqlLeases(engine),
-                    clock=_now,
-                ),
-                audit=SqlAudit(engine),
+            toggles = Toggles(
+                scheduler=GraphQLScheduler(client),
+                store=store,
+                leases=SqlLeases(engine),
                 clock=_now,
-            ).resume()
+            )
+            await end_pauses(toggles, SqlAudit(engine))
 
     def resume() -> None:
         if store.pauses():
-            asyncio.run(end_pauses())
+            asyncio.run(ask_and_end())
 
     return resume
 

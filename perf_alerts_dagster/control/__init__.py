@@ -1,1 +1,1 @@
-"""Who asks, what they changed, and who works now: principals, audit, leases."""
+"""Principals and permissions, the audit of changes, versions of thresholds, and leases."""

@@ -15,8 +15,8 @@ LONGEST_CHANGE = timedelta(minutes=2)
 class AuditOutcome(StrEnum):
     """How a change ended.
 
-    open: it is under way, or its process crashed and no sweep has found that yet. unknown: its
-    process crashed in between, so that it may or may not have happened.
+    open: it is under way, or its process crashed and no sweep has marked it yet. unknown: its
+    process crashed, or Dagster gave no answer, so that it may or may not have happened.
     """
 
     OPEN = "open"
@@ -29,8 +29,8 @@ class AuditOutcome(StrEnum):
 class Change:
     """A change that a caller asks for.
 
-    `key_id` names the key and `address` the client, `target` is the thing that changes. `before`
-    and `after` are its states, where they are known yet.
+    `key_id` names the caller's key, `address` the client's host, `target` the changed thing.
+    `before` and `after` are the target's states, None where they are not known.
     """
 
     at: datetime
@@ -45,20 +45,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """A change and how it ended, as it is kept; rows are numbered in the order of their making."""
+class AuditRow(Change):
+    """A recorded change and how it ended; `id` rises with every row."""
 
     id: int
-    at: datetime
-    actor: str
-    key_id: str
-    address: str
-    action: str
-    target: str
-    before: Json
-    after: Json
     outcome: AuditOutcome
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,29 +61,27 @@ class AuditPage:
 
 
 class Audit(Protocol):
-    """Records a change that is made outside of the alert store, in Dagster.
+    """The audit of changes that are made in Dagster, outside of the alert store.
 
-    The intent is recorded before the change, its outcome after it. A change in the alert store
-    itself is recorded by the method that makes it, in its transaction.
+    A change in the alert store itself is recorded in the transaction that makes it.
 
     Raises:
-        StoreUnavailable: from every method, when it cannot be read or written; a change whose
-            intent was not recorded must not be made.
+        StoreUnavailable: from every method, when the audit cannot be read or written.
     """
 
     def intent(self, change: Change) -> int:
-        """Record that a change is about to be made; the id of its row."""
+        """Record a change before it is made, and return the id of its row.
+
+        Where this raises, the change must not be made.
+        """
 
     def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        """Record how a change ended; `after` None leaves what the intent said."""
+        """Record how a change ended; with `after` None the row keeps the intent's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdVersion:
-    """The thresholds that were set at a time: JSON of the shape of ALERT_THRESHOLDS.
-
-    Versions are numbered from 1.
-    """
+    """One version of the thresholds, numbered from 1; `content` has ALERT_THRESHOLDS's shape."""
 
     version: int
     content: Mapping[str, Json]

@@ -2,22 +2,23 @@
 
 A lease belongs to its owner (a run id) until a time, and is renewed while the owner runs. After
 a crash it expires. Every decision is made here, over a value (`LeaseQueue`); a store only keeps
-the value, one change at a time.
+the value, and makes one change at a time.
 """
 
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from perf_alerts_dagster.core.errors import StoreUnavailable, TurnLost
 
 
 class LeaseStatus(StrEnum):
-    """What an owner got for asking: the lease, the one queue position, or neither."""
+    """The result of asking for a lease: the lease, the one queue position, or neither."""
 
     HELD = "held"
     WAITING = "waiting"
@@ -26,10 +27,10 @@ class LeaseStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseState:
-    """The answer to one owner.
+    """The answer to an owner that asked for a lease.
 
-    `holder` runs now. `waiter` runs next: where the status is `taken`, it is the run that
-    replaces the caller's.
+    `holder` runs now and `waiter` next. Where the status is `taken`, the waiter replaces the run
+    that asked.
     """
 
     status: LeaseStatus
@@ -39,14 +40,10 @@ class LeaseState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """The lease or the queue position of one owner, and when it expires."""
+    """The lease or the queue position of one owner; from `until` on it has expired."""
 
     owner: str
     until: datetime
-
-    def is_valid(self, now: datetime) -> bool:
-        """Whether it has not expired; from `until` on it has."""
-        return self.until > now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +53,18 @@ class LeaseQueue:
     holder: Slot | None = None
     waiter: Slot | None = None
 
-    def acquire(self, owner: str, now: datetime, ttl: timedelta) -> "tuple[LeaseQueue, LeaseState]":
-        """The queue after `owner` asked for the lease, and the owner's answer.
+    def acquire(self, owner: str, now: datetime, ttl: timedelta) -> "LeaseQueue":
+        """The queue after `owner` asked for the lease.
 
-        The holder and the waiter that ask again keep what they have for another `ttl`. A free
-        lease goes to the waiter first; only where nobody waits does it go to whoever asks.
+        The holder and the waiter that ask again keep their slot for another `ttl`. A free lease
+        goes to the waiter first; only where nobody waits does it go to whoever asks.
         """
         slot = Slot(owner=owner, until=now + ttl)
-        holder = self._holder(now, owner)
-        waiter = self.waiter if self.waiter is not None and self.waiter.is_valid(now) else None
-        if _is(holder, owner) or (holder is None and (waiter is None or _is(waiter, owner))):
-            queue = LeaseQueue(holder=slot, waiter=None if _is(waiter, owner) else waiter)
-            return queue, queue.state(LeaseStatus.HELD)
-        if waiter is None or _is(waiter, owner):
-            queue = LeaseQueue(holder=holder, waiter=slot)
-            return queue, queue.state(LeaseStatus.WAITING)
-        queue = LeaseQueue(holder=holder, waiter=waiter)
-        return queue, queue.state(LeaseStatus.TAKEN)
+        holder = self.holder if _is(self.holder, owner) else _valid(self.holder, now)
+        other = None if _is(self.waiter, owner) else _valid(self.waiter, now)
+        if _is(holder, owner) or (holder is None and other is None):
+            return LeaseQueue(holder=slot, waiter=other)
+        return LeaseQueue(holder=holder, waiter=slot if other is None else other)
 
     def renew(self, owner: str, now: datetime, ttl: timedelta) -> "LeaseQueue | None":
         """The queue with the holder's lease renewed; None where `owner` does not hold it.
@@ -97,63 +89,75 @@ class LeaseQueue:
 
         An expired waiter has crashed, and behind an expired holder one waits no longer.
         """
-        if self.holder is None or self.waiter is None:
+        if self.waiter is None or _valid(self.holder, now) is None:
             return None
-        is_queued = self.holder.is_valid(now) and self.waiter.is_valid(now)
-        return self.waiter.owner if is_queued else None
+        return self.waiter.owner if self.waiter.until > now else None
 
-    def state(self, status: LeaseStatus) -> LeaseState:
-        """The answer to an owner that got `status`."""
+    def state(self, owner: str) -> LeaseState:
+        """The status of `owner`'s request, with the holder and the waiter."""
+        status = LeaseStatus.WAITING if _is(self.waiter, owner) else LeaseStatus.TAKEN
         return LeaseState(
-            status=status,
+            status=LeaseStatus.HELD if _is(self.holder, owner) else status,
             holder=None if self.holder is None else self.holder.owner,
             waiter=None if self.waiter is None else self.waiter.owner,
         )
-
-    def _holder(self, now: datetime, owner: str) -> Slot | None:
-        if self.holder is None or self.holder.is_valid(now) or self.holder.owner == owner:
-            return self.holder
-        return None
 
 
 def _is(slot: Slot | None, owner: str) -> bool:
     return slot is not None and slot.owner == owner
 
 
+def _valid(slot: Slot | None, now: datetime) -> Slot | None:
+    return slot if slot is not None and slot.until > now else None
+
+
+Decision = TypeVar("Decision", bound=LeaseQueue | None)
+
+
 class Leases(ABC):
-    """The leases of all alerts. Every method is one transaction; `now` is aware.
+    """The leases of all alerts. Every method is one transaction; times are aware.
 
     Raises:
         StoreUnavailable: from every method, when the leases cannot be read or written.
     """
 
     @abstractmethod
+    def queue(self, name: str) -> LeaseQueue:
+        """The queue of the lease `name`; empty where nobody ever asked for it."""
+
+    @abstractmethod
+    def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
+        """Replace the queue by the one that `decide` returns; None leaves it as it is.
+
+        No other change of the same lease happens in between.
+        """
+
     def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
         """Ask for the lease `name`, or renew the lease or queue position, until `now + ttl`.
 
         A waiting owner asks again before its position expires, and gets `held` once the lease is
         free; `taken` changes nothing for anybody.
         """
+        return self.change(name, lambda queue: queue.acquire(owner, now, ttl)).state(owner)
 
-    @abstractmethod
     def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
         """Extend a held lease to `now + ttl`; False where `owner` does not hold it.
 
         After False the owner must stop: it no longer works alone.
         """
+        return self.change(name, lambda queue: queue.renew(owner, now, ttl)) is not None
 
-    @abstractmethod
     def release(self, name: str, owner: str) -> bool:
         """Give up the lease or the queue position; False where `owner` had neither."""
+        return self.change(name, lambda queue: queue.release(owner)) is not None
 
-    @abstractmethod
     def waiting(self, name: str, now: datetime) -> str | None:
         """The owner that waits behind one that works; None where nobody does."""
+        return self.queue(name).waiting(now)
 
 
 # After a crash the lease expires within this; a running owner renews it three times in between.
 TTL = timedelta(seconds=30)
-_POLL = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +179,7 @@ class LeaseManager:
     leases: Leases
     clock: Callable[[], datetime]
     ttl: timedelta = TTL
-    poll: float = _POLL
+    poll: float = 0.5
 
     @contextmanager
     def hold(self, name: str, owner: str) -> Iterator[Lease]:
@@ -197,7 +201,9 @@ class LeaseManager:
                 yield Lease(taken_by=None, check=lambda: self._check(name, owner))
         finally:
             # Also where a cancelled run was only waiting: its position must not block others.
-            self._release(name, owner)
+            # It expires by itself; an error here would hide the one that ended the work.
+            with suppress(StoreUnavailable):
+                self.leases.release(name, owner)
 
     @contextmanager
     def _renewed(self, name: str, owner: str) -> Iterator[None]:
@@ -205,11 +211,9 @@ class LeaseManager:
 
         def renew() -> None:
             while not over.wait(self.ttl.total_seconds() / 3):
-                try:
+                # The next round tries again; `check` raises before anything is written.
+                with suppress(StoreUnavailable):
                     self.leases.renew(name, owner, self.clock(), self.ttl)
-                except StoreUnavailable:
-                    # The next round tries again; `check` raises before anything is written.
-                    continue
 
         renewal = threading.Thread(target=renew, name=f"lease of {name}", daemon=True)
         renewal.start()
@@ -225,10 +229,3 @@ class LeaseManager:
                 f"{name}: this run was away for more than {self.ttl.total_seconds():g} s and "
                 "another one works now; nothing more is written by this one"
             )
-
-    def _release(self, name: str, owner: str) -> None:
-        try:
-            self.leases.release(name, owner)
-        except StoreUnavailable:
-            # It expires by itself; an error here would hide the one that ended the work.
-            return

@@ -1,4 +1,4 @@
-"""Who asks, and what they may do; nothing here knows how they prove it."""
+"""The principal behind a request and its permissions, whatever proved its identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """What an endpoint may ask for."""
+    """A permission that an endpoint may require."""
 
     VIEW_STATUS = "alert:view_status"
     VIEW_HISTORY = "alert:view_history"
@@ -21,7 +21,7 @@ _VIEWER = frozenset({Permission.VIEW_STATUS, Permission.VIEW_HISTORY})
 _OPERATOR = _VIEWER | {Permission.TRIGGER, Permission.TOGGLE}
 _ADMIN = _OPERATOR | {Permission.CONFIGURE, Permission.ADMIN}
 
-# What a key's role may do; a master key is one more way to be an admin.
+# The permissions of a key's role; a master key has those of an admin.
 ROLE_PERMISSIONS: Mapping[str, frozenset[Permission]] = {
     "viewer": _VIEWER,
     "operator": _OPERATOR,
@@ -32,10 +32,10 @@ ROLE_PERMISSIONS: Mapping[str, frozenset[Permission]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who asks: a client that is named by its key, not a person.
+    """The client that made a request, named by its key: not a person.
 
-    `key_id` says which key was used, without revealing it. `last_used` is when the key was
-    used before, as far as the store knows; None for the first time.
+    `key_id` identifies the key without revealing it. `last_used` is the time of the key's last
+    use before, None where the store knows of none.
     """
 
     user_id: str

@@ -1,13 +1,12 @@
 """Audit rows, threshold versions and leases in the alert store."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, RowMapping, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, insert, select, text, update
 
 from perf_alerts_dagster.control.audit import (
     LONGEST_CHANGE,
@@ -18,33 +17,19 @@ from perf_alerts_dagster.control.audit import (
     ThresholdVersion,
     VersionConflict,
 )
-from perf_alerts_dagster.control.leases import LeaseQueue, Leases, LeaseState, Slot
+from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases, Slot
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import open_engine, reading, writing
+from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.tables import audit, leases, threshold_versions
 
 _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
 
 
 def add(connection: Connection, change: Change, outcome: AuditOutcome = AuditOutcome.DONE) -> int:
-    """Record a change in the transaction that makes it; the id of its row."""
-    added: int = connection.execute(
-        insert(audit).returning(audit.c.id),
-        {
-            "at": change.at,
-            "actor": change.actor,
-            "key_id": change.key_id,
-            "address": change.address,
-            "action": change.action,
-            "target": change.target,
-            "before": change.before,
-            "after": change.after,
-            "outcome": outcome.value,
-            "request_id": change.request_id,
-        },
-    ).scalar_one()
-    return added
+    """Record a change in the transaction that makes it, and return the id of its row."""
+    row = asdict(change) | {"outcome": outcome.value}
+    row_id: int = connection.execute(insert(audit).returning(audit.c.id), row).scalar_one()
+    return row_id
 
 
 class SqlAudit:
@@ -58,14 +43,14 @@ class SqlAudit:
         self.engine = engine
 
     def intent(self, change: Change) -> int:
-        """Record that a change is about to be made; the id of its row."""
+        """Record a change before it is made, and return the id of its row."""
         with writing(self.engine) as connection:
             return add(connection, change, AuditOutcome.OPEN)
 
     def outcome(self, row_id: int, outcome: AuditOutcome, after: Json = None) -> None:
-        """Record how a change ended; `after` None leaves what the intent said.
+        """Record how a change ended; with `after` None the row keeps the intent's.
 
-        Only a row that is open or unknown takes an outcome: history does not change.
+        Only a row that is open or unknown is updated: a final outcome never changes.
         """
         values = {"outcome": outcome.value} | ({} if after is None else {"after": after})
         with writing(self.engine) as connection:
@@ -78,7 +63,7 @@ class SqlAudit:
     def entries(
         self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
     ) -> AuditPage:
-        """The rows made at or after `since`, newest first, beginning below the id `before`."""
+        """The rows recorded at or after `since`, newest first, with ids below `before`."""
         # One row more than asked for shows whether there is a next page.
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
         if since is not None:
@@ -86,15 +71,18 @@ class SqlAudit:
         if before is not None:
             query = query.where(audit.c.id < before)
         with reading(self.engine) as connection:
-            rows = tuple(_row(row) for row in connection.execute(query).mappings())
+            rows = tuple(
+                AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])})
+                for row in connection.execute(query).mappings()
+            )
         if len(rows) <= limit:
             return AuditPage(rows=rows)
         return AuditPage(rows=rows[:limit], last=rows[limit - 1].id)
 
     def sweep_open(self, now: datetime) -> int:
-        """Mark as unknown the open rows that a crash left; how many there were.
+        """Mark as unknown the open rows that a crash left, and return their number.
 
-        Other proxies are at work meanwhile, so that only rows older than `LONGEST_CHANGE` are.
+        Rows younger than `LONGEST_CHANGE` are left alone: other proxies may work on them.
         """
         with writing(self.engine) as connection:
             return connection.execute(
@@ -107,38 +95,34 @@ class SqlAudit:
             ).rowcount
 
 
-def _row(row: RowMapping) -> AuditRow:
-    return AuditRow(**{**row, "outcome": AuditOutcome(row["outcome"])})
-
-
 # Any number of our own; PostgreSQL's advisory locks are numbers.
 _ADVISORY_LOCK = 0x74687273
 
 
 class SqlThresholds:
-    """The thresholds that were set over those of the settings; each method is one transaction.
+    """The versions of the thresholds, which override the settings; a method is one transaction.
 
     Raises:
-        StoreUnavailable: from every method, when they cannot be read or written.
+        StoreUnavailable: from every method, when the versions cannot be read or written.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def current(self) -> ThresholdVersion | None:
-        """The version that counts; None where the settings do, because none was ever set."""
+        """The newest version; None where none was ever set, so that the settings apply."""
         with reading(self.engine) as connection:
             return next(iter(_newest(connection, 1)), None)
 
     def put(
         self, content: Mapping[str, Json], change: Change, *, expected: int | None
     ) -> ThresholdVersion:
-        """Set the thresholds, and record `change` with what they were, in one transaction.
+        """Set the thresholds, and record `change` with the old and the new ones.
 
         `expected` is the version that the caller has seen, 0 for none; None accepts any.
 
         Raises:
-            VersionConflict: they are at another version; nothing is changed.
+            VersionConflict: the thresholds are at another version; nothing is changed.
         """
         with writing(self.engine) as connection:
             if connection.dialect.name == "postgresql":
@@ -151,23 +135,9 @@ class SqlThresholds:
             after = ThresholdVersion(
                 version=version + 1, content=dict(content), at=change.at, actor=change.actor
             )
-            connection.execute(
-                insert(threshold_versions),
-                {
-                    "version": after.version,
-                    "content": after.content,
-                    "at": after.at,
-                    "actor": after.actor,
-                },
-            )
-            add(
-                connection,
-                replace(
-                    change,
-                    before=None if before is None else _shown(before),
-                    after=_shown(after),
-                ),
-            )
+            connection.execute(insert(threshold_versions), asdict(after))
+            old = None if before is None else _audited(before)
+            add(connection, replace(change, before=old, after=_audited(after)))
         return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
@@ -177,15 +147,11 @@ class SqlThresholds:
 
 
 def _newest(connection: Connection, limit: int) -> list[ThresholdVersion]:
-    query = select(threshold_versions).order_by(threshold_versions.c.version.desc())
-    return [_version(row) for row in connection.execute(query.limit(limit))]
+    query = select(threshold_versions).order_by(threshold_versions.c.version.desc()).limit(limit)
+    return [ThresholdVersion(**row) for row in connection.execute(query).mappings()]
 
 
-def _version(row: Row[tuple[int, Json, object, str]]) -> ThresholdVersion:
-    return ThresholdVersion(**row._mapping)
-
-
-def _shown(version: ThresholdVersion) -> Json:
+def _audited(version: ThresholdVersion) -> Json:
     return {"version": version.version, "content": dict(version.content)}
 
 
@@ -195,49 +161,26 @@ class SqlLeases(Leases):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
-        """Decided by `LeaseQueue.acquire`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after, state = queue.acquire(owner, now, ttl)
-            _write(connection, name, after)
-        return state
-
-    def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
-        """Decided by `LeaseQueue.renew`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after = queue.renew(owner, now, ttl)
-            if after is not None:
-                _write(connection, name, after)
-        return after is not None
-
-    def release(self, name: str, owner: str) -> bool:
-        """Decided by `LeaseQueue.release`, over the locked row."""
-        with self._locked(name) as (connection, queue):
-            after = queue.release(owner)
-            if after is not None:
-                _write(connection, name, after)
-        return after is not None
-
-    def waiting(self, name: str, now: datetime) -> str | None:
-        """Decided by `LeaseQueue.waiting`; nothing is locked."""
+    def queue(self, name: str) -> LeaseQueue:
+        """One query; nothing is locked."""
         with reading(self.engine) as connection:
             row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
-        return None if row is None else _queue(row).waiting(now)
+        return LeaseQueue() if row is None else _queue(row)
 
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[tuple[Connection, LeaseQueue]]:
+    def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
+        """Decided over the locked row."""
         with writing(self.engine) as connection:
             # The row has to be there before PostgreSQL can lock it; SQLite locks the whole file.
             connection.execute(
-                upsert.insert(connection, leases).on_conflict_do_nothing(
-                    index_elements=[leases.c.name]
-                ),
+                upsert(connection, leases).on_conflict_do_nothing(index_elements=[leases.c.name]),
                 {"name": name},
             )
-            row = connection.execute(
-                select(leases).where(leases.c.name == name).with_for_update()
-            ).one()
-            yield connection, _queue(row)
+            is_row = leases.c.name == name
+            row = connection.execute(select(leases).where(is_row).with_for_update()).one()
+            after = decide(_queue(row))
+            if after is not None:
+                connection.execute(update(leases).where(is_row).values(_columns(after)))
+        return after
 
 
 def _queue(row: Row[Any]) -> LeaseQueue:
@@ -250,17 +193,14 @@ def _slot(owner: str | None, until: datetime | None) -> Slot | None:
     return None if owner is None or until is None else Slot(owner=owner, until=until)
 
 
-def _write(connection: Connection, name: str, queue: LeaseQueue) -> None:
-    connection.execute(
-        update(leases)
-        .where(leases.c.name == name)
-        .values(
-            holder=queue.holder.owner if queue.holder else None,
-            held_until=queue.holder.until if queue.holder else None,
-            waiter=queue.waiter.owner if queue.waiter else None,
-            waits_until=queue.waiter.until if queue.waiter else None,
-        )
-    )
+def _columns(queue: LeaseQueue) -> dict[str, object]:
+    holder, waiter = queue.holder, queue.waiter
+    return {
+        "holder": holder.owner if holder else None,
+        "held_until": holder.until if holder else None,
+        "waiter": waiter.owner if waiter else None,
+        "waits_until": waiter.until if waiter else None,
+    }
 
 
 _LEASE = "probe"

@@ -16,8 +16,7 @@ from sqlalchemy import Engine, delete, exists, select
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import key_uses, revoked_tokens
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class SqlKeyUse:
         if not times:
             return
         with writing(self.engine) as connection:
-            insert = upsert.insert(connection, key_uses)
+            insert = upsert(connection, key_uses)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=[key_uses.c.key_id],
@@ -113,7 +112,7 @@ class SqlRevocations:
         """
         with writing(self.engine) as connection:
             connection.execute(
-                upsert.insert(connection, revoked_tokens).on_conflict_do_nothing(
+                upsert(connection, revoked_tokens).on_conflict_do_nothing(
                     index_elements=[revoked_tokens.c.token_id]
                 ),
                 {"token_id": token_id, "until": until},

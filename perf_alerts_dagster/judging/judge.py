@@ -18,9 +18,8 @@ from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
 from perf_alerts_dagster.judging.strategy import is_judged, judge_strategy
 from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.projections.projection import seed_for
-from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.records.reading import Reading, is_group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.storage import types, upsert
+from perf_alerts_dagster.storage import types
+from perf_alerts_dagster.storage.engine import upsert
 from perf_alerts_dagster.storage.tables import projections
 
 _PLAIN = (
@@ -24,7 +25,7 @@ def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
     if not stored:
         return
     connection.execute(
-        upsert.insert(connection, projections).on_conflict_do_nothing(
+        upsert(connection, projections).on_conflict_do_nothing(
             index_elements=[
                 projections.c.kind,
                 projections.c.strategy,

@@ -23,8 +23,7 @@ from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
-from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus
-from perf_alerts_dagster.scheduler.store import SchedulerStore
+from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus, SchedulerStore
 from perf_alerts_dagster.scheduler.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 

@@ -26,12 +26,13 @@ from perf_alerts_dagster.proxy.views import execution, status_data, summary_data
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
+    Pause,
     RunFilter,
     RunState,
     SchedulerError,
     SchedulerStatus,
+    TriggerRequest,
 )
-from perf_alerts_dagster.scheduler.store import Pause, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import will_start
 
 auth_router = APIRouter(prefix="/auth", tags=["auth"])
@@ -197,7 +198,7 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
     sent = {"as_of": as_of.isoformat() if as_of else None}
     record = recorder(request, who, "trigger", alert, sent)
     run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, record=record.record_launch
+        wanted, request_id=request.state.request_id, record=record.record
     )
     resources.status.forget()
     if seconds:
@@ -212,7 +213,7 @@ async def enable(request: Request, who: permissions.Switcher, alert: Name) -> Re
     resources = resources_of(request)
     inputs.alert_named(alert)
     record = recorder(request, who, "enable", alert, {})
-    schedule = await resources.toggles.enable(alert, record.record_switch)
+    schedule = await resources.toggles.enable(alert, record.record)
     return _toggled(resources, schedule, None, who.user_id)
 
 
@@ -231,7 +232,7 @@ async def disable(request: Request, who: permissions.Switcher, alert: Name) -> R
     pause = Pause(alert=alert, by=who.user_id, since=now, reason=body.reason, until=body.until)
     sent = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", alert, sent)
-    schedule = await resources.toggles.disable(pause, record.record_switch)
+    schedule = await resources.toggles.disable(pause, record.record)
     return _toggled(resources, schedule, pause, who.user_id)
 
 

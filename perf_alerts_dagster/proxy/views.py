@@ -20,11 +20,11 @@ from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
+    Pause,
     RunState,
     SchedulerStatus,
     SchedulerUnexpected,
 )
-from perf_alerts_dagster.scheduler.store import Pause
 
 # `sharpe_status` is the worst word of all strategies.
 _WORST_FIRST = (

@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFault:
-    """A rule of the input contract that a row breaks, and where.
+    """A row that breaks a rule of docs/records.md: the rule, and where the row is.
 
     `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
     header being line 1); None where the fault is about the whole strategy or table.
@@ -75,12 +75,12 @@ class Trades:
 
     def until(self, last: date) -> "Trades":
         """The trades closed on or before `last`."""
-        keep = slice(0, int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right")))
+        stop = int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right"))
         return Trades(
-            exits=self.exits[keep],
-            entries=self.entries[keep],
-            pnl=self.pnl[keep],
-            cost=self.cost[keep],
+            exits=self.exits[:stop],
+            entries=self.entries[:stop],
+            pnl=self.pnl[:stop],
+            cost=self.cost[:stop],
         )
 
 
@@ -91,7 +91,7 @@ class StrategyRecord:
     `returns` are simple returns per session, finite; a return at or below -1 is a wipe-out.
     `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
     gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
-    `trials` (T, N) are the returns of every variant that was tried; None where none were kept.
+    `trials` (T, N) are the returns of the N variants that were tried; None where not recorded.
     """
 
     strategy: str
@@ -137,36 +137,41 @@ class StrategyRecord:
         stop = int(np.searchsorted(self.dates, np.datetime64(last, "D"), side="right"))
         return self.rows(0, stop)
 
+    def until_wipe_out(self) -> "StrategyRecord":
+        """The rows up to the first return at or below -1, which is included; else all rows."""
+        wiped = np.flatnonzero(self.returns <= -1.0)
+        return self.rows(0, int(wiped[0]) + 1) if len(wiped) else self
+
     def content_hash(self) -> str:
-        """SHA-256 over everything that a value may depend on, as 64 hex digits."""
+        """SHA-256, as 64 hex digits, over all data that a rule or projection may use."""
         digest = hashlib.sha256(self.strategy.encode())
         for name, values in (
-            ("dates", self.dates.astype("datetime64[D]").astype(np.int64)),
+            ("dates", _day_numbers(self.dates)),
             ("returns", self.returns),
             ("live", self.live),
             ("pnl", self.returns[:0] if self.pnl is None else self.pnl),
             *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
         ):
-            digest.update(name.encode() + b"\0" + np.ascontiguousarray(values).tobytes())
+            digest.update(name.encode() + b"\0" + values.tobytes())
         if self.trials is not None:
             digest.update(str(self.trials.shape).encode() + self.trials.tobytes())
-        if self.trades is not None:
-            for array in (
-                self.trades.exits.astype("datetime64[D]").astype(np.int64),
-                self.trades.pnl,
-                self.trades.cost,
-            ):
-                digest.update(np.ascontiguousarray(array).tobytes())
+        if (trades := self.trades) is not None:
+            for array in (_day_numbers(trades.exits), trades.pnl, trades.cost):
+                digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def _day_numbers(dates: Dates) -> NDArray[np.int64]:
+    return dates.astype("datetime64[D]").astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
-    """The result of one reading of a source: good strategies, and the faults of the others.
+    """The content of a source: the good strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is in `strategies` or in
-    `faults`, never in both. `notes` are remarks that hinder nothing (a row on a day that is no
-    session). `is_sample` is True for the bundled sample.
+    `faults`, never in both. `notes` are remarks on data that is left out or assumed.
+    `is_sample` is True for the bundled sample.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Content hashes of final rows, by month: they show a restatement, and on which days."""
+"""Content hashes of final rows by month: they detect a restatement, and on which days."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,9 +18,8 @@ _NOTHING = f":{_EMPTY}:"
 def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     """Hash the rows dated on or before `last_final`, by month `YYYY-MM`.
 
-    A value is `<last date hashed>:<SHA-256>:<marks>`. The running month grows, and is compared
-    over the days that were hashed. The marks, four bytes per row, only locate
-    a change (`restated_months`).
+    A value is `<last date hashed>:<SHA-256>:<marks>`. The running month grows; it is compared
+    over the days that were hashed. The marks, four bytes per row, only say which days changed.
     """
     known = record.until(last_final)
     months = known.dates.astype("datetime64[M]")
@@ -28,37 +27,32 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     changes = np.flatnonzero(np.r_[True, months[1:] != months[:-1]]) if len(known) else ()
     starts = [int(start) for start in changes]
     stops = [*starts[1:], len(known)][: len(starts)]
-    return {
-        str(months[first]): ":".join(
-            (
-                str(known.dates[stop - 1]),
-                _hash(known, first, stop),
-                marks[first:stop].tobytes().hex(),
-            )
-        )
-        for first, stop in zip(starts, stops, strict=True)
-    }
+    hashes = {}
+    for first, stop in zip(starts, stops, strict=True):
+        digest, marked = _hash(known, first, stop), marks[first:stop].tobytes().hex()
+        hashes[str(months[first])] = f"{known.dates[stop - 1]}:{digest}:{marked}"
+    return hashes
 
 
 def emptied_month(kept: str) -> str:
-    """The hash to keep for a month whose rows were all taken away."""
+    """The hash to keep for a month from which the source removed every row."""
     return f"{kept.partition(':')[0]}:{_EMPTY}:"
 
 
 def newest_hashed(kept: Mapping[str, str]) -> date:
-    """The last day that any of a strategy's hashes covers."""
+    """The last day that the hashes `kept` of one strategy cover."""
     return date.fromisoformat(max(value.partition(":")[0] for value in kept.values()))
 
 
 def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
-    """The months whose final rows differ from those hashed, with the days that differ.
+    """The months whose final rows are not those that were hashed, each with the changed days.
 
     Args:
         record: The strategy's rows as they are now.
-        kept: Its hashes by month.
+        kept: Its hashes by month, from `month_hashes`.
 
     Returns:
-        By month, rising; the days are empty where the hash has no marks.
+        The days by month, rising; no days where the hash has no marks.
     """
     now = month_hashes(record, newest_hashed(kept))
     restated = {}
@@ -76,12 +70,12 @@ def _content(kept: str) -> tuple[str, str]:
 
 
 def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
-    """The days whose row was changed, added or taken away."""
+    """The days whose row was changed, added or removed."""
     if before.count(":") < 2:
         return ()
     differing = _unpacked(before) ^ _unpacked(after)
     days = sorted({mark >> 24 for mark in differing})
-    return tuple(date.fromisoformat(f"{month}-{one:02d}") for one in days)
+    return tuple(date.fromisoformat(f"{month}-{number:02d}") for number in days)
 
 
 def _unpacked(kept: str) -> set[int]:
@@ -97,7 +91,7 @@ def _hash(record: StrategyRecord, first: int, stop: int) -> str:
         record.live[first:stop],
         *(values[first:stop] for _, values in sorted(record.extras.items())),
     ):
-        digest.update(np.ascontiguousarray(values).tobytes())
+        digest.update(values.tobytes())
     return digest.hexdigest()
 
 

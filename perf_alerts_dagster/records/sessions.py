@@ -1,6 +1,7 @@
 """Which days are sessions, when each closes, and calendars by name."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
@@ -13,31 +14,28 @@ from perf_alerts_dagster.records.model import Dates
 class Calendar(Protocol):
     """The sessions of a market, and when each of them closes."""
 
-    name: str
-
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
 
     def close(self, session: date) -> datetime:
-        """When `session` closes: aware, in UTC. Its row is final from then on."""
+        """The time in UTC at which `session` closes; its row is final from then on."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DayCalendar:
-    """A calendar without holidays: every weekday, or every day; all close at one UTC time."""
+    """A calendar without holidays; all days of the numpy `weekmask` close at one UTC time."""
 
-    def __init__(self, name: str, *, weekmask: str, close_time: time) -> None:
-        self.name = name
-        self._weekmask = weekmask
-        self._close_time = close_time
+    weekmask: str
+    close_time: time
 
     def sessions(self, first: date, last: date) -> Dates:
-        """All days of the week mask, holidays included."""
+        """Every day whose weekday is in the mask; holidays are not left out."""
         days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
-        return days[np.is_busday(days, weekmask=self._weekmask)]
+        return days[np.is_busday(days, weekmask=self.weekmask)]
 
     def close(self, session: date) -> datetime:
         """The same time of day for every session."""
-        return datetime.combine(session, self._close_time, tzinfo=UTC)
+        return datetime.combine(session, self.close_time, tzinfo=UTC)
 
 
 def resolve_as_of(
@@ -75,14 +73,14 @@ def is_final(session: date, calendar: Calendar, now: datetime) -> bool:
 
 
 def lateness(newest: date, through: date, calendar: Calendar) -> int:
-    """Sessions after `newest` up to and including `through`: how far the newest row is behind."""
+    """The number of sessions after `newest`, up to and including `through`."""
     if newest >= through:
         return 0
     return len(calendar.sessions(newest + timedelta(days=1), through))
 
 
 def missing(dates: Dates, sessions: Dates) -> Dates:
-    """Sessions between the first and the last row that have no row; never filled with zero."""
+    """The sessions without a row between the first and the last row; they are never filled."""
     if len(dates) == 0:
         return sessions[:0]
     within = sessions[(sessions >= dates[0]) & (sessions <= dates[-1])]
@@ -91,7 +89,7 @@ def missing(dates: Dates, sessions: Dates) -> Dates:
 
 
 def missing_share(dates: Dates, sessions: Dates, window: int) -> float:
-    """Share of missing sessions within the last `window` rows' span, in [0, 1)."""
+    """The share of sessions without a row, in [0, 1), over the span of the last `window` rows."""
     part = dates[-window:]
     gaps = len(missing(part, sessions))
     return gaps / (gaps + len(part)) if len(part) else 0.0
@@ -113,7 +111,6 @@ class ExchangeCalendar:
                 "exchange_calendars such as XNYS or XLON"
             ) from error
         self._days = self._calendar.sessions.to_numpy().astype("datetime64[D]")
-        self.name = code
 
     def sessions(self, first: date, last: date) -> Dates:
         """The exchange's trading days."""
@@ -141,7 +138,7 @@ def open_calendar(name: str, *, close_time: str = "17:00") -> Calendar:
     """
     closes = time.fromisoformat(close_time)
     if name == "24/7":
-        return DayCalendar(name, weekmask="1111111", close_time=closes)
+        return DayCalendar(weekmask="1111111", close_time=closes)
     if name in ("record", "weekdays"):
-        return DayCalendar(name, weekmask="1111100", close_time=closes)
+        return DayCalendar(weekmask="1111100", close_time=closes)
     return ExchangeCalendar(name)

@@ -1,7 +1,7 @@
-"""Records every change in Dagster: the intent before it, the outcome after it."""
+"""Record every change in Dagster in the audit: the intent before it, the outcome after it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,32 +11,25 @@ from perf_alerts_dagster.scheduler.port import AlertRun, AlertSchedule, Schedule
 
 T = TypeVar("T")
 
+# Records the intent, does the work, records the outcome.
+RecordChange = Callable[[Callable[[], Awaitable[T]]], Awaitable[T]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorder:
-    """Makes one change between its intent and its outcome.
-
-    Where the intent cannot be recorded, `StoreUnavailable` is raised and nothing is done.
-    """
+    """Records one change in Dagster in the audit."""
 
     audit: Audit
     change: Change
 
-    async def record_launch(self, work: Callable[[], Awaitable[AlertRun]]) -> AlertRun:
-        """Record a launch."""
-        return await self._recorded(work, lambda run: {"run_id": run.run_id})
+    async def record(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Make the change by `work`, between its intent and its outcome in the audit.
 
-    async def record_switch(self, work: Callable[[], Awaitable[AlertSchedule]]) -> AlertSchedule:
-        """Record a switch."""
-        return await self._recorded(work, lambda schedule: {"enabled": schedule.enabled})
-
-    async def record(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Record a change that has no result."""
-        await self._recorded(work, lambda _: {})
-
-    async def _recorded(
-        self, work: Callable[[], Awaitable[T]], details: Callable[[T], Mapping[str, Json]]
-    ) -> T:
+        Raises:
+            StoreUnavailable: the intent cannot be recorded, and nothing was done, or the outcome
+                cannot.
+            SchedulerError: from `work`; the change failed, or its outcome is unknown.
+        """
         row = await asyncio.to_thread(self.audit.intent, self.change)
         try:
             result = await work()
@@ -44,10 +37,19 @@ class Recorder:
             unknown = error.may_have_arrived
             await self._end(row, AuditOutcome.UNKNOWN if unknown else AuditOutcome.FAILED, {})
             raise
-        await self._end(row, AuditOutcome.DONE, details(result))
+        await self._end(row, AuditOutcome.DONE, _details(result))
         return result
 
-    async def _end(self, row: int, outcome: AuditOutcome, details: Mapping[str, Json]) -> None:
+    async def _end(self, row: int, outcome: AuditOutcome, details: dict[str, Json]) -> None:
         intent = self.change.after if isinstance(self.change.after, dict) else {}
         after: Json = {**intent, **details} or None
         await asyncio.to_thread(self.audit.outcome, row, outcome, after)
+
+
+def _details(result: object) -> dict[str, Json]:
+    match result:
+        case AlertRun():
+            return {"run_id": result.run_id}
+        case AlertSchedule():
+            return {"enabled": result.enabled}
+    return {}

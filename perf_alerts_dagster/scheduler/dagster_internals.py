@@ -1,7 +1,7 @@
-"""Every name of Dagster that is not of its public interface, and that this project needs.
+"""Every name that this project needs of Dagster beyond its public interface.
 
-A release of Dagster may move or change any of them; nobody else may import one, so that this is
-the one place to follow it. What is said of a name is what stops working without it.
+A release of Dagster may move or change any of them; no other module may import one, so that this
+is the one place to adapt. The list says what each name is for, or what fails without it.
 
 - InstigatorType, InstigatorState, InstigatorStatus, ScheduleInstigatorData: whether a schedule or
   the sensor is switched on, since when, and at what times it is due. Without them missed
@@ -24,7 +24,7 @@ the one place to follow it. What is said of a name is what stops working without
 - DagsterWebserver: the web UI, whose `build_middleware` puts the guard in front of it.
 - DAEMON_MODULE: what `python -m` starts as the daemon.
 
-A name is loaded when it is first imported from here: the supervisor needs the last one and no
+A name is loaded when it is first imported from here: the supervisor needs DAEMON_MODULE and no
 Dagster, and the definitions need no webserver.
 """
 
@@ -32,51 +32,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dagster._core.definitions.reconstruct import ReconstructableRepository
-    from dagster._core.definitions.run_request import InstigatorType
-    from dagster._core.events import JobFailureData, RunFailureReason
-    from dagster._core.scheduler.instigation import (
-        InstigatorState,
-        InstigatorStatus,
-        ScheduleInstigatorData,
-        TickStatus,
+    from dagster._core.definitions.reconstruct import (
+        ReconstructableRepository as ReconstructableRepository,
     )
-    from dagster._core.storage.tags import (
-        GRPC_INFO_TAG,
-        PARTITION_NAME_TAG,
-        SCHEDULE_NAME_TAG,
-        WILL_RETRY_TAG,
+    from dagster._core.definitions.run_request import InstigatorType as InstigatorType
+    from dagster._core.events import JobFailureData as JobFailureData
+    from dagster._core.events import RunFailureReason as RunFailureReason
+    from dagster._core.scheduler.instigation import InstigatorState as InstigatorState
+    from dagster._core.scheduler.instigation import InstigatorStatus as InstigatorStatus
+    from dagster._core.scheduler.instigation import ScheduleInstigatorData as ScheduleInstigatorData
+    from dagster._core.scheduler.instigation import TickStatus as TickStatus
+    from dagster._core.storage.tags import GRPC_INFO_TAG as GRPC_INFO_TAG
+    from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_NAME_TAG
+    from dagster._core.storage.tags import SCHEDULE_NAME_TAG as SCHEDULE_NAME_TAG
+    from dagster._core.storage.tags import WILL_RETRY_TAG as WILL_RETRY_TAG
+    from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
+    from dagster._core.workspace.context import WorkspaceRequestContext as WorkspaceRequestContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget as WorkspaceFileTarget
+    from dagster._utils.schedules import (
+        schedule_execution_time_iterator as schedule_execution_time_iterator,
     )
-    from dagster._core.workspace.context import WorkspaceProcessContext, WorkspaceRequestContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
-    from dagster._utils.schedules import schedule_execution_time_iterator
-    from dagster_webserver.webserver import DagsterWebserver
-
-__all__ = [
-    "DAEMON_MODULE",
-    "GRPC_INFO_TAG",
-    "HOMES",
-    "PARTITION_NAME_TAG",
-    "SCHEDULE_NAME_TAG",
-    "WILL_RETRY_TAG",
-    "DagsterWebserver",
-    "InstigatorState",
-    "InstigatorStatus",
-    "InstigatorType",
-    "JobFailureData",
-    "ReconstructableRepository",
-    "RunFailureReason",
-    "ScheduleInstigatorData",
-    "TickStatus",
-    "WorkspaceFileTarget",
-    "WorkspaceProcessContext",
-    "WorkspaceRequestContext",
-    "schedule_execution_time_iterator",
-]
+    from dagster_webserver.webserver import DagsterWebserver as DagsterWebserver
 
 DAEMON_MODULE = "dagster._daemon"
 
-# Where Dagster has each of them; the imports above are the same for who checks types.
+# The module of each name; the imports above say the same to the type checker.
 HOMES = {
     "ReconstructableRepository": "dagster._core.definitions.reconstruct",
     "InstigatorType": "dagster._core.definitions.run_request",
@@ -99,8 +79,8 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has the type that it is imported with
-    """The name, from where Dagster has it."""
+    """Import a name of Dagster when it is first asked for."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    found = globals()[name] = getattr(import_module(HOMES[name]), name)
-    return found
+    value = globals()[name] = getattr(import_module(HOMES[name]), name)
+    return value

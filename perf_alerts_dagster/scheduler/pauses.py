@@ -12,17 +12,19 @@ from perf_alerts_dagster.control.audit import Audit, Change
 from perf_alerts_dagster.control.leases import TTL, Leases, LeaseStatus
 from perf_alerts_dagster.control.principal import SYSTEM
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.scheduler.audited import Recorder
-from perf_alerts_dagster.scheduler.port import AlertSchedule, Scheduler, SchedulerError
-from perf_alerts_dagster.scheduler.store import Pause, SchedulerStore
+from perf_alerts_dagster.scheduler.audited import RecordChange, Recorder
+from perf_alerts_dagster.scheduler.port import (
+    AlertSchedule,
+    Pause,
+    Scheduler,
+    SchedulerError,
+    SchedulerStore,
+)
 
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.1
 _PATIENCE = 10.0
-
-# Writes the intent, does the work, writes the outcome.
-RecordChange = Callable[[Callable[[], Awaitable[AlertSchedule]]], Awaitable[AlertSchedule]]
 
 
 class ToggleBusy(Exception):
@@ -31,9 +33,9 @@ class ToggleBusy(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toggles:
-    """Switches schedules and keeps the pauses that go with it.
+    """Turns schedules on and off, and keeps their pauses.
 
-    `changed` is called after every change. `pause` sleeps for seconds.
+    `changed` is called after every change. `pause` sleeps for a number of seconds.
     """
 
     scheduler: Scheduler
@@ -43,7 +45,7 @@ class Toggles:
     changed: Callable[[], None] = lambda: None
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def enable(self, alert: str, record: RecordChange) -> AlertSchedule:
+    async def enable(self, alert: str, record: RecordChange[AlertSchedule]) -> AlertSchedule:
         """Turn an alert's schedule on, and end its pause.
 
         Raises:
@@ -56,16 +58,16 @@ class Toggles:
             await asyncio.to_thread(self.store.drop_pause, alert)
             return schedule
 
-    async def disable(self, pause: Pause, record: RecordChange) -> AlertSchedule:
+    async def disable(self, pause: Pause, record: RecordChange[AlertSchedule]) -> AlertSchedule:
         """Turn an alert's schedule off for a while or for good; see `enable` for the errors."""
         async with self._exclusive(pause.alert):
             return await record(lambda: self._disable(pause))
 
-    async def resume_due(self, record: Callable[[str], RecordChange]) -> None:
-        """Turn on the schedules whose pause is over; drop pauses that the web UI ended.
+    async def resume_due(self, record: Callable[[str], RecordChange[AlertSchedule]]) -> None:
+        """Turn on the schedules whose pause is over, and drop pauses that the web UI ended.
 
-        `record` makes the recorder of an alert's change. An error leaves the rest for the next
-        call.
+        `record` gives the function that records a change of an alert's schedule. After an error
+        the rest is left for the next call.
         """
         pauses = await asyncio.to_thread(self.store.pauses)
         now = self.clock()
@@ -74,28 +76,27 @@ class Toggles:
                 await self._resume(pause, record(pause.alert))
         await self._drop_ended([pause for pause in pauses.values() if not pause.is_over(now)])
 
-    async def _resume(self, seen: Pause, record: RecordChange) -> None:
-        async with self._exclusive(seen.alert):
+    async def _resume(self, pause: Pause, record: RecordChange[AlertSchedule]) -> None:
+        async with self._exclusive(pause.alert):
             # Another proxy, or a person, may have been faster.
-            pauses = await asyncio.to_thread(self.store.pauses)
-            if pauses.get(seen.alert) != seen:
+            if (await asyncio.to_thread(self.store.pauses)).get(pause.alert) != pause:
                 return
-            await record(lambda: self._switch(seen.alert, enabled=True))
-            await asyncio.to_thread(self.store.drop_pause, seen.alert)
-            LOG.info("%s is enabled again, its pause is over", seen.alert)
+            await record(lambda: self._switch(pause.alert, enabled=True))
+            await asyncio.to_thread(self.store.drop_pause, pause.alert)
+            LOG.info("%s is enabled again, its pause is over", pause.alert)
 
     async def _drop_ended(self, pauses: list[Pause]) -> None:
         if not pauses:
             return
         status = await self.scheduler.status(self.clock())
-        for seen in pauses:
-            if not status.schedule(seen.alert).enabled:
+        for pause in pauses:
+            if not status.schedule(pause.alert).enabled:
                 continue
-            async with self._exclusive(seen.alert):
+            async with self._exclusive(pause.alert):
                 fresh = await self.scheduler.status(self.clock())
-                kept = await asyncio.to_thread(self.store.pauses)
-                if kept.get(seen.alert) == seen and fresh.schedule(seen.alert).enabled:
-                    await asyncio.to_thread(self.store.drop_pause, seen.alert)
+                kept = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
+                if kept == pause and fresh.schedule(pause.alert).enabled:
+                    await asyncio.to_thread(self.store.drop_pause, pause.alert)
 
     async def _disable(self, pause: Pause) -> AlertSchedule:
         # Kept first: a crash in between must not leave a schedule off without its end.
@@ -124,7 +125,13 @@ class Toggles:
     async def _exclusive(self, alert: str) -> AsyncIterator[None]:
         name, owner = f"toggle:{alert}", uuid.uuid4().hex
         try:
-            await self._acquire(name, owner)
+            for _ in range(int(_PATIENCE / _POLL)):
+                state = await asyncio.to_thread(self.leases.acquire, name, owner, self.clock(), TTL)
+                if state.status is LeaseStatus.HELD:
+                    break
+                await self.pause(_POLL)
+            else:
+                raise ToggleBusy
             yield
         finally:
             try:
@@ -133,37 +140,19 @@ class Toggles:
                 # It expires by itself; an error here would hide the one that ended the work.
                 LOG.warning("the lease %s could not be released", name)
 
-    async def _acquire(self, name: str, owner: str) -> None:
-        for _ in range(int(_PATIENCE / _POLL)):
-            state = await asyncio.to_thread(self.leases.acquire, name, owner, self.clock(), TTL)
-            if state.status is LeaseStatus.HELD:
-                return
-            await self.pause(_POLL)
-        raise ToggleBusy
 
+async def end_pauses(toggles: Toggles, audit: Audit) -> None:
+    """Turn on the schedules whose pause is over, and record it.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PauseEnder:
-    """Ends the pauses whose time has come."""
+    A refusal by Dagster is logged, and tried again at the next call.
 
-    toggles: Toggles
-    audit: Audit
-    clock: Callable[[], datetime]
+    Raises:
+        StoreUnavailable: the pauses or the audit cannot be read or written.
+    """
 
-    async def resume(self) -> None:
-        """Turn on what is due; what Dagster refuses now is tried again at the next call.
-
-        Raises:
-            StoreUnavailable: the pauses or the audit cannot be read or written.
-        """
-        try:
-            await self.toggles.resume_due(self._recorder_of)
-        except (SchedulerError, ToggleBusy) as error:
-            LOG.warning("pauses that are over could not be ended, trying again: %s", error)
-
-    def _recorder_of(self, alert: str) -> RecordChange:
+    def record(alert: str) -> RecordChange[AlertSchedule]:
         change = Change(
-            at=self.clock(),
+            at=toggles.clock(),
             actor=SYSTEM.user_id,
             key_id=SYSTEM.key_id,
             address="",
@@ -172,4 +161,9 @@ class PauseEnder:
             request_id=uuid.uuid4().hex,
             after={"reason": "its pause is over"},
         )
-        return Recorder(audit=self.audit, change=change).record_switch
+        return Recorder(audit=audit, change=change).record
+
+    try:
+        await toggles.resume_due(record)
+    except (SchedulerError, ToggleBusy) as error:
+        LOG.warning("pauses that are over could not be ended, trying again: %s", error)

@@ -1,12 +1,14 @@
-"""The scheduler as this project sees it: its state, its runs, and the changes it can make.
+"""The ports of the scheduler: its state, its runs and changes, and the store of claims and pauses.
 
-It is Dagster, over GraphQL (`graphql/`); nothing here knows that.
+The scheduler is Dagster, over GraphQL (`graphql/`); nothing here depends on that.
 """
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
@@ -34,8 +36,8 @@ class AlertRun:
     """One run of one alert; times are aware and in UTC.
 
     `attempts` counts the attempts so far, 0 before the first began. `error` is the first line
-    of the last attempt's error, None while nothing failed. `partition` is the as-of date that
-    was asked for, `as_of` the newest that was judged.
+    of the last attempt's error, None while none failed. `partition` is the requested as-of
+    date, `as_of` the newest one that was judged.
     """
 
     alert: str
@@ -82,7 +84,7 @@ class AlertSchedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerStatus:
-    """The answer to one query of the scheduler.
+    """The state of the scheduler at the time `at`.
 
     `settings` is the public view of the settings that the running definitions were built from.
     `heartbeat_at` is the scheduling daemon's last heartbeat.
@@ -115,7 +117,7 @@ class SchedulerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A run to start; `tags` say who asked for it, and find it again."""
+    """A run to start; its `tags` name the caller, and find the run again."""
 
     alert: str
     as_of: date | None = None
@@ -140,10 +142,9 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPage:
-    """Runs, newest first; `last` is what the next page's filter names as `before`.
+    """Runs, newest first; `last` is the next page's `before`, None on the last page.
 
-    Runs of other jobs are left out, so a page may hold fewer than it could and still not be the
-    last one: that is where `last` is None.
+    Runs of other jobs are left out, so that a page before the last may hold fewer than the limit.
     """
 
     runs: tuple[AlertRun, ...]
@@ -159,7 +160,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     async def status(self, now: datetime) -> SchedulerStatus:
-        """Everything that a status answer shows, in one request."""
+        """The daemon's heartbeat, the schedules and their newest runs, in one request."""
 
     @abstractmethod
     async def runs(self, filter_: RunFilter) -> RunPage:
@@ -171,11 +172,11 @@ class Scheduler(ABC):
 
     @abstractmethod
     async def launch(self, launch: Launch) -> AlertRun:
-        """Start a run now; it is started again when this is called again."""
+        """Start a run now; every call starts another run."""
 
     @abstractmethod
     async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
-        """Turn an alert's schedule on or off; it is fine if it was so already."""
+        """Turn an alert's schedule on or off, or leave it so."""
 
     @abstractmethod
     async def reload(self) -> None:
@@ -183,7 +184,7 @@ class Scheduler(ABC):
 
 
 class SchedulerError(Exception):
-    """Base of what can go wrong with the scheduler; the text is safe to show.
+    """Base of the scheduler's errors; the text is safe to show.
 
     `may_have_arrived`: the request was on its way, so that a launch may have happened.
     """
@@ -202,11 +203,132 @@ class SchedulerHung(SchedulerError):
 
 
 class SchedulerUnexpected(SchedulerError):
-    """An answer that is none: not JSON, an error, an unknown shape."""
+    """The answer cannot be used: it is no JSON, an error, or of an unknown shape."""
 
 
 class DefinitionsNotLoaded(SchedulerError):
-    """The scheduler answers, and its definitions are not there (its code server is down)."""
+    """The scheduler answers, but has not loaded the definitions (its code server is down)."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, may_have_arrived=False)
+
+
+# A request for a run may come several times and must start one run, while Dagster's launches are
+# not idempotent. So a claim is written before the launch, with a marker that the run carries as a
+# tag; a caller that takes over a claim that was left open looks for a run with its marker first.
+
+# Identical triggers without a key within this time are one.
+COLLAPSE = timedelta(seconds=5)
+# An answer that was given under a key is given again for this long.
+KEEP = timedelta(hours=24)
+# A launch takes at most 10 s; a claim that is older and still open was left by a crash.
+LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRequest:
+    """A request for a run; `key` is the client's own, None where it gave none."""
+
+    alert: str
+    as_of: date | None
+    caller: str
+    key: str | None
+
+    @property
+    def scope(self) -> str:
+        """The scope in which a key is unique: the caller, and whether the key is its own."""
+        return f"trigger:{self.caller}" if self.key is not None else f"collapse:{self.caller}"
+
+    @property
+    def claim_key(self) -> str:
+        """The key to claim: the client's, or one that is the same for identical triggers."""
+        return self.key if self.key is not None else self.fingerprint
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of alert and as-of date; one key with two fingerprints is a mistake."""
+        content = [self.alert, self.as_of.isoformat() if self.as_of else None]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+    @property
+    def keep(self) -> timedelta:
+        """How long the claim counts."""
+        return KEEP if self.key is not None else COLLAPSE
+
+
+class ClaimStatus(StrEnum):
+    """The status of a claim, as its caller learns it.
+
+    new: the caller has it, and nothing was launched under it. resumed: the caller has it now, and
+    its owner before may have launched a run. open: another caller works on it. done: its run was
+    launched. other: the key belongs to another request.
+    """
+
+    NEW = "new"
+    RESUMED = "resumed"
+    OPEN = "open"
+    DONE = "done"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The answer to a claim; `marker` is its run's tag, `run_id` is set where it is done."""
+
+    status: ClaimStatus
+    marker: str = ""
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A schedule that was turned off by `by` at `since`.
+
+    `until` is when it is turned on again, None for never; the times are aware.
+    """
+
+    alert: str
+    by: str
+    since: datetime
+    reason: str | None = None
+    until: datetime | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its end has come."""
+        return self.until is not None and self.until <= now
+
+
+class SchedulerStore(ABC):
+    """Claims and pauses, kept where all proxies see them. Every method is one transaction.
+
+    Raises:
+        StoreUnavailable: from every method, when the store cannot be read or written.
+    """
+
+    @abstractmethod
+    def claim(self, request: TriggerRequest, now: datetime) -> Claim:
+        """Claim a request; the first caller gets the claim, under a new marker.
+
+        A claim older than `request.keep` is void. An open one older than `LEASE` passes to
+        the next caller, with its marker.
+        """
+
+    @abstractmethod
+    def settle(self, request: TriggerRequest, marker: str, run_id: str) -> None:
+        """Record the run that was launched under a claim."""
+
+    @abstractmethod
+    def release(self, request: TriggerRequest, marker: str) -> None:
+        """Remove a claim under which certainly no run was launched."""
+
+    @abstractmethod
+    def pauses(self) -> Mapping[str, Pause]:
+        """The pauses by alert; an alert has one at most."""
+
+    @abstractmethod
+    def keep_pause(self, pause: Pause) -> None:
+        """Keep a pause in place of the one that its alert had."""
+
+    @abstractmethod
+    def drop_pause(self, alert: str) -> None:
+        """Remove an alert's pause; it is fine if there was none."""

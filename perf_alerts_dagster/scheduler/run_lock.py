@@ -22,9 +22,9 @@ def hold(state_dir: Path, run_id: str) -> Iterator[None]:
 
 
 def is_orphaned(state_dir: Path, run_id: str) -> bool:
-    """Whether the run's process began on this machine and has ended without ending the run.
+    """Whether the run's process, on this machine, was killed before it ended the run.
 
-    False as well where nothing is known: the run has not begun, or it is on another machine.
+    False as well where no lock is known: the run has not begun, or is on another machine.
     """
     try:
         with _path(state_dir, run_id).open() as file:
@@ -35,7 +35,7 @@ def is_orphaned(state_dir: Path, run_id: str) -> bool:
 
 
 def is_known(state_dir: Path, run_id: str) -> bool:
-    """Whether a process of this machine has begun the run and has not ended it itself."""
+    """Whether a process of this machine began the run, and still runs it or was killed."""
     return _path(state_dir, run_id).exists()
 
 

@@ -8,44 +8,35 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, select, tuple_, update
 
-from perf_alerts_dagster.scheduler.store import (
-    KEEP,
-    LEASE,
-    Claim,
-    ClaimStatus,
-    Pause,
-    SchedulerStore,
-    TriggerRequest,
-)
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.scheduler import port
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import claims, pauses
 
 
-class SqlSchedulerStore(SchedulerStore):
+class SqlSchedulerStore(port.SchedulerStore):
     """Claims and pauses in SQLite or PostgreSQL; the schema must be current."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def claim(self, request: TriggerRequest, now: datetime) -> Claim:
+    def claim(self, request: port.TriggerRequest, now: datetime) -> port.Claim:
         """The row is locked, or made, before anything is decided."""
         marker = uuid.uuid4().hex
         with writing(self.engine) as connection:
             row = _locked(connection, request, marker, now)
             if row.marker == marker:
                 _prune(connection, now)
-                return Claim(status=ClaimStatus.NEW, marker=marker)
+                return port.Claim(status=port.ClaimStatus.NEW, marker=marker)
             return _existing(connection, row, request, marker, now)
 
-    def settle(self, request: TriggerRequest, marker: str, run_id: str) -> None:
+    def settle(self, request: port.TriggerRequest, marker: str, run_id: str) -> None:
         """Set the run, only where the claim still has this marker."""
         with writing(self.engine) as connection:
             connection.execute(
                 update(claims).where(_is(request), claims.c.marker == marker).values(run_id=run_id)
             )
 
-    def release(self, request: TriggerRequest, marker: str) -> None:
+    def release(self, request: port.TriggerRequest, marker: str) -> None:
         """Delete the claim, only where it still has this marker and no run."""
         with writing(self.engine) as connection:
             connection.execute(
@@ -54,16 +45,16 @@ class SqlSchedulerStore(SchedulerStore):
                 )
             )
 
-    def pauses(self) -> Mapping[str, Pause]:
+    def pauses(self) -> Mapping[str, port.Pause]:
         """One query, in the order of the alerts' names."""
         query = select(pauses).order_by(pauses.c.alert)
         with reading(self.engine) as connection:
-            return {row["alert"]: Pause(**row) for row in connection.execute(query).mappings()}
+            return {row["alert"]: port.Pause(**row) for row in connection.execute(query).mappings()}
 
-    def keep_pause(self, pause: Pause) -> None:
+    def keep_pause(self, pause: port.Pause) -> None:
         """One upsert."""
         with writing(self.engine) as connection:
-            insert = upsert.insert(connection, pauses)
+            insert = upsert(connection, pauses)
             connection.execute(
                 insert.on_conflict_do_update(
                     index_elements=[pauses.c.alert],
@@ -80,25 +71,25 @@ class SqlSchedulerStore(SchedulerStore):
             connection.execute(delete(pauses).where(pauses.c.alert == alert))
 
 
-def _is(request: TriggerRequest) -> ColumnElement[bool]:
+def _is(request: port.TriggerRequest) -> ColumnElement[bool]:
     return and_(claims.c.scope == request.scope, claims.c.key == request.claim_key)
 
 
-def _fresh(request: TriggerRequest, marker: str, now: datetime) -> dict[str, object]:
+def _fresh(request: port.TriggerRequest, marker: str, now: datetime) -> dict[str, object]:
     return {
         "fingerprint": request.fingerprint,
         "marker": marker,
         "run_id": None,
         "at": now,
-        "open_until": now + LEASE,
+        "open_until": now + port.LEASE,
     }
 
 
 def _locked(
-    connection: Connection, request: TriggerRequest, marker: str, now: datetime
+    connection: Connection, request: port.TriggerRequest, marker: str, now: datetime
 ) -> Row[Any]:
     """The claim's row, locked; inserted where there was none."""
-    insert = upsert.insert(connection, claims)
+    insert = upsert(connection, claims)
     return connection.execute(
         insert.on_conflict_do_update(
             index_elements=[claims.c.scope, claims.c.key],
@@ -113,7 +104,7 @@ def _prune(connection: Connection, now: datetime) -> None:
     """Delete void claims, so that the table holds those of one day."""
     old = (
         select(claims.c.scope, claims.c.key)
-        .where(claims.c.at < now - KEEP)
+        .where(claims.c.at < now - port.KEEP)
         # Two that prune at once would wait for each other's rows.
         .with_for_update(skip_locked=True)
     )
@@ -121,16 +112,16 @@ def _prune(connection: Connection, now: datetime) -> None:
 
 
 def _existing(
-    connection: Connection, row: Row[Any], request: TriggerRequest, marker: str, now: datetime
-) -> Claim:
+    connection: Connection, row: Row[Any], request: port.TriggerRequest, marker: str, now: datetime
+) -> port.Claim:
     if now - row.at > request.keep:
         connection.execute(update(claims).where(_is(request)).values(_fresh(request, marker, now)))
-        return Claim(status=ClaimStatus.NEW, marker=marker)
+        return port.Claim(status=port.ClaimStatus.NEW, marker=marker)
     if row.fingerprint != request.fingerprint:
-        return Claim(status=ClaimStatus.OTHER)
+        return port.Claim(status=port.ClaimStatus.OTHER)
     if row.run_id is not None:
-        return Claim(status=ClaimStatus.DONE, marker=row.marker, run_id=row.run_id)
+        return port.Claim(status=port.ClaimStatus.DONE, marker=row.marker, run_id=row.run_id)
     if row.open_until > now:
-        return Claim(status=ClaimStatus.OPEN, marker=row.marker)
-    connection.execute(update(claims).where(_is(request)).values(open_until=now + LEASE))
-    return Claim(status=ClaimStatus.RESUMED, marker=row.marker)
+        return port.Claim(status=port.ClaimStatus.OPEN, marker=row.marker)
+    connection.execute(update(claims).where(_is(request)).values(open_until=now + port.LEASE))
+    return port.Claim(status=port.ClaimStatus.RESUMED, marker=row.marker)

@@ -7,19 +7,11 @@ from datetime import datetime
 from threading import Event
 
 from perf_alerts_dagster.control.leases import Leases
+from perf_alerts_dagster.scheduler import port
+from perf_alerts_dagster.scheduler.audited import RecordChange
 from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
-from perf_alerts_dagster.scheduler.port import (
-    AlertRun,
-    Launch,
-    RunFilter,
-    RunState,
-    Scheduler,
-    SchedulerError,
-    SchedulerStatus,
-)
-from perf_alerts_dagster.scheduler.store import Claim, ClaimStatus, SchedulerStore, TriggerRequest
 
-# Who asks for a claim that another proxy has open waits this long for its run.
+# A caller whose claim another proxy has open waits this many seconds for its run.
 _PATIENCE = 10.0
 _POLL = 0.2
 _WAIT_POLL = 0.5
@@ -28,22 +20,18 @@ _SHARED = 0.5
 
 
 class KeyInUse(Exception):
-    """Another request of this key is still under way; ask again."""
+    """Another request with this key is still under way."""
 
 
 class KeyMismatch(Exception):
     """This key was used for another request."""
 
 
-# Writes the intent, does the work, writes the outcome.
-RecordChange = Callable[[Callable[[], Awaitable[AlertRun]]], Awaitable[AlertRun]]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flight:
     """The work on a request, shared by all that ask for the same while it lasts."""
 
-    task: "asyncio.Task[AlertRun]"
+    task: asyncio.Task[port.AlertRun]
     ends: float
 
     def is_over(self, now: float) -> bool:
@@ -56,30 +44,30 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triggers:
-    """Launches runs for the callers of one proxy; the claims make it safe for several proxies.
+    """Launches runs for the callers of one proxy; claims keep several proxies apart.
 
     `pause` sleeps for seconds. `stopping` is set once the proxy must stop. `clock` gives
     the time, aware; `seconds` rises steadily.
     """
 
-    scheduler: Scheduler
-    store: SchedulerStore
+    scheduler: port.Scheduler
+    store: port.SchedulerStore
     leases: Leases
     clock: Callable[[], datetime]
     seconds: Callable[[], float]
     stopping: Event
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _flights: dict[TriggerRequest, "_Flight"] = field(
+    _flights: dict[port.TriggerRequest, "_Flight"] = field(
         default_factory=dict, init=False, compare=False
     )
 
     async def run(
-        self, trigger: TriggerRequest, *, request_id: str, record: RecordChange
-    ) -> AlertRun:
-        """The one run of `trigger`, as it is now.
+        self, trigger: port.TriggerRequest, *, request_id: str, record: RecordChange[port.AlertRun]
+    ) -> port.AlertRun:
+        """Launch the run of `trigger`, or return the one that was launched for it before.
 
-        Identical requests at the same time share all the work. It is finished also where the
-        caller goes away, since its run may be launched already.
+        Identical requests at the same time share one launch. It is carried through where the
+        caller goes away, since the run may exist already.
 
         Raises:
             KeyInUse: another proxy is still working on it after ten seconds.
@@ -93,15 +81,15 @@ class Triggers:
         flight = self._flights.get(trigger)
         if flight is None:
             task = asyncio.create_task(self._fly(trigger, request_id, record))
-            # Without a key, time decides what is the same, and sharing would stretch it.
+            # Without a key, requests are the same for a short time, which sharing would stretch.
             ends = now + _SHARED if trigger.key is not None else now
             flight = self._flights[trigger] = _Flight(task=task, ends=ends)
         return await asyncio.shield(flight.task)
 
-    async def finished(self, run: AlertRun, within: float) -> AlertRun:
-        """The run once it is finished, or as it is after `within` seconds.
+    async def finished(self, run: port.AlertRun, within: float) -> port.AlertRun:
+        """The run once it is finished, or its state after `within` seconds.
 
-        A proxy that must stop waits no longer: its callers are answered.
+        Where the proxy must stop, the answer is the state at that time.
         """
         end = self.seconds() + within
         while not (run.state.is_finished or self.seconds() >= end or self.stopping.is_set()):
@@ -110,47 +98,49 @@ class Triggers:
         return run
 
     async def close(self) -> None:
-        """Wait for the requests under way: a launch that was sent is also recorded."""
+        """Wait for the requests under way, so that every launch that was sent is recorded."""
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _fly(
-        self, trigger: TriggerRequest, request_id: str, record: RecordChange
-    ) -> AlertRun:
+        self, trigger: port.TriggerRequest, request_id: str, record: RecordChange[port.AlertRun]
+    ) -> port.AlertRun:
         end = self.seconds() + _PATIENCE
         while True:
             claim = await asyncio.to_thread(self.store.claim, trigger, self.clock())
             match claim.status:
-                case ClaimStatus.OTHER:
+                case port.ClaimStatus.OTHER:
                     raise KeyMismatch
-                case ClaimStatus.DONE:
+                case port.ClaimStatus.DONE:
                     return await self._known(trigger, claim)
-                case ClaimStatus.NEW | ClaimStatus.RESUMED:
+                case port.ClaimStatus.NEW | port.ClaimStatus.RESUMED:
                     return await self._own(trigger, claim, request_id, record)
-                case ClaimStatus.OPEN:
+                case port.ClaimStatus.OPEN:
                     if self.seconds() >= end:
                         raise KeyInUse
                     await self.pause(_POLL)
 
-    async def _known(self, trigger: TriggerRequest, claim: Claim) -> AlertRun:
+    async def _known(self, trigger: port.TriggerRequest, claim: port.Claim) -> port.AlertRun:
         run = await self.scheduler.run(claim.run_id or "")
         if run is not None:
             return run
         # It was deleted from the history: only its id is known.
-        return AlertRun(
+        return port.AlertRun(
             alert=trigger.alert,
             run_id=claim.run_id or "",
-            state=RunState.CANCELED,
+            state=port.RunState.CANCELED,
             created_at=self.clock(),
             error="the run was deleted from Dagster's history",
         )
 
     async def _own(
-        self, trigger: TriggerRequest, claim: Claim, request_id: str, record: RecordChange
-    ) -> AlertRun:
-        run = await self._left_behind(claim)
-        if run is None:
-            run = await self._queued(trigger)
+        self,
+        trigger: port.TriggerRequest,
+        claim: port.Claim,
+        request_id: str,
+        record: RecordChange[port.AlertRun],
+    ) -> port.AlertRun:
+        run = await self._left_behind(claim) or await self._queued(trigger)
         if run is None:
             tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
             run = await record(lambda: self._launch(trigger, claim, tags))
@@ -158,23 +148,23 @@ class Triggers:
         return run
 
     async def _launch(
-        self, trigger: TriggerRequest, claim: Claim, tags: Mapping[str, str]
-    ) -> AlertRun:
+        self, trigger: port.TriggerRequest, claim: port.Claim, tags: Mapping[str, str]
+    ) -> port.AlertRun:
         try:
             return await self.scheduler.launch(
-                Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
+                port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
             )
-        except SchedulerError as error:
-            # Where a run may have begun, the claim stays: whoever resumes it looks for the run.
+        except port.SchedulerError as error:
+            # Where a run may have begun, the claim stays: who resumes it looks for the run.
             if not error.may_have_arrived:
                 await asyncio.to_thread(self.store.release, trigger, claim.marker)
             raise
 
-    async def _left_behind(self, claim: Claim) -> AlertRun | None:
+    async def _left_behind(self, claim: port.Claim) -> port.AlertRun | None:
         """The run that a crashed owner of the claim launched, if it did."""
-        if claim.status is not ClaimStatus.RESUMED:
+        if claim.status is not port.ClaimStatus.RESUMED:
             return None
-        by_marker = RunFilter(tags={MARKER: claim.marker}, limit=1)
+        by_marker = port.RunFilter(tags={MARKER: claim.marker}, limit=1)
         for last in (False, True):
             page = await self.scheduler.runs(by_marker)
             if page.runs:
@@ -184,22 +174,24 @@ class Triggers:
                 await self.pause(1.0)
         return None
 
-    async def _queued(self, trigger: TriggerRequest) -> AlertRun | None:
+    async def _queued(self, trigger: port.TriggerRequest) -> port.AlertRun | None:
         """The run that waits behind another one of this alert: only one may wait."""
         run_id = await asyncio.to_thread(self.leases.waiting, trigger.alert, self.clock())
         run = await self.scheduler.run(run_id) if run_id is not None else None
         if run is None or run.alert != trigger.alert or run.state.is_finished:
             return None
-        asked = trigger.as_of.isoformat() if trigger.as_of else None
-        return run if run.partition == asked else None
+        partition = trigger.as_of.isoformat() if trigger.as_of else None
+        return run if run.partition == partition else None
 
 
-def will_start(run: AlertRun, status: SchedulerStatus | None, now: datetime) -> str | None:
+def will_start(
+    run: port.AlertRun, status: port.SchedulerStatus | None, now: datetime
+) -> str | None:
     """The reason why nothing will start the run; None where it has started or will.
 
     `status` is needed for a queued run only; None means that it cannot be known.
     """
-    if run.state in (RunState.STARTING, RunState.RUNNING):
+    if run.state in (port.RunState.STARTING, port.RunState.RUNNING):
         return None
     if run.state.is_finished:
         if run.started_at is not None:

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -48,7 +48,7 @@ def copy_database(source: Path, draft: Path) -> None:
 MANIFEST = "manifest.json"
 _FORM = 1
 _HEAD = b"SQLite format 3\x00"
-# What is of use only while the processes run, or is made anew at each start.
+# Files that are of use only while the processes run, or are made anew at each start.
 _SKIPPED_FOLDERS = frozenset({"running", "logs", "tmp"})
 _SKIPPED_ENDINGS = (".lock", ".sock", ".db-wal", ".db-shm", ".db-journal", ".part", ".pid")
 
@@ -61,7 +61,7 @@ class _Manifest(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A backup: when it was made, and the size in bytes of every file by its relative path."""
+    """A backup in a folder; `files` maps the relative path of every file to its size in bytes."""
 
     folder: Path
     made_at: datetime
@@ -72,8 +72,8 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
     """Copy the state folder into `target`, a new folder that appears once it is whole and checked.
 
     Raises:
-        UsageError: `target` exists already, or lies in the state folder.
-        StoreUnavailable: something cannot be read or written, or a copy is damaged.
+        UsageError: `target` exists already or lies in the state folder, or there is no state.
+        StoreUnavailable: a file cannot be read or written, or a copy is damaged.
     """
     target = target.absolute()
     if target.exists():
@@ -102,14 +102,14 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
         raise StoreUnavailable(f"the state cannot be backed up to {target}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Archive(folder=target, made_at=archive.made_at, files=archive.files)
+    return replace(archive, folder=target)
 
 
 def verify(folder: Path) -> Archive:
-    """Read a backup and check every file of it: its digest, and of a database its integrity.
+    """Read a backup and check every file: its digest, and the integrity of a database.
 
     Raises:
-        UsageError: it is no backup, lacks a file, or a file is not what was copied.
+        UsageError: the folder is no backup, lacks a file, or a file was changed since.
     """
     manifest = _manifest(folder)
     files = {}
@@ -128,10 +128,10 @@ def verify(folder: Path) -> Archive:
 
 
 def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
-    """Replace the state folder by a backup, after checking it.
+    """Replace the state folder by a backup, after checking the backup.
 
-    Nothing may run on the state folder meanwhile. What was there is kept beside it, under the
-    name that is returned; None where there was nothing.
+    Nothing may run on the state folder meanwhile. The old state is kept in a folder beside it,
+    which is returned; None where there was no state.
 
     Raises:
         UsageError: it is no whole backup.

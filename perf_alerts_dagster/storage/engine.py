@@ -1,28 +1,18 @@
-"""Opening the database, its transactions, and the one border where its errors change.
+"""Open the database, run transactions, and turn every database error into StoreUnavailable.
 
 SQLite: WAL, synchronous=FULL, foreign keys on, files of mode 0600 (`migrate.py` makes the
 file and switches the WAL on; both are kept). PostgreSQL: psycopg, with a limit on waiting.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Engine,
-    ExceptionContext,
-    NullPool,
-    Pool,
-    QueuePool,
-    create_engine,
-    event,
-    make_url,
-)
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
@@ -42,7 +32,7 @@ _OPENED_ANEW = {
 }
 
 
-def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> Engine:
+def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> sa.Engine:
     """Prepare access to the database of `url`; nothing is connected yet.
 
     Args:
@@ -55,10 +45,10 @@ def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> Engine:
             password.
     """
     try:
-        parsed = make_url(url)
+        parsed = sa.make_url(url)
     except ArgumentError as exc:
         raise SettingsError(f"the alert store's URL cannot be read; accepted: {_ACCEPTED}") from exc
-    pool = QueuePool if pooled else NullPool
+    pool = sa.QueuePool if pooled else sa.NullPool
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _open_sqlite(parsed, wait, pool)
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
@@ -68,15 +58,15 @@ def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> Engine:
     )
 
 
-def sqlite_file(engine: Engine) -> Path | None:
+def sqlite_file(engine: sa.Engine) -> Path | None:
     """The database file of a SQLite store; None for PostgreSQL."""
     if engine.dialect.name != "sqlite":
         return None
     return Path(engine.url.database or "")
 
 
-def name_of(engine: Engine) -> str:
-    """Where the store is, for people: the file, or host and database; never a password."""
+def name_of(engine: sa.Engine) -> str:
+    """The store's place in a message: the file, or database and host, without the password."""
     url = engine.url
     if engine.dialect.name == "sqlite":
         return url.database or ""
@@ -84,14 +74,18 @@ def name_of(engine: Engine) -> str:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """One transaction that reads: everything in it is of one moment on SQLite."""
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction that reads; on SQLite all of it sees one moment.
+
+    Raises:
+        StoreUnavailable: the database cannot be reached or read.
+    """
     with translated(engine), engine.connect() as connection, connection.begin():
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that writes; on SQLite it takes the write lock before it reads.
 
     Raises:
@@ -104,11 +98,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def translated(engine: Engine) -> Iterator[None]:
+def translated(engine: sa.Engine) -> Iterator[None]:
     """Turn every error of the database into StoreUnavailable, without statement or values.
 
     A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
-    no retry fixes: it stays what it is, a ValueError or a TypeError.
+    no retry fixes: its ValueError or TypeError is raised as it is.
     """
     try:
         yield
@@ -123,7 +117,22 @@ def translated(engine: Engine) -> Iterator[None]:
         raise StoreUnavailable(_sentence(engine, exc)) from exc
 
 
-def _sentence(engine: Engine, exc: BaseException) -> str:
+def upsert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that takes a conflict clause, which SQLAlchemy has per database only."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def insert_new(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> bool:
+    """Insert one row; False where a row with the same unique key exists."""
+    # By RETURNING: PostgreSQL's driver counts no rows of such an INSERT.
+    query = upsert(connection, table).on_conflict_do_nothing()
+    inserted = connection.execute(query.returning(*table.primary_key), dict(row)).first()
+    return inserted is not None
+
+
+def _sentence(engine: sa.Engine, exc: BaseException) -> str:
     # Only the first line: PostgreSQL's further ones repeat values.
     reason = (str(exc).splitlines() or [type(exc).__name__])[0].strip()
     if engine.url.password:
@@ -131,7 +140,7 @@ def _sentence(engine: Engine, exc: BaseException) -> str:
     return f"the alert store ({name_of(engine)}) cannot be used: {reason}"
 
 
-def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
+def _open_sqlite(url: sa.URL, wait: float, pool: type[sa.Pool]) -> sa.Engine:
     if not url.database or url.database == ":memory:" or url.query:
         raise SettingsError("the alert store's SQLite URL names a file, as in sqlite:///alerts.db")
     file = Path(url.database).absolute()
@@ -147,24 +156,24 @@ def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
             check_same_thread=False,
         )
 
-    engine = create_engine(
+    engine = sa.create_engine(
         url.set(database=str(file)), creator=connect, hide_parameters=True, poolclass=pool
     )
 
-    @event.listens_for(engine, "connect")
+    @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=FULL")
 
-    @event.listens_for(engine, "handle_error")
-    def leave(context: ExceptionContext) -> None:
+    @sa.event.listens_for(engine, "handle_error")
+    def leave(context: sa.ExceptionContext) -> None:
         # Errors of Python's module, such as that it is closed, carry no code.
         code = getattr(context.original_exception, "sqlite_errorcode", 0)
         if code & 0xFF in _OPENED_ANEW:
             context.is_disconnect = True
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
         # A transaction that reads first and writes later would fail at once, without waiting,
         # where another one has written in between.
         writes = connection.get_execution_options().get(_WRITES, False)
@@ -173,8 +182,8 @@ def _open_sqlite(url: URL, wait: float, pool: type[Pool]) -> Engine:
     return engine
 
 
-def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
-    engine = create_engine(
+def _open_postgres(url: sa.URL, wait: float, pool: type[sa.Pool]) -> sa.Engine:
+    engine = sa.create_engine(
         url,
         hide_parameters=True,
         poolclass=pool,
@@ -183,7 +192,7 @@ def _open_postgres(url: URL, wait: float, pool: type[Pool]) -> Engine:
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
     )
 
-    @event.listens_for(engine, "connect")
+    @sa.event.listens_for(engine, "connect")
     def prepare(connection: "psycopg.Connection[object]", record: object) -> None:
         connection.execute("SELECT set_config('lock_timeout', %s, false)", (str(int(wait * 1000)),))
         connection.execute("SET statement_timeout = 120000")

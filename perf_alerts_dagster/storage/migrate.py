@@ -1,4 +1,4 @@
-"""Which schema a store has, and bringing it to the one that this program works with."""
+"""The schema of a store: require the current one, or migrate to it."""
 
 import fcntl
 import os
@@ -19,10 +19,11 @@ _ADVISORY_LOCK = 0x70657266
 
 
 def require_current(engine: Engine) -> None:
-    """Refuse a store that was not migrated, or that a newer program has migrated.
+    """Refuse a store whose schema is not this program's.
 
     Raises:
-        StoreUnavailable: the text names the command that fixes it.
+        StoreUnavailable: the schema is missing, older or newer, or the store cannot be read; the
+            text names the command that fixes it.
     """
     file = sqlite_file(engine)
     if file is not None and not file.exists():
@@ -40,12 +41,12 @@ def require_current(engine: Engine) -> None:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the store to this program's schema, in one transaction; make it where there is none.
+    """Migrate the store to this program's schema, in one transaction; make a missing store.
 
-    Of several processes that start at once one migrates; the others wait and have nothing to do.
+    Of several processes that start at once one migrates; the others wait and do nothing.
 
     Raises:
-        StoreUnavailable: it cannot be reached or written, or has a newer schema.
+        StoreUnavailable: the store cannot be reached or written, or has a newer schema.
     """
     file = sqlite_file(engine)
     with nullcontext() if file is None else _prepared(engine, file), writing(engine) as connection:

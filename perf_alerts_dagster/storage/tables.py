@@ -1,20 +1,6 @@
-"""The tables of the alert store. What the migrations make is compared with this by a test."""
+"""The tables of the alert store; a test compares them with those that the migrations make."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Date,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-)
+import sqlalchemy as sa
 
 from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 
@@ -24,7 +10,7 @@ VERSION_TABLE = "alert_store_version"
 REVISIONS = ("0001", "0002", "0003", "0004")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
-metadata = MetaData(
+metadata = sa.MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -33,266 +19,269 @@ metadata = MetaData(
     }
 )
 
-watermarks = Table(
+watermarks = sa.Table(
     "watermarks",
     metadata,
-    Column("alert", Text, primary_key=True),
-    Column("session", Date, nullable=False),
+    sa.Column("alert", sa.Text, primary_key=True),
+    sa.Column("session", sa.Date, nullable=False),
 )
 
-judgements = Table(
+judgements = sa.Table(
     "judgements",
     metadata,
-    Column("id", RowId, primary_key=True),
-    Column("alert", Text, nullable=False),
-    Column("as_of", Date, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("judged_at", UtcDateTime, nullable=False),
-    Column("settings_version", Text, nullable=False),
-    Column("data_hash", Text, nullable=False),
-    Column("seed", BigInteger, nullable=False),
-    Column("provisional", Boolean, nullable=False),
-    Column("recorded_only", Boolean, nullable=False),
-    Column("restated", Boolean, nullable=False),
-    UniqueConstraint("alert", "as_of", "run_id"),
-    Index(None, "alert", "judged_at"),
-    Index(None, "alert", "id"),
-    Index(None, "as_of"),
-    Index(None, "judged_at"),
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("alert", sa.Text, nullable=False),
+    sa.Column("as_of", sa.Date, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("judged_at", UtcDateTime, nullable=False),
+    sa.Column("settings_version", sa.Text, nullable=False),
+    sa.Column("data_hash", sa.Text, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("provisional", sa.Boolean, nullable=False),
+    sa.Column("recorded_only", sa.Boolean, nullable=False),
+    sa.Column("restated", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("alert", "as_of", "run_id"),
+    sa.Index(None, "alert", "judged_at"),
+    sa.Index(None, "alert", "id"),
+    sa.Index(None, "as_of"),
+    sa.Index(None, "judged_at"),
 )
 
 # One row per strategy, rule and projection, in the order in which they were judged.
-evaluations = Table(
+evaluations = sa.Table(
     "evaluations",
     metadata,
-    Column(
+    sa.Column(
         "judgement_id",
         RowId,
-        ForeignKey(judgements.c.id, ondelete="CASCADE"),
+        sa.ForeignKey(judgements.c.id, ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
     ),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("strategy", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("severity", Text),
-    Column("value", Double),
-    Column("limit", Double),
-    Column("observations", BigInteger),
-    Column("required", BigInteger),
-    Column("evidence", Text),
-    Column("p_year", Double),
-    Column("false_alarm_rate", Double),
-    Column("power", Double),
-    Column("days_to_half", Double),
-    Column("session", Date),
-    Column("projection", Text),
-    Column("provisional", Boolean, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("parts", JsonText, nullable=False),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text),
+    sa.Column("value", sa.Double),
+    sa.Column("limit", sa.Double),
+    sa.Column("observations", sa.BigInteger),
+    sa.Column("required", sa.BigInteger),
+    sa.Column("evidence", sa.Text),
+    sa.Column("p_year", sa.Double),
+    sa.Column("false_alarm_rate", sa.Double),
+    sa.Column("power", sa.Double),
+    sa.Column("days_to_half", sa.Double),
+    sa.Column("session", sa.Date),
+    sa.Column("projection", sa.Text),
+    sa.Column("provisional", sa.Boolean, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("parts", JsonText, nullable=False),
 )
-projections = Table(
+projections = sa.Table(
     "projections",
     metadata,
-    Column("id", RowId, primary_key=True),
-    Column("strategy", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("issued_on", Date, nullable=False),
-    Column("horizon", Integer, nullable=False),
-    Column("seed", BigInteger, nullable=False),
-    Column("settings_version", Text, nullable=False),
-    Column("data_hash", Text, nullable=False),
-    Column("run_id", Text, nullable=False),
-    Column("facts", JsonText, nullable=False),
-    Column("arrays", LargeBinary, nullable=False),
-    UniqueConstraint("kind", "strategy", "issued_on"),
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("issued_on", sa.Date, nullable=False),
+    sa.Column("horizon", sa.Integer, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("settings_version", sa.Text, nullable=False),
+    sa.Column("data_hash", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("facts", JsonText, nullable=False),
+    sa.Column("arrays", sa.LargeBinary, nullable=False),
+    sa.UniqueConstraint("kind", "strategy", "issued_on"),
 )
 
-month_hashes = Table(
+month_hashes = sa.Table(
     "month_hashes",
     metadata,
-    Column("strategy", Text, primary_key=True),
-    Column("month", Text, primary_key=True),
-    Column("hash", Text, nullable=False),
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("month", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False),
 )
 
-settings_versions = Table(
+settings_versions = sa.Table(
     "settings_versions",
     metadata,
-    Column("version", Text, primary_key=True),
-    Column("content", Text, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
-leases = Table(
+leases = sa.Table(
     "leases",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("holder", Text),
-    Column("held_until", UtcDateTime),
-    Column("waiter", Text),
-    Column("waits_until", UtcDateTime),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("holder", sa.Text),
+    sa.Column("held_until", UtcDateTime),
+    sa.Column("waiter", sa.Text),
+    sa.Column("waits_until", UtcDateTime),
 )
 
-audit = Table(
+audit = sa.Table(
     "audit",
     metadata,
-    Column("id", RowId, primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("key_id", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("target", Text, nullable=False),
-    Column("before", JsonText, nullable=False),
-    Column("after", JsonText, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Index(None, "at"),
-    Index(None, "outcome", "at"),
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("before", JsonText, nullable=False),
+    sa.Column("after", JsonText, nullable=False),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Index(None, "at"),
+    sa.Index(None, "outcome", "at"),
 )
 
-# `open_until` is the end of the lease of whoever works on a claim that has no run yet.
-claims = Table(
+# `open_until`: until then the caller that holds a claim without a run has it to itself.
+claims = sa.Table(
     "claims",
     metadata,
-    Column("scope", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("fingerprint", Text, nullable=False),
-    Column("marker", Text, nullable=False),
-    Column("run_id", Text),
-    Column("at", UtcDateTime, nullable=False),
-    Column("open_until", UtcDateTime, nullable=False),
-    Index(None, "at"),
+    sa.Column("scope", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("marker", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("open_until", UtcDateTime, nullable=False),
+    sa.Index(None, "at"),
 )
 
-pauses = Table(
+pauses = sa.Table(
     "pauses",
     metadata,
-    Column("alert", Text, primary_key=True),
-    Column("by", Text, nullable=False),
-    Column("since", UtcDateTime, nullable=False),
-    Column("reason", Text),
-    Column("until", UtcDateTime),
+    sa.Column("alert", sa.Text, primary_key=True),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("until", UtcDateTime),
 )
 
-threshold_versions = Table(
+threshold_versions = sa.Table(
     "threshold_versions",
     metadata,
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("content", JsonText, nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    Column("actor", Text, nullable=False),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("content", JsonText, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
 )
 
-revoked_tokens = Table(
+revoked_tokens = sa.Table(
     "revoked_tokens",
     metadata,
-    Column("token_id", Text, primary_key=True),
-    Column("until", UtcDateTime, nullable=False),
-    Index(None, "until"),
+    sa.Column("token_id", sa.Text, primary_key=True),
+    sa.Column("until", UtcDateTime, nullable=False),
+    sa.Index(None, "until"),
 )
 
-key_uses = Table(
+key_uses = sa.Table(
     "key_uses",
     metadata,
-    Column("key_id", Text, primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
 )
 
-# `live_key` is the dedup key until the incident is over, then NULL: of a key, one is live.
-# `owes`: a message is owed about it, though it may be over. `body` is the whole incident; the
-# other columns are those that are searched by, and `last_notified_at`, which the outbox owns.
-incidents = Table(
+# `live_key` is the dedup key until the incident is over, then NULL: a key has one live incident.
+# `owes`: a message about it is due, though it may be over. `body` is the whole incident; the
+# other columns are searched by, but for `last_notified_at`, which the outbox writes.
+incidents = sa.Table(
     "incidents",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("live_key", Text, unique=True),
-    Column("strategy", Text, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("opened_at", UtcDateTime, nullable=False),
-    Column("last_seen_at", UtcDateTime, nullable=False),
-    Column("last_notified_at", UtcDateTime),
-    Column("owes", Boolean, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("body", Text, nullable=False),
-    Index(None, "opened_at", "id"),
-    *(Index(None, one, "opened_at", "id") for one in ("status", "severity", "strategy", "rule")),
-    Index(None, "last_seen_at"),
-    Index(None, "owes"),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("live_key", sa.Text, unique=True),
+    sa.Column("strategy", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("opened_at", UtcDateTime, nullable=False),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("last_notified_at", UtcDateTime),
+    sa.Column("owes", sa.Boolean, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index(None, "opened_at", "id"),
+    *(
+        sa.Index(None, column, "opened_at", "id")
+        for column in ("status", "severity", "strategy", "rule")
+    ),
+    sa.Index(None, "last_seen_at"),
+    sa.Index(None, "owes"),
 )
 
-incident_entries = Table(
+incident_entries = sa.Table(
     "incident_entries",
     metadata,
-    Column("id", RowId, primary_key=True),
-    Column("incident_id", Text, ForeignKey("incidents.id"), nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    Column("what", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("detail", JsonText, nullable=False),
-    Index(None, "incident_id"),
-    Index(None, "what", "at"),
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("incident_id", sa.Text, sa.ForeignKey("incidents.id"), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("detail", JsonText, nullable=False),
+    sa.Index(None, "incident_id"),
+    sa.Index(None, "what", "at"),
 )
 
-# Up to which judgement an alert's incidents know of its judgements.
-incident_marks = Table(
+# The newest judgement of an alert that its incidents were updated from.
+incident_marks = sa.Table(
     "incident_marks",
     metadata,
-    Column("alert", Text, primary_key=True),
-    Column("judgement_id", BigInteger, nullable=False),
+    sa.Column("alert", sa.Text, primary_key=True),
+    sa.Column("judgement_id", sa.BigInteger, nullable=False),
 )
 
-silences = Table(
+silences = sa.Table(
     "silences",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("strategy", Text),
-    Column("rule", Text),
-    Column("alert", Text),
-    Column("severity", Text),
-    Column("starts_at", UtcDateTime, nullable=False),
-    Column("ends_at", UtcDateTime, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Index(None, "ends_at"),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("strategy", sa.Text),
+    sa.Column("rule", sa.Text),
+    sa.Column("alert", sa.Text),
+    sa.Column("severity", sa.Text),
+    sa.Column("starts_at", UtcDateTime, nullable=False),
+    sa.Column("ends_at", UtcDateTime, nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Index(None, "ends_at"),
 )
 
-notifications = Table(
+notifications = sa.Table(
     "notifications",
     metadata,
-    Column("id", RowId, primary_key=True),
-    Column("key", Text, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
-    Column("channel", Text, nullable=False),
-    Column("payload", JsonText, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("next_at", UtcDateTime, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("lease_owner", Text),
-    Column("lease_until", UtcDateTime),
-    Column("fence", Integer, nullable=False),
-    Column("sent_at", UtcDateTime),
-    Column("error", Text),
-    Index(None, "state", "next_at"),
-    Index(None, "sent_at"),
+    sa.Column("id", RowId, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("next_at", UtcDateTime, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.Text),
+    sa.Column("lease_until", UtcDateTime),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("sent_at", UtcDateTime),
+    sa.Column("error", sa.Text),
+    sa.Index(None, "state", "next_at"),
+    sa.Index(None, "sent_at"),
 )
 
-notification_items = Table(
+notification_items = sa.Table(
     "notification_items",
     metadata,
-    Column("notification_id", RowId, ForeignKey("notifications.id"), primary_key=True),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("incident_id", Text, nullable=False),
-    Column("dedup_key", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Index(None, "incident_id"),
-    Index(None, "dedup_key", "notification_id"),
+    sa.Column("notification_id", RowId, sa.ForeignKey("notifications.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("incident_id", sa.Text, nullable=False),
+    sa.Column("dedup_key", sa.Text, nullable=False),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Index(None, "incident_id"),
+    sa.Index(None, "dedup_key", "notification_id"),
 )

@@ -1,4 +1,4 @@
-"""Column types that return exactly what was stored, on either database."""
+"""Column types that read back exactly the stored value, on either database."""
 
 import io
 import json
@@ -19,7 +19,7 @@ _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(arrays: Mapping[str, NDArray[np.float64]]) -> bytes:
-    """The archive; the same arrays give the same bytes. `numpy.load` reads it as well.
+    """The arrays as one compressed archive, which `numpy.load` reads; equal arrays, equal bytes.
 
     Raises:
         ValueError: an array holds Python objects.
@@ -36,7 +36,7 @@ def pack(arrays: Mapping[str, NDArray[np.float64]]) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, NDArray[np.float64]]:
-    """The arrays of an archive by name, in their order.
+    """The arrays by name, from an archive that `pack` made, in their order.
 
     Raises:
         ValueError: the bytes are damaged; every member carries a checksum.
@@ -58,10 +58,9 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time: refused without a zone, given back in UTC.
+    """An aware time: refused without a zone, read as UTC.
 
-    SQLite keeps no zone and hands back naive times, PostgreSQL hands back the session's zone;
-    this closes the gap.
+    SQLite keeps no zone and returns naive times; PostgreSQL returns the session's zone.
 
     Raises:
         ValueError: a time without a zone is stored.
@@ -71,7 +70,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The time in UTC."""
+        """The time in UTC, to be stored."""
         if value is None:
             return None
         if value.utcoffset() is None:
@@ -89,15 +88,15 @@ class JsonText(TypeDecorator[Json]):
     """JSON as text: keeps the order of keys, every digit of a float, and 1.0 apart from 1.
 
     Raises:
-        ValueError: NaN or an infinity is stored; JSON cannot hold them.
-        TypeError: something is stored that JSON does not know.
+        ValueError: the value holds NaN or an infinity.
+        TypeError: the value holds an object that JSON cannot express.
     """
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: object, dialect: Dialect) -> str:
-        """The text, in ASCII, so that no character of a message can be refused by a database."""
+        """The value as JSON in ASCII, so that no database can refuse a character of it."""
         return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Json:

@@ -57,7 +57,7 @@ def test_a_second_owner_waits_for_the_first() -> None:
 
         thread = threading.Thread(target=wait)
         thread.start()
-        while leases._queue(NAME).waiter is None:
+        while leases.queue(NAME).waiter is None:
             threading.Event().wait(0.002)
         order.append("first ends")
         over.set()
@@ -119,15 +119,15 @@ def test_the_lease_is_renewed_while_the_owner_works() -> None:
     manager = LeaseManager(leases=leases, clock=clock, ttl=timedelta(milliseconds=30), poll=0.005)
     with manager.hold(NAME, "works"):
         clock.now += timedelta(milliseconds=25)
-        before = leases._queue(NAME).holder
+        before = leases.queue(NAME).holder
         deadline = threading.Event()
         for _ in range(400):
-            holder = leases._queue(NAME).holder
+            holder = leases.queue(NAME).holder
             if holder is not None and before is not None and holder.until > before.until:
                 break
             deadline.wait(0.005)
 
-        holder = leases._queue(NAME).holder
+        holder = leases.queue(NAME).holder
         assert holder is not None
         assert holder.until == clock.now + manager.ttl
 

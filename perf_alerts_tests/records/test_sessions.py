@@ -13,7 +13,7 @@ from perf_alerts_dagster.records.sessions import (
     resolve_as_of,
 )
 
-WEEKDAYS = DayCalendar("weekdays", weekmask="1111100", close_time=time(17))
+WEEKDAYS = DayCalendar(weekmask="1111100", close_time=time(17))
 DAYS = [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 8)]
 TODAY = date(2026, 1, 9)
 

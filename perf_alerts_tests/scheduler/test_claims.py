@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
-from perf_alerts_dagster.scheduler.store import (
+from perf_alerts_dagster.scheduler.port import (
     COLLAPSE,
     KEEP,
     LEASE,
@@ -17,6 +16,7 @@ from perf_alerts_dagster.scheduler.store import (
     SchedulerStore,
     TriggerRequest,
 )
+from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.storage.tables import claims as rows
 from perf_alerts_tests.server.fakes import FakeSchedulerStore
 from perf_alerts_tests.storage.changes import NOON

@@ -4,9 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from perf_alerts_dagster.scheduler.pauses import RecordChange, ToggleBusy, Toggles
-from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerHung, SchedulerUnreachable
-from perf_alerts_dagster.scheduler.store import Pause
+from perf_alerts_dagster.scheduler.audited import RecordChange
+from perf_alerts_dagster.scheduler.pauses import ToggleBusy, Toggles
+from perf_alerts_dagster.scheduler.port import (
+    AlertSchedule,
+    Pause,
+    SchedulerHung,
+    SchedulerUnreachable,
+)
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.server.fakes import NOW, FakeScheduler, FakeSchedulerStore, Time
 
@@ -35,7 +40,7 @@ class Proxy:
     def change(self) -> None:
         self.changes += 1
 
-    def record(self, what: str) -> RecordChange:
+    def record(self, what: str) -> RecordChange[AlertSchedule]:
         async def recorded(work: Callable[[], Awaitable[AlertSchedule]]) -> AlertSchedule:
             self.recorded.append(what)
             return await work()

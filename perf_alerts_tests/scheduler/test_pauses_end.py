@@ -5,9 +5,8 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.control.audit import AuditOutcome
-from perf_alerts_dagster.scheduler.pauses import PauseEnder, Toggles
-from perf_alerts_dagster.scheduler.port import SchedulerUnreachable
-from perf_alerts_dagster.scheduler.store import Pause
+from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
+from perf_alerts_dagster.scheduler.port import Pause, SchedulerUnreachable
 from perf_alerts_tests.fakes import FakeLeases
 from perf_alerts_tests.server.fakes import (
     NOW,
@@ -33,26 +32,25 @@ class Sweeper:
         self.store.keep_pause(
             Pause(alert=NAME, by="ann", since=NOW, until=NOW + timedelta(hours=1))
         )
-        self.resuming = PauseEnder(
-            toggles=Toggles(
-                scheduler=self.scheduler,
-                store=self.store,
-                leases=FakeLeases(),
-                clock=self.time,
-                pause=self.time.pause,
-            ),
-            audit=self.audit,
+        self.toggles = Toggles(
+            scheduler=self.scheduler,
+            store=self.store,
+            leases=FakeLeases(),
             clock=self.time,
+            pause=self.time.pause,
         )
+
+    async def resume(self) -> None:
+        await end_pauses(self.toggles, self.audit)
 
 
 async def test_a_pause_that_is_over_is_ended_on_the_record() -> None:
     sweeper = Sweeper()
-    await sweeper.resuming.resume()
+    await sweeper.resume()
     assert sweeper.audit.rows == []
 
     sweeper.time.now += timedelta(hours=1)
-    await sweeper.resuming.resume()
+    await sweeper.resume()
     (row,) = sweeper.audit.rows
     assert (row.actor, row.action, row.target) == ("system", "enable", NAME)
     assert row.outcome is AuditOutcome.DONE
@@ -66,10 +64,10 @@ async def test_what_dagster_does_not_do_now_is_tried_again(
     sweeper = Sweeper()
     sweeper.time.now += timedelta(hours=1)
     sweeper.scheduler.fault = SchedulerUnreachable("Dagster's webserver cannot be reached")
-    await sweeper.resuming.resume()
+    await sweeper.resume()
     assert "could not be ended, trying again" in caplog.text
     assert list(sweeper.store.paused) == [NAME]
 
     sweeper.scheduler.fault = None
-    await sweeper.resuming.resume()
+    await sweeper.resume()
     assert sweeper.store.paused == {}

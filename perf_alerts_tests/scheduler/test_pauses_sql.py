@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from perf_alerts_dagster.scheduler.port import Pause, SchedulerStore
 from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
-from perf_alerts_dagster.scheduler.store import Pause, SchedulerStore
 from perf_alerts_tests.server.fakes import FakeSchedulerStore
 from perf_alerts_tests.storage.changes import NOON
 

@@ -7,14 +7,15 @@ import pytest
 
 from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
+    LEASE,
     AlertRun,
     RunState,
     SchedulerError,
     SchedulerHung,
     SchedulerUnexpected,
     SchedulerUnreachable,
+    TriggerRequest,
 )
-from perf_alerts_dagster.scheduler.store import LEASE, TriggerRequest
 from perf_alerts_dagster.scheduler.trigger import (
     KeyInUse,
     KeyMismatch,

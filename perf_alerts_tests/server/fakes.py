@@ -19,21 +19,19 @@ from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
 from perf_alerts_dagster.scheduler.port import (
+    LEASE,
     AlertRun,
     AlertSchedule,
+    Claim,
+    ClaimStatus,
     Launch,
+    Pause,
     RunFilter,
     RunPage,
     RunState,
     Scheduler,
     SchedulerError,
     SchedulerStatus,
-)
-from perf_alerts_dagster.scheduler.store import (
-    LEASE,
-    Claim,
-    ClaimStatus,
-    Pause,
     SchedulerStore,
     TriggerRequest,
 )

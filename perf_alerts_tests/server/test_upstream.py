@@ -9,7 +9,6 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, GraphQLClient
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_tests.scheduler.graphql import examples
@@ -136,4 +135,4 @@ async def test_nothing_that_a_caller_sends_changes_a_document() -> None:
                 await call
     sent = {request["query"] for request in server.requests}
 
-    assert sent <= set(documents.ALL.values())
+    assert sent <= set(examples.DOCUMENTS.values())

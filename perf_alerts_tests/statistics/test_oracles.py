@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.records.sources.parquet import ParquetTable
+from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics import cscv, var_backtests
 from perf_alerts_dagster.statistics import sharpe as inference
 from perf_alerts_dagster.statistics.sharpe import sharpe_moments

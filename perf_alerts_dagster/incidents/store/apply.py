@@ -14,7 +14,7 @@ from perf_alerts_dagster.incidents.ports import (
     JudgementOffset,
 )
 from perf_alerts_dagster.incidents.store.rows import incident_row, item_row, notification_row
-from perf_alerts_dagster.storage import upsert
+from perf_alerts_dagster.storage.engine import insert_new, upsert
 from perf_alerts_dagster.storage.tables import (
     incident_entries,
     incident_marks,
@@ -56,7 +56,7 @@ def _move(connection: Connection, mark: JudgementOffset) -> None:
     is_moved = moved == 1
     if not is_moved and mark.before == 0:
         row = {"alert": mark.alert, "judgement_id": mark.after}
-        is_moved = upsert.added(connection, incident_marks, row)
+        is_moved = insert_new(connection, incident_marks, row)
     if not is_moved:
         raise ConcurrentChange(f"the judgements of {mark.alert} were applied by another process")
 
@@ -73,14 +73,14 @@ def _change(connection: Connection, incident: Incident) -> None:
 
 def _open(connection: Connection, incident: Incident) -> None:
     row = {**incident_row(incident), "id": incident.id, "version": incident.version}
-    if not upsert.added(connection, incidents, row):
+    if not insert_new(connection, incidents, row):
         raise ConcurrentChange(f"another process has opened an incident of {incident.dedup_key}")
 
 
 def _post(connection: Connection, notification: Notification) -> None:
     """Insert a row, unless its key is stored already: then it is the same message."""
     added = connection.scalar(
-        upsert.insert(connection, notifications)
+        upsert(connection, notifications)
         .on_conflict_do_nothing(index_elements=[notifications.c.key])
         .returning(notifications.c.id),
         notification_row(notification),

@@ -44,8 +44,7 @@ from perf_alerts_dagster.incidents.store.rows import (
 )
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.store import judgements
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import insert_new, reading, writing
 from perf_alerts_dagster.storage.tables import (
     incident_entries,
     incident_marks,
@@ -220,7 +219,7 @@ class SqlIncidents(IncidentStore):
     def add_silence(self, silence: Silence, change: Change | None = None) -> None:
         """Together with its audit row."""
         with writing(self.engine) as connection:
-            is_new = upsert.added(connection, silences, silence_row(silence))
+            is_new = insert_new(connection, silences, silence_row(silence))
             if change is not None and is_new:
                 sql.add(connection, change)
 

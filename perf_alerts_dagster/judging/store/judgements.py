@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.ports import Period, StoredEvaluation
-from perf_alerts_dagster.storage import upsert
+from perf_alerts_dagster.storage.engine import upsert
 from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows
 from perf_alerts_dagster.storage.tables import judgements
 
@@ -78,7 +78,7 @@ def add(connection: Connection, judgement: Judgement) -> None:
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _FIELDS}
     row["seed"] = int(row["seed"])
     added = connection.scalar(
-        upsert.insert(connection, judgements)
+        upsert(connection, judgements)
         .on_conflict_do_nothing(
             index_elements=[judgements.c.alert, judgements.c.as_of, judgements.c.run_id]
         )

@@ -10,8 +10,7 @@ from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluati
 from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.storage import upsert
-from perf_alerts_dagster.storage.engine import open_engine, reading, writing
+from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.migrate import require_current
 from perf_alerts_dagster.storage.tables import month_hashes, settings_versions, watermarks
 
@@ -28,7 +27,7 @@ def write_month_hashes(connection: Connection, hashes: Mapping[tuple[str, str], 
     """Replace the given hashes and leave the others."""
     if not hashes:
         return
-    insert = upsert.insert(connection, month_hashes)
+    insert = upsert(connection, month_hashes)
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=[month_hashes.c.strategy, month_hashes.c.month],
@@ -49,7 +48,7 @@ def keep_settings_version(
 ) -> None:
     """Keep the content of a settings version; one that is kept already stays as it was."""
     connection.execute(
-        upsert.insert(connection, settings_versions).on_conflict_do_nothing(
+        upsert(connection, settings_versions).on_conflict_do_nothing(
             index_elements=[settings_versions.c.version]
         ),
         {"version": version, "content": content, "at": at},
@@ -66,7 +65,7 @@ def read_watermark(connection: Connection, alert: str) -> date | None:
 
 def advance_watermark(connection: Connection, alert: str, session: date) -> None:
     """Move the alert's watermark to `session`, unless it is there or further already."""
-    insert = upsert.insert(connection, watermarks)
+    insert = upsert(connection, watermarks)
     connection.execute(
         insert.on_conflict_do_update(
             index_elements=[watermarks.c.alert],

@@ -2,34 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.model import RecordFault, StrategyRecord
-from perf_alerts_dagster.records.sources.columns import (
-    NO_NAME,
-    TORN_ROW,
-    Broken,
-    collect,
-    day,
-    is_filled,
-    number,
-    number_rules,
-    require,
-    text,
-)
-from perf_alerts_dagster.records.sources.table import (
-    DAILY_COLUMNS,
-    ROW,
-    TORN,
-    Table,
-    listed,
-    renamed,
-)
+from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.sources import tables
+from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _LONGEST_NAME = 200
 # Also line and paragraph separators, and those that turn the direction of the text around.
@@ -41,22 +23,22 @@ _APART = 0.0001
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     """The rules of the typed daily table; see docs/records.md for its columns."""
     rules = [
-        TORN_ROW,
+        tables.TORN_ROW,
         Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
         *(rule for column in ("strategy", "currency", "group") for rule in name_rules(column)),
         Broken("date", "is empty", ~pl.col("date__filled")),
-        Broken(
-            "date",
-            "is no date YYYY-MM-DD",
-            pl.col("date__filled") & pl.col("date").is_null(),
-        ),
+        Broken("date", "is no date YYYY-MM-DD", pl.col("date__filled") & pl.col("date").is_null()),
         Broken("date", f"is in the future (today is {today})", pl.col("date") > today),
         Broken(
             "date",
             "is there twice for this strategy",
             pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
         ),
-        Broken("segment", "must be backtest or live", ~_is_segment()),
+        Broken(
+            "segment",
+            "must be backtest or live",
+            ~pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False),
+        ),
         Broken(
             "currency",
             "changes within the strategy",
@@ -70,7 +52,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
 
 
 def name_rules(column: str) -> list[Broken]:
-    """The rules of a text that becomes part of a strategy's or a group's name."""
+    """The rules of a column whose text names a strategy, a group, a currency or an owner."""
     cell = pl.col(column)
     return [
         Broken(
@@ -91,21 +73,17 @@ def _money_rules(frame: pl.DataFrame) -> list[Broken]:
         Broken("pnl", "is too large against capital", is_number & ~(pnl / capital).is_finite()),
     ]
     if "return" in frame.columns:
-        given = pl.col("return")
+        stated = pl.col("return")
         quotient = pl.when(capital > 0).then(pnl / capital).otherwise(0.0)
         rules += [
-            Broken("return", "is not a number", pl.col("return__filled") & given.is_null()),
+            Broken("return", "is not a number", pl.col("return__filled") & stated.is_null()),
             Broken(
                 "return",
                 f"is not pnl / capital, by more than {_APART}",
-                quotient.is_finite() & ((given - quotient).abs() > _APART),
+                quotient.is_finite() & ((stated - quotient).abs() > _APART),
             ),
         ]
     return rules
-
-
-def _is_segment() -> pl.Expr:
-    return pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False)
 
 
 def with_safe_names(
@@ -116,57 +94,47 @@ def with_safe_names(
     A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
     """
     return {
-        (name := _safe_name(raw)): tuple(replace(fault, strategy=name) for fault in faults_of_one)
-        for raw, faults_of_one in faults.items()
+        (name := _safe_name(raw)): tuple(replace(fault, strategy=name) for fault in of_strategy)
+        for raw, of_strategy in faults.items()
     }
 
 
 def _safe_name(raw: str) -> str:
-    is_good = len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item()
-    if is_good:
+    if len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item():
         return raw
     digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{listed([raw])} ({digest[:8]})"
+    return f"{tables.listed([raw])} ({digest[:8]})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Daily:
-    """The good strategies, the faults of the others, and remarks."""
-
-    strategies: Mapping[str, StrategyRecord]
-    faults: Mapping[str, tuple[RecordFault, ...]]
-    notes: tuple[str, ...]
-
-
-def read_daily(table: Table, columns: Mapping[str, str], today: date) -> Daily:
-    """Read and check the table; one strategy's bad rows leave the others good.
+def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRecords:
+    """Read and check the daily table; a bad row makes its strategy faulty, and no other.
 
     Raises:
         RecordsUnavailable: the table cannot be reached.
         RecordsInvalid: it is empty, or lacks a column: `pnl` with `capital`, or `return`.
     """
-    raw = renamed(table.read(), columns, table)
-    require(raw, table, "strategy", "date")
+    raw = tables.read(table, columns, "strategy", "date")
     raw, notes = _one_form(raw, table)
     if raw.is_empty():
         raise RecordsInvalid(f"{table.name}: the table is empty")
     frame, extras = _typed(raw)
     if "segment" not in raw.columns:
         notes.append("there is no column segment: every row is taken as live")
-    faults = collect(frame, table, daily_rules(frame, today))
+    faults = tables.collect(frame, table, daily_rules(frame, today))
     good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME])).sort("strategy", "date")
     strategies = {}
     for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
-        record, note = _record(str(name), rows, extras)
+        record, left_out = _record(str(name), rows, extras)
         strategies[str(name)] = record
-        notes += note
-    return Daily(strategies=strategies, faults=faults, notes=tuple(notes))
+        if left_out:
+            notes.append(f"{name}: {left_out} rows after its wipe-out are left out")
+    return TrackRecords(source=table.name, strategies=strategies, faults=faults, notes=tuple(notes))
 
 
 def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
-    """The table with `pnl` and `capital`, or with `return` alone; what is left out is noted."""
+    """The table with `pnl` and `capital`, or `return` alone, and a note on columns left out."""
     if "return" not in raw.columns:
-        require(raw, table, "pnl", "capital")
+        tables.require(raw, table, "pnl", "capital")
         return raw, []
     money = [name for name in ("pnl", "capital") if name in raw.columns]
     if len(money) == 1:
@@ -176,44 +144,38 @@ def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]
     return raw, [note] if money else []
 
 
-def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Typed columns, `x__filled` beside those that must be, and the names of the extra ones."""
     numbers = [name for name in ("pnl", "capital", "return") if name in raw.columns]
-    made = {
-        "strategy": text(raw, "strategy").fill_null(NO_NAME),
-        "date": day(raw, "date"),
-        "date__filled": is_filled(raw, "date"),
-        **{name: number(raw, name) for name in numbers},
-        **{f"{name}__filled": is_filled(raw, name) for name in numbers},
+    has_segment = "segment" in raw.columns
+    known = {*tables.DAILY_COLUMNS, tables.ROW, tables.TORN}
+    extras = [
+        name
+        for name in raw.columns
+        if name not in known and raw.select(tables.number(raw, name).is_finite().any()).item()
+    ]
+    columns = {
+        "date": tables.day(raw, "date"),
+        **{name: tables.number(raw, name) for name in numbers},
+        **{f"{name}__filled": tables.is_filled(raw, name) for name in ("date", *numbers)},
+        "segment": tables.text(raw, "segment").str.to_lowercase()
+        if has_segment
+        else pl.lit("live"),
+        **{name: tables.text(raw, name) for name in ("currency", "group")},
+        **{f"extra__{name}": _extra(raw, name) for name in extras},
     }
-    if "segment" in raw.columns:
-        made["segment"] = text(raw, "segment").str.to_lowercase()
-    else:
-        made["segment"] = pl.lit("live")
-    for name in ("currency", "group"):
-        made[name] = text(raw, name) if name in raw.columns else pl.lit(None, dtype=pl.String)
-    others = [name for name in raw.columns if name not in (*DAILY_COLUMNS, ROW, TORN)]
-    extras = tuple(
-        name for name in others if raw.select(number(raw, name).is_finite().any()).item()
-    )
-    made |= {f"extra__{name}": _extra(raw, name) for name in extras}
-    return (
-        raw.select(pl.col(ROW, TORN), *(value.alias(name) for name, value in made.items())),
-        extras,
-    )
+    return tables.typed(raw, columns), extras
 
 
 def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
     """A further column's numbers; infinite where a cell is filled and holds none."""
-    value = number(raw, column)
-    has_none = is_filled(raw, column) & value.is_null()
+    value = tables.number(raw, column)
+    has_none = tables.is_filled(raw, column) & value.is_null()
     return pl.when(has_none).then(float("inf")).otherwise(value)
 
 
-def _record(
-    name: str, rows: pl.DataFrame, extras: tuple[str, ...]
-) -> tuple[StrategyRecord, list[str]]:
-    notes: list[str] = []
+def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyRecord, int]:
+    """The record of one strategy, and how many rows after its wipe-out are left out."""
     pnl = capital = None
     if "pnl" not in rows.columns:
         returns = rows["return"].to_numpy().astype(np.float64)
@@ -222,10 +184,6 @@ def _record(
         capital = rows["capital"].to_numpy().astype(np.float64)
         # No capital and no P&L is an inactive day.
         returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
-    wiped = np.flatnonzero(returns <= -1.0)
-    stop = int(wiped[0]) + 1 if len(wiped) else len(returns)
-    if stop < len(returns):
-        notes.append(f"{name}: {len(returns) - stop} rows after its wipe-out are left out")
     record = StrategyRecord(
         strategy=name,
         dates=rows["date"].to_numpy().astype("datetime64[D]"),
@@ -244,4 +202,5 @@ def _record(
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )
-    return (record.rows(0, stop) if stop < len(returns) else record), notes
+    kept = record.until_wipe_out()
+    return kept, len(record) - len(kept)

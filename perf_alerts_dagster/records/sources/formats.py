@@ -1,24 +1,23 @@
-"""The files that hold a table: what each ends in and which class reads it.
+"""The file formats of tables: the ending of each, and the class that reads it.
 
-A format is a line in `FORMATS` and a module with a `Table` that takes a path. The readers are
-loaded when a file is read: settings and Dagster's definitions ask for endings only.
+A format is a line in `FORMATS` and a `Table` that takes a path. The readers are loaded when a
+file is read: settings and Dagster's definitions ask for endings only.
 """
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from perf_alerts_dagster.records.sources.table import Table
+    from perf_alerts_dagster.records.sources.tables import Table
 
-# By ending, in the order in which a folder is searched: module and class.
-FORMATS: Mapping[str, tuple[str, str]] = {
-    ".parquet": ("parquet", "ParquetTable"),
-    ".csv": ("csv", "CsvTable"),
-    ".csv.gz": ("csv", "CsvTable"),
+# The classes in `files` by ending, in the order in which a folder is searched.
+FORMATS: Mapping[str, str] = {
+    ".parquet": "ParquetTable",
+    ".csv": "CsvTable",
+    ".csv.gz": "CsvTable",
 }
 _FALLBACK = ".csv"
 
@@ -26,14 +25,14 @@ _FALLBACK = ".csv"
 def file_table(path: Path) -> "Table":
     """The table of a file, by its ending; a file without a known one is read as CSV."""
     ending = next((end for end in FORMATS if path.name.lower().endswith(end)), _FALLBACK)
-    module, name = FORMATS[ending]
-    reader = getattr(import_module(f"{__package__}.{module}"), name)
-    table: Table = reader(path)
+    from perf_alerts_dagster.records.sources import files
+
+    table: Table = getattr(files, FORMATS[ending])(path)
     return table
 
 
 def records_fault(url: str | None) -> str | None:
-    """What is wrong with a records URL; None when it may be read."""
+    """The reason why a records URL cannot be read; None where it may be."""
     if not url or not url.strip():
         return None
     if "://" in url:

@@ -1,7 +1,7 @@
 """Sources of track records: a file, a folder, or a database."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,15 +14,15 @@ from perf_alerts_dagster.records.sources.optional_tables import (
     with_trades,
     with_trials,
 )
-from perf_alerts_dagster.records.sources.sql import SqlTable
-from perf_alerts_dagster.records.sources.table import DAILY_COLUMNS, Table, listed
+from perf_alerts_dagster.records.sources.sql import SqlTable, tables_of
+from perf_alerts_dagster.records.sources.tables import DAILY_COLUMNS, Table, listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNames:
-    """What the tables are called: a file's name in the folder, a table, or a query.
+    """The names of the tables: a file of the folder, a table of the database, or a query.
 
-    There is no trial matrix unless it is named.
+    A trial matrix is read only where it is named.
     """
 
     daily: str = "daily"
@@ -47,28 +47,26 @@ class TableSource(RecordsSource):
     is_sample: bool = False
 
     def load(self, today: date) -> TrackRecords:
-        """Read the daily table, then what the optional ones add to its strategies."""
-        result = read_daily(self.daily, self.columns, today)
+        """Read the daily table, then add the optional tables to its strategies."""
+        records = read_daily(self.daily, self.columns, today)
         if self.strategies is not None:
-            result = with_strategies(result, self.strategies, self.columns)
+            records = with_strategies(records, self.strategies, self.columns)
         if self.trades is not None:
-            result = with_trades(result, self.trades, self.columns)
+            records = with_trades(records, self.trades, self.columns)
         if self.trials is not None:
-            result = with_trials(result, self.trials, self.columns)
+            records = with_trials(records, self.trials, self.columns)
         self._refuse_unknown_columns()
-        return TrackRecords(
+        return replace(
+            records,
             source=self.name,
-            strategies=result.strategies,
-            faults=with_safe_names(result.faults),
-            notes=result.notes,
+            faults=with_safe_names(records.faults),
             is_sample=self.is_sample,
         )
 
     def _refuse_unknown_columns(self) -> None:
-        """A mapped column that no table has: the one that was read instead would be a guess."""
-        given = (self.daily, self.strategies, self.trades, self.trials)
-        tables = [table for table in given if table is not None]
-        present = {name for table in tables for name in table.columns}
+        """Refuse a mapping to a column that no table has: reading ours instead would be a guess."""
+        tables = (self.daily, self.strategies, self.trades, self.trials)
+        present = {name for table in tables if table is not None for name in table.columns}
         for ours, theirs in self.columns.items():
             if ours in DAILY_COLUMNS and theirs not in present:
                 raise RecordsInvalid(
@@ -93,41 +91,48 @@ def open_records(
         RecordsInvalid: a folder holds one table in two forms.
     """
     if "://" in url:
-        return _database(url, shown=shown, tables=tables, columns=columns)
+        present = tables_of(url, shown)
+        return _source(
+            shown, lambda name: SqlTable(url, name), present.__contains__, tables, columns
+        )
     path = Path(url).expanduser()
     if path.is_file():
         return TableSource(name=path.name, daily=file_table(path), columns=columns)
     if not path.is_dir():
         raise RecordsUnavailable(f"{shown}: there is no such file or folder")
-    daily, *others = _required(tables)
-    trades, strategies = (
-        _in_folder(path, name, shown) if is_required or _files(path, name) else None
-        for name, is_required in others
+    return _source(
+        path.name or shown,
+        lambda name: _in_folder(path, name, shown),
+        lambda name: bool(_files(path, name)),
+        tables,
+        columns,
     )
+
+
+def _source(
+    name: str,
+    table: Callable[[str], Table],
+    is_present: Callable[[str], bool],
+    names: TableNames,
+    columns: Mapping[str, str],
+) -> RecordsSource:
+    """The source of these tables; trades and strategies are optional unless they were renamed."""
+    usual = TableNames()
+    has_trades = names.trades != usual.trades or is_present(names.trades)
+    has_strategies = names.strategies != usual.strategies or is_present(names.strategies)
     return TableSource(
-        name=path.name or shown,
-        daily=_in_folder(path, daily[0], shown),
-        trades=trades,
-        strategies=strategies,
-        trials=None if tables.trials is None else _in_folder(path, tables.trials, shown),
+        name=name,
+        daily=table(names.daily),
+        trades=table(names.trades) if has_trades else None,
+        strategies=table(names.strategies) if has_strategies else None,
+        trials=None if names.trials is None else table(names.trials),
         columns=columns,
     )
 
 
-def _required(tables: TableNames) -> tuple[tuple[str, bool], ...]:
-    """The three names, and whether the table is required: daily is, and one that was named."""
-    usual = TableNames()
-    return (
-        (tables.daily, True),
-        (tables.trades, tables.trades != usual.trades),
-        (tables.strategies, tables.strategies != usual.strategies),
-    )
-
-
 def _files(folder: Path, name: str) -> list[Path]:
-    named = folder / name
-    if named.is_file():
-        return [named]
+    if (folder / name).is_file():
+        return [folder / name]
     return [path for ending in FORMATS if (path := folder / f"{name}{ending}").is_file()]
 
 
@@ -142,38 +147,3 @@ def _in_folder(folder: Path, name: str, shown: str) -> Table:
             + ", ".join(f"{name}{ending}" for ending in FORMATS)
         )
     return file_table(files[0])
-
-
-def _database(
-    url: str, *, shown: str, tables: TableNames, columns: Mapping[str, str]
-) -> RecordsSource:
-    present = _tables_of(url, shown)
-
-    def optional(name: str, *, is_required: bool) -> Table | None:
-        return SqlTable(url, name) if is_required or name in present else None
-
-    _, *others = _required(tables)
-    trades, strategies = (optional(name, is_required=is_required) for name, is_required in others)
-    return TableSource(
-        name=shown,
-        daily=SqlTable(url, tables.daily),
-        trades=trades,
-        strategies=strategies,
-        trials=None if tables.trials is None else SqlTable(url, tables.trials),
-        columns=columns,
-    )
-
-
-def _tables_of(url: str, shown: str) -> set[str]:
-    from sqlalchemy import create_engine, inspect
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        engine = create_engine(url)
-        try:
-            schema = inspect(engine)
-            return {*schema.get_table_names(), *schema.get_view_names()}
-        finally:
-            engine.dispose()
-    except (SQLAlchemyError, ImportError) as error:
-        raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error

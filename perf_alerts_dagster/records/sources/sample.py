@@ -14,9 +14,8 @@ import numpy as np
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.sources.csv import CsvTable
+from perf_alerts_dagster.records.sources.files import CsvTable, ParquetTable
 from perf_alerts_dagster.records.sources.open import TableSource
-from perf_alerts_dagster.records.sources.parquet import ParquetTable
 
 _FOLDER = Path(__file__).parent / "sample_data"
 _FIRST, _LAST = date(1990, 1, 1), date(2022, 12, 28)

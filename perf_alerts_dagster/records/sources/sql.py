@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable
-from perf_alerts_dagster.records.sources.table import Table, numbered, refuse_repeats
+from perf_alerts_dagster.records.sources.tables import Table, numbered, refuse_repeats
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -18,18 +18,37 @@ _TAKEN = (str, int, float, date)
 _PARAMETER = re.compile(r"(?<![:\w\\]):(?=\w)")
 
 
-def is_query(name: str) -> bool:
-    """Whether the name of a table is a query."""
+def tables_of(url: str, shown: str) -> set[str]:
+    """The names of a database's tables and views; `shown` is its URL without the password.
+
+    Raises:
+        RecordsUnavailable: the database cannot be reached.
+    """
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        engine = create_engine(url)
+        try:
+            schema = inspect(engine)
+            return {*schema.get_table_names(), *schema.get_view_names()}
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ImportError) as error:
+        raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error
+
+
+def _is_query(name: str) -> bool:
     return _QUERY.match(name) is not None
 
 
 class SqlTable(Table):
-    """A table or a query of a database. Errors never hold the URL's password."""
+    """A table of a database, or the result of a query; its errors never hold the password."""
 
     def __init__(self, url: str, table: str) -> None:
         self._url = url
         self._table = table.strip()
-        self.name = "query" if is_query(table) else self._table
+        self.name = "query" if _is_query(table) else self._table
 
     def read(self) -> pl.DataFrame:
         """One query over a connection of its own; numerics become floats."""
@@ -57,7 +76,7 @@ class SqlTable(Table):
         from sqlalchemy import select, text
         from sqlalchemy import table as sql_table
 
-        if is_query(self._table):
+        if _is_query(self._table):
             # A colon in a query is no parameter of ours.
             rows = connection.execute(text(_PARAMETER.sub(r"\:", self._table)))
         else:

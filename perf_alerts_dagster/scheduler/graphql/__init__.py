@@ -1,1 +1,1 @@
-"""Dagster over its GraphQL: constant documents, one client, answers as plain values."""
+"""Dagster over its GraphQL: constant documents, the client, and the scheduler made of them."""

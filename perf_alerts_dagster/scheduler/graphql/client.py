@@ -1,4 +1,4 @@
-"""One request to Dagster's GraphQL within a time budget, and what can go wrong with it."""
+"""Requests to Dagster's GraphQL, each within a time budget, and their errors."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ class Budgets:
 
 
 class GraphQLClient:
-    """Sends constant documents; owns the connections to the webserver."""
+    """Sends requests to Dagster's webserver, over connections that it owns."""
 
     def __init__(self, url: str, budgets: Budgets | None = None) -> None:
         """Prepare access to `url`, the webserver's root; nothing is connected yet."""
@@ -64,7 +64,7 @@ class GraphQLClient:
     ) -> dict[str, Any]:
         """The `data` of the answer, within the budget; nothing is sent a second time.
 
-        `launching` gives it the longer budget of what starts processes.
+        `launching` gives a request that starts processes its longer budget.
 
         Raises:
             SchedulerUnreachable: nothing answers, or the connection broke.
@@ -125,7 +125,7 @@ def _data(status: int, answer: bytes) -> dict[str, Any]:
         parsed = json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise SchedulerUnexpected("Dagster's answer is no JSON") from error
-    # What its errors say may hold stack traces, so no word of them is passed on.
+    # Its errors may hold stack traces, so that their texts are not passed on.
     if not isinstance(parsed, dict) or parsed.get("errors"):
         raise SchedulerUnexpected("Dagster answered with an error")
     data = parsed.get("data")

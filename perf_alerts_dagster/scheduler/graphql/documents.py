@@ -158,16 +158,3 @@ query Locations {
   }
 }
 """
-
-ALL = {
-    "status": STATUS,
-    "runs": RUNS,
-    "one run": ONE_RUN,
-    "launch": LAUNCH,
-    "state": STATE,
-    "start": START,
-    "stop": STOP,
-    "reload": RELOAD,
-    "heartbeats": HEARTBEATS,
-    "locations": LOCATIONS,
-}

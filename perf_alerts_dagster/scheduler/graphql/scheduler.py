@@ -1,44 +1,60 @@
-"""Dagster as the scheduler, over its GraphQL."""
+"""Dagster as the scheduler, over its GraphQL; an answer of another shape is an error, no guess."""
 
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
-from perf_alerts_dagster.scheduler.graphql import answers, documents
-from perf_alerts_dagster.scheduler.graphql.answers import STATES
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.scheduler import limits, names, port
+from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
-from perf_alerts_dagster.scheduler.names import (
-    ALERT,
-    LOCATION,
-    PARTITION,
-    REPOSITORY,
-    schedule_name,
-)
-from perf_alerts_dagster.scheduler.port import (
-    AlertRun,
-    AlertSchedule,
-    DefinitionsNotLoaded,
-    Launch,
-    RunFilter,
-    RunPage,
-    Scheduler,
-    SchedulerStatus,
-    SchedulerUnexpected,
-)
 
 _RECENT_RUNS = 5
 _TICKS = 30
 _LOOK_BACK = timedelta(days=7)
 
+# Dagster's states of a run, by their names in GraphQL.
+STATES = {
+    "QUEUED": port.RunState.QUEUED,
+    "NOT_STARTED": port.RunState.QUEUED,
+    "STARTING": port.RunState.STARTING,
+    "STARTED": port.RunState.RUNNING,
+    "MANAGED": port.RunState.RUNNING,
+    "SUSPENDED": port.RunState.RUNNING,
+    "CANCELING": port.RunState.RUNNING,
+    "SUCCESS": port.RunState.SUCCESS,
+    "FAILURE": port.RunState.FAILURE,
+    "CANCELED": port.RunState.CANCELED,
+}
 
-class GraphQLScheduler(Scheduler):
-    """Dagster's webserver, asked by constant documents with variables."""
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def checked(read: Callable[P, T]) -> Callable[P, T]:
+    """Turn an answer of another shape than expected into `SchedulerUnexpected`."""
+
+    @wraps(read)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise port.SchedulerUnexpected("Dagster's answer has an unknown shape") from error
+
+    return wrapped
+
+
+class GraphQLScheduler(port.Scheduler):
+    """The scheduler behind Dagster's webserver; requests are constant documents with variables."""
 
     def __init__(self, client: GraphQLClient) -> None:
         self._client = client
 
-    async def status(self, now: datetime) -> SchedulerStatus:
+    async def status(self, now: datetime) -> port.SchedulerStatus:
         """One query: the daemon's heartbeat, the settings, the schedules and their newest runs."""
         variables: dict[str, Any] = {
             "repository": _repository(),
@@ -51,29 +67,26 @@ class GraphQLScheduler(Scheduler):
             variables[name] = {"pipelineName": alert}
         return _status(await self._client.ask(documents.STATUS, variables), now)
 
-    async def runs(self, filter_: RunFilter) -> RunPage:
+    async def runs(self, filter_: port.RunFilter) -> port.RunPage:
         """One page of `runsOrError`; the cursor is a run id."""
-        variables = {
-            "filter": _filter(filter_),
-            "cursor": filter_.before,
-            "limit": filter_.limit,
-        }
+        page = {"cursor": filter_.before, "limit": filter_.limit}
+        variables = {"filter": _filter(filter_), **page}
         answer = await self._client.ask(documents.RUNS, variables)
         return _page(answer, filter_.limit)
 
-    async def run(self, run_id: str) -> AlertRun | None:
-        """None where Dagster does not know the id, or the job is no alert's."""
+    async def run(self, run_id: str) -> port.AlertRun | None:
+        """One query; None where Dagster does not know the id, or the job is no alert's."""
         answer = await self._client.ask(documents.ONE_RUN, {"runId": run_id})
         if _kind(answer, "runOrError") == "RunNotFoundError":
             return None
-        return answers.run_of(answers.member(answer, "runOrError", "Run"))
+        return run_of(member(answer, "runOrError", "Run"))
 
-    async def launch(self, launch: Launch) -> AlertRun:
+    async def launch(self, launch: port.Launch) -> port.AlertRun:
         """A mutation, never sent twice; the as-of date is the run's partition."""
         name = BY_NAME[launch.alert].name
-        tags = {**launch.tags, ALERT: name}
+        tags = {**launch.tags, names.ALERT: name}
         if launch.as_of is not None:
-            tags[PARTITION] = launch.as_of.isoformat()
+            tags[names.PARTITION] = launch.as_of.isoformat()
         params = {
             "selector": {**_repository(), "jobName": name},
             "executionMetadata": {
@@ -81,37 +94,36 @@ class GraphQLScheduler(Scheduler):
             },
         }
         answer = await self._client.ask(documents.LAUNCH, {"params": params}, launching=True)
-        launched = answers.member(answer, "launchRun", "LaunchRunSuccess")
-        run = answers.run_of(launched["run"])
+        launched = member(answer, "launchRun", "LaunchRunSuccess")
+        run = run_of(launched["run"])
         if run is None:
-            raise SchedulerUnexpected("Dagster launched another job than was asked for")
+            raise port.SchedulerUnexpected("Dagster launched another job than was asked for")
         return run
 
-    async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
+    async def switch(self, alert: str, *, enabled: bool) -> port.AlertSchedule:
         """A mutation; turning off needs the id that the schedule has at this moment."""
-        selector = {**_repository(), "scheduleName": schedule_name(BY_NAME[alert].name)}
+        selector = {**_repository(), "scheduleName": names.schedule_name(BY_NAME[alert].name)}
         if enabled:
             answer = await self._client.ask(documents.START, {"schedule": selector})
-            return _switched(alert, answers.member(answer, "startSchedule", "ScheduleStateResult"))
+            return _switched(alert, member(answer, "startSchedule", "ScheduleStateResult"))
         # Only the id of this moment is accepted: it changes with the definitions.
         before = await self._client.ask(documents.STATE, {"schedule": selector})
-        state = answers.member(before, "scheduleOrError", "Schedule")
-        stop = {"id": _state_id(state)}
-        answer = await self._client.ask(documents.STOP, stop)
-        return _switched(
-            alert, answers.member(answer, "stopRunningSchedule", "ScheduleStateResult")
-        )
+        state_id = _state_id(member(before, "scheduleOrError", "Schedule"))
+        answer = await self._client.ask(documents.STOP, {"id": state_id})
+        return _switched(alert, member(answer, "stopRunningSchedule", "ScheduleStateResult"))
 
     async def reload(self) -> None:
         """A mutation that loads the code location again."""
-        answer = await self._client.ask(documents.RELOAD, {"location": LOCATION}, launching=True)
-        entry = answers.member(answer, "reloadRepositoryLocation", "WorkspaceLocationEntry")
+        answer = await self._client.ask(
+            documents.RELOAD, {"location": names.LOCATION}, launching=True
+        )
+        entry = member(answer, "reloadRepositoryLocation", "WorkspaceLocationEntry")
         if _kind(entry, "locationOrLoadError") != "RepositoryLocation":
-            raise DefinitionsNotLoaded("Dagster could not load the alerts' definitions")
+            raise port.DefinitionsNotLoaded("Dagster could not load the alerts' definitions")
 
 
 def _repository() -> dict[str, str]:
-    return {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
+    return {"repositoryLocationName": names.LOCATION, "repositoryName": names.REPOSITORY}
 
 
 def _kind(answer: Mapping[str, Any], name: str) -> object:
@@ -119,20 +131,20 @@ def _kind(answer: Mapping[str, Any], name: str) -> object:
     return value.get("__typename") if isinstance(value, dict) else None
 
 
-@answers.checked
-def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
-    repository = answers.member(answer, "repositoryOrError", "Repository")
+@checked
+def _status(answer: Mapping[str, Any], now: datetime) -> port.SchedulerStatus:
+    repository = member(answer, "repositoryOrError", "Repository")
     by_job = {facts["pipelineName"]: facts for facts in repository["schedules"]}
     if not set(BY_NAME) <= set(by_job):
-        raise DefinitionsNotLoaded("Dagster has not loaded the alerts' schedules")
-    return SchedulerStatus(
+        raise port.DefinitionsNotLoaded("Dagster has not loaded the alerts' schedules")
+    return port.SchedulerStatus(
         at=now.astimezone(UTC),
-        heartbeat_at=answers.heartbeat_of(answer["instance"]["daemonHealth"]["allDaemonStatuses"]),
-        settings=answers.settings_of(repository["jobs"]),
+        heartbeat_at=heartbeat_of(answer["instance"]["daemonHealth"]["allDaemonStatuses"]),
+        settings=settings_of(repository["jobs"]),
         alerts=tuple(
-            answers.schedule_of(
+            schedule_of(
                 by_job[alert.name],
-                answers.runs_of(answers.member(answer, alert.name, "Runs")["results"]),
+                runs_of(member(answer, alert.name, "Runs")["results"]),
                 now,
             )
             for alert in ALERTS
@@ -140,27 +152,25 @@ def _status(answer: Mapping[str, Any], now: datetime) -> SchedulerStatus:
     )
 
 
-@answers.checked
-def _page(answer: Mapping[str, Any], limit: int) -> RunPage:
-    rows = answers.member(answer, "runsOrError", "Runs")["results"]
+@checked
+def _page(answer: Mapping[str, Any], limit: int) -> port.RunPage:
+    rows = member(answer, "runsOrError", "Runs")["results"]
     last = str(rows[-1]["runId"]) if len(rows) >= limit > 0 else None
-    return RunPage(runs=answers.runs_of(rows), last=last)
+    return port.RunPage(runs=runs_of(rows), last=last)
 
 
-@answers.checked
-def _switched(alert: str, result: Mapping[str, Any]) -> AlertSchedule:
+@checked
+def _switched(alert: str, result: Mapping[str, Any]) -> port.AlertSchedule:
     state = result["scheduleState"]
-    return AlertSchedule(
-        name=alert, enabled=answers.is_enabled(state), next_run=answers.next_run(state)
-    )
+    return port.AlertSchedule(name=alert, enabled=is_enabled(state), next_run=next_run(state))
 
 
-@answers.checked
+@checked
 def _state_id(schedule: Mapping[str, Any]) -> str:
     return str(schedule["scheduleState"]["id"])
 
 
-def _filter(filter_: RunFilter) -> dict[str, Any]:
+def _filter(filter_: port.RunFilter) -> dict[str, Any]:
     conditions: dict[str, Any] = {}
     if filter_.alert is not None:
         conditions["pipelineName"] = BY_NAME[filter_.alert].name
@@ -171,3 +181,152 @@ def _filter(filter_: RunFilter) -> dict[str, Any]:
     if filter_.tags:
         conditions["tags"] = [{"key": key, "value": value} for key, value in filter_.tags.items()]
     return conditions
+
+
+def member(answer: Mapping[str, Any], name: str, expected: str) -> Mapping[str, Any]:
+    """The field `name` of an answer, whose type must be `expected`.
+
+    Raises:
+        DefinitionsNotLoaded: Dagster does not know the repository, job or schedule.
+        SchedulerUnexpected: the field is missing or of another type.
+    """
+    kind = _kind(answer, name)
+    if kind == expected:
+        value: Mapping[str, Any] = answer[name]
+        return value
+    if kind in ("RepositoryNotFoundError", "PipelineNotFoundError", "ScheduleNotFoundError"):
+        raise port.DefinitionsNotLoaded("Dagster has not loaded the alerts' definitions")
+    raise port.SchedulerUnexpected("Dagster answered with an error")
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """The time `seconds` after the start of 1970, in UTC; None for None.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not math.isfinite(seconds):
+        raise ValueError("a time must be a finite number")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+@checked
+def run_of(facts: Mapping[str, Any]) -> port.AlertRun | None:
+    """The run that Dagster describes; None where its job is no alert's."""
+    alert = facts["jobName"]
+    if alert not in BY_NAME:
+        return None
+    tags = {str(tag["key"]): str(tag["value"]) for tag in facts["tags"]}
+    created = moment(facts["creationTime"])
+    state = STATES[facts["status"]]
+    if created is None:
+        raise ValueError("a run has a creation time")
+    attempts = tags.get(names.ATTEMPTS, "0")
+    return port.AlertRun(
+        alert=alert,
+        run_id=str(facts["runId"]),
+        state=state,
+        created_at=created,
+        started_at=moment(facts["startTime"]),
+        ended_at=moment(facts["endTime"]) if state.is_finished else None,
+        # Tags can be written by hand in the UI.
+        attempts=int(attempts) if attempts.isdecimal() and attempts.isascii() else 0,
+        error=_error(tags, state),
+        as_of=tags.get(names.AS_OF),
+        partition=tags.get(names.PARTITION),
+        triggered_by=tags.get(names.TRIGGERED_BY),
+        request_id=tags.get(names.REQUEST_ID),
+        outcome=tags.get(names.OUTCOME),
+    )
+
+
+def _error(tags: Mapping[str, str], state: port.RunState) -> str | None:
+    """The error of the last attempt, or a fixed text where a run failed outside its op (a crash).
+
+    An error of an attempt is no error of the run where a later attempt succeeded.
+    """
+    if state is port.RunState.SUCCESS:
+        return None
+    if names.ERROR in tags:
+        return tags[names.ERROR]
+    crashed = "the run ended outside its code: it crashed or ran out of time"
+    return crashed if state is port.RunState.FAILURE else None
+
+
+@checked
+def runs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[port.AlertRun, ...]:
+    """The alerts' runs among `rows`, in their order."""
+    return tuple(run for run in map(run_of, rows) if run is not None)
+
+
+@checked
+def schedule_of(
+    facts: Mapping[str, Any], runs: tuple[port.AlertRun, ...], now: datetime
+) -> port.AlertSchedule:
+    """The schedule of one alert, from Dagster's answer about it and from its newest runs."""
+    state = facts["scheduleState"]
+    enabled = is_enabled(state)
+    ticks = _times(state["ticks"])
+    due = _times(facts["futureTicks"]["results"])
+    return port.AlertSchedule(
+        name=facts["pipelineName"],
+        enabled=enabled,
+        next_run=next_run(state),
+        newest_tick=max(ticks, default=None),
+        missed=_missed(due, ticks, _since(state), now) if enabled else 0,
+        runs=runs,
+    )
+
+
+def _times(ticks: Iterable[Mapping[str, Any]]) -> list[datetime]:
+    return [at for tick in ticks if (at := moment(tick["timestamp"])) is not None]
+
+
+def is_enabled(state: Mapping[str, Any]) -> bool:
+    """Whether a schedule is on."""
+    return bool(state["status"] == "RUNNING")
+
+
+def next_run(state: Mapping[str, Any]) -> datetime | None:
+    """When a schedule fires next; None where it is off."""
+    tick = state["nextTick"]
+    return moment(tick["timestamp"]) if tick and is_enabled(state) else None
+
+
+def _since(state: Mapping[str, Any]) -> datetime | None:
+    """When the schedule was turned on; None where Dagster has not evaluated it yet."""
+    facts = state["typeSpecificData"]
+    return moment(facts.get("startTimestamp")) if facts else None
+
+
+def _missed(
+    due: Iterable[datetime], ticks: Iterable[datetime], since: datetime | None, now: datetime
+) -> int:
+    """How many due times, since the schedule was turned on, have no tick."""
+    if since is None:
+        return 0
+    seen = {int(tick.timestamp()) for tick in ticks}
+    return sum(
+        1 for at in due if since <= at <= now - limits.MISSED and int(at.timestamp()) not in seen
+    )
+
+
+@checked
+def settings_of(jobs: Iterable[Mapping[str, Any]]) -> Mapping[str, Json]:
+    """The public settings that the definitions were built from, as each job carries them."""
+    for job in jobs:
+        for entry in job["metadataEntries"] if job["name"] in BY_NAME else ():
+            if entry["label"] == names.SETTINGS_LABEL:
+                settings = json.loads(entry["jsonString"])
+                if isinstance(settings, dict):
+                    return settings
+    raise ValueError("no alert's job carries the settings")
+
+
+@checked
+def heartbeat_of(statuses: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """The last heartbeat of the daemon that executes schedules."""
+    beats = {status["daemonType"]: status["lastHeartbeatTime"] for status in statuses}
+    return moment(beats.get("SCHEDULER"))

@@ -1,4 +1,4 @@
-"""What Alembic runs: the revisions, inside the transaction that the caller holds."""
+"""Run by Alembic: the revisions, inside the transaction that the caller holds."""
 
 from alembic import context
 

@@ -5,10 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.settings import load_settings
 
 NOW = datetime(2026, 1, 30, 18, 0, tzinfo=UTC)
 MADE = datetime(2026, 1, 30, 17, 0, 15, tzinfo=UTC)
+# Every document that is sent; the module's other texts are fragments of them.
+DOCUMENTS = {
+    name: text
+    for name, text in vars(documents).items()
+    if isinstance(text, str) and text.lstrip().startswith(("query ", "mutation "))
+}
 
 
 def run(**changes: Any) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from perf_alerts_dagster.scheduler.graphql import answers
+from perf_alerts_dagster.scheduler.graphql import scheduler
 from perf_alerts_dagster.scheduler.port import DefinitionsNotLoaded, RunState, SchedulerUnexpected
 from perf_alerts_tests.scheduler.graphql.examples import MADE, NOW, run, schedule, tagged
 
 
 def test_a_run_carries_attempts_and_times_and_an_id_from_the_time_it_was_made() -> None:
-    found = answers.run_of(run())
+    found = scheduler.run_of(run())
     assert found is not None
 
     assert found.execution_id == "daily_pnl_check_20260130_170015"
@@ -21,28 +21,28 @@ def test_a_run_carries_attempts_and_times_and_an_id_from_the_time_it_was_made() 
 
 
 def test_an_error_that_a_later_attempt_healed_is_no_error_of_the_run() -> None:
-    found = answers.run_of(run(tags=tagged(attempts="2", error="StoreUnavailable: away")))
+    found = scheduler.run_of(run(tags=tagged(attempts="2", error="StoreUnavailable: away")))
     assert found is not None
 
     assert found.error is None
 
 
 def test_a_failed_run_has_the_error_of_its_last_attempt() -> None:
-    found = answers.run_of(run(status="FAILURE", tags=tagged(attempts="3", error="X: gone")))
+    found = scheduler.run_of(run(status="FAILURE", tags=tagged(attempts="3", error="X: gone")))
     assert found is not None
 
     assert (found.success, found.error, found.attempts) == (False, "X: gone", 3)
 
 
 def test_a_run_that_retries_shows_the_error_it_retries_after() -> None:
-    found = answers.run_of(run(status="STARTED", tags=tagged(attempts="1", error="X: gone")))
+    found = scheduler.run_of(run(status="STARTED", tags=tagged(attempts="1", error="X: gone")))
     assert found is not None
 
     assert (found.success, found.error) == (None, "X: gone")
 
 
 def test_a_run_that_crashed_says_so_without_a_tag() -> None:
-    found = answers.run_of(run(status="FAILURE", tags=[]))
+    found = scheduler.run_of(run(status="FAILURE", tags=[]))
     assert found is not None
 
     assert found.error == "the run ended outside its code: it crashed or ran out of time"
@@ -50,7 +50,7 @@ def test_a_run_that_crashed_says_so_without_a_tag() -> None:
 
 
 def test_an_unfinished_run_has_no_end() -> None:
-    found = answers.run_of(run(status="STARTED"))
+    found = scheduler.run_of(run(status="STARTED"))
     assert found is not None
 
     assert (found.state, found.ended_at, found.success) == (RunState.RUNNING, None, None)
@@ -58,14 +58,14 @@ def test_an_unfinished_run_has_no_end() -> None:
 
 @pytest.mark.parametrize("attempts", ["", "-1", "two", "²", "1.5"])
 def test_attempts_that_somebody_wrote_by_hand_count_as_none(attempts: str) -> None:
-    found = answers.run_of(run(tags=tagged(attempts=attempts)))
+    found = scheduler.run_of(run(tags=tagged(attempts=attempts)))
     assert found is not None
 
     assert found.attempts == 0
 
 
 def test_a_run_of_another_job_is_no_alerts_run() -> None:
-    assert answers.run_of(run(jobName="__ASSET_JOB")) is None
+    assert scheduler.run_of(run(jobName="__ASSET_JOB")) is None
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_run_of_another_job_is_no_alerts_run() -> None:
 )
 def test_a_run_of_another_shape_is_refused(facts: dict[str, Any]) -> None:
     with pytest.raises(SchedulerUnexpected, match="unknown shape"):
-        answers.run_of(facts)
+        scheduler.run_of(facts)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def test_a_run_of_another_shape_is_refused(facts: dict[str, Any]) -> None:
 )
 def test_definitions_that_are_not_there_have_an_error_of_their_own(kind: str) -> None:
     with pytest.raises(DefinitionsNotLoaded):
-        answers.member({"found": {"__typename": kind}}, "found", "Repository")
+        scheduler.member({"found": {"__typename": kind}}, "found", "Repository")
 
 
 @pytest.mark.parametrize("found", [{"__typename": "PythonError"}, {}, None, [], "x"])
 def test_another_member_of_a_union_is_refused_without_its_words(found: object) -> None:
     with pytest.raises(SchedulerUnexpected) as caught:
-        answers.member({"found": found}, "found", "Runs")
+        scheduler.member({"found": found}, "found", "Runs")
 
     assert str(caught.value) == "Dagster answered with an error"
 
@@ -116,7 +116,7 @@ def ticking(due: list[datetime], ticks: list[datetime], since: datetime, **state
         **state,
     )
     facts["futureTicks"] = {"results": [{"timestamp": one.timestamp()} for one in due]}
-    return answers.schedule_of(facts, (), NOW)
+    return scheduler.schedule_of(facts, (), NOW)
 
 
 def test_due_times_without_a_tick_are_missed() -> None:
@@ -144,7 +144,7 @@ def test_a_schedule_that_dagster_has_not_looked_at_yet_misses_nothing() -> None:
     facts = schedule("daily_pnl_check", typeSpecificData=None)
     facts["futureTicks"] = {"results": [{"timestamp": at(1).timestamp()}]}
 
-    assert answers.schedule_of(facts, (), NOW).missed == 0
+    assert scheduler.schedule_of(facts, (), NOW).missed == 0
 
 
 def test_the_settings_are_those_of_the_first_alert_that_carries_them() -> None:
@@ -154,15 +154,15 @@ def test_the_settings_are_those_of_the_first_alert_that_carries_them() -> None:
         {"name": "daily_pnl_check", "metadataEntries": [{"label": "other"}, entry]},
     ]
 
-    assert answers.settings_of(jobs) == {"timezone": "UTC"}
+    assert scheduler.settings_of(jobs) == {"timezone": "UTC"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "1"])
 def test_settings_that_are_no_object_are_refused(text: str) -> None:
     entry = {"label": "settings", "jsonString": text}
     with pytest.raises(SchedulerUnexpected):
-        answers.settings_of([{"name": "daily_pnl_check", "metadataEntries": [entry]}])
+        scheduler.settings_of([{"name": "daily_pnl_check", "metadataEntries": [entry]}])
 
 
 def test_a_daemon_that_never_lived_has_no_heartbeat() -> None:
-    assert answers.heartbeat_of([{"daemonType": "SENSOR", "lastHeartbeatTime": 5.0}]) is None
+    assert scheduler.heartbeat_of([{"daemonType": "SENSOR", "lastHeartbeatTime": 5.0}]) is None

@@ -6,9 +6,10 @@ from dagster_graphql.schema import create_schema
 from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
 
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.scheduler.graphql import answers, documents
+from perf_alerts_dagster.scheduler.graphql import documents, scheduler
 from perf_alerts_dagster.scheduler.names import schedule_name
 from perf_alerts_dagster.scheduler.port import RunState
+from perf_alerts_tests.scheduler.graphql.examples import DOCUMENTS
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +18,9 @@ def schema() -> GraphQLSchema:
     return found
 
 
-@pytest.mark.parametrize("name", documents.ALL)
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_document_fits_the_installed_schema(name: str, schema: GraphQLSchema) -> None:
-    assert validate(schema, parse(documents.ALL[name])) == []
+    assert validate(schema, parse(DOCUMENTS[name])) == []
 
 
 def test_every_run_state_of_the_installed_schema_has_a_state_of_ours(
@@ -27,17 +28,17 @@ def test_every_run_state_of_the_installed_schema_has_a_state_of_ours(
 ) -> None:
     kinds = schema.type_map["RunStatus"]
 
-    assert set(kinds.values) == set(answers.STATES)  # type: ignore[attr-defined] # an enum
-    assert set(answers.STATES.values()) == set(RunState)
+    assert set(kinds.values) == set(scheduler.STATES)  # type: ignore[attr-defined] # an enum
+    assert set(scheduler.STATES.values()) == set(RunState)
 
 
-@pytest.mark.parametrize("name", documents.ALL)
+@pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_document_holds_a_value(name: str) -> None:
-    operation = parse(documents.ALL[name]).definitions[0]
+    operation = parse(DOCUMENTS[name]).definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
 
-    assert '"' not in documents.ALL[name]
-    assert not any(letter.isdigit() for letter in documents.ALL[name])
+    assert '"' not in DOCUMENTS[name]
+    assert not any(letter.isdigit() for letter in DOCUMENTS[name])
 
 
 def test_documents_are_made_once_of_constants_and_the_names_of_the_alerts() -> None:

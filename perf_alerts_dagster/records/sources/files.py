@@ -1,4 +1,4 @@
-"""CSV files, read as text, so that a bad cell can be named with its line instead of guessed at."""
+"""Files that hold a table: CSV, plain or compressed, and Parquet."""
 
 import csv
 import gzip
@@ -11,13 +11,36 @@ from typing import TextIO
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
-from perf_alerts_dagster.records.sources.table import Table, numbered, refuse_repeats
+from perf_alerts_dagster.records.sources.tables import Table, numbered, refuse_repeats
 
 _GZIP = b"\x1f\x8b"
 
 
+class ParquetTable(Table):
+    """A Parquet file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.name = path.name
+
+    def read(self) -> pl.DataFrame:
+        """Typed columns, as the file has them."""
+        try:
+            return numbered(pl.read_parquet(self._path, use_pyarrow=False, glob=False))
+        except FileNotFoundError as error:
+            raise RecordsUnavailable(f"{self.name}: there is no such file") from error
+        except OSError as error:
+            raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
+        # A damaged file makes the reader panic, which polars hands on as a BaseException.
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
+
+
 class CsvTable(Table):
-    """A CSV file, plain or compressed by gzip, which its first bytes show."""
+    """A CSV file, plain or compressed by gzip, which its first bytes show.
+
+    Cells are read as text, so that a bad one can be named with its line instead of guessed at.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -45,10 +68,7 @@ class CsvTable(Table):
     def line(self, row: int) -> int:
         """The line on which the row ends; quoted cells may hold line breaks."""
         if self._lines is None:
-            with self._open() as file:
-                reader = csv.reader(file)
-                _skip_header(reader)
-                self._lines = [reader.line_num for _ in reader]
+            self._lines = [number for number, _ in self._rows()]
         return self._lines[row]
 
     def _read(self, header: list[str]) -> pl.DataFrame:
@@ -56,7 +76,7 @@ class CsvTable(Table):
         try:
             return numbered(pl.read_csv(self._path, infer_schema=False, glob=False))
         except pl.exceptions.ComputeError:
-            torn = self._torn(len(header))
+            torn = [n for n, (_, cells) in enumerate(self._rows()) if len(cells) > len(header)]
             if not torn:
                 raise
             # A row with too many cells is its strategy's fault, not that of the whole file.
@@ -74,12 +94,14 @@ class CsvTable(Table):
             raise RecordsInvalid(f"{self.name}: the file is not UTF-8 text")
         return names
 
-    def _torn(self, width: int) -> list[int]:
-        """The rows that have more cells than the header."""
+    def _rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The cells of every row after the header, with the line on which the row ends."""
         with self._open() as file:
             reader = csv.reader(file)
-            _skip_header(reader)
-            return [row for row, cells in enumerate(reader) if len(cells) > width]
+            # Empty lines before the header are no rows; those after it are.
+            next(filter(None, reader), None)
+            for cells in reader:
+                yield reader.line_num, cells
 
     def _why(self) -> str:
         """The reason: the first row whose quotes do not pair, which shifts every row after it."""
@@ -93,7 +115,7 @@ class CsvTable(Table):
         return "the file is no CSV table"
 
     def _damaged(self) -> RecordsUnavailable:
-        # It may be still on its way: a later try may find it whole.
+        # The file may still be uploading; a later attempt may read all of it.
         return RecordsUnavailable(f"{self.name}: the compressed file is damaged or cut short")
 
     @contextmanager
@@ -103,11 +125,6 @@ class CsvTable(Table):
         opener = gzip.open if is_compressed else open
         with opener(self._path, "rt", encoding="utf-8-sig", newline="") as text:
             yield text
-
-
-def _skip_header(reader: Iterator[list[str]]) -> None:
-    """Empty lines before the header are no rows; those after it are."""
-    next(filter(None, reader), None)
 
 
 def _kept(lines: TextIO, into: list[str]) -> Iterator[str]:
