@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from perf_alerts_dagster.projections.simulation import Batch, Draws, Walk, batch, chunks, drifts
+from perf_alerts_dagster.projections.simulation import (
+    Batch,
+    Draws,
+    Walk,
+    batch,
+    chunks,
+    drifts,
+    quantiles,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
-from perf_alerts_dagster.statistics.quantiles import quantiles
 
 # Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
 PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from perf_alerts_dagster.projections.in_force import InForce
+from perf_alerts_dagster.projections.projection import InForce
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 _LEVEL = 0.95

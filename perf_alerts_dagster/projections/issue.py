@@ -15,14 +15,16 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.in_force import InForce, Outlook, ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
     Expectation,
+    InForce,
+    Outlook,
     Projection,
+    ProjectionsInForce,
     Subject,
     fan_of,
     monthly_expectation,

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import evaluation_of, insufficient_data, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    Rating,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_tests.builders import a_record, context_of, noise
 

@@ -13,7 +13,7 @@ from perf_alerts_dagster.api.strategies.schemas import (
     RuleEvaluation,
     StrategyState,
 )
-from perf_alerts_dagster.judging.notifiable import outcome_of
+from perf_alerts_dagster.judging.evaluation import outcome_of
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord

@@ -17,8 +17,7 @@ from perf_alerts_dagster.cli.options import (
 from perf_alerts_dagster.cli.output import ERR, OUT, number, print_json, styled, table, working
 from perf_alerts_dagster.cli.records import note_faults, open_reading
 from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
-from perf_alerts_dagster.judging.notifiable import notified
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome, notified
 from perf_alerts_dagster.records.reading import Reading
 
 

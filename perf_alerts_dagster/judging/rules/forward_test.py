@@ -5,8 +5,8 @@ from datetime import date
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.judging.context import evidence_of, notified_as
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.projection import Expectation
 

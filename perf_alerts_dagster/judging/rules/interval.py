@@ -8,12 +8,20 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
-from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    Rating,
+    evaluation_of,
+    insufficient_data,
+    yearly,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.false_alarms import Rating, yearly
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.projections.in_force import InForce
-from perf_alerts_dagster.projections.projection import MINIMUM_REFERENCE_ROWS, REFERENCE_ROWS
+from perf_alerts_dagster.projections.projection import (
+    MINIMUM_REFERENCE_ROWS,
+    REFERENCE_ROWS,
+    InForce,
+)
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 INTERVAL = Rule(

@@ -9,13 +9,13 @@ from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
-from perf_alerts_dagster.judging.rules.score_details import (
+from perf_alerts_dagster.judging.rules.scores import (
     overfitting_parts,
+    score_evaluations,
     stability_parts,
     validation_parts,
 )
-from perf_alerts_dagster.judging.rules.scores import score_evaluations
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
+from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
 from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
