@@ -1,7 +1,7 @@
 """The context that rules judge in, and how a measured value becomes an evaluation."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -139,13 +139,27 @@ def rating_of(
         return None
     statistic = STATISTICS.get(rule)
     badness = value if statistic is None else statistic.badness(value, periods_per_year)
-    return Rating(
+    return rating_with_power(
+        calibration,
+        rule,
         p_year=calibration.p_year(rule, badness),
         false_alarm_rate=(
             calibration.false_alarm_rate(rule)
             if budget is None
             else min(budget, calibration.p_year(rule, (documented or {}).get(rule, -math.inf)))
         ),
+    )
+
+
+def rating_with_power(
+    calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
+) -> Rating:
+    """A rating of these shares with the rule's power, where there is a calibration."""
+    if calibration is None:
+        return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
+    return Rating(
+        p_year=p_year,
+        false_alarm_rate=false_alarm_rate,
         power=calibration.power.get(rule),
         days_to_half=calibration.days_to_half(rule),
         union=calibration.union,
@@ -155,9 +169,6 @@ def rating_of(
 # A window that misses more of its sessions than this share is not judged.
 MAXIMUM_MISSING = 0.10
 
-
-Rate = Callable[[str, str, float], Rating | None]
-"""(strategy, rule, value) to its rating; None while there is no calibration."""
 
 _NOTHING = ProjectionsInForce()
 
@@ -170,7 +181,7 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
-    by strategy; `rate` replaces the calibrations. `projected` are the strategies with a
+    by strategy. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence.
     """
 
@@ -182,7 +193,6 @@ class JudgeContext:
     max_lag_sessions: int
     lateness: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
-    rate: Rate | None = None
     budgets: Budgets = field(default_factory=Budgets)
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
@@ -203,15 +213,12 @@ class JudgeContext:
 
         `calibrated_as` is the name of its statistic where that is not the rule's id.
         """
-        name = calibrated_as or rule.id
-        if self.rate is not None:
-            return self.rate(strategy, name, value)
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
         return rating_of(
             calibration,
-            name,
+            calibrated_as or rule.id,
             value,
             periods_per_year=self.periods_per_year,
             budget=self.budgets_of(strategy, rule.id)[0],
@@ -241,7 +248,7 @@ def evaluation_of(
     limit: float | None,
     message: str,
     observations: int | None = None,
-    required: int | None = None,
+    required: int = 1,
     session: date | None = None,
     provisional: bool = False,
     parts: Mapping[str, Json] | None = None,
@@ -294,7 +301,7 @@ def _together(rating: Rating | None) -> dict[str, Json]:
 
 
 def insufficient_data(
-    strategy: str, rule: Rule, *, observations: int, required: int, why: str = ""
+    strategy: str, rule: Rule, *, observations: int = 0, required: int = 1, why: str = ""
 ) -> Evaluation:
     """An evaluation of too little data: `observations` of `required`, and why."""
     reason = f": {why}" if why else ""

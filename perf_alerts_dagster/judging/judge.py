@@ -242,8 +242,6 @@ def _wiped_out(
         insufficient_data(
             record.strategy,
             rule,
-            observations=0,
-            required=1,
             why=f"wiped out on {record.dates[-1]}, its statistics stop there",
         )
         for rule in _for_every_strategy(families)

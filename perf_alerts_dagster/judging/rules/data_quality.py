@@ -111,7 +111,6 @@ def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         value=float(late),
         limit=float(context.max_lag_sessions),
         observations=len(record),
-        required=1,
         message=f"newest row is of {record.dates[-1]}",
     )
 
@@ -127,7 +126,6 @@ def _stale(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         value=float(late),
         limit=1.0,
         observations=len(record),
-        required=1,
         message=f"newest row is of {record.dates[-1]}, {late} closed sessions behind",
     )
 

@@ -14,6 +14,7 @@ from perf_alerts_dagster.judging.context import (
     Rating,
     evaluation_of,
     insufficient_data,
+    rating_with_power,
     too_many_gaps,
     yearly,
 )
@@ -107,10 +108,7 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     finals = context.finals(record)
     live = int(finals.live.sum())
     if not live:
-        return [
-            insufficient_data(record.strategy, rule, observations=0, required=1, why="no live rows")
-            for rule in RULES
-        ]
+        return [insufficient_data(record.strategy, rule, why="no live rows") for rule in RULES]
     newest = exceedances_of(finals.returns, 1)
     recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
@@ -156,7 +154,13 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
         observations=len(residuals),
         required=MINIMUM_WINDOW,
         session=session,
-        rating=_rating(context, finals.strategy, yearly_share(value, residuals)),
+        rating=rating_with_power(
+            context.calibrations.get(finals.strategy),
+            DAILY.id,
+            p_year=yearly_share(value, residuals),
+            # The budget is the share of healthy years that notify.
+            false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
+        ),
         message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
         f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
         parts={
@@ -164,18 +168,6 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
             "one_day_quantile_5": newest.quantile,
             "is_exceedance": bool(newest.hits[0]),
         },
-    )
-
-
-def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
-    """The tail's share of years; the budget is the share of healthy years that notify."""
-    calibration = context.calibrations.get(strategy)
-    return Rating(
-        p_year=share,
-        false_alarm_rate=context.budgets_of(strategy, DAILY.id)[0],
-        power=None if calibration is None else calibration.power.get(DAILY.id),
-        days_to_half=None if calibration is None else calibration.days_to_half(DAILY.id),
-        union=None if calibration is None else calibration.union,
     )
 
 
@@ -190,7 +182,6 @@ def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Exceedan
         value=float(run),
         limit=CONSECUTIVE.ladder.limit(severity),
         observations=len(recent.hits),
-        required=1,
         message=f"{run} sessions in a row below the 5 % quantile of their day",
     )
 

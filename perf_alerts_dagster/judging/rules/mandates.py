@@ -87,7 +87,7 @@ def _drawdown(
 ) -> Evaluation:
     live = record.returns[record.live]
     if not len(live):
-        return insufficient_data(record.strategy, DRAWDOWN, observations=0, required=1)
+        return insufficient_data(record.strategy, DRAWDOWN)
     value = float(drawdown_path(live)[-1])
     return evaluation_of(
         context,
@@ -97,7 +97,6 @@ def _drawdown(
         value=value,
         limit=-limit,
         observations=len(live),
-        required=1,
         provisional=context.is_open(record),
         message=f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}",
     )
@@ -108,7 +107,7 @@ def _daily_loss(
 ) -> Evaluation:
     if not record.live[-1]:
         why = "the newest row is no live one"
-        return insufficient_data(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, DAILY_LOSS, why=why)
     value = float(record.returns[-1])
     session: date = record.dates[-1].astype(object)
     return evaluation_of(
@@ -119,7 +118,6 @@ def _daily_loss(
         value=value,
         limit=-limit,
         observations=1,
-        required=1,
         session=session,
         provisional=context.is_open(record),
         message=f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}",
@@ -139,7 +137,7 @@ def _period_loss(
     finals = context.finals(record)
     live = finals.live
     if not len(finals) or not live.any():
-        return insufficient_data(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule)
     # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
     shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
     periods = shifted.astype(f"datetime64[{unit}]")
@@ -148,7 +146,7 @@ def _period_loss(
     grown = float(np.log1p(chosen).sum())
     if not len(chosen) or grown > _MAXIMUM_GROWTH:
         why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
-        return insufficient_data(record.strategy, rule, observations=0, required=1, why=why)
+        return insufficient_data(record.strategy, rule, why=why)
     value = math.expm1(grown)
     return evaluation_of(
         context,
@@ -158,7 +156,6 @@ def _period_loss(
         value=value,
         limit=-limit,
         observations=len(chosen),
-        required=1,
         message=f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}",
     )
 
@@ -176,8 +173,6 @@ def _column(
         return insufficient_data(
             record.strategy,
             COLUMN,
-            observations=0,
-            required=1,
             why=f"the newest row has no number in the column {column!r}",
         )
     value = float(values[-1])
@@ -191,7 +186,6 @@ def _column(
         value=value,
         limit=minimum if below else (maximum if maximum is not None else minimum),
         observations=1,
-        required=1,
         provisional=context.is_open(record),
         message=f"{column} is {value:g}, the mandate allows {_range(minimum, maximum)}",
         parts={"column": column, "min": minimum, "max": maximum},

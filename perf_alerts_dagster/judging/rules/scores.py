@@ -9,8 +9,8 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, evidence_of, notified_as
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.context import JudgeContext, Rating, evaluation_of
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -69,77 +69,57 @@ RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Scored:
-    """One strategy on its way through the three rules."""
+    """One strategy's final rows on their way through the three rules."""
 
     record: StrategyRecord
-    periods_per_year: float
+    context: JudgeContext
     split: Split | Insufficient
     legacy: LegacyScores | None
 
 
 def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
-    """The three score rules over a strategy's final rows."""
-    return score_evaluations(
-        context.finals(record),
-        periods_per_year=context.periods_per_year,
-        seed=context.seed,
-        trials=record.trials,
-        budgets=context.budgets_of(record.strategy, STABILITY.id),
-    )
+    """Judge a strategy's final rows by the three score rules, in the catalogue's order.
 
-
-def score_evaluations(
-    record: StrategyRecord,
-    *,
-    periods_per_year: float,
-    seed: int,
-    trials: Floats | None = None,
-    budgets: tuple[float, float] = (0.05, 0.01),
-) -> list[Evaluation]:
-    """Judge one strategy's final rows by the three score rules, in the catalogue's order.
-
-    `trials` (T, N) are the returns of every variant that was tried, if they were kept: the
-    overfitting rule then judges the probability of backtest overfitting. The same record, seed
-    and trials give the same evaluations, whatever other strategies there are. A record that
-    holds a wipe-out has no scores: its statistics stop there. `budgets` are the largest shares
-    of healthy years that are strong evidence of lost stability, at warning and at critical.
+    Where the record has trials, the returns of every variant that was tried, the overfitting
+    rule judges the probability of backtest overfitting. A record that holds a wipe-out has no
+    scores: its statistics stop there.
 
     Raises:
-        UsageError: `trials` is no matrix of finite numbers with at least 2 columns.
+        UsageError: the trials are no matrix of finite numbers with at least 2 columns.
     """
-    wiped_out = np.flatnonzero(record.returns <= -1.0)
+    finals = context.finals(record)
+    wiped_out = np.flatnonzero(finals.returns <= -1.0)
     if len(wiped_out):
         first = int(wiped_out[0])
-        reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
-        shortage = Insufficient(observations=first, required=len(record), reason=reason)
-        return [_insufficient(record, rule, shortage) for rule in RULES]
+        reason = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
+        shortage = Insufficient(observations=first, required=len(finals), reason=reason)
+        return [_insufficient(finals, rule, shortage) for rule in RULES]
     scored = _Scored(
-        record=record,
-        periods_per_year=periods_per_year,
-        split=split_record(record.returns, record.live),
-        legacy=None if record.trades is None else legacy_scores(months_from_trades(record.trades)),
+        record=finals,
+        context=context,
+        split=split_record(finals.returns, finals.live),
+        legacy=None if finals.trades is None else legacy_scores(months_from_trades(finals.trades)),
     )
     return [
-        _judge_stability(scored, seed, budgets),
-        _judge_validation(scored, np.random.default_rng(seed)),
-        _judge_missing(scored) if trials is None else _judge_trials(scored, trials),
+        _judge_stability(scored),
+        _judge_validation(scored),
+        _judge_missing(scored) if record.trials is None else _judge_trials(scored, record.trials),
     ]
 
 
-def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
+def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
-    result = stability(record.returns, record.live, scored.periods_per_year)
+    result = stability(record.returns, record.live, scored.context.periods_per_year)
     if isinstance(result, Insufficient):
         return _insufficient(record, STABILITY, result)
     share = None
     if STABILITY.ladder.severity(result.score) is not None:
         # Only a breach is rated: 200 healthy lives cost more than all else here.
-        share = _share_of_lives(scored, result.score, seed)
+        share = _share_of_lives(scored, result.score)
     return _evaluation(
-        record,
+        scored,
         STABILITY,
         share=share,
-        budgets=budgets,
         value=result.score,
         observations=len(result.folds),
         required=MIN_FOLDS,
@@ -152,27 +132,27 @@ def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -
     )
 
 
-def _share_of_lives(scored: _Scored, score: float, seed: int) -> float | None:
+def _share_of_lives(scored: _Scored, score: float) -> float | None:
     if isinstance(scored.split, Insufficient):
         return None
     lowest = lowest_scores(
         scored.split.reference,
         len(scored.record.returns) - scored.split.live_start,
-        periods_per_year=scored.periods_per_year,
-        seed=seed,
+        periods_per_year=scored.context.periods_per_year,
+        seed=scored.context.seed,
     )
     return None if lowest is None else share_as_low(lowest, score)
 
 
-def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
+def _judge_validation(scored: _Scored) -> Evaluation:
     split = scored.split
     if isinstance(split, Insufficient):
         return _insufficient(scored.record, VALIDATION, split)
-    result = out_of_sample(split.reference, split.live, rng)
+    result = out_of_sample(split.reference, split.live, np.random.default_rng(scored.context.seed))
     if result is None:
         return _insufficient(scored.record, VALIDATION, _still(split))
     return _evaluation(
-        scored.record,
+        scored,
         VALIDATION,
         value=result.share_below,
         observations=len(split.live),
@@ -181,7 +161,7 @@ def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
             f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
             f"score {result.score:.1f} of 100"
         ),
-        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
+        parts=validation_parts(result, scored.context.periods_per_year, scored.legacy),
     )
 
 
@@ -193,7 +173,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
     result = missing_sharpe(split.reference, split.live)
     if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
-    parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
+    parts = overfitting_parts(result, None, scored.context.periods_per_year, scored.legacy)
     if result.missing is None:
         shortage = Insufficient(
             observations=len(split.reference),
@@ -202,7 +182,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
         )
         return _insufficient(scored.record, OVERFITTING, shortage, parts)
     return _evaluation(
-        scored.record,
+        scored,
         OVERFITTING,
         value=result.missing,
         observations=len(split.live),
@@ -227,7 +207,7 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     if isinstance(scored.split, Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
     return _evaluation(
-        scored.record,
+        scored,
         OVERFITTING,
         value=result.pbo,
         observations=result.rows,
@@ -237,13 +217,13 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
             f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
         ),
         parts=overfitting_parts(
-            missing, (result, deflated), scored.periods_per_year, scored.legacy
+            missing, (result, deflated), scored.context.periods_per_year, scored.legacy
         ),
     )
 
 
 def _evaluation(
-    record: StrategyRecord,
+    scored: _Scored,
     rule: Rule,
     *,
     value: float,
@@ -252,31 +232,24 @@ def _evaluation(
     shown: str,
     parts: Mapping[str, Json],
     share: float | None = None,
-    budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
     """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
+    strategy = scored.record.strategy
     severity = rule.ladder.severity(value)
     limit = rule.ladder.limit(severity)
     verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
-    return Evaluation(
-        strategy=record.strategy,
-        rule=rule.id,
-        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+    return evaluation_of(
+        scored.context,
+        strategy,
+        rule,
         severity=severity,
         value=value,
         limit=limit,
         observations=observations,
         required=required,
-        evidence=(
-            evidence_of(severity, share, budgets)
-            if rule.gated
-            else (None if severity is None else Evidence.UNGATED)
-        ),
-        p_year=share,
-        message=(
-            f"{rule.title.capitalize()} of {record.strategy} is {verdict} limit {limit:g}: {shown}."
-        ),
-        parts={**parts, **notified_as(severity, share, budgets)},
+        rating=None if share is None else Rating(p_year=share),
+        message=f"{rule.title.capitalize()} of {strategy} is {verdict} limit {limit:g}: {shown}.",
+        parts=parts,
     )
 
 

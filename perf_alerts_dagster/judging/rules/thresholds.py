@@ -182,7 +182,6 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         value=newest,
         limit=-1.0,
         observations=len(record),
-        required=1,
         session=session,
         provisional=context.is_open(record),
         message=(
@@ -197,7 +196,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     rule = DRAWDOWN
     live = _live(record)
     if len(live) < 1:
-        return insufficient_data(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule)
     path = drawdown_path(live)
     value = float(path[-1])
     ladder = rule.ladder_at(context.book.limits_for(record.strategy))
@@ -211,7 +210,6 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         value=value,
         limit=-limit,
         observations=len(live),
-        required=1,
         provisional=provisional,
         # Without a projection there is no evidence to rate a drawdown by.
         gated=record.strategy in context.projected,
