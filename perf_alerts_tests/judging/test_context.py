@@ -186,6 +186,7 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
         outcome=Outcome.OK,
         value=-0.05,
         limit=-0.08,
+        required=1,
         p_year=0.004,
         message="is fine",
     )
