@@ -266,6 +266,9 @@ def evaluation_of(
         rating = context.rating(strategy, rule, value)
     budgets = context.budgets_of(strategy, rule.id)
     share = rating.p_year if rating else None
+    together: dict[str, Json] = {}
+    if rating is not None and rating.union is not None:
+        together["union_false_alarm_rate"] = rating.union
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -289,15 +292,8 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **_together(rating), **notified_as(severity, share, budgets)},
+        parts={**(parts or {}), **together, **notified_as(severity, share, budgets)},
     )
-
-
-def _together(rating: Rating | None) -> dict[str, Json]:
-    """The false-alarm rate of all calibrated rules together, beside the rule's own."""
-    if rating is None or rating.union is None:
-        return {}
-    return {"union_false_alarm_rate": rating.union}
 
 
 def insufficient_data(

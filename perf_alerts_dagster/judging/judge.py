@@ -68,11 +68,12 @@ class Judge:
             name: record.until(as_of) for name, record in sorted(reading.records.strategies.items())
         }
         cut = {name: record for name, record in cut.items() if len(record)}
+        sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
         seed = seed_for(as_of, self.settings_version)
         context = JudgeContext(
             as_of=as_of,
-            sessions=_up_to(reading, as_of),
-            last_final=_final(reading, as_of, provisional=provisional),
+            sessions=sessions[sessions <= np.datetime64(as_of, "D")],
+            last_final=reading.last_final if provisional else as_of,
             book=self.book,
             periods_per_year=self.periods_per_year,
             max_lag_sessions=self.max_lag_sessions,
@@ -92,7 +93,13 @@ class Judge:
             for evaluation in self._judge_strategy(alert, record, context, outlook)
         ]
         if Family.PROJECTION in alert.families:
-            evaluations += judge_joint(_singles(cut, context), context)
+            # A group would count its members twice.
+            singles = {
+                name: record
+                for name, record in cut.items()
+                if not is_group(name) and is_judged(record, context)
+            }
+            evaluations += judge_joint(singles, context)
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
@@ -138,35 +145,12 @@ def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     return projection.fan.share_below(projection.fan.distance_below(path), len(path))
 
 
-def _singles(
-    records: Mapping[str, StrategyRecord], context: JudgeContext
-) -> dict[str, StrategyRecord]:
-    """The judged strategies that are no groups: a group would count its members twice."""
-    return {
-        name: record
-        for name, record in records.items()
-        if not is_group(name) and is_judged(record, context)
-    }
-
-
 def data_hash(records: Mapping[str, StrategyRecord]) -> str:
     """SHA-256 over every strategy's content, in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(records):
         digest.update(records[name].content_hash().encode())
     return digest.hexdigest()
-
-
-def _up_to(reading: Reading, as_of: date) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
-    sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
-    return sessions[sessions <= np.datetime64(as_of, "D")]
-
-
-def _final(reading: Reading, as_of: date, *, provisional: bool) -> date | None:
-    """The newest session whose rows are final, as of `as_of`."""
-    if not provisional:
-        return as_of
-    return reading.last_final
 
 
 _POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}

@@ -135,12 +135,32 @@ def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
     shape = _shape(given, draws, _days(_SHAPE_DAYS, horizon), horizon)
     kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
     for paths in chunks(draws.paths, given.size):
-        _walk(given, draws, paths, horizon, days, sup_days, shape, kept)
+        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+        total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
+        lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
+        per_below = 1.0 / shape.below
+        for day in range(horizon):
+            total += walk.step(day)
+            total += drift
+            np.maximum(peak, total, out=peak)
+            np.subtract(total, peak, out=away)
+            np.minimum(deepest, away, out=deepest)
+            np.subtract(shape.median[day], total, out=away)
+            away *= per_below[day]
+            np.maximum(lowest, away, out=lowest)
+            np.minimum(highest, away, out=highest)
+            if day + 1 in days:
+                kept.at[days.index(day + 1), :, paths] = total.T
+            if day + 1 in sup_days:
+                kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+        highest /= -shape.ratio
+        kept.above[:, paths] = highest.T
+        kept.deepest[:, paths] = deepest.T
     return [_fan(kept, position, shape, days, sup_days, horizon) for position in range(given.size)]
 
 
 class _Kept:
-    """What every path leaves: its place at some days, its sups, its deepest drawdown."""
+    """Of every path: its value at some days, its sups, its deepest drawdown."""
 
     def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
         self.at = np.empty((days, size, paths), dtype=np.float32)
@@ -182,39 +202,6 @@ def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
             / np.maximum(middle - low, _MINIMUM_WIDTH)[-1]
         ).astype(np.float32),
     )
-
-
-def _walk(
-    given: Batch,
-    draws: Draws,
-    paths: slice,
-    horizon: int,
-    days: list[int],
-    sup_days: list[int],
-    shape: _Shape,
-    kept: _Kept,
-) -> None:
-    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
-    total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
-    lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
-    per_below = 1.0 / shape.below
-    for day in range(horizon):
-        total += walk.step(day)
-        total += drift
-        np.maximum(peak, total, out=peak)
-        np.subtract(total, peak, out=away)
-        np.minimum(deepest, away, out=deepest)
-        np.subtract(shape.median[day], total, out=away)
-        away *= per_below[day]
-        np.maximum(lowest, away, out=lowest)
-        np.minimum(highest, away, out=highest)
-        if day + 1 in days:
-            kept.at[days.index(day + 1), :, paths] = total.T
-        if day + 1 in sup_days:
-            kept.below[sup_days.index(day + 1), :, paths] = lowest.T
-    highest /= -shape.ratio
-    kept.above[:, paths] = highest.T
-    kept.deepest[:, paths] = deepest.T
 
 
 def _fan(

@@ -279,7 +279,7 @@ def _some(
     given = batch(strategies)
     worst: dict[str, Floats32] = {}
     for paths in chunks(draws.paths, given.size):
-        monitors = Monitors(strategies, bands, shape=(_length(paths), given.size))
+        monitors = Monitors(strategies, bands, shape=(paths.stop - paths.start, given.size))
         walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
         for day in range(LIFE):
             returns = walk.step(day)
@@ -348,8 +348,4 @@ def _rarer(values: Floats32, budget: float) -> Floats32:
 
 def _half(curve: Floats) -> float:
     reached = np.flatnonzero(curve >= 0.5)
-    return float(reached[0] + 1) if len(reached) else float("nan")
-
-
-def _length(paths: slice) -> int:
-    return int(paths.stop - paths.start)
+    return float(reached[0] + 1) if len(reached) else math.nan

@@ -27,14 +27,13 @@ from perf_alerts_dagster.projections.projection import (
     ProjectionsInForce,
     Subject,
     fan_of,
-    monthly_expectation,
     project,
     recent_returns,
     reference_returns,
     seed_for,
 )
 from perf_alerts_dagster.projections.simulation import draw
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 
 LAUNCH = "launch"
@@ -42,6 +41,7 @@ CURRENT = "current"
 # The current projection that judges, and a launch's calibration, are kept as kinds of their own.
 JUDGING = "judging"
 CALIBRATION = "calibration"
+_MONTHS = 12
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -63,14 +63,12 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
     """What the projection expects of a month; None where there is none."""
     if stored is None:
         return None
-    monthly, error = monthly_expectation(
-        _number(stored.facts, "mean"),
-        _number(stored.facts, "sigma"),
-        int(_number(stored.facts, "rows")),
-        periods_per_year=periods_per_year,
-    )
+    mean, sigma, rows = (_number(stored.facts, name) for name in ("mean", "sigma", "rows"))
+    periods = periods_per_year / _MONTHS
     return Expectation(
-        issued_on=stored.issued_on.isoformat(), monthly=monthly, standard_error=error
+        issued_on=stored.issued_on.isoformat(),
+        monthly=periods * mean,
+        standard_error=periods * sigma / math.sqrt(rows),
     )
 
 
@@ -86,19 +84,13 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     }
 
 
-def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
-    """The worst values of healthy years, by rule."""
-    return dict(calibration.worst)
-
-
 def stored_calibration(stored: StoredProjection) -> Calibration:
     """The calibration that was stored."""
-    half = _numbers(stored.facts, "half")
     return Calibration(
         worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
         notified=_numbers(stored.facts, "told"),
         power=_numbers(stored.facts, "power"),
-        half=half,
+        half=_numbers(stored.facts, "half"),
         union=_number(stored.facts, "union"),
     )
 
@@ -222,7 +214,7 @@ class ProjectionIssuer:
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
         projections: dict[str, StoredProjection] = {}
         for issued_on in sorted({stored.issued_on for stored in now.values()}):
-            names = [name for name, one in now.items() if one.issued_on == issued_on]
+            names = [name for name, stored in now.items() if stored.issued_on == issued_on]
             earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
             projections |= self.store.projections(
                 kind=CURRENT, on_or_before=earlier, strategies=names
@@ -242,8 +234,6 @@ class ProjectionIssuer:
         hashes = {record.strategy: record.content_hash() for record, _ in members}
         made = project(
             [subject for _, subject in members],
-            kind=kind,
-            issued_on=day,
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
             seed=seed,
@@ -283,10 +273,10 @@ class ProjectionIssuer:
             replace(
                 launch,
                 kind=CALIBRATION,
-                facts=calibration_facts(one),
-                arrays=calibration_arrays(one),
+                facts=calibration_facts(calibration),
+                arrays=calibration.worst,
             )
-            for launch, one in zip(stored, calibrations, strict=True)
+            for launch, calibration in zip(stored, calibrations, strict=True)
         ]
 
 

@@ -1,7 +1,6 @@
 """What a strategy's return may do over a horizon, from rows before the day of issue only."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -19,7 +18,6 @@ REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
-_ROWS_PER_MONTH = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,8 +28,6 @@ class Projection:
     """
 
     strategy: str
-    kind: str
-    issued_on: date
     horizon: int
     rows: int
     paths: int
@@ -145,8 +141,6 @@ def recent_returns(record: StrategyRecord) -> Floats | None:
 def project(
     subjects: Sequence[Subject],
     *,
-    kind: str,
-    issued_on: date,
     horizon: int,
     paths: int,
     seed: int,
@@ -159,8 +153,6 @@ def project(
 
     Args:
         subjects: The strategies; no window holds a row after the day of issue.
-        kind: `launch` or `current`.
-        issued_on: The day of issue.
         horizon: Rows to project.
         paths: Simulated paths.
         seed: Of the shared draws.
@@ -174,26 +166,18 @@ def project(
     drawn = draw(seed, paths, horizon)
     made = fans([residuals for _, residuals in known], drawn, horizon)
     return [
-        _projection(subject, residuals, fan, kind, issued_on, paths, haircut)
+        _projection(subject, residuals, fan, paths, haircut)
         for (subject, residuals), fan in zip(known, made, strict=True)
     ]
 
 
 def _projection(
-    subject: Subject,
-    residuals: Residuals,
-    fan: Fan,
-    kind: str,
-    issued_on: date,
-    paths: int,
-    haircut: float,
+    subject: Subject, residuals: Residuals, fan: Fan, paths: int, haircut: float
 ) -> Projection:
     window = subject.window[-REFERENCE_ROWS:]
     mean = float(window.mean())
     return Projection(
         strategy=subject.strategy,
-        kind=kind,
-        issued_on=issued_on,
         horizon=fan.horizon,
         rows=residuals.rows,
         paths=paths,
@@ -203,14 +187,6 @@ def _projection(
         residuals=residuals,
         fan=fan,
     )
-
-
-def monthly_expectation(
-    mean: float, sigma: float, rows: int, *, periods_per_year: float
-) -> tuple[float, float]:
-    """Expected return of a month and its standard error: periods x mean, periods x s / sqrt(n)."""
-    periods = periods_per_year / _ROWS_PER_MONTH
-    return periods * mean, periods * sigma / math.sqrt(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

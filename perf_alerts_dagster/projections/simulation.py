@@ -86,31 +86,15 @@ class Batch:
         """Strategies S."""
         return int(self.tiled.shape[1])
 
-    def part(self, first: int, last: int) -> "Batch":
-        """The strategies first..last-1."""
-        return Batch(
-            tiled=np.ascontiguousarray(self.tiled[:, first:last]),
-            mean=self.mean[first:last],
-            error=self.error[first:last],
-            variance=self.variance[first:last],
-            mean_variance=self.mean_variance[first:last],
-            floor=self.floor[first:last],
-        )
-
 
 def batch(strategies: Sequence[Residuals]) -> Batch:
     """Put strategies side by side."""
-
-    def column(name: str) -> Floats32:
-        return np.array([getattr(residuals, name) for residuals in strategies], dtype=np.float32)
-
     return Batch(
         tiled=np.ascontiguousarray(np.stack([residuals.tiled for residuals in strategies], axis=1)),
-        mean=column("mean"),
-        error=column("error"),
-        variance=column("variance"),
-        mean_variance=column("mean_variance"),
-        floor=column("floor"),
+        **{
+            name: np.array([getattr(residuals, name) for residuals in strategies], dtype=np.float32)
+            for name in ("mean", "error", "variance", "mean_variance", "floor")
+        },
     )
 
 
@@ -129,8 +113,8 @@ def drifts(given: Batch, draws: Draws, paths: slice) -> Floats32:
     # The residuals' own mean square, so that the sum has variance 1.
     squares = np.array(
         [
-            float(np.square(np.ascontiguousarray(given.tiled[:, one])).mean())
-            for one in range(given.size)
+            float(np.square(np.ascontiguousarray(given.tiled[:, position])).mean())
+            for position in range(given.size)
         ],
         dtype=np.float32,
     )
