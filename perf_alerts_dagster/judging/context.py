@@ -1,4 +1,4 @@
-"""The context that rules judge in, and how a measured value becomes an evaluation."""
+"""The context of rules, and how a measured value becomes an evaluation with its evidence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Budgets:
 
 
 def benjamini_hochberg(shares: Floats) -> Floats:
-    """Adjusted p-values (n), each in [0, 1]: the lowest false discovery rate that rejects it.
+    """Adjusted p-values (n), each in [0, 1]: the lowest false discovery rate at which it is rejected.
 
     Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
     """
@@ -117,7 +117,7 @@ class Rating:
 
 
 def yearly(share: float, rows: int = 1) -> float:
-    """Chance that any of a year's windows of `rows` sessions does what this share of them do."""
+    """1 - (1 - share)^(252 / rows): a share of windows of `rows` sessions as that of years."""
     return 1.0 - float((1.0 - share) ** (YEAR / rows))
 
 

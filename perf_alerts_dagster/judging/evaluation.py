@@ -1,4 +1,4 @@
-"""An evaluation: one rule on one strategy. A judgement: all evaluations of one alert and date."""
+"""Evaluation: one rule for one strategy. Judgement: all evaluations of one alert and date."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -31,7 +31,7 @@ DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
 # is 6 % of what is left above it. Wider steps would put the 99.75 % band half-way to the worst
 # path of all.
 SUP_LEVELS: tuple[float, ...] = (
-    *(place / 100 for place in range(91)),
+    *(percent / 100 for percent in range(91)),
     *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
     1.0,
 )
@@ -41,7 +41,7 @@ MINIMUM_SHARE = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fan:
-    """What the paths of one strategy do over H days, in cumulative log returns.
+    """Quantiles of one strategy's simulated paths over H days, in cumulative log returns.
 
     `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
     pilot's median, its distance to the 5 % quantile, and that times the ratio which the distance
@@ -120,22 +120,22 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
     """
     if draws.horizon < horizon:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
-    made: list[Fan] = []
+    all_fans: list[Fan] = []
     for first in range(0, len(strategies), _STRATEGIES):
-        made += _some(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
-    return made
+        all_fans += _fans_of_batch(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
+    return all_fans
 
 
 def _days(wanted: Sequence[int], horizon: int) -> list[int]:
     return sorted({day for day in wanted if day < horizon} | {horizon})
 
 
-def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
+def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
     days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
-    shape = _shape(given, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
-    for paths in chunks(draws.paths, given.size):
-        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
+    kept = _Kept(len(days), len(sup_days), draws.paths, columns.size)
+    for paths in chunks(draws.paths, columns.size):
+        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
         lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
         per_below = 1.0 / shape.below
@@ -156,7 +156,9 @@ def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
         highest /= -shape.ratio
         kept.above[:, paths] = highest.T
         kept.deepest[:, paths] = deepest.T
-    return [_fan(kept, position, shape, days, sup_days, horizon) for position in range(given.size)]
+    return [
+        _fan(kept, position, shape, days, sup_days, horizon) for position in range(columns.size)
+    ]
 
 
 class _Kept:
@@ -178,21 +180,23 @@ class _Shape:
     ratio: Floats32
 
 
-def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
+def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
     """The pilot's median and widths per day (H, S)."""
     pilot = min(_PILOT, draws.paths)
-    at = np.empty((len(days), given.size, pilot), dtype=np.float32)
-    for paths in chunks(pilot, given.size):
-        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    at = np.empty((len(days), columns.size, pilot), dtype=np.float32)
+    for paths in chunks(pilot, columns.size):
+        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total = np.zeros_like(drift)
         for day in range(horizon):
             total += walk.step(day)
             total += drift
             if day + 1 in days:
                 at[days.index(day + 1), :, paths] = total.T
-    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
+    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(
+        len(days), columns.size, len(_SHAPE)
+    )
     low, middle, high = (
-        _interpolated(at_levels[:, :, place], days, horizon) for place in range(len(_SHAPE))
+        _interpolated(at_levels[:, :, level], days, horizon) for level in range(len(_SHAPE))
     )
     return _Shape(
         median=middle.astype(np.float32),

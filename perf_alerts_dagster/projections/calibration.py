@@ -64,14 +64,14 @@ def notified_by_day(
     warm-up; for the band and the CUSUM, which begin with the projection and with live, on the
     first day.
     """
-    given = batch(strategies)
+    columns = batch(strategies)
     quiet: dict[str, list[Counts]] = {}
     count = min(POWER_PATHS, draws.paths)
-    for paths in chunks(count, given.size):
-        shape = (paths.stop - paths.start, given.size)
+    for paths in chunks(count, columns.size):
+        shape = (paths.stop - paths.start, columns.size)
         dull = Monitors(strategies, bands, shape=shape, watched=_NO_EDGE)
         wild = Monitors(strategies, bands, shape=shape, watched=_WILD)
-        for rule, days in _quiet_days(given, draws, paths, dull, wild, notified).items():
+        for rule, days in _quiet_days(columns, draws, paths, dull, wild, notified).items():
             quiet.setdefault(rule, []).append(days)
     return {
         rule: np.stack(
@@ -86,7 +86,7 @@ def notified_by_day(
 
 
 def _quiet_days(
-    given: Batch,
+    columns: Batch,
     draws: Draws,
     paths: slice,
     dull: Monitors,
@@ -94,8 +94,8 @@ def _quiet_days(
     notified: Mapping[str, Floats32],
 ) -> dict[str, Counts]:
     """Days before the notification of each path (c, S), by rule; 252 where there is none."""
-    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
-    no_edge = drift - given.mean
+    walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
+    no_edge = drift - columns.mean
     early, late, rough = (np.empty_like(drift) for _ in range(3))
     limits = {rule: Monitors.limit(rule, badness) for rule, badness in notified.items()}
     is_quiet = {rule: np.ones(drift.shape, dtype=bool) for rule in notified}
@@ -265,28 +265,28 @@ def calibrate(
     calibrations: list[Calibration] = []
     for first in range(0, len(strategies), _STRATEGIES):
         part = slice(first, first + _STRATEGIES)
-        calibrations += _some(strategies[part], bands[part], draws, budget, documented)
+        calibrations += _calibrate_batch(strategies[part], bands[part], draws, budget, documented)
     return calibrations
 
 
-def _some(
+def _calibrate_batch(
     strategies: Sequence[Residuals],
     bands: Sequence[Fan],
     draws: Draws,
     budget: float,
     documented: Mapping[str, float],
 ) -> list[Calibration]:
-    given = batch(strategies)
+    columns = batch(strategies)
     worst: dict[str, Floats32] = {}
-    for paths in chunks(draws.paths, given.size):
-        monitors = Monitors(strategies, bands, shape=(paths.stop - paths.start, given.size))
-        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    for paths in chunks(draws.paths, columns.size):
+        monitors = Monitors(strategies, bands, shape=(paths.stop - paths.start, columns.size))
+        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         for day in range(LIFE):
             returns = walk.step(day)
             returns += drift
             monitors.see(returns, day)
         for rule, values in monitors.worst.items():
-            kept = worst.setdefault(rule, np.empty((given.size, draws.paths), dtype=np.float32))
+            kept = worst.setdefault(rule, np.empty((columns.size, draws.paths), dtype=np.float32))
             kept[:, paths] = values.T
     notified = {
         rule: np.maximum(_rarer(values, budget), documented.get(rule, -np.inf)).astype(np.float32)
@@ -310,13 +310,13 @@ def _some(
     }
     return [
         Calibration(
-            worst={rule: values[place] for rule, values in tails.items()},
-            notified={rule: float(values[place]) for rule, values in notified.items()},
-            power={rule: float(curve[SOON - 1, place]) for rule, curve in curves.items()},
-            half={rule: _half(curve[:, place]) for rule, curve in curves.items()},
-            union=float(union[place]),
+            worst={rule: values[position] for rule, values in tails.items()},
+            notified={rule: float(values[position]) for rule, values in notified.items()},
+            power={rule: float(curve[SOON - 1, position]) for rule, curve in curves.items()},
+            half={rule: _half(curve[:, position]) for rule, curve in curves.items()},
+            union=float(union[position]),
         )
-        for place in range(given.size)
+        for position in range(columns.size)
     ]
 
 
@@ -341,9 +341,9 @@ def _union(
 def _rarer(values: Floats32, budget: float) -> Floats32:
     """The minimum badness (S) that at most `budget` of the years (S, B) reach; counts have ties."""
     allowed = int(budget * values.shape[1])
-    place = values.shape[1] - 1 - allowed
-    ranked = np.partition(values, place, axis=1)
-    return np.nextafter(ranked[:, place], np.float32(np.inf), dtype=np.float32)
+    position = values.shape[1] - 1 - allowed
+    ranked = np.partition(values, position, axis=1)
+    return np.nextafter(ranked[:, position], np.float32(np.inf), dtype=np.float32)
 
 
 def _half(curve: Floats) -> float:

@@ -60,7 +60,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
 
 
 def expectation(stored: StoredProjection | None, periods_per_year: float) -> Expectation | None:
-    """What the projection expects of a month; None where there is none."""
+    """The monthly return that a stored projection expects; None where there is none."""
     if stored is None:
         return None
     mean, sigma, rows = (_number(stored.facts, name) for name in ("mean", "sigma", "rows"))
@@ -73,7 +73,7 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
 
 
 def calibration_facts(calibration: Calibration) -> dict[str, Json]:
-    """What is not an array, JSON-ready."""
+    """The values of a calibration that are no arrays, as JSON."""
     return {
         "told": dict(calibration.notified),
         "power": dict(calibration.power),
@@ -180,7 +180,7 @@ class ProjectionIssuer:
             self.issue_launch(reading, as_of, run_id=run_id)
 
     def outlook(self, as_of: date) -> Outlook:
-        """What the projections in force on `as_of` say."""
+        """The projections that are in force on `as_of`."""
         launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
         judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
         calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
@@ -232,7 +232,7 @@ class ProjectionIssuer:
     ) -> None:
         seed = seed_for(day, self.settings_version)
         hashes = {record.strategy: record.content_hash() for record, _ in members}
-        made = project(
+        issues = project(
             [subject for _, subject in members],
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
@@ -252,19 +252,19 @@ class ProjectionIssuer:
                 facts=projection.facts(),
                 arrays=projection.arrays(),
             )
-            for projection in made
+            for projection in issues
         ]
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
-            stored += self._calibrations(made, stored, seed)
+            stored += self._calibrations(issues, stored, seed)
         self.store.save_projections(stored)
 
     def _calibrations(
-        self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+        self, issues: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
         calibrations = calibrate(
-            [projection.residuals for projection in made],
-            [projection.fan for projection in made],
+            [projection.residuals for projection in issues],
+            [projection.fan for projection in issues],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
             documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),
@@ -289,8 +289,8 @@ def _launch_day(record: StrategyRecord) -> date | None:
     live: Sequence[int] = np.flatnonzero(record.live).tolist()
     if not live:
         return None
-    place = live[0] - 1
-    while place + LAUNCH_HORIZON < len(record):
-        place += LAUNCH_HORIZON
-    day: date = record.dates[max(place, 0)].astype(object)
+    row = live[0] - 1
+    while row + LAUNCH_HORIZON < len(record):
+        row += LAUNCH_HORIZON
+    day: date = record.dates[max(row, 0)].astype(object)
     return day

@@ -1,4 +1,4 @@
-"""A projection as it is kept, and the contract of whoever keeps it."""
+"""The stored form of a projection, the contract of its store, and a store in memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from perf_alerts_dagster.core.json import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredProjection:
-    """A projection as it is kept: what issued it, its facts, and its arrays by name."""
+    """A projection in its stored form: its issue, its facts as JSON, and its arrays by name."""
 
     strategy: str
     kind: str
@@ -28,7 +28,7 @@ class StoredProjection:
 
 
 class ProjectionStore(ABC):
-    """Where issued projections and calibrations are kept. Every method is one transaction.
+    """The store of issued projections and calibrations. Every method is one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.

@@ -38,7 +38,7 @@ class Projection:
     fan: Fan
 
     def facts(self) -> dict[str, Json]:
-        """What is not an array, JSON-ready."""
+        """The values that are no arrays, as JSON."""
         return {
             "method": "filtered historical simulation",
             "rows": self.rows,
@@ -158,16 +158,16 @@ def project(
         seed: Of the shared draws.
         haircut: Share of a positive mean that is taken off every row, in [0, 1].
     """
-    known = [
+    varying = [
         (subject, residuals)
         for subject in subjects
         if (residuals := subject.residuals(haircut)) is not None
     ]
     drawn = draw(seed, paths, horizon)
-    made = fans([residuals for _, residuals in known], drawn, horizon)
+    bands = fans([residuals for _, residuals in varying], drawn, horizon)
     return [
         _projection(subject, residuals, fan, paths, haircut)
-        for (subject, residuals), fan in zip(known, made, strict=True)
+        for (subject, residuals), fan in zip(varying, bands, strict=True)
     ]
 
 
@@ -191,7 +191,7 @@ def _projection(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a projection expects of a month, as a return, and how sure its mean is.
+    """The monthly return that a projection expects, and its standard error.
 
     `standard_error` is that of `monthly`: rows per month times s / sqrt(n) of the window.
     """
@@ -230,7 +230,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProjectionsInForce:
-    """What is in force for one strategy: the launch projection, and the current one that judges."""
+    """One strategy's launch projection, and its current one that judges; None where none is."""
 
     launch: InForce | None = None
     judging: InForce | None = None
@@ -238,7 +238,7 @@ class ProjectionsInForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What the projections in force say.
+    """The projections in force on one date, by strategy.
 
     `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
     expectation and the one of now; `monthly` is that earlier month's projection. `in_force` and

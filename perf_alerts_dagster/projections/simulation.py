@@ -105,40 +105,40 @@ def chunks(paths: int, strategies: int) -> Iterator[slice]:
         yield slice(first, min(first + size, paths))
 
 
-def drifts(given: Batch, draws: Draws, paths: slice) -> Floats32:
+def drifts(columns: Batch, draws: Draws, paths: slice) -> Floats32:
     """Each path's drift per day (c, S): the mean, and an error N(0, s^2 / n) of its own."""
-    total = np.zeros((len(range(*paths.indices(draws.paths))), given.size), dtype=np.float32)
+    total = np.zeros((len(range(*paths.indices(draws.paths))), columns.size), dtype=np.float32)
     for row in draws.errors:
-        total += given.tiled[row[paths]]
+        total += columns.tiled[row[paths]]
     # The residuals' own mean square, so that the sum has variance 1.
     squares = np.array(
         [
-            float(np.square(np.ascontiguousarray(given.tiled[:, position])).mean())
-            for position in range(given.size)
+            float(np.square(np.ascontiguousarray(columns.tiled[:, position])).mean())
+            for position in range(columns.size)
         ],
         dtype=np.float32,
     )
-    total *= given.error / np.sqrt(np.float32(len(draws.errors)) * squares)
-    total += given.mean
+    total *= columns.error / np.sqrt(np.float32(len(draws.errors)) * squares)
+    total += columns.mean
     return total
 
 
 class Walk:
     """A chunk of paths on its way; `step` gives the next day's shocks, (c, S) float32."""
 
-    def __init__(self, given: Batch, draws: Draws, paths: slice) -> None:
+    def __init__(self, columns: Batch, draws: Draws, paths: slice) -> None:
         self._days = draws.days[:, paths]
-        shape = (self._days.shape[1], given.size)
+        shape = (self._days.shape[1], columns.size)
         self._shock = np.empty(shape, dtype=np.float32)
         self._root = np.empty(shape, dtype=np.float32)
         keep = np.float32((1.0 - PULL) * (1.0 - NEWEST))
         # What is added each day keeps the variance above its floor, where it begins above it.
-        pulled = np.maximum(PULL * given.mean_variance, (1 - keep) * given.floor)
-        self._grows = given.tiled * given.tiled * np.float32((1.0 - PULL) * NEWEST) + keep
+        pulled = np.maximum(PULL * columns.mean_variance, (1 - keep) * columns.floor)
+        self._grows = columns.tiled * columns.tiled * np.float32((1.0 - PULL) * NEWEST) + keep
         # In units of what is added, so that one number is added for all strategies.
-        self._tiled = given.tiled * np.sqrt(pulled)
+        self._tiled = columns.tiled * np.sqrt(pulled)
         self._variance = np.empty(shape, dtype=np.float32)
-        self._variance[:] = given.variance / pulled
+        self._variance[:] = columns.variance / pulled
 
     def step(self, day: int) -> Floats32:
         """The shock of `day` (0-based), without the drift; the array is used again next day."""
@@ -204,9 +204,9 @@ def lowest_scores(
     if known is None or quarters < MIN_FOLDS:
         return None
     rows = quarters * FOLD_ROWS
-    given, draws = batch([known]), draw(seed, lives, rows)
+    columns, draws = batch([known]), draw(seed, lives, rows)
     paths = slice(0, lives)
-    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
     after = np.stack([(walk.step(day) + drift)[:, 0].copy() for day in range(rows)], axis=1)
     returns = np.concatenate(
         [np.tile(reference, (lives, 1)), np.expm1(after.astype(np.float64))], axis=1

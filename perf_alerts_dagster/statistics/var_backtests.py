@@ -1,4 +1,4 @@
-"""Do losses pass a value at risk as often, and as independently, as it claims?
+"""Backtests of a value at risk: how often losses exceed it, and whether independently.
 
 Counts are rows in which the loss was beyond the quantile ("exceedances"). Everything is exact or
 a closed form; nothing here needs a statistics library.
@@ -62,7 +62,7 @@ def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio |
 
 
 def transitions(hits: Sequence[bool]) -> Transitions:
-    """Count what followed what in rows of exceedances, oldest first."""
+    """Count the transitions from each row to the next, oldest first; True is an exceedance."""
     counts = [[0, 0], [0, 0]]
     for before, after in itertools.pairwise(hits):
         counts[int(before)][int(after)] += 1

@@ -1,4 +1,4 @@
-"""Rows below their conditional one-day quantile: one of them, several in a run, too many."""
+"""Rows below their one-day quantile: one, a run, too many; and many strategies on one day."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,14 +29,8 @@ from perf_alerts_dagster.projections.monitors import (
     RUN_WARNING,
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
+from perf_alerts_dagster.statistics import var_backtests
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
-from perf_alerts_dagster.statistics.var_backtests import (
-    binomial_at_least,
-    christoffersen_independence,
-    kupiec,
-    traffic_light,
-    transitions,
-)
 
 _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
 DAILY = _rule(
@@ -212,7 +206,7 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) ->
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
             "hits": hits,
-            "binomial_p": binomial_at_least(hits, rows, EXCEEDANCE),
+            "binomial_p": var_backtests.binomial_at_least(hits, rows, EXCEEDANCE),
             **_backtests(finals),
         },
     )
@@ -226,9 +220,11 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
     if recent is None:
         return {}
     hits = int(recent.hits.sum())
-    proportion = kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = christoffersen_independence(transitions(recent.hits.tolist()))
-    light = traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    proportion = var_backtests.kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    independence = var_backtests.christoffersen_independence(
+        var_backtests.transitions(recent.hits.tolist())
+    )
+    light = var_backtests.traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,
         "kupiec_p": proportion.p_value if proportion else None,

@@ -14,6 +14,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics import walk_forward
 from perf_alerts_dagster.statistics.cscv import Cscv, cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.legacy_scores import (
     LegacyScores,
@@ -25,16 +26,6 @@ from perf_alerts_dagster.statistics.out_of_sample import (
     ValidationScore,
     missing_sharpe,
     out_of_sample,
-)
-from perf_alerts_dagster.statistics.walk_forward import (
-    MIN_FOLDS,
-    MIN_IN_SAMPLE_ROWS,
-    MIN_LIVE_ROWS,
-    Insufficient,
-    Split,
-    StabilityScore,
-    split_record,
-    stability,
 )
 
 STABILITY = Rule(
@@ -73,7 +64,7 @@ class _Scored:
 
     record: StrategyRecord
     context: JudgeContext
-    split: Split | Insufficient
+    split: walk_forward.Split | walk_forward.Insufficient
     legacy: LegacyScores | None
 
 
@@ -92,12 +83,14 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
     if len(wiped_out):
         first = int(wiped_out[0])
         reason = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
-        shortage = Insufficient(observations=first, required=len(finals), reason=reason)
+        shortage = walk_forward.Insufficient(
+            observations=first, required=len(finals), reason=reason
+        )
         return [_insufficient(finals, rule, shortage) for rule in RULES]
     scored = _Scored(
         record=finals,
         context=context,
-        split=split_record(finals.returns, finals.live),
+        split=walk_forward.split_record(finals.returns, finals.live),
         legacy=None if finals.trades is None else legacy_scores(months_from_trades(finals.trades)),
     )
     return [
@@ -109,8 +102,8 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
 
 def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
-    result = stability(record.returns, record.live, scored.context.periods_per_year)
-    if isinstance(result, Insufficient):
+    result = walk_forward.stability(record.returns, record.live, scored.context.periods_per_year)
+    if isinstance(result, walk_forward.Insufficient):
         return _insufficient(record, STABILITY, result)
     share = None
     if STABILITY.ladder.severity(result.score) is not None:
@@ -122,7 +115,7 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         share=share,
         value=result.score,
         observations=len(result.folds),
-        required=MIN_FOLDS,
+        required=walk_forward.MIN_FOLDS,
         shown=(
             f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
             f"{result.share_profitable:.0%} of folds profitable, "
@@ -133,7 +126,7 @@ def _judge_stability(scored: _Scored) -> Evaluation:
 
 
 def _share_of_lives(scored: _Scored, score: float) -> float | None:
-    if isinstance(scored.split, Insufficient):
+    if isinstance(scored.split, walk_forward.Insufficient):
         return None
     lowest = lowest_scores(
         scored.split.reference,
@@ -146,7 +139,7 @@ def _share_of_lives(scored: _Scored, score: float) -> float | None:
 
 def _judge_validation(scored: _Scored) -> Evaluation:
     split = scored.split
-    if isinstance(split, Insufficient):
+    if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, VALIDATION, split)
     result = out_of_sample(split.reference, split.live, np.random.default_rng(scored.context.seed))
     if result is None:
@@ -156,7 +149,7 @@ def _judge_validation(scored: _Scored) -> Evaluation:
         VALIDATION,
         value=result.share_below,
         observations=len(split.live),
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         shown=(
             f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
             f"score {result.score:.1f} of 100"
@@ -168,16 +161,16 @@ def _judge_validation(scored: _Scored) -> Evaluation:
 def _judge_missing(scored: _Scored) -> Evaluation:
     """Overfitting without a trial matrix: the part of the Sharpe ratio that live is missing."""
     split = scored.split
-    if isinstance(split, Insufficient):
+    if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)
     result = missing_sharpe(split.reference, split.live)
     if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
     parts = overfitting_parts(result, None, scored.context.periods_per_year, scored.legacy)
     if result.missing is None:
-        shortage = Insufficient(
+        shortage = walk_forward.Insufficient(
             observations=len(split.reference),
-            required=MIN_IN_SAMPLE_ROWS,
+            required=walk_forward.MIN_IN_SAMPLE_ROWS,
             reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
         )
         return _insufficient(scored.record, OVERFITTING, shortage, parts)
@@ -186,7 +179,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
         OVERFITTING,
         value=result.missing,
         observations=len(split.live),
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         shown=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
         parts=parts,
     )
@@ -194,24 +187,24 @@ def _judge_missing(scored: _Scored) -> Evaluation:
 
 def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
-    if len(trials) < MIN_IN_SAMPLE_ROWS:
-        shortage = Insufficient(
+    if len(trials) < walk_forward.MIN_IN_SAMPLE_ROWS:
+        shortage = walk_forward.Insufficient(
             observations=len(trials),
-            required=MIN_IN_SAMPLE_ROWS,
-            reason=f"the trial matrix has {len(trials)} of {MIN_IN_SAMPLE_ROWS} rows",
+            required=walk_forward.MIN_IN_SAMPLE_ROWS,
+            reason=f"the trial matrix has {len(trials)} of {walk_forward.MIN_IN_SAMPLE_ROWS} rows",
         )
         return _insufficient(scored.record, OVERFITTING, shortage)
     result = cscv(trials)
     deflated = deflated_best_trial(trials)
     missing: MissingSharpe | None = None
-    if isinstance(scored.split, Split):
+    if isinstance(scored.split, walk_forward.Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
     return _evaluation(
         scored,
         OVERFITTING,
         value=result.pbo,
         observations=result.rows,
-        required=MIN_IN_SAMPLE_ROWS,
+        required=walk_forward.MIN_IN_SAMPLE_ROWS,
         shown=(
             f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
             f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
@@ -256,7 +249,7 @@ def _evaluation(
 def _insufficient(
     record: StrategyRecord,
     rule: Rule,
-    shortage: Insufficient,
+    shortage: walk_forward.Insufficient,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
@@ -273,11 +266,11 @@ def _insufficient(
     )
 
 
-def _still(split: Split) -> Insufficient:
+def _still(split: walk_forward.Split) -> walk_forward.Insufficient:
     rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
-    return Insufficient(
+    return walk_forward.Insufficient(
         observations=0,
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         reason=f"the {rows} do not vary enough for a Sharpe ratio",
     )
 
@@ -291,7 +284,7 @@ _DOCUMENTED_VALIDATION = Ladder(breach="below", warning=70.0, critical=50.0)
 
 
 def stability_parts(
-    record: StrategyRecord, score: StabilityScore, legacy: LegacyScores | None
+    record: StrategyRecord, score: walk_forward.StabilityScore, legacy: LegacyScores | None
 ) -> dict[str, Json]:
     """The parts of a stability score, with one entry per fold."""
     return {

@@ -117,7 +117,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
 
 
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Change in Sharpe points: mean of the last 7 rolling readings against the 7 before."""
+    """The mean of the last 7 rolling Sharpe ratios minus that of the 7 before; info at most."""
     rule = SHARPE_DEGRADATION
     required = SHARPE_WINDOW + 2 * _READINGS - 1
     live = _live(context.finals(record))[-required:]
@@ -161,7 +161,7 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
 
 
 def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Distance of the compounded live index from its peak; a provisional row may raise it."""
+    """The live index below its peak; a provisional row may raise the severity, never lower it."""
     final = _drawdown(context.finals(record), context, provisional=False)
     if not context.is_open(record):
         return final
