@@ -44,7 +44,7 @@ class Budgets:
 
 
 def benjamini_hochberg(shares: Floats) -> Floats:
-    """Adjusted p-values (n), each in [0, 1]: the lowest false discovery rate at which it is rejected.
+    """Adjusted p-values (n): of each test the lowest false discovery rate that rejects it.
 
     Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
     """

@@ -232,7 +232,7 @@ class ProjectionIssuer:
     ) -> None:
         seed = seed_for(day, self.settings_version)
         hashes = {record.strategy: record.content_hash() for record, _ in members}
-        issues = project(
+        projections = project(
             [subject for _, subject in members],
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
@@ -252,19 +252,19 @@ class ProjectionIssuer:
                 facts=projection.facts(),
                 arrays=projection.arrays(),
             )
-            for projection in issues
+            for projection in projections
         ]
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
-            stored += self._calibrations(issues, stored, seed)
+            stored += self._calibrations(projections, stored, seed)
         self.store.save_projections(stored)
 
     def _calibrations(
-        self, issues: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+        self, projections: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
         calibrations = calibrate(
-            [projection.residuals for projection in issues],
-            [projection.fan for projection in issues],
+            [projection.residuals for projection in projections],
+            [projection.fan for projection in projections],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
             documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),

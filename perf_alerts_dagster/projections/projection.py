@@ -165,28 +165,24 @@ def project(
     ]
     drawn = draw(seed, paths, horizon)
     bands = fans([residuals for _, residuals in varying], drawn, horizon)
-    return [
-        _projection(subject, residuals, fan, paths, haircut)
-        for (subject, residuals), fan in zip(varying, bands, strict=True)
-    ]
-
-
-def _projection(
-    subject: Subject, residuals: Residuals, fan: Fan, paths: int, haircut: float
-) -> Projection:
-    window = subject.window[-REFERENCE_ROWS:]
-    mean = float(window.mean())
-    return Projection(
-        strategy=subject.strategy,
-        horizon=fan.horizon,
-        rows=residuals.rows,
-        paths=paths,
-        mean=mean - haircut * max(mean, 0.0),
-        sigma=float(window.std(ddof=1)),
-        haircut=haircut,
-        residuals=residuals,
-        fan=fan,
-    )
+    projections = []
+    for (subject, residuals), fan in zip(varying, bands, strict=True):
+        window = subject.window[-REFERENCE_ROWS:]
+        mean = float(window.mean())
+        projections.append(
+            Projection(
+                strategy=subject.strategy,
+                horizon=fan.horizon,
+                rows=residuals.rows,
+                paths=paths,
+                mean=mean - haircut * max(mean, 0.0),
+                sigma=float(window.std(ddof=1)),
+                haircut=haircut,
+                residuals=residuals,
+                fan=fan,
+            )
+        )
+    return projections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ _MAX_LOG_GROWTH = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldResult:
-    """Compounded returns of one fold: per year in-sample and out-of-sample, and over its 63 rows."""
+    """Compounded returns of a fold: per year in-sample and out-of-sample, and over its 63 rows."""
 
     fold: Fold
     in_sample_annual: float
