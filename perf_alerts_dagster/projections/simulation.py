@@ -1,4 +1,4 @@
-"""Joint simulation of many strategies: one walk through the days, and what is kept on the way.
+"""Joint simulation of many strategies, its quantiles, and lives for the stability score.
 
 All strategies share the days that they resample, so that dependence between them survives. All
 sums run along the paths of one strategy, element by element, so that no strategy's numbers
