@@ -1,14 +1,16 @@
 """Small track records and judge contexts for the tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.context import JudgeContext
+from perf_alerts_dagster.judging.context import JudgeContext, Rating
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord, Trades
 
 FIRST = date(2023, 1, 2)
@@ -42,6 +44,19 @@ def a_record(
     return StrategyRecord(**(values | changes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RatedContext(JudgeContext):
+    """A context whose ratings are given, in place of a calibration's."""
+
+    rate: Callable[[str, str, float], Rating | None]
+
+    def rating(
+        self, strategy: str, rule: Rule, value: float, *, calibrated_as: str | None = None
+    ) -> Rating | None:
+        """The rating that `rate` gives for (strategy, calibrated name, value)."""
+        return self.rate(strategy, calibrated_as or rule.id, value)
+
+
 def context_of(
     record: StrategyRecord,
     *,
@@ -61,7 +76,8 @@ def context_of(
         "periods_per_year": 252.0,
         "max_lag_sessions": 2,
     }
-    return JudgeContext(**(values | changes))
+    kind = RatedContext if "rate" in changes else JudgeContext
+    return kind(**(values | changes))
 
 
 def trades(pnl: Sequence[float], exits: Dates) -> Trades:

@@ -25,8 +25,7 @@ from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.projections.memory_store import MemoryProjections
-from perf_alerts_dagster.projections.ports import ProjectionStore
+from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine
 

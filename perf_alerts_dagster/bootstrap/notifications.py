@@ -16,7 +16,7 @@ from perf_alerts_dagster.incidents.notification_settings import (
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.false_alarms import Budgets
+from perf_alerts_dagster.judging.context import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer

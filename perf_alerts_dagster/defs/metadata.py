@@ -11,8 +11,13 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.defs.build import judged_asset
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
-from perf_alerts_dagster.judging.notifiable import notified, outcomes
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Judgement,
+    Outcome,
+    notified,
+    outcomes,
+)
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.projections.chart import Chart, svg
 

@@ -23,7 +23,7 @@ from perf_alerts_dagster.incidents.ports import Decisions
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.chart import Chart, chart_of
-from perf_alerts_dagster.projections.in_force import Outlook
+from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import is_final

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.projections.in_force import Outlook
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.reading import Reading
 
 

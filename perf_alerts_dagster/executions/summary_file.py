@@ -11,8 +11,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Judgement
-from perf_alerts_dagster.judging.notifiable import notified, outcomes, severity_of
+from perf_alerts_dagster.judging.evaluation import Judgement, notified, outcomes, severity_of
 
 
 def summary_json(

@@ -19,7 +19,7 @@ from perf_alerts_dagster.incidents.firing import (
     evaluation_firing,
     system_firing,
 )
-from perf_alerts_dagster.judging.notifiable import notified, severity_of
+from perf_alerts_dagster.judging.evaluation import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
 from perf_alerts_dagster.records.model import RecordsSource

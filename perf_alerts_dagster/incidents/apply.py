@@ -32,8 +32,14 @@ from perf_alerts_dagster.incidents.transitions import (
     unmute,
     with_owed,
 )
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Kind, Outcome
-from perf_alerts_dagster.judging.notifiable import notified, severity_of
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Judgement,
+    Kind,
+    Outcome,
+    notified,
+    severity_of,
+)
 
 # What the incident about a source without any recent row names as its subject.
 _RECORDS = "records"

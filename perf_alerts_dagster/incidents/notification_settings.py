@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.firing import DEAD_LETTER
 from perf_alerts_dagster.incidents.model import EscalationChain, Incident, Status
 from perf_alerts_dagster.incidents.notification import MessageKind
-from perf_alerts_dagster.judging.false_alarms import Budgets
+from perf_alerts_dagster.judging.context import Budgets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

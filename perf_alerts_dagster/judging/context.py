@@ -1,7 +1,8 @@
-"""The context that rules judge in, and how a measured value becomes an evaluation."""
+"""The context of rules, and how a measured value becomes an evaluation with its evidence."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -9,26 +10,165 @@ import numpy as np
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import (
-    Budgets,
-    Rating,
-    evidence_of,
-    notified_as,
-    rating_of,
-)
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.in_force import ProjectionsInForce
-from perf_alerts_dagster.projections.monitors import documented_badness
-from perf_alerts_dagster.records.model import Dates, StrategyRecord
+from perf_alerts_dagster.projections.monitors import STATISTICS, documented_badness
+from perf_alerts_dagster.projections.projection import ProjectionsInForce
+from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
+
+Shares = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """The largest `p_year` at which people are notified, at warning and at critical and above.
+
+    `rules` maps a rule to `{"warning": share, "critical": share}`, either of which may be
+    missing; `of_strategy` maps a strategy to the same, and wins.
+    """
+
+    warning: float = 0.05
+    critical: float = 0.01
+    rules: Mapping[str, Shares] = field(default_factory=dict)
+    of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
+
+    def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
+        """The budgets of one rule of one strategy."""
+        common = self.rules.get(rule, {})
+        own = self.of_strategy.get(strategy, {}).get(rule, {})
+        return (
+            own.get("warning", common.get("warning", self.warning)),
+            own.get("critical", common.get("critical", self.critical)),
+        )
+
+
+def benjamini_hochberg(shares: Floats) -> Floats:
+    """Adjusted p-values (n): of each test the lowest false discovery rate that rejects it.
+
+    Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
+    """
+    count = len(shares)
+    order = np.argsort(shares, kind="stable")
+    ranked = shares[order] * count / np.arange(1, count + 1)
+    adjusted = np.empty(count)
+    adjusted[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def with_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Put the Benjamini-Hochberg value of `p_year`, across strategies, into each rule's parts.
+
+    It is shown and gates nothing.
+    """
+    positions: dict[str, list[int]] = {}
+    for position, evaluation in enumerate(evaluations):
+        if evaluation.p_year is not None:
+            positions.setdefault(evaluation.rule, []).append(position)
+    adjusted = list(evaluations)
+    for members in positions.values():
+        shares = np.array([adjusted[position].p_year for position in members], dtype=np.float64)
+        for position, value in zip(members, benjamini_hochberg(shares).tolist(), strict=True):
+            evaluation = adjusted[position]
+            adjusted[position] = replace(
+                evaluation, parts={**evaluation.parts, "benjamini_hochberg": value}
+            )
+    return adjusted
+
+
+def evidence_of(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> Evidence | None:
+    """The evidence of a gated rule: strong within the warning's budget; None without a breach."""
+    if severity is None:
+        return None
+    if p_year is None:
+        return Evidence.UNRATED
+    return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
+
+
+def notified_as(
+    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
+) -> dict[str, Json]:
+    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
+    if severity is None or p_year is None or severity.rank < Severity.CRITICAL.rank:
+        return {}
+    return {"told_as": Severity.WARNING.value} if budgets[1] < p_year <= budgets[0] else {}
+
+
+YEAR = 252
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """How rare a value of a rule is in the strategy's own healthy years, and the rule's power.
+
+    `p_year`: share of healthy simulated years in which the statistic is at least this bad.
+    `false_alarm_rate`: share of them in which the rule notifies. `power`: chance that it notifies
+    within 126 days of the change that it is there to see; `days_to_half`: days until that chance
+    is one half. `union`: share of healthy years in which any of the calibrated rules notifies.
+    """
+
+    p_year: float
+    false_alarm_rate: float | None = None
+    power: float | None = None
+    days_to_half: float | None = None
+    union: float | None = None
+
+
+def yearly(share: float, rows: int = 1) -> float:
+    """1 - (1 - share)^(252 / rows): a share of windows of `rows` sessions as that of years."""
+    return 1.0 - float((1.0 - share) ** (YEAR / rows))
+
+
+def rating_of(
+    calibration: Calibration,
+    rule: str,
+    value: float,
+    *,
+    periods_per_year: float,
+    budget: float | None = None,
+    documented: Mapping[str, float] | None = None,
+) -> Rating | None:
+    """The rating of a value; None for a rule that the calibration does not know.
+
+    The false-alarm rate is that of the calibration's own budget, or, where they are given, of
+    the strategy's: `budget`, and in `documented` the minimum badness that is a breach at all.
+    """
+    if rule not in calibration.worst:
+        return None
+    statistic = STATISTICS.get(rule)
+    badness = value if statistic is None else statistic.badness(value, periods_per_year)
+    return rating_with_power(
+        calibration,
+        rule,
+        p_year=calibration.p_year(rule, badness),
+        false_alarm_rate=(
+            calibration.false_alarm_rate(rule)
+            if budget is None
+            else min(budget, calibration.p_year(rule, (documented or {}).get(rule, -math.inf)))
+        ),
+    )
+
+
+def rating_with_power(
+    calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
+) -> Rating:
+    """A rating of these shares with the rule's power, where there is a calibration."""
+    if calibration is None:
+        return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
+    return Rating(
+        p_year=p_year,
+        false_alarm_rate=false_alarm_rate,
+        power=calibration.power.get(rule),
+        days_to_half=calibration.days_to_half(rule),
+        union=calibration.union,
+    )
+
 
 # A window that misses more of its sessions than this share is not judged.
 MAXIMUM_MISSING = 0.10
 
-
-Rate = Callable[[str, str, float], Rating | None]
-"""(strategy, rule, value) to its rating; None while there is no calibration."""
 
 _NOTHING = ProjectionsInForce()
 
@@ -41,7 +181,7 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
-    by strategy; `rate` replaces the calibrations. `projected` are the strategies with a
+    by strategy. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence.
     """
 
@@ -53,7 +193,6 @@ class JudgeContext:
     max_lag_sessions: int
     lateness: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
-    rate: Rate | None = None
     budgets: Budgets = field(default_factory=Budgets)
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
@@ -74,15 +213,12 @@ class JudgeContext:
 
         `calibrated_as` is the name of its statistic where that is not the rule's id.
         """
-        name = calibrated_as or rule.id
-        if self.rate is not None:
-            return self.rate(strategy, name, value)
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
         return rating_of(
             calibration,
-            name,
+            calibrated_as or rule.id,
             value,
             periods_per_year=self.periods_per_year,
             budget=self.budgets_of(strategy, rule.id)[0],
@@ -112,7 +248,7 @@ def evaluation_of(
     limit: float | None,
     message: str,
     observations: int | None = None,
-    required: int | None = None,
+    required: int = 1,
     session: date | None = None,
     provisional: bool = False,
     parts: Mapping[str, Json] | None = None,
@@ -130,6 +266,9 @@ def evaluation_of(
         rating = context.rating(strategy, rule, value)
     budgets = context.budgets_of(strategy, rule.id)
     share = rating.p_year if rating else None
+    together: dict[str, Json] = {}
+    if rating is not None and rating.union is not None:
+        together["union_false_alarm_rate"] = rating.union
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -153,19 +292,12 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **_together(rating), **notified_as(severity, share, budgets)},
+        parts={**(parts or {}), **together, **notified_as(severity, share, budgets)},
     )
 
 
-def _together(rating: Rating | None) -> dict[str, Json]:
-    """The false-alarm rate of all calibrated rules together, beside the rule's own."""
-    if rating is None or rating.union is None:
-        return {}
-    return {"union_false_alarm_rate": rating.union}
-
-
 def insufficient_data(
-    strategy: str, rule: Rule, *, observations: int, required: int, why: str = ""
+    strategy: str, rule: Rule, *, observations: int = 0, required: int = 1, why: str = ""
 ) -> Evaluation:
     """An evaluation of too little data: `observations` of `required`, and why."""
     reason = f": {why}" if why else ""

@@ -1,23 +1,27 @@
 """Judge all strategies of a reading for one date; stores nothing."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.judging.context import JudgeContext
+from perf_alerts_dagster.judging.context import (
+    Budgets,
+    JudgeContext,
+    insufficient_data,
+    with_discovery,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
-from perf_alerts_dagster.judging.false_alarms import Budgets, with_discovery
-from perf_alerts_dagster.judging.rule import LimitBook
+from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
-from perf_alerts_dagster.judging.rules.data_quality import record_error
-from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
-from perf_alerts_dagster.judging.strategy import is_judged, judge_strategy
-from perf_alerts_dagster.projections.in_force import Outlook
-from perf_alerts_dagster.projections.projection import seed_for
+from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
+from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error
+from perf_alerts_dagster.judging.rules.exceedances import judge_joint
+from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
+from perf_alerts_dagster.projections.projection import Outlook, seed_for
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading, is_group
 
@@ -63,11 +67,12 @@ class Judge:
             name: record.until(as_of) for name, record in sorted(reading.records.strategies.items())
         }
         cut = {name: record for name, record in cut.items() if len(record)}
+        sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
         seed = seed_for(as_of, self.settings_version)
         context = JudgeContext(
             as_of=as_of,
-            sessions=_up_to(reading, as_of),
-            last_final=_final(reading, as_of, provisional=provisional),
+            sessions=sessions[sessions <= np.datetime64(as_of, "D")],
+            last_final=reading.last_final if provisional else as_of,
             book=self.book,
             periods_per_year=self.periods_per_year,
             max_lag_sessions=self.max_lag_sessions,
@@ -87,7 +92,13 @@ class Judge:
             for evaluation in self._judge_strategy(alert, record, context, outlook)
         ]
         if Family.PROJECTION in alert.families:
-            evaluations += judge_joint(_singles(cut, context), context)
+            # A group would count its members twice.
+            singles = {
+                name: record
+                for name, record in cut.items()
+                if not is_group(name) and is_judged(record, context)
+            }
+            evaluations += judge_joint(singles, context)
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
@@ -133,17 +144,6 @@ def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     return projection.fan.share_below(projection.fan.distance_below(path), len(path))
 
 
-def _singles(
-    records: Mapping[str, StrategyRecord], context: JudgeContext
-) -> dict[str, StrategyRecord]:
-    """The judged strategies that are no groups: a group would count its members twice."""
-    return {
-        name: record
-        for name, record in records.items()
-        if not is_group(name) and is_judged(record, context)
-    }
-
-
 def data_hash(records: Mapping[str, StrategyRecord]) -> str:
     """SHA-256 over every strategy's content, in the order of their names."""
     digest = hashlib.sha256()
@@ -152,13 +152,88 @@ def data_hash(records: Mapping[str, StrategyRecord]) -> str:
     return digest.hexdigest()
 
 
-def _up_to(reading: Reading, as_of: date) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
-    sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
-    return sessions[sessions <= np.datetime64(as_of, "D")]
+_POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}
 
 
-def _final(reading: Reading, as_of: date, *, provisional: bool) -> date | None:
-    """The newest session whose rows are final, as of `as_of`."""
-    if not provisional:
-        return as_of
-    return reading.last_final
+def is_judged(record: StrategyRecord, context: JudgeContext) -> bool:
+    """Whether the strategy is judged at all: its status, and the days it is judged on."""
+    if not record.status.is_judged:
+        return False
+    if record.judged_from is not None and context.as_of < record.judged_from:
+        return False
+    return record.judged_until is None or context.as_of <= record.judged_until
+
+
+def judge_strategy(
+    record: StrategyRecord, families: Collection[Family], context: JudgeContext
+) -> list[Evaluation]:
+    """Judge one strategy's rows up to the as-of date by the rules of the given families.
+
+    Args:
+        record: The strategy's rows dated on or before the as-of date; possibly none.
+        families: The families of rules to judge by.
+        context: See `JudgeContext`.
+
+    Returns:
+        One evaluation per rule that applies, in the catalogue's order; none for a strategy that
+        is not judged or has not begun. A strategy whose newest row is too far behind gets
+        `no_data` from every rule. One that was wiped out keeps that breach; its statistics stop.
+    """
+    if not is_judged(record, context) or not len(record):
+        return []
+    wiped_out = np.flatnonzero(record.returns <= -1.0)
+    if len(wiped_out):
+        # Whatever a source lists after it, its statistics stop there.
+        ended = record.rows(0, int(wiped_out[0]) + 1)
+        return _in_order(_wiped_out(ended, families, context))
+    late = context.lateness.get(record.strategy, 0)
+    if late > context.max_lag_sessions:
+        return [
+            no_data(
+                record.strategy,
+                rule,
+                late=late,
+                allowed=context.max_lag_sessions,
+                newest=record.dates[-1],
+            )
+            for rule in _for_every_strategy(families)
+        ]
+    return _in_order(
+        [
+            evaluation
+            for family, judges in JUDGES.items()
+            if family in families
+            for judge in judges
+            for evaluation in judge(record, context)
+        ]
+    )
+
+
+def _for_every_strategy(families: Collection[Family]) -> list[Rule]:
+    """The rules that have an outcome for every strategy, whatever its record holds."""
+    return [
+        rule
+        for rule in RULES
+        if rule.family in families and rule.family in JUDGES and not rule.optional
+    ]
+
+
+def _wiped_out(
+    record: StrategyRecord, families: Collection[Family], context: JudgeContext
+) -> list[Evaluation]:
+    evaluations = [
+        insufficient_data(
+            record.strategy,
+            rule,
+            why=f"wiped out on {record.dates[-1]}, its statistics stop there",
+        )
+        for rule in _for_every_strategy(families)
+        if rule is not WIPE_OUT
+    ]
+    if Family.THRESHOLD in families:
+        evaluations.append(judge_wipe_out(record, context))
+    return evaluations
+
+
+def _in_order(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    return sorted(evaluations, key=lambda evaluation: _POSITIONS[evaluation.rule])

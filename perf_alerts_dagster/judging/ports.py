@@ -21,9 +21,9 @@ class StoredEvaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """What judgements of a period concluded; dates that were only recorded are left out.
+    """The number of evaluations by (strategy, outcome) that a period's judgements hold.
 
-    `counts` are evaluations by (strategy, outcome).
+    Judgements that were only recorded are left out.
     """
 
     counts: Mapping[tuple[str, Outcome], int]
@@ -41,7 +41,7 @@ class Period:
 
 
 class AlertStore(ProjectionStore):
-    """Judgements, projections, watermarks and hashes of months.
+    """The store of judgements, projections, watermarks and content hashes of months.
 
     Every method is one transaction.
 
@@ -67,10 +67,7 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
-        """The judgement of an as-of date of `alert`, its newest one where none is given.
-
-        The last made where there are several.
-        """
+        """The judgement of `alert` made last for `as_of`, or for its newest date where None."""
 
     @abstractmethod
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
@@ -86,7 +83,7 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def period(self, start: datetime, end: datetime) -> Period:
-        """What was judged from `start` on and before `end`, by the time of judging."""
+        """The counts of the judgements that were made from `start` on and before `end`."""
 
     @abstractmethod
     def current(

@@ -1,1 +1,1 @@
-"""What a strategy may do, issued on a date from rows before it, and what limits mean in it."""
+"""Projections of P&L, issued from rows before their date, and rules calibrated by them."""

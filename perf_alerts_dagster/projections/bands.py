@@ -12,10 +12,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from perf_alerts_dagster.projections.simulation import Batch, Draws, Walk, batch, chunks, drifts
+from perf_alerts_dagster.projections.simulation import (
+    Batch,
+    Draws,
+    Walk,
+    batch,
+    chunks,
+    drifts,
+    quantiles,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
-from perf_alerts_dagster.statistics.quantiles import quantiles
 
 # Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
 PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)
@@ -24,7 +31,7 @@ DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
 # is 6 % of what is left above it. Wider steps would put the 99.75 % band half-way to the worst
 # path of all.
 SUP_LEVELS: tuple[float, ...] = (
-    *(place / 100 for place in range(91)),
+    *(percent / 100 for percent in range(91)),
     *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
     1.0,
 )
@@ -34,7 +41,7 @@ MINIMUM_SHARE = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fan:
-    """What the paths of one strategy do over H days, in cumulative log returns.
+    """Quantiles of one strategy's simulated paths over H days, in cumulative log returns.
 
     `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
     pilot's median, its distance to the 5 % quantile, and that times the ratio which the distance
@@ -113,27 +120,49 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
     """
     if draws.horizon < horizon:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
-    made: list[Fan] = []
+    all_fans: list[Fan] = []
     for first in range(0, len(strategies), _STRATEGIES):
-        made += _some(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
-    return made
+        all_fans += _fans_of_batch(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
+    return all_fans
 
 
 def _days(wanted: Sequence[int], horizon: int) -> list[int]:
     return sorted({day for day in wanted if day < horizon} | {horizon})
 
 
-def _some(given: Batch, draws: Draws, horizon: int) -> list[Fan]:
+def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
     days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
-    shape = _shape(given, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    kept = _Kept(len(days), len(sup_days), draws.paths, given.size)
-    for paths in chunks(draws.paths, given.size):
-        _walk(given, draws, paths, horizon, days, sup_days, shape, kept)
-    return [_fan(kept, position, shape, days, sup_days, horizon) for position in range(given.size)]
+    shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
+    kept = _Kept(len(days), len(sup_days), draws.paths, columns.size)
+    for paths in chunks(draws.paths, columns.size):
+        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
+        total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
+        lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
+        per_below = 1.0 / shape.below
+        for day in range(horizon):
+            total += walk.step(day)
+            total += drift
+            np.maximum(peak, total, out=peak)
+            np.subtract(total, peak, out=away)
+            np.minimum(deepest, away, out=deepest)
+            np.subtract(shape.median[day], total, out=away)
+            away *= per_below[day]
+            np.maximum(lowest, away, out=lowest)
+            np.minimum(highest, away, out=highest)
+            if day + 1 in days:
+                kept.at[days.index(day + 1), :, paths] = total.T
+            if day + 1 in sup_days:
+                kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+        highest /= -shape.ratio
+        kept.above[:, paths] = highest.T
+        kept.deepest[:, paths] = deepest.T
+    return [
+        _fan(kept, position, shape, days, sup_days, horizon) for position in range(columns.size)
+    ]
 
 
 class _Kept:
-    """What every path leaves: its place at some days, its sups, its deepest drawdown."""
+    """Of every path: its value at some days, its sups, its deepest drawdown."""
 
     def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
         self.at = np.empty((days, size, paths), dtype=np.float32)
@@ -151,21 +180,23 @@ class _Shape:
     ratio: Floats32
 
 
-def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
+def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
     """The pilot's median and widths per day (H, S)."""
     pilot = min(_PILOT, draws.paths)
-    at = np.empty((len(days), given.size, pilot), dtype=np.float32)
-    for paths in chunks(pilot, given.size):
-        walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
+    at = np.empty((len(days), columns.size, pilot), dtype=np.float32)
+    for paths in chunks(pilot, columns.size):
+        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total = np.zeros_like(drift)
         for day in range(horizon):
             total += walk.step(day)
             total += drift
             if day + 1 in days:
                 at[days.index(day + 1), :, paths] = total.T
-    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(len(days), given.size, len(_SHAPE))
+    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(
+        len(days), columns.size, len(_SHAPE)
+    )
     low, middle, high = (
-        _interpolated(at_levels[:, :, place], days, horizon) for place in range(len(_SHAPE))
+        _interpolated(at_levels[:, :, level], days, horizon) for level in range(len(_SHAPE))
     )
     return _Shape(
         median=middle.astype(np.float32),
@@ -175,39 +206,6 @@ def _shape(given: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
             / np.maximum(middle - low, _MINIMUM_WIDTH)[-1]
         ).astype(np.float32),
     )
-
-
-def _walk(
-    given: Batch,
-    draws: Draws,
-    paths: slice,
-    horizon: int,
-    days: list[int],
-    sup_days: list[int],
-    shape: _Shape,
-    kept: _Kept,
-) -> None:
-    walk, drift = Walk(given, draws, paths), drifts(given, draws, paths)
-    total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
-    lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
-    per_below = 1.0 / shape.below
-    for day in range(horizon):
-        total += walk.step(day)
-        total += drift
-        np.maximum(peak, total, out=peak)
-        np.subtract(total, peak, out=away)
-        np.minimum(deepest, away, out=deepest)
-        np.subtract(shape.median[day], total, out=away)
-        away *= per_below[day]
-        np.maximum(lowest, away, out=lowest)
-        np.minimum(highest, away, out=highest)
-        if day + 1 in days:
-            kept.at[days.index(day + 1), :, paths] = total.T
-        if day + 1 in sup_days:
-            kept.below[sup_days.index(day + 1), :, paths] = lowest.T
-    highest /= -shape.ratio
-    kept.above[:, paths] = highest.T
-    kept.deepest[:, paths] = deepest.T
 
 
 def _fan(

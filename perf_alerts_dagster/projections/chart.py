@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from perf_alerts_dagster.projections.in_force import InForce
+from perf_alerts_dagster.projections.projection import InForce
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 _LEVEL = 0.95
@@ -59,6 +59,8 @@ def svg(chart: Chart) -> str:
     low = min(float(chart.lower.min()), float(chart.path.min()) if len(chart.path) else 0.0)
     high = max(float(chart.upper.max()), float(chart.path.max()) if len(chart.path) else 0.0)
     scale = _Scale(rows=len(chart.median), low=low, high=high)
+    rows = len(chart.path)
+    is_out = bool(rows and chart.path[-1] < chart.lower[rows - 1])
     title = escape(f"{chart.strategy}: live path since {chart.issued_on}")
     return "".join(
         [
@@ -71,15 +73,10 @@ def svg(chart: Chart) -> str:
             scale.area(chart.inner_lower, chart.inner_upper, "#bfdbfe"),
             *scale.grid(),
             scale.line(chart.median, "#3b82f6", dashed=True),
-            scale.line(chart.path, "#b91c1c" if _is_out(chart) else "#111827", dashed=False),
+            scale.line(chart.path, "#b91c1c" if is_out else "#111827", dashed=False),
             "</svg>",
         ]
     )
-
-
-def _is_out(chart: Chart) -> bool:
-    rows = len(chart.path)
-    return bool(rows and chart.path[-1] < chart.lower[rows - 1])
 
 
 class _Scale:

@@ -15,24 +15,25 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.in_force import InForce, Outlook, ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
     Expectation,
+    InForce,
+    Outlook,
     Projection,
+    ProjectionsInForce,
     Subject,
     fan_of,
-    monthly_expectation,
     project,
     recent_returns,
     reference_returns,
     seed_for,
 )
 from perf_alerts_dagster.projections.simulation import draw
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 
 LAUNCH = "launch"
@@ -40,6 +41,7 @@ CURRENT = "current"
 # The current projection that judges, and a launch's calibration, are kept as kinds of their own.
 JUDGING = "judging"
 CALIBRATION = "calibration"
+_MONTHS = 12
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -58,22 +60,20 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
 
 
 def expectation(stored: StoredProjection | None, periods_per_year: float) -> Expectation | None:
-    """What the projection expects of a month; None where there is none."""
+    """The monthly return that a stored projection expects; None where there is none."""
     if stored is None:
         return None
-    monthly, error = monthly_expectation(
-        _number(stored.facts, "mean"),
-        _number(stored.facts, "sigma"),
-        int(_number(stored.facts, "rows")),
-        periods_per_year=periods_per_year,
-    )
+    mean, sigma, rows = (_number(stored.facts, name) for name in ("mean", "sigma", "rows"))
+    periods = periods_per_year / _MONTHS
     return Expectation(
-        issued_on=stored.issued_on.isoformat(), monthly=monthly, standard_error=error
+        issued_on=stored.issued_on.isoformat(),
+        monthly=periods * mean,
+        standard_error=periods * sigma / math.sqrt(rows),
     )
 
 
 def calibration_facts(calibration: Calibration) -> dict[str, Json]:
-    """What is not an array, JSON-ready."""
+    """The values of a calibration that are no arrays, as JSON."""
     return {
         "told": dict(calibration.notified),
         "power": dict(calibration.power),
@@ -84,19 +84,13 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     }
 
 
-def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
-    """The worst values of healthy years, by rule."""
-    return dict(calibration.worst)
-
-
 def stored_calibration(stored: StoredProjection) -> Calibration:
     """The calibration that was stored."""
-    half = _numbers(stored.facts, "half")
     return Calibration(
         worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
         notified=_numbers(stored.facts, "told"),
         power=_numbers(stored.facts, "power"),
-        half=half,
+        half=_numbers(stored.facts, "half"),
         union=_number(stored.facts, "union"),
     )
 
@@ -186,7 +180,7 @@ class ProjectionIssuer:
             self.issue_launch(reading, as_of, run_id=run_id)
 
     def outlook(self, as_of: date) -> Outlook:
-        """What the projections in force on `as_of` say."""
+        """The projections that are in force on `as_of`."""
         launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
         judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
         calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
@@ -220,7 +214,7 @@ class ProjectionIssuer:
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
         projections: dict[str, StoredProjection] = {}
         for issued_on in sorted({stored.issued_on for stored in now.values()}):
-            names = [name for name, one in now.items() if one.issued_on == issued_on]
+            names = [name for name, stored in now.items() if stored.issued_on == issued_on]
             earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
             projections |= self.store.projections(
                 kind=CURRENT, on_or_before=earlier, strategies=names
@@ -238,10 +232,8 @@ class ProjectionIssuer:
     ) -> None:
         seed = seed_for(day, self.settings_version)
         hashes = {record.strategy: record.content_hash() for record, _ in members}
-        made = project(
+        projections = project(
             [subject for _, subject in members],
-            kind=kind,
-            issued_on=day,
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
             seed=seed,
@@ -260,19 +252,19 @@ class ProjectionIssuer:
                 facts=projection.facts(),
                 arrays=projection.arrays(),
             )
-            for projection in made
+            for projection in projections
         ]
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
-            stored += self._calibrations(made, stored, seed)
+            stored += self._calibrations(projections, stored, seed)
         self.store.save_projections(stored)
 
     def _calibrations(
-        self, made: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+        self, projections: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
     ) -> list[StoredProjection]:
         calibrations = calibrate(
-            [projection.residuals for projection in made],
-            [projection.fan for projection in made],
+            [projection.residuals for projection in projections],
+            [projection.fan for projection in projections],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
             documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),
@@ -281,10 +273,10 @@ class ProjectionIssuer:
             replace(
                 launch,
                 kind=CALIBRATION,
-                facts=calibration_facts(one),
-                arrays=calibration_arrays(one),
+                facts=calibration_facts(calibration),
+                arrays=calibration.worst,
             )
-            for launch, one in zip(stored, calibrations, strict=True)
+            for launch, calibration in zip(stored, calibrations, strict=True)
         ]
 
 
@@ -297,8 +289,8 @@ def _launch_day(record: StrategyRecord) -> date | None:
     live: Sequence[int] = np.flatnonzero(record.live).tolist()
     if not live:
         return None
-    place = live[0] - 1
-    while place + LAUNCH_HORIZON < len(record):
-        place += LAUNCH_HORIZON
-    day: date = record.dates[max(place, 0)].astype(object)
+    row = live[0] - 1
+    while row + LAUNCH_HORIZON < len(record):
+        row += LAUNCH_HORIZON
+    day: date = record.dates[max(row, 0)].astype(object)
     return day

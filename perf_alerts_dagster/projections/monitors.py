@@ -38,12 +38,12 @@ _TINY = 1e-10
 
 
 def cusum_name(year: int) -> str:
-    """The calibrated name of the CUSUM in a year of life, 1 to `CUSUM_YEARS`."""
+    """The name of the CUSUM statistic of a year of live trading, 1 to `CUSUM_YEARS`."""
     return f"life_cusum_{year}"
 
 
 def cusum_name_after(rows: int) -> str:
-    """The calibrated name of the CUSUM after so many live rows."""
+    """The name of the CUSUM statistic that rates a strategy with `rows` live rows."""
     return cusum_name(min((max(rows, 1) - 1) // YEAR + 1, CUSUM_YEARS))
 
 

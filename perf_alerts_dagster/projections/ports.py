@@ -1,4 +1,4 @@
-"""A projection as it is kept, and the contract of whoever keeps it."""
+"""The stored form of a projection, the contract of its store, and a store in memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ from perf_alerts_dagster.core.json import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredProjection:
-    """A projection as it is kept: what issued it, its facts, and its arrays by name."""
+    """A projection in its stored form: its issue, its facts as JSON, and its arrays by name."""
 
     strategy: str
     kind: str
@@ -28,7 +28,7 @@ class StoredProjection:
 
 
 class ProjectionStore(ABC):
-    """Where issued projections and calibrations are kept. Every method is one transaction.
+    """The store of issued projections and calibrations. Every method is one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -43,3 +43,32 @@ class ProjectionStore(ABC):
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
         """Per strategy the newest projection of `kind` issued on or before a date."""
+
+
+class MemoryProjections(ProjectionStore):
+    """Projections in a dictionary."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, date], StoredProjection] = {}
+
+    def save_projections(self, projections: Sequence[StoredProjection]) -> None:
+        """A projection that is there already stays as it was."""
+        for projection in projections:
+            self._kept.setdefault(
+                (projection.strategy, projection.kind, projection.issued_on), projection
+            )
+
+    def projections(
+        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
+    ) -> Mapping[str, StoredProjection]:
+        """The newest of each strategy, sorted by the strategies' names."""
+        newest = {
+            projection.strategy: projection
+            for projection in sorted(
+                self._kept.values(), key=lambda projection: projection.issued_on
+            )
+            if projection.kind == kind
+            and projection.issued_on <= on_or_before
+            and (strategies is None or projection.strategy in strategies)
+        }
+        return dict(sorted(newest.items()))

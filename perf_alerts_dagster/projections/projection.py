@@ -1,15 +1,15 @@
 """What a strategy's return may do over a horizon, from rows before the day of issue only."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.projections.bands import DRAWDOWN_PROBABILITIES, PROBABILITIES, Fan, fans
+from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filter_returns
@@ -18,7 +18,6 @@ REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
-_ROWS_PER_MONTH = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +28,6 @@ class Projection:
     """
 
     strategy: str
-    kind: str
-    issued_on: date
     horizon: int
     rows: int
     paths: int
@@ -41,7 +38,7 @@ class Projection:
     fan: Fan
 
     def facts(self) -> dict[str, Json]:
-        """What is not an array, JSON-ready."""
+        """The values that are no arrays, as JSON."""
         return {
             "method": "filtered historical simulation",
             "rows": self.rows,
@@ -144,8 +141,6 @@ def recent_returns(record: StrategyRecord) -> Floats | None:
 def project(
     subjects: Sequence[Subject],
     *,
-    kind: str,
-    issued_on: date,
     horizon: int,
     paths: int,
     seed: int,
@@ -158,63 +153,41 @@ def project(
 
     Args:
         subjects: The strategies; no window holds a row after the day of issue.
-        kind: `launch` or `current`.
-        issued_on: The day of issue.
         horizon: Rows to project.
         paths: Simulated paths.
         seed: Of the shared draws.
         haircut: Share of a positive mean that is taken off every row, in [0, 1].
     """
-    known = [
+    varying = [
         (subject, residuals)
         for subject in subjects
         if (residuals := subject.residuals(haircut)) is not None
     ]
     drawn = draw(seed, paths, horizon)
-    made = fans([residuals for _, residuals in known], drawn, horizon)
-    return [
-        _projection(subject, residuals, fan, kind, issued_on, paths, haircut)
-        for (subject, residuals), fan in zip(known, made, strict=True)
-    ]
-
-
-def _projection(
-    subject: Subject,
-    residuals: Residuals,
-    fan: Fan,
-    kind: str,
-    issued_on: date,
-    paths: int,
-    haircut: float,
-) -> Projection:
-    window = subject.window[-REFERENCE_ROWS:]
-    mean = float(window.mean())
-    return Projection(
-        strategy=subject.strategy,
-        kind=kind,
-        issued_on=issued_on,
-        horizon=fan.horizon,
-        rows=residuals.rows,
-        paths=paths,
-        mean=mean - haircut * max(mean, 0.0),
-        sigma=float(window.std(ddof=1)),
-        haircut=haircut,
-        residuals=residuals,
-        fan=fan,
-    )
-
-
-def monthly_expectation(
-    mean: float, sigma: float, rows: int, *, periods_per_year: float
-) -> tuple[float, float]:
-    """Expected return of a month and its standard error: periods x mean, periods x s / sqrt(n)."""
-    periods = periods_per_year / _ROWS_PER_MONTH
-    return periods * mean, periods * sigma / math.sqrt(rows)
+    bands = fans([residuals for _, residuals in varying], drawn, horizon)
+    projections = []
+    for (subject, residuals), fan in zip(varying, bands, strict=True):
+        window = subject.window[-REFERENCE_ROWS:]
+        mean = float(window.mean())
+        projections.append(
+            Projection(
+                strategy=subject.strategy,
+                horizon=fan.horizon,
+                rows=residuals.rows,
+                paths=paths,
+                mean=mean - haircut * max(mean, 0.0),
+                sigma=float(window.std(ddof=1)),
+                haircut=haircut,
+                residuals=residuals,
+                fan=fan,
+            )
+        )
+    return projections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """What a projection expects of a month, as a return, and how sure its mean is.
+    """The monthly return that a projection expects, and its standard error.
 
     `standard_error` is that of `monthly`: rows per month times s / sqrt(n) of the window.
     """
@@ -222,3 +195,54 @@ class Expectation:
     issued_on: str
     monthly: float
     standard_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InForce:
+    """One projection in force: its fan, and the mean per row of its window in simple returns.
+
+    `log_mean` and `log_sigma` are the window's in log returns; the haircut is taken off both
+    means already.
+    """
+
+    kind: str
+    issued_on: date
+    fan: Fan
+    mean: float
+    log_mean: float
+    log_sigma: float
+    haircut: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """`launch:2026-01-05`: what an incident stays judged by."""
+        return f"{self.kind}:{self.issued_on.isoformat()}"
+
+    def returns_since(self, record: StrategyRecord) -> Floats:
+        """The simple returns after the day of issue, at most as many as the horizon."""
+        after = record.returns[record.dates > np.datetime64(self.issued_on, "D")]
+        return after[: self.fan.horizon]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProjectionsInForce:
+    """One strategy's launch projection, and its current one that judges; None where none is."""
+
+    launch: InForce | None = None
+    judging: InForce | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """The projections in force on one date, by strategy.
+
+    `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
+    expectation and the one of now; `monthly` is that earlier month's projection. `in_force` and
+    `calibrations`: the projections and the healthy years by which each strategy is judged.
+    """
+
+    projected: frozenset[str] = frozenset()
+    expectations: Mapping[str, tuple[Expectation | None, Expectation | None]] | None = None
+    in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
+    monthly: Mapping[str, InForce] = field(default_factory=dict)
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)

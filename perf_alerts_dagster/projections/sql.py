@@ -1,7 +1,8 @@
 """Issued projections: facts as JSON, arrays as one archive; never changed once they are kept."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, func, select
@@ -61,21 +62,15 @@ def newest(
     if strategies is None:
         rows = list(connection.execute(query).mappings())
     else:
+        names = sorted(set(strategies))
         rows = [
             row
-            for names in _batches(sorted(set(strategies)))
-            for row in connection.execute(query.where(projections.c.strategy.in_(names))).mappings()
+            for first in range(0, len(names), _BATCH)
+            for row in connection.execute(
+                query.where(projections.c.strategy.in_(names[first : first + _BATCH]))
+            ).mappings()
         ]
-    return {row["strategy"]: _from_row(row) for row in sorted(rows, key=_strategy)}
-
-
-def _strategy(row: RowMapping) -> str:
-    return str(row["strategy"])
-
-
-def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(names), _BATCH):
-        yield names[first : first + _BATCH]
+    return {row["strategy"]: _from_row(row) for row in sorted(rows, key=itemgetter("strategy"))}
 
 
 def _to_row(projection: StoredProjection) -> dict[str, Any]:

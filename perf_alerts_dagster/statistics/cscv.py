@@ -1,4 +1,4 @@
-"""Is the best of many trials really good? CSCV, and the deflated Sharpe ratio of the best one.
+"""Backtest overfitting of the best of many trials: CSCV, and its deflated Sharpe ratio.
 
 Combinatorially symmetric cross-validation (CSCV) after Bailey, Borwein, Lopez de Prado, Zhu,
 J. Computational Finance 20(4), 2016.

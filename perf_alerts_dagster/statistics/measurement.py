@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
-from perf_alerts_dagster.statistics import metrics, sharpe
+from perf_alerts_dagster.statistics import metrics, sharpe, wins_losses
 from perf_alerts_dagster.statistics.rolling import drawdown_path, log_index
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
@@ -160,11 +160,11 @@ def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str,
         "expected_shortfall_99": metrics.expected_shortfall(array, 0.99),
         "skewness": metrics.skewness(array),
         "kurtosis": metrics.kurtosis(array),
-        "win_rate": metrics.win_rate(array),
-        "profit_factor": metrics.profit_factor(array),
-        "average_win": metrics.average_win(array),
-        "average_loss": metrics.average_loss(array),
-        "longest_losing_run": metrics.longest_losing_run(array),
+        "win_rate": wins_losses.win_rate(array),
+        "profit_factor": wins_losses.profit_factor(array),
+        "average_win": wins_losses.average_win(array),
+        "average_loss": wins_losses.average_loss(array),
+        "longest_losing_run": wins_losses.longest_losing_run(array),
         **_drawdown_dates(dates, deepest_drawdown(array)),
         **_certainty(array),
     }

@@ -10,13 +10,11 @@ Annualisation is by `periods_per_year` rows, never by the calendar.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics import wins_losses
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
@@ -39,33 +37,23 @@ def check_returns(returns: ArrayLike) -> Floats:
 
 def total_return(returns: ArrayLike) -> float | None:
     """Compounded return over all rows. Fewest rows: 1."""
-    import empyrical
-
-    return _measured(empyrical.cum_returns_final, check_returns(returns), fewest=1)
+    return _measured("cum_returns_final", check_returns(returns), fewest=1)
 
 
 def cagr(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Compound growth per year, (1 + total)^(periods per year / n) - 1. Fewest rows: 2."""
-    import empyrical
-
-    return _measured(empyrical.cagr, check_returns(returns), periods_per_year=periods_per_year)
+    return _measured("cagr", check_returns(returns), periods_per_year=periods_per_year)
 
 
 def annual_volatility(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Standard deviation (ddof 1) times the root of the periods per year. Fewest rows: 2."""
-    import empyrical
-
-    return _measured(
-        empyrical.annual_volatility, check_returns(returns), periods_per_year=periods_per_year
-    )
+    return _measured("annual_volatility", check_returns(returns), periods_per_year=periods_per_year)
 
 
 def sharpe_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Annualised mean over standard deviation (ddof 1), risk-free rate 0. Fewest rows: 2."""
-    import empyrical
-
     array = check_returns(returns)
-    ratio = _measured(empyrical.sharpe_ratio, array, periods_per_year=periods_per_year)
+    ratio = _measured("sharpe_ratio", array, periods_per_year=periods_per_year)
     return ratio if _varies(array) else None
 
 
@@ -74,11 +62,9 @@ def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | Non
 
     None where the downside deviation is below 1e-12: nothing was lost. Fewest rows: 2.
     """
-    import empyrical
-
     array = check_returns(returns)
-    ratio = _measured(empyrical.sortino_ratio, array, periods_per_year=periods_per_year)
-    downside = _measured(empyrical.downside_risk, array, periods_per_year=1.0)
+    ratio = _measured("sortino_ratio", array, periods_per_year=periods_per_year)
+    downside = _measured("downside_risk", array, periods_per_year=1.0)
     if downside is None or downside < TINY or not _varies(array):
         return None
     return ratio
@@ -117,14 +103,8 @@ def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
     Raises:
         ValueError: the level is not in [0.5, 1), or the returns are not valid.
     """
-    import empyrical
-
     tail, fewest = _checked_tail(level)
-    return _measured(
-        lambda rows: empyrical.value_at_risk(rows, cutoff=tail),
-        check_returns(returns),
-        fewest=fewest,
-    )
+    return _measured("value_at_risk", check_returns(returns), fewest=fewest, cutoff=tail)
 
 
 def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
@@ -136,12 +116,10 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
     Raises:
         ValueError: the level is not in [0.5, 1), or the returns are not valid.
     """
-    import empyrical
-
     array = check_returns(returns)
     if value_at_risk(array, level) is None:
         return None
-    return _measured(lambda r: empyrical.conditional_value_at_risk(r, cutoff=1.0 - level), array)
+    return _measured("conditional_value_at_risk", array, cutoff=1.0 - level)
 
 
 def skewness(returns: ArrayLike) -> float | None:
@@ -158,40 +136,18 @@ def kurtosis(returns: ArrayLike) -> float | None:
     return None if moments is None else moments.kurtosis
 
 
-def win_rate(returns: ArrayLike) -> float | None:
-    """Share of all rows with a gain, in [0, 1]; a flat row is no gain. Fewest rows: 1."""
-    return wins_losses.win_rate(check_returns(returns))
-
-
-def profit_factor(returns: ArrayLike) -> float | None:
-    """Sum of gains over the size of the sum of losses, >= 0; None where nothing was lost."""
-    return wins_losses.profit_factor(check_returns(returns))
-
-
-def average_win(returns: ArrayLike) -> float | None:
-    """Mean of the gains, positive; None where no row has one."""
-    return wins_losses.average_win(check_returns(returns))
-
-
-def average_loss(returns: ArrayLike) -> float | None:
-    """Mean of the losses, negative; None where no row has one."""
-    return wins_losses.average_loss(check_returns(returns))
-
-
-def longest_losing_run(returns: ArrayLike) -> int | None:
-    """Most rows with a loss one after another; a flat row ends a run. Fewest rows: 1."""
-    return wins_losses.longest_losing_run(check_returns(returns))
-
-
 def _measured(
-    function: Callable[..., float],
+    function: str,
     returns: Floats,
     *,
     fewest: int = 2,
     periods_per_year: float | None = None,
+    **options: float,
 ) -> float | None:
-    """Call the library; None for too few rows and for a result that is not finite."""
-    options = {}
+    """Call empyrical; None for too few rows and for a result that is not finite."""
+    # Here, since it takes half a second that most commands do not need.
+    import empyrical
+
     if periods_per_year is not None:
         if not 0.0 < periods_per_year < math.inf:
             raise ValueError(
@@ -202,7 +158,7 @@ def _measured(
         return None
     # A wild but valid return may overflow a power; that result is dropped just below.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        value = float(function(returns, **options))
+        value = float(getattr(empyrical, function)(returns, **options))
     return value if math.isfinite(value) else None
 
 

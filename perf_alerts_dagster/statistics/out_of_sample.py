@@ -75,7 +75,7 @@ ONE_SIDED_95 = 1.645
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingSharpe:
-    """The part of the in-sample Sharpe ratio that live is missing, 0 to 1; ratios per period.
+    """The share, 0 to 1, of the in-sample Sharpe ratio that live lacks; ratios are per period.
 
     `standard_error` is that of the live ratio. `missing` is None where the in-sample ratio is
     not positive: nothing was promised, so nothing can be missing.

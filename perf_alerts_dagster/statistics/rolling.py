@@ -30,11 +30,20 @@ def rolling_sharpe(
     """
     if not 0.0 < periods_per_year < math.inf:
         raise ValueError(f"periods_per_year is {periods_per_year}; accepted is a number above 0")
-    windows = _windows(returns, window)
-    spread = _deviation(windows)
-    ratios = np.full(len(spread), np.nan)
-    np.divide(windows.mean(axis=-1), spread, out=ratios, where=spread >= TINY)
-    return _placed(ratios * math.sqrt(periods_per_year), len(returns))
+    if window < 2:
+        raise ValueError(f"window is {window}; accepted is a number of rows from 2 on")
+    ratios = np.full(len(returns), np.nan)
+    if len(returns) < window:
+        return ratios
+    windows = sliding_window_view(np.asarray(returns, dtype=np.float64), window)
+    # Measured from each window's own first value: exactly 0 where nothing varies. A square that
+    # overflows leaves inf or NaN, which is no reading.
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
+    measured = np.isfinite(spread) & (spread >= TINY)
+    np.divide(windows.mean(axis=-1), spread, out=ratios[window - 1 :], where=measured)
+    ratios *= math.sqrt(periods_per_year)
+    return ratios
 
 
 def log_index(returns: Floats) -> Floats:
@@ -67,27 +76,3 @@ def last_reading(readings: Floats) -> float | None:
     if len(readings) == 0 or not np.isfinite(readings[-1]):
         return None
     return float(readings[-1])
-
-
-def _windows(values: Floats, window: int) -> Floats:
-    """Every complete window (n - window + 1, window), a view without a copy."""
-    if window < 2:
-        raise ValueError(f"window is {window}; accepted is a number of rows from 2 on")
-    if len(values) < window:
-        return np.empty((0, window))
-    return sliding_window_view(np.asarray(values, dtype=np.float64), window)
-
-
-def _deviation(windows: Floats) -> Floats:
-    # Measured from each window's own first value: exactly 0 where nothing varies. A square that
-    # overflows leaves inf or NaN, which is no reading.
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
-    return np.where(np.isfinite(spread), spread, np.nan)
-
-
-def _placed(readings: Floats, rows: int) -> Floats:
-    """The readings at their windows' last rows, NaN before."""
-    placed = np.full(rows, np.nan)
-    placed[rows - len(readings) :] = readings
-    return placed

@@ -30,7 +30,11 @@ def probabilistic_sharpe_ratio(
     Source: Bailey, Lopez de Prado, The Sharpe Ratio Efficient Frontier, J. Risk 15(2), 2012.
     """
     error = sharpe_standard_error(sharpe, rows, skew, kurtosis)
-    return None if error is None else _share_above(sharpe - benchmark, error)
+    ahead = sharpe - benchmark
+    if error is None or not math.isfinite(ahead):
+        return None
+    # Phi(ahead / error), exact in the far tails as well.
+    return 0.5 * math.erfc(-ahead / error / math.sqrt(2.0))
 
 
 def sharpe_standard_error(sharpe: float, rows: int, skew: float, kurtosis: float) -> float | None:
@@ -55,8 +59,13 @@ def min_track_record_length(
     Raises:
         ValueError: `alpha` is not in (0, 0.5].
     """
-    needed = _needed_rows(_spread(sharpe, skew, kurtosis), sharpe - benchmark, alpha)
-    return None if needed is None else 1.0 + needed
+    if not 0.0 < alpha <= 0.5:
+        raise ValueError(f"alpha is {alpha}; accepted is a number above 0 and up to 0.5")
+    spread, ahead = _spread(sharpe, skew, kurtosis), sharpe - benchmark
+    if spread is None or not 0.0 < ahead < math.inf:
+        return None
+    steps = _NORMAL.inv_cdf(1.0 - alpha) / ahead
+    return _finite(1.0 + spread * (steps * steps))
 
 
 def expected_max_sharpe_ratio(trials: float, standard_deviation: float = 1.0) -> float | None:
@@ -110,23 +119,6 @@ def _spread(sharpe: float, skew: float, kurtosis: float) -> float | None:
     # Products, since a power of a large float raises where a product is infinite.
     spread = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * (sharpe * sharpe)
     return spread if 1e-12 < spread < math.inf else None
-
-
-def _needed_rows(spread: float | None, ahead: float, alpha: float) -> float | None:
-    """Spread (z / ahead)^2, or None where nothing is ahead."""
-    if not 0.0 < alpha <= 0.5:
-        raise ValueError(f"alpha is {alpha}; accepted is a number above 0 and up to 0.5")
-    if spread is None or not 0.0 < ahead < math.inf:
-        return None
-    steps = _NORMAL.inv_cdf(1.0 - alpha) / ahead
-    return _finite(spread * (steps * steps))
-
-
-def _share_above(ahead: float, error: float) -> float | None:
-    """Phi(ahead / error), exact in the far tails as well."""
-    if not math.isfinite(ahead):
-        return None
-    return 0.5 * math.erfc(-ahead / error / math.sqrt(2.0))
 
 
 def _finite(value: float) -> float | None:

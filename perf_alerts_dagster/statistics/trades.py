@@ -1,4 +1,4 @@
-"""Closed trades against the backtest's: measures, exact probabilities, and what fell short.
+"""Measures of closed trades, and probabilities of live ones under the backtest's rates.
 
 The probabilities ask how often a strategy that still trades as its backtest did would show
 something at least this bad; small means bad. None is a test of the market, only of the record.
@@ -49,7 +49,7 @@ class TradeMeasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortfall:
-    """How much less P&L per year live makes than the backtest, and which part is the largest.
+    """The P&L per year that live makes less than the backtest, and its parts.
 
     `per_year` is live minus backtest, negative. `parts` sum to it exactly, each in P&L per year,
     negative where the part costs; `largest` names the most negative one.

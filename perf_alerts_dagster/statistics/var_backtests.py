@@ -1,4 +1,4 @@
-"""Do losses pass a value at risk as often, and as independently, as it claims?
+"""Backtests of a value at risk: how often losses exceed it, and whether independently.
 
 Counts are rows in which the loss was beyond the quantile ("exceedances"). Everything is exact or
 a closed form; nothing here needs a statistics library.
@@ -36,16 +36,11 @@ class Transitions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficLight:
-    """The Basel zone; `cumulative` is P(X <= x), `at_least` is P(X >= x), both for a right model.
-
-    `first_yellow` and `first_red` are the minimum numbers of exceedances in those zones.
-    """
+    """The Basel zone; for a right model `cumulative` is P(X <= x), `at_least` is P(X >= x)."""
 
     zone: Zone
     cumulative: float
     at_least: float
-    first_yellow: int
-    first_red: int
 
 
 def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio | None:
@@ -67,7 +62,7 @@ def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio |
 
 
 def transitions(hits: Sequence[bool]) -> Transitions:
-    """Count what followed what in rows of exceedances, oldest first."""
+    """Count the transitions from each row to the next, oldest first; True is an exceedance."""
     counts = [[0, 0], [0, 0]]
     for before, after in itertools.pairwise(hits):
         counts[int(before)][int(after)] += 1
@@ -117,8 +112,6 @@ def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLig
         zone=zone,
         cumulative=binomial_at_most(exceedances, rows, probability),
         at_least=binomial_at_least(exceedances, rows, probability),
-        first_yellow=yellow,
-        first_red=red,
     )
 
 

@@ -1,4 +1,4 @@
-"""Walk-forward folds and stability, 0 to 100: does the strategy still earn, fold after fold?
+"""Walk-forward folds, and the score from 0 to 100 of how steadily a strategy earns in them.
 
 It describes the last folds; on the sample it does not forecast the next three years.
 """
@@ -82,7 +82,7 @@ def walk_forward_folds(live: Flags) -> tuple[Fold, ...] | Insufficient:
 
 
 def split_record(returns: Floats, live: Flags) -> Split | Insufficient:
-    """What the live rows are compared with: the reference segment, and the last 756 live rows.
+    """Split a record into its reference segment and its last 756 live rows.
 
     The reference is the last 756 rows before the first live one, at least 252. A record with no
     backtest row at all takes its first 756 live rows, and the live rows begin after them.
@@ -120,7 +120,7 @@ _MAX_LOG_GROWTH = 100.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldResult:
-    """Compounded returns of one fold: a year in-sample and out-of-sample, and the fold's own."""
+    """Compounded returns of a fold: per year in-sample and out-of-sample, and over its 63 rows."""
 
     fold: Fold
     in_sample_annual: float

@@ -36,12 +36,12 @@ def average_loss(results: Floats) -> float | None:
 
 
 def longest_losing_run(results: Floats) -> int | None:
-    """Most losses one after another; a 0 ends a run. None for no results."""
+    """Length of the longest run of losses, which a 0 ends; None for no results."""
     return longest_run(results < 0.0) if len(results) else None
 
 
 def longest_run(hits: Flags) -> int:
-    """Most True values one after another, 0 for none."""
+    """Length of the longest run of True values; 0 for none."""
     edges = np.diff(np.concatenate(([0], np.asarray(hits, dtype=np.int8), [0])))
     lengths = np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
     return int(lengths.max()) if len(lengths) else 0

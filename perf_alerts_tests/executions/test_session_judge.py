@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from perf_alerts_dagster.core.alerts import Alert
-from perf_alerts_dagster.projections.memory_store import MemoryProjections
+from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_tests.executions.trading_desk import (
     DAILY,

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import evaluation_of, insufficient_data, too_many_gaps
+from perf_alerts_dagster.judging.context import (
+    Rating,
+    evaluation_of,
+    insufficient_data,
+    too_many_gaps,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_tests.builders import a_record, context_of, noise
 
@@ -182,6 +186,7 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
         outcome=Outcome.OK,
         value=-0.05,
         limit=-0.08,
+        required=1,
         p_year=0.004,
         message="is fine",
     )

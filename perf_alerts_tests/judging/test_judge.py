@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
+from perf_alerts_dagster.judging.context import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.in_force import InForce, Outlook
-from perf_alerts_dagster.projections.projection import Expectation
+from perf_alerts_dagster.projections.projection import Expectation, InForce, Outlook
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read

@@ -7,8 +7,14 @@ import pytest
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.executions.summary_file import summary_json
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Outcome
-from perf_alerts_dagster.judging.notifiable import notified, outcome_of
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Evidence,
+    Judgement,
+    Outcome,
+    notified,
+    outcome_of,
+)
 
 NOW = datetime(2026, 1, 5, 17, 0, 15, tzinfo=UTC)
 # The earlier system's fields, then the run, the date, and each judged date's outcomes and notes.

@@ -1,4 +1,4 @@
-from perf_alerts_dagster.judging.false_alarms import rating_of
+from perf_alerts_dagster.judging.context import rating_of
 from perf_alerts_dagster.projections.calibration import Calibration
 
 

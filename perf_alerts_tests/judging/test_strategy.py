@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Outcome
+from perf_alerts_dagster.judging.judge import is_judged, judge_strategy
 from perf_alerts_dagster.judging.rules import catalogue
-from perf_alerts_dagster.judging.strategy import is_judged, judge_strategy
 from perf_alerts_dagster.records.model import Floats, Status
 from perf_alerts_tests.builders import a_record, context_of, noise
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.false_alarms import rating_of
+from perf_alerts_dagster.judging.context import rating_of
 from perf_alerts_dagster.judging.rules.cusum import cusum
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration, calibrate

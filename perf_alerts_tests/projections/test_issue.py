@@ -13,8 +13,7 @@ from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.projections.memory_store import MemoryProjections
-from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar

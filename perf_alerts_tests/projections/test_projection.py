@@ -1,7 +1,5 @@
 """What a strategy's window says by itself: its mean, its spread, and where there is nothing."""
 
-from datetime import date
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,6 @@ from perf_alerts_tests.builders import noise
 def projected(window: Floats, *, haircut: float) -> Projection:
     (found,) = project(
         [Subject(strategy="trend", window=window)],
-        kind="launch",
-        issued_on=date(2026, 1, 5),
         horizon=5,
         paths=50,
         seed=1,

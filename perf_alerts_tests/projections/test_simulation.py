@@ -200,7 +200,7 @@ def test_the_worst_and_the_best_path_are_told_from_the_median() -> None:
 def test_stored_arrays_give_the_same_fan_again() -> None:
     (made,) = project(
         [Subject(strategy="trend", window=heavy())],
-        kind="launch", issued_on=date(2026, 1, 5), horizon=252, paths=1000, seed=3,
+        horizon=252, paths=1000, seed=3,
     )  # fmt: skip
     again = fan_of(made.arrays())
 
@@ -214,7 +214,7 @@ def test_a_projection_starts_with_that_days_volatility() -> None:
     quiet, loud = (
         project(
             [Subject(strategy="trend", window=calm, recent=recent)],
-            kind="launch", issued_on=date(2026, 1, 5), horizon=21, paths=1000, seed=3,
+            horizon=21, paths=1000, seed=3,
         )[0]
         for recent in (calm, wild)
     )  # fmt: skip
@@ -267,9 +267,7 @@ def test_on_the_sample_no_projection_explodes(tmp_path: Path) -> None:
         for name, record in records.strategies.items()
         if (window := reference_returns(record)) is not None
     ]
-    made = project(
-        subjects, kind="launch", issued_on=date(2026, 1, 7), horizon=252, paths=PATHS, seed=1
-    )
+    made = project(subjects, horizon=252, paths=PATHS, seed=1)
 
     assert len(made) == 16
     for one, subject in zip(made, subjects, strict=True):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics import metrics
+from perf_alerts_dagster.statistics import metrics, wins_losses
 from perf_alerts_dagster.statistics.measurement import Drawdown, deepest_drawdown, wipe_out
 
 PERIODS = 252.0
@@ -22,7 +22,7 @@ RATIOS: dict[str, Metric] = {
     "skewness": metrics.skewness,
     "kurtosis": metrics.kurtosis,
 }
-ALL: dict[str, Metric] = RATIOS | {
+CHECKED: dict[str, Metric] = RATIOS | {
     "total": metrics.total_return,
     "cagr": lambda r: metrics.cagr(r, periods_per_year=PERIODS),
     "volatility": lambda r: metrics.annual_volatility(r, periods_per_year=PERIODS),
@@ -32,11 +32,14 @@ ALL: dict[str, Metric] = RATIOS | {
     "var 99": lambda r: metrics.value_at_risk(r, 0.99),
     "es 95": metrics.expected_shortfall,
     "es 99": lambda r: metrics.expected_shortfall(r, 0.99),
-    "win rate": metrics.win_rate,
-    "profit factor": metrics.profit_factor,
-    "average win": metrics.average_win,
-    "average loss": metrics.average_loss,
-    "losing run": metrics.longest_losing_run,
+}
+# Of any results: the returns are checked before, by `measure`.
+ALL: dict[str, Metric] = CHECKED | {
+    "win rate": wins_losses.win_rate,
+    "profit factor": wins_losses.profit_factor,
+    "average win": wins_losses.average_win,
+    "average loss": wins_losses.average_loss,
+    "losing run": wins_losses.longest_losing_run,
 }
 ORDER_FREE = [name for name in ALL if name not in {"calmar", "max drawdown", "current drawdown"}]
 
@@ -129,11 +132,11 @@ def test_a_hand_worked_record() -> None:
     assert metrics.calmar_ratio(returns, periods_per_year=5) == pytest.approx(
         (1.1 * 0.9 * 1.2 * 0.95 - 1) / 0.1
     )
-    assert metrics.win_rate(returns) == pytest.approx(2 / 5)
-    assert metrics.profit_factor(returns) == pytest.approx(0.3 / 0.15)
-    assert metrics.average_win(returns) == pytest.approx(0.15)
-    assert metrics.average_loss(returns) == pytest.approx(-0.075)
-    assert metrics.longest_losing_run(returns) == 1
+    assert wins_losses.win_rate(returns) == pytest.approx(2 / 5)
+    assert wins_losses.profit_factor(returns) == pytest.approx(0.3 / 0.15)
+    assert wins_losses.average_win(returns) == pytest.approx(0.15)
+    assert wins_losses.average_loss(returns) == pytest.approx(-0.075)
+    assert wins_losses.longest_losing_run(returns) == 1
 
 
 def test_value_at_risk_interpolates_between_the_order_statistics() -> None:
@@ -145,12 +148,12 @@ def test_value_at_risk_interpolates_between_the_order_statistics() -> None:
 
 
 def test_a_losing_run_is_ended_by_a_flat_row() -> None:
-    assert metrics.longest_losing_run([-0.1, -0.1, 0.0, -0.1, -0.1, -0.1, 0.1]) == 3
-    assert metrics.longest_losing_run([0.1, 0.0]) == 0
+    assert wins_losses.longest_losing_run(np.array([-0.1, -0.1, 0.0, -0.1, -0.1, -0.1, 0.1])) == 3
+    assert wins_losses.longest_losing_run(np.array([0.1, 0.0])) == 0
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -1.0, -1.5])
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", CHECKED)
 def test_a_value_that_is_no_return_is_named_with_its_index(name: str, bad: float) -> None:
     with pytest.raises(ValueError, match=r"returns\[3\] is .*finite return above -1"):
         ALL[name](np.array([0.01, 0.02, -0.01, bad, math.nan]))
@@ -216,8 +219,8 @@ def test_without_a_loss_the_ratios_over_losses_are_undefined_and_sharpe_is_not()
 
     assert metrics.sortino_ratio(returns, periods_per_year=PERIODS) is None
     assert metrics.calmar_ratio(returns, periods_per_year=PERIODS) is None
-    assert metrics.profit_factor(returns) is None
-    assert metrics.average_loss(returns) is None
+    assert wins_losses.profit_factor(returns) is None
+    assert wins_losses.average_loss(returns) is None
     assert metrics.max_drawdown(returns) == 0.0
     assert deepest_drawdown(returns) is None
     assert metrics.sharpe_ratio(returns, periods_per_year=PERIODS) is not None

@@ -15,7 +15,7 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Paged, json_answer, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.http.schemas import attributes
 from perf_alerts_dagster.identity.permissions import StatusViewer
-from perf_alerts_dagster.judging.notifiable import outcome_of
+from perf_alerts_dagster.judging.evaluation import outcome_of
 from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
 from perf_alerts_dagster.projections.ports import StoredProjection

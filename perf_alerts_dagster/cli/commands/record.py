@@ -24,8 +24,7 @@ from perf_alerts_dagster.cli.output import (
     working,
 )
 from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
-from perf_alerts_dagster.judging.notifiable import notified
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.settings import Settings, load_settings

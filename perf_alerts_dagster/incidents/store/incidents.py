@@ -43,7 +43,7 @@ from perf_alerts_dagster.incidents.store.rows import (
     silence_row,
 )
 from perf_alerts_dagster.incidents.suppression import Silence
-from perf_alerts_dagster.judging.store import judgements
+from perf_alerts_dagster.judging.store.sql import stored_after
 from perf_alerts_dagster.storage.engine import insert_new, reading, writing
 from perf_alerts_dagster.storage.tables import (
     incident_entries,
@@ -78,7 +78,7 @@ class SqlIncidents(IncidentStore):
                 )
                 or 0
             )
-            rows = judgements.after(connection, alert, mark)
+            rows = stored_after(connection, alert, mark)
         unapplied = []
         for row_id, judgement in rows:
             if judged_before is not None and judgement.judged_at >= judged_before:

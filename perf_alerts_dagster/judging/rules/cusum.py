@@ -49,7 +49,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     if projection is None or calibration is None or not len(live):
         why = "needs live rows, a projection and its calibration"
         return [
-            insufficient_data(record.strategy, RULE, observations=len(live), required=1, why=why),
+            insufficient_data(record.strategy, RULE, observations=len(live), why=why),
         ]
     statistic = cusum_name_after(len(live))
     value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
@@ -69,7 +69,6 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
             value=value,
             limit=limit,
             observations=len(live),
-            required=1,
             rating=context.rating(record.strategy, RULE, value, calibrated_as=statistic),
             message=f"shortfall against the reference since live began: {value:.1f} standard "
             f"deviations of a session, {limit:.1f} is rare for its age",

@@ -57,10 +57,10 @@ _TINY = 1e-12
 def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """The data rules of a strategy whose rows are good and not too late."""
     return [
-        _no_data(record, context),
-        _stale(record, context),
-        _flat_run(record, context),
-        _repeated(record, context),
+        *_lateness(record, context),
+        # Runs of 200 flat days are honest for some strategies, so there is no fixed number.
+        _run_rule(record, context, FLAT_RUN, lambda values: values == 0.0, minimum=2),
+        _run_rule(record, context, REPEATED_PNL, _repeats, minimum=_MINIMUM_REPEATS),
         _volatility(record, context),
     ]
 
@@ -81,7 +81,7 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
 
 
 def no_data(strategy: str, rule: Rule, *, late: int, allowed: int, newest: object) -> Evaluation:
-    """What every rule says of a strategy whose newest row is too far behind."""
+    """A rule's evaluation of a strategy whose newest row is `late` sessions behind."""
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -101,53 +101,28 @@ def newest_run(flags: Flags) -> int:
     return len(flags) - (int(stops[-1]) + 1 if len(stops) else 0)
 
 
-def _no_data(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
+    """Behind, but within what is allowed: shown as info, never notified."""
     late = context.lateness.get(record.strategy, 0)
-    return evaluation_of(
-        context,
-        record.strategy,
-        NO_DATA,
-        severity=None,
-        value=float(late),
-        limit=float(context.max_lag_sessions),
-        observations=len(record),
-        required=1,
-        message=f"newest row is of {record.dates[-1]}",
+    newest = f"newest row is of {record.dates[-1]}"
+    common = partial(
+        evaluation_of, context, record.strategy, value=float(late), observations=len(record)
     )
+    return [
+        common(NO_DATA, severity=None, limit=float(context.max_lag_sessions), message=newest),
+        common(
+            STALE_DATA,
+            severity=Severity.INFO if late > 0 else None,
+            limit=1.0,
+            message=f"{newest}, {late} closed sessions behind",
+        ),
+    ]
 
 
-def _stale(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Behind, but within what is allowed: shown, never notified."""
-    late = context.lateness.get(record.strategy, 0)
-    return evaluation_of(
-        context,
-        record.strategy,
-        STALE_DATA,
-        severity=Severity.INFO if late > 0 else None,
-        value=float(late),
-        limit=1.0,
-        observations=len(record),
-        required=1,
-        message=f"newest row is of {record.dates[-1]}, {late} closed sessions behind",
-    )
-
-
-def _flat_run(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Zero-P&L run at the end of live, longer than the longest of the backtest.
-
-    Runs of 200 flat days are honest for some strategies, so there is no fixed number.
-    """
-    return _run_rule(record, context, FLAT_RUN, lambda values: values == 0.0, minimum=2)
-
-
-def _repeated(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """The same non-zero P&L again and again: a feed that repeats its last row."""
-
-    def repeats(values: Floats) -> Flags:
-        same: Flags = np.r_[False, (values[1:] == values[:-1]) & (values[1:] != 0.0)]
-        return same
-
-    return _run_rule(record, context, REPEATED_PNL, repeats, minimum=_MINIMUM_REPEATS)
+def _repeats(amounts: Floats) -> Flags:
+    """The same non-zero P&L as on the row before: a feed that repeats its last row."""
+    same: Flags = np.r_[False, (amounts[1:] == amounts[:-1]) & (amounts[1:] != 0.0)]
+    return same
 
 
 def _run_rule(
@@ -158,6 +133,7 @@ def _run_rule(
     *,
     minimum: int,
 ) -> Evaluation:
+    """A run of such rows at the end of live that is longer than the longest of the backtest."""
     finals = context.finals(record)
     amounts = finals.pnl if finals.pnl is not None else finals.returns
     reference = amounts[~finals.live]

@@ -1,6 +1,6 @@
-"""Rows below their conditional one-day quantile: one of them, several in a run, too many."""
+"""Rows below their one-day quantile: one, a run, too many; and many strategies on one day."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,18 +8,20 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import (
     JudgeContext,
+    Rating,
     evaluation_of,
     insufficient_data,
+    rating_with_power,
     too_many_gaps,
+    yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.false_alarms import Rating
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
-from perf_alerts_dagster.projections.detection_power import yearly_share
+from perf_alerts_dagster.projections.calibration import yearly_share
 from perf_alerts_dagster.projections.monitors import (
     EXCEEDANCE,
     RATE_ROWS,
@@ -27,14 +29,8 @@ from perf_alerts_dagster.projections.monitors import (
     RUN_WARNING,
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
+from perf_alerts_dagster.statistics import var_backtests
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
-from perf_alerts_dagster.statistics.var_backtests import (
-    binomial_at_least,
-    christoffersen_independence,
-    kupiec,
-    traffic_light,
-    transitions,
-)
 
 _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
 DAILY = _rule(
@@ -106,10 +102,7 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     finals = context.finals(record)
     live = int(finals.live.sum())
     if not live:
-        return [
-            insufficient_data(record.strategy, rule, observations=0, required=1, why="no live rows")
-            for rule in RULES
-        ]
+        return [insufficient_data(record.strategy, rule, why="no live rows") for rule in RULES]
     newest = exceedances_of(finals.returns, 1)
     recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
@@ -155,7 +148,13 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
         observations=len(residuals),
         required=MINIMUM_WINDOW,
         session=session,
-        rating=_rating(context, finals.strategy, yearly_share(value, residuals)),
+        rating=rating_with_power(
+            context.calibrations.get(finals.strategy),
+            DAILY.id,
+            p_year=yearly_share(value, residuals),
+            # The budget is the share of healthy years that notify.
+            false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
+        ),
         message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
         f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
         parts={
@@ -163,18 +162,6 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
             "one_day_quantile_5": newest.quantile,
             "is_exceedance": bool(newest.hits[0]),
         },
-    )
-
-
-def _rating(context: JudgeContext, strategy: str, share: float) -> Rating:
-    """The tail's share of years; the budget is the share of healthy years that notify."""
-    calibration = context.calibrations.get(strategy)
-    return Rating(
-        p_year=share,
-        false_alarm_rate=context.budgets_of(strategy, DAILY.id)[0],
-        power=None if calibration is None else calibration.power.get(DAILY.id),
-        days_to_half=None if calibration is None else calibration.days_to_half(DAILY.id),
-        union=None if calibration is None else calibration.union,
     )
 
 
@@ -189,7 +176,6 @@ def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Exceedan
         value=float(run),
         limit=CONSECUTIVE.ladder.limit(severity),
         observations=len(recent.hits),
-        required=1,
         message=f"{run} sessions in a row below the 5 % quantile of their day",
     )
 
@@ -220,7 +206,7 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) ->
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
             "hits": hits,
-            "binomial_p": binomial_at_least(hits, rows, EXCEEDANCE),
+            "binomial_p": var_backtests.binomial_at_least(hits, rows, EXCEEDANCE),
             **_backtests(finals),
         },
     )
@@ -234,12 +220,82 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
     if recent is None:
         return {}
     hits = int(recent.hits.sum())
-    proportion = kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = christoffersen_independence(transitions(recent.hits.tolist()))
-    light = traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    proportion = var_backtests.kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
+    independence = var_backtests.christoffersen_independence(
+        var_backtests.transitions(recent.hits.tolist())
+    )
+    light = var_backtests.traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,
         "kupiec_p": proportion.p_value if proportion else None,
         "christoffersen_p": independence.p_value if independence else None,
         "traffic_light": light.zone if light else None,
     }
+
+
+JOINT = Rule(
+    id="joint_exceedances",
+    title="joint exceedances",
+    family=Family.PROJECTION,
+    unit="strategies",
+    plot="exceedances",
+    kind=Kind.EVENT,
+    optional=True,
+)
+ALL = "ALL"
+_MINIMUM_TOGETHER = 2
+
+
+def judge_joint(
+    records: Mapping[str, StrategyRecord], context: JudgeContext
+) -> Sequence[Evaluation]:
+    """One evaluation over all single strategies with a row on the as-of date, under `ALL`.
+
+    The probability of k or more strategies below their 1 % quantile on one day is the share of
+    the last 756 sessions on which as many were: the dates are kept together, so the dependence
+    between the strategies is as it was. Nothing for fewer than two strategies.
+    """
+    hits: dict[str, bool] = {}
+    flags = []
+    for name, record in sorted(records.items()):
+        finals = context.finals(record)
+        if not len(finals) or finals.dates[-1] != np.datetime64(context.as_of, "D"):
+            continue
+        if bool((finals.returns <= -1.0).any()):
+            # Wiped out: its statistics stop, and `wipe_out` speaks.
+            continue
+        now, before = (
+            exceedances_of(finals.returns, 1),
+            filter_returns(finals.returns[:-1][-WINDOW:]),
+        )
+        if now is None or before is None:
+            continue
+        cut = float(np.quantile(before.standardised, _RARE))
+        hits[name] = float(now.standardised[0]) < cut
+        flags.append((finals.dates[:-1][-WINDOW:], before.standardised < cut))
+    if len(hits) < _MINIMUM_TOGETHER:
+        return []
+    days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)
+    counts = np.bincount(places, weights=np.concatenate([hit for _, hit in flags]))
+    members = [name for name, hit in hits.items() if hit]
+    together = len(members)
+    # The day itself counts as one of them: never a probability of zero.
+    share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
+    is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
+    return [
+        evaluation_of(
+            context,
+            ALL,
+            JOINT,
+            severity=Severity.WARNING if is_rare else None,
+            value=float(together),
+            limit=float(_MINIMUM_TOGETHER),
+            observations=len(days),
+            required=MINIMUM_WINDOW,
+            session=context.as_of,
+            rating=Rating(p_year=yearly(share)),
+            message=f"{together} of {len(hits)} strategies below their 1 % quantile on one day; "
+            f"as many on {share:.1%} of sessions",
+            parts={"members": list(members), "probability": share},
+        )
+    ]

@@ -5,8 +5,8 @@ from datetime import date
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.judging.context import evidence_of, notified_as
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.projection import Expectation
 
@@ -42,15 +42,17 @@ def forward_test_change(
     projection, or where the earlier expectation is smaller than its own standard error, there is
     nothing to compare with: insufficient data, never a zero.
     """
+    parts: dict[str, Json] = {
+        "expected_monthly_return": now.monthly if now else None,
+        "expected_monthly_return_before": before.monthly if before else None,
+        "standard_error_before": before.standard_error if before else None,
+        "issued_before": before.issued_on if before else None,
+    }
     if now is None or before is None:
-        return _insufficient(strategy, "needs a projection of an earlier month", before, now)
+        return _insufficient(strategy, "needs a projection of an earlier month", parts)
     if abs(before.monthly) <= before.standard_error:
-        return _insufficient(
-            strategy,
-            "the earlier expectation is smaller than its standard error, so none is measured",
-            before,
-            now,
-        )
+        why = "the earlier expectation is smaller than its standard error, so none is measured"
+        return _insufficient(strategy, why, parts)
     change = (now.monthly - before.monthly) / abs(before.monthly)
     severity = RULE.ladder.severity(change)
     if severity is None and change >= _FALL:
@@ -72,13 +74,11 @@ def forward_test_change(
             f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
-        parts=_parts(before, now) | notified_as(severity, p_year, budgets),
+        parts=parts | notified_as(severity, p_year, budgets),
     )
 
 
-def _insufficient(
-    strategy: str, why: str, before: Expectation | None, now: Expectation | None
-) -> Evaluation:
+def _insufficient(strategy: str, why: str, parts: dict[str, Json]) -> Evaluation:
     return Evaluation(
         strategy=strategy,
         rule=RULE.id,
@@ -86,14 +86,5 @@ def _insufficient(
         outcome=Outcome.INSUFFICIENT_DATA,
         limit=RULE.ladder.warning,
         message=f"insufficient data: {why}",
-        parts=_parts(before, now),
+        parts=parts,
     )
-
-
-def _parts(before: Expectation | None, now: Expectation | None) -> dict[str, Json]:
-    return {
-        "expected_monthly_return": now.monthly if now else None,
-        "expected_monthly_return_before": before.monthly if before else None,
-        "standard_error_before": before.standard_error if before else None,
-        "issued_before": before.issued_on if before else None,
-    }

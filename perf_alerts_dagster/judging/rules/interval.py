@@ -8,12 +8,21 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
-from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.context import (
+    JudgeContext,
+    Rating,
+    evaluation_of,
+    insufficient_data,
+    rating_with_power,
+    yearly,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.false_alarms import Rating, yearly
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.projections.in_force import InForce
-from perf_alerts_dagster.projections.projection import MINIMUM_REFERENCE_ROWS, REFERENCE_ROWS
+from perf_alerts_dagster.projections.projection import (
+    MINIMUM_REFERENCE_ROWS,
+    REFERENCE_ROWS,
+    InForce,
+)
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 INTERVAL = Rule(
@@ -75,7 +84,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce
     """Below the band at 95 % is a warning, at 99 % critical; above it is info."""
     since = projection.returns_since(finals)
     if not len(since):
-        return insufficient_data(finals.strategy, INTERVAL, observations=0, required=1)
+        return insufficient_data(finals.strategy, INTERVAL)
     fan, day = projection.fan, len(since)
     path = np.log1p(since).cumsum()
     warning, critical = LEVELS[projection.kind]
@@ -90,7 +99,6 @@ def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce
         value=value,
         limit=limit,
         observations=day,
-        required=1,
         projection=projection.name,
         # Its own level is its evidence: being outside is as rare as the level says.
         rating=_rating(context, finals.strategy, projection, share),
@@ -120,12 +128,11 @@ def _rating(context: JudgeContext, strategy: str, projection: InForce, share: fl
     """A window's share as that of a year of such windows; the power is the launch band's."""
     rows = projection.fan.horizon
     calibration = context.calibrations.get(strategy) if projection.kind == "launch" else None
-    return Rating(
+    return rating_with_power(
+        calibration,
+        INTERVAL.id,
         p_year=yearly(share, rows),
         false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows),
-        power=None if calibration is None else calibration.power.get(INTERVAL.id),
-        days_to_half=None if calibration is None else calibration.days_to_half(INTERVAL.id),
-        union=None if calibration is None else calibration.union,
     )
 
 

@@ -49,18 +49,14 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     mandate = context.book.mandate_for(record.strategy)
     evaluations: list[Evaluation] = []
     if mandate.drawdown is not None:
-        judge = partial(_drawdown, context=context, mandate=mandate, limit=mandate.drawdown)
+        judge = partial(_drawdown, context=context, limit=mandate.drawdown)
         evaluations.append(_worse(record, context, judge))
     if mandate.daily_loss is not None:
-        evaluations.append(_daily_loss(record, context, mandate, mandate.daily_loss))
-    for rule, limit, unit in (
-        (WEEKLY_LOSS, mandate.weekly_loss, "W"),
-        (MONTHLY_LOSS, mandate.monthly_loss, "M"),
-    ):
-        if limit is not None:
-            evaluations.append(
-                _period_loss(record, context, mandate, rule=rule, limit=limit, unit=unit)
-            )
+        evaluations.append(_daily_loss(record, context, mandate.daily_loss))
+    if mandate.weekly_loss is not None:
+        evaluations.append(_period_loss(record, context, WEEKLY_LOSS, mandate.weekly_loss))
+    if mandate.monthly_loss is not None:
+        evaluations.append(_period_loss(record, context, MONTHLY_LOSS, mandate.monthly_loss))
     evaluations += [
         _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
         for column in sorted(mandate.columns)
@@ -82,74 +78,19 @@ def _worse(
     return final if provisional.severity is None else provisional
 
 
-def _drawdown(
-    record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
-) -> Evaluation:
-    live = record.returns[record.live]
-    if not len(live):
-        return insufficient_data(record.strategy, DRAWDOWN, observations=0, required=1)
-    value = float(drawdown_path(live)[-1])
-    return evaluation_of(
-        context,
-        record.strategy,
-        DRAWDOWN,
-        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
-        value=value,
-        limit=-limit,
-        observations=len(live),
-        required=1,
-        provisional=context.is_open(record),
-        message=f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}",
-    )
-
-
-def _daily_loss(
-    record: StrategyRecord, context: JudgeContext, mandate: Mandate, limit: float
-) -> Evaluation:
-    if not record.live[-1]:
-        why = "the newest row is no live one"
-        return insufficient_data(record.strategy, DAILY_LOSS, observations=0, required=1, why=why)
-    value = float(record.returns[-1])
-    session: date = record.dates[-1].astype(object)
-    return evaluation_of(
-        context,
-        record.strategy,
-        DAILY_LOSS,
-        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
-        value=value,
-        limit=-limit,
-        observations=1,
-        required=1,
-        session=session,
-        provisional=context.is_open(record),
-        message=f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}",
-    )
-
-
-def _period_loss(
+def _compared(
     record: StrategyRecord,
     context: JudgeContext,
-    mandate: Mandate,
-    *,
     rule: Rule,
+    *,
+    value: float,
     limit: float,
-    unit: str,
+    observations: int,
+    message: str,
+    session: date | None = None,
 ) -> Evaluation:
-    """Compounded return of the newest final row's week (from Monday) or calendar month."""
-    finals = context.finals(record)
-    live = finals.live
-    if not len(finals) or not live.any():
-        return insufficient_data(record.strategy, rule, observations=0, required=1)
-    # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
-    shifted = finals.dates + np.timedelta64(3, "D") if unit == "W" else finals.dates
-    periods = shifted.astype(f"datetime64[{unit}]")
-    chosen = finals.returns[(periods == periods[-1]) & live]
-    name = "week" if unit == "W" else "month"
-    grown = float(np.log1p(chosen).sum())
-    if not len(chosen) or grown > _MAXIMUM_GROWTH:
-        why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
-        return insufficient_data(record.strategy, rule, observations=0, required=1, why=why)
-    value = math.expm1(grown)
+    """A loss or drawdown, negative, against the positive fraction that the mandate allows."""
+    mandate = context.book.mandate_for(record.strategy)
     return evaluation_of(
         context,
         record.strategy,
@@ -157,29 +98,85 @@ def _period_loss(
         severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
         value=value,
         limit=-limit,
+        observations=observations,
+        session=session,
+        provisional=context.is_open(record),
+        message=message,
+    )
+
+
+def _drawdown(record: StrategyRecord, context: JudgeContext, limit: float) -> Evaluation:
+    live = record.returns[record.live]
+    if not len(live):
+        return insufficient_data(record.strategy, DRAWDOWN)
+    value = float(drawdown_path(live)[-1])
+    message = f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}"
+    return _compared(
+        record,
+        context,
+        DRAWDOWN,
+        value=value,
+        limit=limit,
+        observations=len(live),
+        message=message,
+    )
+
+
+def _daily_loss(record: StrategyRecord, context: JudgeContext, limit: float) -> Evaluation:
+    if not record.live[-1]:
+        why = "the newest row is no live one"
+        return insufficient_data(record.strategy, DAILY_LOSS, why=why)
+    value = float(record.returns[-1])
+    session: date = record.dates[-1].astype(object)
+    return _compared(
+        record,
+        context,
+        DAILY_LOSS,
+        value=value,
+        limit=limit,
+        observations=1,
+        session=session,
+        message=f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}",
+    )
+
+
+def _period_loss(
+    record: StrategyRecord, context: JudgeContext, rule: Rule, limit: float
+) -> Evaluation:
+    """Compounded return of the newest final row's week (from Monday) or calendar month."""
+    finals = context.finals(record)
+    if not finals.live.any():
+        return insufficient_data(record.strategy, rule)
+    if rule is WEEKLY_LOSS:
+        # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
+        name, periods = "week", (finals.dates + np.timedelta64(3, "D")).astype("datetime64[W]")
+    else:
+        name, periods = "month", finals.dates.astype("datetime64[M]")
+    chosen = finals.returns[(periods == periods[-1]) & finals.live]
+    grown = float(np.log1p(chosen).sum())
+    if not len(chosen) or grown > _MAXIMUM_GROWTH:
+        why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
+        return insufficient_data(record.strategy, rule, why=why)
+    value = math.expm1(grown)
+    return _compared(
+        finals,
+        context,
+        rule,
+        value=value,
+        limit=limit,
         observations=len(chosen),
-        required=1,
         message=f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}",
     )
 
 
 def _column(
-    record: StrategyRecord,
-    context: JudgeContext,
-    mandate: Mandate,
-    *,
-    column: str,
+    record: StrategyRecord, context: JudgeContext, mandate: Mandate, column: str
 ) -> Evaluation:
     minimum, maximum = mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
-        return insufficient_data(
-            record.strategy,
-            COLUMN,
-            observations=0,
-            required=1,
-            why=f"the newest row has no number in the column {column!r}",
-        )
+        why = f"the newest row has no number in the column {column!r}"
+        return insufficient_data(record.strategy, COLUMN, why=why)
     value = float(values[-1])
     below = minimum is not None and value < minimum
     above = maximum is not None and value > maximum
@@ -191,7 +188,6 @@ def _column(
         value=value,
         limit=minimum if below else (maximum if maximum is not None else minimum),
         observations=1,
-        required=1,
         provisional=context.is_open(record),
         message=f"{column} is {value:g}, the mandate allows {_range(minimum, maximum)}",
         parts={"column": column, "min": minimum, "max": maximum},

@@ -1,5 +1,6 @@
 """The three score rules of the weekly check: stability, out-of-sample validity, overfitting."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,18 +9,13 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import evidence_of, notified_as
+from perf_alerts_dagster.judging.context import JudgeContext, Rating, evaluation_of
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.judging.rules.score_details import (
-    overfitting_parts,
-    stability_parts,
-    validation_parts,
-)
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
+from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
+from perf_alerts_dagster.statistics import walk_forward
+from perf_alerts_dagster.statistics.cscv import Cscv, cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.legacy_scores import (
     LegacyScores,
     legacy_scores,
@@ -27,17 +23,9 @@ from perf_alerts_dagster.statistics.legacy_scores import (
 )
 from perf_alerts_dagster.statistics.out_of_sample import (
     MissingSharpe,
+    ValidationScore,
     missing_sharpe,
     out_of_sample,
-)
-from perf_alerts_dagster.statistics.walk_forward import (
-    MIN_FOLDS,
-    MIN_IN_SAMPLE_ROWS,
-    MIN_LIVE_ROWS,
-    Insufficient,
-    Split,
-    split_record,
-    stability,
 )
 
 STABILITY = Rule(
@@ -72,80 +60,62 @@ RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Scored:
-    """One strategy on its way through the three rules."""
+    """One strategy's final rows on their way through the three rules."""
 
     record: StrategyRecord
-    periods_per_year: float
-    split: Split | Insufficient
+    context: JudgeContext
+    split: walk_forward.Split | walk_forward.Insufficient
     legacy: LegacyScores | None
 
 
 def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
-    """The three score rules over a strategy's final rows."""
-    return score_evaluations(
-        context.finals(record),
-        periods_per_year=context.periods_per_year,
-        seed=context.seed,
-        trials=record.trials,
-        budgets=context.budgets_of(record.strategy, STABILITY.id),
-    )
+    """Judge a strategy's final rows by the three score rules, in the catalogue's order.
 
-
-def score_evaluations(
-    record: StrategyRecord,
-    *,
-    periods_per_year: float,
-    seed: int,
-    trials: Floats | None = None,
-    budgets: tuple[float, float] = (0.05, 0.01),
-) -> list[Evaluation]:
-    """Judge one strategy's final rows by the three score rules, in the catalogue's order.
-
-    `trials` (T, N) are the returns of every variant that was tried, if they were kept: the
-    overfitting rule then judges the probability of backtest overfitting. The same record, seed
-    and trials give the same evaluations, whatever other strategies there are. A record that
-    holds a wipe-out has no scores: its statistics stop there. `budgets` are the largest shares
-    of healthy years that are strong evidence of lost stability, at warning and at critical.
+    Where the record has trials, the returns of every variant that was tried, the overfitting
+    rule judges the probability of backtest overfitting. A record that holds a wipe-out has no
+    scores: its statistics stop there.
 
     Raises:
-        UsageError: `trials` is no matrix of finite numbers with at least 2 columns.
+        UsageError: the trials are no matrix of finite numbers with at least 2 columns.
     """
-    wiped_out = np.flatnonzero(record.returns <= -1.0)
+    finals = context.finals(record)
+    wiped_out = np.flatnonzero(finals.returns <= -1.0)
     if len(wiped_out):
         first = int(wiped_out[0])
-        reason = f"it was wiped out on {record.dates[first]}, and its statistics stop there"
-        shortage = Insufficient(observations=first, required=len(record), reason=reason)
-        return [_insufficient(record, rule, shortage) for rule in RULES]
+        reason = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
+        shortage = walk_forward.Insufficient(
+            observations=first, required=len(finals), reason=reason
+        )
+        return [_insufficient(finals, rule, shortage) for rule in RULES]
     scored = _Scored(
-        record=record,
-        periods_per_year=periods_per_year,
-        split=split_record(record.returns, record.live),
-        legacy=None if record.trades is None else legacy_scores(months_from_trades(record.trades)),
+        record=finals,
+        context=context,
+        split=walk_forward.split_record(finals.returns, finals.live),
+        legacy=None if finals.trades is None else legacy_scores(months_from_trades(finals.trades)),
     )
     return [
-        _judge_stability(scored, seed, budgets),
-        _judge_validation(scored, np.random.default_rng(seed)),
-        _judge_missing(scored) if trials is None else _judge_trials(scored, trials),
+        _judge_stability(scored),
+        _judge_validation(scored),
+        _judge_missing(scored) if record.trials is None else _judge_trials(scored, record.trials),
     ]
 
 
-def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -> Evaluation:
+def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
-    result = stability(record.returns, record.live, scored.periods_per_year)
-    if isinstance(result, Insufficient):
+    result = walk_forward.stability(record.returns, record.live, scored.context.periods_per_year)
+    if isinstance(result, walk_forward.Insufficient):
         return _insufficient(record, STABILITY, result)
     share = None
     if STABILITY.ladder.severity(result.score) is not None:
         # Only a breach is rated: 200 healthy lives cost more than all else here.
-        share = _share_of_lives(scored, result.score, seed)
+        share = _share_of_lives(scored, result.score)
     return _evaluation(
-        record,
+        scored,
         STABILITY,
         share=share,
-        budgets=budgets,
         value=result.score,
         observations=len(result.folds),
-        required=MIN_FOLDS,
+        required=walk_forward.MIN_FOLDS,
         shown=(
             f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
             f"{result.share_profitable:.0%} of folds profitable, "
@@ -155,61 +125,61 @@ def _judge_stability(scored: _Scored, seed: int, budgets: tuple[float, float]) -
     )
 
 
-def _share_of_lives(scored: _Scored, score: float, seed: int) -> float | None:
-    if isinstance(scored.split, Insufficient):
+def _share_of_lives(scored: _Scored, score: float) -> float | None:
+    if isinstance(scored.split, walk_forward.Insufficient):
         return None
     lowest = lowest_scores(
         scored.split.reference,
         len(scored.record.returns) - scored.split.live_start,
-        periods_per_year=scored.periods_per_year,
-        seed=seed,
+        periods_per_year=scored.context.periods_per_year,
+        seed=scored.context.seed,
     )
     return None if lowest is None else share_as_low(lowest, score)
 
 
-def _judge_validation(scored: _Scored, rng: np.random.Generator) -> Evaluation:
+def _judge_validation(scored: _Scored) -> Evaluation:
     split = scored.split
-    if isinstance(split, Insufficient):
+    if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, VALIDATION, split)
-    result = out_of_sample(split.reference, split.live, rng)
+    result = out_of_sample(split.reference, split.live, np.random.default_rng(scored.context.seed))
     if result is None:
         return _insufficient(scored.record, VALIDATION, _still(split))
     return _evaluation(
-        scored.record,
+        scored,
         VALIDATION,
         value=result.share_below,
         observations=len(split.live),
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         shown=(
             f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
             f"score {result.score:.1f} of 100"
         ),
-        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
+        parts=validation_parts(result, scored.context.periods_per_year, scored.legacy),
     )
 
 
 def _judge_missing(scored: _Scored) -> Evaluation:
     """Overfitting without a trial matrix: the part of the Sharpe ratio that live is missing."""
     split = scored.split
-    if isinstance(split, Insufficient):
+    if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)
     result = missing_sharpe(split.reference, split.live)
     if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
-    parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
+    parts = overfitting_parts(result, None, scored.context.periods_per_year, scored.legacy)
     if result.missing is None:
-        shortage = Insufficient(
+        shortage = walk_forward.Insufficient(
             observations=len(split.reference),
-            required=MIN_IN_SAMPLE_ROWS,
+            required=walk_forward.MIN_IN_SAMPLE_ROWS,
             reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
         )
         return _insufficient(scored.record, OVERFITTING, shortage, parts)
     return _evaluation(
-        scored.record,
+        scored,
         OVERFITTING,
         value=result.missing,
         observations=len(split.live),
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         shown=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
         parts=parts,
     )
@@ -217,36 +187,36 @@ def _judge_missing(scored: _Scored) -> Evaluation:
 
 def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
-    if len(trials) < MIN_IN_SAMPLE_ROWS:
-        shortage = Insufficient(
+    if len(trials) < walk_forward.MIN_IN_SAMPLE_ROWS:
+        shortage = walk_forward.Insufficient(
             observations=len(trials),
-            required=MIN_IN_SAMPLE_ROWS,
-            reason=f"the trial matrix has {len(trials)} of {MIN_IN_SAMPLE_ROWS} rows",
+            required=walk_forward.MIN_IN_SAMPLE_ROWS,
+            reason=f"the trial matrix has {len(trials)} of {walk_forward.MIN_IN_SAMPLE_ROWS} rows",
         )
         return _insufficient(scored.record, OVERFITTING, shortage)
     result = cscv(trials)
     deflated = deflated_best_trial(trials)
     missing: MissingSharpe | None = None
-    if isinstance(scored.split, Split):
+    if isinstance(scored.split, walk_forward.Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
     return _evaluation(
-        scored.record,
+        scored,
         OVERFITTING,
         value=result.pbo,
         observations=result.rows,
-        required=MIN_IN_SAMPLE_ROWS,
+        required=walk_forward.MIN_IN_SAMPLE_ROWS,
         shown=(
             f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
             f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
         ),
         parts=overfitting_parts(
-            missing, (result, deflated), scored.periods_per_year, scored.legacy
+            missing, (result, deflated), scored.context.periods_per_year, scored.legacy
         ),
     )
 
 
 def _evaluation(
-    record: StrategyRecord,
+    scored: _Scored,
     rule: Rule,
     *,
     value: float,
@@ -255,38 +225,31 @@ def _evaluation(
     shown: str,
     parts: Mapping[str, Json],
     share: float | None = None,
-    budgets: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
     """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
+    strategy = scored.record.strategy
     severity = rule.ladder.severity(value)
     limit = rule.ladder.limit(severity)
     verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
-    return Evaluation(
-        strategy=record.strategy,
-        rule=rule.id,
-        outcome=Outcome.OK if severity is None else Outcome.BREACH,
+    return evaluation_of(
+        scored.context,
+        strategy,
+        rule,
         severity=severity,
         value=value,
         limit=limit,
         observations=observations,
         required=required,
-        evidence=(
-            evidence_of(severity, share, budgets)
-            if rule.gated
-            else (None if severity is None else Evidence.UNGATED)
-        ),
-        p_year=share,
-        message=(
-            f"{rule.title.capitalize()} of {record.strategy} is {verdict} limit {limit:g}: {shown}."
-        ),
-        parts={**parts, **notified_as(severity, share, budgets)},
+        rating=None if share is None else Rating(p_year=share),
+        message=f"{rule.title.capitalize()} of {strategy} is {verdict} limit {limit:g}: {shown}.",
+        parts=parts,
     )
 
 
 def _insufficient(
     record: StrategyRecord,
     rule: Rule,
-    shortage: Insufficient,
+    shortage: walk_forward.Insufficient,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
@@ -303,14 +266,100 @@ def _insufficient(
     )
 
 
-def _still(split: Split) -> Insufficient:
+def _still(split: walk_forward.Split) -> walk_forward.Insufficient:
     rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
-    return Insufficient(
+    return walk_forward.Insufficient(
         observations=0,
-        required=MIN_LIVE_ROWS,
+        required=walk_forward.MIN_LIVE_ROWS,
         reason=f"the {rows} do not vary enough for a Sharpe ratio",
     )
 
 
 def _shown(value: float | None, form: str) -> str:
     return "undefined" if value is None else format(value, form)
+
+
+# The earlier system's limits on the 0 to 100 form of the validation score: shown, never judged.
+_DOCUMENTED_VALIDATION = Ladder(breach="below", warning=70.0, critical=50.0)
+
+
+def stability_parts(
+    record: StrategyRecord, score: walk_forward.StabilityScore, legacy: LegacyScores | None
+) -> dict[str, Json]:
+    """The parts of a stability score, with one entry per fold."""
+    return {
+        "psr": score.psr,
+        "share_profitable": score.share_profitable,
+        "walk_forward_efficiency": _finite(score.efficiency),
+        "sharpe_ratio": score.sharpe,
+        "t_statistic": score.t_statistic,
+        "total_return": score.total_return,
+        "rows": score.rows,
+        "folds": [
+            {
+                "first": str(record.dates[result.fold.start]),
+                "last": str(record.dates[result.fold.stop - 1]),
+                "in_sample_annual_return": result.in_sample_annual,
+                "out_of_sample_annual_return": result.out_of_sample_annual,
+                "out_of_sample_return": result.out_of_sample_total,
+            }
+            for result in score.folds
+        ],
+        "legacy_stability": _finite(legacy.stability if legacy else None),
+    }
+
+
+def validation_parts(
+    validation: ValidationScore, periods_per_year: float, legacy: LegacyScores | None
+) -> dict[str, Json]:
+    """The parts of an out-of-sample validation."""
+    year = math.sqrt(periods_per_year)
+    documented = _DOCUMENTED_VALIDATION.severity(validation.score)
+    return {
+        "score": validation.score,
+        "share_below": validation.share_below,
+        "share_below_standard_error": validation.standard_error,
+        "in_sample_sharpe_ratio": validation.in_sample_sharpe * year,
+        "live_sharpe_ratio": validation.live_sharpe * year,
+        "paths": validation.paths,
+        "documented_warning": _DOCUMENTED_VALIDATION.warning,
+        "documented_critical": _DOCUMENTED_VALIDATION.critical,
+        "documented_severity": None if documented is None else documented.value,
+        "legacy_validation": _finite(legacy.validation if legacy else None),
+    }
+
+
+def overfitting_parts(
+    missing: MissingSharpe | None,
+    trials: tuple[Cscv, float | None] | None,
+    periods_per_year: float,
+    legacy: LegacyScores | None,
+) -> dict[str, Json]:
+    """The parts of an overfitting judgement; `measure` says which of them is the value."""
+    year = math.sqrt(periods_per_year)
+    parts: dict[str, Json] = {
+        "measure": "missing_sharpe" if trials is None else "pbo",
+        "missing_sharpe": missing.missing if missing else None,
+        "in_sample_sharpe_ratio": missing.in_sample_sharpe * year if missing else None,
+        "live_sharpe_ratio": missing.live_sharpe * year if missing else None,
+        "live_sharpe_standard_error": missing.standard_error * year if missing else None,
+        "legacy_overfitting": _finite(legacy.overfitting if legacy else None),
+    }
+    if trials is not None:
+        result, deflated = trials
+        parts |= {
+            "pbo": result.pbo,
+            "mean_logit": result.mean_logit,
+            "out_of_sample_loss": result.out_of_sample_loss,
+            "degradation_slope": _finite(result.degradation_slope),
+            "degradation_intercept": _finite(result.degradation_intercept),
+            "deflated_sharpe_ratio": _finite(deflated),
+            "splits": result.splits,
+            "trials": result.trials,
+            "trial_rows": result.rows,
+        }
+    return parts
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -117,7 +117,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
 
 
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Change in Sharpe points: mean of the last 7 rolling readings against the 7 before."""
+    """The mean of the last 7 rolling Sharpe ratios minus that of the 7 before; info at most."""
     rule = SHARPE_DEGRADATION
     required = SHARPE_WINDOW + 2 * _READINGS - 1
     live = _live(context.finals(record))[-required:]
@@ -161,7 +161,7 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
 
 
 def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """Distance of the compounded live index from its peak; a provisional row may raise it."""
+    """The live index below its peak; a provisional row may raise the severity, never lower it."""
     final = _drawdown(context.finals(record), context, provisional=False)
     if not context.is_open(record):
         return final
@@ -182,7 +182,6 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         value=newest,
         limit=-1.0,
         observations=len(record),
-        required=1,
         session=session,
         provisional=context.is_open(record),
         message=(
@@ -197,7 +196,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     rule = DRAWDOWN
     live = _live(record)
     if len(live) < 1:
-        return insufficient_data(record.strategy, rule, observations=0, required=1)
+        return insufficient_data(record.strategy, rule)
     path = drawdown_path(live)
     value = float(path[-1])
     ladder = rule.ladder_at(context.book.limits_for(record.strategy))
@@ -211,7 +210,6 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         value=value,
         limit=-limit,
         observations=len(live),
-        required=1,
         provisional=provisional,
         # Without a projection there is no evidence to rate a drawdown by.
         gated=record.strategy in context.projected,

@@ -1,7 +1,8 @@
-"""Closed live trades against the backtest's: win rate, profit factor, losing run."""
+"""Rules that compare closed live trades with the backtest's: win rate, profit factor, run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import partial
 
 import numpy as np
@@ -120,18 +121,12 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
 def _sides(
     finals: StrategyRecord, trades: Trades, context: JudgeContext
 ) -> _Sides | tuple[int, str]:
-    places = np.flatnonzero(finals.live)
-    if not len(places):
+    live_dates = finals.dates[finals.live]
+    if not len(live_dates):
         return 0, "there are no live rows"
-    first_live = finals.dates[places[0]].astype(object)
-    after = closed_from(trades, first_live)
-    before = Trades(
-        exits=trades.exits[: len(trades) - len(after)],
-        entries=trades.entries[: len(trades) - len(after)],
-        pnl=trades.pnl[: len(trades) - len(after)],
-        cost=trades.cost[: len(trades) - len(after)],
-    )
-    chosen = last_closed(after, _MAXIMUM)
+    first_live: date = live_dates[0].astype(object)
+    before = trades.until(first_live - timedelta(days=1))
+    chosen = last_closed(closed_from(trades, first_live), _MAXIMUM)
     if len(chosen) < _MINIMUM:
         return len(chosen), "closed live trades"
     if len(before) < _MINIMUM:
@@ -139,8 +134,8 @@ def _sides(
     measured = measure_trades(
         before, years=max(1, int((~finals.live).sum())) / context.periods_per_year
     )
-    span = finals.dates[places] >= chosen.exits[0]
-    live = measure_trades(chosen, years=max(1, int(span.sum())) / context.periods_per_year)
+    rows = int((live_dates >= chosen.exits[0]).sum())
+    live = measure_trades(chosen, years=max(1, rows) / context.periods_per_year)
     shortfall = largest_shortfall_part(measured, live)
     return _Sides(
         before=measured,

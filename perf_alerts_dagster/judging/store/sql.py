@@ -1,79 +1,159 @@
 """The store of judgements over SQL: each method is one transaction."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, RowMapping, Select, func, insert, select
 
-from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
-from perf_alerts_dagster.judging.store import judgements
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.migrate import require_current
-from perf_alerts_dagster.storage.tables import month_hashes, settings_versions, watermarks
+from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows
+from perf_alerts_dagster.storage.tables import (
+    judgements,
+    month_hashes,
+    settings_versions,
+    watermarks,
+)
+
+FIELDS = tuple(part.name for part in fields(Evaluation))
+_JUDGEMENT = tuple(part.name for part in fields(Judgement) if part.name != "evaluations")
+_NUMBERS = ("value", "limit", "p_year", "false_alarm_rate", "power", "days_to_half")
+_COUNTS = ("observations", "required")
 
 
-def read_month_hashes(connection: Connection) -> dict[tuple[str, str], str]:
-    """Every hash by (strategy, month)."""
-    rows = connection.execute(
-        select(month_hashes.c.strategy, month_hashes.c.month, month_hashes.c.hash)
+def to_row(evaluation: Evaluation) -> dict[str, Any]:
+    """The columns of an evaluation; numbers of numpy become Python's.
+
+    A negative zero becomes zero, because SQLite does not keep its sign.
+
+    Raises:
+        ValueError: a number is NaN, which SQLite would keep as NULL.
+    """
+    row: dict[str, Any] = {name: getattr(evaluation, name) for name in FIELDS}
+    for name in _NUMBERS:
+        if row[name] is not None:
+            row[name] = float(row[name]) + 0.0
+            if math.isnan(row[name]):
+                raise ValueError(
+                    f"{name} of {evaluation.strategy}, {evaluation.rule} is NaN; "
+                    "a number or None is accepted"
+                )
+    for name in _COUNTS:
+        if row[name] is not None:
+            row[name] = int(row[name])
+    row["parts"] = dict(evaluation.parts)
+    return row
+
+
+def from_row(row: RowMapping) -> Evaluation:
+    """The evaluation that a row holds.
+
+    Raises:
+        ValueError: a word in it is none that this program knows.
+    """
+    severity, evidence = row["severity"], row["evidence"]
+    words = {
+        "outcome": Outcome(row["outcome"]),
+        "kind": Kind(row["kind"]),
+        "severity": None if severity is None else Severity(severity),
+        "evidence": None if evidence is None else Evidence(evidence),
+    }
+    return Evaluation(**({name: row[name] for name in FIELDS} | words))
+
+
+def stored_after(connection: Connection, alert: str, row_id: int) -> list[tuple[int, Judgement]]:
+    """The judgements of an alert that were stored after the row of an id, with their ids."""
+    query = (
+        select(judgements)
+        .where(judgements.c.alert == alert, judgements.c.id > row_id)
+        .order_by(judgements.c.id)
     )
-    return {(strategy, month): content_hash for strategy, month, content_hash in rows}
+    rows = connection.execute(query).mappings().all()
+    return [(row["id"], _judgement(connection, row)) for row in rows]
 
 
-def write_month_hashes(connection: Connection, hashes: Mapping[tuple[str, str], str]) -> None:
-    """Replace the given hashes and leave the others."""
-    if not hashes:
+def _judgement(connection: Connection, row: RowMapping) -> Judgement:
+    query = (
+        select(evaluation_rows)
+        .where(evaluation_rows.c.judgement_id == row["id"])
+        .order_by(evaluation_rows.c.position)
+    )
+    try:
+        evaluations = tuple(from_row(stored) for stored in connection.execute(query).mappings())
+    except ValueError as exc:
+        raise StoreUnavailable(
+            f"the alert store's judgement of {row['alert']} at {row['as_of']} "
+            f"(run {row['run_id']}) is damaged: {exc}"
+        ) from exc
+    return Judgement(**{name: row[name] for name in _JUDGEMENT}, evaluations=evaluations)
+
+
+def _add(connection: Connection, judgement: Judgement) -> None:
+    row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
+    row["seed"] = int(row["seed"])
+    added = connection.scalar(
+        upsert(connection, judgements)
+        .on_conflict_do_nothing(
+            index_elements=[judgements.c.alert, judgements.c.as_of, judgements.c.run_id]
+        )
+        .returning(judgements.c.id),
+        row,
+    )
+    if added is None or not judgement.evaluations:
         return
-    insert = upsert(connection, month_hashes)
     connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=[month_hashes.c.strategy, month_hashes.c.month],
-            set_={"hash": insert.excluded.hash},
-            # A row that would be rewritten as it is costs as much as a changed one.
-            where=insert.excluded.hash != month_hashes.c.hash,
-        ),
+        insert(evaluation_rows),
         [
-            # In one order everywhere, so that two writers cannot block each other on PostgreSQL.
-            {"strategy": strategy, "month": month, "hash": content_hash}
-            for (strategy, month), content_hash in sorted(hashes.items())
+            {"judgement_id": added, "position": position, **to_row(evaluation)}
+            for position, evaluation in enumerate(judgement.evaluations)
         ],
     )
 
 
-def keep_settings_version(
-    connection: Connection, *, version: str, content: str, at: datetime
-) -> None:
-    """Keep the content of a settings version; one that is kept already stays as it was."""
+def _advance_watermark(connection: Connection, alert: str, session: date) -> None:
+    advance = upsert(connection, watermarks)
     connection.execute(
-        upsert(connection, settings_versions).on_conflict_do_nothing(
-            index_elements=[settings_versions.c.version]
-        ),
-        {"version": version, "content": content, "at": at},
-    )
-
-
-def read_watermark(connection: Connection, alert: str) -> date | None:
-    """The alert's watermark; None before its first execution."""
-    session: date | None = connection.scalar(
-        select(watermarks.c.session).where(watermarks.c.alert == alert)
-    )
-    return session
-
-
-def advance_watermark(connection: Connection, alert: str, session: date) -> None:
-    """Move the alert's watermark to `session`, unless it is there or further already."""
-    insert = upsert(connection, watermarks)
-    connection.execute(
-        insert.on_conflict_do_update(
+        advance.on_conflict_do_update(
             index_elements=[watermarks.c.alert],
-            set_={"session": insert.excluded.session},
+            set_={"session": advance.excluded.session},
             # In the statement itself: two processes may advance it at the same time.
-            where=insert.excluded.session > watermarks.c.session,
+            where=advance.excluded.session > watermarks.c.session,
         ),
         {"alert": alert, "session": session},
+    )
+
+
+def _newest_evaluations(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
+    """The evaluations of an alert's judgement of its newest date, the last made."""
+    last = _of_newest_date(select(judgements.c.id), alert).scalar_subquery()
+    query = (
+        select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
+        .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
+        .where(judgements.c.id == last)
+        .order_by(evaluation_rows.c.position)
+    )
+    if strategy is not None:
+        query = query.where(evaluation_rows.c.strategy == strategy)
+    if rule is not None:
+        query = query.where(evaluation_rows.c.rule == rule)
+    return query
+
+
+def _of_newest_date(query: Select[Any], alert: str) -> Select[Any]:
+    return (
+        query.where(judgements.c.alert == alert)
+        .order_by(judgements.c.as_of.desc(), judgements.c.judged_at.desc(), judgements.c.id.desc())
+        .limit(1)
     )
 
 
@@ -104,25 +184,35 @@ class SqlAlertStore(AlertStore):
 
     def watermark(self, alert: str) -> date | None:
         """Read from the row of the alert."""
+        query = select(watermarks.c.session).where(watermarks.c.alert == alert)
         with reading(self.engine) as connection:
-            return read_watermark(connection, alert)
+            session: date | None = connection.scalar(query)
+        return session
 
     def record(self, judgement: Judgement, *, watermark: date | None) -> None:
         """The judgement and the watermark in one transaction."""
         with writing(self.engine) as connection:
-            judgements.add(connection, judgement)
+            _add(connection, judgement)
             if watermark is not None:
-                advance_watermark(connection, judgement.alert, watermark)
+                _advance_watermark(connection, judgement.alert, watermark)
 
     def judgements(self, *, alert: str | None = None, limit: int = 20) -> Sequence[Judgement]:
-        """Each comes with all its evaluations, so ask for few."""
+        """Of one moment, the judgement stored last first; all evaluations are read, so ask few."""
+        query = select(judgements).order_by(judgements.c.judged_at.desc(), judgements.c.id.desc())
+        if alert is not None:
+            query = query.where(judgements.c.alert == alert)
         with reading(self.engine) as connection:
-            return judgements.newest(connection, alert=alert, limit=limit)
+            rows = connection.execute(query.limit(max(limit, 0))).mappings().all()
+            return [_judgement(connection, row) for row in rows]
 
     def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
         """One query for the judgement, one for its evaluations."""
+        query = _of_newest_date(select(judgements), alert)
+        if as_of is not None:
+            query = query.where(judgements.c.as_of == as_of)
         with reading(self.engine) as connection:
-            return judgements.latest(connection, alert, as_of)
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else _judgement(connection, row)
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
         """Kept already means: of the same strategy, kind and day of issue."""
@@ -140,27 +230,81 @@ class SqlAlertStore(AlertStore):
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
         """All of them in one query."""
+        query = select(month_hashes.c.strategy, month_hashes.c.month, month_hashes.c.hash)
         with reading(self.engine) as connection:
-            return read_month_hashes(connection)
+            rows = connection.execute(query)
+            return {(strategy, month): content_hash for strategy, month, content_hash in rows}
 
     def save_month_hashes(self, hashes: Mapping[tuple[str, str], str]) -> None:
-        """Rows that would not change are not rewritten."""
+        """Other pairs keep their hashes; rows that would not change are not rewritten."""
+        if not hashes:
+            return
         with writing(self.engine) as connection:
-            write_month_hashes(connection, hashes)
+            replace = upsert(connection, month_hashes)
+            connection.execute(
+                replace.on_conflict_do_update(
+                    index_elements=[month_hashes.c.strategy, month_hashes.c.month],
+                    set_={"hash": replace.excluded.hash},
+                    # A row that would be rewritten as it is costs as much as a changed one.
+                    where=replace.excluded.hash != month_hashes.c.hash,
+                ),
+                [
+                    # In one order everywhere, so that two writers cannot block each other on
+                    # PostgreSQL.
+                    {"strategy": strategy, "month": month, "hash": content_hash}
+                    for (strategy, month), content_hash in sorted(hashes.items())
+                ],
+            )
 
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
         """The first content of a version stays."""
         with writing(self.engine) as connection:
-            keep_settings_version(connection, version=version, content=content, at=at)
+            connection.execute(
+                upsert(connection, settings_versions).on_conflict_do_nothing(
+                    index_elements=[settings_versions.c.version]
+                ),
+                {"version": version, "content": content, "at": at},
+            )
 
     def period(self, start: datetime, end: datetime) -> Period:
         """One query, which groups by strategy and outcome."""
+        query = (
+            select(evaluation_rows.c.strategy, evaluation_rows.c.outcome, func.count())
+            .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
+            .where(
+                judgements.c.judged_at >= start,
+                judgements.c.judged_at < end,
+                judgements.c.recorded_only.is_(False),
+            )
+            .group_by(evaluation_rows.c.strategy, evaluation_rows.c.outcome)
+        )
         with reading(self.engine) as connection:
-            return judgements.period(connection, start, end)
+            rows = connection.execute(query)
+            return Period(
+                counts={(strategy, Outcome(outcome)): count for strategy, outcome, count in rows}
+            )
 
     def current(
         self, *, strategy: str | None = None, rule: str | None = None
     ) -> Sequence[StoredEvaluation]:
-        """One query per alert."""
+        """One query per alert; an alert judged later replaces what an earlier one said."""
         with reading(self.engine) as connection:
-            return judgements.current(connection, strategy=strategy, rule=rule)
+            rows = [
+                row
+                for alert in ALERTS
+                for row in connection.execute(
+                    _newest_evaluations(alert.name, strategy, rule)
+                ).mappings()
+            ]
+        newest: dict[tuple[str, str, str], StoredEvaluation] = {}
+        try:
+            for row in sorted(rows, key=lambda row: (row["as_of"], row["judged_at"])):
+                newest[row["strategy"], row["rule"], row["projection"] or ""] = StoredEvaluation(
+                    alert=row["alert"],
+                    as_of=row["as_of"],
+                    judged_at=row["judged_at"],
+                    evaluation=from_row(row),
+                )
+        except ValueError as exc:
+            raise StoreUnavailable(f"the alert store holds a damaged evaluation: {exc}") from exc
+        return [newest[key] for key in sorted(newest)]

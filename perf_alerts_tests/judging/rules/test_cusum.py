@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.rules.cusum import RULE, cusum, judge_cusum
 from perf_alerts_dagster.judging.rules.thresholds import (
     ROLLING_SHARPE,
@@ -17,8 +17,8 @@ from perf_alerts_dagster.judging.rules.thresholds import (
 )
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
-from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.monitors import cusum_name_after
+from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_tests.builders import a_record, context_of, near, noise

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import Budgets, Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets, Rating
 from perf_alerts_dagster.judging.rules.exceedances import RULES, exceedances_of, judge_exceedances
-from perf_alerts_dagster.projections.detection_power import notified_from, yearly_share
+from perf_alerts_dagster.projections.calibration import notified_from, yearly_share
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_dagster.statistics.var_backtests import binomial_at_least

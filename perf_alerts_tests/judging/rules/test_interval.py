@@ -11,7 +11,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.interval import judge_intervals
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.in_force import InForce, ProjectionsInForce
+from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns

@@ -7,7 +7,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
-from perf_alerts_dagster.judging.rules.joint_exceedances import judge_joint
+from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, near, noise

@@ -7,9 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from perf_alerts_dagster.judging.rules.scores import score_evaluations
+from perf_alerts_dagster.judging.rules.scores import judge_scores
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_tests.builders import context_of
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def read_history(name: str, dates: np.ndarray, returns: Floats) -> Floats:
             returns=returns[:end],
             live=np.arange(end) >= end - LIVE_ROWS,
         )
-        judged = score_evaluations(record, periods_per_year=252, seed=1)
+        judged = judge_scores(record, context_of(record, seed=1))
         found.append([np.nan if one.value is None else one.value for one in judged])
     return np.array(found)
 

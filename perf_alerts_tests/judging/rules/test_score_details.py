@@ -5,7 +5,7 @@ import math
 import pytest
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.rules.score_details import (
+from perf_alerts_dagster.judging.rules.scores import (
     overfitting_parts,
     stability_parts,
     validation_parts,

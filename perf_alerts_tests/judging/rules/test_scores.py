@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +10,18 @@ from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
-from perf_alerts_dagster.judging.rules.score_details import (
+from perf_alerts_dagster.judging.rules.scores import (
+    judge_scores,
     overfitting_parts,
     stability_parts,
     validation_parts,
 )
-from perf_alerts_dagster.judging.rules.scores import score_evaluations
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
+from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
 from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
 from perf_alerts_dagster.statistics.walk_forward import Insufficient, split_record, stability
+from perf_alerts_tests.builders import context_of
 
 ROWS = 1512
 LIVE = np.arange(ROWS) >= 756
@@ -44,9 +46,11 @@ def record(returns: Floats, live_from: int = 756, trades: Trades | None = None) 
 def judge(
     returns: Floats, live_from: int = 756, trials: Floats | None = None, seed: int = 1
 ) -> list[Evaluation]:
-    return score_evaluations(
-        record(returns, live_from), periods_per_year=252, seed=seed, trials=trials
-    )
+    return judge_record(replace(record(returns, live_from), trials=trials), seed=seed)
+
+
+def judge_record(judged: StrategyRecord, seed: int = 1) -> list[Evaluation]:
+    return judge_scores(judged, context_of(judged, seed=seed))
 
 
 def healthy() -> Floats:
@@ -205,7 +209,7 @@ def test_the_earlier_systems_scores_are_shown_where_there_are_trades() -> None:
     pnl = np.random.default_rng(3).standard_normal(len(days))
     trades = Trades(exits=days, entries=days, pnl=pnl, cost=np.zeros(len(days)))
 
-    found = score_evaluations(record(healthy(), trades=trades), periods_per_year=252, seed=1)
+    found = judge_record(record(healthy(), trades=trades))
 
     names = ["legacy_stability", "legacy_validation", "legacy_overfitting"]
     assert all(isinstance(one.parts[n], float) for one, n in zip(found, names, strict=True))

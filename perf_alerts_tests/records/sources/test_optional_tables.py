@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.alerts import Family
-from perf_alerts_dagster.judging.strategy import judge_strategy
+from perf_alerts_dagster.judging.judge import judge_strategy
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
 from perf_alerts_tests.builders import a_record, context_of, noise

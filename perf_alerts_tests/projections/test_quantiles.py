@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.projections.bands import PROBABILITIES, SUP_LEVELS
+from perf_alerts_dagster.projections.simulation import quantiles
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
-from perf_alerts_dagster.statistics.quantiles import quantiles
 
 RNG = np.random.default_rng(1)
 ROWS: dict[str, Floats32] = {
