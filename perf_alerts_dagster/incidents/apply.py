@@ -1,36 +1,38 @@
 """How a judgement, a problem of the system, and time change incidents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     EXECUTION_FAILED,
     EXECUTION_MISSED,
     JOINT,
     NO_DATA,
     Firing,
+    Incident,
+    Reason,
+    Resolution,
     evaluation_firing,
     system_firing,
     system_key,
 )
-from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
-from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
 from perf_alerts_dagster.incidents.transitions import (
     Action,
     IncidentEvent,
     escalate,
+    has_no_cause_left,
+    is_recovered,
     open_incident,
     register_breach,
     reopen,
     resolve,
     unmute,
-    with_owed,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
@@ -55,7 +57,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
         fire(builder, firing)
     _group(builder, judgement)
     if not judgement.provisional:
-        _recover(builder, judgement, {one.dedup_key for one in firings})
+        _recover(builder, judgement, {firing.dedup_key for firing in firings})
 
 
 def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
@@ -73,8 +75,10 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
         builder.add_entry(incident, "raised", detail={"severity": incident.severity.value})
         builder.notify(incident, Reason.RAISED)
     elif action is Action.REOPEN:
-        builder.add_entry(incident, "reopened", detail={"why": _why(live, firing)})
-        builder.notify(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
+        is_higher = firing.severity.rank > live.severity.rank
+        why = "higher severity" if is_higher else "worse by a quarter"
+        builder.add_entry(incident, "reopened", detail={"why": why})
+        builder.notify(incident, Reason.RAISED if is_higher else Reason.REOPENED)
     return incident
 
 
@@ -94,79 +98,62 @@ def recover(
 
 def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
     gate = builder.settings.gate
-    rated = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
+    evaluations = judgement.evaluations
+    rated = [
+        (evaluation, severity_of(evaluation, gate=gate))
+        for evaluation in notified(judgement, gate=gate)
+    ]
     rated += [
-        (one, one.severity)
-        for one in judgement.evaluations
-        if one.outcome in UNMEASURED and one.severity is not None
+        (evaluation, evaluation.severity)
+        for evaluation in evaluations
+        if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
-    if _is_all_late(judgement.evaluations):
-        rated = [(one, severity) for one, severity in rated if one.rule != NO_DATA]
-    firings = [
-        evaluation_firing(
-            one,
-            severity,
+    late = {evaluation.strategy for evaluation in evaluations if _is_late(evaluation)}
+    # Every judged strategy is late: one problem of the source, not one of each strategy.
+    if late and late == {
+        evaluation.strategy for evaluation in evaluations if evaluation.rule == NO_DATA
+    }:
+        source = system_firing(
+            NO_DATA,
+            _RECORDS,
+            message="no strategy of the source has a recent row",
             alert=judgement.alert,
-            as_of=judgement.as_of,
             run_id=judgement.run_id,
-            provisional=judgement.provisional,
-            restated=judgement.restated,
+            as_of=judgement.as_of,
         )
-        for one, severity in rated
-    ]
-    if _is_all_late(judgement.evaluations):
-        firings.append(
-            system_firing(
-                NO_DATA,
-                _RECORDS,
-                message="no strategy of the source has a recent row",
-                alert=judgement.alert,
-                run_id=judgement.run_id,
-                as_of=judgement.as_of,
-            )
-        )
-    return firings
+        rated = [pair for pair in rated if pair[0].rule != NO_DATA]
+        return [*(evaluation_firing(*pair, judgement) for pair in rated), source]
+    return [evaluation_firing(*pair, judgement) for pair in rated]
 
 
-def _is_all_late(evaluations: Sequence[Evaluation]) -> bool:
-    """Whether every judged strategy is late: one problem of the source, not one of each."""
-    late = {one.strategy for one in evaluations if _is_late(one)}
-    return bool(late) and late == {
-        one.strategy for one in evaluations if one.rule == NO_DATA or _is_late(one)
-    }
-
-
-def _is_late(one: Evaluation) -> bool:
-    return one.rule == NO_DATA and one.outcome is Outcome.NO_DATA
+def _is_late(evaluation: Evaluation) -> bool:
+    return evaluation.rule == NO_DATA and evaluation.outcome is Outcome.NO_DATA
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Make a group's incident the parent of its members' incidents of the same session."""
-    for one in notified(judgement, gate=builder.settings.gate):
-        members = one.parts.get("members")
-        group = builder.live(one.dedup_key)
-        if one.rule != JOINT or group is None or not isinstance(members, list):
+    for evaluation in notified(judgement, gate=builder.settings.gate):
+        members = evaluation.parts.get("members")
+        group = builder.live(evaluation.dedup_key)
+        if evaluation.rule != JOINT or group is None or not isinstance(members, list):
             continue
         for incident in builder.incidents:
-            is_member = incident.strategy in members and incident.session == one.session
+            is_member = incident.strategy in members and incident.session == evaluation.session
             if is_member and not incident.is_resolved and incident.parent is None:
                 child = replace(incident, parent=group.id)
                 builder.put(child, "grouped", detail={"parent": group.id})
 
 
 def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[str]) -> None:
-    for one in judgement.evaluations:
-        live = builder.live(one.dedup_key)
-        if (
-            live is None
-            or one.dedup_key in breached_keys
-            or one.is_notified(gate=builder.settings.gate)
-        ):
+    gate = builder.settings.gate
+    for evaluation in judgement.evaluations:
+        live = builder.live(evaluation.dedup_key)
+        if live is None or live.dedup_key in breached_keys or evaluation.is_notified(gate=gate):
             continue
-        budget, _ = builder.settings.budgets.for_rule(one.strategy, one.rule)
-        if _is_restated(live, one, judgement, budget):
+        budget, _ = builder.settings.budgets.for_rule(evaluation.strategy, evaluation.rule)
+        if _is_restated(live, evaluation, judgement, budget):
             recover(builder, live, IncidentEvent.RESTATED)
-        elif _is_current(live, judgement) and is_recovered(one, budget=budget):
+        elif _is_current(live, judgement) and is_recovered(evaluation, budget=budget):
             recover(builder, live)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
@@ -177,7 +164,9 @@ def _is_current(live: Incident, judgement: Judgement) -> bool:
     return live.as_of is None or judgement.as_of >= live.as_of
 
 
-def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: float) -> bool:
+def _is_restated(
+    live: Incident, evaluation: Evaluation, judgement: Judgement, budget: float
+) -> bool:
     """Whether the session that breached no longer does, because its rows changed.
 
     For an event, the final row that replaces the provisional one counts as a change.
@@ -186,33 +175,28 @@ def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: 
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and has_no_cause_left(one, budget=budget)
+    return changed and has_no_cause_left(evaluation, budget=budget)
 
 
 def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
     source = builder.live(system_key(NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
-    if any(one.rule == NO_DATA and one.outcome is Outcome.OK for one in judgement.evaluations):
-        recover(builder, source)
+    for evaluation in judgement.evaluations:
+        if evaluation.rule == NO_DATA and evaluation.outcome is Outcome.OK:
+            recover(builder, source)
+            return
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Resolve record errors: no evaluation reports readable rows, an error is only missing."""
-    errors = {one.strategy for one in judgement.evaluations if one.outcome is Outcome.ERROR}
-    good = {one.strategy for one in judgement.evaluations} - errors
+    outcomes = [(each.strategy, each.outcome) for each in judgement.evaluations]
+    good = {strategy for strategy, _ in outcomes}
+    good -= {strategy for strategy, outcome in outcomes if outcome is Outcome.ERROR}
     for incident in builder.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):
             recover(builder, incident)
-
-
-def _is_higher(before: Incident, firing: Firing) -> bool:
-    return firing.severity.rank > before.severity.rank
-
-
-def _why(before: Incident, firing: Firing) -> str:
-    return "higher severity" if _is_higher(before, firing) else "worse by a quarter"
 
 
 def _facts(firing: Firing) -> dict[str, Json]:
@@ -250,23 +234,18 @@ def resolve_execution_incidents(builder: DecisionBuilder, alert: str) -> None:
             recover(builder, live)
 
 
-def expire(builder: DecisionBuilder, sessions: Sequence[date]) -> None:
-    """Close events after enough later `sessions` (ascending); nobody is notified."""
-    for incident in builder.incidents:
-        if is_open_event(incident):
-            day = day_of(incident)
-            if sum(one > day for one in sessions) >= builder.settings.close_after:
+def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[date]]) -> None:
+    """Close events after enough later judged sessions; nobody is notified."""
+    events = [
+        (incident, incident.session)
+        for incident in builder.incidents
+        if incident.kind is Kind.EVENT and not incident.is_resolved and incident.session is not None
+    ]
+    if events:
+        sessions = judged_sessions(min(session for _, session in events))
+        for incident, session in events:
+            if sum(later > session for later in sessions) >= builder.settings.close_after:
                 recover(builder, incident, IncidentEvent.EXPIRED)
-
-
-def is_open_event(incident: Incident) -> bool:
-    """Whether it is an unresolved event."""
-    return incident.kind is Kind.EVENT and not incident.is_resolved and incident.session is not None
-
-
-def day_of(incident: Incident) -> date:
-    """The session of an event."""
-    return incident.session or incident.opened_at.date()
 
 
 def sweep_incident(builder: DecisionBuilder, incident: Incident) -> None:
@@ -309,7 +288,7 @@ def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
         return
     if builder.is_silenced(incident):
         if not incident.muted:
-            builder.put(with_owed(incident, incident.owed or Reason.UNMUTED, muted=True))
+            builder.put(replace(incident, owed=incident.owed or Reason.UNMUTED, muted=True))
             builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
         return
     after = escalate(incident, now=builder.now)

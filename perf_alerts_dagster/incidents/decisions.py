@@ -10,14 +10,13 @@ from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
     IncidentNotice,
     MessageKind,
+    NotificationSettings,
     new_notification,
 )
-from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
 from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,
     SuppressionReason,
-    is_silenced,
     suppression_reason,
 )
 
@@ -50,10 +49,14 @@ class DecisionBuilder:
         self._window = window
         self._alert = alert
         self._silences = snapshot.silences
-        self._history = NotificationHistory(notified=snapshot.notified)
-        self._before = {one.id: one for one in snapshot.incidents}
+        self._history = NotificationHistory(snapshot.notified)
+        self._before = {incident.id: incident for incident in snapshot.incidents}
         self._incidents = dict(self._before)
-        self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_resolved}
+        self._live = {
+            incident.dedup_key: incident.id
+            for incident in snapshot.incidents
+            if not incident.is_resolved
+        }
         self._entries: list[TimelineEntry] = []
         self._reasons: dict[tuple[str, MessageKind], Reason] = {}
         self._withdrawn: list[str] = []
@@ -70,7 +73,7 @@ class DecisionBuilder:
 
     def is_silenced(self, incident: Incident) -> bool:
         """Whether a silence mutes the incident now."""
-        return is_silenced(incident, self._silences, self.now)
+        return any(silence.mutes(incident, self.now) for silence in self._silences)
 
     def put(
         self,
@@ -124,13 +127,10 @@ class DecisionBuilder:
         notices: dict[tuple[MessageKind, str], list[IncidentNotice]] = {}
         for (incident_id, kind), reason in self._reasons.items():
             self._add_notices(self._incidents[incident_id], kind, reason, notices)
+        pairs = [(self._before.get(after.id), after) for after in self._incidents.values()]
         return Decisions(
-            opened=tuple(one for one in self._incidents.values() if one.id not in self._before),
-            changed=tuple(
-                one
-                for one in self._incidents.values()
-                if one.id in self._before and one != self._before[one.id]
-            ),
+            opened=tuple(after for before, after in pairs if before is None),
+            changed=tuple(after for before, after in pairs if before not in (None, after)),
             entries=tuple(self._entries),
             notifications=tuple(
                 new_notification(kind, self._window, self._alert, listed, channel, self.now)
@@ -153,12 +153,14 @@ class DecisionBuilder:
             self.add_suppressed(incident, reason, suppressed)
         after = incident
         if kind is MessageKind.NORMAL:
-            is_owed = self._is_owed(incident, reason, suppressed)
-            after = replace(
-                after,
-                owed=reason if is_owed else None,
-                muted=is_owed and SuppressionReason.SILENCED in suppressed,
-            )
+            is_silenced = SuppressionReason.SILENCED in suppressed
+            if reason is Reason.RECOVERED:
+                is_owed = is_silenced
+            else:
+                # The opening of an incident that is resolved by now is never sent later.
+                is_temporary = is_silenced or not _TEMPORARY.isdisjoint(suppressed)
+                is_owed = is_temporary and not incident.is_resolved
+            after = replace(after, owed=reason if is_owed else None, muted=is_owed and is_silenced)
         if receivers:
             after = replace(after, notifications=after.notifications + 1)
             notice = IncidentNotice(incident=after, reason=reason, number=after.notifications)
@@ -199,14 +201,6 @@ class DecisionBuilder:
             else:
                 suppressed.setdefault(why, []).append(channel)
         return suppressed, receivers
-
-    def _is_owed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> bool:
-        """Whether a suppressed message is sent later; never an opening of a resolved incident."""
-        if reason is Reason.RECOVERED:
-            return SuppressionReason.SILENCED in suppressed
-        if incident.is_resolved:
-            return False
-        return SuppressionReason.SILENCED in suppressed or not _TEMPORARY.isdisjoint(suppressed)
 
     def add_suppressed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> None:
         """Enter suppressed messages into the timeline, an entry per suppression reason."""

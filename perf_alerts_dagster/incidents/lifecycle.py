@@ -11,16 +11,14 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
-    day_of,
     expire,
     fire,
-    is_open_event,
     recover,
     resolve_execution_incidents,
     sweep_incident,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     DAEMON_SILENT,
     DEAD_LETTER,
     EXECUTION_FAILED,
@@ -28,12 +26,17 @@ from perf_alerts_dagster.incidents.firing import (
     JOINT,
     WATCH_SILENT,
     Firing,
+    Incident,
+    Resolution,
     system_firing,
     system_key,
 )
-from perf_alerts_dagster.incidents.model import Incident, Resolution
-from perf_alerts_dagster.incidents.notification import Notification, digest_payload, new_digest
-from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.notification import (
+    Notification,
+    NotificationSettings,
+    digest_payload,
+    new_digest,
+)
 from perf_alerts_dagster.incidents.ports import (
     ConcurrentChange,
     Decisions,
@@ -83,7 +86,7 @@ class Lifecycle:
             apply_all(builder, unapplied)
             if judged_before is None:
                 resolve_execution_incidents(builder, alert)
-            self._expire(builder)
+            expire(builder, self.store.judged_sessions)
 
         return self._run(decide, now=now, window=run_id, alert=alert)
 
@@ -218,7 +221,7 @@ class Lifecycle:
         """Apply what is due by time: escalations, ended acknowledgements and silences, repeats."""
 
         def decide(builder: DecisionBuilder) -> None:
-            self._expire(builder)
+            expire(builder, self.store.judged_sessions)
             for incident in builder.incidents:
                 sweep_incident(builder, incident)
 
@@ -259,12 +262,6 @@ class Lifecycle:
                 recover(builder, live)
 
         return self._run(decide, now=now, window=_SWEEP)
-
-    def _expire(self, builder: DecisionBuilder) -> None:
-        events = [one for one in builder.incidents if is_open_event(one)]
-        if events:
-            first = min(day_of(one) for one in events)
-            expire(builder, self.store.judged_sessions(first))
 
     def _change(
         self,

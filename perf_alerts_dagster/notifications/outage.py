@@ -12,12 +12,12 @@ from typing import Protocol
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     STORE_UNAVAILABLE,
     Firing,
+    Reason,
     system_firing,
 )
-from perf_alerts_dagster.incidents.model import Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
@@ -97,11 +97,11 @@ class Outage:
     ) -> list[ChannelResult]:
         results: list[ChannelResult] = []
         for channel in self.channels:
-            new = {
-                (channel.name, one.dedup_key, one.severity.value): one
-                for one in firings
-                if (channel.name, one.dedup_key, one.severity.value) not in self._notified
+            keyed = {
+                (channel.name, firing.dedup_key, firing.severity.value): firing
+                for firing in firings
             }
+            new = {key: firing for key, firing in keyed.items() if key not in self._notified}
             attempts = send(
                 channel,
                 list(new.values()),
@@ -110,7 +110,7 @@ class Outage:
                 now=now,
                 public_url=self.public_url,
             )
-            if all(one.error is None for one in attempts):
+            if all(attempt.error is None for attempt in attempts):
                 self._notified |= set(new)
             results += attempts
         return results

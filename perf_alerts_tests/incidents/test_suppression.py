@@ -7,8 +7,12 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
-from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    MessageKind,
+    NotificationSettings,
+    PastNotification,
+)
 from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,
     SuppressionReason,
@@ -228,7 +232,7 @@ def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
     )
 
     def why(row: PastNotification) -> SuppressionReason | None:
-        history = NotificationHistory(notified=[row])
+        history = NotificationHistory([row])
         return suppression_reason(
             incident, Reason.OPENED, "mail", history, now=desk.now, window=HOUR
         )

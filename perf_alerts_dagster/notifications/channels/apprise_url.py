@@ -1,6 +1,5 @@
 """Every other service through Apprise: mail, Slack, Telegram, PagerDuty and so on."""
 
-import logging
 from typing import TYPE_CHECKING
 
 from perf_alerts_dagster.core.severity import Severity
@@ -81,11 +80,6 @@ def own_host(plugin: "NotifyBase") -> str | None:
     templates: tuple[str, ...] = plugin.templates
     is_named = any("{host}" in one for one in templates)
     return plugin.host if is_named and isinstance(plugin.host, str) else None
-
-
-def silence_apprise() -> None:
-    """Switch off Apprise's own log, which contains URLs."""
-    logging.getLogger("apprise").disabled = True
 
 
 def _worst(message: Message) -> str:

@@ -1,6 +1,7 @@
 """Opens channels from the URLs of the settings; connects to none before a message is sent."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel, silence_apprise
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel
 
@@ -59,7 +60,8 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
     # A slow import, and most processes send nothing.
     from apprise import Apprise, AppriseAsset
 
-    silence_apprise()
+    # Apprise's own log contains URLs.
+    logging.getLogger("apprise").disabled = True
     asset = AppriseAsset(app_id="perf-alerts", app_desc="perf-alerts", http_redirects=False)
     plugin = Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if plugin is None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -63,7 +63,7 @@ class Webhook(Channel):
 
     def send(self, message: Message) -> None:
         """Post the message to the checked address, in at most 10 s."""
-        address = self._address(self._url)
+        address = self._address()
         body = json.dumps(message.payload, allow_nan=False).encode()
         try:
             status, headers = asyncio.run(self._post(address, body, message.key))
@@ -113,7 +113,8 @@ class Webhook(Channel):
             headers["X-Signature"] = signature(self._secret, body, int(self._clock()))
         return headers
 
-    def _address(self, url: SplitResult) -> str:
+    def _address(self) -> str:
+        url = self._url
         host = url.hostname or ""
         if url.scheme != "https" and not self._addresses.is_allowed(host):
             raise DeliveryFailed(
