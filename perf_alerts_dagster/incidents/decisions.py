@@ -83,7 +83,7 @@ class DecisionBuilder:
         actor: str = "system",
         detail: Mapping[str, Json] | None = None,
     ) -> None:
-        """Add or change an incident; `what`, if given, is entered into its timeline."""
+        """Add or change an incident; `what` names the entry of its timeline, if there is one."""
         self._incidents[incident.id] = incident
         if not incident.is_resolved:
             self._live[incident.dedup_key] = incident.id
@@ -123,7 +123,7 @@ class DecisionBuilder:
         self._withdrawn.append(incident.id)
 
     def decisions(self, audit: Change | None = None) -> Decisions:
-        """All changes, with the messages that nothing suppresses."""
+        """All changes so far, and the messages that nothing suppresses."""
         notices: dict[tuple[MessageKind, str], list[IncidentNotice]] = {}
         for (incident_id, kind), reason in self._reasons.items():
             self._add_notices(self._incidents[incident_id], kind, reason, notices)

@@ -1,4 +1,4 @@
-"""The lifecycle of incidents: what executions, people and problems of the system change."""
+"""The lifecycle of incidents: changes by executions, by people, by time and by problems."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -109,10 +109,12 @@ class Lifecycle:
             return
         live = self.store.snapshot(now=now, since=now).incidents
         payload = digest_payload(
-            judgement, [one for one in live if not one.is_resolved], gate=self.settings.gate
+            judgement,
+            [incident for incident in live if not incident.is_resolved],
+            gate=self.settings.gate,
         )
         day = judgement.as_of.isoformat()
-        rows = tuple(new_digest(payload, day, one, now) for one in self.settings.channels)
+        rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
         self.store.apply(Decisions(notifications=rows))
 
     def execution_failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
@@ -247,7 +249,8 @@ class Lifecycle:
         """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
         incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
         return any(
-            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in incidents
+            incident.dedup_key == firing.dedup_key and incident.run_id == firing.run_id
+            for incident in incidents
         )
 
     def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:
@@ -336,12 +339,12 @@ class Incidents:
     lifecycle: Lifecycle
 
     def history(self, incident: Incident) -> IncidentHistory:
-        """The incident with everything that is stored about it."""
+        """The incident with its timeline, the messages about it, and a group's members."""
         members: list[Incident] = []
         if incident.rule == JOINT:
             since = IncidentFilter(since=incident.opened_at)
             later = self.store.incidents(since, limit=_MAXIMUM_LATER).incidents
-            members = [one for one in later if one.parent == incident.id]
+            members = [incident for incident in later if incident.parent == incident.id]
         return IncidentHistory(
             incident=incident,
             timeline=self.store.timeline(incident.id),

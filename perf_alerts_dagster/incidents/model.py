@@ -47,7 +47,7 @@ class Resolution(StrEnum):
 
     @property
     def is_manual(self) -> bool:
-        """Whether only a person may give it."""
+        """Whether only a person may resolve an incident so."""
         return self in (Resolution.TRUE, Resolution.FALSE, Resolution.KNOWN, Resolution.DATA_ERROR)
 
 

@@ -116,8 +116,8 @@ class NotificationSettings:
             names = self.escalation_channels
         if incident.rule == DEAD_LETTER:
             every = dict.fromkeys((*names, *self.channels, *self.escalation_channels))
-            names = tuple(one for one in every if one != incident.parts.get("about"))
-        return tuple(one for one in names if self._accepts(one, incident.severity))
+            names = tuple(name for name in every if name != incident.parts.get("about"))
+        return tuple(name for name in names if self._accepts(name, incident.severity))
 
     def _accepts(self, channel: str, severity: Severity) -> bool:
         minimum = self.minimum.get(channel)
@@ -191,7 +191,7 @@ def notification_key(
     kind: MessageKind, window: str, notices: Iterable[IncidentNotice], channel: str
 ) -> str:
     """The row's key: the same for the same messages about the same incidents, whoever makes it."""
-    names = sorted(f"{one.incident.id}:{one.number}" for one in notices)
+    names = sorted(f"{notice.incident.id}:{notice.number}" for notice in notices)
     text = "\0".join([kind.value, window, channel, *names])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -219,17 +219,17 @@ def new_notification(
             "window": window,
             "alert": alert,
             "at": now.isoformat(),
-            "incidents": [notice_payload(one) for one in ordered],
+            "incidents": [notice_payload(notice) for notice in ordered],
         },
         items=tuple(
             NotificationItem(
-                incident_id=one.incident.id,
-                dedup_key=one.incident.dedup_key,
-                severity=one.incident.severity,
-                reason=one.reason,
-                number=one.number,
+                incident_id=notice.incident.id,
+                dedup_key=notice.incident.dedup_key,
+                severity=notice.incident.severity,
+                reason=notice.reason,
+                number=notice.number,
             )
-            for one in ordered
+            for notice in ordered
         ),
         created_at=now,
         next_at=now,
@@ -258,25 +258,27 @@ def digest_payload(
     gate keeps from being notified.
     """
     evaluations = judgement.evaluations
-    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
-    unresolved: list[Json] = [notice_payload(one) for one in worst_first(notices)]
+    notices = [
+        IncidentNotice(incident=incident, reason=Reason.OPENED, number=0) for incident in incidents
+    ]
+    unresolved: list[Json] = [notice_payload(notice) for notice in worst_first(notices)]
     return {
         "alert": judgement.alert,
         "as_of": judgement.as_of.isoformat(),
-        "strategies": len({one.strategy for one in evaluations}),
+        "strategies": len({each.strategy for each in evaluations}),
         "evaluations": len(evaluations),
         "incidents": unresolved,
         "weak": _names(
-            one
-            for one in evaluations
-            if one.outcome is Outcome.BREACH and not one.is_notified(gate=gate)
+            each
+            for each in evaluations
+            if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
         ),
-        "unmeasured": _names(one for one in evaluations if one.outcome in UNMEASURED),
+        "unmeasured": _names(each for each in evaluations if each.outcome in UNMEASURED),
     }
 
 
 def _names(evaluations: Iterable[Evaluation]) -> list[Json]:
-    return [{"strategy": one.strategy, "rule": one.rule} for one in evaluations]
+    return [{"strategy": each.strategy, "rule": each.rule} for each in evaluations]
 
 
 def finite(number: float | None) -> float | None:
@@ -287,10 +289,10 @@ def finite(number: float | None) -> float | None:
 def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     """Sorted by severity; recoveries come last, and a group comes before its members."""
 
-    def rank(one: IncidentNotice) -> tuple[bool, int, bool, str, str]:
-        incident = one.incident
+    def rank(notice: IncidentNotice) -> tuple[bool, int, bool, str, str]:
+        incident = notice.incident
         return (
-            one.reason is Reason.RECOVERED,
+            notice.reason is Reason.RECOVERED,
             -incident.severity.rank,
             incident.parent is not None,
             incident.strategy,
@@ -300,14 +302,14 @@ def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     return sorted(notices, key=rank)
 
 
-def notice_payload(one: IncidentNotice) -> dict[str, Json]:
+def notice_payload(notice: IncidentNotice) -> dict[str, Json]:
     """An incident in a message's payload, JSON-ready."""
-    incident = one.incident
+    incident = notice.incident
     acknowledged, resolved = incident.acknowledged, incident.resolved
     return {
         "id": incident.id,
-        "reason": one.reason.value,
-        "number": one.number,
+        "reason": notice.reason.value,
+        "number": notice.number,
         "dedup_key": incident.dedup_key,
         "strategy": incident.strategy,
         "rule": incident.rule,

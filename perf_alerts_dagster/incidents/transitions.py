@@ -262,8 +262,8 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
     """Whether a level's final evaluation resolves its incident.
 
     Args:
-        evaluation: It is not notified. A breach too weak to be notified counts as recovered only
-            by its `p_year`.
+        evaluation: Nobody is notified of it. A breach that is too weak for that counts as
+            recovered only by its `p_year`.
         budget: The largest `p_year` at which the rule notifies a warning.
     """
     if evaluation.provisional or evaluation.kind is Kind.EVENT:

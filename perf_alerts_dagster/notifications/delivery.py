@@ -40,7 +40,7 @@ class DeliveryFailed(Exception):
 
 
 class Channel(Protocol):
-    """Where messages go. `name` shows no secret; `minimum` is the lowest severity it gets."""
+    """A receiver of messages. `name` shows no secret; `minimum` is its lowest severity."""
 
     name: str
     minimum: Severity
@@ -145,9 +145,11 @@ class Deliverer:
         if not self.channels:
             return counts
         with ThreadPoolExecutor(max_workers=len(self.channels)) as pool:
-            futures = [pool.submit(self._drain, one, deadline) for one in self.channels.values()]
+            futures = [
+                pool.submit(self._drain, channel, deadline) for channel in self.channels.values()
+            ]
             # Leaving the pool waits for all threads; `result` raises their first error.
-        return sum((one.result() for one in futures), counts)
+        return sum((future.result() for future in futures), counts)
 
     def _drain(self, channel: Channel, deadline: float) -> DeliveryCounts:
         rows = self._claims(channel.name, deadline)

@@ -44,10 +44,10 @@ class UnreadableNotification(Exception):
 
 
 def message_of(row: Notification, *, public_url: str | None) -> Message:
-    """The message of a row.
+    """The message of an outbox row.
 
     Args:
-        row: A row that `incidents.notification` made.
+        row: A row that `incidents.notification` has made.
         public_url: The address of the pages; None leaves links out.
 
     Raises:
@@ -63,7 +63,7 @@ def message_of(row: Notification, *, public_url: str | None) -> Message:
 
 
 def test_message(now: datetime, *, public_url: str | None) -> Message:
-    """A message that says that it is only a test."""
+    """The message of `test-channel`, which says that it is only a test."""
     text = (
         "This is a test of perf-alerts' notifications, sent because somebody asked for it. "
         "Nothing has happened to any strategy."

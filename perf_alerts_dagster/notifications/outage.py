@@ -1,4 +1,4 @@
-"""Notifications while the alert store cannot be used: that it cannot, and what breaches.
+"""Direct notifications while the alert store cannot be used: of the outage and of breaches.
 
 A full disk keeps Dagster from starting runs as well. Then the REST process judges the record
 without a store and notifies the channels directly, past the outbox.
@@ -32,7 +32,7 @@ _ALERT = BY_NAME["daily_pnl_check"]
 
 
 class DirectJudge(Protocol):
-    """What judges without a store: `executions.without_store.Direct`."""
+    """Judges without a store; implemented by `executions.without_store.Direct`."""
 
     def breaches(
         self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
@@ -144,18 +144,18 @@ def send(
     no firing is severe enough.
     """
     incidents = [
-        open_incident(one, now=now, chain=None)
-        for one in firings
-        if one.severity.rank >= channel.minimum.rank
+        open_incident(firing, now=now, chain=None)
+        for firing in firings
+        if firing.severity.rank >= channel.minimum.rank
     ]
     if not incidents:
         return ()
-    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
+    notices = [IncidentNotice(incident=each, reason=Reason.OPENED, number=1) for each in incidents]
     row = new_notification(
         MessageKind.NORMAL, f"direct:{window}", alert, notices, channel.name, now
     )
     # Not by the incidents' ids, which depend on the time.
-    names = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
+    names = sorted(f"{incident.dedup_key}:{incident.severity.value}" for incident in incidents)
     text = "\0".join(["direct", window, channel.name, *names])
     row = replace(row, key=hashlib.sha256(text.encode()).hexdigest())
     message = message_of(row, public_url=public_url)

@@ -67,7 +67,7 @@ def title(incident: Payload) -> str:
 
 
 def affected(incident: Payload) -> str:
-    """The strategy; for an incident about the system, the alert or channel concerned."""
+    """The name of the strategy; for an incident about the system, of its alert or channel."""
     if incident["strategy"]:
         return clean(incident["strategy"])
     parts = incident["parts"]
@@ -117,7 +117,7 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
 
 
 def hint(incident: Payload) -> str:
-    """What to look at first."""
+    """The hint of what to look at first."""
     rule = str(incident["rule"])
     return BY_ID[rule].hint if rule in BY_ID else _HINTS.get(rule, HINT)
 
@@ -164,7 +164,7 @@ def _share(number: float) -> str:
 
 
 def sentence(incident: Payload) -> str:
-    """The evaluation's message."""
+    """The evaluation's message in one line, cut to 600 characters."""
     return clean(incident["message"], _MAXIMUM_SENTENCE)
 
 

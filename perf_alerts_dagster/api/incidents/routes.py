@@ -9,12 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from perf_alerts_dagster.api.incidents import schemas
-from perf_alerts_dagster.api.incidents.requests import (
-    AcknowledgeBody,
-    IncidentsQuery,
-    ResolveBody,
-    SilenceBody,
-)
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
@@ -43,12 +37,14 @@ Id = Annotated[
 
 
 @router.get(
-    "", response_model=schemas.IncidentsAnswer, openapi_extra=openapi_of(query=IncidentsQuery)
+    "",
+    response_model=schemas.IncidentsAnswer,
+    openapi_extra=openapi_of(query=schemas.IncidentsQuery),
 )
 async def incidents(request: Request, who: HistoryViewer) -> Response:
     """Incidents, newest first, page by page (`cursor`, `limit`)."""
     resources = api_of(request)
-    query = query_of(request, IncidentsQuery)
+    query = query_of(request, schemas.IncidentsQuery)
     wanted = IncidentFilter(**query.model_dump(exclude={"cursor", "limit"}))
     list_page = resources.parts.incidents.store.incidents
     try:
@@ -79,12 +75,12 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
 @router.post(
     "/{id}/acknowledge",
     response_model=schemas.IncidentAnswer,
-    openapi_extra=openapi_of(body=AcknowledgeBody),
+    openapi_extra=openapi_of(body=schemas.AcknowledgeBody),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     """Acknowledge it, `until` a time if given: it no longer escalates."""
     now = api_of(request).now()
-    body = await body_of(request, AcknowledgeBody, now=now)
+    body = await body_of(request, schemas.AcknowledgeBody, now=now)
     values = {"comment": body.comment, "until": body.until}
     incident_id = inputs.identifier(id_)
     after = await change_incident(request, who, "acknowledge", incident_id, now=now, **values)
@@ -94,13 +90,14 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
 @router.post(
     "/{id}/resolve",
     response_model=schemas.IncidentAnswer,
-    openapi_extra=openapi_of(body=ResolveBody),
+    openapi_extra=openapi_of(body=schemas.ResolveBody),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     """Resolve it with a verdict: true, false, known, or a data error."""
-    body = await body_of(request, ResolveBody)
+    body = await body_of(request, schemas.ResolveBody)
+    now = api_of(request).now()
     values = {"outcome": body.outcome, "comment": body.comment}
-    now, incident_id = api_of(request).now(), inputs.identifier(id_)
+    incident_id = inputs.identifier(id_)
     after = await change_incident(request, who, "resolve", incident_id, now=now, **values)
     return await _answer(request, after)
 
@@ -116,13 +113,7 @@ async def change_incident(
 ) -> Incident:
     """Acknowledge or resolve an incident as a person, together with its audit row.
 
-    Args:
-        request: The request that the audit row describes.
-        who: The person.
-        action: acknowledge or resolve.
-        incident_id: The incident's id.
-        now: The time, aware.
-        values: The further arguments of the lifecycle's method of that name.
+    `values` are the further arguments of the lifecycle's method that `action` names.
 
     Raises:
         UnknownIncident: no incident has that id.
@@ -167,13 +158,13 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
     "",
     status_code=201,
     response_model=schemas.SilenceAnswer,
-    openapi_extra=openapi_of(body=SilenceBody),
+    openapi_extra=openapi_of(body=schemas.SilenceBody),
 )
 async def add_silence(request: Request, who: Switcher) -> Response:
     """Mute messages about what all matchers match, until the end that it must have."""
     resources = api_of(request)
     now = resources.now()
-    body = await body_of(request, SilenceBody, now=now)
+    body = await body_of(request, schemas.SilenceBody, now=now)
     silence = Silence(
         id=uuid.uuid4().hex,
         matchers=Matchers(**dict(body.matchers)),

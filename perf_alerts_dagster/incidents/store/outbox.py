@@ -72,7 +72,7 @@ class SqlOutbox(Outbox):
                 )
             )
             claimed = connection.execute(select(notifications).where(row.id.in_(ids))).mappings()
-            rows = {one["id"]: one for one in claimed}
+            rows = {row["id"]: row for row in claimed}
             return [_read(connection, rows[row_id]) for row_id in ids]
 
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
@@ -159,7 +159,7 @@ class SqlOutbox(Outbox):
             .order_by(notifications.c.created_at, notifications.c.id)
         )
         with reading(self.engine) as connection:
-            return [_read(connection, one) for one in connection.execute(query).mappings().all()]
+            return [_read(connection, row) for row in connection.execute(query).mappings().all()]
 
 
 def add(connection: Connection, notification: Notification) -> None:

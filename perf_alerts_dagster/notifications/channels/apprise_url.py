@@ -17,7 +17,7 @@ _MAIL = frozenset({"mailto", "mailtos"})
 
 
 class AppriseChannel(Channel):
-    """One Apprise URL, which is a secret: only its scheme is shown."""
+    """A channel to one Apprise URL. The URL is a secret: only its scheme is shown."""
 
     def __init__(
         self, plugin: "NotifyBase", *, name: str, minimum: Severity, addresses: Addresses
@@ -61,7 +61,7 @@ class AppriseChannel(Channel):
         host = own_host(self._plugin)
         if host is None or self._addresses.is_allowed(host):
             return
-        if not all(is_public(one) for one in self._addresses.addresses(host, 443)):
+        if not all(is_public(address) for address in self._addresses.addresses(host, 443)):
             raise DeliveryFailed(
                 "the server has an address that is not on the open internet; it is accepted "
                 "where ALERT_NOTIFY_ALLOWED_HOSTS names it",
@@ -78,7 +78,7 @@ def own_host(plugin: "NotifyBase") -> str | None:
     if isinstance(smtp, str) and smtp:
         return smtp
     templates: tuple[str, ...] = plugin.templates
-    is_named = any("{host}" in one for one in templates)
+    is_named = any("{host}" in template for template in templates)
     return plugin.host if is_named and isinstance(plugin.host, str) else None
 
 

@@ -31,7 +31,7 @@ def open_channels(
         _open(url, f"{variable}: URL {position}", secret, addresses)
         for position, url in enumerate(urls, start=1)
     ]
-    return tuple({one.name: one for one in channels}.values())
+    return tuple({channel.name: channel for channel in channels}.values())
 
 
 def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
@@ -77,7 +77,7 @@ def _routed(url: str, where: str) -> tuple[str, Severity]:
     match = _MINIMUM.search(url)
     if match is None:
         return url, Severity.INFO
-    names = [one.value for one in Severity]
+    names = [severity.value for severity in Severity]
     if match[1] not in names:
         raise SettingsError(f"{where} has a min_severity of none of: {', '.join(names)}")
     rest = url[: match.start()] + url[match.end() :]

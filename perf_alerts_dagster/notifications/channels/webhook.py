@@ -1,4 +1,4 @@
-"""The JSON webhook: signed, with an idempotency key, to a checked address, in bounded time."""
+"""The JSON webhook: posts a signed message with an idempotency key to a checked address."""
 
 import asyncio
 import hashlib
@@ -31,8 +31,8 @@ class Webhook(Channel):
 
     Args:
         url: An `https` URL; `http` only to hosts that `addresses` allows.
-        name: What is shown of it.
-        minimum: The lowest severity that it is notified of.
+        name: The channel's name, which shows no secret.
+        minimum: The lowest severity of its messages.
         secret: Signs each message; None leaves them unsigned.
         addresses: Which hosts may be connected to.
         trusted: The trusted certificates; the system's where None.
