@@ -66,18 +66,18 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
     chain = builder.settings.escalation.chain
     if live is None:
         incident = open_incident(firing, now=builder.now, chain=chain)
-        builder.put(incident, "opened", detail=_facts(firing))
+        builder.put(incident, "opened", **_facts(firing))
         builder.notify(incident, Reason.OPENED)
         return incident
     incident, action = register_breach(live, firing, now=builder.now, chain=chain)
-    builder.put(incident, "breached", detail=_facts(firing))
+    builder.put(incident, "breached", **_facts(firing))
     if action is Action.RAISE:
-        builder.add_entry(incident, "raised", detail={"severity": incident.severity.value})
+        builder.add_entry(incident, "raised", severity=incident.severity.value)
         builder.notify(incident, Reason.RAISED)
     elif action is Action.REOPEN:
         is_higher = firing.severity.rank > live.severity.rank
         why = "higher severity" if is_higher else "worse by a quarter"
-        builder.add_entry(incident, "reopened", detail={"why": why})
+        builder.add_entry(incident, "reopened", why=why)
         builder.notify(incident, Reason.RAISED if is_higher else Reason.REOPENED)
     return incident
 
@@ -90,8 +90,7 @@ def recover(
     """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
     outcome = Resolution(event.value)
     after = resolve(incident, event, outcome, at=builder.now)
-    builder.put(after, "resolved", detail={"outcome": outcome.value})
-    builder.withdraw(after)
+    builder.put(after, "resolved", outcome=outcome.value)
     if event is not IncidentEvent.EXPIRED:
         builder.notify(after, Reason.RECOVERED)
 
@@ -140,8 +139,7 @@ def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
         for incident in builder.incidents:
             is_member = incident.strategy in members and incident.session == evaluation.session
             if is_member and not incident.is_resolved and incident.parent is None:
-                child = replace(incident, parent=group.id)
-                builder.put(child, "grouped", detail={"parent": group.id})
+                builder.put(replace(incident, parent=group.id), "grouped", parent=group.id)
 
 
 def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[str]) -> None:
@@ -269,7 +267,7 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
         timed_out=incident.timed_out or timed_out,
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
-    builder.put(after, "reopened", detail={"why": why})
+    builder.put(after, "reopened", why=why)
     builder.notify(after, Reason.REOPENED)
     return after
 
@@ -292,5 +290,5 @@ def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
             builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
         return
     after = escalate(incident, now=builder.now)
-    builder.put(after, "escalated", detail={"step": after.escalation_step})
+    builder.put(after, "escalated", step=after.escalation_step)
     builder.notify(after, Reason.ESCALATED)

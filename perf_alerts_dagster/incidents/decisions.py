@@ -1,12 +1,11 @@
 """Builds the decisions of one lifecycle step: changed incidents and the messages about them."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.model import Incident, Reason
+from perf_alerts_dagster.incidents.model import Incident, Reason, Status
 from perf_alerts_dagster.incidents.notification import (
     IncidentNotice,
     MessageKind,
@@ -59,7 +58,6 @@ class DecisionBuilder:
         }
         self._entries: list[TimelineEntry] = []
         self._reasons: dict[tuple[str, MessageKind], Reason] = {}
-        self._withdrawn: list[str] = []
 
     @property
     def incidents(self) -> list[Incident]:
@@ -76,12 +74,7 @@ class DecisionBuilder:
         return any(silence.mutes(incident, self.now) for silence in self._silences)
 
     def put(
-        self,
-        incident: Incident,
-        what: str = "",
-        *,
-        actor: str = "system",
-        detail: Mapping[str, Json] | None = None,
+        self, incident: Incident, what: str = "", actor: str = "system", /, **detail: Json
     ) -> None:
         """Add or change an incident; `what` names the entry of its timeline, if there is one."""
         self._incidents[incident.id] = incident
@@ -90,22 +83,16 @@ class DecisionBuilder:
         elif self._live.get(incident.dedup_key) == incident.id:
             del self._live[incident.dedup_key]
         if what:
-            self.add_entry(incident, what, actor=actor, detail=detail)
+            self.add_entry(incident, what, actor, **detail)
 
     def add_entry(
-        self,
-        incident: Incident,
-        what: str,
-        *,
-        actor: str = "system",
-        detail: Mapping[str, Json] | None = None,
+        self, incident: Incident, what: str, actor: str = "system", /, **detail: Json
     ) -> None:
         """Add an entry to the incident's timeline."""
-        self._entries.append(
-            TimelineEntry(
-                incident_id=incident.id, at=self.now, what=what, actor=actor, detail=detail or {}
-            )
+        entry = TimelineEntry(
+            incident_id=incident.id, at=self.now, what=what, actor=actor, detail=detail
         )
+        self._entries.append(entry)
 
     def notify(self, incident: Incident, reason: Reason) -> None:
         """Request a message; of several about one incident, the most severe reason is kept.
@@ -117,10 +104,6 @@ class DecisionBuilder:
         is_worsening = reason not in (Reason.RECOVERED, Reason.REPEATED)
         if known is None or (known is not Reason.OPENED and is_worsening):
             self._reasons[incident.id, kind] = reason
-
-    def withdraw(self, incident: Incident) -> None:
-        """Withdraw the incident's pending escalations."""
-        self._withdrawn.append(incident.id)
 
     def decisions(self, audit: Change | None = None) -> Decisions:
         """All changes so far, and the messages that nothing suppresses."""
@@ -136,7 +119,14 @@ class DecisionBuilder:
                 new_notification(kind, self._window, self._alert, listed, channel, self.now)
                 for (kind, channel), listed in notices.items()
             ),
-            withdrawn=tuple(dict.fromkeys(self._withdrawn)),
+            # An incident that is no longer open needs no escalation.
+            withdrawn=tuple(
+                after.id
+                for before, after in pairs
+                if before is not None
+                and after.status is not Status.OPEN
+                and after.status is not before.status
+            ),
             marks=tuple(self.marks),
             audit=audit,
         )
@@ -166,12 +156,13 @@ class DecisionBuilder:
             notice = IncidentNotice(incident=after, reason=reason, number=after.notifications)
             for channel in receivers:
                 notices.setdefault((kind, channel), []).append(notice)
-            detail: dict[str, Json] = {
-                "reason": reason.value,
-                "number": after.notifications,
-                "channels": list(receivers),
-            }
-            self.add_entry(after, "notified", detail=detail)
+            self.add_entry(
+                after,
+                "notified",
+                reason=reason.value,
+                number=after.notifications,
+                channels=list(receivers),
+            )
         self.put(after)
 
     def _receivers(
@@ -205,9 +196,10 @@ class DecisionBuilder:
     def add_suppressed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> None:
         """Enter suppressed messages into the timeline, an entry per suppression reason."""
         for why, channels in suppressed.items():
-            detail: dict[str, Json] = {
-                "why": why.value,
-                "reason": reason.value,
-                "channels": list(channels),
-            }
-            self.add_entry(incident, "suppressed", detail=detail)
+            self.add_entry(
+                incident,
+                "suppressed",
+                why=why.value,
+                reason=reason.value,
+                channels=list(channels),
+            )

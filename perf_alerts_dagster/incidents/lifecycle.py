@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
@@ -107,12 +106,9 @@ class Lifecycle:
         """
         if not self.settings.digest:
             return
-        live = self.store.snapshot(now=now, since=now).incidents
-        payload = digest_payload(
-            judgement,
-            [incident for incident in live if not incident.is_resolved],
-            gate=self.settings.gate,
-        )
+        incidents = self.store.snapshot(now=now, since=now).incidents
+        live = [incident for incident in incidents if not incident.is_resolved]
+        payload = digest_payload(judgement, live, gate=self.settings.gate)
         day = judgement.as_of.isoformat()
         rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
         self.store.apply(Decisions(notifications=rows))
@@ -131,7 +127,7 @@ class Lifecycle:
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> Decisions:
         """A message became a dead letter: one incident, notified over the other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
-        return self._open_system(DEAD_LETTER, channel, text, now, run_id="", alert="")
+        return self._open_system(DEAD_LETTER, channel, text, now)
 
     def channel_recovered(self, channel: str, *, now: datetime) -> Decisions:
         """A channel delivered a message: resolve its dead-letter incident."""
@@ -180,12 +176,8 @@ class Lifecycle:
 
         def decide(builder: DecisionBuilder, incident: Incident) -> None:
             after = transitions.acknowledge(incident, by=by, at=now, comment=comment, until=until)
-            detail: dict[str, Json] = {
-                "comment": comment,
-                "until": until.isoformat() if until else None,
-            }
-            builder.put(after, "acknowledged", actor=by, detail=detail)
-            builder.withdraw(after)
+            end = until.isoformat() if until else None
+            builder.put(after, "acknowledged", by, comment=comment, until=end)
 
         return self._change(decide, incident_id, now=now, change=change)
 
@@ -213,9 +205,7 @@ class Lifecycle:
             after = transitions.resolve(
                 incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
             )
-            detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
-            builder.put(after, "resolved", actor=by, detail=detail)
-            builder.withdraw(after)
+            builder.put(after, "resolved", by, outcome=outcome.value, comment=comment)
 
         return self._change(decide, incident_id, now=now, change=change)
 
@@ -230,17 +220,10 @@ class Lifecycle:
         return self._run(decide, now=now, window=_SWEEP)
 
     def _open_system(
-        self,
-        rule: str,
-        about: str,
-        message: str,
-        now: datetime,
-        *,
-        run_id: str,
-        alert: str | None = None,
+        self, rule: str, about: str, message: str, now: datetime, *, run_id: str = ""
     ) -> Decisions:
-        name = about if alert is None else alert
-        firing = system_firing(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
+        alert = "" if rule == DEAD_LETTER else about
+        firing = system_firing(rule, about, message=message, alert=alert, run_id=run_id, as_of=None)
         if run_id and self._is_known(firing):
             return Decisions()
         return self._run(lambda builder: fire(builder, firing), now=now, window=run_id or _SWEEP)
@@ -248,10 +231,8 @@ class Lifecycle:
     def _is_known(self, firing: Firing) -> bool:
         """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
         incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
-        return any(
-            incident.dedup_key == firing.dedup_key and incident.run_id == firing.run_id
-            for incident in incidents
-        )
+        keys = {(incident.dedup_key, incident.run_id) for incident in incidents}
+        return (firing.dedup_key, firing.run_id) in keys
 
     def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:
         """Resolve it, if it is live; called often, so that the common case is one indexed read."""
