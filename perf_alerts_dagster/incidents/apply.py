@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents import transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.model import (
     EXECUTION_FAILED,
@@ -22,18 +23,6 @@ from perf_alerts_dagster.incidents.model import (
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
-from perf_alerts_dagster.incidents.transitions import (
-    Action,
-    IncidentEvent,
-    escalate,
-    has_no_cause_left,
-    is_recovered,
-    open_incident,
-    register_breach,
-    reopen,
-    resolve,
-    unmute,
-)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.notifiable import notified, severity_of
 
@@ -65,16 +54,16 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
     live = builder.live(firing.dedup_key)
     chain = builder.settings.escalation.chain
     if live is None:
-        incident = open_incident(firing, now=builder.now, chain=chain)
+        incident = transitions.open_incident(firing, now=builder.now, chain=chain)
         builder.put(incident, "opened", **_facts(firing))
         builder.notify(incident, Reason.OPENED)
         return incident
-    incident, action = register_breach(live, firing, now=builder.now, chain=chain)
+    incident, action = transitions.register_breach(live, firing, now=builder.now, chain=chain)
     builder.put(incident, "breached", **_facts(firing))
-    if action is Action.RAISE:
+    if action is transitions.Action.RAISE:
         builder.add_entry(incident, "raised", severity=incident.severity.value)
         builder.notify(incident, Reason.RAISED)
-    elif action is Action.REOPEN:
+    elif action is transitions.Action.REOPEN:
         is_higher = firing.severity.rank > live.severity.rank
         why = "higher severity" if is_higher else "worse by a quarter"
         builder.add_entry(incident, "reopened", why=why)
@@ -85,13 +74,13 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
 def recover(
     builder: DecisionBuilder,
     incident: Incident,
-    event: IncidentEvent = IncidentEvent.RECOVERED,
+    event: transitions.IncidentEvent = transitions.IncidentEvent.RECOVERED,
 ) -> None:
     """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
     outcome = Resolution(event.value)
-    after = resolve(incident, event, outcome, at=builder.now)
+    after = transitions.resolve(incident, event, outcome, at=builder.now)
     builder.put(after, "resolved", outcome=outcome.value)
-    if event is not IncidentEvent.EXPIRED:
+    if event is not transitions.IncidentEvent.EXPIRED:
         builder.notify(after, Reason.RECOVERED)
 
 
@@ -107,11 +96,9 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
         for evaluation in evaluations
         if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
-    late = {evaluation.strategy for evaluation in evaluations if _is_late(evaluation)}
+    checks = [evaluation for evaluation in evaluations if evaluation.rule == NO_DATA]
     # Every judged strategy is late: one problem of the source, not one of each strategy.
-    if late and late == {
-        evaluation.strategy for evaluation in evaluations if evaluation.rule == NO_DATA
-    }:
+    if checks and all(check.outcome is Outcome.NO_DATA for check in checks):
         source = system_firing(
             NO_DATA,
             _RECORDS,
@@ -123,10 +110,6 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
         rated = [pair for pair in rated if pair[0].rule != NO_DATA]
         return [*(evaluation_firing(*pair, judgement) for pair in rated), source]
     return [evaluation_firing(*pair, judgement) for pair in rated]
-
-
-def _is_late(evaluation: Evaluation) -> bool:
-    return evaluation.rule == NO_DATA and evaluation.outcome is Outcome.NO_DATA
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
@@ -150,8 +133,8 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             continue
         budget, _ = builder.settings.budgets.for_rule(evaluation.strategy, evaluation.rule)
         if _is_restated(live, evaluation, judgement, budget):
-            recover(builder, live, IncidentEvent.RESTATED)
-        elif _is_current(live, judgement) and is_recovered(evaluation, budget=budget):
+            recover(builder, live, transitions.IncidentEvent.RESTATED)
+        elif _is_current(live, judgement) and transitions.is_recovered(evaluation, budget=budget):
             recover(builder, live)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
@@ -173,24 +156,22 @@ def _is_restated(
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and has_no_cause_left(evaluation, budget=budget)
+    return changed and transitions.has_no_cause_left(evaluation, budget=budget)
 
 
 def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
     source = builder.live(system_key(NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
-    for evaluation in judgement.evaluations:
-        if evaluation.rule == NO_DATA and evaluation.outcome is Outcome.OK:
-            recover(builder, source)
-            return
+    if any(each.rule == NO_DATA and each.outcome is Outcome.OK for each in judgement.evaluations):
+        recover(builder, source)
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Resolve record errors: no evaluation reports readable rows, an error is only missing."""
-    outcomes = [(each.strategy, each.outcome) for each in judgement.evaluations]
-    good = {strategy for strategy, _ in outcomes}
-    good -= {strategy for strategy, outcome in outcomes if outcome is Outcome.ERROR}
+    errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
+    good = {each.strategy for each in judgement.evaluations} - errors
+
     for incident in builder.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):
@@ -243,7 +224,7 @@ def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[
         sessions = judged_sessions(min(session for _, session in events))
         for incident, session in events:
             if sum(later > session for later in sessions) >= builder.settings.close_after:
-                recover(builder, incident, IncidentEvent.EXPIRED)
+                recover(builder, incident, transitions.IncidentEvent.EXPIRED)
 
 
 def sweep_incident(builder: DecisionBuilder, incident: Incident) -> None:
@@ -263,7 +244,7 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
         return incident
     timed_out = escalation.has_timed_out(incident, builder.now)
     after = replace(
-        reopen(incident, now=builder.now, chain=escalation.chain),
+        transitions.reopen(incident, now=builder.now, chain=escalation.chain),
         timed_out=incident.timed_out or timed_out,
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
@@ -275,7 +256,7 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
 def _end_mute(builder: DecisionBuilder, incident: Incident) -> Incident:
     if not incident.muted or builder.is_silenced(incident):
         return incident
-    after = unmute(incident, now=builder.now)
+    after = transitions.unmute(incident, now=builder.now)
     builder.put(after, "unmuted")
     return after
 
@@ -289,6 +270,6 @@ def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
             builder.put(replace(incident, owed=incident.owed or Reason.UNMUTED, muted=True))
             builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
         return
-    after = escalate(incident, now=builder.now)
+    after = transitions.escalate(incident, now=builder.now)
     builder.put(after, "escalated", step=after.escalation_step)
     builder.notify(after, Reason.ESCALATED)

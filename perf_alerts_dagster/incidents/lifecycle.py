@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
-from perf_alerts_dagster.incidents import transitions
+from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
     expire,
@@ -17,34 +17,11 @@ from perf_alerts_dagster.incidents.apply import (
     sweep_incident,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.model import (
-    DAEMON_SILENT,
-    DEAD_LETTER,
-    EXECUTION_FAILED,
-    EXECUTION_MISSED,
-    JOINT,
-    WATCH_SILENT,
-    Firing,
-    Incident,
-    Resolution,
-    system_firing,
-    system_key,
-)
 from perf_alerts_dagster.incidents.notification import (
     Notification,
     NotificationSettings,
     digest_payload,
     new_digest,
-)
-from perf_alerts_dagster.incidents.ports import (
-    ConcurrentChange,
-    Decisions,
-    IncidentFilter,
-    IncidentStore,
-    Outbox,
-    Snapshot,
-    TimelineEntry,
-    UnknownIncident,
 )
 from perf_alerts_dagster.judging.evaluation import Judgement
 
@@ -66,12 +43,12 @@ class Lifecycle:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
-    store: IncidentStore
+    store: ports.IncidentStore
     settings: NotificationSettings
 
     def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
-    ) -> Decisions:
+    ) -> ports.Decisions:
         """Apply the recorded judgements of an alert that are not applied yet.
 
         Called at the end of each execution that judged, with its run id; a second call does
@@ -87,7 +64,7 @@ class Lifecycle:
                 resolve_execution_incidents(builder, alert)
             expire(builder, self.store.judged_sessions)
 
-        return self._run(decide, now=now, window=run_id, alert=alert)
+        return self._run(decide, now, run_id, alert)
 
     def catch_up(self, now: datetime) -> None:
         """Apply what killed executions recorded and did not apply, as their runs would have."""
@@ -111,48 +88,50 @@ class Lifecycle:
         payload = digest_payload(judgement, live, gate=self.settings.gate)
         day = judgement.as_of.isoformat()
         rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
-        self.store.apply(Decisions(notifications=rows))
+        self.store.apply(ports.Decisions(notifications=rows))
 
-    def execution_failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
+    def execution_failed(
+        self, alert: str, *, run_id: str, error: str, now: datetime
+    ) -> ports.Decisions:
         """An execution failed after its last retry: one incident until the alert's next success."""
-        return self._open_system(
-            EXECUTION_FAILED, alert, f"{alert} failed: {error}", now, run_id=run_id
-        )
+        text = f"{alert} failed: {error}"
+        return self._open_system(model.EXECUTION_FAILED, alert, text, now, run_id=run_id)
 
-    def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> Decisions:
+    def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> ports.Decisions:
         """A due execution did not run: one incident until the alert's next success."""
         text = f"{alert} was due at {due_at.isoformat()} and did not run"
-        return self._open_system(EXECUTION_MISSED, alert, text, now, run_id=due_at.isoformat())
+        run_id = due_at.isoformat()
+        return self._open_system(model.EXECUTION_MISSED, alert, text, now, run_id=run_id)
 
-    def dead_letter(self, channel: str, *, error: str, now: datetime) -> Decisions:
+    def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
         """A message became a dead letter: one incident, notified over the other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
-        return self._open_system(DEAD_LETTER, channel, text, now)
+        return self._open_system(model.DEAD_LETTER, channel, text, now)
 
-    def channel_recovered(self, channel: str, *, now: datetime) -> Decisions:
+    def channel_recovered(self, channel: str, *, now: datetime) -> ports.Decisions:
         """A channel delivered a message: resolve its dead-letter incident."""
-        return self._resolve_system(DEAD_LETTER, channel, now)
+        return self._resolve_system(model.DEAD_LETTER, channel, now)
 
-    def daemon_silent(self, *, since: datetime, now: datetime) -> Decisions:
+    def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
         """Dagster's daemon sends no heartbeat: nothing is scheduled, nothing is judged."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
-        return self._open_system(DAEMON_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(model.DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
-    def daemon_recovered(self, *, now: datetime) -> Decisions:
+    def daemon_recovered(self, *, now: datetime) -> ports.Decisions:
         """Dagster's daemon sends heartbeats again: resolve its incident."""
-        return self._resolve_system(DAEMON_SILENT, "", now)
+        return self._resolve_system(model.DAEMON_SILENT, "", now)
 
-    def sensor_silent(self, *, since: datetime, now: datetime) -> Decisions:
+    def sensor_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
         """Dagster's daemon runs, but the sensor `watch` does not sweep."""
         text = (
             f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
             "messages in its place, and nobody is notified of failed or missed executions"
         )
-        return self._open_system(WATCH_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(model.WATCH_SILENT, "", text, now, run_id=since.isoformat())
 
-    def sensor_recovered(self, *, now: datetime) -> Decisions:
+    def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
         """The sensor `watch` sweeps again: resolve its incident."""
-        return self._resolve_system(WATCH_SILENT, "", now)
+        return self._resolve_system(model.WATCH_SILENT, "", now)
 
     def acknowledge(
         self,
@@ -163,7 +142,7 @@ class Lifecycle:
         comment: str = "",
         until: datetime | None = None,
         change: Change | None = None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Acknowledge an incident as a person, without end or until a time.
 
         Raises:
@@ -174,12 +153,12 @@ class Lifecycle:
         if until is not None and until <= now:
             raise UsageError("until: a time after now is accepted")
 
-        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
             after = transitions.acknowledge(incident, by=by, at=now, comment=comment, until=until)
             end = until.isoformat() if until else None
             builder.put(after, "acknowledged", by, comment=comment, until=end)
 
-        return self._change(decide, incident_id, now=now, change=change)
+        return self._change(decide, incident_id, now, change)
 
     def resolve(
         self,
@@ -187,10 +166,10 @@ class Lifecycle:
         *,
         by: str,
         now: datetime,
-        outcome: Resolution,
+        outcome: model.Resolution,
         comment: str = "",
         change: Change | None = None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Resolve an incident as a person, with a verdict; nobody is notified.
 
         Raises:
@@ -201,15 +180,15 @@ class Lifecycle:
         if not outcome.is_manual:
             raise UsageError("outcome: true, false, known or data_error is accepted")
 
-        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
             after = transitions.resolve(
                 incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
             )
             builder.put(after, "resolved", by, outcome=outcome.value, comment=comment)
 
-        return self._change(decide, incident_id, now=now, change=change)
+        return self._change(decide, incident_id, now, change)
 
-    def sweep(self, now: datetime) -> Decisions:
+    def sweep(self, now: datetime) -> ports.Decisions:
         """Apply what is due by time: escalations, ended acknowledgements and silences, repeats."""
 
         def decide(builder: DecisionBuilder) -> None:
@@ -217,52 +196,53 @@ class Lifecycle:
             for incident in builder.incidents:
                 sweep_incident(builder, incident)
 
-        return self._run(decide, now=now, window=_SWEEP)
+        return self._run(decide, now)
 
     def _open_system(
         self, rule: str, about: str, message: str, now: datetime, *, run_id: str = ""
-    ) -> Decisions:
-        alert = "" if rule == DEAD_LETTER else about
-        firing = system_firing(rule, about, message=message, alert=alert, run_id=run_id, as_of=None)
+    ) -> ports.Decisions:
+        alert = "" if rule == model.DEAD_LETTER else about
+        firing = model.system_firing(
+            rule, about, message=message, alert=alert, run_id=run_id, as_of=None
+        )
         if run_id and self._is_known(firing):
-            return Decisions()
-        return self._run(lambda builder: fire(builder, firing), now=now, window=run_id or _SWEEP)
+            return ports.Decisions()
+        return self._run(lambda builder: fire(builder, firing), now, run_id or _SWEEP)
 
-    def _is_known(self, firing: Firing) -> bool:
+    def _is_known(self, firing: model.Firing) -> bool:
         """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
-        incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
+        incidents = self.store.incidents(ports.IncidentFilter(rule=firing.rule)).incidents
         keys = {(incident.dedup_key, incident.run_id) for incident in incidents}
         return (firing.dedup_key, firing.run_id) in keys
 
-    def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:
+    def _resolve_system(self, rule: str, about: str, now: datetime) -> ports.Decisions:
         """Resolve it, if it is live; called often, so that the common case is one indexed read."""
-        key = system_key(rule, about)
+        key = model.system_key(rule, about)
         if self.store.live_incident(key) is None:
-            return Decisions()
+            return ports.Decisions()
 
         def decide(builder: DecisionBuilder) -> None:
             live = builder.live(key)
             if live is not None:
                 recover(builder, live)
 
-        return self._run(decide, now=now, window=_SWEEP)
+        return self._run(decide, now)
 
     def _change(
         self,
-        decide: Callable[[DecisionBuilder, Incident], None],
+        decide: Callable[[DecisionBuilder, model.Incident], None],
         incident_id: str,
-        *,
         now: datetime,
         change: Change | None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Change one incident as a person; without messages, so that only this one is read."""
 
         def build() -> DecisionBuilder:
             incident = self.store.incident(incident_id)
             if incident is None:
-                raise UnknownIncident(f"there is no incident {incident_id}")
+                raise ports.UnknownIncident(f"there is no incident {incident_id}")
             builder = DecisionBuilder(
-                Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
+                ports.Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
             )
             decide(builder, incident)
             return builder
@@ -272,11 +252,10 @@ class Lifecycle:
     def _run(
         self,
         decide: Callable[[DecisionBuilder], object],
-        *,
         now: datetime,
-        window: str,
+        window: str = _SWEEP,
         alert: str = "",
-    ) -> Decisions:
+    ) -> ports.Decisions:
         def build() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
             builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
@@ -287,7 +266,7 @@ class Lifecycle:
 
     def _store(
         self, build: Callable[[], DecisionBuilder], change: Change | None = None
-    ) -> Decisions:
+    ) -> ports.Decisions:
         """Store what `build` decides; decide again where another process was faster."""
         for _ in range(_TRIES):
             decisions = build().decisions(change)
@@ -295,7 +274,7 @@ class Lifecycle:
                 return decisions
             try:
                 self.store.apply(decisions)
-            except ConcurrentChange:
+            except ports.ConcurrentChange:
                 continue
             return decisions
         raise StoreUnavailable(f"other processes changed incidents {_TRIES} times in a row")
@@ -305,25 +284,25 @@ class Lifecycle:
 class IncidentHistory:
     """An incident with its timeline, the messages about it, and a group's members."""
 
-    incident: Incident
-    timeline: Sequence[TimelineEntry]
+    incident: model.Incident
+    timeline: Sequence[ports.TimelineEntry]
     messages: Sequence[Notification]
-    members: Sequence[Incident]
+    members: Sequence[model.Incident]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incidents:
     """The store, the outbox and the lifecycle of one alert store's incidents."""
 
-    store: IncidentStore
-    outbox: Outbox
+    store: ports.IncidentStore
+    outbox: ports.Outbox
     lifecycle: Lifecycle
 
-    def history(self, incident: Incident) -> IncidentHistory:
+    def history(self, incident: model.Incident) -> IncidentHistory:
         """The incident with its timeline, the messages about it, and a group's members."""
-        members: list[Incident] = []
-        if incident.rule == JOINT:
-            since = IncidentFilter(since=incident.opened_at)
+        members: list[model.Incident] = []
+        if incident.rule == model.JOINT:
+            since = ports.IncidentFilter(since=incident.opened_at)
             later = self.store.incidents(since, limit=_MAXIMUM_LATER).incidents
             members = [incident for incident in later if incident.parent == incident.id]
         return IncidentHistory(

@@ -180,13 +180,8 @@ async def _change(request: Request, id_: str, action: str) -> Response:
 async def to_login(request: Request, exc: Exception) -> Response:
     """Redirect to the login page, and from there back to the page that was asked for."""
     if request.method != "GET":
-        return rendered(
-            "problem.html",
-            session=None,
-            status=403,
-            title="Not logged in",
-            detail="Your session is over. Log in and try again.",
-        )
+        detail = "Your session is over. Log in and try again."
+        return _problem_page(403, "Not logged in", detail)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
 

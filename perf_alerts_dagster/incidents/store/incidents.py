@@ -27,21 +27,9 @@ from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents import ports
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import PastNotification
-from perf_alerts_dagster.incidents.ports import (
-    BreachedIncident,
-    ConcurrentChange,
-    Decisions,
-    IncidentFilter,
-    IncidentPage,
-    IncidentStore,
-    JudgementOffset,
-    PeriodCounts,
-    Snapshot,
-    TimelineEntry,
-    UnappliedJudgements,
-)
 from perf_alerts_dagster.incidents.store import outbox
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.store import judgements
@@ -65,7 +53,7 @@ _SILENCE = TypeAdapter(Silence)
 _PAST_NOTIFICATION = TypeAdapter(PastNotification)
 
 
-class SqlIncidents(IncidentStore):
+class SqlIncidents(ports.IncidentStore):
     """The store of incidents; the schema must be current."""
 
     def __init__(self, engine: Engine) -> None:
@@ -73,7 +61,7 @@ class SqlIncidents(IncidentStore):
 
     def unapplied(
         self, alert: str, *, judged_before: datetime | None = None
-    ) -> UnappliedJudgements:
+    ) -> ports.UnappliedJudgements:
         """Executions of one alert follow each other, and so do their ids."""
         with reading(self.engine) as connection:
             mark = (
@@ -88,9 +76,9 @@ class SqlIncidents(IncidentStore):
             if judged_before is not None and judgement.judged_at >= judged_before:
                 break
             unapplied.append((row_id, judgement))
-        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
+        return ports.UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
 
-    def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
+    def snapshot(self, *, now: datetime, since: datetime) -> ports.Snapshot:
         """In one transaction, so that incidents and messages agree."""
         known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
@@ -111,7 +99,7 @@ class SqlIncidents(IncidentStore):
                 for item in connection.execute(items).mappings()
             }
             messages = _messages(connection, {row_id for row_id, _ in by_position})
-            return Snapshot(
+            return ports.Snapshot(
                 incidents=tuple(map(_incident, connection.execute(query).mappings())),
                 notified=tuple(
                     _PAST_NOTIFICATION.validate_python({**item, **messages[row_id]})
@@ -120,7 +108,7 @@ class SqlIncidents(IncidentStore):
                 silences=tuple(map(_silence, connection.execute(active).mappings())),
             )
 
-    def apply(self, decisions: Decisions) -> None:
+    def apply(self, decisions: ports.Decisions) -> None:
         """In one write transaction; a conflict rolls it back."""
         with writing(self.engine) as connection:
             for mark in decisions.marks:
@@ -166,8 +154,8 @@ class SqlIncidents(IncidentStore):
         return None if row is None else _incident(row)
 
     def incidents(
-        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
-    ) -> IncidentPage:
+        self, wanted: ports.IncidentFilter, *, before: str | None = None, limit: int = 50
+    ) -> ports.IncidentPage:
         """Sorted by time and id, which are the cursor too."""
         query = _filtered(wanted)
         if before is not None:
@@ -179,9 +167,9 @@ class SqlIncidents(IncidentStore):
         page = tuple(map(_incident, rows[:limit]))
         is_last = len(rows) <= limit or not page
         cursor = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
-        return IncidentPage(incidents=page, last=cursor)
+        return ports.IncidentPage(incidents=page, last=cursor)
 
-    def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
+    def timeline(self, incident_id: str) -> Sequence[ports.TimelineEntry]:
         """In the order of storing."""
         query = (
             select(incident_entries)
@@ -190,8 +178,8 @@ class SqlIncidents(IncidentStore):
         )
         with reading(self.engine) as connection:
             rows = connection.execute(query).mappings()
-            names = [column.name for column in fields(TimelineEntry)]
-            return [TimelineEntry(**{name: row[name] for name in names}) for row in rows]
+            names = [column.name for column in fields(ports.TimelineEntry)]
+            return [ports.TimelineEntry(**{name: row[name] for name in names}) for row in rows]
 
     def live(self) -> Mapping[Status, int]:
         """Counted by the database."""
@@ -203,7 +191,7 @@ class SqlIncidents(IncidentStore):
         with reading(self.engine) as connection:
             return {Status(status): int(count) for status, count in connection.execute(query)}
 
-    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
+    def counts(self, start: datetime, end: datetime) -> ports.PeriodCounts:
         """From the entries of timelines."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
@@ -226,9 +214,9 @@ class SqlIncidents(IncidentStore):
             names = alerts.setdefault((incident_id, strategy, severity), set())
             if detail.get("alert"):
                 names.add(detail["alert"])
-        return PeriodCounts(
+        return ports.PeriodCounts(
             breached=tuple(
-                BreachedIncident(
+                ports.BreachedIncident(
                     strategy=strategy, severity=Severity(severity), alerts=frozenset(names)
                 )
                 for (_, strategy, severity), names in alerts.items()
@@ -272,7 +260,7 @@ class SqlIncidents(IncidentStore):
         return ended == 1
 
 
-def _move(connection: Connection, mark: JudgementOffset) -> None:
+def _move(connection: Connection, mark: ports.JudgementOffset) -> None:
     moved = connection.execute(
         update(incident_marks)
         .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
@@ -283,7 +271,9 @@ def _move(connection: Connection, mark: JudgementOffset) -> None:
         row = {"alert": mark.alert, "judgement_id": mark.after}
         is_moved = upsert.added(connection, incident_marks, row)
     if not is_moved:
-        raise ConcurrentChange(f"the judgements of {mark.alert} were applied by another process")
+        raise ports.ConcurrentChange(
+            f"the judgements of {mark.alert} were applied by another process"
+        )
 
 
 def _change(connection: Connection, incident: Incident) -> None:
@@ -293,13 +283,15 @@ def _change(connection: Connection, incident: Incident) -> None:
         .values(**_row(incident), version=incident.version + 1)
     ).rowcount
     if changed != 1:
-        raise ConcurrentChange(f"incident {incident.id} was changed by another process")
+        raise ports.ConcurrentChange(f"incident {incident.id} was changed by another process")
 
 
 def _open(connection: Connection, incident: Incident) -> None:
     row = {**_row(incident), "id": incident.id, "version": incident.version}
     if not upsert.added(connection, incidents, row):
-        raise ConcurrentChange(f"another process has opened an incident of {incident.dedup_key}")
+        raise ports.ConcurrentChange(
+            f"another process has opened an incident of {incident.dedup_key}"
+        )
 
 
 def _row(incident: Incident) -> dict[str, Any]:
@@ -348,7 +340,7 @@ def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapp
     }
 
 
-def _filtered(wanted: IncidentFilter) -> Select[tuple[object, ...]]:
+def _filtered(wanted: ports.IncidentFilter) -> Select[tuple[object, ...]]:
     query = select(incidents)
     for name in ("status", "severity", "strategy", "rule"):
         value = getattr(wanted, name)
