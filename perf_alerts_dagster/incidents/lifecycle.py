@@ -93,36 +93,36 @@ class Lifecycle:
     def execution_failed(
         self, alert: str, *, run_id: str, error: str, now: datetime
     ) -> ports.Decisions:
-        """An execution failed after its last retry: one incident until the alert's next success."""
+        """Open the incident of an alert that failed; the alert's next success resolves it."""
         text = f"{alert} failed: {error}"
         return self._open_system(model.EXECUTION_FAILED, alert, text, now, run_id=run_id)
 
     def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> ports.Decisions:
-        """A due execution did not run: one incident until the alert's next success."""
+        """Open the incident of a due execution that did not run, until the next success."""
         text = f"{alert} was due at {due_at.isoformat()} and did not run"
         run_id = due_at.isoformat()
         return self._open_system(model.EXECUTION_MISSED, alert, text, now, run_id=run_id)
 
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
-        """A message became a dead letter: one incident, notified over the other channels."""
+        """Open the incident of a message that was given up, notified over other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
         return self._open_system(model.DEAD_LETTER, channel, text, now)
 
     def channel_recovered(self, channel: str, *, now: datetime) -> ports.Decisions:
-        """A channel delivered a message: resolve its dead-letter incident."""
+        """Resolve the dead-letter incident of a channel that has delivered a message."""
         return self._resolve_system(model.DEAD_LETTER, channel, now)
 
     def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Dagster's daemon sends no heartbeat: nothing is scheduled, nothing is judged."""
+        """Open the incident of Dagster's daemon, which sends no heartbeat: no alert runs."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
         return self._open_system(model.DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
     def daemon_recovered(self, *, now: datetime) -> ports.Decisions:
-        """Dagster's daemon sends heartbeats again: resolve its incident."""
+        """Resolve the incident of Dagster's daemon, which sends heartbeats again."""
         return self._resolve_system(model.DAEMON_SILENT, "", now)
 
     def sensor_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Dagster's daemon runs, but the sensor `watch` does not sweep."""
+        """Open the incident of the sensor `watch`, which does not sweep though the daemon runs."""
         text = (
             f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
             "messages in its place, and nobody is notified of failed or missed executions"
@@ -130,7 +130,7 @@ class Lifecycle:
         return self._open_system(model.WATCH_SILENT, "", text, now, run_id=since.isoformat())
 
     def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
-        """The sensor `watch` sweeps again: resolve its incident."""
+        """Resolve the incident of the sensor `watch`, which sweeps again."""
         return self._resolve_system(model.WATCH_SILENT, "", now)
 
     def acknowledge(

@@ -98,7 +98,7 @@ class ResolutionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationChain:
-    """The escalation settings in force when the incident became critical; it keeps them."""
+    """The escalation settings in force when an incident became critical; kept by the incident."""
 
     delay: timedelta
     steps: int

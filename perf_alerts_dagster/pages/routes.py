@@ -33,7 +33,7 @@ class PageRoute(APIRoute):
     """Answers errors with a page for people in place of a problem document."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler around the endpoint."""
+        """Wrap the endpoint's handler."""
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:

@@ -26,7 +26,7 @@ _MAXIMUM_FIELDS = 16
 
 
 class LoginNeeded(Exception):
-    """No session; the browser is redirected to the login page."""
+    """There is no session: the browser is redirected to the login page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

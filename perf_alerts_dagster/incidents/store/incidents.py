@@ -62,7 +62,7 @@ class SqlIncidents(ports.IncidentStore):
     def unapplied(
         self, alert: str, *, judged_before: datetime | None = None
     ) -> ports.UnappliedJudgements:
-        """Executions of one alert follow each other, and so do their ids."""
+        """Read what follows the stored offset; ids ascend, since executions never overlap."""
         with reading(self.engine) as connection:
             mark = (
                 connection.scalar(
@@ -79,7 +79,7 @@ class SqlIncidents(ports.IncidentStore):
         return ports.UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
 
     def snapshot(self, *, now: datetime, since: datetime) -> ports.Snapshot:
-        """In one transaction, so that incidents and messages agree."""
+        """Read all in one transaction, so that incidents and messages agree."""
         known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
         # Three small sets, each by its index: one condition for all, or a sort by the database,
@@ -109,7 +109,7 @@ class SqlIncidents(ports.IncidentStore):
             )
 
     def apply(self, decisions: ports.Decisions) -> None:
-        """In one write transaction; a conflict rolls it back."""
+        """Store all in one write transaction; a conflict rolls it back."""
         with writing(self.engine) as connection:
             for mark in decisions.marks:
                 _move(connection, mark)
@@ -129,7 +129,7 @@ class SqlIncidents(ports.IncidentStore):
                 sql.add(connection, decisions.audit)
 
     def judged_sessions(self, after: date) -> Sequence[date]:
-        """From the stored judgements, whatever alert made them."""
+        """Read the dates of the stored judgements, whichever alert made them."""
         query = (
             select(judgement_rows.c.as_of)
             .where(judgement_rows.c.as_of > after, judgement_rows.c.provisional.is_(False))
@@ -140,11 +140,11 @@ class SqlIncidents(ports.IncidentStore):
             return list(connection.scalars(query))
 
     def incident(self, incident_id: str) -> Incident | None:
-        """By the primary key."""
+        """Look the incident up by the primary key."""
         return self._incident_where(incidents.c.id == incident_id)
 
     def live_incident(self, dedup_key: str) -> Incident | None:
-        """By the unique index of the keys of unresolved incidents."""
+        """Look the incident up by the unique index of the keys of unresolved incidents."""
         return self._incident_where(incidents.c.live_key == dedup_key)
 
     def _incident_where(self, condition: ColumnElement[bool]) -> Incident | None:
@@ -156,7 +156,7 @@ class SqlIncidents(ports.IncidentStore):
     def incidents(
         self, wanted: ports.IncidentFilter, *, before: str | None = None, limit: int = 50
     ) -> ports.IncidentPage:
-        """Sorted by time and id, which are the cursor too."""
+        """Sort by opening time and id, which together are the cursor."""
         query = _filtered(wanted)
         if before is not None:
             query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _position(before))
@@ -170,7 +170,7 @@ class SqlIncidents(ports.IncidentStore):
         return ports.IncidentPage(incidents=page, last=cursor)
 
     def timeline(self, incident_id: str) -> Sequence[ports.TimelineEntry]:
-        """In the order of storing."""
+        """Read the entries in the order in which they were stored."""
         query = (
             select(incident_entries)
             .where(incident_entries.c.incident_id == incident_id)
@@ -182,7 +182,7 @@ class SqlIncidents(ports.IncidentStore):
             return [ports.TimelineEntry(**{name: row[name] for name in names}) for row in rows]
 
     def live(self) -> Mapping[Status, int]:
-        """Counted by the database."""
+        """Count the unresolved incidents in the database."""
         query = (
             select(incidents.c.status, func.count())
             .where(incidents.c.status.in_(_LIVE))
@@ -192,7 +192,7 @@ class SqlIncidents(ports.IncidentStore):
             return {Status(status): int(count) for status, count in connection.execute(query)}
 
     def counts(self, start: datetime, end: datetime) -> ports.PeriodCounts:
-        """From the entries of timelines."""
+        """Count the entries of timelines."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
         breaches = (
@@ -226,7 +226,7 @@ class SqlIncidents(ports.IncidentStore):
         )
 
     def add_silence(self, silence: Silence, change: Change | None = None) -> None:
-        """Together with its audit row."""
+        """Insert the silence together with its audit row."""
         with writing(self.engine) as connection:
             severity = silence.matchers.severity
             row = {
@@ -240,7 +240,7 @@ class SqlIncidents(ports.IncidentStore):
                 sql.add(connection, change)
 
     def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        """Sorted by start and id."""
+        """Sort the silences by start and id."""
         query = select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
         if not ended:
             query = query.where(silences.c.ends_at > now)
@@ -248,7 +248,7 @@ class SqlIncidents(ports.IncidentStore):
             return list(map(_silence, connection.execute(query).mappings()))
 
     def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """Together with its audit row."""
+        """Set the end together with the audit row."""
         with writing(self.engine) as connection:
             ended = connection.execute(
                 update(silences)

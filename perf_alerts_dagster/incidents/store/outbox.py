@@ -49,7 +49,7 @@ class SqlOutbox(Outbox):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        """With row locks that skip what another worker claims at the same time."""
+        """Lease the rows under row locks, skipping those that another worker has locked."""
         row = notifications.c
         due = or_(
             and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
@@ -76,7 +76,7 @@ class SqlOutbox(Outbox):
             return [_read(connection, rows[row_id]) for row_id in ids]
 
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        """Sets `last_notified_at` of the incidents, but for recoveries."""
+        """End the lease, and set `last_notified_at` of the incidents, except for recoveries."""
         notified = select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
@@ -100,7 +100,7 @@ class SqlOutbox(Outbox):
         return is_ours
 
     def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        """Ends the lease, and counts the attempt."""
+        """End the lease, and count the attempt."""
         with writing(self.engine) as connection:
             return _close(
                 connection,
@@ -112,12 +112,12 @@ class SqlOutbox(Outbox):
             )
 
     def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
-        """Ends the lease, and counts the attempt."""
+        """End the lease, and count the attempt."""
         with writing(self.engine) as connection:
             return _close(connection, row_id, fence, state=DeliveryState.DEAD.value, error=error)
 
     def state(self) -> OutboxState:
-        """Counted by the database."""
+        """Count the rows in the database."""
         row = notifications.c
         query = (
             select(row.state, func.count(), func.min(row.created_at))
@@ -136,20 +136,20 @@ class SqlOutbox(Outbox):
         )
 
     def channels(self) -> Collection[str]:
-        """One distinct query."""
+        """Select the distinct channels of the waiting rows."""
         query = select(notifications.c.channel).where(notifications.c.state.in_(WAITING))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
 
     def row(self, key: str) -> Notification | None:
-        """With its items."""
+        """Read the row with its items."""
         query = select(notifications).where(notifications.c.key == key)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _read(connection, row)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
-        """With their items."""
+        """Read the rows with their items."""
         notifying = select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
