@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.defs.build import build_definitions
-from perf_alerts_dagster.incidents.notification import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import message_of, test_message
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.settings.model import FIELDS, FILES, variable

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
-from perf_alerts_dagster.incidents.notification import (
+from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
 )

@@ -6,12 +6,8 @@ from datetime import datetime
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
-from perf_alerts_dagster.incidents.notification import (
-    IncidentNotice,
-    MessageKind,
-    NotificationSettings,
-    new_notification,
-)
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
 from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,

@@ -1,23 +1,16 @@
-"""Notifications: the settings, and the outbox rows with one message to one channel each."""
+"""The outbox rows: one message to one channel, under a key that the same cause repeats."""
 
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import (
-    DEAD_LETTER,
-    EscalationChain,
-    Incident,
-    Reason,
-    Status,
-)
+from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
-from perf_alerts_dagster.judging.false_alarms import Budgets
 
 UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
@@ -47,81 +40,6 @@ class MessageKind(StrEnum):
     NORMAL = "normal"
     ESCALATION = "escalation"
     DIGEST = "digest"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EscalationSettings:
-    """When a critical incident that nobody answers escalates.
-
-    `delay` lies before each escalation; zero or less switches escalation off. `steps` is the
-    maximum number of escalations. `acknowledgement_timeout` is how long the acknowledgement of
-    a critical incident holds; None is without end.
-    """
-
-    delay: timedelta = timedelta(minutes=15)
-    acknowledgement_timeout: timedelta | None = timedelta(hours=24)
-    steps: int = 3
-
-    @property
-    def chain(self) -> EscalationChain | None:
-        """The chain that an incident gets when it becomes critical."""
-        if self.delay <= timedelta(0):
-            return None
-        return EscalationChain(delay=self.delay, steps=self.steps)
-
-    def is_acknowledgement_over(self, incident: Incident, now: datetime) -> bool:
-        """Whether an acknowledgement has reached its own end, or has timed out."""
-        acknowledgement = incident.acknowledged
-        if incident.status is not Status.ACKNOWLEDGED or acknowledgement is None:
-            return False
-        if acknowledgement.until is not None and acknowledgement.until <= now:
-            return True
-        return self.has_timed_out(incident, now)
-
-    def has_timed_out(self, incident: Incident, now: datetime) -> bool:
-        """Whether a critical incident was acknowledged for too long, for the first time."""
-        acknowledgement, timeout = incident.acknowledged, self.acknowledgement_timeout
-        if acknowledgement is None or timeout is None or not incident.is_critical:
-            return False
-        return not incident.timed_out and acknowledgement.at + timeout <= now
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotificationSettings:
-    """What suppresses messages, what repeats them, and which channels get them.
-
-    `channels` and `escalation_channels` are names; without the latter, escalations go to the
-    former. `minimum` holds the lowest severity of each channel that does not get everything.
-    `window` is ALERT_SUPPRESS_SIMILAR_MINUTES, `repeat` ALERT_REPEAT_HOURS, `close_after`
-    ALERT_EVENT_CLOSE_SESSIONS, `digest` ALERT_DAILY_DIGEST. `gate`: weak breaches are not
-    notified; off under ALERT_RULE_PRESET=documented.
-    """
-
-    channels: tuple[str, ...] = ()
-    escalation_channels: tuple[str, ...] = ()
-    minimum: Mapping[str, Severity] = field(default_factory=dict)
-    window: timedelta = timedelta(minutes=60)
-    repeat: timedelta = timedelta(hours=24)
-    escalation: EscalationSettings = field(default_factory=EscalationSettings)
-    close_after: int = 5
-    observe_only: bool = False
-    digest: bool = False
-    gate: bool = True
-    budgets: Budgets = field(default_factory=Budgets)
-
-    def receivers(self, kind: MessageKind, incident: Incident) -> tuple[str, ...]:
-        """The channels to notify; a dead letter never goes to the channel that it is about."""
-        names = self.channels
-        if kind is MessageKind.ESCALATION and self.escalation_channels:
-            names = self.escalation_channels
-        if incident.rule == DEAD_LETTER:
-            every = dict.fromkeys((*names, *self.channels, *self.escalation_channels))
-            names = tuple(name for name in every if name != incident.parts.get("about"))
-        return tuple(name for name in names if self._accepts(name, incident.severity))
-
-    def _accepts(self, channel: str, severity: Severity) -> bool:
-        minimum = self.minimum.get(channel)
-        return minimum is None or severity.rank >= minimum.rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from perf_alerts_dagster.core.errors import (
     UsageError,
 )
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.notification import MessageKind, NotificationSettings
+from perf_alerts_dagster.incidents.notification import MessageKind
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.records.model import RecordFault, TrackRecords
 from perf_alerts_tests.executions.trading_desk import (

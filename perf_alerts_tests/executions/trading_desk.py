@@ -15,7 +15,7 @@ from perf_alerts_dagster.executions.execute import Execution, Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.summary_file import SummaryFolder
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.notification import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.false_alarms import Budgets
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book

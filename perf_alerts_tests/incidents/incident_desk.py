@@ -8,7 +8,8 @@ from typing import Any
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.notification import Notification, NotificationSettings
+from perf_alerts_dagster.incidents.notification import Notification
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import (
     IncidentFilter,
     IncidentStore,

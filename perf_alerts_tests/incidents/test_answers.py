@@ -9,7 +9,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
-from perf_alerts_dagster.incidents.notification import (
+from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
 )

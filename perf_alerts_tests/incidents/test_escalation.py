@@ -6,8 +6,8 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.notification import (
-    DeliveryState,
+from perf_alerts_dagster.incidents.notification import DeliveryState
+from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
 )

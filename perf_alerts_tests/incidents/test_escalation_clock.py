@@ -9,7 +9,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.apply import sweep_incident
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.model import Acknowledgement, EscalationChain, Incident, Status
-from perf_alerts_dagster.incidents.notification import (
+from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
 )

@@ -7,12 +7,8 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Reason
-from perf_alerts_dagster.incidents.notification import (
-    DeliveryState,
-    MessageKind,
-    NotificationSettings,
-    PastNotification,
-)
+from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,
     SuppressionReason,

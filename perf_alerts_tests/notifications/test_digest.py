@@ -6,7 +6,8 @@ import pytest
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import MessageKind, NotificationSettings
+from perf_alerts_dagster.incidents.notification import MessageKind
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import (
     LISTED,

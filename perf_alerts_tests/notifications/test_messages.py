@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.notification import Notification, NotificationSettings
+from perf_alerts_dagster.incidents.notification import Notification
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
     SHOWN,

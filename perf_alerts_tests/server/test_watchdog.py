@@ -11,7 +11,7 @@ import pytest
 from perf_alerts_dagster.core.errors import RecordsUnavailable, StoreUnavailable
 from perf_alerts_dagster.executions.without_store import Direct
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
-from perf_alerts_dagster.incidents.notification import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Deliverer
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import LEASE, TTL, Sweeper

@@ -17,7 +17,7 @@ from dagster._daemon.types import DaemonHeartbeat
 
 from perf_alerts_dagster.bootstrap.records import migrate_store
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.notification import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,

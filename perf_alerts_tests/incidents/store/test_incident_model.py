@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Resolution
-from perf_alerts_dagster.incidents.notification import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
