@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     EXECUTION_FAILED,
     Firing,
     evaluation_firing,
@@ -99,13 +99,6 @@ class Direct:
             return ()
         judgement = self.session_judge.judge_newest(alert, reading, run_id=run_id, now=now)
         return [
-            evaluation_firing(
-                evaluation,
-                severity_of(evaluation, gate=self.gate),
-                alert=alert.name,
-                as_of=judgement.as_of,
-                run_id=run_id,
-                provisional=judgement.provisional,
-            )
+            evaluation_firing(evaluation, severity_of(evaluation, gate=self.gate), judgement)
             for evaluation in notified(judgement, gate=self.gate)
         ]

@@ -1,37 +1,28 @@
 """How a judgement, a problem of the system, and time change incidents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents import transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     EXECUTION_FAILED,
     EXECUTION_MISSED,
     JOINT,
     NO_DATA,
     Firing,
+    Incident,
+    Reason,
+    Resolution,
     evaluation_firing,
     system_firing,
     system_key,
 )
-from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
-from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
-from perf_alerts_dagster.incidents.transitions import (
-    Action,
-    IncidentEvent,
-    escalate,
-    open_incident,
-    register_breach,
-    reopen,
-    resolve,
-    unmute,
-    with_owed,
-)
 from perf_alerts_dagster.judging.evaluation import (
     Evaluation,
     Judgement,
@@ -61,7 +52,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
         fire(builder, firing)
     _group(builder, judgement)
     if not judgement.provisional:
-        _recover(builder, judgement, {one.dedup_key for one in firings})
+        _recover(builder, judgement, {firing.dedup_key for firing in firings})
 
 
 def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
@@ -69,110 +60,87 @@ def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
     live = builder.live(firing.dedup_key)
     chain = builder.settings.escalation.chain
     if live is None:
-        incident = open_incident(firing, now=builder.now, chain=chain)
-        builder.put(incident, "opened", detail=_facts(firing))
+        incident = transitions.open_incident(firing, now=builder.now, chain=chain)
+        builder.put(incident, "opened", **_facts(firing))
         builder.notify(incident, Reason.OPENED)
         return incident
-    incident, action = register_breach(live, firing, now=builder.now, chain=chain)
-    builder.put(incident, "breached", detail=_facts(firing))
-    if action is Action.RAISE:
-        builder.add_entry(incident, "raised", detail={"severity": incident.severity.value})
+    incident, action = transitions.register_breach(live, firing, now=builder.now, chain=chain)
+    builder.put(incident, "breached", **_facts(firing))
+    if action is transitions.Action.RAISE:
+        builder.add_entry(incident, "raised", severity=incident.severity.value)
         builder.notify(incident, Reason.RAISED)
-    elif action is Action.REOPEN:
-        builder.add_entry(incident, "reopened", detail={"why": _why(live, firing)})
-        builder.notify(incident, Reason.RAISED if _is_higher(live, firing) else Reason.REOPENED)
+    elif action is transitions.Action.REOPEN:
+        is_higher = firing.severity.rank > live.severity.rank
+        why = "higher severity" if is_higher else "worse by a quarter"
+        builder.add_entry(incident, "reopened", why=why)
+        builder.notify(incident, Reason.RAISED if is_higher else Reason.REOPENED)
     return incident
 
 
 def recover(
     builder: DecisionBuilder,
     incident: Incident,
-    event: IncidentEvent = IncidentEvent.RECOVERED,
+    event: transitions.IncidentEvent = transitions.IncidentEvent.RECOVERED,
 ) -> None:
     """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
     outcome = Resolution(event.value)
-    after = resolve(incident, event, outcome, at=builder.now)
-    builder.put(after, "resolved", detail={"outcome": outcome.value})
-    builder.withdraw(after)
-    if event is not IncidentEvent.EXPIRED:
+    after = transitions.resolve(incident, event, outcome, at=builder.now)
+    builder.put(after, "resolved", outcome=outcome.value)
+    if event is not transitions.IncidentEvent.EXPIRED:
         builder.notify(after, Reason.RECOVERED)
 
 
 def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
     gate = builder.settings.gate
-    rated = [(one, severity_of(one, gate=gate)) for one in notified(judgement, gate=gate)]
+    evaluations = judgement.evaluations
+    rated = [
+        (evaluation, severity_of(evaluation, gate=gate))
+        for evaluation in notified(judgement, gate=gate)
+    ]
     rated += [
-        (one, one.severity)
-        for one in judgement.evaluations
-        if one.outcome in UNMEASURED and one.severity is not None
+        (evaluation, evaluation.severity)
+        for evaluation in evaluations
+        if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
-    if _is_all_late(judgement.evaluations):
-        rated = [(one, severity) for one, severity in rated if one.rule != NO_DATA]
-    firings = [
-        evaluation_firing(
-            one,
-            severity,
+    checks = [evaluation for evaluation in evaluations if evaluation.rule == NO_DATA]
+    # Every judged strategy is late: one problem of the source, not one of each strategy.
+    if checks and all(check.outcome is Outcome.NO_DATA for check in checks):
+        source = system_firing(
+            NO_DATA,
+            _RECORDS,
+            message="no strategy of the source has a recent row",
             alert=judgement.alert,
-            as_of=judgement.as_of,
             run_id=judgement.run_id,
-            provisional=judgement.provisional,
-            restated=judgement.restated,
+            as_of=judgement.as_of,
         )
-        for one, severity in rated
-    ]
-    if _is_all_late(judgement.evaluations):
-        firings.append(
-            system_firing(
-                NO_DATA,
-                _RECORDS,
-                message="no strategy of the source has a recent row",
-                alert=judgement.alert,
-                run_id=judgement.run_id,
-                as_of=judgement.as_of,
-            )
-        )
-    return firings
-
-
-def _is_all_late(evaluations: Sequence[Evaluation]) -> bool:
-    """Whether every judged strategy is late: one problem of the source, not one of each."""
-    late = {one.strategy for one in evaluations if _is_late(one)}
-    return bool(late) and late == {
-        one.strategy for one in evaluations if one.rule == NO_DATA or _is_late(one)
-    }
-
-
-def _is_late(one: Evaluation) -> bool:
-    return one.rule == NO_DATA and one.outcome is Outcome.NO_DATA
+        rated = [pair for pair in rated if pair[0].rule != NO_DATA]
+        return [*(evaluation_firing(*pair, judgement) for pair in rated), source]
+    return [evaluation_firing(*pair, judgement) for pair in rated]
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Make a group's incident the parent of its members' incidents of the same session."""
-    for one in notified(judgement, gate=builder.settings.gate):
-        members = one.parts.get("members")
-        group = builder.live(one.dedup_key)
-        if one.rule != JOINT or group is None or not isinstance(members, list):
+    for evaluation in notified(judgement, gate=builder.settings.gate):
+        members = evaluation.parts.get("members")
+        group = builder.live(evaluation.dedup_key)
+        if evaluation.rule != JOINT or group is None or not isinstance(members, list):
             continue
         for incident in builder.incidents:
-            is_member = incident.strategy in members and incident.session == one.session
+            is_member = incident.strategy in members and incident.session == evaluation.session
             if is_member and not incident.is_resolved and incident.parent is None:
-                child = replace(incident, parent=group.id)
-                builder.put(child, "grouped", detail={"parent": group.id})
+                builder.put(replace(incident, parent=group.id), "grouped", parent=group.id)
 
 
 def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[str]) -> None:
-    for one in judgement.evaluations:
-        live = builder.live(one.dedup_key)
-        if (
-            live is None
-            or one.dedup_key in breached_keys
-            or one.is_notified(gate=builder.settings.gate)
-        ):
+    gate = builder.settings.gate
+    for evaluation in judgement.evaluations:
+        live = builder.live(evaluation.dedup_key)
+        if live is None or live.dedup_key in breached_keys or evaluation.is_notified(gate=gate):
             continue
-        budget, _ = builder.settings.budgets.for_rule(one.strategy, one.rule)
-        if _is_restated(live, one, judgement, budget):
-            recover(builder, live, IncidentEvent.RESTATED)
-        elif _is_current(live, judgement) and is_recovered(one, budget=budget):
+        budget, _ = builder.settings.budgets.for_rule(evaluation.strategy, evaluation.rule)
+        if _is_restated(live, evaluation, judgement, budget):
+            recover(builder, live, transitions.IncidentEvent.RESTATED)
+        elif _is_current(live, judgement) and transitions.is_recovered(evaluation, budget=budget):
             recover(builder, live)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
@@ -183,7 +151,9 @@ def _is_current(live: Incident, judgement: Judgement) -> bool:
     return live.as_of is None or judgement.as_of >= live.as_of
 
 
-def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: float) -> bool:
+def _is_restated(
+    live: Incident, evaluation: Evaluation, judgement: Judgement, budget: float
+) -> bool:
     """Whether the session that breached no longer does, because its rows changed.
 
     For an event, the final row that replaces the provisional one counts as a change.
@@ -192,33 +162,26 @@ def _is_restated(live: Incident, one: Evaluation, judgement: Judgement, budget: 
         changed = judgement.restated or live.provisional
     else:
         changed = judgement.restated and judgement.as_of == live.as_of
-    return changed and has_no_cause_left(one, budget=budget)
+    return changed and transitions.has_no_cause_left(evaluation, budget=budget)
 
 
 def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
     source = builder.live(system_key(NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
-    if any(one.rule == NO_DATA and one.outcome is Outcome.OK for one in judgement.evaluations):
+    if any(each.rule == NO_DATA and each.outcome is Outcome.OK for each in judgement.evaluations):
         recover(builder, source)
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Resolve record errors: no evaluation reports readable rows, an error is only missing."""
-    errors = {one.strategy for one in judgement.evaluations if one.outcome is Outcome.ERROR}
-    good = {one.strategy for one in judgement.evaluations} - errors
+    errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
+    good = {each.strategy for each in judgement.evaluations} - errors
+
     for incident in builder.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):
             recover(builder, incident)
-
-
-def _is_higher(before: Incident, firing: Firing) -> bool:
-    return firing.severity.rank > before.severity.rank
-
-
-def _why(before: Incident, firing: Firing) -> str:
-    return "higher severity" if _is_higher(before, firing) else "worse by a quarter"
 
 
 def _facts(firing: Firing) -> dict[str, Json]:
@@ -256,23 +219,18 @@ def resolve_execution_incidents(builder: DecisionBuilder, alert: str) -> None:
             recover(builder, live)
 
 
-def expire(builder: DecisionBuilder, sessions: Sequence[date]) -> None:
-    """Close events after enough later `sessions` (ascending); nobody is notified."""
-    for incident in builder.incidents:
-        if is_open_event(incident):
-            day = day_of(incident)
-            if sum(one > day for one in sessions) >= builder.settings.close_after:
-                recover(builder, incident, IncidentEvent.EXPIRED)
-
-
-def is_open_event(incident: Incident) -> bool:
-    """Whether it is an unresolved event."""
-    return incident.kind is Kind.EVENT and not incident.is_resolved and incident.session is not None
-
-
-def day_of(incident: Incident) -> date:
-    """The session of an event."""
-    return incident.session or incident.opened_at.date()
+def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[date]]) -> None:
+    """Close events after enough later judged sessions; nobody is notified."""
+    events = [
+        (incident, incident.session)
+        for incident in builder.incidents
+        if incident.kind is Kind.EVENT and not incident.is_resolved and incident.session is not None
+    ]
+    if events:
+        sessions = judged_sessions(min(session for _, session in events))
+        for incident, session in events:
+            if sum(later > session for later in sessions) >= builder.settings.close_after:
+                recover(builder, incident, transitions.IncidentEvent.EXPIRED)
 
 
 def sweep_incident(builder: DecisionBuilder, incident: Incident) -> None:
@@ -292,11 +250,11 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
         return incident
     timed_out = escalation.has_timed_out(incident, builder.now)
     after = replace(
-        reopen(incident, now=builder.now, chain=escalation.chain),
+        transitions.reopen(incident, now=builder.now, chain=escalation.chain),
         timed_out=incident.timed_out or timed_out,
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
-    builder.put(after, "reopened", detail={"why": why})
+    builder.put(after, "reopened", why=why)
     builder.notify(after, Reason.REOPENED)
     return after
 
@@ -304,7 +262,7 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
 def _end_mute(builder: DecisionBuilder, incident: Incident) -> Incident:
     if not incident.muted or builder.is_silenced(incident):
         return incident
-    after = unmute(incident, now=builder.now)
+    after = transitions.unmute(incident, now=builder.now)
     builder.put(after, "unmuted")
     return after
 
@@ -315,9 +273,9 @@ def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
         return
     if builder.is_silenced(incident):
         if not incident.muted:
-            builder.put(with_owed(incident, incident.owed or Reason.UNMUTED, muted=True))
+            builder.put(replace(incident, owed=incident.owed or Reason.UNMUTED, muted=True))
             builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
         return
-    after = escalate(incident, now=builder.now)
-    builder.put(after, "escalated", detail={"step": after.escalation_step})
+    after = transitions.escalate(incident, now=builder.now)
+    builder.put(after, "escalated", step=after.escalation_step)
     builder.notify(after, Reason.ESCALATED)

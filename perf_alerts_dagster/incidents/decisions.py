@@ -1,23 +1,17 @@
 """Builds the decisions of one lifecycle step: changed incidents and the messages about them."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.incidents.notification import (
-    IncidentNotice,
-    MessageKind,
-    new_notification,
-)
+from perf_alerts_dagster.incidents.model import Incident, Reason, Status
+from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
 from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,
     SuppressionReason,
-    is_silenced,
     suppression_reason,
 )
 
@@ -50,13 +44,16 @@ class DecisionBuilder:
         self._window = window
         self._alert = alert
         self._silences = snapshot.silences
-        self._history = NotificationHistory(notified=snapshot.notified)
-        self._before = {one.id: one for one in snapshot.incidents}
+        self._history = NotificationHistory(snapshot.notified)
+        self._before = {incident.id: incident for incident in snapshot.incidents}
         self._incidents = dict(self._before)
-        self._live = {one.dedup_key: one.id for one in snapshot.incidents if not one.is_resolved}
+        self._live = {
+            incident.dedup_key: incident.id
+            for incident in snapshot.incidents
+            if not incident.is_resolved
+        }
         self._entries: list[TimelineEntry] = []
         self._reasons: dict[tuple[str, MessageKind], Reason] = {}
-        self._withdrawn: list[str] = []
 
     @property
     def incidents(self) -> list[Incident]:
@@ -70,39 +67,28 @@ class DecisionBuilder:
 
     def is_silenced(self, incident: Incident) -> bool:
         """Whether a silence mutes the incident now."""
-        return is_silenced(incident, self._silences, self.now)
+        return any(silence.mutes(incident, self.now) for silence in self._silences)
 
     def put(
-        self,
-        incident: Incident,
-        what: str = "",
-        *,
-        actor: str = "system",
-        detail: Mapping[str, Json] | None = None,
+        self, incident: Incident, what: str = "", actor: str = "system", /, **detail: Json
     ) -> None:
-        """Add or change an incident; `what`, if given, is entered into its timeline."""
+        """Add or change an incident; `what` names the entry of its timeline, if there is one."""
         self._incidents[incident.id] = incident
         if not incident.is_resolved:
             self._live[incident.dedup_key] = incident.id
         elif self._live.get(incident.dedup_key) == incident.id:
             del self._live[incident.dedup_key]
         if what:
-            self.add_entry(incident, what, actor=actor, detail=detail)
+            self.add_entry(incident, what, actor, **detail)
 
     def add_entry(
-        self,
-        incident: Incident,
-        what: str,
-        *,
-        actor: str = "system",
-        detail: Mapping[str, Json] | None = None,
+        self, incident: Incident, what: str, actor: str = "system", /, **detail: Json
     ) -> None:
         """Add an entry to the incident's timeline."""
-        self._entries.append(
-            TimelineEntry(
-                incident_id=incident.id, at=self.now, what=what, actor=actor, detail=detail or {}
-            )
+        entry = TimelineEntry(
+            incident_id=incident.id, at=self.now, what=what, actor=actor, detail=detail
         )
+        self._entries.append(entry)
 
     def notify(self, incident: Incident, reason: Reason) -> None:
         """Request a message; of several about one incident, the most severe reason is kept.
@@ -115,28 +101,28 @@ class DecisionBuilder:
         if known is None or (known is not Reason.OPENED and is_worsening):
             self._reasons[incident.id, kind] = reason
 
-    def withdraw(self, incident: Incident) -> None:
-        """Withdraw the incident's pending escalations."""
-        self._withdrawn.append(incident.id)
-
     def decisions(self, audit: Change | None = None) -> Decisions:
-        """All changes, with the messages that nothing suppresses."""
+        """All changes so far, and the messages that nothing suppresses."""
         notices: dict[tuple[MessageKind, str], list[IncidentNotice]] = {}
         for (incident_id, kind), reason in self._reasons.items():
             self._add_notices(self._incidents[incident_id], kind, reason, notices)
+        pairs = [(self._before.get(after.id), after) for after in self._incidents.values()]
         return Decisions(
-            opened=tuple(one for one in self._incidents.values() if one.id not in self._before),
-            changed=tuple(
-                one
-                for one in self._incidents.values()
-                if one.id in self._before and one != self._before[one.id]
-            ),
+            opened=tuple(after for before, after in pairs if before is None),
+            changed=tuple(after for before, after in pairs if before not in (None, after)),
             entries=tuple(self._entries),
             notifications=tuple(
                 new_notification(kind, self._window, self._alert, listed, channel, self.now)
                 for (kind, channel), listed in notices.items()
             ),
-            withdrawn=tuple(dict.fromkeys(self._withdrawn)),
+            # An incident that is no longer open needs no escalation.
+            withdrawn=tuple(
+                after.id
+                for before, after in pairs
+                if before is not None
+                and after.status is not Status.OPEN
+                and after.status is not before.status
+            ),
             marks=tuple(self.marks),
             audit=audit,
         )
@@ -153,23 +139,26 @@ class DecisionBuilder:
             self.add_suppressed(incident, reason, suppressed)
         after = incident
         if kind is MessageKind.NORMAL:
-            is_owed = self._is_owed(incident, reason, suppressed)
-            after = replace(
-                after,
-                owed=reason if is_owed else None,
-                muted=is_owed and SuppressionReason.SILENCED in suppressed,
-            )
+            is_silenced = SuppressionReason.SILENCED in suppressed
+            if reason is Reason.RECOVERED:
+                is_owed = is_silenced
+            else:
+                # The opening of an incident that is resolved by now is never sent later.
+                is_temporary = is_silenced or not _TEMPORARY.isdisjoint(suppressed)
+                is_owed = is_temporary and not incident.is_resolved
+            after = replace(after, owed=reason if is_owed else None, muted=is_owed and is_silenced)
         if receivers:
             after = replace(after, notifications=after.notifications + 1)
             notice = IncidentNotice(incident=after, reason=reason, number=after.notifications)
             for channel in receivers:
                 notices.setdefault((kind, channel), []).append(notice)
-            detail: dict[str, Json] = {
-                "reason": reason.value,
-                "number": after.notifications,
-                "channels": list(receivers),
-            }
-            self.add_entry(after, "notified", detail=detail)
+            self.add_entry(
+                after,
+                "notified",
+                reason=reason.value,
+                number=after.notifications,
+                channels=list(receivers),
+            )
         self.put(after)
 
     def _receivers(
@@ -200,20 +189,13 @@ class DecisionBuilder:
                 suppressed.setdefault(why, []).append(channel)
         return suppressed, receivers
 
-    def _is_owed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> bool:
-        """Whether a suppressed message is sent later; never an opening of a resolved incident."""
-        if reason is Reason.RECOVERED:
-            return SuppressionReason.SILENCED in suppressed
-        if incident.is_resolved:
-            return False
-        return SuppressionReason.SILENCED in suppressed or not _TEMPORARY.isdisjoint(suppressed)
-
     def add_suppressed(self, incident: Incident, reason: Reason, suppressed: _Suppressed) -> None:
         """Enter suppressed messages into the timeline, an entry per suppression reason."""
         for why, channels in suppressed.items():
-            detail: dict[str, Json] = {
-                "why": why.value,
-                "reason": reason.value,
-                "channels": list(channels),
-            }
-            self.add_entry(incident, "suppressed", detail=detail)
+            self.add_entry(
+                incident,
+                "suppressed",
+                why=why.value,
+                reason=reason.value,
+                channels=list(channels),
+            )

@@ -1,4 +1,4 @@
-"""The lifecycle of incidents: what executions, people and problems of the system change."""
+"""The lifecycle of incidents: changes by executions, by people, by time and by problems."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,43 +7,18 @@ from datetime import datetime, timedelta
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
-from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents import transitions
+from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
-    day_of,
     expire,
     fire,
-    is_open_event,
     recover,
     resolve_execution_incidents,
     sweep_incident,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.firing import (
-    DAEMON_SILENT,
-    DEAD_LETTER,
-    EXECUTION_FAILED,
-    EXECUTION_MISSED,
-    JOINT,
-    WATCH_SILENT,
-    Firing,
-    system_firing,
-    system_key,
-)
-from perf_alerts_dagster.incidents.model import Incident, Resolution
 from perf_alerts_dagster.incidents.notification import Notification, digest_payload, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.ports import (
-    ConcurrentChange,
-    Decisions,
-    IncidentFilter,
-    IncidentStore,
-    Outbox,
-    Snapshot,
-    TimelineEntry,
-    UnknownIncident,
-)
 from perf_alerts_dagster.judging.evaluation import Judgement
 
 # An older judgement that is not applied yet was left by an execution that crashed.
@@ -64,12 +39,12 @@ class Lifecycle:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
-    store: IncidentStore
+    store: ports.IncidentStore
     settings: NotificationSettings
 
     def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
-    ) -> Decisions:
+    ) -> ports.Decisions:
         """Apply the recorded judgements of an alert that are not applied yet.
 
         Called at the end of each execution that judged, with its run id; a second call does
@@ -83,9 +58,9 @@ class Lifecycle:
             apply_all(builder, unapplied)
             if judged_before is None:
                 resolve_execution_incidents(builder, alert)
-            self._expire(builder)
+            expire(builder, self.store.judged_sessions)
 
-        return self._run(decide, now=now, window=run_id, alert=alert)
+        return self._run(decide, now, run_id, alert)
 
     def catch_up(self, now: datetime) -> None:
         """Apply what killed executions recorded and did not apply, as their runs would have."""
@@ -104,54 +79,55 @@ class Lifecycle:
         """
         if not self.settings.digest:
             return
-        live = self.store.snapshot(now=now, since=now).incidents
-        payload = digest_payload(
-            judgement, [one for one in live if not one.is_resolved], gate=self.settings.gate
-        )
+        incidents = self.store.snapshot(now=now, since=now).incidents
+        live = [incident for incident in incidents if not incident.is_resolved]
+        payload = digest_payload(judgement, live, gate=self.settings.gate)
         day = judgement.as_of.isoformat()
-        rows = tuple(new_digest(payload, day, one, now) for one in self.settings.channels)
-        self.store.apply(Decisions(notifications=rows))
+        rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
+        self.store.apply(ports.Decisions(notifications=rows))
 
-    def execution_failed(self, alert: str, *, run_id: str, error: str, now: datetime) -> Decisions:
-        """An execution failed after its last retry: one incident until the alert's next success."""
-        return self._open_system(
-            EXECUTION_FAILED, alert, f"{alert} failed: {error}", now, run_id=run_id
-        )
+    def execution_failed(
+        self, alert: str, *, run_id: str, error: str, now: datetime
+    ) -> ports.Decisions:
+        """Open the incident of an alert that failed; the alert's next success resolves it."""
+        text = f"{alert} failed: {error}"
+        return self._open_system(model.EXECUTION_FAILED, alert, text, now, run_id=run_id)
 
-    def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> Decisions:
-        """A due execution did not run: one incident until the alert's next success."""
+    def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> ports.Decisions:
+        """Open the incident of a due execution that did not run, until the next success."""
         text = f"{alert} was due at {due_at.isoformat()} and did not run"
-        return self._open_system(EXECUTION_MISSED, alert, text, now, run_id=due_at.isoformat())
+        run_id = due_at.isoformat()
+        return self._open_system(model.EXECUTION_MISSED, alert, text, now, run_id=run_id)
 
-    def dead_letter(self, channel: str, *, error: str, now: datetime) -> Decisions:
-        """A message became a dead letter: one incident, notified over the other channels."""
+    def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
+        """Open the incident of a message that was given up, notified over other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
-        return self._open_system(DEAD_LETTER, channel, text, now, run_id="", alert="")
+        return self._open_system(model.DEAD_LETTER, channel, text, now)
 
-    def channel_recovered(self, channel: str, *, now: datetime) -> Decisions:
-        """A channel delivered a message: resolve its dead-letter incident."""
-        return self._resolve_system(DEAD_LETTER, channel, now)
+    def channel_recovered(self, channel: str, *, now: datetime) -> ports.Decisions:
+        """Resolve the dead-letter incident of a channel that has delivered a message."""
+        return self._resolve_system(model.DEAD_LETTER, channel, now)
 
-    def daemon_silent(self, *, since: datetime, now: datetime) -> Decisions:
-        """Dagster's daemon sends no heartbeat: nothing is scheduled, nothing is judged."""
+    def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
+        """Open the incident of Dagster's daemon, which sends no heartbeat: no alert runs."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
-        return self._open_system(DAEMON_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(model.DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
-    def daemon_recovered(self, *, now: datetime) -> Decisions:
-        """Dagster's daemon sends heartbeats again: resolve its incident."""
-        return self._resolve_system(DAEMON_SILENT, "", now)
+    def daemon_recovered(self, *, now: datetime) -> ports.Decisions:
+        """Resolve the incident of Dagster's daemon, which sends heartbeats again."""
+        return self._resolve_system(model.DAEMON_SILENT, "", now)
 
-    def sensor_silent(self, *, since: datetime, now: datetime) -> Decisions:
-        """Dagster's daemon runs, but the sensor `watch` does not sweep."""
+    def sensor_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
+        """Open the incident of the sensor `watch`, which does not sweep though the daemon runs."""
         text = (
             f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
             "messages in its place, and nobody is notified of failed or missed executions"
         )
-        return self._open_system(WATCH_SILENT, "", text, now, run_id=since.isoformat())
+        return self._open_system(model.WATCH_SILENT, "", text, now, run_id=since.isoformat())
 
-    def sensor_recovered(self, *, now: datetime) -> Decisions:
-        """The sensor `watch` sweeps again: resolve its incident."""
-        return self._resolve_system(WATCH_SILENT, "", now)
+    def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
+        """Resolve the incident of the sensor `watch`, which sweeps again."""
+        return self._resolve_system(model.WATCH_SILENT, "", now)
 
     def acknowledge(
         self,
@@ -162,7 +138,7 @@ class Lifecycle:
         comment: str = "",
         until: datetime | None = None,
         change: Change | None = None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Acknowledge an incident as a person, without end or until a time.
 
         Raises:
@@ -173,16 +149,12 @@ class Lifecycle:
         if until is not None and until <= now:
             raise UsageError("until: a time after now is accepted")
 
-        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
             after = transitions.acknowledge(incident, by=by, at=now, comment=comment, until=until)
-            detail: dict[str, Json] = {
-                "comment": comment,
-                "until": until.isoformat() if until else None,
-            }
-            builder.put(after, "acknowledged", actor=by, detail=detail)
-            builder.withdraw(after)
+            end = until.isoformat() if until else None
+            builder.put(after, "acknowledged", by, comment=comment, until=end)
 
-        return self._change(decide, incident_id, now=now, change=change)
+        return self._change(decide, incident_id, now, change)
 
     def resolve(
         self,
@@ -190,10 +162,10 @@ class Lifecycle:
         *,
         by: str,
         now: datetime,
-        outcome: Resolution,
+        outcome: model.Resolution,
         comment: str = "",
         change: Change | None = None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Resolve an incident as a person, with a verdict; nobody is notified.
 
         Raises:
@@ -204,84 +176,69 @@ class Lifecycle:
         if not outcome.is_manual:
             raise UsageError("outcome: true, false, known or data_error is accepted")
 
-        def decide(builder: DecisionBuilder, incident: Incident) -> None:
+        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
             after = transitions.resolve(
                 incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
             )
-            detail: dict[str, Json] = {"outcome": outcome.value, "comment": comment}
-            builder.put(after, "resolved", actor=by, detail=detail)
-            builder.withdraw(after)
+            builder.put(after, "resolved", by, outcome=outcome.value, comment=comment)
 
-        return self._change(decide, incident_id, now=now, change=change)
+        return self._change(decide, incident_id, now, change)
 
-    def sweep(self, now: datetime) -> Decisions:
+    def sweep(self, now: datetime) -> ports.Decisions:
         """Apply what is due by time: escalations, ended acknowledgements and silences, repeats."""
 
         def decide(builder: DecisionBuilder) -> None:
-            self._expire(builder)
+            expire(builder, self.store.judged_sessions)
             for incident in builder.incidents:
                 sweep_incident(builder, incident)
 
-        return self._run(decide, now=now, window=_SWEEP)
+        return self._run(decide, now)
 
     def _open_system(
-        self,
-        rule: str,
-        about: str,
-        message: str,
-        now: datetime,
-        *,
-        run_id: str,
-        alert: str | None = None,
-    ) -> Decisions:
-        name = about if alert is None else alert
-        firing = system_firing(rule, about, message=message, alert=name, run_id=run_id, as_of=None)
-        if run_id and self._is_known(firing):
-            return Decisions()
-        return self._run(lambda builder: fire(builder, firing), now=now, window=run_id or _SWEEP)
-
-    def _is_known(self, firing: Firing) -> bool:
-        """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
-        incidents = self.store.incidents(IncidentFilter(rule=firing.rule)).incidents
-        return any(
-            one.dedup_key == firing.dedup_key and one.run_id == firing.run_id for one in incidents
+        self, rule: str, about: str, message: str, now: datetime, *, run_id: str = ""
+    ) -> ports.Decisions:
+        alert = "" if rule == model.DEAD_LETTER else about
+        firing = model.system_firing(
+            rule, about, message=message, alert=alert, run_id=run_id, as_of=None
         )
+        if run_id and self._is_known(firing):
+            return ports.Decisions()
+        return self._run(lambda builder: fire(builder, firing), now, run_id or _SWEEP)
 
-    def _resolve_system(self, rule: str, about: str, now: datetime) -> Decisions:
+    def _is_known(self, firing: model.Firing) -> bool:
+        """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
+        incidents = self.store.incidents(ports.IncidentFilter(rule=firing.rule)).incidents
+        keys = {(incident.dedup_key, incident.run_id) for incident in incidents}
+        return (firing.dedup_key, firing.run_id) in keys
+
+    def _resolve_system(self, rule: str, about: str, now: datetime) -> ports.Decisions:
         """Resolve it, if it is live; called often, so that the common case is one indexed read."""
-        key = system_key(rule, about)
+        key = model.system_key(rule, about)
         if self.store.live_incident(key) is None:
-            return Decisions()
+            return ports.Decisions()
 
         def decide(builder: DecisionBuilder) -> None:
             live = builder.live(key)
             if live is not None:
                 recover(builder, live)
 
-        return self._run(decide, now=now, window=_SWEEP)
-
-    def _expire(self, builder: DecisionBuilder) -> None:
-        events = [one for one in builder.incidents if is_open_event(one)]
-        if events:
-            first = min(day_of(one) for one in events)
-            expire(builder, self.store.judged_sessions(first))
+        return self._run(decide, now)
 
     def _change(
         self,
-        decide: Callable[[DecisionBuilder, Incident], None],
+        decide: Callable[[DecisionBuilder, model.Incident], None],
         incident_id: str,
-        *,
         now: datetime,
         change: Change | None,
-    ) -> Incident:
+    ) -> model.Incident:
         """Change one incident as a person; without messages, so that only this one is read."""
 
         def build() -> DecisionBuilder:
             incident = self.store.incident(incident_id)
             if incident is None:
-                raise UnknownIncident(f"there is no incident {incident_id}")
+                raise ports.UnknownIncident(f"there is no incident {incident_id}")
             builder = DecisionBuilder(
-                Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
+                ports.Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
             )
             decide(builder, incident)
             return builder
@@ -291,11 +248,10 @@ class Lifecycle:
     def _run(
         self,
         decide: Callable[[DecisionBuilder], object],
-        *,
         now: datetime,
-        window: str,
+        window: str = _SWEEP,
         alert: str = "",
-    ) -> Decisions:
+    ) -> ports.Decisions:
         def build() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
             builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
@@ -306,7 +262,7 @@ class Lifecycle:
 
     def _store(
         self, build: Callable[[], DecisionBuilder], change: Change | None = None
-    ) -> Decisions:
+    ) -> ports.Decisions:
         """Store what `build` decides; decide again where another process was faster."""
         for _ in range(_TRIES):
             decisions = build().decisions(change)
@@ -314,7 +270,7 @@ class Lifecycle:
                 return decisions
             try:
                 self.store.apply(decisions)
-            except ConcurrentChange:
+            except ports.ConcurrentChange:
                 continue
             return decisions
         raise StoreUnavailable(f"other processes changed incidents {_TRIES} times in a row")
@@ -324,27 +280,27 @@ class Lifecycle:
 class IncidentHistory:
     """An incident with its timeline, the messages about it, and a group's members."""
 
-    incident: Incident
-    timeline: Sequence[TimelineEntry]
+    incident: model.Incident
+    timeline: Sequence[ports.TimelineEntry]
     messages: Sequence[Notification]
-    members: Sequence[Incident]
+    members: Sequence[model.Incident]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incidents:
     """The store, the outbox and the lifecycle of one alert store's incidents."""
 
-    store: IncidentStore
-    outbox: Outbox
+    store: ports.IncidentStore
+    outbox: ports.Outbox
     lifecycle: Lifecycle
 
-    def history(self, incident: Incident) -> IncidentHistory:
-        """The incident with everything that is stored about it."""
-        members: list[Incident] = []
-        if incident.rule == JOINT:
-            since = IncidentFilter(since=incident.opened_at)
+    def history(self, incident: model.Incident) -> IncidentHistory:
+        """The incident with its timeline, the messages about it, and a group's members."""
+        members: list[model.Incident] = []
+        if incident.rule == model.JOINT:
+            since = ports.IncidentFilter(since=incident.opened_at)
             later = self.store.incidents(since, limit=_MAXIMUM_LATER).incidents
-            members = [one for one in later if one.parent == incident.id]
+            members = [incident for incident in later if incident.parent == incident.id]
         return IncidentHistory(
             incident=incident,
             timeline=self.store.timeline(incident.id),

@@ -1,4 +1,4 @@
-"""An incident as a value: what it is about, its severity, and who answered it."""
+"""An incident as a value, and the firings that open it: breaches and problems of the system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,18 @@ from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evidence, Kind
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind
+
+# The rules of incidents about the system; those about strategies are the rule catalogue's.
+EXECUTION_FAILED = "execution_failed"
+EXECUTION_MISSED = "execution_missed"
+DEAD_LETTER = "dead_letter"
+DAEMON_SILENT = "daemon_dead"
+WATCH_SILENT = "watch_silent"
+STORE_UNAVAILABLE = "store_unavailable"
+NO_DATA = "no_data"
+# The rule of a group of strategies: the incidents of its members get the group's as parent.
+JOINT = "joint_exceedances"
 
 
 class Status(StrEnum):
@@ -36,7 +47,7 @@ class Resolution(StrEnum):
 
     @property
     def is_manual(self) -> bool:
-        """Whether only a person may give it."""
+        """Whether only a person may resolve an incident so."""
         return self in (Resolution.TRUE, Resolution.FALSE, Resolution.KNOWN, Resolution.DATA_ERROR)
 
 
@@ -87,21 +98,54 @@ class ResolutionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationChain:
-    """The escalation settings in force when the incident became critical; it keeps them."""
+    """The escalation settings in force when an incident became critical; kept by the incident."""
 
     delay: timedelta
     steps: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class Breach:
+    """What a firing and the incident that it opens have in common.
+
+    `strategy` is empty for a problem of the system. `value` and `limit` are in the rule's unit
+    and sign. `session` is the day that an event is about; `projection` is the issued projection
+    that the strategy is judged by, such as `launch:2026-01-05`.
+    """
+
+    dedup_key: str
+    strategy: str
+    rule: str
+    alert: str
+    severity: Severity
+    kind: Kind = Kind.LEVEL
+    evidence: Evidence | None = None
+    projection: str | None = None
+    session: date | None = None
+    as_of: date | None = None
+    value: float | None = None
+    limit: float | None = None
+    p_year: float | None = None
+    provisional: bool = False
+    run_id: str = ""
+    message: str = ""
+    parts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firing(Breach):
+    """One breach or problem. `restated`: the session was judged before; its rows have changed."""
+
+    restated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident(Breach):
     """Repeated breaches with one dedup key, from the first one until it is resolved.
 
-    `severity` is the highest so far, `newest_severity` the newest breach's. `value` and `limit`
-    are the newest breach's, in the rule's unit and sign. `breaches` counts the judgements that
-    breached. `provisional`: only provisional rows have breached so far. `session` is the day that
-    an event is about; `projection` is the issued projection that it is judged by, such as
-    `launch:2026-01-05`. `strategy` is empty for an incident about the system.
+    `severity` is the highest so far, `newest_severity` the newest breach's; `value` and `limit`
+    are the newest breach's too. `breaches` counts the judgements that breached. `provisional`:
+    only provisional rows have breached so far.
 
     `critical_since` is when the escalation clock started: when the incident became critical, or
     was re-opened. `escalation_step` counts the escalations since, the last one at `escalated_at`.
@@ -113,26 +157,12 @@ class Incident:
     """
 
     id: str
-    dedup_key: str
-    strategy: str
-    rule: str
-    alert: str
-    kind: Kind
-    severity: Severity
     opened_at: datetime
     last_seen_at: datetime
     status: Status = Status.OPEN
     newest_severity: Severity = Severity.WARNING
     trend: Trend = Trend.STEADY
-    evidence: Evidence | None = None
-    projection: str | None = None
-    session: date | None = None
-    value: float | None = None
-    limit: float | None = None
-    p_year: float | None = None
     first_as_of: date | None = None
-    as_of: date | None = None
-    provisional: bool = False
     breaches: int = 1
     acknowledged: Acknowledgement | None = None
     resolved: ResolutionRecord | None = None
@@ -145,10 +175,7 @@ class Incident:
     last_notified_at: datetime | None = None
     owed: Reason | None = None
     muted: bool = False
-    run_id: str = ""
     parent: str | None = None
-    message: str = ""
-    parts: Mapping[str, Json] = field(default_factory=dict)
     version: int = 0
 
     @property
@@ -176,3 +203,58 @@ class Incident:
         if self.escalated_at is None or self.escalated_at < since:
             return since + chain.delay
         return self.escalated_at + chain.delay
+
+
+def evaluation_firing(evaluation: Evaluation, severity: Severity, judgement: Judgement) -> Firing:
+    """The firing at `severity` of one of a judgement's evaluations."""
+    figures = {
+        "false_alarm_rate": evaluation.false_alarm_rate,
+        "power": evaluation.power,
+        "days_to_half": evaluation.days_to_half,
+    }
+    reliability = {name: number for name, number in figures.items() if number is not None}
+    restated = {"restated": True} if judgement.restated else {}
+    return Firing(
+        dedup_key=evaluation.dedup_key,
+        strategy=evaluation.strategy,
+        rule=evaluation.rule,
+        alert=judgement.alert,
+        severity=severity,
+        run_id=judgement.run_id,
+        message=evaluation.message,
+        kind=evaluation.kind,
+        evidence=evaluation.evidence,
+        projection=evaluation.projection,
+        session=evaluation.session,
+        as_of=judgement.as_of,
+        value=evaluation.value,
+        limit=evaluation.limit,
+        p_year=evaluation.p_year,
+        provisional=judgement.provisional or evaluation.provisional,
+        restated=judgement.restated,
+        parts={**evaluation.parts, **reliability, **restated},
+    )
+
+
+def system_key(rule: str, about: str) -> str:
+    """The dedup key of an incident about the system; no strategy's key begins with a bar."""
+    escaped = about.replace("\\", "\\\\").replace("|", "\\|")
+    return f"|{rule}|{escaped or '-'}"
+
+
+def system_firing(
+    rule: str, about: str, *, message: str, alert: str = "", run_id: str = "", as_of: date | None
+) -> Firing:
+    """A critical problem of the system; `about` is the alert or channel concerned."""
+    return Firing(
+        dedup_key=system_key(rule, about),
+        strategy="",
+        rule=rule,
+        alert=alert,
+        severity=Severity.CRITICAL,
+        run_id=run_id,
+        message=message,
+        evidence=Evidence.UNGATED,
+        as_of=as_of,
+        parts={"about": about},
+    )

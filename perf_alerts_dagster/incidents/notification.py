@@ -91,11 +91,25 @@ class Notification:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastNotification:
+    """A message about an incident to one channel, as suppression looks at it."""
+
+    channel: str
+    kind: MessageKind
+    incident_id: str
+    dedup_key: str
+    severity: Severity
+    reason: Reason
+    state: DeliveryState
+    sent_at: datetime | None
+
+
 def notification_key(
     kind: MessageKind, window: str, notices: Iterable[IncidentNotice], channel: str
 ) -> str:
     """The row's key: the same for the same messages about the same incidents, whoever makes it."""
-    names = sorted(f"{one.incident.id}:{one.number}" for one in notices)
+    names = sorted(f"{notice.incident.id}:{notice.number}" for notice in notices)
     text = "\0".join([kind.value, window, channel, *names])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -123,17 +137,17 @@ def new_notification(
             "window": window,
             "alert": alert,
             "at": now.isoformat(),
-            "incidents": [notice_payload(one) for one in ordered],
+            "incidents": [notice_payload(notice) for notice in ordered],
         },
         items=tuple(
             NotificationItem(
-                incident_id=one.incident.id,
-                dedup_key=one.incident.dedup_key,
-                severity=one.incident.severity,
-                reason=one.reason,
-                number=one.number,
+                incident_id=notice.incident.id,
+                dedup_key=notice.incident.dedup_key,
+                severity=notice.incident.severity,
+                reason=notice.reason,
+                number=notice.number,
             )
-            for one in ordered
+            for notice in ordered
         ),
         created_at=now,
         next_at=now,
@@ -162,25 +176,27 @@ def digest_payload(
     gate keeps from being notified.
     """
     evaluations = judgement.evaluations
-    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=0) for one in incidents]
-    unresolved: list[Json] = [notice_payload(one) for one in worst_first(notices)]
+    notices = [
+        IncidentNotice(incident=incident, reason=Reason.OPENED, number=0) for incident in incidents
+    ]
+    unresolved: list[Json] = [notice_payload(notice) for notice in worst_first(notices)]
     return {
         "alert": judgement.alert,
         "as_of": judgement.as_of.isoformat(),
-        "strategies": len({one.strategy for one in evaluations}),
+        "strategies": len({each.strategy for each in evaluations}),
         "evaluations": len(evaluations),
         "incidents": unresolved,
         "weak": _names(
-            one
-            for one in evaluations
-            if one.outcome is Outcome.BREACH and not one.is_notified(gate=gate)
+            each
+            for each in evaluations
+            if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
         ),
-        "unmeasured": _names(one for one in evaluations if one.outcome in UNMEASURED),
+        "unmeasured": _names(each for each in evaluations if each.outcome in UNMEASURED),
     }
 
 
 def _names(evaluations: Iterable[Evaluation]) -> list[Json]:
-    return [{"strategy": one.strategy, "rule": one.rule} for one in evaluations]
+    return [{"strategy": each.strategy, "rule": each.rule} for each in evaluations]
 
 
 def finite(number: float | None) -> float | None:
@@ -191,10 +207,10 @@ def finite(number: float | None) -> float | None:
 def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     """Sorted by severity; recoveries come last, and a group comes before its members."""
 
-    def rank(one: IncidentNotice) -> tuple[bool, int, bool, str, str]:
-        incident = one.incident
+    def rank(notice: IncidentNotice) -> tuple[bool, int, bool, str, str]:
+        incident = notice.incident
         return (
-            one.reason is Reason.RECOVERED,
+            notice.reason is Reason.RECOVERED,
             -incident.severity.rank,
             incident.parent is not None,
             incident.strategy,
@@ -204,14 +220,14 @@ def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     return sorted(notices, key=rank)
 
 
-def notice_payload(one: IncidentNotice) -> dict[str, Json]:
+def notice_payload(notice: IncidentNotice) -> dict[str, Json]:
     """An incident in a message's payload, JSON-ready."""
-    incident = one.incident
+    incident = notice.incident
     acknowledged, resolved = incident.acknowledged, incident.resolved
     return {
         "id": incident.id,
-        "reason": one.reason.value,
-        "number": one.number,
+        "reason": notice.reason.value,
+        "number": notice.number,
         "dedup_key": incident.dedup_key,
         "strategy": incident.strategy,
         "rule": incident.rule,
@@ -240,17 +256,3 @@ def notice_payload(one: IncidentNotice) -> dict[str, Json]:
         "message": incident.message,
         "parts": dict(incident.parts),
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastNotification:
-    """A message about an incident to one channel, as suppression looks at it."""
-
-    channel: str
-    kind: MessageKind
-    incident_id: str
-    dedup_key: str
-    severity: Severity
-    reason: Reason
-    state: DeliveryState
-    sent_at: datetime | None

@@ -1,12 +1,11 @@
-"""The settings of notifications as one value: whom to notify, how often, and when to escalate."""
+"""The settings of notifications: which channels get messages, how often, and when to escalate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import DEAD_LETTER
-from perf_alerts_dagster.incidents.model import EscalationChain, Incident, Status
+from perf_alerts_dagster.incidents.model import DEAD_LETTER, EscalationChain, Incident, Status
 from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.judging.context import Budgets
 
@@ -78,8 +77,8 @@ class NotificationSettings:
             names = self.escalation_channels
         if incident.rule == DEAD_LETTER:
             every = dict.fromkeys((*names, *self.channels, *self.escalation_channels))
-            names = tuple(one for one in every if one != incident.parts.get("about"))
-        return tuple(one for one in names if self._accepts(one, incident.severity))
+            names = tuple(name for name in every if name != incident.parts.get("about"))
+        return tuple(name for name in names if self._accepts(name, incident.severity))
 
     def _accepts(self, channel: str, severity: Severity) -> bool:
         minimum = self.minimum.get(channel)

@@ -216,7 +216,7 @@ class IncidentStore(ABC):
 
     @abstractmethod
     def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """End a silence now; False where none of that id is left to end."""
+        """End a silence now; False where it does not exist or has ended already."""
 
 
 class Outbox(ABC):

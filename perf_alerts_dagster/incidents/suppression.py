@@ -1,7 +1,7 @@
 """Which messages are suppressed, and why: silences, suppression windows, pending messages."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
 from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
-from perf_alerts_dagster.incidents.recovery import PLAIN
+from perf_alerts_dagster.incidents.transitions import PLAIN
 from perf_alerts_dagster.judging.evaluation import Kind
 
 
@@ -24,10 +24,8 @@ class Matchers:
 
     def match(self, incident: Incident) -> bool:
         """Whether every matcher that is set equals the incident's value."""
-        wanted = (self.strategy, self.rule, self.alert, self.severity)
-        actual = (incident.strategy, incident.rule, incident.alert, incident.severity)
-        pairs = zip(wanted, actual, strict=True)
-        return all(want is None or want == have for want, have in pairs)
+        names = ("strategy", "rule", "alert", "severity")
+        return all(getattr(self, name) in (None, getattr(incident, name)) for name in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,42 +81,29 @@ class SuppressionReason(StrEnum):
 _NEVER_SUPPRESSED = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationHistory:
-    """The messages about live incidents, and those inside the suppression window."""
+    """The messages about live incidents and those in the suppression window; no recoveries."""
 
-    notified: Sequence[PastNotification] = ()
-    # Indexed, since on the day on which everything breaks thousands of incidents ask.
-    _by_incident: dict[str, list[PastNotification]] = field(
-        default_factory=dict, init=False, repr=False
-    )
-    _by_key: dict[str, list[PastNotification]] = field(default_factory=dict, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for one in self.notified:
-            self._by_incident.setdefault(one.incident_id, []).append(one)
-            self._by_key.setdefault(one.dedup_key, []).append(one)
+    def __init__(self, notified: Iterable[PastNotification]) -> None:
+        # Indexed, since on the day on which everything breaks thousands of incidents ask.
+        self._by_incident: dict[tuple[str, str], list[PastNotification]] = {}
+        self._by_key: dict[tuple[str, Severity, str], list[PastNotification]] = {}
+        for past in notified:
+            if past.reason is Reason.RECOVERED:
+                continue
+            if past.state.is_waiting or past.state is DeliveryState.SENT:
+                self._by_incident.setdefault((past.incident_id, past.channel), []).append(past)
+            if past.kind is MessageKind.NORMAL:
+                key = (past.dedup_key, past.severity, past.channel)
+                self._by_key.setdefault(key, []).append(past)
 
     def about(self, incident: Incident, channel: str) -> list[PastNotification]:
-        """The sent and waiting messages to a channel about the incident; no recoveries."""
-        return [
-            one
-            for one in self._by_incident.get(incident.id, ())
-            if one.channel == channel
-            and one.reason is not Reason.RECOVERED
-            and (one.state.is_waiting or one.state is DeliveryState.SENT)
-        ]
+        """The sent and waiting messages to a channel about the incident."""
+        return self._by_incident.get((incident.id, channel), [])
 
     def similar(self, incident: Incident, channel: str) -> list[PastNotification]:
-        """The messages to a channel at the same dedup key and severity; no recoveries."""
-        return [
-            one
-            for one in self._by_key.get(incident.dedup_key, ())
-            if one.severity is incident.severity
-            and one.channel == channel
-            and one.kind is MessageKind.NORMAL
-            and one.reason is not Reason.RECOVERED
-        ]
+        """The messages to a channel at the incident's dedup key and severity."""
+        return self._by_key.get((incident.dedup_key, incident.severity, channel), [])
 
 
 def suppression_reason(
@@ -141,19 +126,14 @@ def suppression_reason(
         return None if own else SuppressionReason.OPENING_NOT_NOTIFIED
     if reason in _NEVER_SUPPRESSED:
         return None
-    if reason is Reason.OPENED and any(one.severity is incident.severity for one in own):
+    if reason is Reason.OPENED and any(past.severity is incident.severity for past in own):
         return SuppressionReason.ALREADY_NOTIFIED
     similar = history.similar(incident, channel)
-    if any(one.state.is_waiting for one in similar):
+    if any(past.state.is_waiting for past in similar):
         return SuppressionReason.PENDING
-    if any(one.sent_at is not None and now - one.sent_at < window for one in similar):
+    if any(past.sent_at is not None and now - past.sent_at < window for past in similar):
         return SuppressionReason.WINDOW
     return None
-
-
-def is_silenced(incident: Incident, silences: Iterable[Silence], now: datetime) -> bool:
-    """Whether any silence mutes the incident at `now`."""
-    return any(one.mutes(incident, now) for one in silences)
 
 
 def is_repeat_due(incident: Incident, now: datetime, interval: timedelta) -> bool:

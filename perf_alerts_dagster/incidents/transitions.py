@@ -1,25 +1,25 @@
-"""The state machine of an incident: which transitions are possible, and what each changes."""
+"""The state machine of an incident: the transitions, what each changes, and when one is due."""
 
 import hashlib
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import (
     Acknowledgement,
+    Breach,
     EscalationChain,
+    Firing,
     Incident,
-    Reason,
     Resolution,
     ResolutionRecord,
     Status,
     Trend,
 )
-from perf_alerts_dagster.incidents.recovery import is_worse
+from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 
 
 class TransitionRefused(PerfAlertsError):
@@ -81,6 +81,15 @@ TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
     IncidentEvent.REPEAT_DUE: (Action.REPEAT, Action.NOTHING, Action.NOTHING),
 }
 _STATUSES = (Status.OPEN, Status.ACKNOWLEDGED, Status.RESOLVED)
+# Recovered: inside by this share of the limit, or `p_year` above this multiple of the budget.
+_MARGIN = 0.1
+_BUDGETS = 2.0
+# Worse: beyond the limit by this share of it more than when the incident was acknowledged.
+_WORSE = 0.25
+# Bounds written in decimals, such as a tenth of 0.8, are not exact in binary.
+_SLACK = 1e-9
+# Rules without a limit: their next good evaluation resolves the incident.
+PLAIN = frozenset({"no_data", "record_error"})
 
 
 def action_of(status: Status, event: IncidentEvent) -> Action:
@@ -107,38 +116,15 @@ def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | Non
     """The new incident of a firing."""
     is_critical = firing.severity.rank >= Severity.CRITICAL.rank
     return Incident(
+        **{column.name: getattr(firing, column.name) for column in fields(Breach)},
         id=id_of(firing, now),
-        dedup_key=firing.dedup_key,
-        strategy=firing.strategy,
-        rule=firing.rule,
-        alert=firing.alert,
-        kind=firing.kind,
-        severity=firing.severity,
         opened_at=now,
         last_seen_at=now,
-        projection=firing.projection,
-        session=firing.session,
+        newest_severity=firing.severity,
         first_as_of=firing.as_of,
-        as_of=firing.as_of,
-        provisional=firing.provisional,
         critical_since=now if is_critical else None,
         chain=chain if is_critical else None,
-        **_newest_breach(firing),
     )
-
-
-def _newest_breach(firing: Firing) -> dict[str, Any]:
-    """The fields of an incident that describe its newest breach."""
-    return {
-        "newest_severity": firing.severity,
-        "evidence": firing.evidence,
-        "value": firing.value,
-        "limit": firing.limit,
-        "p_year": firing.p_year,
-        "run_id": firing.run_id,
-        "message": firing.message,
-        "parts": firing.parts,
-    }
 
 
 def register_breach(
@@ -154,8 +140,8 @@ def register_breach(
     if action is Action.NEW:
         return open_incident(firing, now=now, chain=chain), action
     after = _with_breach(incident, firing, now)
-    if action is Action.RAISE:
-        after = _with_escalation_clock(after, now, chain, restart=not incident.is_critical)
+    if action is Action.RAISE and not incident.is_critical:
+        after = _with_escalation_clock(after, now, chain)
     elif action is Action.REOPEN:
         after = reopen(after, now=now, chain=chain)
     return after, action
@@ -216,7 +202,7 @@ def resolve(
 def reopen(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
     """Open again and unacknowledged; a critical incident escalates from step 1."""
     after = replace(incident, status=Status.OPEN, acknowledged=None)
-    return _with_escalation_clock(after, now, chain, restart=True)
+    return _with_escalation_clock(after, now, chain)
 
 
 def escalate(incident: Incident, *, now: datetime) -> Incident:
@@ -229,12 +215,7 @@ def unmute(incident: Incident, *, now: datetime) -> Incident:
     after = replace(incident, muted=False)
     if after.status is not Status.OPEN:
         return after
-    return _with_escalation_clock(after, now, after.chain, restart=True)
-
-
-def with_owed(incident: Incident, reason: Reason | None, *, muted: bool) -> Incident:
-    """The incident with the reason of the suppressed message that it owes, None for none."""
-    return replace(incident, owed=reason, muted=muted)
+    return _with_escalation_clock(after, now, after.chain)
 
 
 def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
@@ -251,14 +232,22 @@ def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
         as_of=firing.as_of or incident.as_of,
         provisional=incident.provisional and firing.provisional,
         breaches=incident.breaches + 1,
-        **_newest_breach(firing),
+        newest_severity=firing.severity,
+        evidence=firing.evidence,
+        value=firing.value,
+        limit=firing.limit,
+        p_year=firing.p_year,
+        run_id=firing.run_id,
+        message=firing.message,
+        parts=firing.parts,
     )
 
 
 def _with_escalation_clock(
-    incident: Incident, now: datetime, chain: EscalationChain | None, *, restart: bool
+    incident: Incident, now: datetime, chain: EscalationChain | None
 ) -> Incident:
-    if not incident.is_critical or not restart:
+    """The incident with the escalation clock restarted, if it is critical."""
+    if not incident.is_critical:
         return incident
     return replace(
         incident,
@@ -267,3 +256,59 @@ def _with_escalation_clock(
         escalation_step=0,
         escalated_at=None,
     )
+
+
+def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
+    """Whether a level's final evaluation resolves its incident.
+
+    Args:
+        evaluation: Nobody is notified of it. A breach that is too weak for that counts as
+            recovered only by its `p_year`.
+        budget: The largest `p_year` at which the rule notifies a warning.
+    """
+    if evaluation.provisional or evaluation.kind is Kind.EVENT:
+        return False
+    if evaluation.outcome not in (Outcome.OK, Outcome.BREACH):
+        return False
+    if evaluation.parts.get("above"):
+        # Above the band's upper side, as far from the lower one as possible.
+        return True
+    if evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget:
+        return True
+    if evaluation.outcome is not Outcome.OK:
+        return False
+    if evaluation.rule in PLAIN:
+        return True
+    if evaluation.value is None or evaluation.limit is None:
+        # Without a limit there is no margin; then a known `p_year` alone decides.
+        return evaluation.p_year is None
+    margin = _MARGIN * abs(evaluation.limit)
+    return abs(evaluation.value - evaluation.limit) >= margin * (1 - _SLACK)
+
+
+def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:
+    """Whether the breach disappeared with restated data; no margin, as it never happened."""
+    if evaluation.provisional:
+        return False
+    if evaluation.outcome is Outcome.OK or evaluation.parts.get("above"):
+        return True
+    is_common = evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget
+    return evaluation.outcome is Outcome.BREACH and is_common
+
+
+def is_worse(incident: Incident, value: float | None, limit: float | None) -> bool:
+    """Whether a breach is a quarter worse than when its incident was acknowledged.
+
+    Distances from the limit are compared, so that it works for either direction; the quarter is
+    of the value or the limit, whichever is larger in size, since a value may be near zero.
+    """
+    earlier = incident.acknowledged
+    if earlier is None or earlier.value is None or earlier.limit is None:
+        return False
+    if value is None or limit is None:
+        return False
+    scale = max(abs(earlier.value), abs(earlier.limit))
+    if scale == 0.0 or not math.isfinite(scale):
+        return False
+    further = abs(value - earlier.limit) - abs(earlier.value - earlier.limit)
+    return further >= _WORSE * scale * (1 - _SLACK)

@@ -4,7 +4,7 @@ After a crash between sending and marking, the message is sent again under the s
 receivers drop it. Each channel has its own thread, so that a slow one delays no other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ class DeliveryFailed(Exception):
 
 
 class Channel(Protocol):
-    """Where messages go. `name` shows no secret; `minimum` is the lowest severity it gets."""
+    """A receiver of messages. `name` shows no secret; `minimum` is its lowest severity."""
 
     name: str
     minimum: Severity
@@ -145,21 +145,26 @@ class Deliverer:
         if not self.channels:
             return counts
         with ThreadPoolExecutor(max_workers=len(self.channels)) as pool:
-            futures = [pool.submit(self._drain, one, deadline) for one in self.channels.values()]
+            futures = [
+                pool.submit(self._drain, channel, deadline) for channel in self.channels.values()
+            ]
             # Leaving the pool waits for all threads; `result` raises their first error.
-        return sum((one.result() for one in futures), counts)
+        return sum((future.result() for future in futures), counts)
 
     def _drain(self, channel: Channel, deadline: float) -> DeliveryCounts:
-        counts = DeliveryCounts()
+        rows = self._claims(channel.name, deadline)
+        return sum((self._deliver(channel, row) for row in rows), DeliveryCounts())
+
+    def _claims(self, channel: str, deadline: float) -> Iterator[Notification]:
+        """Lease the channel's due rows one by one, each when it is asked for."""
         while monotonic() < deadline:
-            rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel.name])
+            rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel])
             if not rows:
-                break
-            self.reached("claimed")
-            counts += self._deliver(channel, rows[0])
-        return counts
+                return
+            yield rows[0]
 
     def _deliver(self, channel: Channel, row: Notification) -> DeliveryCounts:
+        self.reached("claimed")
         try:
             message = message_of(row, public_url=self.public_url)
             _send(channel, message)
@@ -197,14 +202,7 @@ class Deliverer:
 
     def _give_up_removed_channels(self, deadline: float) -> DeliveryCounts:
         """Give up messages to channels that are no longer in the settings, when a day old."""
-        counts = DeliveryCounts()
-        for channel in self.outbox.channels():
-            if channel in self.channels:
-                continue
-            while monotonic() < deadline:
-                rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel])
-                if not rows:
-                    break
-                error = DeliveryFailed("the channel is no longer in the settings")
-                counts += self._failed(rows[0], error)
-        return counts
+        removed = set(self.outbox.channels()) - set(self.channels)
+        error = DeliveryFailed("the channel is no longer in the settings")
+        rows = (row for channel in removed for row in self._claims(channel, deadline))
+        return sum((self._failed(row, error) for row in rows), DeliveryCounts())

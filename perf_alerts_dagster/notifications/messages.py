@@ -10,6 +10,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import MessageKind, Notification
 from perf_alerts_dagster.notifications import text as wording
+from perf_alerts_dagster.notifications.text import Payload
 
 # The others are only counted, and found behind the link: a phone shows no longer text.
 SHOWN = 20
@@ -22,8 +23,6 @@ _DIGEST_LISTS = (
     ("weak", "weak breaches"),
     ("unmeasured", "not judged for want of data"),
 )
-
-Payload = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,78 +44,62 @@ class UnreadableNotification(Exception):
 
 
 def message_of(row: Notification, *, public_url: str | None) -> Message:
-    """The message of a row.
+    """The message of an outbox row.
 
     Args:
-        row: A row that `incidents.notification` made.
+        row: A row that `incidents.notification` has made.
         public_url: The address of the pages; None leaves links out.
 
     Raises:
         UnreadableNotification: the payload is damaged.
     """
     try:
-        if row.kind is MessageKind.DIGEST:
-            return _digest(row, public_url)
-        incidents = row.payload["incidents"]
-        alert, at = row.payload["alert"], row.payload["at"]
-        if not isinstance(incidents, list) or not incidents:
-            raise UnreadableNotification("the row has no incident")
-        resolved = {one.incident_id for one in row.items if one.is_resolved}
-        listed = [
-            {**one, "over": one.get("over") or one["id"] in resolved}
-            for one in incidents
-            if isinstance(one, dict)
-        ]
-        text = _text(listed, public_url)
-        subject = wording.cut(_subject(listed), _MAXIMUM_SUBJECT)
-        linked: list[Json] = [_linked(one, public_url) for one in listed[:LISTED]]
+        build = _digest if row.kind is MessageKind.DIGEST else _about_incidents
+        return build(row, public_url)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableNotification(
             f"the row's payload cannot be read: {type(error).__name__}"
         ) from error
-    return Message(
-        key=row.key,
-        kind=row.kind.value,
-        subject=subject,
-        text=text,
-        payload={
-            "key": row.key,
-            "kind": row.kind.value,
-            "alert": alert,
-            "at": at,
-            "subject": subject,
-            "text": text,
-            "total": len(listed),
-            "incidents": linked,
-        },
-    )
 
 
 def test_message(now: datetime, *, public_url: str | None) -> Message:
-    """A message that says that it is only a test."""
-    subject = "[TEST] perf-alerts can reach you"
+    """The message of `test-channel`, which says that it is only a test."""
     text = (
         "This is a test of perf-alerts' notifications, sent because somebody asked for it. "
         "Nothing has happened to any strategy."
     )
     if public_url:
         text += f"\n{public_url}"
-    key = f"test-{now.isoformat()}"
-    return Message(
-        key=key,
-        kind="test",
-        subject=subject,
-        text=text,
-        payload={
-            "key": key,
-            "kind": "test",
-            "test": True,
-            "at": now.isoformat(),
-            "subject": subject,
-            "text": text,
-            "incidents": [],
-        },
-    )
+    at = now.isoformat()
+    payload: Payload = {"test": True, "at": at, "incidents": []}
+    return _message(f"test-{at}", "test", "[TEST] perf-alerts can reach you", text, payload)
+
+
+def _message(key: str, kind: str, subject: str, text: str, payload: Payload) -> Message:
+    subject = wording.cut(subject, _MAXIMUM_SUBJECT)
+    own = {"key": key, "kind": kind, "subject": subject, "text": text}
+    return Message(key=key, kind=kind, subject=subject, text=text, payload={**payload, **own})
+
+
+def _about_incidents(row: Notification, public_url: str | None) -> Message:
+    incidents = row.payload["incidents"]
+    if not isinstance(incidents, list) or not incidents:
+        raise UnreadableNotification("the row has no incident")
+    resolved = {item.incident_id for item in row.items if item.is_resolved}
+    listed = [
+        {**incident, "over": incident.get("over") or incident["id"] in resolved}
+        for incident in incidents
+        if isinstance(incident, dict)
+    ]
+    linked: list[Json] = [_linked(incident, public_url) for incident in listed[:LISTED]]
+    payload = {
+        "alert": row.payload["alert"],
+        "at": row.payload["at"],
+        "total": len(listed),
+        "incidents": linked,
+    }
+    text = _text(listed, public_url)
+    return _message(row.key, row.kind.value, _subject(listed), text, payload)
 
 
 def _subject(incidents: Sequence[Payload]) -> str:
@@ -127,7 +110,7 @@ def _subject(incidents: Sequence[Payload]) -> str:
             return headline
         # With the rule's sentence: a pager and a locked phone show only the subject.
         return f"{headline}: {wording.sentence(worst)}"
-    unrecovered = [one for one in incidents if one["reason"] != "recovered"]
+    unrecovered = [each for each in incidents if each["reason"] != "recovered"]
     counts = _by_severity(unrecovered)
     recovered = len(incidents) - len(unrecovered)
     if recovered:
@@ -137,20 +120,22 @@ def _subject(incidents: Sequence[Payload]) -> str:
 
 def _by_severity(incidents: Sequence[Payload]) -> list[str]:
     """How many incidents there are of each severity, the highest first."""
-    counts = Counter(Severity(str(one["severity"])) for one in incidents)
-    return [f"{counts[one]} {one.value}" for one in sorted(counts, key=lambda one: -one.rank)]
+    counts = Counter(Severity(str(incident["severity"])) for incident in incidents)
+    worst_first = sorted(counts, key=lambda severity: -severity.rank)
+    return [f"{counts[severity]} {severity.value}" for severity in worst_first]
 
 
 def _text(incidents: Sequence[Payload], public_url: str | None) -> str:
-    known = {one["id"] for one in incidents}
-    groups = {one["id"]: [one] for one in incidents if one["parent"] not in known}
-    for one in incidents:
-        if one["parent"] in known and one["parent"] in groups:
-            groups[one["parent"]].append(one)
-    ordered = [one for group in groups.values() for one in group]
+    # A group's members follow it, indented.
+    ids = {incident["id"] for incident in incidents}
+    groups = {each["id"]: [each] for each in incidents if each["parent"] not in ids}
+    for incident in incidents:
+        if incident["parent"] in groups:
+            groups[incident["parent"]].append(incident)
+    ordered = [incident for group in groups.values() for incident in group]
     blocks = [
-        wording.block(one, public_url=public_url, indented=one["id"] not in groups)
-        for one in ordered[:SHOWN]
+        wording.block(each, public_url=public_url, indented=each["id"] not in groups)
+        for each in ordered[:SHOWN]
     ]
     rest = len(ordered) - SHOWN
     if rest > 0:
@@ -159,41 +144,22 @@ def _text(incidents: Sequence[Payload], public_url: str | None) -> str:
     return "\n\n".join(blocks)
 
 
-def _linked(one: Payload, public_url: str | None) -> dict[str, Json]:
+def _linked(incident: Payload, public_url: str | None) -> dict[str, Json]:
     # A deep copy: a channel may change it.
-    copied: dict[str, Json] = json.loads(json.dumps(dict(one)))
-    return {**copied, "link": wording.incident_link(one["id"], public_url)}
+    copied: dict[str, Json] = json.loads(json.dumps(dict(incident)))
+    return {**copied, "link": wording.incident_link(incident["id"], public_url)}
 
 
 def _digest(row: Notification, public_url: str | None) -> Message:
     """The digest: what was judged and what is open; sent also when all is well."""
     lists = {name: _list(row.payload, name) for name, _ in _DIGEST_LISTS}
-    subject, text = (
-        _digest_subject(row.payload, lists),
-        _digest_text(row.payload, lists, public_url),
-    )
+    counts = [f"{len(lists[name])} {label}" for name, label in _DIGEST_LISTS if lists[name]]
+    subject = f"[DIGEST] {row.payload['as_of']}: {', '.join(counts) or 'all is well'}"
+    text = _digest_text(row.payload, lists, public_url)
     shortened: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in lists.items()}
     totals: dict[str, Json] = {name: len(listed) for name, listed in lists.items()}
-    return Message(
-        key=row.key,
-        kind=row.kind.value,
-        subject=wording.cut(subject, _MAXIMUM_SUBJECT),
-        text=text,
-        payload={
-            **row.payload,
-            **shortened,
-            "totals": totals,
-            "key": row.key,
-            "kind": row.kind.value,
-            "subject": subject,
-            "text": text,
-        },
-    )
-
-
-def _digest_subject(payload: Payload, lists: Mapping[str, Sequence[Payload]]) -> str:
-    counts = [f"{len(lists[name])} {label}" for name, label in _DIGEST_LISTS if lists[name]]
-    return f"[DIGEST] {payload['as_of']}: {', '.join(counts) or 'all is well'}"
+    payload = {**row.payload, **shortened, "totals": totals}
+    return _message(row.key, row.kind.value, subject, text, payload)
 
 
 def _digest_text(
@@ -206,17 +172,15 @@ def _digest_text(
     incidents = lists["incidents"]
     if incidents:
         lines.append("Open: " + ", ".join(_by_severity(incidents)) + ".")
-        lines += _bullets([f"{wording.badge(one)} {wording.headline(one)}" for one in incidents])
+        lines += _bullets([f"{wording.badge(each)} {wording.headline(each)}" for each in incidents])
     else:
         lines.append("No incident is open.")
     for name, label in _DIGEST_LISTS[1:]:
         if lists[name]:
             lines.append(f"{len(lists[name])} {label}:")
+            pairs = [(entry["strategy"], entry["rule"]) for entry in lists[name]]
             lines += _bullets(
-                [
-                    f"{wording.clean(one['strategy'])}: {wording.clean(one['rule'])}"
-                    for one in lists[name]
-                ]
+                [f"{wording.clean(who)}: {wording.clean(rule)}" for who, rule in pairs]
             )
     if public_url:
         lines.append(f"{public_url}/incidents")
@@ -227,9 +191,11 @@ def _list(payload: Payload, name: str) -> list[dict[str, Json]]:
     listed = payload[name]
     if not isinstance(listed, list):
         raise TypeError(f"{name} is no list")
-    return [one for one in listed if isinstance(one, dict)]
+    return [entry for entry in listed if isinstance(entry, dict)]
 
 
 def _bullets(entries: Sequence[str]) -> list[str]:
     rest = len(entries) - SHOWN
-    return [f"- {one}" for one in entries[:SHOWN]] + ([f"- and {rest} more"] if rest > 0 else [])
+    return [f"- {entry}" for entry in entries[:SHOWN]] + (
+        [f"- and {rest} more"] if rest > 0 else []
+    )

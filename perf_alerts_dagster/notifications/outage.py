@@ -1,4 +1,4 @@
-"""Notifications while the alert store cannot be used: that it cannot, and what breaches.
+"""Direct notifications while the alert store cannot be used: of the outage and of breaches.
 
 A full disk keeps Dagster from starting runs as well. Then the REST process judges the record
 without a store and notifies the channels directly, past the outbox.
@@ -12,12 +12,12 @@ from typing import Protocol
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     STORE_UNAVAILABLE,
     Firing,
+    Reason,
     system_firing,
 )
-from perf_alerts_dagster.incidents.model import Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
@@ -32,7 +32,7 @@ _ALERT = BY_NAME["daily_pnl_check"]
 
 
 class DirectJudge(Protocol):
-    """What judges without a store: `executions.without_store.Direct`."""
+    """Judges without a store; implemented by `executions.without_store.Direct`."""
 
     def breaches(
         self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
@@ -97,11 +97,11 @@ class Outage:
     ) -> list[ChannelResult]:
         results: list[ChannelResult] = []
         for channel in self.channels:
-            new = {
-                (channel.name, one.dedup_key, one.severity.value): one
-                for one in firings
-                if (channel.name, one.dedup_key, one.severity.value) not in self._notified
+            keyed = {
+                (channel.name, firing.dedup_key, firing.severity.value): firing
+                for firing in firings
             }
+            new = {key: firing for key, firing in keyed.items() if key not in self._notified}
             attempts = send(
                 channel,
                 list(new.values()),
@@ -110,7 +110,7 @@ class Outage:
                 now=now,
                 public_url=self.public_url,
             )
-            if all(one.error is None for one in attempts):
+            if all(attempt.error is None for attempt in attempts):
                 self._notified |= set(new)
             results += attempts
         return results
@@ -144,18 +144,18 @@ def send(
     no firing is severe enough.
     """
     incidents = [
-        open_incident(one, now=now, chain=None)
-        for one in firings
-        if one.severity.rank >= channel.minimum.rank
+        open_incident(firing, now=now, chain=None)
+        for firing in firings
+        if firing.severity.rank >= channel.minimum.rank
     ]
     if not incidents:
         return ()
-    notices = [IncidentNotice(incident=one, reason=Reason.OPENED, number=1) for one in incidents]
+    notices = [IncidentNotice(incident=each, reason=Reason.OPENED, number=1) for each in incidents]
     row = new_notification(
         MessageKind.NORMAL, f"direct:{window}", alert, notices, channel.name, now
     )
     # Not by the incidents' ids, which depend on the time.
-    names = sorted(f"{one.dedup_key}:{one.severity.value}" for one in incidents)
+    names = sorted(f"{incident.dedup_key}:{incident.severity.value}" for incident in incidents)
     text = "\0".join(["direct", window, channel.name, *names])
     row = replace(row, key=hashlib.sha256(text.encode()).hexdigest())
     message = message_of(row, public_url=public_url)

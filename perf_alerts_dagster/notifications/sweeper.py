@@ -29,7 +29,7 @@ class SweepResult:
 
     @property
     def is_by_sensor(self) -> bool:
-        """Whether the sensor sweeps, so that no process need stand in."""
+        """Whether the sensor holds the lease, so that no REST process has to sweep."""
         return self.by == SENSOR
 
 

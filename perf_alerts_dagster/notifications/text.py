@@ -7,6 +7,8 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.rule import HINT
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
+# An incident as in a message's payload.
+Payload = Mapping[str, Json]
 _MAXIMUM_NAME = 80
 _MAXIMUM_SENTENCE = 600
 
@@ -46,7 +48,7 @@ _ENDS = {
 def clean(text: object, maximum: int = _MAXIMUM_NAME) -> str:
     """Text of a record or a user in one line, without control, format or direction characters."""
     printable = "".join(
-        " " if unicodedata.category(one)[0] in "CZ" else one for one in str(text)[: maximum * 8]
+        " " if unicodedata.category(char)[0] in "CZ" else char for char in str(text)[: maximum * 8]
     )
     return cut(" ".join(printable.split()), maximum)
 
@@ -56,65 +58,67 @@ def cut(text: str, maximum: int) -> str:
     return text if len(text) <= maximum else text[: maximum - 1] + "…"
 
 
-def title(one: Mapping[str, Json]) -> str:
+def title(incident: Payload) -> str:
     """The rule's title."""
-    rule = clean(one["rule"])
+    rule = clean(incident["rule"])
     if rule in BY_ID:
         return BY_ID[rule].title
     return _TITLES.get(rule, rule.replace("_", " "))
 
 
-def affected(one: Mapping[str, Json]) -> str:
-    """The strategy; for an incident about the system, the alert or channel concerned."""
-    if one["strategy"]:
-        return clean(one["strategy"])
-    parts = one["parts"]
+def affected(incident: Payload) -> str:
+    """The name of the strategy; for an incident about the system, of its alert or channel."""
+    if incident["strategy"]:
+        return clean(incident["strategy"])
+    parts = incident["parts"]
     about = parts.get("about") if isinstance(parts, dict) else None
     return clean(about) if about else "perf-alerts"
 
 
-def badge(one: Mapping[str, Json]) -> str:
+def badge(incident: Payload) -> str:
     """The severity, or that it has recovered, in brackets."""
-    if one["reason"] == "recovered":
+    if incident["reason"] == "recovered":
         return "[RECOVERED]"
-    return f"[{clean(one['severity']).upper()}]"
+    return f"[{clean(incident['severity']).upper()}]"
 
 
-def headline(one: Mapping[str, Json]) -> str:
+def headline(incident: Payload) -> str:
     """The strategy, the rule's title, and why the message is sent."""
-    headline = f"{affected(one)}: {title(one)}"
-    reason = _REASONS[str(one["reason"])]
-    step = one["escalation_step"]
-    if one["reason"] == "escalated":
+    headline = f"{affected(incident)}: {title(incident)}"
+    reason = _REASONS[str(incident["reason"])]
+    step = incident["escalation_step"]
+    if incident["reason"] == "escalated":
         reason += f", escalation {step}"
-    if one.get("over") and one["reason"] != "recovered":
+    if incident.get("over") and incident["reason"] != "recovered":
         # It was resolved while the message waited, or by the execution that opened it.
         reason = ", ".join(part for part in (reason, "resolved by now") if part)
     return f"{headline} ({reason})" if reason else headline
 
 
-def block(one: Mapping[str, Json], *, public_url: str | None, indented: bool = False) -> str:
+def block(incident: Payload, *, public_url: str | None, indented: bool = False) -> str:
     """The whole text about one incident, line by line."""
-    lines = [f"{badge(one)} {headline(one)}", sentence(one)]
-    if one["reason"] == "recovered":
-        lines.append(_ENDS.get(str(one["resolution"]), "It is resolved."))
+    lines = [f"{badge(incident)} {headline(incident)}", sentence(incident)]
+    if incident["reason"] == "recovered":
+        lines.append(_ENDS.get(str(incident["resolution"]), "It is resolved."))
     else:
-        lines += [measurement(one), reliability(one)]
-        if one.get("over"):
-            lines.append(f"It is resolved by now. {_ENDS.get(str(one['resolution']), '')}".rstrip())
-    lines += [_since(one), _acknowledged(one)]
-    if one["reason"] != "recovered":
-        lines.append("Look at: " + hint(one))
-    link = incident_link(one["id"], public_url)
+        lines += [measurement(incident), reliability(incident)]
+        if incident.get("over"):
+            lines.append(
+                f"It is resolved by now. {_ENDS.get(str(incident['resolution']), '')}".rstrip()
+            )
+    lines += [_since(incident), _acknowledged(incident)]
+    if incident["reason"] != "recovered":
+        lines.append("Look at: " + hint(incident))
+    link = incident_link(incident["id"], public_url)
     if link:
         lines.append(link)
     margin = "    " if indented else ""
     return "\n".join(margin + line for line in lines if line)
 
 
-def hint(one: Mapping[str, Json]) -> str:
-    """What to look at first."""
-    rule = str(one["rule"])
+def hint(incident: Payload) -> str:
+    """The hint of what to look at first."""
+    rule = str(incident["rule"])
     return BY_ID[rule].hint if rule in BY_ID else _HINTS.get(rule, HINT)
 
 
@@ -123,9 +127,9 @@ def incident_link(incident_id: Json, public_url: str | None) -> str | None:
     return f"{public_url}/incidents/{incident_id}" if public_url else None
 
 
-def measurement(one: Mapping[str, Json]) -> str:
+def measurement(incident: Payload) -> str:
     """The value against its limit, in the rule's unit and sign."""
-    value, limit = one["value"], one["limit"]
+    value, limit = incident["value"], incident["limit"]
     if not isinstance(value, int | float):
         return ""
     if not isinstance(limit, int | float):
@@ -136,12 +140,12 @@ def measurement(one: Mapping[str, Json]) -> str:
     return text + "."
 
 
-def reliability(one: Mapping[str, Json]) -> str:
+def reliability(incident: Payload) -> str:
     """How often healthy strategies show this, the false-alarm rate and power, where known."""
-    parts = one["parts"] if isinstance(one["parts"], dict) else {}
+    parts = incident["parts"] if isinstance(incident["parts"], dict) else {}
     words = []
-    if isinstance(one["p_year"], int | float):
-        words.append(f"{_share(one['p_year'])} of healthy years show this")
+    if isinstance(incident["p_year"], int | float):
+        words.append(f"{_share(incident['p_year'])} of healthy years show this")
     rate = parts.get("false_alarm_rate")
     if isinstance(rate, int | float):
         words.append(f"false alarms of this rule: {_share(rate)} a year")
@@ -149,7 +153,7 @@ def reliability(one: Mapping[str, Json]) -> str:
     if isinstance(power, int | float):
         words.append(f"power: it sees {_share(power)} of real faults within 126 sessions")
     if not words:
-        is_rated = one["evidence"] in ("strong", "ungated")
+        is_rated = incident["evidence"] in ("strong", "ungated")
         return "" if is_rated else "Evidence: not rated."
     return f"How sure: {'; '.join(words)}."
 
@@ -159,30 +163,30 @@ def _share(number: float) -> str:
     return "under 0.1 %" if 0 <= number < 0.001 else f"{100 * number:.3g} %"
 
 
-def sentence(one: Mapping[str, Json]) -> str:
-    """The evaluation's message."""
-    return clean(one["message"], _MAXIMUM_SENTENCE)
+def sentence(incident: Payload) -> str:
+    """The evaluation's message in one line, cut to 600 characters."""
+    return clean(incident["message"], _MAXIMUM_SENTENCE)
 
 
-def _since(one: Mapping[str, Json]) -> str:
-    first, newest = one["first_as_of"], one["as_of"]
+def _since(incident: Payload) -> str:
+    first, newest = incident["first_as_of"], incident["as_of"]
     if first is None:
-        return f"Since {one['opened_at']}."
+        return f"Since {incident['opened_at']}."
     words = f"Since session {first}"
     if newest and newest != first:
         words += f", newest {newest}"
-    if isinstance(one["breaches"], int) and one["breaches"] > 1:
-        words += f", seen {one['breaches']} times"
-    if one["projection"]:
-        words += f"; judged by the projection {clean(one['projection'])}"
-    if one["provisional"]:
+    if isinstance(incident["breaches"], int) and incident["breaches"] > 1:
+        words += f", seen {incident['breaches']} times"
+    if incident["projection"]:
+        words += f"; judged by the projection {clean(incident['projection'])}"
+    if incident["provisional"]:
         words += "; from provisional rows"
-    parts = one["parts"]
+    parts = incident["parts"]
     if isinstance(parts, dict) and parts.get("restated"):
         words += "; from rows that were restated"
     return f"{words}."
 
 
-def _acknowledged(one: Mapping[str, Json]) -> str:
-    by = one["acknowledged_by"]
+def _acknowledged(incident: Payload) -> str:
+    by = incident["acknowledged_by"]
     return f"Acknowledged by {clean(by)}." if by else ""

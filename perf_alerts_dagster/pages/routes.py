@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
+from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.errors import UsageError
@@ -32,7 +33,7 @@ class PageRoute(APIRoute):
     """Answers errors with a page for people in place of a problem document."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler around the endpoint."""
+        """Wrap the endpoint's handler."""
         inner = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
@@ -114,23 +115,23 @@ async def incidents(request: Request) -> Response:
     """Incidents, newest first; without a choice, those that are open."""
     session = await session_of(request)
     choice = request.query_params.get("status", "open")
-    place = request.query_params.get("cursor")
+    cursor = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
     store = api_of(request).parts.incidents.store
     wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
     try:
-        before = from_cursor(place) if place else None
+        before = from_cursor(cursor) if cursor else None
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
     except (ValueError, UsageError) as error:
         raise Problem(422, "validation", "cursor: one that a page has given") from error
     rows = page.incidents
     if choice == "open":
-        rows = tuple(sorted(rows, key=lambda one: -one.severity.rank))
+        rows = tuple(sorted(rows, key=lambda incident: -incident.severity.rank))
     return rendered(
         "incidents.html",
         session=session,
-        rows=[(one, words(one)) for one in rows],
+        rows=[(incident, words(incident)) for incident in rows],
         choice=choice,
         choices=["open", "acknowledged", "resolved", "all"],
         more=to_cursor(page.last),
@@ -147,63 +148,40 @@ async def incident(request: Request, id_: str) -> Response:
 @router.post("/incidents/{id_}/acknowledge")
 async def acknowledge(request: Request, id_: str) -> Response:
     """Acknowledge it."""
-    session = await _answering_session(request)
-    form = await form_of(request, session)
-    incident = await _incident(request, id_)
-    resources = api_of(request)
-    now = resources.now()
-    try:
-        comment = inputs.comment(form.get("comment", ""))
-        await asyncio.to_thread(
-            resources.parts.incidents.lifecycle.acknowledge,
-            incident.id,
-            by=session.who.user_id,
-            now=now,
-            comment=comment,
-            change=change_of(
-                request, session.who, "acknowledge", f"incidents/{incident.id}", at=now
-            ),
-        )
-    except (TransitionRefused, inputs.InputError) as error:
-        return await _refused(request, session, incident, error)
-    return RedirectResponse(f"/incidents/{incident.id}", 303)
+    return await _change(request, id_, "acknowledge")
 
 
 @router.post("/incidents/{id_}/resolve")
 async def resolve(request: Request, id_: str) -> Response:
     """Resolve it with a verdict."""
-    session = await _answering_session(request)
+    return await _change(request, id_, "resolve")
+
+
+async def _change(request: Request, id_: str, action: str) -> Response:
+    """Change an incident by a form, and redirect to its page; refused, show why on the page."""
+    session = await session_of(request)
+    if not session.may_answer:
+        raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
     form = await form_of(request, session)
     incident = await _incident(request, id_)
-    resources = api_of(request)
-    now = resources.now()
     try:
-        outcome = _outcome(form)
-        comment = inputs.comment(form.get("comment", ""))
-        await asyncio.to_thread(
-            resources.parts.incidents.lifecycle.resolve,
-            incident.id,
-            by=session.who.user_id,
-            now=now,
-            outcome=outcome,
-            comment=comment,
-            change=change_of(request, session.who, "resolve", f"incidents/{incident.id}", at=now),
-        )
+        values: dict[str, object] = {} if action == "acknowledge" else {"outcome": _outcome(form)}
+        values["comment"] = inputs.comment(form.get("comment", ""))
+        now = api_of(request).now()
+        await change_incident(request, session.who, action, incident.id, now=now, **values)
     except (TransitionRefused, inputs.InputError) as error:
-        return await _refused(request, session, incident, error)
+        status = 409 if isinstance(error, TransitionRefused) else 422
+        # Read again: another person may have changed it first.
+        incident = await _incident(request, incident.id)
+        return await _page(request, session, incident, error=str(error), status=status)
     return RedirectResponse(f"/incidents/{incident.id}", 303)
 
 
 async def to_login(request: Request, exc: Exception) -> Response:
     """Redirect to the login page, and from there back to the page that was asked for."""
     if request.method != "GET":
-        return rendered(
-            "problem.html",
-            session=None,
-            status=403,
-            title="Not logged in",
-            detail="Your session is over. Log in and try again.",
-        )
+        detail = "Your session is over. Log in and try again."
+        return _problem_page(403, "Not logged in", detail)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
 
@@ -218,13 +196,6 @@ def _problem_page(status: int, title: str, detail: str) -> Response:
     return rendered("problem.html", session=None, status=status, title=title, detail=detail)
 
 
-async def _answering_session(request: Request) -> Session:
-    session = await session_of(request)
-    if not session.may_answer:
-        raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
-    return session
-
-
 async def _incident(request: Request, id_: str) -> Incident:
     try:
         wanted = inputs.identifier(id_)
@@ -234,18 +205,6 @@ async def _incident(request: Request, id_: str) -> Incident:
     if incident is None:
         raise UnknownIncident
     return incident
-
-
-async def _refused(
-    request: Request,
-    session: Session,
-    incident: Incident,
-    error: TransitionRefused | inputs.InputError,
-) -> Response:
-    status = 409 if isinstance(error, TransitionRefused) else 422
-    # Read again: another person may have changed it first.
-    incident = await _incident(request, incident.id)
-    return await _page(request, session, incident, error=str(error), status=status)
 
 
 async def _page(
@@ -265,7 +224,7 @@ async def _page(
         one=incident,
         words=words(incident),
         timeline=history.timeline,
-        messages=[delivery_item(one, incident.id) for one in history.messages],
+        messages=[delivery_item(row, incident.id) for row in history.messages],
         members=history.members,
         drawing=await incident_chart(resources, incident),
         fields=shown_fields(incident),

@@ -26,7 +26,7 @@ _MAXIMUM_FIELDS = 16
 
 
 class LoginNeeded(Exception):
-    """No session; the browser is redirected to the login page."""
+    """There is no session: the browser is redirected to the login page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
         session: Whose form it must be; None for the login, which has no session yet.
 
     Raises:
-        Problem: 403 for the form of another page, 400, 413, 415 and 422 for one that is none.
+        Problem: 403 for the form of another page; 400, 413, 415 and 422 for a body that is no form.
     """
     _refuse_foreign(request)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
@@ -100,7 +100,7 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
 
 
 def begin(request: Request, response: Response, token: str, seconds: int) -> None:
-    """Set the cookie with the session's token."""
+    """Begin the browser's session: set the cookie with its token."""
     response.set_cookie(
         cookie_name(request),
         token,
@@ -114,7 +114,7 @@ def begin(request: Request, response: Response, token: str, seconds: int) -> Non
 
 
 def end(request: Request, response: Response) -> None:
-    """Delete the cookie."""
+    """End the browser's session: delete the cookie."""
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=_is_secure(request)
     )
@@ -136,7 +136,7 @@ def _refuse_foreign(request: Request) -> None:
     origin = request.headers.get("origin")
     host = request.headers.get("host", "")
     public = urlsplit(resources_of(request).settings.public_url or "").netloc
-    own = {one.lower() for one in (host, public) if one}
+    own = {name.lower() for name in (host, public) if name}
     is_own = origin is None or urlsplit(origin).netloc.lower() in own
     if site not in ("same-origin", "none") or not is_own:
         raise Problem(403, "foreign_origin", "forms of other pages are not accepted")

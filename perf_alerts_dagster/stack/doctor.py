@@ -16,8 +16,7 @@ from typing import Any
 import dagster as dg
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.incidents.firing import DEAD_LETTER
-from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.model import DEAD_LETTER, Status
 from perf_alerts_dagster.incidents.ports import STUCK, IncidentFilter, IncidentStore, Outbox
 from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.dagster_internals import (

@@ -7,23 +7,15 @@ import dagster as dg
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.defs.metadata import output_metadata
 from perf_alerts_dagster.executions.execute import Execution
-from perf_alerts_dagster.incidents.firing import evaluation_firing
-from perf_alerts_dagster.incidents.model import Incident
+from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
-from perf_alerts_tests.incidents.incident_desk import DAILY, MONDAY, START, breach, judged
+from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, judged
 
 PAGES = "https://alerts.example"
 
 
 def incident(strategy: str = "trend") -> Incident:
-    firing = evaluation_firing(
-        breach(strategy=strategy),
-        Severity.CRITICAL,
-        alert=DAILY,
-        as_of=MONDAY,
-        run_id="run",
-        provisional=False,
-    )
+    firing = evaluation_firing(breach(strategy=strategy), Severity.CRITICAL, judged())
     return open_incident(firing, now=START, chain=None)
 
 

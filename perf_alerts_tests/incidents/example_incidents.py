@@ -4,8 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing
-from perf_alerts_dagster.incidents.model import Incident, Reason
+from perf_alerts_dagster.incidents.model import Firing, Incident, Reason
 from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 

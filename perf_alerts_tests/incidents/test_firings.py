@@ -5,13 +5,14 @@ from datetime import date
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import (
+from perf_alerts_dagster.incidents.model import (
     Firing,
     evaluation_firing,
     system_firing,
     system_key,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
+from perf_alerts_tests.incidents.incident_desk import judged
 
 MONDAY = date(2026, 1, 5)
 
@@ -75,9 +76,7 @@ EVENT = Evaluation(
 
 
 def test_everything_that_an_evaluation_says_is_told_at_the_severity_asked_for() -> None:
-    found = evaluation_firing(
-        EVENT, Severity.WARNING, alert="daily", as_of=MONDAY, run_id="r", provisional=False
-    )
+    found = evaluation_firing(EVENT, Severity.WARNING, judged(alert="daily", run_id="r"))
 
     assert found == Firing(
         dedup_key="trend|daily_exceedance|launch:2025-01-02|2026-01-05",
@@ -108,29 +107,19 @@ def test_everything_that_an_evaluation_says_is_told_at_the_severity_asked_for() 
 
 def test_what_is_not_known_of_a_rule_is_not_told() -> None:
     plain = Evaluation(strategy="trend", rule="flat_run", outcome=Outcome.BREACH)
-    found = evaluation_firing(
-        plain,
-        Severity.WARNING,
-        alert="daily",
-        as_of=MONDAY,
-        run_id="r",
-        provisional=False,
-        restated=True,
-    )
+    found = evaluation_firing(plain, Severity.WARNING, judged(restated=True))
 
     assert (found.parts, found.restated) == ({"restated": True}, True)
 
 
 @pytest.mark.parametrize(
-    ("judged", "one", "wanted"),
+    ("whole", "one", "wanted"),
     [(False, False, False), (True, False, True), (False, True, True), (True, True, True)],
 )
 def test_an_open_row_makes_it_provisional_whoever_says_so(
-    judged: bool, one: bool, wanted: bool
+    whole: bool, one: bool, wanted: bool
 ) -> None:
     plain = Evaluation(strategy="trend", rule="drawdown", outcome=Outcome.BREACH, provisional=one)
-    found = evaluation_firing(
-        plain, Severity.WARNING, alert="daily", as_of=MONDAY, run_id="r", provisional=judged
-    )
+    found = evaluation_firing(plain, Severity.WARNING, judged(provisional=whole))
 
     assert found.provisional is wanted

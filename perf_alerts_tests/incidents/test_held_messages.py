@@ -38,7 +38,7 @@ def why(
         incident or an_incident(),
         reason,
         "mail",
-        NotificationHistory(notified=notified),
+        NotificationHistory(notified),
         now=NOON + after,
         window=HOUR,
     )

@@ -8,7 +8,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered, is_worse
+from perf_alerts_dagster.incidents.transitions import has_no_cause_left, is_recovered, is_worse
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.notifications.messages import message_of
 from perf_alerts_tests.incidents.incident_desk import (

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing
-from perf_alerts_dagster.incidents.model import Acknowledgement, Incident
-from perf_alerts_dagster.incidents.recovery import has_no_cause_left, is_recovered, is_worse
-from perf_alerts_dagster.incidents.transitions import open_incident
+from perf_alerts_dagster.incidents.model import Acknowledgement, Firing, Incident
+from perf_alerts_dagster.incidents.transitions import (
+    has_no_cause_left,
+    is_recovered,
+    is_worse,
+    open_incident,
+)
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)

@@ -228,7 +228,7 @@ def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
     )
 
     def why(row: PastNotification) -> SuppressionReason | None:
-        history = NotificationHistory(notified=[row])
+        history = NotificationHistory([row])
         return suppression_reason(
             incident, Reason.OPENED, "mail", history, now=desk.now, window=HOUR
         )

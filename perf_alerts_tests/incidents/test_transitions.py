@@ -3,8 +3,7 @@
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.model import Firing, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.transitions import (
     TRANSITIONS,
     Action,

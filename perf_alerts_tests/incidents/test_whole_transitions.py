@@ -29,7 +29,6 @@ from perf_alerts_dagster.incidents.transitions import (
     reopen,
     resolve,
     unmute,
-    with_owed,
 )
 from perf_alerts_dagster.judging.evaluation import Evidence
 from perf_alerts_tests.incidents.example_incidents import (
@@ -321,9 +320,3 @@ def test_after_a_silence_the_clock_starts_anew_by_the_same_chain() -> None:
     )
     held = owed(status=Status.ACKNOWLEDGED, acknowledged=HELD)
     assert unmute(held, now=LATER) == replace(held, muted=False)
-
-
-@pytest.mark.parametrize("reason", [None, Reason.RAISED])
-def test_what_is_owed_is_remembered_with_what_holds_it(reason: Reason | None) -> None:
-    assert with_owed(owed(), reason, muted=False) == owed(owed=reason, muted=False)
-    assert with_owed(an_incident(), reason, muted=True) == an_incident(owed=reason, muted=True)

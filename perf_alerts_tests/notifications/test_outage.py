@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing, evaluation_firing
+from perf_alerts_dagster.incidents.model import Firing, evaluation_firing
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.notifications.delivery import DeliveryFailed
 from perf_alerts_dagster.notifications.outage import Outage
@@ -16,9 +16,9 @@ from perf_alerts_tests.incidents.incident_desk import (
     HOUR,
     INSTANT,
     MINUTE,
-    MONDAY,
     START,
     breach,
+    judged,
 )
 from perf_alerts_tests.incidents.post import Post
 
@@ -55,14 +55,7 @@ class Down:
         self.judged.append(now)
         assert (alert.name, as_of) == (DAILY, None)
         return [
-            evaluation_firing(
-                one,
-                one.severity or Severity.INFO,
-                alert=alert.name,
-                as_of=MONDAY,
-                run_id=run_id,
-                provisional=False,
-            )
+            evaluation_firing(one, one.severity or Severity.INFO, judged(run_id=run_id))
             for one in self.found
         ]
 

@@ -2,26 +2,15 @@
 
 import asyncio
 import uuid
+from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from perf_alerts_dagster.api.incidents.requests import (
-    AcknowledgeBody,
-    IncidentsQuery,
-    ResolveBody,
-    SilenceBody,
-)
-from perf_alerts_dagster.api.incidents.schemas import (
-    IncidentAnswer,
-    IncidentsAnswer,
-    SilenceAnswer,
-    SilencesAnswer,
-    incident_data,
-    incident_detail,
-    silence_data,
-)
-from perf_alerts_dagster.api.resources import ApiResources, api_of
+from perf_alerts_dagster.api.incidents import schemas
+from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
@@ -47,119 +36,118 @@ Id = Annotated[
 ]
 
 
-@router.get("", response_model=IncidentsAnswer, openapi_extra=openapi_of(query=IncidentsQuery))
+@router.get(
+    "",
+    response_model=schemas.IncidentsAnswer,
+    openapi_extra=openapi_of(query=schemas.IncidentsQuery),
+)
 async def incidents(request: Request, who: HistoryViewer) -> Response:
     """Incidents, newest first, page by page (`cursor`, `limit`)."""
     resources = api_of(request)
-    query = query_of(request, IncidentsQuery)
-    wanted = IncidentFilter(
-        status=query.status,
-        severity=query.severity,
-        strategy=query.strategy,
-        rule=query.rule,
-        since=query.since,
-    )
+    query = query_of(request, schemas.IncidentsQuery)
+    wanted = IncidentFilter(**query.model_dump(exclude={"cursor", "limit"}))
+    list_page = resources.parts.incidents.store.incidents
     try:
-        page = await asyncio.to_thread(
-            resources.parts.incidents.store.incidents,
-            wanted,
-            before=query.cursor,
-            limit=query.limit,
-        )
+        page = await asyncio.to_thread(list_page, wanted, before=query.cursor, limit=query.limit)
     except UsageError as error:
         raise bad_cursor() from error
     url = resources.settings.public_url
     return json_answer(
-        IncidentsAnswer(
+        schemas.IncidentsAnswer(
             success=True,
-            data=[incident_data(incident, public_url=url) for incident in page.incidents],
+            data=[schemas.incident_data(incident, public_url=url) for incident in page.incidents],
             next_cursor=to_cursor(page.last),
             timestamp=timestamp(resources.now()),
         )
     )
 
 
-@router.get("/{id}", response_model=IncidentAnswer)
+@router.get("/{id}", response_model=schemas.IncidentAnswer)
 async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
     """One incident, with its timeline, its messages and its members."""
-    resources = api_of(request)
-    incident = await asyncio.to_thread(
-        resources.parts.incidents.store.incident, inputs.identifier(id_)
-    )
+    store = api_of(request).parts.incidents.store
+    incident = await asyncio.to_thread(store.incident, inputs.identifier(id_))
     if incident is None:
         raise UnknownIncident
-    return await _answer(resources, incident)
+    return await _answer(request, incident)
 
 
 @router.post(
     "/{id}/acknowledge",
-    response_model=IncidentAnswer,
-    openapi_extra=openapi_of(body=AcknowledgeBody),
+    response_model=schemas.IncidentAnswer,
+    openapi_extra=openapi_of(body=schemas.AcknowledgeBody),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     """Acknowledge it, `until` a time if given: it no longer escalates."""
-    resources = api_of(request)
-    now = resources.now()
-    body = await body_of(request, AcknowledgeBody, now=now)
+    now = api_of(request).now()
+    body = await body_of(request, schemas.AcknowledgeBody, now=now)
+    values = {"comment": body.comment, "until": body.until}
     incident_id = inputs.identifier(id_)
-    change = change_of(request, who, "acknowledge", f"incidents/{incident_id}", at=now)
-    after = await asyncio.to_thread(
-        resources.parts.incidents.lifecycle.acknowledge,
-        incident_id,
-        by=who.user_id,
-        now=now,
-        comment=body.comment,
-        until=body.until,
-        change=change,
-    )
-    return await _answer(resources, after)
+    after = await change_incident(request, who, "acknowledge", incident_id, now=now, **values)
+    return await _answer(request, after)
 
 
 @router.post(
     "/{id}/resolve",
-    response_model=IncidentAnswer,
-    openapi_extra=openapi_of(body=ResolveBody),
+    response_model=schemas.IncidentAnswer,
+    openapi_extra=openapi_of(body=schemas.ResolveBody),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
     """Resolve it with a verdict: true, false, known, or a data error."""
-    body = await body_of(request, ResolveBody)
-    resources = api_of(request)
-    now = resources.now()
+    body = await body_of(request, schemas.ResolveBody)
+    now = api_of(request).now()
+    values = {"outcome": body.outcome, "comment": body.comment}
     incident_id = inputs.identifier(id_)
-    change = change_of(request, who, "resolve", f"incidents/{incident_id}", at=now)
-    after = await asyncio.to_thread(
-        resources.parts.incidents.lifecycle.resolve,
-        incident_id,
-        by=who.user_id,
-        now=now,
-        outcome=body.outcome,
-        comment=body.comment,
-        change=change,
+    after = await change_incident(request, who, "resolve", incident_id, now=now, **values)
+    return await _answer(request, after)
+
+
+async def change_incident(
+    request: Request,
+    who: Principal,
+    action: str,
+    incident_id: str,
+    *,
+    now: datetime,
+    **values: object,
+) -> Incident:
+    """Acknowledge or resolve an incident as a person, together with its audit row.
+
+    `values` are the further arguments of the lifecycle's method that `action` names.
+
+    Raises:
+        UnknownIncident: no incident has that id.
+        TransitionRefused: its status does not allow it; nothing is changed.
+    """
+    lifecycle = api_of(request).parts.incidents.lifecycle
+    methods: dict[str, Callable[..., Incident]] = {
+        "acknowledge": lifecycle.acknowledge,
+        "resolve": lifecycle.resolve,
+    }
+    change = change_of(request, who, action, f"incidents/{incident_id}", at=now)
+    return await asyncio.to_thread(
+        methods[action], incident_id, by=who.user_id, now=now, change=change, **values
     )
-    return await _answer(resources, after)
 
 
-async def _answer(resources: ApiResources, incident: Incident) -> Response:
+async def _answer(request: Request, incident: Incident) -> Response:
+    resources = api_of(request)
     history = await asyncio.to_thread(resources.parts.incidents.history, incident)
-    return json_answer(
-        IncidentAnswer(
-            success=True,
-            data=incident_detail(history, public_url=resources.settings.public_url),
-            timestamp=timestamp(resources.now()),
-        )
-    )
+    data = schemas.incident_detail(history, public_url=resources.settings.public_url)
+    answered_at = timestamp(resources.now())
+    return json_answer(schemas.IncidentAnswer(success=True, data=data, timestamp=answered_at))
 
 
-@silences_router.get("", response_model=SilencesAnswer)
+@silences_router.get("", response_model=schemas.SilencesAnswer)
 async def silences(request: Request, who: HistoryViewer) -> Response:
     """The silences that have not ended, newest first; also those that have yet to start."""
     resources = api_of(request)
     now = resources.now()
     listed = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
     return json_answer(
-        SilencesAnswer(
+        schemas.SilencesAnswer(
             success=True,
-            data=[silence_data(silence, now=now) for silence in listed],
+            data=[schemas.silence_data(silence, now=now) for silence in listed],
             next_cursor=None,
             timestamp=timestamp(now),
         )
@@ -167,13 +155,16 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
 
 
 @silences_router.post(
-    "", status_code=201, response_model=SilenceAnswer, openapi_extra=openapi_of(body=SilenceBody)
+    "",
+    status_code=201,
+    response_model=schemas.SilenceAnswer,
+    openapi_extra=openapi_of(body=schemas.SilenceBody),
 )
 async def add_silence(request: Request, who: Switcher) -> Response:
     """Mute messages about what all matchers match, until the end that it must have."""
     resources = api_of(request)
     now = resources.now()
-    body = await body_of(request, SilenceBody, now=now)
+    body = await body_of(request, schemas.SilenceBody, now=now)
     silence = Silence(
         id=uuid.uuid4().hex,
         matchers=Matchers(**dict(body.matchers)),
@@ -184,13 +175,10 @@ async def add_silence(request: Request, who: Switcher) -> Response:
     )
     change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
     await asyncio.to_thread(resources.parts.incidents.store.add_silence, silence, change)
-    return json_answer(
-        SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now)),
-        status=201,
-    )
+    return _silence_answer(silence, now, status=201)
 
 
-@silences_router.delete("/{id}", response_model=SilenceAnswer)
+@silences_router.delete("/{id}", response_model=schemas.SilenceAnswer)
 async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
     """End a silence now; the messages that it muted and that still hold are sent."""
     resources = api_of(request)
@@ -202,6 +190,10 @@ async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
         raise inputs.UnknownSilence
     listed = await asyncio.to_thread(store.silences, now, ended=True)
     silence = next(silence for silence in listed if silence.id == wanted)
-    return json_answer(
-        SilenceAnswer(success=True, data=silence_data(silence, now=now), timestamp=timestamp(now))
-    )
+    return _silence_answer(silence, now)
+
+
+def _silence_answer(silence: Silence, now: datetime, *, status: int = 200) -> Response:
+    data = schemas.silence_data(silence, now=now)
+    answer = schemas.SilenceAnswer(success=True, data=data, timestamp=timestamp(now))
+    return json_answer(answer, status=status)

@@ -1,12 +1,14 @@
-"""Answers about incidents and silences; a field takes the value of the attribute of its name."""
+"""Requests and answers about incidents and silences."""
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http import inputs
+from perf_alerts_dagster.http.requests import Absent, Body, Paged
 from perf_alerts_dagster.http.schemas import Model, Number, Page
 from perf_alerts_dagster.http.schemas import Time as TimeText
 from perf_alerts_dagster.incidents.lifecycle import IncidentHistory
@@ -15,6 +17,85 @@ from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKin
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.evaluation import Evidence, Kind
 from perf_alerts_dagster.notifications.text import incident_link
+
+_PERSONS = tuple(outcome for outcome in Resolution if outcome.is_manual)
+_Severity = Annotated[Severity, inputs.member_of(Severity)]
+
+
+class IncidentsQuery(Paged):
+    """The filter of GET /incidents."""
+
+    status: Absent[Annotated[Status, inputs.member_of(Status)]] = None
+    severity: Absent[_Severity] = None
+    strategy: Absent[inputs.StrategyName] = None
+    rule: Absent[inputs.StrategyName] = None
+    since: Absent[inputs.Moment] = Field(None, description="Seen at or after this time.")
+
+
+class AcknowledgeBody(Body):
+    """POST /incidents/{id}/acknowledge."""
+
+    comment: inputs.Comment = ""
+    until: Absent[inputs.Future] = None
+
+
+class ResolveBody(Body):
+    """POST /incidents/{id}/resolve."""
+
+    outcome: Annotated[
+        Resolution, inputs.member_of(Resolution, *_PERSONS), inputs.text_schema(enum=_PERSONS)
+    ]
+    comment: inputs.Comment = ""
+
+
+class _NullIsAbsent(Body):
+    """A body in which null stands for a member that was left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_null(cls, sent: object) -> object:
+        if not isinstance(sent, dict):
+            return sent
+        return {
+            name: value
+            for name, value in sent.items()
+            if value is not None or name not in cls.model_fields
+        }
+
+
+class SilenceMatchers(_NullIsAbsent):
+    """What a silence mutes: that which matches all matchers that are given, one at least."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    strategy: Absent[inputs.StrategyName] = None
+    rule: Absent[inputs.StrategyName] = None
+    alert: Absent[inputs.AlertName] = None
+    severity: Absent[_Severity] = None
+
+    @model_validator(mode="after")
+    def _refuse_empty(self) -> Self:
+        if not self.model_fields_set:
+            names = ", ".join(type(self).model_fields)
+            raise inputs.InputError("matchers", f"an object with at least one of {names}")
+        return self
+
+
+def _end(value: object, info: ValidationInfo) -> datetime:
+    """The end of a silence, at most a year after its start; the start is now by default."""
+    if not isinstance(value, str):
+        raise inputs.InputError("ends_at", "a text")
+    start = info.data.get("starts_at") or (info.context or {})["now"]
+    return inputs.future(value, "ends_at", now=start)
+
+
+class SilenceBody(_NullIsAbsent):
+    """POST /silences."""
+
+    matchers: SilenceMatchers
+    starts_at: Absent[inputs.Future] = None
+    ends_at: Annotated[datetime, BeforeValidator(_end), inputs.text_schema(format="date-time")]
+    reason: inputs.Reason
 
 
 def _text(value: object) -> object:
@@ -205,15 +286,15 @@ def incident_detail(history: IncidentHistory, *, public_url: str | None) -> Inci
     return IncidentDetail(
         **_attributes(incident, IncidentDetail, "link", "timeline", "deliveries", "members"),
         link=incident_link(incident.id, public_url),
-        timeline=[TimelineItem.model_validate(one) for one in history.timeline],
-        deliveries=[delivery_item(one, incident.id) for one in history.messages],
-        members=[one.id for one in history.members],
+        timeline=[TimelineItem.model_validate(entry) for entry in history.timeline],
+        deliveries=[delivery_item(row, incident.id) for row in history.messages],
+        members=[member.id for member in history.members],
     )
 
 
 def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
     """A message as far as it is about one incident."""
-    item = next(one for one in row.items if one.incident_id == incident_id)
+    item = next(item for item in row.items if item.incident_id == incident_id)
     return DeliveryItem(
         **_attributes(row, DeliveryItem, "reason", "next_at"),
         reason=item.reason,

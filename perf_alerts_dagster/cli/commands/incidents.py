@@ -14,7 +14,7 @@ from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
-_OUTCOMES = [one.value for one in Resolution if one.is_manual]
+_OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
 
 
 @click.group()
@@ -27,8 +27,10 @@ def incidents() -> None:
 
 
 @incidents.command(name="list")
-@click.option("--status", type=click.Choice([one.value for one in Status]), help="Only these.")
-@click.option("--severity", type=click.Choice([one.value for one in Severity]), help="Only these.")
+@click.option("--status", type=click.Choice([each.value for each in Status]), help="Only these.")
+@click.option(
+    "--severity", type=click.Choice([each.value for each in Severity]), help="Only these."
+)
 @click.option("--strategy", help="Only this strategy's.")
 @click.option("--rule", help="Only this rule's.")
 @click.option("--all", "everything", is_flag=True, help="Those that are over, too.")
@@ -55,27 +57,29 @@ def list_(
         cursor: str | None = None
         while len(listed) < limit:
             page = stored.store.incidents(wanted, before=cursor, limit=limit)
-            listed += [one for one in page.incidents if status or everything or not one.is_resolved]
+            listed += [
+                each for each in page.incidents if status or everything or not each.is_resolved
+            ]
             cursor = page.last
             if cursor is None:
                 break
     listed = listed[:limit]
     if as_json:
-        print_json({"incidents": [_json(one) for one in listed]})
+        print_json({"incidents": [_json(incident) for incident in listed]})
         return
     if not listed:
         OUT.print("no incident is open" if not (status or everything) else "no incident fits")
         return
     rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
-    for one in listed:
+    for incident in listed:
         rows.add_row(
-            one.id,
-            styled(one.severity.value),
-            one.status.value,
-            escape(one.strategy or "-"),
-            escape(one.rule),
-            timestamp(one.opened_at),
-            f"{one.breaches}x",
+            incident.id,
+            styled(incident.severity.value),
+            incident.status.value,
+            escape(incident.strategy or "-"),
+            escape(incident.rule),
+            timestamp(incident.opened_at),
+            f"{incident.breaches}x",
         )
     OUT.print(rows)
 
@@ -98,9 +102,9 @@ def show(incident_id: str, as_json: bool) -> None:
         return
     _print(incident)
     entries = table("timeline", "at", "what", "by", "why")
-    for one in history.timeline:
-        details = ", ".join(f"{name} {value}" for name, value in one.detail.items() if value)
-        entries.add_row(timestamp(one.at), one.what, escape(one.actor), escape(details))
+    for entry in history.timeline:
+        details = ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value)
+        entries.add_row(timestamp(entry.at), entry.what, escape(entry.actor), escape(details))
     OUT.print(entries)
     if history.messages:
         messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
@@ -170,8 +174,8 @@ def _print(incident: Incident) -> None:
         OUT.print(f"{label}: {escape(text)}")
 
 
-def _json(one: Incident) -> dict[str, object]:
+def _json(incident: Incident) -> dict[str, object]:
     # The same fields as REST's, so that a script may read either.
     from perf_alerts_dagster.api.incidents.schemas import incident_data
 
-    return incident_data(one, public_url=None).model_dump(mode="json")
+    return incident_data(incident, public_url=None).model_dump(mode="json")

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
@@ -49,8 +50,10 @@ def silence() -> None:
 @silence.command()
 @click.option("--strategy", help="Only this strategy's.")
 @click.option("--rule", help="Only this rule's.")
-@click.option("--alert", type=click.Choice([one.name for one in ALERTS]), help="Only this one's.")
-@click.option("--severity", type=click.Choice([one.value for one in Severity]), help="Only these.")
+@click.option("--alert", type=click.Choice([each.name for each in ALERTS]), help="Only this one's.")
+@click.option(
+    "--severity", type=click.Choice([each.value for each in Severity]), help="Only these."
+)
 @click.option("--for", "span", type=Span(), required=True, help="How long: 90m, 8h, 2d.")
 @click.option("--reason", required=True, help="Why, for the others.")
 def add(
@@ -97,14 +100,14 @@ def list_() -> None:
         OUT.print("nothing is silenced")
         return
     rows = table("silences", "id", "matches", "from", "until", "by", "why")
-    for one in listed:
+    for silence in listed:
         rows.add_row(
-            one.id,
-            escape(_matched(one.matchers)),
-            timestamp(one.starts_at),
-            timestamp(one.ends_at),
-            escape(one.author),
-            escape(one.reason),
+            silence.id,
+            escape(_matched(silence.matchers)),
+            timestamp(silence.starts_at),
+            timestamp(silence.ends_at),
+            escape(silence.author),
+            escape(silence.reason),
         )
     OUT.print(rows)
 
@@ -122,10 +125,4 @@ def end(silence_id: str) -> None:
 
 
 def _matched(matchers: Matchers) -> str:
-    parts = {
-        "strategy": matchers.strategy,
-        "rule": matchers.rule,
-        "alert": matchers.alert,
-        "severity": matchers.severity,
-    }
-    return ", ".join(f"{name} {value}" for name, value in parts.items() if value)
+    return ", ".join(f"{name} {value}" for name, value in asdict(matchers).items() if value)

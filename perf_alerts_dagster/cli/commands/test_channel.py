@@ -1,4 +1,4 @@
-"""`perf-alerts test-channel`: whether messages arrive."""
+"""`perf-alerts test-channel`: send test messages to the channels."""
 
 import sys
 from datetime import UTC, datetime
@@ -16,14 +16,14 @@ def test_channel(names: tuple[str, ...]) -> None:
     """Send every channel, or those named, a message that says that it is a test.
 
     Channels are those of ALERT_NOTIFY_URLS and ALERT_ESCALATION_URLS. It needs no running stack.
-    Exit code 1 where one of them did not take it.
+    Exit code 1 where a channel did not accept it.
     """
     from perf_alerts_dagster.bootstrap.notifications import open_all_channels
     from perf_alerts_dagster.notifications.delivery import try_channels
     from perf_alerts_dagster.notifications.messages import test_message
 
     settings = load_settings()
-    channels = {one.name: one for one in open_all_channels(settings)}
+    channels = {channel.name: channel for channel in open_all_channels(settings)}
     if not channels:
         raise click.UsageError("no channel is configured: set ALERT_NOTIFY_URLS")
     unknown = sorted(set(names) - set(channels))
@@ -31,13 +31,13 @@ def test_channel(names: tuple[str, ...]) -> None:
         raise click.UsageError(
             f"no channel is called {', '.join(unknown)}; there are: {', '.join(channels)}"
         )
-    wanted = [one for name, one in channels.items() if not names or name in names]
+    wanted = [channel for name, channel in channels.items() if not names or name in names]
     message = test_message(datetime.now(UTC), public_url=settings.public_url)
     failed = False
-    for tried in try_channels(wanted, message):
-        if tried.error is None:
-            OUT.print(f"[green]sent[/green]    {escape(tried.channel)}")
+    for result in try_channels(wanted, message):
+        if result.error is None:
+            OUT.print(f"[green]sent[/green]    {escape(result.channel)}")
         else:
             failed = True
-            ERR.print(f"[red]failed[/red]  {escape(tried.channel)}: {escape(tried.error)}")
+            ERR.print(f"[red]failed[/red]  {escape(result.channel)}: {escape(result.error)}")
     sys.exit(1 if failed else 0)

@@ -1,15 +1,21 @@
 """Incidents, their timelines and silences in SQLite or PostgreSQL."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     RowMapping,
     Select,
     and_,
     func,
+    insert,
     or_,
     select,
     tuple_,
@@ -19,29 +25,12 @@ from sqlalchemy import (
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents import ports
 from perf_alerts_dagster.incidents.model import Incident, Status
-from perf_alerts_dagster.incidents.notification import DeliveryState
-from perf_alerts_dagster.incidents.ports import (
-    BreachedIncident,
-    Decisions,
-    IncidentFilter,
-    IncidentPage,
-    IncidentStore,
-    PeriodCounts,
-    Snapshot,
-    TimelineEntry,
-    UnappliedJudgements,
-)
-from perf_alerts_dagster.incidents.store import apply as applying
-from perf_alerts_dagster.incidents.store.rows import (
-    entry_of,
-    incident_of,
-    notified_of,
-    silence_of,
-    silence_row,
-)
+from perf_alerts_dagster.incidents.notification import PastNotification
+from perf_alerts_dagster.incidents.store import outbox
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.store.sql import stored_after
 from perf_alerts_dagster.storage.engine import insert_new, reading, writing
@@ -55,13 +44,15 @@ from perf_alerts_dagster.storage.tables import (
 )
 from perf_alerts_dagster.storage.tables import judgements as judgement_rows
 
-_LIVE = [one.value for one in Status if one is not Status.RESOLVED]
+_LIVE = [status.value for status in Status if status is not Status.RESOLVED]
 # A statement takes about 32,000 values on SQLite, 65,000 on PostgreSQL.
 _MAXIMUM_IDS = 10_000
-_WAITING = [one.value for one in DeliveryState if one.is_waiting]
+_BODY = TypeAdapter(Incident)
+_SILENCE = TypeAdapter(Silence)
+_PAST_NOTIFICATION = TypeAdapter(PastNotification)
 
 
-class SqlIncidents(IncidentStore):
+class SqlIncidents(ports.IncidentStore):
     """The store of incidents; the schema must be current."""
 
     def __init__(self, engine: Engine) -> None:
@@ -69,8 +60,8 @@ class SqlIncidents(IncidentStore):
 
     def unapplied(
         self, alert: str, *, judged_before: datetime | None = None
-    ) -> UnappliedJudgements:
-        """Executions of one alert follow each other, and so do their ids."""
+    ) -> ports.UnappliedJudgements:
+        """Read what follows the stored offset; ids ascend, since executions never overlap."""
         with reading(self.engine) as connection:
             mark = (
                 connection.scalar(
@@ -84,10 +75,10 @@ class SqlIncidents(IncidentStore):
             if judged_before is not None and judgement.judged_at >= judged_before:
                 break
             unapplied.append((row_id, judgement))
-        return UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
+        return ports.UnappliedJudgements(alert=alert, mark=mark, judgements=tuple(unapplied))
 
-    def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
-        """In one transaction, so that incidents and messages agree."""
+    def snapshot(self, *, now: datetime, since: datetime) -> ports.Snapshot:
+        """Read all in one transaction, so that incidents and messages agree."""
         known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
         # Three small sets, each by its index: one condition for all, or a sort by the database,
@@ -96,32 +87,48 @@ class SqlIncidents(IncidentStore):
             select(notification_items).where(
                 item.incident_id.in_(select(incidents.c.id).where(known))
             ),
-            select(notification_items).join(notifications).where(message.state.in_(_WAITING)),
+            select(notification_items).join(notifications).where(message.state.in_(outbox.WAITING)),
             select(notification_items).join(notifications).where(message.sent_at >= since),
         )
         active = select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
         with reading(self.engine) as connection:
             query = select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
-            by_place = {
-                (one["notification_id"], one["position"]): one
-                for one in connection.execute(items).mappings()
+            by_position = {
+                (item["notification_id"], item["position"]): item
+                for item in connection.execute(items).mappings()
             }
-            messages = _messages(connection, {number for number, _ in by_place})
-            return Snapshot(
-                incidents=tuple(incident_of(one) for one in connection.execute(query).mappings()),
+            messages = _messages(connection, {row_id for row_id, _ in by_position})
+            return ports.Snapshot(
+                incidents=tuple(map(_incident, connection.execute(query).mappings())),
                 notified=tuple(
-                    notified_of(by_place[place], messages[place[0]]) for place in sorted(by_place)
+                    _PAST_NOTIFICATION.validate_python({**item, **messages[row_id]})
+                    for (row_id, _), item in sorted(by_position.items(), key=lambda pair: pair[0])
                 ),
-                silences=tuple(silence_of(one) for one in connection.execute(active).mappings()),
+                silences=tuple(map(_silence, connection.execute(active).mappings())),
             )
 
-    def apply(self, decisions: Decisions) -> None:
-        """In one write transaction; a conflict rolls it back."""
+    def apply(self, decisions: ports.Decisions) -> None:
+        """Store all in one write transaction; a conflict rolls it back."""
         with writing(self.engine) as connection:
-            applying.apply(connection, decisions)
+            for mark in decisions.marks:
+                _move(connection, mark)
+            # Changed incidents first: a resolved one frees its dedup key for a new one.
+            for incident in decisions.changed:
+                _change(connection, incident)
+            for incident in decisions.opened:
+                _open(connection, incident)
+            if decisions.entries:
+                entries = [asdict(entry) for entry in decisions.entries]
+                connection.execute(insert(incident_entries), entries)
+            for notification in decisions.notifications:
+                outbox.add(connection, notification)
+            if decisions.withdrawn:
+                outbox.withdraw(connection, decisions.withdrawn)
+            if decisions.audit is not None:
+                sql.add(connection, decisions.audit)
 
     def judged_sessions(self, after: date) -> Sequence[date]:
-        """From the stored judgements, whatever alert made them."""
+        """Read the dates of the stored judgements, whichever alert made them."""
         query = (
             select(judgement_rows.c.as_of)
             .where(judgement_rows.c.as_of > after, judgement_rows.c.provisional.is_(False))
@@ -132,57 +139,59 @@ class SqlIncidents(IncidentStore):
             return list(connection.scalars(query))
 
     def incident(self, incident_id: str) -> Incident | None:
-        """By the primary key."""
-        query = select(incidents).where(incidents.c.id == incident_id)
-        with reading(self.engine) as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else incident_of(row)
+        """Look the incident up by the primary key."""
+        return self._incident_where(incidents.c.id == incident_id)
 
     def live_incident(self, dedup_key: str) -> Incident | None:
-        """By the unique index of the keys of unresolved incidents."""
-        query = select(incidents).where(incidents.c.live_key == dedup_key)
+        """Look the incident up by the unique index of the keys of unresolved incidents."""
+        return self._incident_where(incidents.c.live_key == dedup_key)
+
+    def _incident_where(self, condition: ColumnElement[bool]) -> Incident | None:
+        query = select(incidents).where(condition)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else incident_of(row)
+        return None if row is None else _incident(row)
 
     def incidents(
-        self, wanted: IncidentFilter, *, before: str | None = None, limit: int = 50
-    ) -> IncidentPage:
-        """Sorted by time and id, which are the cursor too."""
+        self, wanted: ports.IncidentFilter, *, before: str | None = None, limit: int = 50
+    ) -> ports.IncidentPage:
+        """Sort by opening time and id, which together are the cursor."""
         query = _filtered(wanted)
         if before is not None:
-            query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _place(before))
+            query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _position(before))
         # One row more than the page shows whether there is a next page.
         query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
         with reading(self.engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
-        page = tuple(incident_of(one) for one in rows[:limit])
+        page = tuple(map(_incident, rows[:limit]))
         is_last = len(rows) <= limit or not page
         cursor = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
-        return IncidentPage(incidents=page, last=cursor)
+        return ports.IncidentPage(incidents=page, last=cursor)
 
-    def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
-        """In the order of storing."""
+    def timeline(self, incident_id: str) -> Sequence[ports.TimelineEntry]:
+        """Read the entries in the order in which they were stored."""
         query = (
             select(incident_entries)
             .where(incident_entries.c.incident_id == incident_id)
             .order_by(incident_entries.c.id)
         )
         with reading(self.engine) as connection:
-            return [entry_of(one) for one in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings()
+            names = [column.name for column in fields(ports.TimelineEntry)]
+            return [ports.TimelineEntry(**{name: row[name] for name in names}) for row in rows]
 
     def live(self) -> Mapping[Status, int]:
-        """Counted by the database."""
+        """Count the unresolved incidents in the database."""
         query = (
             select(incidents.c.status, func.count())
             .where(incidents.c.status.in_(_LIVE))
             .group_by(incidents.c.status)
         )
         with reading(self.engine) as connection:
-            return {Status(one): int(number) for one, number in connection.execute(query)}
+            return {Status(status): int(count) for status, count in connection.execute(query)}
 
-    def counts(self, start: datetime, end: datetime) -> PeriodCounts:
-        """From the entries of timelines."""
+    def counts(self, start: datetime, end: datetime) -> ports.PeriodCounts:
+        """Count the entries of timelines."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
         breaches = (
@@ -198,41 +207,47 @@ class SqlIncidents(IncidentStore):
         )
         with reading(self.engine) as connection:
             rows = connection.execute(breaches).all()
-            whats = {str(one): int(n) for one, n in connection.execute(by_what)}
+            counts = {str(what): int(count) for what, count in connection.execute(by_what)}
         alerts: dict[tuple[str, str, str], set[str]] = {}
         for incident_id, strategy, severity, detail in rows:
-            alert = detail.get("alert")
-            alerts.setdefault((incident_id, strategy, severity), set()).update(
-                [alert] if alert else []
-            )
-        return PeriodCounts(
+            names = alerts.setdefault((incident_id, strategy, severity), set())
+            if detail.get("alert"):
+                names.add(detail["alert"])
+        return ports.PeriodCounts(
             breached=tuple(
-                BreachedIncident(
-                    strategy=strategy, severity=Severity(severity), alerts=frozenset(named)
+                ports.BreachedIncident(
+                    strategy=strategy, severity=Severity(severity), alerts=frozenset(names)
                 )
-                for (_, strategy, severity), named in alerts.items()
+                for (_, strategy, severity), names in alerts.items()
             ),
-            suppressed=whats.get("suppressed", 0),
-            escalated=whats.get("escalated", 0),
+            suppressed=counts.get("suppressed", 0),
+            escalated=counts.get("escalated", 0),
         )
 
     def add_silence(self, silence: Silence, change: Change | None = None) -> None:
-        """Together with its audit row."""
+        """Insert the silence together with its audit row."""
         with writing(self.engine) as connection:
-            is_new = insert_new(connection, silences, silence_row(silence))
+            severity = silence.matchers.severity
+            row = {
+                **asdict(silence),
+                **asdict(silence.matchers),
+                "severity": severity.value if severity else None,
+            }
+            del row["matchers"]
+            is_new = insert_new(connection, silences, row)
             if change is not None and is_new:
                 sql.add(connection, change)
 
     def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        """Sorted by start and id."""
+        """Sort the silences by start and id."""
         query = select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
         if not ended:
             query = query.where(silences.c.ends_at > now)
         with reading(self.engine) as connection:
-            return [silence_of(one) for one in connection.execute(query).mappings()]
+            return list(map(_silence, connection.execute(query).mappings()))
 
     def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """Together with its audit row."""
+        """Set the end together with the audit row."""
         with writing(self.engine) as connection:
             ended = connection.execute(
                 update(silences)
@@ -242,6 +257,68 @@ class SqlIncidents(IncidentStore):
             if change is not None and ended == 1:
                 sql.add(connection, change)
         return ended == 1
+
+
+def _move(connection: Connection, mark: ports.JudgementOffset) -> None:
+    moved = connection.execute(
+        update(incident_marks)
+        .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
+        .values(judgement_id=mark.after)
+    ).rowcount
+    is_moved = moved == 1
+    if not is_moved and mark.before == 0:
+        row = {"alert": mark.alert, "judgement_id": mark.after}
+        is_moved = insert_new(connection, incident_marks, row)
+    if not is_moved:
+        raise ports.ConcurrentChange(
+            f"the judgements of {mark.alert} were applied by another process"
+        )
+
+
+def _change(connection: Connection, incident: Incident) -> None:
+    changed = connection.execute(
+        update(incidents)
+        .where(incidents.c.id == incident.id, incidents.c.version == incident.version)
+        .values(**_row(incident), version=incident.version + 1)
+    ).rowcount
+    if changed != 1:
+        raise ports.ConcurrentChange(f"incident {incident.id} was changed by another process")
+
+
+def _open(connection: Connection, incident: Incident) -> None:
+    row = {**_row(incident), "id": incident.id, "version": incident.version}
+    if not insert_new(connection, incidents, row):
+        raise ports.ConcurrentChange(
+            f"another process has opened an incident of {incident.dedup_key}"
+        )
+
+
+def _row(incident: Incident) -> dict[str, Any]:
+    """The columns of an incident, without `id` and `version`."""
+    return {
+        "live_key": None if incident.is_resolved else incident.dedup_key,
+        "strategy": incident.strategy,
+        "rule": incident.rule,
+        "status": incident.status.value,
+        "severity": incident.severity.value,
+        "opened_at": incident.opened_at,
+        "last_seen_at": incident.last_seen_at,
+        "owes": incident.owed is not None,
+        # Python's JSON can hold an infinite limit; in ASCII, no database refuses a character.
+        "body": json.dumps(_BODY.dump_python(incident, mode="json")),
+    }
+
+
+def _incident(row: RowMapping) -> Incident:
+    try:
+        incident = _BODY.validate_python(json.loads(row["body"]))
+    except ValueError as exc:
+        raise StoreUnavailable(f"the alert store's incident {row['id']} is damaged") from exc
+    return replace(incident, version=row["version"], last_notified_at=row["last_notified_at"])
+
+
+def _silence(row: RowMapping) -> Silence:
+    return _SILENCE.validate_python({**row, "matchers": dict(row)})
 
 
 def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
@@ -262,22 +339,18 @@ def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapp
     }
 
 
-def _filtered(wanted: IncidentFilter) -> Select[tuple[object, ...]]:
+def _filtered(wanted: ports.IncidentFilter) -> Select[tuple[object, ...]]:
     query = select(incidents)
-    if wanted.status is not None:
-        query = query.where(incidents.c.status == wanted.status.value)
-    if wanted.severity is not None:
-        query = query.where(incidents.c.severity == wanted.severity.value)
-    if wanted.strategy is not None:
-        query = query.where(incidents.c.strategy == wanted.strategy)
-    if wanted.rule is not None:
-        query = query.where(incidents.c.rule == wanted.rule)
+    for name in ("status", "severity", "strategy", "rule"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(incidents.c[name] == str(value))
     if wanted.since is not None:
         query = query.where(incidents.c.last_seen_at >= wanted.since)
     return query
 
 
-def _place(text: str) -> tuple[datetime, str]:
+def _position(text: str) -> tuple[datetime, str]:
     at, _, incident_id = text.partition(" ")
     try:
         return datetime.fromisoformat(at).astimezone(UTC), incident_id

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from pydantic import TypeAdapter
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -11,17 +12,25 @@ from sqlalchemy import (
     and_,
     exists,
     func,
+    insert,
     or_,
     select,
     update,
 )
 
 from perf_alerts_dagster.incidents.model import Reason, Status
-from perf_alerts_dagster.incidents.notification import DeliveryState, Notification
+from perf_alerts_dagster.incidents.notification import (
+    DeliveryState,
+    MessageKind,
+    Notification,
+    NotificationItem,
+)
 from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
-from perf_alerts_dagster.incidents.store.rows import notification_of
-from perf_alerts_dagster.storage.engine import reading, writing
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import incidents, notification_items, notifications
+
+WAITING = [state.value for state in DeliveryState if state.is_waiting]
+_ITEMS = TypeAdapter(tuple[NotificationItem, ...])
 
 
 class SqlOutbox(Outbox):
@@ -39,7 +48,7 @@ class SqlOutbox(Outbox):
         channels: Collection[str] | None = None,
         limit: int = 1,
     ) -> Sequence[Notification]:
-        """With row locks that skip what another worker claims at the same time."""
+        """Lease the rows under row locks, skipping those that another worker has locked."""
         row = notifications.c
         due = or_(
             and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
@@ -61,16 +70,12 @@ class SqlOutbox(Outbox):
                     fence=row.fence + 1,
                 )
             )
-            rows = {
-                one["id"]: one
-                for one in connection.execute(
-                    select(notifications).where(row.id.in_(ids))
-                ).mappings()
-            }
-            return [_read(connection, rows[one]) for one in ids]
+            claimed = connection.execute(select(notifications).where(row.id.in_(ids))).mappings()
+            rows = {row["id"]: row for row in claimed}
+            return [_read(connection, rows[row_id]) for row_id in ids]
 
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
-        """Sets `last_notified_at` of the incidents, but for recoveries."""
+        """End the lease, and set `last_notified_at` of the incidents, except for recoveries."""
         notified = select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
@@ -94,7 +99,7 @@ class SqlOutbox(Outbox):
         return is_ours
 
     def mark_for_retry(self, row_id: int, fence: int, next_at: datetime, error: str) -> bool:
-        """Ends the lease, and counts the attempt."""
+        """End the lease, and count the attempt."""
         with writing(self.engine) as connection:
             return _close(
                 connection,
@@ -106,23 +111,22 @@ class SqlOutbox(Outbox):
             )
 
     def mark_dead(self, row_id: int, fence: int, error: str) -> bool:
-        """Ends the lease, and counts the attempt."""
+        """End the lease, and count the attempt."""
         with writing(self.engine) as connection:
             return _close(connection, row_id, fence, state=DeliveryState.DEAD.value, error=error)
 
     def state(self) -> OutboxState:
-        """Counted by the database."""
+        """Count the rows in the database."""
         row = notifications.c
-        waiting = [one.value for one in DeliveryState if one.is_waiting]
-        counting = (
+        query = (
             select(row.state, func.count(), func.min(row.created_at))
-            .where(row.state.in_([*waiting, DeliveryState.DEAD.value]))
+            .where(row.state.in_([*WAITING, DeliveryState.DEAD.value]))
             .group_by(row.state)
         )
         with reading(self.engine) as connection:
-            counted = connection.execute(counting).all()
-        counts = {str(state): int(number) for state, number, _ in counted}
-        oldest = [created_at for state, _, created_at in counted if state in waiting]
+            groups = connection.execute(query).all()
+        counts = {str(state): int(number) for state, number, _ in groups}
+        oldest = [created_at for state, _, created_at in groups if state in WAITING]
         return OutboxState(
             pending=counts.get(DeliveryState.PENDING.value, 0),
             leased=counts.get(DeliveryState.LEASED.value, 0),
@@ -131,24 +135,20 @@ class SqlOutbox(Outbox):
         )
 
     def channels(self) -> Collection[str]:
-        """One distinct query."""
-        waiting = [one.value for one in DeliveryState if one.is_waiting]
-        query = select(notifications.c.channel).where(notifications.c.state.in_(waiting))
+        """Select the distinct channels of the waiting rows."""
+        query = select(notifications.c.channel).where(notifications.c.state.in_(WAITING))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
 
     def row(self, key: str) -> Notification | None:
-        """With its items."""
+        """Read the row with its items."""
+        query = select(notifications).where(notifications.c.key == key)
         with reading(self.engine) as connection:
-            row = (
-                connection.execute(select(notifications).where(notifications.c.key == key))
-                .mappings()
-                .one_or_none()
-            )
+            row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _read(connection, row)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
-        """With their items."""
+        """Read the rows with their items."""
         notifying = select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
@@ -158,7 +158,81 @@ class SqlOutbox(Outbox):
             .order_by(notifications.c.created_at, notifications.c.id)
         )
         with reading(self.engine) as connection:
-            return [_read(connection, one) for one in connection.execute(query).mappings().all()]
+            return [_read(connection, row) for row in connection.execute(query).mappings().all()]
+
+
+def add(connection: Connection, notification: Notification) -> None:
+    """Insert a row, unless its key is stored already: then it is the same message."""
+    added = connection.scalar(
+        upsert(connection, notifications)
+        .on_conflict_do_nothing(index_elements=[notifications.c.key])
+        .returning(notifications.c.id),
+        {
+            "key": notification.key,
+            "kind": notification.kind.value,
+            "channel": notification.channel,
+            "payload": dict(notification.payload),
+            "created_at": notification.created_at,
+            "next_at": notification.next_at,
+            "state": notification.state.value,
+            "attempts": notification.attempts,
+            "fence": notification.fence,
+        },
+    )
+    if added is None or not notification.items:
+        return
+    items = _ITEMS.dump_python(
+        notification.items, mode="json", exclude={"__all__": {"is_resolved"}}
+    )
+    connection.execute(
+        insert(notification_items),
+        [{"notification_id": added, "position": n, **item} for n, item in enumerate(items)],
+    )
+    _make_earlier_due(connection, notification, added)
+
+
+def _make_earlier_due(connection: Connection, notification: Notification, added: int) -> None:
+    """Make failed messages about the same dedup keys due, so that they are sent first."""
+    about = select(notification_items.c.notification_id).where(
+        notification_items.c.dedup_key.in_([item.dedup_key for item in notification.items])
+    )
+    connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.channel == notification.channel,
+            notifications.c.state == DeliveryState.PENDING.value,
+            notifications.c.attempts > 0,
+            notifications.c.next_at > notification.next_at,
+            notifications.c.id < added,
+            notifications.c.id.in_(about),
+        )
+        .values(next_at=notification.next_at)
+    )
+
+
+def withdraw(connection: Connection, ids: Sequence[str]) -> None:
+    """Withdraw pending escalations without any open incident.
+
+    A leased row is being sent and is left alone.
+    """
+    affected = select(notification_items.c.notification_id).where(
+        notification_items.c.incident_id.in_(ids)
+    )
+    needed = (
+        select(notification_items.c.notification_id)
+        .join(incidents, incidents.c.id == notification_items.c.incident_id)
+        .where(incidents.c.status == Status.OPEN.value)
+    )
+    connection.execute(
+        update(notifications)
+        .where(
+            notifications.c.kind == MessageKind.ESCALATION.value,
+            notifications.c.state == DeliveryState.PENDING.value,
+            notifications.c.id.in_(affected),
+            notifications.c.id.not_in(needed),
+        )
+        .values(state=DeliveryState.WITHDRAWN.value)
+    )
 
 
 def _is_behind(now: datetime) -> ColumnElement[bool]:
@@ -222,4 +296,12 @@ def _read(connection: Connection, row: RowMapping) -> Notification:
         .where(notification_items.c.notification_id == row["id"])
         .order_by(notification_items.c.position)
     )
-    return notification_of(row, list(connection.execute(query).mappings()))
+    items = [dict(item) for item in connection.execute(query).mappings()]
+    return Notification(
+        **{
+            **row,
+            "kind": MessageKind(row["kind"]),
+            "state": DeliveryState(row["state"]),
+            "items": _ITEMS.validate_python(items),
+        }
+    )

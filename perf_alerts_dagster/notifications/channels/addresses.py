@@ -19,13 +19,13 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses of a host by the system's resolver.
+    """The IP addresses of a host, from the system's resolver.
 
     Raises:
-        OSError: it has none.
+        OSError: the host has none.
     """
     entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(one[4][0]) for one in entries))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Addresses:
                 permanent=True,
             )
         addresses = self.addresses(host, port)
-        if not is_allowed and not all(is_public(one) for one in addresses):
+        if not is_allowed and not all(is_public(address) for address in addresses):
             raise DeliveryFailed(
                 "the host has an address that is not on the open internet; it is accepted where "
                 "ALERT_NOTIFY_ALLOWED_HOSTS names the host",
@@ -82,7 +82,7 @@ def is_public(address: str) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    return all(one.is_global and not one.is_multicast for one in _unwrapped(parsed))
+    return all(each.is_global and not each.is_multicast for each in _unwrapped(parsed))
 
 
 def _unwrapped(address: _Address) -> list[_Address]:

@@ -1,6 +1,6 @@
 """Every other service through Apprise: mail, Slack, Telegram, PagerDuty and so on."""
 
-import logging
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from perf_alerts_dagster.core.severity import Severity
@@ -17,16 +17,15 @@ _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": 
 _MAIL = frozenset({"mailto", "mailtos"})
 
 
+@dataclass(eq=False, repr=False)
 class AppriseChannel(Channel):
-    """One Apprise URL, which is a secret: only its scheme is shown."""
+    """A channel to one Apprise URL. The URL is a secret: only its scheme is shown."""
 
-    def __init__(
-        self, plugin: "NotifyBase", *, name: str, minimum: Severity, addresses: Addresses
-    ) -> None:
-        self.name = name
-        self.minimum = minimum
-        self._plugin = plugin
-        self._addresses = addresses
+    plugin: "NotifyBase"
+    _: KW_ONLY
+    name: str
+    minimum: Severity
+    addresses: Addresses
 
     def __repr__(self) -> str:
         return f"Apprised({self.name})"
@@ -41,7 +40,7 @@ class AppriseChannel(Channel):
         if not is_mail:
             subject, text = subject.translate(_HARMLESS), text.translate(_HARMLESS)
         # Declared as plain text, so that Apprise escapes it where it sends HTML.
-        if not self._plugin.notify(
+        if not self.plugin.notify(
             title=subject,
             body=text,
             body_format=NotifyFormat.TEXT,
@@ -53,16 +52,16 @@ class AppriseChannel(Channel):
 
     @property
     def _scheme(self) -> str:
-        protocols = (self._plugin.secure_protocol, self._plugin.protocol)
-        scheme = protocols[0] if self._plugin.secure else protocols[1] or protocols[0]
+        protocols = (self.plugin.secure_protocol, self.plugin.protocol)
+        scheme = protocols[0] if self.plugin.secure else protocols[1] or protocols[0]
         return str(scheme if isinstance(scheme, str) else next(iter(scheme or ("apprise",))))
 
     def _check_host(self) -> None:
         """Refuse a server in a private network, unless the settings name it."""
-        host = own_host(self._plugin)
-        if host is None or self._addresses.is_allowed(host):
+        host = own_host(self.plugin)
+        if host is None or self.addresses.is_allowed(host):
             return
-        if not all(is_public(one) for one in self._addresses.addresses(host, 443)):
+        if not all(is_public(address) for address in self.addresses.addresses(host, 443)):
             raise DeliveryFailed(
                 "the server has an address that is not on the open internet; it is accepted "
                 "where ALERT_NOTIFY_ALLOWED_HOSTS names it",
@@ -79,13 +78,8 @@ def own_host(plugin: "NotifyBase") -> str | None:
     if isinstance(smtp, str) and smtp:
         return smtp
     templates: tuple[str, ...] = plugin.templates
-    is_named = any("{host}" in one for one in templates)
+    is_named = any("{host}" in template for template in templates)
     return plugin.host if is_named and isinstance(plugin.host, str) else None
-
-
-def silence_apprise() -> None:
-    """Switch off Apprise's own log, which contains URLs."""
-    logging.getLogger("apprise").disabled = True
 
 
 def _worst(message: Message) -> str:

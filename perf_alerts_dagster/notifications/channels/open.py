@@ -1,6 +1,7 @@
 """Opens channels from the URLs of the settings; connects to none before a message is sent."""
 
 import hashlib
+import logging
 import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
-from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel, silence_apprise
+from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel
 
@@ -30,7 +31,7 @@ def open_channels(
         _open(url, f"{variable}: URL {position}", secret, addresses)
         for position, url in enumerate(urls, start=1)
     ]
-    return tuple({one.name: one for one in channels}.values())
+    return tuple({channel.name: channel for channel in channels}.values())
 
 
 def _open(url: str, where: str, secret: str | None, addresses: Addresses) -> Channel:
@@ -59,7 +60,8 @@ def _apprise(url: str, where: str, name: str, minimum: Severity, addresses: Addr
     # A slow import, and most processes send nothing.
     from apprise import Apprise, AppriseAsset
 
-    silence_apprise()
+    # Apprise's own log contains URLs.
+    logging.getLogger("apprise").disabled = True
     asset = AppriseAsset(app_id="perf-alerts", app_desc="perf-alerts", http_redirects=False)
     plugin = Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if plugin is None:
@@ -75,7 +77,7 @@ def _routed(url: str, where: str) -> tuple[str, Severity]:
     match = _MINIMUM.search(url)
     if match is None:
         return url, Severity.INFO
-    names = [one.value for one in Severity]
+    names = [severity.value for severity in Severity]
     if match[1] not in names:
         raise SettingsError(f"{where} has a min_severity of none of: {', '.join(names)}")
     rest = url[: match.start()] + url[match.end() :]

@@ -1,4 +1,4 @@
-"""The JSON webhook: signed, with an idempotency key, to a checked address, in bounded time."""
+"""The JSON webhook: posts a signed message with an idempotency key to a checked address."""
 
 import asyncio
 import hashlib
@@ -7,9 +7,10 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -26,44 +27,35 @@ _MAXIMUM_ANSWER = 64 * 1024
 _RETRIABLE = (408, 425, 429)
 
 
+@dataclass(eq=False, repr=False)
 class Webhook(Channel):
     """Posts each message as JSON to one URL, which is a secret: only its host is shown.
 
     Args:
         url: An `https` URL; `http` only to hosts that `addresses` allows.
-        name: What is shown of it.
-        minimum: The lowest severity that it is notified of.
+        name: The channel's name, which shows no secret.
+        minimum: The lowest severity of its messages.
         secret: Signs each message; None leaves them unsigned.
         addresses: Which hosts may be connected to.
         trusted: The trusted certificates; the system's where None.
         clock: Seconds since 1970.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        name: str,
-        minimum: Severity,
-        secret: str | None,
-        addresses: Addresses,
-        trusted: ssl.SSLContext | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.name = name
-        self.minimum = minimum
-        self._url = urlsplit(url)
-        self._secret = secret
-        self._addresses = addresses
-        self._trusted = trusted
-        self._clock = clock
+    url: str
+    _: KW_ONLY
+    name: str
+    minimum: Severity
+    secret: str | None
+    addresses: Addresses
+    trusted: ssl.SSLContext | None = None
+    clock: Callable[[], float] = time.time
 
     def __repr__(self) -> str:
         return f"Webhook({self.name})"
 
     def send(self, message: Message) -> None:
         """Post the message to the checked address, in at most 10 s."""
-        address = self._address(self._url)
+        address = self._address()
         body = json.dumps(message.payload, allow_nan=False).encode()
         try:
             status, headers = asyncio.run(self._post(address, body, message.key))
@@ -76,9 +68,10 @@ class Webhook(Channel):
         self._check(status, headers)  # pragma: no cover - lost trace
 
     async def _post(self, address: str, body: bytes, key: str) -> tuple[int, httpx.Headers]:
-        host = self._url.hostname or ""
+        split = urlsplit(self.url)
+        host = split.hostname or ""
         host_part = f"[{address}]" if ":" in address else address
-        url = httpx.URL(self._url.geturl()).copy_with(host=host_part)
+        url = httpx.URL(split.geturl()).copy_with(host=host_part)
         async with (
             # httpx has no limit for the whole request; a receiver may answer byte by byte.
             asyncio.timeout(_TOTAL_SECONDS),
@@ -86,13 +79,13 @@ class Webhook(Channel):
                 timeout=httpx.Timeout(_TOTAL_SECONDS, connect=_CONNECT_SECONDS),
                 trust_env=False,
                 follow_redirects=False,
-                verify=True if self._trusted is None else self._trusted,
+                verify=True if self.trusted is None else self.trusted,
             ) as client,
             client.stream(
                 "POST",
                 url,
                 content=body,
-                headers={"Host": self._url.netloc, **self._headers(body, key)},
+                headers={"Host": split.netloc, **self._headers(body, key)},
                 extensions={"sni_hostname": host},
             ) as answer,
         ):
@@ -109,19 +102,20 @@ class Webhook(Channel):
             "User-Agent": "perf-alerts",
             "Idempotency-Key": key,
         }
-        if self._secret is not None:
-            headers["X-Signature"] = signature(self._secret, body, int(self._clock()))
+        if self.secret is not None:
+            headers["X-Signature"] = signature(self.secret, body, int(self.clock()))
         return headers
 
-    def _address(self, url: SplitResult) -> str:
+    def _address(self) -> str:
+        url = urlsplit(self.url)
         host = url.hostname or ""
-        if url.scheme != "https" and not self._addresses.is_allowed(host):
+        if url.scheme != "https" and not self.addresses.is_allowed(host):
             raise DeliveryFailed(
                 "http is refused; https is accepted, http for the hosts of "
                 "ALERT_NOTIFY_ALLOWED_HOSTS",
                 permanent=True,
             )
-        return self._addresses.checked_address(
+        return self.addresses.checked_address(
             host, url.port or (443 if url.scheme == "https" else 80)
         )
 
@@ -135,7 +129,7 @@ class Webhook(Channel):
         raise DeliveryFailed(
             f"answered with {status}",
             permanent=400 <= status < 500 and status not in _RETRIABLE,
-            retry_after=retry_after(headers.get("Retry-After"), self._clock()),
+            retry_after=retry_after(headers.get("Retry-After"), self.clock()),
         )
 
 

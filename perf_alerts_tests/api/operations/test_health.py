@@ -5,8 +5,7 @@ import pytest
 
 from perf_alerts_dagster.api.operations.health import Health, ready_answer
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.incidents.firing import system_firing
-from perf_alerts_dagster.incidents.model import Reason
+from perf_alerts_dagster.incidents.model import Reason, system_firing
 from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.ports import Decisions
 from perf_alerts_dagster.incidents.transitions import open_incident

@@ -9,9 +9,9 @@ import pytest
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import Firing
 from perf_alerts_dagster.incidents.model import (
     EscalationChain,
+    Firing,
     Incident,
     Reason,
     Resolution,

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.firing import system_firing
-from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution
+from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution, system_firing
 from perf_alerts_dagster.incidents.notification import (
     DeliveryState,
     IncidentNotice,

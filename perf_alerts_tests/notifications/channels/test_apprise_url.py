@@ -149,7 +149,7 @@ def test_a_server_outside_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     channel = opened("json://hooks.example.com/", outside)
     assert isinstance(channel, AppriseChannel)
     # What the plugin itself sends goes nowhere in a test.
-    monkeypatch.setattr(channel._plugin, "notify", lambda **given: False)
+    monkeypatch.setattr(channel.plugin, "notify", lambda **given: False)
 
     with pytest.raises(DeliveryFailed, match="json did not accept it"):
         channel.send(a_message("trend"))
