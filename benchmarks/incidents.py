@@ -94,10 +94,8 @@ def measure(strategies: int) -> dict[str, float]:
             delivering = Deliverer(
                 outbox=outbox,
                 channels={one: Prompt(one) for one in lifecycle.settings.channels},
-                on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
-                    channel, error=error, now=now
-                ),
-                on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
+                on_dead_letter=lifecycle.dead_letter,
+                on_sent=lifecycle.channel_recovered,
                 clock=lambda: at, jitter=Random(1), owner="benchmark", public_url=None,
             )  # fmt: skip
             return delivering.drain(LONG).sent

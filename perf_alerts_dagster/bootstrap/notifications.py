@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import SystemRandom
 
 from pydantic import SecretStr
@@ -25,6 +26,8 @@ from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
 from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
+
+_NOW = partial(datetime.now, UTC)
 
 
 def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
@@ -66,7 +69,7 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
                 scheduler=GraphQLScheduler(client),
                 store=store,
                 leases=SqlLeases(engine),
-                clock=_now,
+                clock=_NOW,
             )
             await end_pauses(toggles, SqlAudit(engine))
 
@@ -75,10 +78,6 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
             asyncio.run(ask_and_end())
 
     return resume
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def build_budgets(settings: Settings) -> Budgets:
@@ -125,15 +124,12 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
 
 def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
     """The deliverer of the outbox's messages; `owner` identifies it in the rows that it leases."""
-    lifecycle = incidents.lifecycle
     return Deliverer(
         outbox=incidents.outbox,
         channels={channel.name: channel for channel in open_all_channels(settings)},
-        on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
-            channel, error=error, now=now
-        ),
-        on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
-        clock=_now,
+        on_dead_letter=incidents.lifecycle.dead_letter,
+        on_sent=incidents.lifecycle.channel_recovered,
+        clock=_NOW,
         jitter=SystemRandom(),
         owner=owner,
         public_url=settings.public_url,

@@ -117,16 +117,16 @@ def _send(channel: Channel, message: Message) -> None:
 class Deliverer:
     """A worker over the outbox.
 
-    `on_dead_letter` is called with channel, error and time of a message that is given up, before
-    it is marked: after a crash in between it is called again. `on_sent` is called with channel
-    and time of a delivered one. `owner` names this worker in leases. `reached` is called at the
+    `on_dead_letter(channel, error=, now=)` is called for a message that is given up, before it is
+    marked: after a crash in between it is called again. `on_sent(channel, now=)` is called for a
+    delivered one. `owner` names this worker in leases. `reached` is called at the
     points `claimed`, `sent` and `marked`, where crash tests end the process.
     """
 
     outbox: Outbox
     channels: Mapping[str, Channel]
-    on_dead_letter: Callable[[str, str, datetime], object]
-    on_sent: Callable[[str, datetime], object]
+    on_dead_letter: Callable[..., object]
+    on_sent: Callable[..., object]
     clock: Callable[[], datetime]
     jitter: Random
     owner: str
@@ -177,7 +177,7 @@ class Deliverer:
         is_ours = self.outbox.mark_sent(row.id, row.fence, now)
         self.reached("marked")
         if is_ours:
-            self.on_sent(channel.name, now)
+            self.on_sent(channel.name, now=now)
         return DeliveryCounts(sent=1)
 
     def _failed(self, row: Notification, error: DeliveryFailed) -> DeliveryCounts:
@@ -196,7 +196,7 @@ class Deliverer:
         return max(timedelta(seconds=1), maximum * self.jitter.random())
 
     def _give_up(self, row: Notification, error: str) -> DeliveryCounts:
-        self.on_dead_letter(row.channel, error, self.clock())
+        self.on_dead_letter(row.channel, error=error, now=self.clock())
         self.outbox.mark_dead(row.id, row.fence, error)
         return DeliveryCounts(dead=1)
 

@@ -55,10 +55,8 @@ class Office:
         return Deliverer(
             outbox=self.desk.outbox,
             channels={one.name: one for one in (self.mail, self.chat)},
-            on_dead_letter=lambda channel, error, now: lifecycle.dead_letter(
-                channel, error=error, now=now
-            ),
-            on_sent=lambda channel, now: lifecycle.channel_recovered(channel, now=now),
+            on_dead_letter=lifecycle.dead_letter,
+            on_sent=lifecycle.channel_recovered,
             clock=lambda: self.desk.now,
             jitter=Fixed(),
             owner=self.owner,
