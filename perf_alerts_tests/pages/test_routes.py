@@ -98,6 +98,8 @@ async def test_a_login_leads_back_to_the_page_that_was_asked_for(
         "/incidents?status=a\r\nSet-Cookie: a=b",
         "javascript:alert(1)",
         "/incidents//evil",
+        "/incidentsevil",
+        "/assets",
     ],
 )
 async def test_a_login_leads_nowhere_else(page: httpx.AsyncClient, evil: str) -> None:
