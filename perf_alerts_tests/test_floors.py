@@ -110,6 +110,13 @@ def test_every_room_stands_on_a_floor() -> None:
     assert found | {"definitions"} == rooms
 
 
+def test_every_folder_of_modules_is_a_package() -> None:
+    """The import contracts do not see what is in a folder without `__init__.py`."""
+    folders = {path.parent for path in ROOT.rglob("*.py")}
+
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
 def test_tests_stand_where_the_code_stands() -> None:
     tests = Path(__file__).parent
     folders = {

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from perf_alerts_dagster.api.operations.health import ReadyAnswer
+from perf_alerts_dagster.api.operations.schemas import ReadyAnswer
 from perf_alerts_dagster.api.strategies.schemas import (
     ProjectionAnswer,
     StrategiesAnswer,

@@ -1,1 +1,1 @@
-"""What every room may use: errors, severities, the five alerts, JSON, times, files."""
+"""What every room may use: errors, severities, the alerts, JSON, times, files."""

@@ -1,4 +1,4 @@
-"""The five alerts: their names, their order, their variables, and the rules that each judges.
+"""The alerts: their names, their order, their variables, and the rules that each judges.
 
 Settings, schedules, REST answers and documents are derived from them.
 """
@@ -40,7 +40,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One of the five scheduled checks.
+    """One of the scheduled checks.
 
     `time` is when it runs, `HH:MM`; `day` is on which weekday (weekly) or day of the month
     (monthly). The variables of its own retries begin with `retry_prefix`. Where

@@ -151,7 +151,7 @@ class Executor:
         one leaves its sessions to the second.
 
         Args:
-            alert: One of the five.
+            alert: The name of an alert.
             as_of: The session to judge as of; None for the last one at or before today.
             run_id: The Dagster run that this execution is.
             now: The time of the execution, aware.

@@ -12,11 +12,17 @@ OPEN = frozenset(
         ),
     }
 )
-# The pages for people, which ask for a session by themselves (`pages.session`).
-_PAGES = frozenset({"/", "/login", "/logout", "/incidents", "/assets/pages.css"})
-_BELOW_PAGES = "/incidents/"
+# The pages for people, each with what is below it. They ask for a session by themselves
+# (`pages.session`), and a login leads back to them.
+PAGES = ("/incidents",)
+_BESIDE_PAGES = frozenset({"/", "/login", "/logout", "/assets/pages.css"})
+
+
+def is_page(path: str) -> bool:
+    """Whether a path is that of a page, or below one."""
+    return any(path == page or path.startswith(f"{page}/") for page in PAGES)
 
 
 def needs_no_credential(method: str, path: str) -> bool:
     """Whether a request is let in without a credential."""
-    return (method, path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES)
+    return (method, path) in OPEN or path in _BESIDE_PAGES or is_page(path)

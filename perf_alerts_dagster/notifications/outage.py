@@ -27,7 +27,7 @@ from perf_alerts_dagster.notifications.messages import message_of
 PATIENCE = timedelta(seconds=60)
 # How often the record is judged during an outage.
 JUDGE_INTERVAL = timedelta(hours=1)
-# Of the five alerts it has the most rules.
+# Of all alerts it has the most rules.
 _ALERT = BY_NAME["daily_pnl_check"]
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from perf_alerts_dagster.api.resources import ApiResources
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.http.paths import is_page
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
 from perf_alerts_dagster.notifications import text as wording
@@ -53,7 +54,7 @@ HEADERS: Mapping[str, str] = {
     # With `no-referrer` a browser would send no Origin with a form.
     "Referrer-Policy": "same-origin",
 }
-_NEXT = re.compile(r"/incidents(/[0-9a-f]{8,64})?(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
+_NEXT = re.compile(r"(/[a-z]{1,64}(?:/[0-9a-f]{8,64})?)(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
 
 
 @cache
@@ -101,4 +102,5 @@ def words(incident: Incident) -> dict[str, str]:
 
 def local(path: str | None) -> str:
     """The page to go to after the login; only our own pages are accepted."""
-    return path if path is not None and _NEXT.fullmatch(path) else "/incidents"
+    found = _NEXT.fullmatch(path or "")
+    return found[0] if found and is_page(found[1]) else "/incidents"

@@ -96,7 +96,7 @@ async def logout(request: Request, who: Caller) -> Response:
 
 @schedule_router.get("/status", response_model=schemas.StatusAnswer)
 async def status(request: Request, who: permissions.StatusViewer) -> Response:
-    """The scheduler, the settings it runs with, and the five alerts with their last runs."""
+    """The scheduler, the settings it runs with, and the alerts with their last runs."""
     resources = resources_of(request)
     shared = await resources.status.get()
     kept = await asyncio.to_thread(resources.kept)

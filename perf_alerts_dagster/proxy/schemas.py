@@ -217,7 +217,7 @@ class IncidentCounts(Model):
 
 
 class StatusData(Model):
-    """The scheduler and its five alerts.
+    """The scheduler and its alerts.
 
     `stale` is true while Dagster does not answer and this is its last known state. `incidents` is
     null while the alert store cannot be read.

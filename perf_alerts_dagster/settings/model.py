@@ -223,7 +223,7 @@ class Settings(_AlertSettings):
         """The retry settings of one alert, its own values before those of all alerts.
 
         Raises:
-            KeyError: `alert` is none of the five.
+            KeyError: there is no such alert.
         """
         prefix = BY_NAME[alert].retry_prefix
 

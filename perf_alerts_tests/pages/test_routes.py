@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http.paths import needs_no_credential
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.pages.routes import router
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
@@ -98,10 +101,19 @@ async def test_a_login_leads_back_to_the_page_that_was_asked_for(
         "/incidents?status=a\r\nSet-Cookie: a=b",
         "javascript:alert(1)",
         "/incidents//evil",
+        "/incidentsevil",
+        "/assets",
     ],
 )
 async def test_a_login_leads_nowhere_else(page: httpx.AsyncClient, evil: str) -> None:
     assert (await login(page, next_=evil)).headers["location"] == "/incidents"
+
+
+def test_every_page_is_let_in_to_ask_for_its_session() -> None:
+    paths = [route.path for route in router.routes if isinstance(route, APIRoute)]
+
+    assert "/incidents" in paths
+    assert [path for path in paths if not needs_no_credential("GET", path)] == []
 
 
 async def test_over_https_the_cookie_is_bound_to_this_host() -> None:

@@ -257,22 +257,6 @@ class SilenceAnswer(Model):
     timestamp: Time
 
 
-class ChannelTried(Model):
-    """Whether one channel accepted the test message."""
-
-    channel: str
-    ok: bool
-    error: str | None
-
-
-class TestAnswer(Model):
-    """POST /admin/test-notification; `success`: every channel accepted it."""
-
-    success: bool
-    data: list[ChannelTried]
-    timestamp: Time
-
-
 def incident_data(incident: Incident, *, public_url: str | None) -> IncidentData:
     """An incident in a list."""
     return IncidentData(

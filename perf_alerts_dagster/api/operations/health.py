@@ -1,41 +1,18 @@
-"""The checks of readiness, and the answers of /health."""
+"""The checks of readiness, and their answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
+from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.http.schemas import Model, Time
 from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
 from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 _STORE_SECONDS = 4.0
-
-
-class LiveAnswer(Model):
-    """GET /health/live."""
-
-    status: Literal["alive"]
-
-
-class CheckResult(Model):
-    """The result of one check; `detail` is the reason why it fails."""
-
-    ok: bool
-    detail: str | None
-
-
-class ReadyAnswer(Model):
-    """GET /health/ready; `failing` names the checks that do not hold."""
-
-    ready: bool
-    failing: list[str]
-    checks: dict[str, CheckResult]
-    timestamp: Time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,14 @@ from contextlib import suppress
 
 from fastapi import APIRouter, Request, Response
 
-from perf_alerts_dagster.api.incidents.schemas import ChannelTried, TestAnswer
-from perf_alerts_dagster.api.operations.health import LiveAnswer, ReadyAnswer, ready_answer
+from perf_alerts_dagster.api.operations.health import ready_answer
 from perf_alerts_dagster.api.operations.metrics import CONTENT_TYPE
+from perf_alerts_dagster.api.operations.schemas import (
+    ChannelTried,
+    LiveAnswer,
+    ReadyAnswer,
+    TestAnswer,
+)
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.http.problems import Problem

@@ -40,7 +40,7 @@ async def is_first_start(port: int) -> bool:
 
 
 async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
-    """Launch the five alerts, then yield each run as it ended, or was when the waiting ended.
+    """Launch all alerts, then yield each run as it ended, or was when the waiting ended.
 
     Raises:
         StackError: the webserver refused a run, or does not answer any more.
@@ -72,7 +72,7 @@ async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
 @click.option(
     "--first-runs/--no-first-runs",
     default=True,
-    help="Where none has succeeded yet, execute the five alerts once: there is something to see.",
+    help="Where none has succeeded yet, execute all alerts once: there is something to see.",
 )
 @click.option(
     "--proxy/--no-proxy",
@@ -265,10 +265,10 @@ def _migrate(settings: Settings) -> None:
 
 
 async def _run_first(settings: Settings) -> None:
-    """Where no execution has succeeded yet, launch the five alerts and show what they concluded."""
+    """Where no execution has succeeded yet, launch all alerts and show what they concluded."""
     if not await is_first_start(settings.webserver_port):
         return
-    ERR.print("nothing was executed yet: executing the five alerts once ...")
+    ERR.print("nothing was executed yet: executing all alerts once ...")
     shown = output.table("first executions", "alert", "state", "outcome", "as of", "run")
     async for run in _launch_all(settings.webserver_port):
         succeeded = run.state is RunState.SUCCESS

@@ -1,6 +1,6 @@
 """Every GraphQL document that is ever sent, word for word; values go into variables only.
 
-The names of aliases are the five alerts', so that one query asks for all of them.
+The names of aliases are the alerts', so that one query asks for all of them.
 """
 
 from perf_alerts_dagster.core.alerts import ALERTS
