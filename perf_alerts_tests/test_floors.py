@@ -9,7 +9,16 @@ import pytest
 import perf_alerts_dagster
 
 ROOT = Path(perf_alerts_dagster.__file__).parent
-FRAMEWORKS = {"dagster", "fastapi", "starlette", "sqlalchemy", "httpx", "pydantic", "polars"}
+FRAMEWORKS = {
+    "dagster",
+    "fastapi",
+    "starlette",
+    "sqlalchemy",
+    "httpx",
+    "pydantic",
+    "polars",
+    "pandas",
+}
 # The rooms that know no framework, and what in them is named for one.
 CONCEPTS = [
     "core",
