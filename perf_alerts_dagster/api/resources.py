@@ -24,10 +24,10 @@ _FRESH_SECONDS = 60.0
 
 
 class Records:
-    """Reads the track records in a thread; for a minute, all callers share one reading."""
+    """Reads the track records in a thread, and caches them for a minute."""
 
     def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
-        """Read from `open_source`, at the first request: a missing source stops no proxy."""
+        """Read from `open_source` at the first request: the proxy starts without a source."""
         self._open_source = open_source
         self._timezone = timezone
         self._lock = asyncio.Lock()

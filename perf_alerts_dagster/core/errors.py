@@ -1,4 +1,4 @@
-"""The one exception tree of the project.
+"""The exceptions of the project.
 
 On the command line SettingsError and UsageError end with exit code 2, the others with 1. A
 scheduled execution is retried after the three that say so, and fails at once after the others. A

@@ -1,4 +1,4 @@
-"""Where the API is, and which paths need no credential."""
+"""The API's base path, and the paths that need no credential."""
 
 BASE = "/api/performance-alerts"
 # All other paths need a credential.
@@ -18,5 +18,5 @@ _BELOW_PAGES = "/incidents/"
 
 
 def needs_no_credential(method: str, path: str) -> bool:
-    """Whether a request is let in without a credential."""
+    """Whether a request needs no credential."""
     return (method, path) in OPEN or path in _PAGES or path.startswith(_BELOW_PAGES)

@@ -27,13 +27,13 @@ class Shared(Generic[T]):
 
 
 class Coalesced(Generic[T]):
-    """Fetches at most once a second, however many callers there are, and never twice at once.
+    """Fetches at most once a second for all callers, and never twice at once.
 
-    While the source fails, a value of the last minute stands in for it.
+    While the source fails, a value of the last minute is served.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], *, clock: Callable[[], float]) -> None:
-        """Share what `fetch` gets from the source; `clock` gives seconds that only rise."""
+        """Share the values of `fetch`; `clock` gives monotonic seconds."""
         self._fetch = fetch
         self._clock = clock
         self._kept: Shared[T] | None = None
@@ -66,7 +66,7 @@ class Coalesced(Generic[T]):
         self._flight = None
 
     async def close(self) -> None:
-        """Cancel a query that is under way."""
+        """Cancel a running query."""
         if self._flight is not None:
             self._flight.cancel()
             with suppress(asyncio.CancelledError, SchedulerError):

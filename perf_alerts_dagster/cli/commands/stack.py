@@ -40,7 +40,7 @@ async def is_first_start(port: int) -> bool:
 
 
 async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
-    """Launch the five alerts, then yield each run as it ended, or was when the waiting ended.
+    """Launch the five alerts, then yield each run at its end, or at the end of the waiting.
 
     Raises:
         StackError: the webserver refused a run, or does not answer any more.
@@ -248,7 +248,7 @@ def _show_api(settings: Settings, key: str | None) -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    """In a process of its own: what migrates is needed once, and would stay in memory."""
+    """Migrate in a process of its own: the modules needed once would stay in memory."""
     from perf_alerts_dagster.bootstrap.records import make_state_dir
 
     make_state_dir(settings)
@@ -265,7 +265,7 @@ def _migrate(settings: Settings) -> None:
 
 
 async def _run_first(settings: Settings) -> None:
-    """Where no execution has succeeded yet, launch the five alerts and show what they concluded."""
+    """Where no execution has succeeded yet, launch the five alerts and show their outcomes."""
     if not await is_first_start(settings.webserver_port):
         return
     ERR.print("nothing was executed yet: executing the five alerts once ...")
