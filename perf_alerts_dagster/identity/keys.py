@@ -1,6 +1,6 @@
 """API keys, and the secrets that are generated if they are not configured.
 
-If several processes start at once, one of them makes a secret and all use it.
+If several processes start at once, one of them generates a secret and all use it.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries
 
-# Enough of a hash to tell keys apart in logs and tokens, far too little to be one.
+# Enough of a hash to distinguish keys in logs and tokens, too little to be used as one.
 _ID_LENGTH = 16
 
 
@@ -155,7 +155,7 @@ def token_secret(settings: Settings) -> bytes:
 
 
 def _make(path: Path, text: str) -> bool:
-    """Whether this call made the file, and no other starter had before."""
+    """Create the file; False if another process did so before."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return not path.exists() and create_file(path, f"{text}\n")

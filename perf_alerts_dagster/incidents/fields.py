@@ -1,7 +1,6 @@
-"""The fields of an incident for people: the page and the command line show the same table.
+"""The fields of an incident for people, the same on the page and the command line.
 
-Programs get the fields of `api/incidents/schemas.py`, which take their values from the incident's
-attributes of the same names. A field that both show is one line there and one here.
+Those for programs are in `api/incidents/schemas.py`.
 """
 
 from perf_alerts_dagster.core.clock import timestamp

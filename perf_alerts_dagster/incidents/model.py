@@ -1,4 +1,4 @@
-"""An incident as a value, and the firings that open it: breaches and problems of the system."""
+"""Incidents, and the firings that open them: breaches and problems of the system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,9 +73,9 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """Who took the incident over, and until when (None: without end).
+    """Who acknowledged the incident, and until when (None: without end).
 
-    `value` and `limit` are the incident's at that time, to see whether it worsens later.
+    `value` and `limit` are the incident's at that time, to detect a later worsening.
     """
 
     by: str
@@ -106,7 +106,7 @@ class EscalationChain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """What a firing and the incident that it opens have in common.
+    """The common fields of a firing and its incident.
 
     `strategy` is empty for a problem of the system. `value` and `limit` are in the rule's unit
     and sign. `session` is the day that an event is about; `projection` is the issued projection
@@ -192,8 +192,7 @@ class Incident(Breach):
     def next_escalation_at(self) -> datetime | None:
         """When the next escalation is due; None where none is.
 
-        Escalations are always a delay apart, so that those that an outage held up follow one by
-        one.
+        At least a delay lies between two escalations, also after an outage.
         """
         chain, since = self.chain, self.critical_since
         if chain is None or since is None or self.status is not Status.OPEN:
