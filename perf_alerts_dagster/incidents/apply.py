@@ -174,7 +174,7 @@ def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
-    """Resolve record errors whose evaluation is missing: readable rows have no evaluation."""
+    """Resolve the record errors of strategies whose rows are readable again."""
     errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
     good = {each.strategy for each in judgement.evaluations} - errors
 

@@ -77,7 +77,7 @@ class SuppressionReason(StrEnum):
     OPENING_NOT_NOTIFIED = "its_opening_was_not_told"
 
 
-# Messages about a worsening: no window suppresses them.
+# Messages about a state worse than the channel knows: no window suppresses them.
 _NEVER_SUPPRESSED = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED})
 
 

@@ -60,7 +60,7 @@ RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Scored:
-    """One strategy's final rows on their way through the three rules."""
+    """One strategy's final rows, and their context, for the three rules."""
 
     record: StrategyRecord
     context: JudgeContext
@@ -72,8 +72,7 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
     """Judge a strategy's final rows by the three score rules, in the catalogue's order.
 
     Where the record has trials, the returns of every variant that was tried, the overfitting
-    rule judges the probability of backtest overfitting. A record that holds a wipe-out has no
-    scores: its statistics stop there.
+    rule judges the probability of backtest overfitting. A record with a wipe-out has no scores.
 
     Raises:
         UsageError: the trials are no matrix of finite numbers with at least 2 columns.
@@ -107,7 +106,7 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         return _insufficient(record, STABILITY, result)
     share = None
     if STABILITY.ladder.severity(result.score) is not None:
-        # Only a breach is rated: 200 healthy lives cost more than all else here.
+        # Only a breach is rated, since simulating 200 healthy lives is slow.
         share = _share_of_lives(scored, result.score)
     return _evaluation(
         scored,
@@ -159,7 +158,7 @@ def _judge_validation(scored: _Scored) -> Evaluation:
 
 
 def _judge_missing(scored: _Scored) -> Evaluation:
-    """Overfitting without a trial matrix: the part of the Sharpe ratio that live is missing."""
+    """Overfitting without a trial matrix: the part of the Sharpe ratio missing in live."""
     split = scored.split
     if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)

@@ -1,4 +1,4 @@
-"""Rules that compare closed live trades with the backtest's: win rate, profit factor, run."""
+"""Rules of closed live trades against the backtest's: win rate, profit factor, losing run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from perf_alerts_dagster.statistics.trades import (
     win_rate_probability,
 )
 
-# Of the probability that nothing changed.
+# Limits of the probability under the backtest's rates.
 _LADDER = Ladder(breach="at or below")
 _LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
 _rule = partial(
@@ -50,7 +50,7 @@ _MINIMUM = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
-    """The backtest's trades and the last live ones, measured."""
+    """The measures of the backtest's trades and of the last live ones."""
 
     before: TradeMeasures
     live: TradeMeasures
@@ -60,11 +60,11 @@ class _Sides:
 
 
 def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """The three trade rules; nothing for a strategy whose source has no trades for it.
+    """The three trade rules; nothing for a strategy without trades in the source.
 
     The last 100 live trades at most, at least 20, against all backtest trades, at least 20. The
-    severity is the probability that a strategy which still trades as its backtest did shows
-    something at least this bad: 5 % warning, 1 % critical.
+    severity follows from the probability of a value at least this bad under the backtest's
+    rates: 5 % warning, 1 % critical.
     """
     finals = context.finals(record)
     if finals.trades is None or not len(finals.trades):
