@@ -135,7 +135,7 @@ class Judge:
 
 
 def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
-    """The share of the earlier month's simulated paths at or below the live month's return."""
+    """The share of the earlier month's simulated paths that were as far below as the live one."""
     projection = outlook.monthly.get(finals.strategy)
     since = None if projection is None else projection.returns_since(finals)
     if projection is None or since is None or not len(since) or bool((since <= -1.0).any()):

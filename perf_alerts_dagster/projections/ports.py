@@ -36,7 +36,7 @@ class ProjectionStore(ABC):
 
     @abstractmethod
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """Keep issued projections; one that is kept already is left as it was."""
+        """Store issued projections; an already stored one is left unchanged."""
 
     @abstractmethod
     def projections(
@@ -52,7 +52,7 @@ class MemoryProjections(ProjectionStore):
         self._kept: dict[tuple[str, str, date], StoredProjection] = {}
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """A projection that is there already stays as it was."""
+        """Add projections; an existing one is left unchanged."""
         for projection in projections:
             self._kept.setdefault(
                 (projection.strategy, projection.kind, projection.issued_on), projection
