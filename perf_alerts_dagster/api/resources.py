@@ -1,4 +1,4 @@
-"""The objects that the API's endpoints work with."""
+"""The resources of the API's endpoints."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence

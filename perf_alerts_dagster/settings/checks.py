@@ -104,7 +104,7 @@ def calendar(value: str) -> str:
     """`record`, `weekdays`, `24/7`, or an exchange code."""
     if value in ("record", "weekdays", "24/7"):
         return value
-    # Half a second of import; only a desk that names an exchange pays it.
+    # Imported late, as it takes half a second.
     from exchange_calendars import get_calendar_names
 
     if value not in get_calendar_names():
