@@ -1,4 +1,4 @@
-"""Turn schedules off and on: by whom, why, until when, and back on when a pause is over."""
+"""Turn schedules on and off, for good or as a pause with an end, author and reason."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ class ToggleBusy(Exception):
 class Toggles:
     """Turns schedules on and off, and keeps their pauses.
 
-    `changed` is called after every change. `pause` sleeps for a number of seconds.
+    `changed` is called after every change. `pause` sleeps for some seconds.
     """
 
     scheduler: Scheduler
@@ -66,8 +66,8 @@ class Toggles:
     async def resume_due(self, record: Callable[[str], RecordChange[AlertSchedule]]) -> None:
         """Turn on the schedules whose pause is over, and drop pauses that the web UI ended.
 
-        `record` gives the function that records a change of an alert's schedule. After an error
-        the rest is left for the next call.
+        `record` returns the recorder of a change of an alert's schedule. After an error the
+        remaining pauses are left for the next call.
         """
         pauses = await asyncio.to_thread(self.store.pauses)
         now = self.clock()
@@ -99,7 +99,7 @@ class Toggles:
                     await asyncio.to_thread(self.store.drop_pause, pause.alert)
 
     async def _disable(self, pause: Pause) -> AlertSchedule:
-        # Kept first: a crash in between must not leave a schedule off without its end.
+        # Stored first: a crash in between must not leave a schedule off without an end.
         before = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
         await asyncio.to_thread(self.store.keep_pause, pause)
         try:

@@ -140,7 +140,7 @@ def create_app(
 
 @asynccontextmanager
 async def _watchdog(parts: Parts, resources: Resources, health: Health) -> AsyncIterator[None]:
-    """Run the watchdog while this is open, if there is a sweeper."""
+    """Run the watchdog in this context, if there is a sweeper."""
     if parts.sweeper is None:
         yield
         return
@@ -159,6 +159,6 @@ async def _watchdog(parts: Parts, resources: Resources, health: Health) -> Async
     try:
         yield
     finally:
-        # Not cancelled: a change that has begun must be recorded as well.
+        # Not cancelled: a started change must be recorded.
         over.set()
         await rounds
