@@ -87,7 +87,7 @@ class Triggers:
         return await asyncio.shield(flight.task)
 
     async def finished(self, run: port.AlertRun, within: float) -> port.AlertRun:
-        """The run once it is finished, or its state after `within` seconds or at the proxy's stop."""
+        """The finished run, or its state after `within` seconds or at the proxy's stop."""
         end = self.seconds() + within
         while not (run.state.is_finished or self.seconds() >= end or self.stopping.is_set()):
             await self.pause(min(_WAIT_POLL, max(end - self.seconds(), 0.0)))

@@ -1,7 +1,7 @@
-"""A copy of the whole state folder, taken while it is in use, and put back after it was checked.
+"""Back up the whole state folder while it is in use, and restore it after checks.
 
-Every SQLite database in it (the alert store, Dagster's storage) is copied by SQLite's own online
-backup: each is of one moment. Stores in PostgreSQL are not in it: `pg_dump` copies those.
+Every SQLite database in it (the alert store, Dagster's storage) is copied consistently by SQLite's
+online backup. Stores in PostgreSQL are not included: use `pg_dump`.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def copy_database(source: Path, draft: Path) -> None:
         closing(sqlite3.connect(draft, isolation_level=None)) as copy,
     ):
         original.backup(copy)
-        # One file and no more: a WAL beside it would be left behind when it is moved.
+        # A single file: a WAL beside it would be left behind when it is moved.
         copy.execute("PRAGMA journal_mode=DELETE")
         answer = copy.execute("PRAGMA integrity_check").fetchall()
         if answer != [("ok",)]:
@@ -87,7 +87,7 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
         draft.mkdir(mode=0o700, parents=True)
         files = {}
         for name in _names(state_dir):
-            # A log may be rotated away meanwhile; the backup goes on without it.
+            # A log may be rotated away meanwhile, and is skipped.
             with suppress(FileNotFoundError):
                 files[name] = _copy(state_dir / name, draft / name)
         manifest: _Manifest = {
