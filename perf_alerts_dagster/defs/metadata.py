@@ -132,7 +132,7 @@ def sentence(execution: Execution) -> str:
         f"{numbers[outcome]} {outcome.value}" for outcome in _ORDER if numbers[outcome]
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
-    count = sum(len(notified(one, gate=execution.gate)) for one in execution.judgements)
+    count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
     return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}"
 
 

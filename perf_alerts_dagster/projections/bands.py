@@ -131,7 +131,7 @@ def _days(wanted: Sequence[int], horizon: int) -> list[int]:
 def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
     days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
     shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    kept = _Kept(len(days), len(sup_days), draws.paths, columns.size)
+    stats = _Stats(len(days), len(sup_days), draws.paths, columns.size)
     for paths in chunks(draws.paths, columns.size):
         walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
@@ -148,18 +148,18 @@ def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
             np.maximum(lowest, away, out=lowest)
             np.minimum(highest, away, out=highest)
             if day + 1 in days:
-                kept.at[days.index(day + 1), :, paths] = total.T
+                stats.at[days.index(day + 1), :, paths] = total.T
             if day + 1 in sup_days:
-                kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+                stats.below[sup_days.index(day + 1), :, paths] = lowest.T
         highest /= -shape.ratio
-        kept.above[:, paths] = highest.T
-        kept.deepest[:, paths] = deepest.T
+        stats.above[:, paths] = highest.T
+        stats.deepest[:, paths] = deepest.T
     return [
-        _fan(kept, position, shape, days, sup_days, horizon) for position in range(columns.size)
+        _fan(stats, position, shape, days, sup_days, horizon) for position in range(columns.size)
     ]
 
 
-class _Kept:
+class _Stats:
     """Per path: its values on some days, its sups, its deepest drawdown."""
 
     def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
@@ -207,12 +207,12 @@ def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shap
 
 
 def _fan(
-    kept: _Kept, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
+    stats: _Stats, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
 ) -> Fan:
-    below, above = kept.below[:, position], kept.above[position]
+    below, above = stats.below[:, position], stats.above[position]
     sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
     sup_quantiles = quantiles(sups, SUP_LEVELS)
-    at_days = quantiles(kept.at[:, position], PROBABILITIES)
+    at_days = quantiles(stats.at[:, position], PROBABILITIES)
     return Fan(
         pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
         median=shape.median[:, position].astype(np.float64),
@@ -222,7 +222,7 @@ def _fan(
         sup_below=sup_quantiles[:-2],
         sup_above=sup_quantiles[-2],
         sup_both=sup_quantiles[-1],
-        drawdowns=quantiles(kept.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
+        drawdowns=quantiles(stats.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
     )
 
 

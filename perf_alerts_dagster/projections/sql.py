@@ -85,10 +85,10 @@ def _to_row(projection: StoredProjection) -> dict[str, Any]:
 
 def _from_row(row: RowMapping) -> StoredProjection:
     try:
-        kept = types.unpack(row["arrays"])
+        arrays = types.unpack(row["arrays"])
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's {row['kind']} projection of {row['strategy']} issued on "
             f"{row['issued_on']} is damaged: {exc}"
         ) from exc
-    return StoredProjection(**{name: row[name] for name in _PLAIN}, arrays=kept)
+    return StoredProjection(**{name: row[name] for name in _PLAIN}, arrays=arrays)

@@ -34,37 +34,37 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     return hashes
 
 
-def emptied_month(kept: str) -> str:
+def emptied_month(old: str) -> str:
     """The hash to store for a month whose rows were all removed from the source."""
-    return f"{kept.partition(':')[0]}:{_EMPTY}:"
+    return f"{old.partition(':')[0]}:{_EMPTY}:"
 
 
-def newest_hashed(kept: Mapping[str, str]) -> date:
+def newest_hashed(old: Mapping[str, str]) -> date:
     """The last day that one strategy's stored hashes cover."""
-    return date.fromisoformat(max(value.partition(":")[0] for value in kept.values()))
+    return date.fromisoformat(max(value.partition(":")[0] for value in old.values()))
 
 
-def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
+def restated_months(record: StrategyRecord, old: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
     """The months whose final rows differ from the hashed ones, each with the changed days.
 
     Args:
         record: The strategy's current rows.
-        kept: Its stored hashes by month, from `month_hashes`.
+        old: Its stored hashes by month, from `month_hashes`.
 
     Returns:
         The days by month, rising; no days where the hash has no marks.
     """
-    now = month_hashes(record, newest_hashed(kept))
+    now = month_hashes(record, newest_hashed(old))
     restated = {}
-    for month in sorted({*kept, *now}):
-        before, after = kept.get(month, _NOTHING), now.get(month, _NOTHING)
+    for month in sorted({*old, *now}):
+        before, after = old.get(month, _NOTHING), now.get(month, _NOTHING)
         if _content(before) != _content(after):
             restated[month] = _changed_days(month, before, after)
     return restated
 
 
-def _content(kept: str) -> tuple[str, str]:
-    last, digest, *_ = kept.split(":")
+def _content(old: str) -> tuple[str, str]:
+    last, digest, *_ = old.split(":")
     # Without rows the last date does not matter.
     return (last if digest != _EMPTY else "", digest)
 
@@ -78,8 +78,8 @@ def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
     return tuple(date.fromisoformat(f"{month}-{number:02d}") for number in days)
 
 
-def _unpacked(kept: str) -> set[int]:
-    marks = bytes.fromhex(kept.rpartition(":")[2])
+def _unpacked(old: str) -> set[int]:
+    marks = bytes.fromhex(old.rpartition(":")[2])
     return set(np.frombuffer(marks, dtype=">u4").tolist())
 
 

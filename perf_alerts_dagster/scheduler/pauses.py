@@ -94,8 +94,8 @@ class Toggles:
                 continue
             async with self._exclusive(pause.alert):
                 fresh = await self.scheduler.status(self.clock())
-                kept = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
-                if kept == pause and fresh.schedule(pause.alert).enabled:
+                current = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
+                if current == pause and fresh.schedule(pause.alert).enabled:
                     await asyncio.to_thread(self.store.drop_pause, pause.alert)
 
     async def _disable(self, pause: Pause) -> AlertSchedule:

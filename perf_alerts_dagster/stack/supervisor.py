@@ -141,8 +141,8 @@ class Part:
 
     def _failure(self, problem: str) -> str:
         lines = tail(self.log)
-        shown = f"; the last lines of {self.log}:\n{lines}" if lines else f"; {self.log} is empty"
-        return f"the {self.spec.name} {problem}{shown}"
+        text = f"; the last lines of {self.log}:\n{lines}" if lines else f"; {self.log} is empty"
+        return f"the {self.spec.name} {problem}{text}"
 
 
 def open_log(path: Path) -> int:

@@ -102,8 +102,8 @@ def missing_sharpe(reference: Floats, live: Floats) -> MissingSharpe | None:
         return None
     missing = None
     if before.sharpe > TINY:
-        kept = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
-        missing = min(1.0, max(0.0, 1.0 - kept))
+        retained = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
+        missing = min(1.0, max(0.0, 1.0 - retained))
     return MissingSharpe(
         missing=missing,
         in_sample_sharpe=before.sharpe,

@@ -98,16 +98,16 @@ def split_record(returns: Floats, live: Flags) -> Split | Insufficient:
             )
     reference = returns[max(0, start - IN_SAMPLE_ROWS) : start]
     after = returns[start:]
-    for rows, what in ((len(reference), "backtest"), (len(after), "live")):
-        required = MIN_IN_SAMPLE_ROWS if what == "backtest" else MIN_LIVE_ROWS
+    for rows, segment in ((len(reference), "backtest"), (len(after), "live")):
+        required = MIN_IN_SAMPLE_ROWS if segment == "backtest" else MIN_LIVE_ROWS
         if rows < required:
             return Insufficient(
                 observations=rows,
                 required=required,
-                reason=f"{rows} of {required} {what} rows",
+                reason=f"{rows} of {required} {segment} rows",
             )
-    kept = after[-LIVE_ROWS:]
-    return Split(reference=reference, live=kept, live_start=len(returns) - len(kept))
+    latest = after[-LIVE_ROWS:]
+    return Split(reference=reference, live=latest, live_start=len(returns) - len(latest))
 
 
 WEIGHT_PSR = 0.5

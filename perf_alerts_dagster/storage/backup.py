@@ -140,7 +140,7 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
     archive = verify(folder)
     state_dir = state_dir.absolute()
     draft = state_dir.with_name(f".{state_dir.name}.{os.getpid()}.part")
-    kept = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
+    old_state = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
     try:
         draft.mkdir(mode=0o700, parents=True)
         for name in archive.files:
@@ -149,13 +149,13 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
             (draft / name).chmod(0o600)
         had = state_dir.exists()
         if had:
-            state_dir.rename(kept)
+            state_dir.rename(old_state)
         draft.rename(state_dir)
     except OSError as error:
         raise StoreUnavailable(f"{folder} cannot be restored to {state_dir}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return kept if had else None
+    return old_state if had else None
 
 
 def _names(state_dir: Path) -> Iterator[str]:

@@ -223,11 +223,11 @@ def doctor(mend: bool, as_json: bool) -> None:
     with output.working("examining"):
         findings = list(examine(settings, datetime.now(UTC), fix=mend))
     if as_json:
-        shown = [
+        rows = [
             {"where": finding.where, "what": finding.problem, "mend": finding.fix}
             for finding in findings
         ]
-        output.print_json({"healthy": not findings, "findings": shown})
+        output.print_json({"healthy": not findings, "findings": rows})
     elif not findings:
         OUT.print("[green]all is well[/green]: state, store, web UI, code, daemon, runs, clock")
     for finding in [] if as_json else findings:
@@ -252,16 +252,16 @@ def _migrate(settings: Settings) -> None:
     from perf_alerts_dagster.bootstrap.records import make_state_dir
 
     make_state_dir(settings)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate"],
         env={**os.environ, **settings.environment()},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        ended = f"`perf-alerts migrate` ended with exit code {done.returncode}"
-        raise StoreUnavailable(done.stderr.strip() or ended)
+    if process.returncode != 0:
+        ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
+        raise StoreUnavailable(process.stderr.strip() or ended)
 
 
 async def _run_first(settings: Settings) -> None:
@@ -269,14 +269,14 @@ async def _run_first(settings: Settings) -> None:
     if not await is_first_start(settings.webserver_port):
         return
     ERR.print("nothing was executed yet: executing the five alerts once ...")
-    shown = output.table("first executions", "alert", "state", "outcome", "as of", "run")
+    table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
     async for run in _launch_all(settings.webserver_port):
         succeeded = run.state is RunState.SUCCESS
-        shown.add_row(
+        table.add_row(
             run.alert,
             output.styled("ok") if succeeded else f"[red]{escape(run.state.value)}[/red]",
             escape(run.outcome or run.error or "-"),
             escape(run.as_of or "-"),
             run.run_id,
         )
-    OUT.print(shown)
+    OUT.print(table)

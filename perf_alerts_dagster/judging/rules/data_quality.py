@@ -67,7 +67,7 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 
 def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     """The one evaluation of a strategy whose rows break the input contract."""
-    shown = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
+    listed = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
     rest = len(faults) - _SHOWN_FAULTS
     return Evaluation(
         strategy=strategy,
@@ -75,7 +75,7 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message=shown + (f"; and {rest} more" if rest > 0 else ""),
+        message=listed + (f"; and {rest} more" if rest > 0 else ""),
         parts={"faults": [str(fault) for fault in faults]},
     )
 

@@ -89,7 +89,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             value=live.win_rate,
             limit=before.win_rate,
             probability=win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
-            shown=f"{live.wins} of {live.trades} live trades won",
+            text=f"{live.wins} of {live.trades} live trades won",
         ),
         _judge(
             record,
@@ -101,7 +101,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             probability=profit_factor_probability(
                 sides.before_trades.pnl, sides.live_trades.pnl, rng
             ),
-            shown=f"profit factor of {live.trades} live trades",
+            text=f"profit factor of {live.trades} live trades",
         ),
         _judge(
             record,
@@ -113,7 +113,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             probability=losing_run_probability(
                 live.longest_losing_run or 0, live.trades, before.losses / before.trades
             ),
-            shown=f"longest losing run of {live.trades} live trades",
+            text=f"longest losing run of {live.trades} live trades",
         ),
     ]
 
@@ -158,7 +158,7 @@ def _judge(
     value: float | None,
     limit: float | None,
     probability: float | None,
-    shown: str,
+    text: str,
 ) -> Evaluation:
     count = sides.live.trades
     if value is None or limit is None or probability is None:
@@ -177,7 +177,7 @@ def _judge(
         limit=limit,
         observations=count,
         required=_MINIMUM,
-        message=f"{shown}: {value:.3g} against {limit:.3g} in the backtest, probability "
+        message=f"{text}: {value:.3g} against {limit:.3g} in the backtest, probability "
         f"{probability:.3g} if nothing changed"
         + (f"; largest part of the shortfall: {largest}" if severity and largest else ""),
         parts={"probability": probability, **sides.parts},

@@ -202,5 +202,5 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )
-    kept = record.until_wipe_out()
-    return kept, len(record) - len(kept)
+    until_wipe_out = record.until_wipe_out()
+    return until_wipe_out, len(record) - len(until_wipe_out)

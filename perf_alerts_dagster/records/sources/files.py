@@ -107,7 +107,7 @@ class CsvTable(Table):
         """The fault: the first row with unbalanced quotes, which shifts every row after it."""
         with self._open() as file:
             raw: list[str] = []
-            reader = csv.reader(_kept(file, raw))
+            reader = csv.reader(_collecting(file, raw))
             for _ in reader:
                 if sum(line.count('"') for line in raw) % 2:
                     return f"row {reader.line_num - len(raw) + 1} has a quote that is not closed"
@@ -127,7 +127,7 @@ class CsvTable(Table):
             yield text
 
 
-def _kept(lines: TextIO, into: list[str]) -> Iterator[str]:
+def _collecting(lines: TextIO, into: list[str]) -> Iterator[str]:
     for line in lines:
         into.append(line)
         yield line

@@ -79,14 +79,14 @@ def refuse_repeats(names: Iterable[str], table: Table) -> None:
 
 def listed(names: Iterable[str]) -> str:
     """Names joined for a message: at most 30, long or unprintable ones cut or escaped."""
-    shown = [_short(name) for name in names]
-    rest = [f"and {len(shown) - _MAXIMUM_NAMES} more"] if len(shown) > _MAXIMUM_NAMES else []
-    return ", ".join(shown[:_MAXIMUM_NAMES] + rest) or "none"
+    short = [_short(name) for name in names]
+    rest = [f"and {len(short) - _MAXIMUM_NAMES} more"] if len(short) > _MAXIMUM_NAMES else []
+    return ", ".join(short[:_MAXIMUM_NAMES] + rest) or "none"
 
 
 def _short(name: str) -> str:
-    kept = name if name.isprintable() else ascii(name)[1:-1]
-    return kept if len(kept) <= _LONGEST_SHOWN else f"{kept[:_LONGEST_SHOWN]}..."
+    printable = name if name.isprintable() else ascii(name)[1:-1]
+    return printable if len(printable) <= _LONGEST_SHOWN else f"{printable[:_LONGEST_SHOWN]}..."
 
 
 def read(table: Table, columns: Mapping[str, str], *required: str) -> pl.DataFrame:
@@ -233,7 +233,7 @@ def collect(
 def _first_faults(
     faults: list[tuple[int, Broken]], count: int, table: Table, strategy: str
 ) -> tuple[RecordFault, ...]:
-    kept = [
+    first = [
         RecordFault(
             where=table.name,
             row=table.line(row),
@@ -243,7 +243,7 @@ def _first_faults(
         )
         for row, broken in faults[:_MAXIMUM_FAULTS]
     ]
-    if count > len(kept):
-        rest = f"and {count - len(kept)} more faults"
-        kept.append(RecordFault(where=table.name, rule=rest, strategy=strategy))
-    return tuple(kept)
+    if count > len(first):
+        rest = f"and {count - len(first)} more faults"
+        first.append(RecordFault(where=table.name, rule=rest, strategy=strategy))
+    return tuple(first)
