@@ -108,7 +108,7 @@ class AlertsClient:
         self._token = None
 
     async def me(self) -> Mapping[str, Any]:
-        """Who the caller is, with roles and permissions."""
+        """The caller's name, roles and permissions."""
         return await self._send("GET", "/auth/me")
 
     async def status(self) -> schemas.StatusAnswer:

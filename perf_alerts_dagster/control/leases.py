@@ -56,7 +56,7 @@ class LeaseQueue:
         """The queue after `owner` asked for the lease.
 
         The holder and the waiter that ask again keep their slot for another `ttl`. A free lease
-        goes to the waiter first; only where nobody waits does it go to whoever asks.
+        goes to the waiter first; without a waiter it goes to `owner`.
         """
         slot = Slot(owner=owner, until=now + ttl)
         holder = self.holder if _is(self.holder, owner) else _valid(self.holder, now)
@@ -197,7 +197,7 @@ class LeaseManager:
                 yield Lease(taken_by=None, check=lambda: self._check(name, owner))
         finally:
             # Also where a cancelled run was only waiting: its position must not block others.
-            # It expires by itself; an error here would hide the one that ended the work.
+            # It expires by itself; an error here would hide the original error.
             with suppress(StoreUnavailable):
                 self.leases.release(name, owner)
 

@@ -210,8 +210,8 @@ _TTL = timedelta(seconds=5)
 class Probe:
     """Acquires and releases a lease, through a new connection each time.
 
-    A process that has the file open goes on writing after the folder was made read-only, while
-    no execution that begins then can: connections that are open prove nothing.
+    After the folder was made read-only, a process with the file open can still write, but no new
+    execution can: an open connection proves nothing.
     """
 
     def __init__(self, url: str) -> None:

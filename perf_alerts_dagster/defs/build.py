@@ -117,7 +117,7 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
         name=alert.name,
         description=alert.description,
         partitions_def=PARTITIONS,
-        # The multiprocess default leaves an orphan step that goes on after `kill -9` of its run.
+        # The multiprocess default leaves an orphan step that survives `kill -9` of its run.
         executor_def=dg.in_process_executor,
         tags={
             names.ALERT: alert.name,

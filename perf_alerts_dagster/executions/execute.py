@@ -145,7 +145,7 @@ class Executor:
         at_or_before: bool = False,
         switched_on: datetime | None = None,
     ) -> Execution:
-        """Judge every session that is due for `alert`, each in a transaction of its own.
+        """Judge every session that is due for `alert`, each in its own transaction.
 
         Executions of one alert never overlap: a second one waits here for the first, and a third
         one leaves its sessions to the second.
@@ -251,7 +251,7 @@ class Executor:
     def _digest(self, alert: Alert, now: datetime) -> None:
         """Put the digest of the newest final session that was judged into the outbox, once.
 
-        An open session has no digest yet. The session may be one that a killed execution judged.
+        An open session has no digest yet. A killed execution may have judged the session.
         """
         if not self.lifecycle.settings.digest:
             return

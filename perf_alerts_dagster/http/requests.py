@@ -237,7 +237,7 @@ def _located(
 
 
 def _accepted(schema: Mapping[str, Any], fault: str) -> str:
-    """What a schema accepts, in words."""
+    """The accepted values of a schema, in words."""
     if fault == "extra_forbidden":
         return f"a member is unknown; known: {', '.join(schema.get('properties', ())) or 'none'}"
     words = {

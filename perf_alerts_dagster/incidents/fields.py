@@ -16,7 +16,7 @@ VERDICTS = {
 
 
 def shown_fields(incident: Incident) -> dict[str, str]:
-    """The fields by their labels; those that do not apply to the incident are left out."""
+    """The fields by label, without those that do not apply to the incident."""
     since = str(incident.first_as_of or timestamp(incident.opened_at))
     session = f" for {incident.as_of}" if incident.as_of else ""
     notified_at = incident.last_notified_at

@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 class Resolution(StrEnum):
-    """Why an incident was resolved.
+    """The reason why an incident was resolved.
 
     true, false, known and data_error are a person's verdict. recovered: the value is back inside
     its limit. restated: the data changed, and with them the breach disappeared. expired: an event
@@ -52,7 +52,7 @@ class Resolution(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a message about an incident is sent."""
+    """The reason of a message about an incident."""
 
     OPENED = "opened"
     RAISED = "raised"
@@ -64,7 +64,7 @@ class Reason(StrEnum):
 
 
 class Trend(StrEnum):
-    """How the newest breach's severity compares with that of the breach before it."""
+    """The newest breach's severity against the previous breach's."""
 
     STEADY = "steady"
     MORE_SEVERE = "more_severe"
@@ -73,7 +73,7 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """Who acknowledged the incident, and until when (None: without end).
+    """The acknowledgement of an incident, and its end (None: without end).
 
     `value` and `limit` are the incident's at that time, to detect a later worsening.
     """
@@ -88,7 +88,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolutionRecord:
-    """Who or what resolved the incident, when, and why."""
+    """The resolution of an incident: by whom or what, when, and why."""
 
     by: str
     at: datetime

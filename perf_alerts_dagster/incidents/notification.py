@@ -173,7 +173,7 @@ def digest_payload(
     """The content of a session's digest, JSON-ready.
 
     `incidents` are the unresolved ones. The digest's weak breaches are those that the evidence
-    gate does not let through.
+    gate holds back.
     """
     evaluations = judgement.evaluations
     notices = [

@@ -91,7 +91,7 @@ class UnappliedJudgements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFilter:
-    """Which incidents to list; None matches all. `since`: last seen at or after it."""
+    """A filter of incidents; None matches all. `since`: last seen at or after it."""
 
     status: Status | None = None
     severity: Severity | None = None

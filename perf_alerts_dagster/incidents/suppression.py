@@ -15,7 +15,7 @@ from perf_alerts_dagster.judging.evaluation import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matchers:
-    """Which incidents a silence covers; None matches everything, and at least one is set."""
+    """The matchers of a silence; None matches everything, and at least one is set."""
 
     strategy: str | None = None
     rule: str | None = None
@@ -66,7 +66,7 @@ def checked(silence: Silence) -> Silence:
 
 
 class SuppressionReason(StrEnum):
-    """Why a message was not sent to a channel."""
+    """The reason why a message was not sent to a channel."""
 
     OBSERVE_ONLY = "observe_only"
     SILENCED = "silenced"

@@ -101,7 +101,7 @@ YEAR = 252
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """How rare a value of a rule is in the strategy's own healthy years, and the rule's power.
+    """The rarity of a rule's value in the strategy's own healthy years, and the rule's power.
 
     `p_year`: share of healthy simulated years in which the statistic is at least this bad.
     `false_alarm_rate`: share of them in which the rule notifies. `power`: chance that it notifies

@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Evidence(StrEnum):
-    """How rare a breach is among the strategy's own healthy years.
+    """The rarity of a breach in the strategy's own healthy years.
 
     strong: `p_year` is within the budget of a warning at least. weak: it is not. unrated: there
     is no calibration yet. ungated: a rule that needs none (a policy limit, a data rule).

@@ -63,7 +63,7 @@ class ChannelResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCounts:
-    """How many messages a delivery sent, will retry, and gave up."""
+    """The number of messages that a delivery sent, will retry, and gave up."""
 
     sent: int = 0
     retried: int = 0

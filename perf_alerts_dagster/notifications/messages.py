@@ -27,7 +27,7 @@ _DIGEST_LISTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a channel sends. `key` is the same at every attempt, so that receivers can deduplicate.
+    """A message to a channel; `key` is the same at every attempt, for deduplication.
 
     `subject` is one line. `payload` is for programs, JSON-ready; it includes the text.
     """

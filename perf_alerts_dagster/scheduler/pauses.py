@@ -28,7 +28,7 @@ _PATIENCE = 10.0
 
 
 class ToggleBusy(Exception):
-    """Another change of this alert's schedule is under way."""
+    """Another change of this alert's schedule is in progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Toggles:
         """Turn an alert's schedule on, and end its pause.
 
         Raises:
-            ToggleBusy: another change of it is still under way after ten seconds.
+            ToggleBusy: another change of it is still in progress after ten seconds.
             SchedulerError: see `Scheduler`.
             StoreUnavailable: the pauses cannot be read or written.
         """
@@ -137,7 +137,7 @@ class Toggles:
             try:
                 await asyncio.to_thread(self.leases.release, name, owner)
             except StoreUnavailable:
-                # It expires by itself; an error here would hide the one that ended the work.
+                # It expires by itself; an error here would hide the original error.
                 LOG.warning("the lease %s could not be released", name)
 
 

@@ -241,7 +241,7 @@ class TriggerRequest:
 
     @property
     def claim_key(self) -> str:
-        """The key to claim: the client's, or one that is the same for identical triggers."""
+        """The key to claim: the client's, or a key shared by identical triggers."""
         return self.key if self.key is not None else self.fingerprint
 
     @property

@@ -20,7 +20,7 @@ _SHARED = 0.5
 
 
 class KeyInUse(Exception):
-    """Another request with this key is still under way."""
+    """Another request with this key is still in progress."""
 
 
 class KeyMismatch(Exception):

@@ -27,7 +27,7 @@ _OWN_RETRIES: dict[str, Any] = {
 
 
 class RetrySettings(BaseModel):
-    """How one alert is retried. `max_attempts` counts the first attempt too; delays in seconds.
+    """The retries of one alert. `max_attempts` counts the first attempt too; delays in seconds.
 
     Before retry n (1 is the first) it waits
     `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)`.

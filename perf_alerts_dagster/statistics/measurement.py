@@ -97,7 +97,7 @@ class Measurement:
 
     Returns are fractions; drawdowns, value at risk and expected shortfall are negative for a
     loss; the `max_drawdown_*` are dates in ISO form; `min_track_record_length` counts rows. None
-    stands for too little data, or nothing to measure. `first` to `last` are the rows measured.
+    means too little data, or nothing to measure. `first` to `last` are the rows measured.
     """
 
     strategy: str

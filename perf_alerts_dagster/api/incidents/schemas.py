@@ -49,7 +49,7 @@ class ResolveBody(Body):
 
 
 class _NullIsAbsent(Body):
-    """A body in which null stands for a member that was left out."""
+    """A body in which null means an omitted member."""
 
     @model_validator(mode="before")
     @classmethod
@@ -116,7 +116,7 @@ class FromAttributes(Model):
 
 
 class AcknowledgedBy(FromAttributes):
-    """Who acknowledged an incident, when, and until when."""
+    """The acknowledgement of an incident: by whom, when, and until when."""
 
     by: str
     at: Time
@@ -125,7 +125,7 @@ class AcknowledgedBy(FromAttributes):
 
 
 class ResolvedBy(FromAttributes):
-    """Who or what resolved an incident, when, and why."""
+    """The resolution of an incident: by whom or what, when, and why."""
 
     by: str
     at: Time

@@ -304,7 +304,7 @@ def _since(state: Mapping[str, Any]) -> datetime | None:
 def _missed(
     due: Iterable[datetime], ticks: Iterable[datetime], since: datetime | None, now: datetime
 ) -> int:
-    """How many due times, since the schedule was turned on, have no tick."""
+    """The number of due times without a tick since the schedule was turned on."""
     if since is None:
         return 0
     seen = {int(tick.timestamp()) for tick in ticks}
