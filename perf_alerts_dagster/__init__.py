@@ -1,1 +1,1 @@
-"""perf-alerts: tells a desk when a live strategy stops performing as its history projects."""
+"""perf-alerts: notifies a desk when a live strategy stops performing as its history projects."""

@@ -69,8 +69,8 @@ class AlertsClient:
             url: Scheme, host and port of the proxy.
             api_key: Sent with every call.
             token: Sent instead of the key; `login` sets it.
-            header: The name that ALERT_API_KEY_HEADER gives.
-            transport: Of tests, in place of the network.
+            header: The header of the key, ALERT_API_KEY_HEADER.
+            transport: Replaces the network in tests.
         """
         self._api_key = api_key
         self._token = token
@@ -92,7 +92,7 @@ class AlertsClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def login(self) -> Mapping[str, Any]:
@@ -108,7 +108,7 @@ class AlertsClient:
         self._token = None
 
     async def me(self) -> Mapping[str, Any]:
-        """Who the caller is, with roles and permissions."""
+        """The caller's name, roles and permissions."""
         return await self._send("GET", "/auth/me")
 
     async def status(self) -> schemas.StatusAnswer:
@@ -116,7 +116,7 @@ class AlertsClient:
         return schemas.StatusAnswer.model_validate(await self._send("GET", "/schedule/status"))
 
     async def summary(self, hours: int) -> schemas.SummaryAnswer:
-        """The last 1 to 168 hours in numbers."""
+        """Counts of runs, evaluations and incidents over the last 1 to 168 hours."""
         return schemas.SummaryAnswer.model_validate(
             await self._send("GET", f"/schedule/summary/{hours}")
         )
@@ -171,14 +171,14 @@ class AlertsClient:
         status: str | None = None,
         since: datetime | None = None,
     ) -> AsyncIterator[schemas.Execution]:
-        """All runs that fit, newest first, page after page."""
+        """All runs that match the filters, newest first, over all pages."""
         filters = {"alert": alert, "status": status, "since": optional_time(since)}
         async for page in self._pages(schemas.ExecutionsAnswer, "/schedule/executions", filters):
             for run in page.data:
                 yield run
 
     async def strategies(self) -> AsyncIterator[StrategyState]:
-        """All strategies with their newest evaluations, by name, page after page."""
+        """All strategies with their newest evaluations, by name, over all pages."""
         async for page in self._pages(StrategiesAnswer, "/strategies", {}):
             for strategy in page.data:
                 yield strategy

@@ -1,4 +1,4 @@
-"""The objects that the API's endpoints work with."""
+"""The resources of the API's endpoints."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -24,14 +24,14 @@ _FRESH_SECONDS = 60.0
 
 
 class Records:
-    """Reads the track records in a thread; for a minute, all callers share one reading."""
+    """Reads the track records in a thread, and caches them for a minute."""
 
     def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
-        """Read from `open_source`, at the first request: a missing source stops no proxy."""
+        """Read from `open_source` at the first request: the proxy starts without a source."""
         self._open_source = open_source
         self._timezone = timezone
         self._lock = asyncio.Lock()
-        self._kept: tuple[datetime, TrackRecords] | None = None
+        self._cached: tuple[datetime, TrackRecords] | None = None
 
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
         """A strategy's or group's rows up to today; None where the source has none.
@@ -41,12 +41,12 @@ class Records:
             RecordsInvalid: it is no track record.
         """
         async with self._lock:
-            kept = self._kept
-            if kept is None or (now - kept[0]).total_seconds() > _FRESH_SECONDS:
+            cached = self._cached
+            if cached is None or (now - cached[0]).total_seconds() > _FRESH_SECONDS:
                 today = now.astimezone(self._timezone).date()
                 records = await asyncio.to_thread(self._load, today)
-                kept = self._kept = (now.astimezone(UTC), records)
-        return kept[1].strategies.get(strategy)
+                cached = self._cached = (now.astimezone(UTC), records)
+        return cached[1].strategies.get(strategy)
 
     def _load(self, today: date) -> TrackRecords:
         return with_groups(self._open_source().load(today))

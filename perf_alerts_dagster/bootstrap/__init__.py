@@ -1,1 +1,1 @@
-"""From settings to the objects that do the work: records, store, channels, executions."""
+"""Builds records, store, channels and executions from the settings."""

@@ -1,4 +1,4 @@
-"""From the settings, the executor of alerts, and the notifier that needs no alert store."""
+"""Builds the executor of alerts, and the notifier that needs no alert store."""
 
 import uuid
 from contextlib import suppress
@@ -41,7 +41,7 @@ def build_session_judge(
     *,
     periods_per_year: float | None = None,
 ) -> SessionJudge:
-    """The judge of these settings; its projections are kept in memory where no store is given."""
+    """The judge of these settings; without a store its projections are kept in memory."""
     book = limit_book(settings.thresholds, settings.policy_limits)
     periods = periods_per_year or settings.periods_per_year
     return SessionJudge(
@@ -65,7 +65,7 @@ def build_session_judge(
 
 
 def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
-    """The settings with the thresholds that were set over REST, where any were."""
+    """The settings, with the thresholds that were set over REST, if any."""
     stored = SqlThresholds(engine).current()
     if stored is None:
         return settings

@@ -1,4 +1,4 @@
-"""Channels, incidents, delivery and the sweeper, from the settings."""
+"""Builds channels, incidents, delivery and the sweeper from the settings."""
 
 import asyncio
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def open_all_channels(settings: Settings) -> tuple[Channel, ...]:
 
 
 def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
-    """A function that ends pauses which are over; it asks Dagster only while there are pauses."""
+    """A function that ends expired pauses; it queries Dagster only while there are pauses."""
     store = SqlSchedulerStore(engine)
 
     async def ask_and_end() -> None:

@@ -1,4 +1,4 @@
-"""The records, their sessions and the alert store, from the settings."""
+"""Builds the records source, its calendar and the alert store from the settings."""
 
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.records.model import RecordsSource
@@ -39,7 +39,7 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
 
 
 def open_market(settings: Settings, *, own_days: bool = False) -> Market:
-    """Which days are sessions; `own_days` where no market calendar fits the record's rhythm."""
+    """The market's calendar; `own_days` takes the record's own dates as its sessions."""
     calendar = "weekdays" if own_days else settings.calendar
     return Market(
         calendar=open_calendar(calendar, close_time=settings.close_time),

@@ -8,7 +8,7 @@ import click
 from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
 
 # The module of each command, in the order of the help. A module is imported when its command is
-# used: a process that runs for months must not hold what the other commands need.
+# used: a process that runs for months must not load the other commands' libraries.
 _COMMANDS = {
     "up": "stack",
     "check": "record",

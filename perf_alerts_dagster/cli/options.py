@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 class Parsed(click.ParamType[Value]):
-    """A value that `parse` makes of its text; the ValueError that it raises is shown."""
+    """An option parsed by `parse`, whose ValueError is shown to the user."""
 
     def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
         self.name = name

@@ -36,7 +36,7 @@ _STYLES = {
 
 
 def settings_with_warnings() -> Settings:
-    """The settings; unknown variables and what weakens them are printed on standard error.
+    """The settings; prints warnings, such as of unknown variables, on standard error.
 
     Raises:
         SettingsError: a variable is wrong.
@@ -78,7 +78,7 @@ def table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
 
 @contextmanager
 def working(task: str) -> Iterator[None]:
-    """Show on standard error that a task is under way."""
+    """Show on standard error that a task is running."""
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -1,4 +1,4 @@
-"""What the commands about incidents share: the opened store, and the user who asks."""
+"""The opened alert store and the user's name, for the commands about incidents."""
 
 import getpass
 import uuid
@@ -31,12 +31,12 @@ def open_stored_incidents() -> Iterator[Incidents]:
 
 
 def user() -> str:
-    """The user who runs the command, as timelines and the audit name them."""
+    """The user who runs the command, as named in timelines and the audit."""
     return f"cli:{getpass.getuser()}"
 
 
 def change_of(action: str, target: str, now: datetime) -> Change:
-    """The audit row of a change by a command."""
+    """The change by a command, for the audit."""
     return Change(
         at=now,
         actor=user(),

@@ -13,9 +13,9 @@ LONGEST_CHANGE = timedelta(minutes=2)
 
 
 class AuditOutcome(StrEnum):
-    """How a change ended.
+    """The outcome of a change.
 
-    open: it is under way, or its process crashed and no sweep has marked it yet. unknown: its
+    open: it is running, or its process crashed and no sweep has marked it yet. unknown: its
     process crashed, or Dagster gave no answer, so that it may or may not have happened.
     """
 
@@ -27,7 +27,7 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change that a caller asks for.
+    """A change requested by a caller.
 
     `key_id` names the caller's key, `address` the client's host, `target` the changed thing.
     `before` and `after` are the target's states, None where they are not known.
@@ -90,7 +90,7 @@ class ThresholdVersion:
 
 
 class VersionConflict(Exception):
-    """Somebody else has set the thresholds meanwhile; `current` is the version they have now."""
+    """The thresholds were changed by another caller; `current` is their version now."""
 
     def __init__(self, current: int) -> None:
         super().__init__(f"the thresholds are at version {current} now")

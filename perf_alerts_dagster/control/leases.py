@@ -1,8 +1,7 @@
-"""At most one execution of an alert at a time: one runs, one waits, a third one leaves.
+"""Leases: one execution of an alert runs, one waits, and any further one gives up.
 
 A lease belongs to its owner (a run id) until a time, and is renewed while the owner runs. After
-a crash it expires. Every decision is made here, over a value (`LeaseQueue`); a store only keeps
-the value, and makes one change at a time.
+a crash it expires. `LeaseQueue` decides; the store only keeps it, with one change at a time.
 """
 
 import threading
@@ -48,7 +47,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseQueue:
-    """One lease: who holds it, and who waits for it."""
+    """The holder of one lease, and the owner that waits for it."""
 
     holder: Slot | None = None
     waiter: Slot | None = None
@@ -57,7 +56,7 @@ class LeaseQueue:
         """The queue after `owner` asked for the lease.
 
         The holder and the waiter that ask again keep their slot for another `ttl`. A free lease
-        goes to the waiter first; only where nobody waits does it go to whoever asks.
+        goes to the waiter first; without a waiter it goes to `owner`.
         """
         slot = Slot(owner=owner, until=now + ttl)
         holder = self.holder if _is(self.holder, owner) else _valid(self.holder, now)
@@ -85,9 +84,9 @@ class LeaseQueue:
         return None
 
     def waiting(self, now: datetime) -> str | None:
-        """The owner that waits behind one that works; None where nobody does.
+        """The owner that waits for the holder to finish; None without such a waiter.
 
-        An expired waiter has crashed, and behind an expired holder one waits no longer.
+        None also where the waiter (crashed) or the holder (free to replace) has expired.
         """
         if self.waiter is None or _valid(self.holder, now) is None:
             return None
@@ -123,14 +122,11 @@ class Leases(ABC):
 
     @abstractmethod
     def queue(self, name: str) -> LeaseQueue:
-        """The queue of the lease `name`; empty where nobody ever asked for it."""
+        """The queue of the lease `name`; empty before the first request."""
 
     @abstractmethod
     def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
-        """Replace the queue by the one that `decide` returns; None leaves it as it is.
-
-        No other change of the same lease happens in between.
-        """
+        """Atomically replace the queue by that of `decide`; None leaves it as it is."""
 
     def acquire(self, name: str, owner: str, now: datetime, ttl: timedelta) -> LeaseState:
         """Ask for the lease `name`, or renew the lease or queue position, until `now + ttl`.
@@ -143,7 +139,7 @@ class Leases(ABC):
     def renew(self, name: str, owner: str, now: datetime, ttl: timedelta) -> bool:
         """Extend a held lease to `now + ttl`; False where `owner` does not hold it.
 
-        After False the owner must stop: it no longer works alone.
+        After False the owner must stop: another one may hold the lease.
         """
         return self.change(name, lambda queue: queue.renew(owner, now, ttl)) is not None
 
@@ -152,7 +148,7 @@ class Leases(ABC):
         return self.change(name, lambda queue: queue.release(owner)) is not None
 
     def waiting(self, name: str, now: datetime) -> str | None:
-        """The owner that waits behind one that works; None where nobody does."""
+        """The owner that waits for the holder to finish; None without such a waiter."""
         return self.queue(name).waiting(now)
 
 
@@ -165,7 +161,7 @@ class Lease:
     """The result of waiting for a lease.
 
     `taken_by` is the run that waits already and replaces this one; None where the owner holds
-    the lease. `check` raises `TurnLost` once the owner no longer works alone.
+    the lease. `check` raises `TurnLost` once the owner has lost the lease.
     """
 
     taken_by: str | None
@@ -201,7 +197,7 @@ class LeaseManager:
                 yield Lease(taken_by=None, check=lambda: self._check(name, owner))
         finally:
             # Also where a cancelled run was only waiting: its position must not block others.
-            # It expires by itself; an error here would hide the one that ended the work.
+            # It expires by itself; an error here would hide the original error.
             with suppress(StoreUnavailable):
                 self.leases.release(name, owner)
 

@@ -1,4 +1,4 @@
-"""The principal behind a request and its permissions, whatever proved its identity."""
+"""The principal of a request and its permissions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

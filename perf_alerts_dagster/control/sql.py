@@ -110,7 +110,7 @@ class SqlThresholds:
         self.engine = engine
 
     def current(self) -> ThresholdVersion | None:
-        """The newest version; None where none was ever set, so that the settings apply."""
+        """The newest version; None before the first, while the settings apply."""
         with reading(self.engine) as connection:
             return next(iter(_newest(connection, 1)), None)
 
@@ -141,7 +141,7 @@ class SqlThresholds:
         return after
 
     def history(self, limit: int = 50) -> Sequence[ThresholdVersion]:
-        """The versions, newest first."""
+        """The newest `limit` versions of the thresholds, newest first."""
         with reading(self.engine) as connection:
             return _newest(connection, limit)
 
@@ -162,13 +162,13 @@ class SqlLeases(Leases):
         self.engine = engine
 
     def queue(self, name: str) -> LeaseQueue:
-        """One query; nothing is locked."""
+        """Read the queue without a lock."""
         with reading(self.engine) as connection:
             row = connection.execute(select(leases).where(leases.c.name == name)).one_or_none()
         return LeaseQueue() if row is None else _queue(row)
 
     def change(self, name: str, decide: Callable[[LeaseQueue], Decision]) -> Decision:
-        """Decided over the locked row."""
+        """Call `decide` while the row is locked."""
         with writing(self.engine) as connection:
             # The row has to be there before PostgreSQL can lock it; SQLite locks the whole file.
             connection.execute(
@@ -210,8 +210,8 @@ _TTL = timedelta(seconds=5)
 class Probe:
     """Acquires and releases a lease, through a new connection each time.
 
-    A process that has the file open goes on writing after the folder was made read-only, while
-    no execution that begins then can: connections that are open prove nothing.
+    After the folder was made read-only, a process with the file open can still write, but no new
+    execution can: an open connection proves nothing.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,1 +1,1 @@
-"""What every room may use: errors, severities, the alerts, JSON, times, files."""
+"""Shared basics: errors, severities, the alerts, JSON, times, files."""

@@ -22,7 +22,7 @@ class Family(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """When an alert runs, as the operator sets it.
+    """An ALERT_* variable of an alert's schedule.
 
     `setting` is the ALERT_* variable in lower case, without ALERT_. `shown_as` is its name in
     the configuration that the status answer shows, where it differs.
@@ -34,7 +34,7 @@ class Variable:
 
     @property
     def public_name(self) -> str:
-        """Its name in the configuration that the status answer shows."""
+        """The variable's name in the configuration that the status answer shows."""
         return self.shown_as or self.setting
 
 
@@ -61,7 +61,7 @@ class Alert:
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """Its time, and its day where it has one."""
+        """The variables of its time, and of its day where it has one."""
         return (self.time,) if self.day is None else (self.time, self.day)
 
 

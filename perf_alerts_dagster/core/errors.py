@@ -1,8 +1,8 @@
-"""The one exception tree of the project.
+"""The exceptions of the project.
 
 On the command line SettingsError and UsageError end with exit code 2, the others with 1. A
-scheduled execution is retried after the three that say so, and fails at once after the others. A
-fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
+scheduled execution is retried after the three whose docstring says so, and fails at once after the
+others. A fault in one strategy's rows is no exception: it is a `RecordFault`, and that strategy's
 evaluation is `error`.
 """
 

@@ -28,10 +28,10 @@ def draft_of(target: Path) -> Iterator[Path]:
 
 
 def replace_file(target: Path, text: str) -> None:
-    """Write `text` as the whole of `target`, of mode 0600, in the place of what was there.
+    """Write `text` to `target` with mode 0600, replacing its content.
 
     Raises:
-        OSError: it cannot be written; what was there is unchanged.
+        OSError: it cannot be written; the old content is unchanged.
     """
     with draft_of(target) as draft:
         _write(draft, text)

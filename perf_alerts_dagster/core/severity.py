@@ -1,4 +1,4 @@
-"""Severities, info < warning < critical < emergency, and the limits that they begin at."""
+"""Severities, info < warning < critical < emergency, and the limit of each."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,7 +44,7 @@ class Ladder:
         return {severity: limit for severity, limit in steps if limit is not None}
 
     def severity(self, value: float) -> Severity | None:
-        """The worst severity whose limit `value` breaches; None where it breaches none."""
+        """The highest severity whose limit `value` breaches; None where it breaches none."""
         breached = [step for step, limit in self.steps.items() if self.breaches(value, limit)]
         return breached[-1] if breached else None
 

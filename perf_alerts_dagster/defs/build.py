@@ -59,7 +59,7 @@ def build_definitions(settings: Settings, open_services: Opener | None = None) -
 
 
 def _services(opener: Opener, settings: Settings) -> dg.ResourceDefinition:
-    """The services of a run; its lock shows that its process runs, also between attempts."""
+    """The services of a run, which holds its lock from start to end, also between attempts."""
 
     @dg.resource(description="Opens the records, the store and the projections of an attempt.")
     def services(context: dg.InitResourceContext) -> Iterator[Opener]:
@@ -117,7 +117,7 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
         name=alert.name,
         description=alert.description,
         partitions_def=PARTITIONS,
-        # The multiprocess default leaves an orphan step that goes on after `kill -9` of its run.
+        # The multiprocess default leaves an orphan step that survives `kill -9` of its run.
         executor_def=dg.in_process_executor,
         tags={
             names.ALERT: alert.name,
@@ -165,7 +165,7 @@ def _partition(context: dg.OpExecutionContext) -> date | None:
 
 
 def _requested(context: dg.OpExecutionContext) -> date | None:
-    """As `_partition`; None where it is no date, which has failed the run already."""
+    """As `_partition`; None where the tag is no date, which has failed the run already."""
     with suppress(UsageError):
         return _partition(context)
     return None
@@ -247,7 +247,7 @@ def build_schedule(
 
 
 def _session_test(settings: Settings) -> Callable[[date], bool]:
-    """A test whether a day is a session, without reading the record.
+    """A predicate whether a day is a session, without reading the record.
 
     The days of the `record` calendar are known only after reading, so its schedules run on
     weekdays; rows of other days are judged by the next execution.

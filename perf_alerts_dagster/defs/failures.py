@@ -1,4 +1,4 @@
-"""Failures of an execution: retries with a capped backoff, and who is notified at the end."""
+"""Failures of an execution: retries with a capped backoff, then an incident."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -123,7 +123,7 @@ class Interrupted(DagsterError, DagsterExecutionInterruptedError):
 def translate_errors(
     context: dg.OpExecutionContext, policy: CappedBackoff, on_failure: Callable[[str], None]
 ) -> Iterator[None]:
-    """Count the attempt; on an error log what happens next, and tag the run.
+    """Count the attempt; on an error, tag the run and log whether it is retried.
 
     Attempts and the error's first line go into run tags, since a Dagster run has no error field.
     `on_failure` takes that line where no further attempt follows.

@@ -1,4 +1,4 @@
-"""What a run shows in the Dagster UI: a materialisation per judged session, tables, numbers."""
+"""Metadata of a run in the Dagster UI: a materialisation per judged session, tables, numbers."""
 
 import re
 from base64 import b64encode
@@ -47,9 +47,9 @@ def materialization(execution: Execution, judgement: Judgement) -> dg.AssetMater
 
 
 def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.MetadataValue]:
-    """What the run's page shows: incidents, the newest judged session's table and numbers.
+    """Metadata of the run's page: incidents, table and numbers of the newest judged session.
 
-    `pages` is where the pages of incidents are.
+    `pages` is the address of the incidents' pages.
     """
     newest = execution.newest
     if newest is None:
@@ -87,7 +87,7 @@ def _incident_links(incidents: Sequence[Incident], pages: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A name of the record as Markdown that shows it, whatever is in it."""
+    """A name of the record, escaped for Markdown."""
     return _MARKS.sub(r"\\\g<0>", wording.clean(text))
 
 
@@ -132,7 +132,7 @@ def sentence(execution: Execution) -> str:
         f"{numbers[outcome]} {outcome.value}" for outcome in _ORDER if numbers[outcome]
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
-    count = sum(len(notified(one, gate=execution.gate)) for one in execution.judgements)
+    count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
     return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}"
 
 

@@ -117,7 +117,7 @@ def failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
 
 
 def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
-    """By alert, a newest due time at least `MISSED_REPORTED` ago at which no tick succeeded."""
+    """By alert, the newest due time, at least `MISSED_REPORTED` ago, without a successful tick."""
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
@@ -200,7 +200,7 @@ def build_sensor(settings: Settings) -> dg.SensorDefinition:
 def _missed(
     late: Mapping[str, datetime], cursor: str | None, now: datetime
 ) -> tuple[dict[str, datetime], str]:
-    """The alerts that are late for `MISSED_SEEN`, and a cursor that holds since when each is."""
+    """The alerts overdue for `MISSED_SEEN`, and a cursor of when each was first seen overdue."""
     before = json.loads(cursor) if cursor else {}
     since, missed = {}, {}
     for alert, due_at in late.items():

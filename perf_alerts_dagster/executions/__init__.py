@@ -1,1 +1,1 @@
-"""One execution of one alert, from the reading of the record to its notes."""
+"""One execution of one alert: read, plan, judge, record, notify."""

@@ -36,8 +36,8 @@ MAXIMUM_CHARTS = 6
 class Execution:
     """The result of one execution. `judgements` are oldest first, a provisional one last.
 
-    `repeats` are the dates whose judgement an earlier run had recorded, equal in every number:
-    it is shown, and not recorded again. `left_to` is the run that was queued before this one
+    `repeats` are the dates with an equal judgement by an earlier run, which is shown and not
+    recorded again. `left_to` is the run that was queued before this one
     and judges in its place. `charts` are bands and live paths of the worst strategies.
     `incidents` are those that it opened, counted or resolved, worst first.
     """
@@ -77,7 +77,7 @@ def _worst_first(decisions: Decisions) -> tuple[Incident, ...]:
 def _notes(
     reading: Reading, plan: Plan, changes: Sequence[str], repeats: Mapping[date, str]
 ) -> tuple[str, ...]:
-    """One line each: of the record, of changes, of repeated judgements, of sessions left out."""
+    """Notes on the record, changes, repeated judgements and sessions left out, a line each."""
     notes = [*reading.records.notes, *changes]
     notes += [
         f"{session} was judged already by run {run_id}, on the same data and settings and with "
@@ -145,7 +145,7 @@ class Executor:
         at_or_before: bool = False,
         switched_on: datetime | None = None,
     ) -> Execution:
-        """Judge every session that is due for `alert`, each in a transaction of its own.
+        """Judge every session that is due for `alert`, each in its own transaction.
 
         Executions of one alert never overlap: a second one waits here for the first, and a third
         one leaves its sessions to the second.
@@ -217,7 +217,7 @@ class Executor:
         judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
         if finds_changes and not plan.recorded_only:
             save_hashes(self.store, reading)
-        # Before anything else can fail: people are notified even if the file is never written.
+        # First, so that people are notified even if writing the file fails.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
@@ -251,7 +251,7 @@ class Executor:
     def _digest(self, alert: Alert, now: datetime) -> None:
         """Put the digest of the newest final session that was judged into the outbox, once.
 
-        An open session has no digest yet. The session may be one that a killed execution judged.
+        An open session has no digest yet. A killed execution may have judged the session.
         """
         if not self.lifecycle.settings.digest:
             return

@@ -1,4 +1,4 @@
-"""Which sessions an execution judges: what is due, and what has changed since it was judged."""
+"""The sessions that an execution judges: those due, and those whose rows have changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -113,7 +113,7 @@ def find_changes(store: AlertStore, reading: Reading) -> Changes:
             continue
         for month, days in restated_months(record, hashes).items():
             notes.append(_restatement_note(name, month, days))
-            # From the first changed day on: the month's earlier sessions do not depend on it.
+            # The month's sessions before the first changed day do not depend on it.
             sessions |= {
                 session
                 for session in reading.sessions

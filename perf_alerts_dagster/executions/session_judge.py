@@ -1,7 +1,7 @@
 """Judge sessions by the projections in force, which are issued first where they are due.
 
-Every way to a judgement goes through here: an execution over the alert store, and `evaluate` and
-the time without a store over projections that are kept in memory.
+All judgements are made here: executions use the alert store; `evaluate` and outages of the store
+use projections that are kept in memory.
 """
 
 from collections.abc import Sequence

@@ -50,8 +50,8 @@ class Direct:
         Args:
             alert: The alert that was executed.
             as_of: The requested session; None for the last one.
-            run_id: The run that failed; it makes the messages' keys.
-            error: Why it could not be recorded, in a line that holds no secret.
+            run_id: The failed run; part of the messages' keys.
+            error: The reason in one line, without secrets.
             now: The time, aware.
         """
         if self.observe_only:
@@ -81,10 +81,9 @@ class Direct:
     def breaches(
         self, alert: Alert, *, as_of: date | None, run_id: str, now: datetime
     ) -> Sequence[Firing]:
-        """What an execution of `alert` would notify people of now, worst first.
+        """The breaches that an execution of `alert` would notify now, worst first.
 
-        The arguments are those of `notify`. Empty where the record cannot be read: people are
-        notified all the same that nothing could be recorded.
+        The arguments are those of `notify`. Empty where the record cannot be read.
         """
         try:
             reading = read(

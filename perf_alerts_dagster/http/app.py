@@ -64,7 +64,7 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
 
 
 def _add_document(app: FastAPI, key_header: str) -> None:
-    """Have `app.openapi()` give the whole document; it is made once."""
+    """Have `app.openapi()` return the whole document, built once."""
     generate = app.openapi
 
     def document_of_app() -> dict[str, Any]:

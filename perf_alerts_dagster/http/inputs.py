@@ -1,4 +1,4 @@
-"""What callers send: names, dates, times and keys, each checked before it is used.
+"""Checks of callers' input: names, dates, times and keys.
 
 A check takes a text and the name of its field, gives the value, and raises `InputError` where the
 text is not accepted. Each check is also a type for the models of requests (`Day`, `Future` ...),
@@ -56,7 +56,7 @@ class UnknownSilence(Exception):
 
 
 def alert_named(name: str) -> Alert:
-    """The alert of a name.
+    """The alert with this name.
 
     Raises:
         InputError: the name's form is wrong.
@@ -152,7 +152,7 @@ def text_check(check: Callable[..., object], *context: str) -> BeforeValidator:
 
     Args:
         check: Gets the text and the field, and raises `InputError`.
-        context: What it gets of the validation's context, by name.
+        context: The names of the validation context's values that it gets.
     """
 
     def validate(value: object, info: ValidationInfo) -> object:

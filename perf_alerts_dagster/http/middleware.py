@@ -115,7 +115,7 @@ def _closing(status: int, code: str, detail: str) -> Problem:
 
 
 class AccessLog:
-    """ASGI middleware, outside all others, so that refusals count too."""
+    """ASGI middleware outside all others: logs and counts every answer, refusals too."""
 
     def __init__(self, app: ASGIApp, *, count_answer: Callable[..., None] | None = None) -> None:
         """Log every answer; `count_answer` counts it: method, route, status and seconds."""
@@ -144,7 +144,7 @@ class AccessLog:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         if self._count_answer is not None:
-            # The template: a time series per path with its names and ids would be too many.
+            # The route's template, since a time series per path would be too many.
             route = str(getattr(scope.get("route"), "path", "unmatched"))
             self._count_answer(method=method, route=route, status=status, seconds=seconds)
         state = scope.get("state", {})

@@ -1,4 +1,4 @@
-"""Where the API is, and which paths need no credential."""
+"""The API's base path, and the paths that need no credential."""
 
 BASE = "/api/performance-alerts"
 # All other paths need a credential.
@@ -24,5 +24,5 @@ def is_page(path: str) -> bool:
 
 
 def needs_no_credential(method: str, path: str) -> bool:
-    """Whether a request is let in without a credential."""
+    """Whether a request needs no credential."""
     return (method, path) in OPEN or path in _BESIDE_PAGES or is_page(path)

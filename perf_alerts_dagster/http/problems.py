@@ -1,6 +1,6 @@
 """Errors as problem documents (RFC 9457), which name accepted values and never repeat sent ones.
 
-`FAULTS` is the table of status and code for each error of the rooms below.
+`FAULTS` maps each error of the packages below to its status and code.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _FRAMEWORK = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How an error is answered; `detail` None means that its own text is safe to show."""
+    """The answer to an error; `detail` None means that the error's own text is safe to show."""
 
     status: int
     code: str
@@ -137,7 +137,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
 
 
 def request_id_of(request: Request) -> str:
-    """The id of a request; the authentication middleware gave it."""
+    """The id of a request, which the authentication middleware set."""
     return str(getattr(request.state, "request_id", ""))
 
 

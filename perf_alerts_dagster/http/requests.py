@@ -119,7 +119,7 @@ def openapi_of(
     headers: type[Parameters] | None = None,
     body_required: bool = False,
 ) -> dict[str, Any]:
-    """What OpenAPI says of a request: FastAPI's `openapi_extra`, made from the models.
+    """The OpenAPI description of a request (FastAPI's `openapi_extra`), from its models.
 
     Args:
         body: The model of the body; none is documented where None.
@@ -150,7 +150,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 class _Schema(GenerateJsonSchema):
-    """Schemas without generated titles, and without null as the default of what is left out."""
+    """Schemas without generated titles, and without null defaults of optional fields."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
@@ -163,7 +163,7 @@ class _Schema(GenerateJsonSchema):
 
 def _inlined(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     if "$ref" in schema:
-        # What stands beside a reference, such as a description, says more than its target.
+        # Members beside a reference, such as a description, override those of its target.
         schema = definitions[schema["$ref"].rpartition("/")[2]] | schema
     return {
         name: _inlined(inner, definitions) if isinstance(inner, dict) else inner
@@ -237,7 +237,7 @@ def _located(
 
 
 def _accepted(schema: Mapping[str, Any], fault: str) -> str:
-    """What a schema accepts, in words."""
+    """The accepted values of a schema, in words."""
     if fault == "extra_forbidden":
         return f"a member is unknown; known: {', '.join(schema.get('properties', ())) or 'none'}"
     words = {
@@ -257,14 +257,14 @@ def _accepted(schema: Mapping[str, Any], fault: str) -> str:
 
 
 def to_cursor(position: str | None) -> str | None:
-    """The cursor of a position in a list; None where there is no next page."""
+    """The cursor of a position in a list; None for None (no next page)."""
     if position is None:
         return None
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
 def from_cursor(cursor: str) -> str:
-    """The position that a cursor stands for.
+    """The position that a cursor encodes.
 
     Raises:
         InputError: `to_cursor` did not make it.
@@ -299,7 +299,7 @@ Limit = Annotated[
 
 
 class Paged(Parameters):
-    """The parameters of a list that comes page by page."""
+    """The parameters of a paginated list."""
 
     cursor: Absent[Cursor] = None
     limit: Limit = Field(_LIMIT, description="How many entries a page holds at most.")

@@ -38,7 +38,7 @@ class Model(BaseModel):
 class Answer(Model):
     """The base of the answers to a request. Each names its `timestamp`, when it was answered.
 
-    Members come in the order in which clients have always seen them, the base's first.
+    Members keep the order that clients rely on, the base's first.
     """
 
     success: bool

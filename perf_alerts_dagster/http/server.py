@@ -1,6 +1,6 @@
-"""Serving an application: the address, the server's settings, and how it stops.
+"""Serve an application: the address, the server's settings, and its graceful stop.
 
-Stops at SIGTERM or Ctrl-C: requests that are under way are answered, within 12 seconds.
+Stops at SIGTERM or Ctrl-C: running requests are answered, within 12 seconds.
 """
 
 import logging
@@ -30,7 +30,7 @@ def run(settings: Settings, app: FastAPI) -> None:
     """Serve an application at the settings' address until SIGTERM or Ctrl-C.
 
     Args:
-        settings: Where to listen, and what to log.
+        settings: The address and the log level.
         app: Its `state.stopping` is set as soon as a signal comes.
 
     Raises:
@@ -49,20 +49,20 @@ def run(settings: Settings, app: FastAPI) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Tells the application at once that it is about to stop."""
+    """Notifies the application as soon as it has to stop."""
 
     def __init__(self, config: uvicorn.Config, stopping: Event) -> None:
         super().__init__(config)
         self._stopping = stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Tell the application, then stop as uvicorn does."""
+        """Notify the application, then stop as uvicorn does."""
         self._stopping.set()
         super().handle_exit(sig, frame)
 
 
 def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
-    """How the server runs: no header names it, and our own access log has no query strings."""
+    """The server's configuration: no Server header, and our own access log, without queries."""
     return uvicorn.Config(
         app,
         host=settings.proxy_host,
@@ -83,7 +83,7 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on the address, taken before anything else is opened.
+    """A socket that listens on the address, opened before anything else.
 
     Raises:
         StackError: the address is taken, or is none of this machine's.

@@ -27,16 +27,16 @@ class Shared(Generic[T]):
 
 
 class Coalesced(Generic[T]):
-    """Fetches at most once a second, however many callers there are, and never twice at once.
+    """Fetches at most once a second for all callers, and never twice at once.
 
-    While the source fails, a value of the last minute stands in for it.
+    While the source fails, a value of the last minute is served.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], *, clock: Callable[[], float]) -> None:
-        """Share what `fetch` gets from the source; `clock` gives seconds that only rise."""
+        """Share the values of `fetch`; `clock` gives monotonic seconds."""
         self._fetch = fetch
         self._clock = clock
-        self._kept: Shared[T] | None = None
+        self._cached: Shared[T] | None = None
         self._outdated = False
         self._flight: asyncio.Task[Shared[T]] | None = None
 
@@ -46,19 +46,19 @@ class Coalesced(Generic[T]):
         Raises:
             SchedulerError: the source failed and there is no recent value.
         """
-        kept = self._kept
-        if kept is not None and not self._outdated and self._age(kept) < _FRESH_SECONDS:
-            return kept
+        cached = self._cached
+        if cached is not None and not self._outdated and self._age(cached) < _FRESH_SECONDS:
+            return cached
         if self._flight is None:
             self._flight = asyncio.create_task(self._fly())
         try:
             # A caller that disconnects must not cancel the query that others wait for.
             return await asyncio.shield(self._flight)
         except SchedulerError:
-            kept = self._kept
-            if kept is None or self._age(kept) > _STALE_SECONDS:
+            cached = self._cached
+            if cached is None or self._age(cached) > _STALE_SECONDS:
                 raise
-            return Shared(value=kept.value, asked_at=kept.asked_at, stale=True)
+            return Shared(value=cached.value, asked_at=cached.asked_at, stale=True)
 
     def forget(self) -> None:
         """Drop the value after a change in Dagster, so that later callers see the new state."""
@@ -66,7 +66,7 @@ class Coalesced(Generic[T]):
         self._flight = None
 
     async def close(self) -> None:
-        """Cancel a query that is under way."""
+        """Cancel a running query."""
         if self._flight is not None:
             self._flight.cancel()
             with suppress(asyncio.CancelledError, SchedulerError):
@@ -78,11 +78,11 @@ class Coalesced(Generic[T]):
         try:
             shared = Shared(value=await self._fetch(), asked_at=asked_at)
             if self._flight is flight:
-                self._kept, self._outdated = shared, False
+                self._cached, self._outdated = shared, False
             return shared
         finally:
             if self._flight is flight:
                 self._flight = None
 
-    def _age(self, kept: Shared[T]) -> float:
-        return self._clock() - kept.asked_at
+    def _age(self, cached: Shared[T]) -> float:
+        return self._clock() - cached.asked_at

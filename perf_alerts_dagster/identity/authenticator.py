@@ -1,7 +1,7 @@
 """Authentication: from a credential to its holder, or to a refusal.
 
 A request brings at most one credential. Failed attempts are counted per address, successes are not:
-a right key works from an address that is over its limit, because many callers may share one
+a valid key works from an address that is over its limit, because many callers may share one
 address and keys are too long to be guessed.
 """
 
@@ -38,14 +38,14 @@ class Ambiguous(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as sent; `text` is None if its form cannot be that of a key."""
+    """A key as sent; `text` is None if it is malformed."""
 
     text: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """A token as sent; `text` is None if its form cannot be that of a token."""
+    """A token as sent; `text` is None if it is malformed."""
 
     text: str | None = field(repr=False)
 
@@ -58,8 +58,8 @@ def key_of(value: bytes) -> ApiKey:
 def credential(headers: Iterable[tuple[bytes, bytes]], key_header: str) -> ApiKey | Bearer | None:
     """The one credential of a request; None without one.
 
-    A blank header is none. Neither is another scheme than Bearer, which may be a reverse
-    proxy's own business.
+    A blank header counts as none, and so does another scheme than Bearer, which may be meant for
+    a reverse proxy.
 
     Raises:
         Ambiguous: a header is given twice, or a key and a token together.
@@ -88,7 +88,7 @@ def _bearer(value: bytes) -> Bearer | None:
 
 
 class Attempts:
-    """The failures of each address within the last minute; `seconds` rises steadily."""
+    """The failures of each address within the last minute; `seconds` is a monotonic clock."""
 
     def __init__(self, limit: int, seconds: Callable[[], float]) -> None:
         self._limit = limit

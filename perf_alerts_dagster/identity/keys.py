@@ -1,6 +1,6 @@
 """API keys, and the secrets that are generated if they are not configured.
 
-If several processes start at once, one of them makes a secret and all use it.
+If several processes start at once, one of them generates a secret and all use it.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries
 
-# Enough of a hash to tell keys apart in logs and tokens, far too little to be one.
+# Enough of a hash to distinguish keys in logs and tokens, too little to be used as one.
 _ID_LENGTH = 16
 
 
@@ -116,8 +116,8 @@ def first_admin_key(settings: Settings) -> str | None:
     if not settings.auth_enabled or configured_keys(settings):
         return None
     key = new_key("admin")
-    made = _make(settings.state_dir / ADMIN_KEY_FILE, hashlib.sha256(key.encode()).hexdigest())
-    return key if made else None
+    is_new = _make(settings.state_dir / ADMIN_KEY_FILE, hashlib.sha256(key.encode()).hexdigest())
+    return key if is_new else None
 
 
 def registry(settings: Settings) -> Registry:
@@ -136,7 +136,7 @@ def registry(settings: Settings) -> Registry:
         raise SettingsError(
             "ALERT_ADMIN_API_KEY is not set, nor is a key of another role, and none was made yet"
         )
-    text = _kept(path, _HASH)
+    text = _read(path, _HASH)
     return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))])
 
 
@@ -151,11 +151,11 @@ def token_secret(settings: Settings) -> bytes:
     path = settings.state_dir / TOKEN_SECRET_FILE
     if not path.exists():
         _make(path, secrets.token_urlsafe(_SECRET_BYTES))
-    return _kept(path, _SECRET).encode()
+    return _read(path, _SECRET).encode()
 
 
 def _make(path: Path, text: str) -> bool:
-    """Whether this call made the file, and no other starter had before."""
+    """Create the file; False if another process did so before."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return not path.exists() and create_file(path, f"{text}\n")
@@ -163,7 +163,7 @@ def _make(path: Path, text: str) -> bool:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def _kept(path: Path, form: re.Pattern[str]) -> str:
+def _read(path: Path, form: re.Pattern[str]) -> str:
     try:
         path.chmod(0o600)
         text = path.read_text(encoding="ascii", errors="replace").strip()

@@ -84,7 +84,7 @@ class Authentication:
         self._bordered = Border(self._authenticated)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Authenticate a request and pass it on; the border answers why not (400 to 503)."""
+        """Authenticate a request and pass it on; `Border` answers a refusal (400 to 503)."""
         await self._bordered(scope, receive, send)
 
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> None:

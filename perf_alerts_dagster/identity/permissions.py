@@ -14,10 +14,10 @@ from perf_alerts_dagster.identity.authenticator import Identity
 
 
 def principal_of(request: Request) -> Principal:
-    """The caller, as the authentication middleware set it.
+    """The caller, set by the authentication middleware.
 
     Raises:
-        Problem: 401, it set none: endpoints are closed by default.
+        Problem: 401, no caller was set: endpoints are closed by default.
     """
     principal = getattr(request.state, "principal", None)
     if not isinstance(principal, Principal):

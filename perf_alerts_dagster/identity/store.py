@@ -1,7 +1,7 @@
-"""What the alert store holds about callers: when keys were used last, and revoked tokens.
+"""The last uses of keys and the revoked tokens, in the alert store.
 
 `SqlKeyUse` and `SqlRevocations` read and write SQLite or PostgreSQL, whose schema must be current.
-`Uses` and `Revoked` stand in front of them, so that few requests wait for the store.
+`Uses` and `Revoked` cache them, so that few requests wait for the store.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class SqlKeyUse:
             return {row.key_id: row.at for row in connection.execute(select(key_uses))}
 
     def used(self, times: Mapping[str, datetime]) -> None:
-        """Store these times; a stored time that is later stays."""
+        """Store these times, except where a later time is stored."""
         if not times:
             return
         with writing(self.engine) as connection:
@@ -50,13 +50,13 @@ class SqlKeyUse:
                     set_={"at": insert.excluded.at},
                     where=insert.excluded.at > key_uses.c.at,
                 ),
-                # In one order everywhere: two proxies must not wait for each other.
+                # Always in the same order, so that two proxies cannot deadlock.
                 [{"key_id": key_id, "at": times[key_id]} for key_id in sorted(times)],
             )
 
 
 class Uses:
-    """The uses of keys by their ids. It never makes a request wait or fail."""
+    """A cache of the last use of each key; it never delays or fails a request."""
 
     def __init__(self, store: SqlKeyUse) -> None:
         self._store = store
@@ -134,7 +134,7 @@ class SqlRevocations:
 
 
 class Revoked:
-    """Asks the store about a token at most once a second; `seconds` is a monotonic clock."""
+    """A cache of revoked tokens, a second old at most; `seconds` is a monotonic clock."""
 
     def __init__(self, store: SqlRevocations, seconds: Callable[[], float]) -> None:
         self._store = store
@@ -145,7 +145,7 @@ class Revoked:
         """Whether a token was revoked.
 
         Raises:
-            StoreUnavailable: it cannot be known; the token must then be refused.
+            StoreUnavailable: the store cannot be read; the token must then be refused.
         """
         now = self._seconds()
         if now - self._good.get(token_id, -_FRESH_SECONDS) < _FRESH_SECONDS:
@@ -159,7 +159,7 @@ class Revoked:
         return False
 
     async def add(self, token_id: str, until: datetime, change: Change) -> None:
-        """Revoke a token with effect here at once, and prune expired revocations.
+        """Revoke a token, here with immediate effect, and prune expired revocations.
 
         Raises:
             StoreUnavailable: it could not be stored, and the token stays valid.

@@ -1,6 +1,6 @@
 """Signed tokens (JWT): they name their holder and never hold permissions.
 
-The profile is as narrow as it can be (RFC 8725): one algorithm, one type, a closed set of header
+The profile is narrow (RFC 8725): one algorithm, one type, a closed set of header
 members and of claims, each of one form. Anything else is refused.
 """
 
@@ -99,7 +99,7 @@ class Tokens:
 
         Raises:
             TokenInvalid: anything about it is not exactly as `issue` makes it.
-            TokenExpired: it is genuine, and its time is over.
+            TokenExpired: it is genuine and has expired.
         """
         if len(text) > LONGEST or not _FORM.fullmatch(text):
             raise TokenInvalid
@@ -120,7 +120,7 @@ class Tokens:
         now = self.clock()
         if issued > now + _SKEW or begins != issued or not issued < ends:
             raise TokenInvalid
-        # After the lifetime was shortened, tokens issued before are held to it as well.
+        # A shortened lifetime applies to tokens that were issued before as well.
         if ends - issued > self.lifetime:
             raise TokenInvalid
         if ends <= now:

@@ -1,1 +1,1 @@
-"""The life of a breach that people are notified of: decisions over frozen values."""
+"""Incidents, from breach to resolution, and their notifications."""

@@ -1,4 +1,4 @@
-"""How a judgement, a problem of the system, and time change incidents."""
+"""Apply judgements, problems of the system and the passage of time to incidents."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ from perf_alerts_dagster.judging.evaluation import (
     severity_of,
 )
 
-# What the incident about a source without any recent row names as its subject.
+# The subject of the incident about a source without any recent row.
 _RECORDS = "records"
 _RECORD_ERROR = "record_error"
 
@@ -41,7 +41,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
     """Open and update the incidents of breaches; with final rows, resolve recovered incidents.
 
     `is_newest`: no later session is applied together with it. An older session that is judged
-    again because its data changed says nothing about today's level, so that it opens none.
+    again because its data changed opens no incident of a level, whose state today is unknown.
     """
     if judgement.recorded_only:
         return
@@ -56,7 +56,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
 
 
 def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
-    """Open the incident of a firing, or count, raise or re-open the live one of its key."""
+    """Open the incident of a firing, or count, raise or re-open the unresolved one of its key."""
     live = builder.live(firing.dedup_key)
     chain = builder.settings.escalation.chain
     if live is None:
@@ -82,7 +82,7 @@ def recover(
     incident: Incident,
     event: transitions.IncidentEvent = transitions.IncidentEvent.RECOVERED,
 ) -> None:
-    """Resolve the incident without a person; a recovery is announced once, an expiry is not."""
+    """Resolve the incident automatically; a recovery is notified once, an expiry is not."""
     outcome = Resolution(event.value)
     after = transitions.resolve(incident, event, outcome, at=builder.now)
     builder.put(after, "resolved", outcome=outcome.value)
@@ -103,7 +103,7 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
         if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
     checks = [evaluation for evaluation in evaluations if evaluation.rule == NO_DATA]
-    # Every judged strategy is late: one problem of the source, not one of each strategy.
+    # Where every judged strategy is late, the source has one problem.
     if checks and all(check.outcome is Outcome.NO_DATA for check in checks):
         source = system_firing(
             NO_DATA,
@@ -174,7 +174,7 @@ def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
-    """Resolve record errors: no evaluation reports readable rows, an error is only missing."""
+    """Resolve the record errors of strategies whose rows are readable again."""
     errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
     good = {each.strategy for each in judgement.evaluations} - errors
 

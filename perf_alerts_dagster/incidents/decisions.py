@@ -15,7 +15,7 @@ from perf_alerts_dagster.incidents.suppression import (
     suppression_reason,
 )
 
-# A message that was suppressed for one of these is sent once none of them holds any more.
+# A message that was suppressed for one of these is sent once none of them applies any more.
 _TEMPORARY = frozenset(
     {SuppressionReason.WINDOW, SuppressionReason.PENDING, SuppressionReason.NO_CHANNEL}
 )
@@ -72,7 +72,7 @@ class DecisionBuilder:
     def put(
         self, incident: Incident, what: str = "", actor: str = "system", /, **detail: Json
     ) -> None:
-        """Add or change an incident; `what` names the entry of its timeline, if there is one."""
+        """Add or change an incident; `what` is the event of its timeline entry, if any."""
         self._incidents[incident.id] = incident
         if not incident.is_resolved:
             self._live[incident.dedup_key] = incident.id
@@ -91,7 +91,7 @@ class DecisionBuilder:
         self._entries.append(entry)
 
     def notify(self, incident: Incident, reason: Reason) -> None:
-        """Request a message; of several about one incident, the most severe reason is kept.
+        """Request a message; of several about one incident, that of the most severe reason is kept.
 
         An incident that was opened in this step is announced as opened, in its final state.
         """
@@ -143,7 +143,7 @@ class DecisionBuilder:
             if reason is Reason.RECOVERED:
                 is_owed = is_silenced
             else:
-                # The opening of an incident that is resolved by now is never sent later.
+                # The opening of an incident that has been resolved is never sent later.
                 is_temporary = is_silenced or not _TEMPORARY.isdisjoint(suppressed)
                 is_owed = is_temporary and not incident.is_resolved
             after = replace(after, owed=reason if is_owed else None, muted=is_owed and is_silenced)

@@ -1,7 +1,6 @@
-"""The fields of an incident for people: the page and the command line show the same table.
+"""The fields of an incident for people, the same on the page and the command line.
 
-Programs get the fields of `api/incidents/schemas.py`, which take their values from the incident's
-attributes of the same names. A field that both show is one line there and one here.
+Those for programs are in `api/incidents/schemas.py`.
 """
 
 from perf_alerts_dagster.core.clock import timestamp
@@ -17,7 +16,7 @@ VERDICTS = {
 
 
 def shown_fields(incident: Incident) -> dict[str, str]:
-    """The fields by their labels; those that do not apply to the incident are left out."""
+    """The fields by label, without those that do not apply to the incident."""
     since = str(incident.first_as_of or timestamp(incident.opened_at))
     session = f" for {incident.as_of}" if incident.as_of else ""
     notified_at = incident.last_notified_at

@@ -21,13 +21,13 @@ from perf_alerts_dagster.incidents.notification import Notification, digest_payl
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Judgement
 
-# An older judgement that is not applied yet was left by an execution that crashed.
+# An unapplied judgement older than this was left by an execution that crashed.
 CRASH_AGE = timedelta(minutes=15)
-# Of two processes that change one incident, the second decides again. Bounded, so that a
-# permanent failure that looks like a conflict ends.
+# Attempts after a concurrent change; bounded, so that a permanent failure that looks like a
+# conflict ends.
 _TRIES = 20
 _SWEEP = "sweep"
-# Of the incidents after a group's, the next 500 hold all of the same session.
+# The 500 incidents after a group's hold all of its session.
 _MAXIMUM_LATER = 500
 
 
@@ -63,7 +63,7 @@ class Lifecycle:
         return self._run(decide, now, run_id, alert)
 
     def catch_up(self, now: datetime) -> None:
-        """Apply what killed executions recorded and did not apply, as their runs would have."""
+        """Apply judgements that killed executions recorded and did not apply."""
         for alert in ALERTS:
             unapplied = self.store.unapplied(alert.name, judged_before=now - CRASH_AGE)
             if unapplied.judgements:
@@ -73,7 +73,7 @@ class Lifecycle:
                 )
 
     def digest(self, judgement: Judgement, *, now: datetime) -> None:
-        """Send the digest of a judgement's session, once a session, if the settings want it.
+        """Send the digest of a judgement's session, once per session, if the settings enable it.
 
         It goes to every normal channel, also under ALERT_OBSERVE_ONLY.
         """
@@ -100,7 +100,7 @@ class Lifecycle:
         return self._open_system(model.EXECUTION_MISSED, alert, text, now, run_id=run_id)
 
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
-        """Open the incident of a message that was given up, notified over other channels."""
+        """Open the incident of a dead letter, notified over the other channels."""
         text = f"a message could not be delivered to {channel}: {error}"
         return self._open_system(model.DEAD_LETTER, channel, text, now)
 
@@ -109,7 +109,7 @@ class Lifecycle:
         return self._resolve_system(model.DEAD_LETTER, channel, now)
 
     def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Open the incident of Dagster's daemon, which sends no heartbeat: no alert runs."""
+        """Open the incident of a Dagster daemon without heartbeats: no alert runs."""
         text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
         return self._open_system(model.DAEMON_SILENT, "", text, now, run_id=since.isoformat())
 
@@ -170,7 +170,7 @@ class Lifecycle:
 
         Raises:
             UnknownIncident: no incident has that id.
-            UsageError: `outcome` is not a person's to give.
+            UsageError: `outcome` is not a person's verdict.
             TransitionRefused: it is resolved already; nothing is changed.
         """
         if not outcome.is_manual:
@@ -206,13 +206,13 @@ class Lifecycle:
         return self._run(lambda builder: fire(builder, firing), now, run_id or _SWEEP)
 
     def _is_known(self, firing: model.Firing) -> bool:
-        """Whether the same run or tick has had its incident; the sensor reports it repeatedly."""
+        """Whether the run or tick has had its incident; the sensor reports it repeatedly."""
         incidents = self.store.incidents(ports.IncidentFilter(rule=firing.rule)).incidents
         keys = {(incident.dedup_key, incident.run_id) for incident in incidents}
         return (firing.dedup_key, firing.run_id) in keys
 
     def _resolve_system(self, rule: str, about: str, now: datetime) -> ports.Decisions:
-        """Resolve it, if it is live; called often, so that the common case is one indexed read."""
+        """Resolve the incident, if it is unresolved; in the common case one indexed read."""
         key = model.system_key(rule, about)
         if self.store.live_incident(key) is None:
             return ports.Decisions()
@@ -231,7 +231,7 @@ class Lifecycle:
         now: datetime,
         change: Change | None,
     ) -> model.Incident:
-        """Change one incident as a person; without messages, so that only this one is read."""
+        """Change one incident as a person, without messages; only this incident is read."""
 
         def build() -> DecisionBuilder:
             incident = self.store.incident(incident_id)
@@ -263,7 +263,7 @@ class Lifecycle:
     def _store(
         self, build: Callable[[], DecisionBuilder], change: Change | None = None
     ) -> ports.Decisions:
-        """Store what `build` decides; decide again where another process was faster."""
+        """Store the decisions of `build`; decide again after a concurrent change."""
         for _ in range(_TRIES):
             decisions = build().decisions(change)
             if decisions.is_empty:
@@ -300,7 +300,7 @@ class Incidents:
         if incident.rule == model.JOINT:
             since = ports.IncidentFilter(since=incident.opened_at)
             later = self.store.incidents(since, limit=_MAXIMUM_LATER).incidents
-            members = [incident for incident in later if incident.parent == incident.id]
+            members = [member for member in later if member.parent == incident.id]
         return IncidentHistory(
             incident=incident,
             timeline=self.store.timeline(incident.id),

@@ -1,4 +1,4 @@
-"""An incident as a value, and the firings that open it: breaches and problems of the system."""
+"""Incidents, and the firings that open them: breaches and problems of the system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class Status(StrEnum):
 
 
 class Resolution(StrEnum):
-    """Why an incident was resolved.
+    """The reason why an incident was resolved.
 
     true, false, known and data_error are a person's verdict. recovered: the value is back inside
     its limit. restated: the data changed, and with them the breach disappeared. expired: an event
@@ -52,7 +52,7 @@ class Resolution(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a message about an incident is sent."""
+    """The reason of a message about an incident."""
 
     OPENED = "opened"
     RAISED = "raised"
@@ -64,7 +64,7 @@ class Reason(StrEnum):
 
 
 class Trend(StrEnum):
-    """How the newest breach's severity compares with that of the breach before it."""
+    """The newest breach's severity against the previous breach's."""
 
     STEADY = "steady"
     MORE_SEVERE = "more_severe"
@@ -73,9 +73,9 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acknowledgement:
-    """Who took the incident over, and until when (None: without end).
+    """The acknowledgement of an incident, and its end (None: without end).
 
-    `value` and `limit` are the incident's at that time, to see whether it worsens later.
+    `value` and `limit` are the incident's at that time, to detect a later worsening.
     """
 
     by: str
@@ -88,7 +88,7 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolutionRecord:
-    """Who or what resolved the incident, when, and why."""
+    """The resolution of an incident: by whom or what, when, and why."""
 
     by: str
     at: datetime
@@ -106,7 +106,7 @@ class EscalationChain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breach:
-    """What a firing and the incident that it opens have in common.
+    """The common fields of a firing and its incident.
 
     `strategy` is empty for a problem of the system. `value` and `limit` are in the rule's unit
     and sign. `session` is the day that an event is about; `projection` is the issued projection
@@ -192,8 +192,7 @@ class Incident(Breach):
     def next_escalation_at(self) -> datetime | None:
         """When the next escalation is due; None where none is.
 
-        Escalations are always a delay apart, so that those that an outage held up follow one by
-        one.
+        At least a delay lies between two escalations, also after an outage.
         """
         chain, since = self.chain, self.critical_since
         if chain is None or since is None or self.status is not Status.OPEN:

@@ -1,4 +1,4 @@
-"""The outbox rows: one message to one channel, under a key that the same cause repeats."""
+"""The outbox rows: one message to one channel, with a deterministic idempotency key."""
 
 import hashlib
 import math
@@ -53,7 +53,7 @@ class IncidentNotice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationItem:
-    """What the outbox stores of a notice: the incident, its severity then, and the reason.
+    """A notice as stored in the outbox: the incident, its severity then, and the reason.
 
     `is_resolved`: the incident was resolved when the row was read.
     """
@@ -68,7 +68,7 @@ class NotificationItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One row of the outbox. `payload` holds all that the message needs, JSON-ready.
+    """One row of the outbox. `payload` holds the content of the message, JSON-ready.
 
     `fence` counts the leases of the row: a worker with an older fence changes nothing.
     `next_at` is the earliest time of the next attempt.
@@ -93,7 +93,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastNotification:
-    """A message about an incident to one channel, as suppression looks at it."""
+    """A message about an incident to one channel, as suppression uses it."""
 
     channel: str
     kind: MessageKind
@@ -108,7 +108,7 @@ class PastNotification:
 def notification_key(
     kind: MessageKind, window: str, notices: Iterable[IncidentNotice], channel: str
 ) -> str:
-    """The row's key: the same for the same messages about the same incidents, whoever makes it."""
+    """The row's idempotency key: equal for equal messages about the same incidents."""
     names = sorted(f"{notice.incident.id}:{notice.number}" for notice in notices)
     text = "\0".join([kind.value, window, channel, *names])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -132,7 +132,7 @@ def new_notification(
         kind=kind,
         channel=channel,
         payload={
-            # Stored rows keep their form: the column of the same name is what is read.
+            # Kept for the form of stored rows; the column of the same name is read.
             "kind": kind.value,
             "window": window,
             "alert": alert,
@@ -173,7 +173,7 @@ def digest_payload(
     """The content of a session's digest, JSON-ready.
 
     `incidents` are the unresolved ones. The digest's weak breaches are those that the evidence
-    gate keeps from being notified.
+    gate holds back.
     """
     evaluations = judgement.evaluations
     notices = [

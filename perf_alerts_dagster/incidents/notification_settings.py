@@ -12,9 +12,9 @@ from perf_alerts_dagster.judging.context import Budgets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EscalationSettings:
-    """When a critical incident that nobody answers escalates.
+    """When an unacknowledged critical incident escalates.
 
-    `delay` lies before each escalation; zero or less switches escalation off. `steps` is the
+    `delay` is the time before each escalation; zero or less switches escalation off. `steps` is the
     maximum number of escalations. `acknowledgement_timeout` is how long the acknowledgement of
     a critical incident holds; None is without end.
     """
@@ -49,7 +49,7 @@ class EscalationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotificationSettings:
-    """What suppresses messages, what repeats them, and which channels get them.
+    """The suppression, repetition and channels of messages.
 
     `channels` and `escalation_channels` are names; without the latter, escalations go to the
     former. `minimum` holds the lowest severity of each channel that does not get everything.

@@ -20,7 +20,7 @@ class UnknownIncident(PerfAlertsError):
 
 
 class ConcurrentChange(Exception):
-    """Another process changed what the decisions were based on; nothing was stored."""
+    """Another process changed the snapshot's incidents meanwhile; nothing was stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Decisions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What decisions are based on, read in one transaction.
+    """The input of decisions, read in one transaction.
 
     `incidents` are the unresolved ones, and resolved ones that still owe a message. `notified`
     are the messages about them, all waiting ones, and those delivered within the suppression
@@ -91,7 +91,7 @@ class UnappliedJudgements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentFilter:
-    """Which incidents to list; None matches all. `since`: last seen at or after it."""
+    """A filter of incidents; None matches all. `since`: last seen at or after it."""
 
     status: Status | None = None
     severity: Severity | None = None
@@ -110,7 +110,7 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreachedIncident:
-    """An incident that breached in a period, and the alerts that found it.
+    """An incident that breached in a period, and the alerts that judged the breaches.
 
     `strategy` is empty for the system. `severity` is the incident's highest.
     """
@@ -129,7 +129,7 @@ class PeriodCounts:
     escalated: int
 
 
-# A message that waits as long was tried, and failed, several times.
+# A message that waits for this long has failed several times.
 STUCK = timedelta(minutes=5)
 
 
@@ -158,14 +158,14 @@ class IncidentStore(ABC):
 
     @abstractmethod
     def snapshot(self, *, now: datetime, since: datetime) -> Snapshot:
-        """What decisions at `now` are based on, with the messages delivered since `since`."""
+        """The input of decisions at `now`, with the messages delivered since `since`."""
 
     @abstractmethod
     def apply(self, decisions: Decisions) -> None:
-        """Store all of it, or nothing.
+        """Store all decisions, or none.
 
-        A new message makes failed ones due that wait for a retry to the same channel about the
-        same dedup key: they are sent first.
+        A new message makes earlier messages to its channel about its dedup keys that wait for a
+        retry due, so that they are sent first.
 
         Raises:
             ConcurrentChange: an incident or an offset has changed since it was read, or another
@@ -182,7 +182,7 @@ class IncidentStore(ABC):
 
     @abstractmethod
     def live_incident(self, dedup_key: str) -> Incident | None:
-        """The unresolved incident of a key, by one index look-up; None where there is none."""
+        """The unresolved incident of a dedup key, by one index look-up; None if there is none."""
 
     @abstractmethod
     def incidents(
@@ -243,7 +243,7 @@ class Outbox(ABC):
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
         """Mark a row as delivered, and its incidents as notified.
 
-        False where another lease was taken meanwhile; then nothing changes.
+        False, without a change, where another worker has leased the row meanwhile.
         """
 
     @abstractmethod

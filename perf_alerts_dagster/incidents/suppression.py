@@ -1,4 +1,4 @@
-"""Which messages are suppressed, and why: silences, suppression windows, pending messages."""
+"""Suppression of messages: by silences, suppression windows and pending messages."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from perf_alerts_dagster.judging.evaluation import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matchers:
-    """Which incidents a silence covers; None matches everything, and at least one is set."""
+    """The matchers of a silence; None matches everything, and at least one is set."""
 
     strategy: str | None = None
     rule: str | None = None
@@ -30,7 +30,7 @@ class Matchers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Mutes messages from `starts_at` (included) to `ends_at` (excluded), never the record."""
+    """Mutes messages from `starts_at` (included) to `ends_at` (excluded), but not incidents."""
 
     id: str
     matchers: Matchers
@@ -49,7 +49,7 @@ class Silence:
 
 
 def checked(silence: Silence) -> Silence:
-    """The silence, refused where it could mute everything or for ever.
+    """Validate and return a silence: it may neither mute everything nor have no end.
 
     Raises:
         UsageError: it matches everything, has no author or reason, or its end is not after its
@@ -66,7 +66,7 @@ def checked(silence: Silence) -> Silence:
 
 
 class SuppressionReason(StrEnum):
-    """Why a message was not sent to a channel."""
+    """The reason why a message was not sent to a channel."""
 
     OBSERVE_ONLY = "observe_only"
     SILENCED = "silenced"
@@ -77,7 +77,7 @@ class SuppressionReason(StrEnum):
     OPENING_NOT_NOTIFIED = "its_opening_was_not_told"
 
 
-# These say that the incident is worse than the channel knows, so that no window suppresses them.
+# Messages about a state worse than the channel knows: no window suppresses them.
 _NEVER_SUPPRESSED = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED, Reason.UNMUTED})
 
 
@@ -85,7 +85,7 @@ class NotificationHistory:
     """The messages about live incidents and those in the suppression window; no recoveries."""
 
     def __init__(self, notified: Iterable[PastNotification]) -> None:
-        # Indexed, since on the day on which everything breaks thousands of incidents ask.
+        # Indexed, since a bad day has thousands of incidents.
         self._by_incident: dict[tuple[str, str], list[PastNotification]] = {}
         self._by_key: dict[tuple[str, Severity, str], list[PastNotification]] = {}
         for past in notified:
@@ -115,7 +115,7 @@ def suppression_reason(
     now: datetime,
     window: timedelta,
 ) -> SuppressionReason | None:
-    """Why one channel is not notified; None where it is.
+    """The reason why one channel is not notified; None where it is notified.
 
     A message is suppressed while another one with the same dedup key and severity is pending,
     and for `window` after the last one was delivered. A worsening is never suppressed. A
@@ -139,7 +139,7 @@ def suppression_reason(
 def is_repeat_due(incident: Incident, now: datetime, interval: timedelta) -> bool:
     """Whether a message about an open level is to be repeated; never at zero or less.
 
-    Incidents about the system, and those that say that nothing can be measured, never repeat.
+    Incidents about the system, and those of rules that could measure nothing, never repeat.
     """
     if incident.status is not Status.OPEN or incident.kind is not Kind.LEVEL:
         return False

@@ -1,4 +1,4 @@
-"""The state machine of an incident: the transitions, what each changes, and when one is due."""
+"""The state machine of an incident: the transitions, their effects, and when they are due."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ class TransitionRefused(PerfAlertsError):
 
 
 class IncidentEvent(StrEnum):
-    """What can happen to an incident: by a judgement, by a person, or by time."""
+    """An event of an incident: by a judgement, by a person, or by time."""
 
     BREACH = "breach"
     HIGHER = "higher_severity"
@@ -44,7 +44,7 @@ class IncidentEvent(StrEnum):
 
 
 class Action(StrEnum):
-    """What an event does.
+    """The effect of an event on an incident.
 
     count: one more breach. raise: the severity rises, with a message at once. reopen: open again,
     with a message. close: resolved without a message. recover: resolved with one message. new:
@@ -65,7 +65,7 @@ class Action(StrEnum):
     REFUSE = "refuse"
 
 
-# What an event does to an incident that is open, acknowledged, resolved.
+# The action of an event on an incident that is open, acknowledged, resolved.
 TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
     IncidentEvent.BREACH: (Action.COUNT, Action.COUNT, Action.NEW),
     IncidentEvent.HIGHER: (Action.RAISE, Action.REOPEN, Action.NEW),
@@ -86,14 +86,14 @@ _MARGIN = 0.1
 _BUDGETS = 2.0
 # Worse: beyond the limit by this share of it more than when the incident was acknowledged.
 _WORSE = 0.25
-# Bounds written in decimals, such as a tenth of 0.8, are not exact in binary.
+# Decimal bounds, such as a tenth of 0.8, are not exact in binary.
 _SLACK = 1e-9
 # Rules without a limit: their next good evaluation resolves the incident.
 PLAIN = frozenset({"no_data", "record_error"})
 
 
 def action_of(status: Status, event: IncidentEvent) -> Action:
-    """What `event` does to an incident in `status`.
+    """The action of `event` on an incident in `status`.
 
     Raises:
         TransitionRefused: the status does not allow it.
@@ -130,7 +130,7 @@ def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | Non
 def register_breach(
     incident: Incident, firing: Firing, *, now: datetime, chain: EscalationChain | None
 ) -> tuple[Incident, Action]:
-    """The incident after another breach of its key, and the action that this was."""
+    """The incident after another breach of its key, and the action taken."""
     event = IncidentEvent.BREACH
     if firing.severity.rank > incident.severity.rank:
         event = IncidentEvent.HIGHER
@@ -271,7 +271,7 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
     if evaluation.outcome not in (Outcome.OK, Outcome.BREACH):
         return False
     if evaluation.parts.get("above"):
-        # Above the band's upper side, as far from the lower one as possible.
+        # Above the upper band, a value is as far from the lower one as possible.
         return True
     if evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget:
         return True

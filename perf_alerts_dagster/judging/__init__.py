@@ -1,1 +1,1 @@
-"""Rules over a record and its projections: what breaches, how badly, with which evidence."""
+"""Judge a record by rules: breaches, their severities and their evidence."""

@@ -1,4 +1,4 @@
-"""The context of rules, and how a measured value becomes an evaluation with its evidence."""
+"""The inputs of rules, and the evaluation of a measured value with its evidence."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class Budgets:
     """The largest `p_year` at which people are notified, at warning and at critical and above.
 
     `rules` maps a rule to `{"warning": share, "critical": share}`, either of which may be
-    missing; `of_strategy` maps a strategy to the same, and wins.
+    missing; `of_strategy` maps a strategy to the same, and takes precedence.
     """
 
     warning: float = 0.05
@@ -59,7 +59,7 @@ def benjamini_hochberg(shares: Floats) -> Floats:
 def with_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Put the Benjamini-Hochberg value of `p_year`, across strategies, into each rule's parts.
 
-    It is shown and gates nothing.
+    It is shown only: it gates nothing.
     """
     positions: dict[str, list[int]] = {}
     for position, evaluation in enumerate(evaluations):
@@ -101,12 +101,12 @@ YEAR = 252
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """How rare a value of a rule is in the strategy's own healthy years, and the rule's power.
+    """The rarity of a rule's value in the strategy's own healthy years, and the rule's power.
 
     `p_year`: share of healthy simulated years in which the statistic is at least this bad.
     `false_alarm_rate`: share of them in which the rule notifies. `power`: chance that it notifies
-    within 126 days of the change that it is there to see; `days_to_half`: days until that chance
-    is one half. `union`: share of healthy years in which any of the calibrated rules notifies.
+    within 126 days of the change that it is to detect; `days_to_half`: days until that chance is
+    one half. `union`: share of healthy years in which any of the calibrated rules notifies.
     """
 
     p_year: float
@@ -130,10 +130,10 @@ def rating_of(
     budget: float | None = None,
     documented: Mapping[str, float] | None = None,
 ) -> Rating | None:
-    """The rating of a value; None for a rule that the calibration does not know.
+    """The rating of a value; None for a rule without a calibration.
 
-    The false-alarm rate is that of the calibration's own budget, or, where they are given, of
-    the strategy's: `budget`, and in `documented` the minimum badness that is a breach at all.
+    `budget`, the strategy's own, replaces the calibration's budget in the false-alarm rate;
+    `documented` is the minimum badness that is a breach.
     """
     if rule not in calibration.worst:
         return None
@@ -154,7 +154,7 @@ def rating_of(
 def rating_with_power(
     calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
 ) -> Rating:
-    """A rating of these shares with the rule's power, where there is a calibration."""
+    """A rating of these shares, with the rule's power where there is a calibration."""
     if calibration is None:
         return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
     return Rating(
@@ -166,7 +166,7 @@ def rating_with_power(
     )
 
 
-# A window that misses more of its sessions than this share is not judged.
+# A window with a larger share of missing sessions is not judged.
 MAXIMUM_MISSING = 0.10
 
 
@@ -181,8 +181,8 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
-    by strategy. `projected` are the strategies with a
-    projection in force: without one a drawdown needs no evidence.
+    by strategy. `projected` are the strategies with a projection in force: without one a
+    drawdown needs no evidence.
     """
 
     as_of: date
@@ -258,8 +258,7 @@ def evaluation_of(
 ) -> Evaluation:
     """An `ok` (severity None) or a breach, with its evidence.
 
-    `gated` overrides the catalogue, `rating` the calibration: for a rule that knows by itself
-    how rare its value is.
+    `gated` overrides the catalogue; `rating` the calibration, for a rule with its own evidence.
     """
     needs_evidence = rule.gated if gated is None else gated
     if needs_evidence and rating is None:

@@ -1,4 +1,4 @@
-"""Evaluation: one rule for one strategy. Judgement: all evaluations of one alert and date."""
+"""Evaluations (one rule, one strategy) and judgements (all evaluations of an alert and date)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from perf_alerts_dagster.core.severity import Severity
 
 
 class Outcome(StrEnum):
-    """The outcome of one rule: within its limits, beyond them, or not judged, and why."""
+    """The outcome of one rule: within its limits, beyond them, or the reason why not judged."""
 
     OK = "ok"
     BREACH = "breach"
@@ -28,7 +28,7 @@ class Kind(StrEnum):
 
 
 class Evidence(StrEnum):
-    """How rare a breach is among the strategy's own healthy years.
+    """The rarity of a breach in the strategy's own healthy years.
 
     strong: `p_year` is within the budget of a warning at least. weak: it is not. unrated: there
     is no calibration yet. ungated: a rule that needs none (a policy limit, a data rule).
@@ -73,7 +73,7 @@ class Evaluation:
 
     @property
     def dedup_key(self) -> str:
-        """The key of the incident that it belongs to; severity and message are no part of it."""
+        """The key of the evaluation's incident, independent of severity and message."""
         parts = [self.strategy, self.rule, self.projection or "-"]
         column = self.parts.get("column")
         if isinstance(column, str):
@@ -85,16 +85,16 @@ class Evaluation:
 
     @property
     def notified_severity(self) -> Severity | None:
-        """The severity at which people are notified: a warning where evidence allows no more.
+        """The severity at which people are notified, limited to a warning by weaker evidence.
 
-        `severity` is the documented limit that was passed; a drawdown beyond the critical limit
-        that 3 % of healthy years see is notified as a warning.
+        `severity` is that of the breached limit; a drawdown beyond the critical limit that 3 % of
+        healthy years reach is notified as a warning.
         """
         notified_as = self.parts.get("told_as")
         return Severity(notified_as) if isinstance(notified_as, str) else self.severity
 
     def is_notified(self, *, gate: bool = True, minimum: Severity = Severity.WARNING) -> bool:
-        """Whether people are notified of it: a breach with evidence, at `minimum` or above.
+        """Whether people are notified: of a breach with evidence, at `minimum` or above.
 
         Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are notified too.
         """
@@ -108,7 +108,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """All evaluations of one alert for one as-of date, with what reproduces them.
+    """All evaluations of one alert for one as-of date, with the keys to reproduce them.
 
     Same as-of date, settings version and data hash: same evaluations, bit for bit.
     `provisional`: its newest row is of a session that had not closed. `recorded_only`: its date is
@@ -131,7 +131,7 @@ class Judgement:
         """Whether `other` differs only in its run, its time and `restated`.
 
         `restated` may differ on the same data: the run that saw the earlier rows may have been
-        killed before it stored that it had.
+        killed before it stored the new hashes.
         """
         return self == replace(
             other, run_id=self.run_id, judged_at=self.judged_at, restated=self.restated
@@ -168,7 +168,7 @@ def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
 
 
 def outcome_of(evaluations: Sequence[Evaluation]) -> Outcome:
-    """The outcome of a strategy: its first of error, no data, breach, ok, insufficient data.
+    """A strategy's outcome: the first present of error, no data, breach, ok, insufficient data.
 
     A strategy for which nothing could be measured is `insufficient_data`, never `ok`.
     """

@@ -52,15 +52,15 @@ class Judge:
         """Judge every strategy and group for one session.
 
         Args:
-            alert: Whose rules to judge by.
+            alert: The alert; its families of rules are judged.
             reading: The records; rows after `as_of` are ignored.
             as_of: A session of the reading.
-            run_id: The execution this belongs to.
-            now: When it is judged.
+            run_id: The execution's run.
+            now: The time of judging, aware.
             outlook: The projections in force; none where None.
             provisional: The session of `as_of` has not closed.
             recorded_only: A newer session is judged already.
-            restated: It was judged before and its rows have changed.
+            restated: The session was judged before and its rows have changed.
         """
         outlook = outlook or Outlook()
         cut = {
@@ -135,7 +135,7 @@ class Judge:
 
 
 def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
-    """The share of the earlier month's paths that fell as far below as this month did."""
+    """The share of the earlier month's simulated paths that were as far below as the live one."""
     projection = outlook.monthly.get(finals.strategy)
     since = None if projection is None else projection.returns_since(finals)
     if projection is None or since is None or not len(since) or bool((since <= -1.0).any()):
@@ -156,7 +156,7 @@ _POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}
 
 
 def is_judged(record: StrategyRecord, context: JudgeContext) -> bool:
-    """Whether the strategy is judged at all: its status, and the days it is judged on."""
+    """Whether the strategy is judged, by its status and the days it is judged on."""
     if not record.status.is_judged:
         return False
     if record.judged_from is not None and context.as_of < record.judged_from:
@@ -177,13 +177,13 @@ def judge_strategy(
     Returns:
         One evaluation per rule that applies, in the catalogue's order; none for a strategy that
         is not judged or has not begun. A strategy whose newest row is too far behind gets
-        `no_data` from every rule. One that was wiped out keeps that breach; its statistics stop.
+        `no_data` from every rule. A wiped-out strategy keeps that breach; its statistics stop.
     """
     if not is_judged(record, context) or not len(record):
         return []
     wiped_out = np.flatnonzero(record.returns <= -1.0)
     if len(wiped_out):
-        # Whatever a source lists after it, its statistics stop there.
+        # Rows after a wipe-out are ignored.
         ended = record.rows(0, int(wiped_out[0]) + 1)
         return _in_order(_wiped_out(ended, families, context))
     late = context.lateness.get(record.strategy, 0)
@@ -210,7 +210,7 @@ def judge_strategy(
 
 
 def _for_every_strategy(families: Collection[Family]) -> list[Rule]:
-    """The rules that have an outcome for every strategy, whatever its record holds."""
+    """The rules that are not optional: they have an outcome for every strategy."""
     return [
         rule
         for rule in RULES

@@ -1,9 +1,9 @@
-"""The two JSON settings of limits, read: ALERT_THRESHOLDS and ALERT_POLICY_LIMITS.
+"""Parse the two JSON settings of limits: ALERT_THRESHOLDS and ALERT_POLICY_LIMITS.
 
-Both have one shape: `{"default": {...}, "strategies": {"name": {...}}}`; a strategy's values win
-over the defaults one by one. Losses and drawdowns are written as positive fractions (0.08 is
-8 %). The catalogue is imported where it is needed: the settings are read by processes that judge
-nothing, and it loads numpy.
+Both have one shape: `{"default": {...}, "strategies": {"name": {...}}}`; each value of a strategy
+overrides its default. Losses and drawdowns are written as positive fractions (0.08 is
+8 %). The catalogue, which loads numpy, is imported late: most readers of the settings judge
+nothing.
 """
 
 import math
@@ -65,7 +65,7 @@ def _limits(base: Mapping[str, float], values: Mapping[str, Any]) -> dict[str, f
             if rule.accepts == "fraction":
                 _share(name, limits[name])
     for rule in RULES:
-        # A critical limit that is reached before its warning would hide the warning.
+        # A critical limit that is breached before the warning would hide the warning.
         for first, second in pairwise(rule.limits):
             rises = rule.limits[first] <= rule.limits[second]
             low, high = (first, second) if rises else (second, first)

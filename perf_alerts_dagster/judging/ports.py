@@ -29,9 +29,9 @@ class Period:
     counts: Mapping[tuple[str, Outcome], int]
 
     def breach_rate(self) -> float | None:
-        """Breaches among what could be judged, in [0, 1]; None where nothing could.
+        """Breaches over evaluations that are `ok` or `breach`, in [0, 1]; None without any.
 
-        Counted are the outcomes `ok` and `breach`, whether a person was notified or not.
+        Breaches count whether a person was notified or not.
         """
         total = {outcome: 0 for outcome in Outcome}
         for (_, outcome), count in self.counts.items():
@@ -67,7 +67,7 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def latest(self, alert: str, *, as_of: date | None = None) -> Judgement | None:
-        """The judgement of `alert` made last for `as_of`, or for its newest date where None."""
+        """The last judgement of `alert` for `as_of`, or for its newest date where None."""
 
     @abstractmethod
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
@@ -79,7 +79,7 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
-        """Keep the statistical settings (JSON) that a settings version stands for, once."""
+        """Store the statistical settings (JSON) of a settings version, once."""
 
     @abstractmethod
     def period(self, start: datetime, end: datetime) -> Period:
@@ -91,6 +91,6 @@ class AlertStore(ProjectionStore):
     ) -> Sequence[StoredEvaluation]:
         """Per strategy and rule the newest evaluation, sorted by strategy, rule, projection.
 
-        Newest by as-of date, then by the time of judging. It comes from the last judgement of
-        some alert: a strategy that is no longer in the record is not there.
+        Newest by as-of date, then by the time of judging, among the alerts' last judgements: a
+        strategy that is no longer in the record is left out.
         """

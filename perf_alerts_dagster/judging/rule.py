@@ -1,4 +1,4 @@
-"""What is known of a rule, in one place: its module in `rules/` declares it beside its judge."""
+"""The declaration of a rule, which its module in `rules/` makes beside the rule's judge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ HINT = (
     "strategies fell at the same time."
 )
 
-# The rule of the documented summary's `sharpe_status`: the proxy knows its id and loads no rules.
+# The rule of the summary's `sharpe_status`, here since the proxy loads no rules.
 SUMMARY_RULE = "rolling_sharpe"
 
 
@@ -21,12 +21,12 @@ SUMMARY_RULE = "rolling_sharpe"
 class Rule:
     """One rule, as messages, pages, settings and the judge know it.
 
-    `title` is written as inside a sentence, `hint` says what a person looks at first. `unit` is
+    `title` is written as inside a sentence, `hint` says where a person looks first. `unit` is
     that of the rule's value and limit. `plot` is the name of the drawing that shows the rule.
 
     `gated`: a breach is notified only with strong evidence. `calibrated`: that evidence comes from
     the statistic that `projections.monitors` registers under the rule's id. `optional`: the rule
-    says nothing about a strategy that it does not apply to. `info_only`: never above info.
+    has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
 
     `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
     names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.

@@ -1,7 +1,7 @@
 """Sends the messages of the outbox: each is leased, sent, then marked, so that none is lost.
 
-After a crash between sending and marking, the message is sent again under the same key, by which
-receivers drop it. Each channel has its own thread, so that a slow one delays no other.
+After a crash between sending and marking, the message is sent again under the same idempotency
+key. Each channel has its own thread, so that a slow one delays no other.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ GIVE_UP = timedelta(hours=24)
 
 
 class DeliveryFailed(Exception):
-    """A channel did not accept a message. The text holds no secret and nothing of the receiver's.
+    """A channel did not accept a message. The text holds no secret and nothing that was received.
 
     `permanent`: no later attempt can succeed. `retry_after`: how long the receiver asks to wait.
     """
@@ -63,7 +63,7 @@ class ChannelResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCounts:
-    """How many messages a delivery sent, will retry, and gave up."""
+    """The number of messages that a delivery sent, will retry, and gave up."""
 
     sent: int = 0
     retried: int = 0
@@ -81,7 +81,7 @@ class DeliveryCounts:
 
 
 def try_channels(channels: Sequence[Channel], message: Message) -> Sequence[ChannelResult]:
-    """Send a message past the outbox, once, to each channel at the same time."""
+    """Send a message to all channels in parallel, once, without the outbox."""
 
     def attempt(channel: Channel) -> ChannelResult:
         try:
@@ -119,7 +119,7 @@ class Deliverer:
 
     `on_dead_letter(channel, error=, now=)` is called for a message that is given up, before it is
     marked: after a crash in between it is called again. `on_sent(channel, now=)` is called for a
-    delivered one. `owner` names this worker in leases. `reached` is called at the
+    delivered message. `owner` names this worker in leases. `reached` is called at the
     points `claimed`, `sent` and `marked`, where crash tests end the process.
     """
 
@@ -156,7 +156,7 @@ class Deliverer:
         return sum((self._deliver(channel, row) for row in rows), DeliveryCounts())
 
     def _claims(self, channel: str, deadline: float) -> Iterator[Notification]:
-        """Lease the channel's due rows one by one, each when it is asked for."""
+        """Lease the channel's due rows lazily, one by one."""
         while monotonic() < deadline:
             rows = self.outbox.claim(self.clock(), self.owner, LEASE, channels=[channel])
             if not rows:

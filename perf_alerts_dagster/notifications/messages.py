@@ -12,7 +12,7 @@ from perf_alerts_dagster.incidents.notification import MessageKind, Notification
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.notifications.text import Payload
 
-# The others are only counted, and found behind the link: a phone shows no longer text.
+# Further incidents are only counted, since a phone shows no longer text; the link lists them.
 SHOWN = 20
 # The same for programs, so that no receiver refuses a message for its size.
 LISTED = 200
@@ -27,9 +27,9 @@ _DIGEST_LISTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a channel sends. `key` is the same at every attempt, so that receivers can deduplicate.
+    """A message to a channel; `key` is the same at every attempt, for deduplication.
 
-    `subject` is one line. `payload` is what programs get, JSON-ready; it includes the text.
+    `subject` is one line. `payload` is for programs, JSON-ready; it includes the text.
     """
 
     key: str
@@ -119,7 +119,7 @@ def _subject(incidents: Sequence[Payload]) -> str:
 
 
 def _by_severity(incidents: Sequence[Payload]) -> list[str]:
-    """How many incidents there are of each severity, the highest first."""
+    """The number of incidents by severity in words, the highest first."""
     counts = Counter(Severity(str(incident["severity"])) for incident in incidents)
     worst_first = sorted(counts, key=lambda severity: -severity.rank)
     return [f"{counts[severity]} {severity.value}" for severity in worst_first]
@@ -151,7 +151,7 @@ def _linked(incident: Payload, public_url: str | None) -> dict[str, Json]:
 
 
 def _digest(row: Notification, public_url: str | None) -> Message:
-    """The digest: what was judged and what is open; sent also when all is well."""
+    """The digest: judged strategies and open incidents; sent also without breaches."""
     lists = {name: _list(row.payload, name) for name, _ in _DIGEST_LISTS}
     counts = [f"{len(lists[name])} {label}" for name, label in _DIGEST_LISTS if lists[name]]
     subject = f"[DIGEST] {row.payload['as_of']}: {', '.join(counts) or 'all is well'}"

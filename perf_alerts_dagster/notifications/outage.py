@@ -1,4 +1,4 @@
-"""Direct notifications while the alert store cannot be used: of the outage and of breaches.
+"""Direct notifications of an outage of the alert store, and of breaches during it.
 
 A full disk keeps Dagster from starting runs as well. Then the REST process judges the record
 without a store and notifies the channels directly, past the outbox.
@@ -23,7 +23,7 @@ from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import message_of
 
-# A store that is only locked or restarting is back by then. Channels are retried as often.
+# A locked or restarting store recovers within this. Also the interval of retries to channels.
 PATIENCE = timedelta(seconds=60)
 # How often the record is judged during an outage.
 JUDGE_INTERVAL = timedelta(hours=1)
@@ -42,7 +42,7 @@ class DirectJudge(Protocol):
 
 @dataclass(kw_only=True)
 class Outage:
-    """The outages of one store as one process sees them; each channel gets each firing once.
+    """The outages of one store, as seen by one process; each channel gets each firing once.
 
     `open_judge` opens the judge when it is first needed. `channels` are notified; there are none
     under ALERT_OBSERVE_ONLY.
@@ -59,7 +59,7 @@ class Outage:
     _notified: set[tuple[str, str, str]] = field(default_factory=set, init=False)
 
     def end(self) -> None:
-        """The store can be used again: this outage has ended."""
+        """End the outage: the store is available again."""
         self._judge = self._since = self._tried_at = self._judged_at = None
         self._breaches = ()
         self._notified.clear()
@@ -77,7 +77,7 @@ class Outage:
             return ()
         self._tried_at = now
         window = f"{since:%Y-%m-%dT%H}"
-        # Before judging, since the cause of the outage may keep the judge from working as well.
+        # Before judging, which the cause of the outage may prevent as well.
         results = self._notify([_unavailable(since)], "", window, now)
         if self._judged_at is None or now - self._judged_at >= JUDGE_INTERVAL:
             self._judged_at = now

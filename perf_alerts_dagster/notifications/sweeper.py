@@ -1,7 +1,7 @@
-"""The regular sweep: applies left judgements and what is due by time, and sends messages.
+"""The regular sweep: applies unapplied judgements and timed changes, and sends messages.
 
-The sensor `watch` sweeps every 30 s. While it is silent the REST processes do, so that a stopped
-daemon delays no message: the sweeper holds a lease, and the next one takes over when it runs out.
+The sensor `watch` sweeps every 30 s; while it is silent the REST processes sweep, so that a
+stopped daemon delays no message. A lease elects the sweeper.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ TTL = timedelta(seconds=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepResult:
-    """Who holds the lease, and, if it was this sweeper, what it delivered."""
+    """The holder of the lease, and this sweeper's delivery counts if it holds it."""
 
     by: str
     drained: DeliveryCounts | None

@@ -1,4 +1,4 @@
-"""The sentences of messages and pages about one incident, safe whatever a name contains."""
+"""The sentences of messages and pages about one incident, with names sanitised."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -76,21 +76,21 @@ def affected(incident: Payload) -> str:
 
 
 def badge(incident: Payload) -> str:
-    """The severity, or that it has recovered, in brackets."""
+    """The severity, or the recovery, in brackets."""
     if incident["reason"] == "recovered":
         return "[RECOVERED]"
     return f"[{clean(incident['severity']).upper()}]"
 
 
 def headline(incident: Payload) -> str:
-    """The strategy, the rule's title, and why the message is sent."""
+    """The strategy, the rule's title, and the reason of the message."""
     headline = f"{affected(incident)}: {title(incident)}"
     reason = _REASONS[str(incident["reason"])]
     step = incident["escalation_step"]
     if incident["reason"] == "escalated":
         reason += f", escalation {step}"
     if incident.get("over") and incident["reason"] != "recovered":
-        # It was resolved while the message waited, or by the execution that opened it.
+        # The incident was resolved while the message waited, or by the execution that opened it.
         reason = ", ".join(part for part in (reason, "resolved by now") if part)
     return f"{headline} ({reason})" if reason else headline
 
@@ -117,7 +117,7 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
 
 
 def hint(incident: Payload) -> str:
-    """The hint of what to look at first."""
+    """The rule's hint where to look first."""
     rule = str(incident["rule"])
     return BY_ID[rule].hint if rule in BY_ID else _HINTS.get(rule, HINT)
 
@@ -141,7 +141,7 @@ def measurement(incident: Payload) -> str:
 
 
 def reliability(incident: Payload) -> str:
-    """How often healthy strategies show this, the false-alarm rate and power, where known."""
+    """The share of healthy years this bad, the false-alarm rate and the power, where known."""
     parts = incident["parts"] if isinstance(incident["parts"], dict) else {}
     words = []
     if isinstance(incident["p_year"], int | float):

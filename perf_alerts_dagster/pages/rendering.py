@@ -72,14 +72,14 @@ def _environment() -> Environment:
 
 @cache
 def stylesheet() -> str:
-    """The one stylesheet."""
+    """The stylesheet of all pages, as CSS text."""
     return files(_PACKAGE).joinpath("pages.css").read_text(encoding="utf-8")
 
 
 def rendered(
     template: str, *, session: Session | None, status: int = 200, **values: object
 ) -> Response:
-    """A page; `session` None on the login page."""
+    """The HTML of a page; `session` is None on the login page."""
     text = _environment().get_template(template).render(session=session, **values)
     return Response(
         text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
@@ -101,6 +101,6 @@ def words(incident: Incident) -> dict[str, str]:
 
 
 def local(path: str | None) -> str:
-    """The page to go to after the login; only our own pages are accepted."""
+    """The path to redirect to after the login; only our own pages are accepted."""
     found = _NEXT.fullmatch(path or "")
     return found[0] if found and is_page(found[1]) else "/incidents"

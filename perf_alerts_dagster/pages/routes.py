@@ -112,7 +112,7 @@ async def logout(request: Request) -> Response:
 
 @router.get("/incidents")
 async def incidents(request: Request) -> Response:
-    """Incidents, newest first; without a choice, those that are open."""
+    """The list of incidents, newest first; without a filter, the open ones."""
     session = await session_of(request)
     choice = request.query_params.get("status", "open")
     cursor = request.query_params.get("cursor")
@@ -147,18 +147,18 @@ async def incident(request: Request, id_: str) -> Response:
 
 @router.post("/incidents/{id_}/acknowledge")
 async def acknowledge(request: Request, id_: str) -> Response:
-    """Acknowledge it."""
+    """Acknowledge an incident."""
     return await _change(request, id_, "acknowledge")
 
 
 @router.post("/incidents/{id_}/resolve")
 async def resolve(request: Request, id_: str) -> Response:
-    """Resolve it with a verdict."""
+    """Resolve an incident with a verdict."""
     return await _change(request, id_, "resolve")
 
 
 async def _change(request: Request, id_: str, action: str) -> Response:
-    """Change an incident by a form, and redirect to its page; refused, show why on the page."""
+    """Change an incident by a form and redirect to its page, or show why it was refused."""
     session = await session_of(request)
     if not session.may_answer:
         raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")

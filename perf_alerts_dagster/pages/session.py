@@ -44,7 +44,7 @@ class Session:
 
     @property
     def may_answer(self) -> bool:
-        """Whether it may acknowledge and resolve."""
+        """Whether the session may acknowledge and resolve incidents."""
         return Permission.TOGGLE in self.who.permissions
 
 
@@ -107,7 +107,7 @@ def begin(request: Request, response: Response, token: str, seconds: int) -> Non
         max_age=seconds,
         path="/",
         httponly=True,
-        # A link in a mail leads here with the cookie; a form of another page comes without it.
+        # Lax: sent with a followed link, such as in a mail, but not with a form of another site.
         samesite="lax",
         secure=_is_secure(request),
     )

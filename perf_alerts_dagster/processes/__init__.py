@@ -1,1 +1,1 @@
-"""Names of the version before, for one version: supervisors that run start their parts by them."""
+"""Module names of the previous version, by which running supervisors start their parts."""

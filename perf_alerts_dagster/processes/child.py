@@ -1,4 +1,4 @@
-"""Moved to `perf_alerts_dagster.stack.child`, for supervisors of the version before."""
+"""Moved to `perf_alerts_dagster.stack.child`, for supervisors of the previous version."""
 
 from runpy import run_module
 

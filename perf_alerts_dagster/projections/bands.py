@@ -1,10 +1,9 @@
 """Bands around simulated paths: pointwise, and simultaneous over the horizon.
 
-A pointwise 95 % band is left at some day by far more than 5 % of honest paths. The simultaneous
-band stretches it by the k at which the share of simulated paths that ever leave it is what the
-level says (Montiel Olea, Plagborg-Moller, J. Applied Econometrics 34, 2019). The shape that is
-stretched comes from a pilot of the same paths; any shape that is fixed in advance gives a
-simultaneous band of exact level.
+Far more than 5 % of unchanged paths leave a pointwise 95 % band on some day. The simultaneous
+band stretches it by the k at which a share 1 - level of simulated paths ever leaves it (Montiel
+Olea, Plagborg-Moller, J. Applied Econometrics 34, 2019). The stretched shape comes from a pilot
+of the same paths; any shape that is fixed in advance gives a simultaneous band of exact level.
 """
 
 from collections.abc import Sequence
@@ -27,9 +26,8 @@ from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
 # Two-sided levels 68, 80, 90, 95 and 99 %, and the median.
 PROBABILITIES = (0.005, 0.025, 0.05, 0.1, 0.16, 0.5, 0.84, 0.9, 0.95, 0.975, 0.995)
 DRAWDOWN_PROBABILITIES = (0.01, 0.05, 0.5)
-# The sup of the walk is kept at these 201 quantiles: every per cent, and from 90 % on each step
-# is 6 % of what is left above it. Wider steps would put the 99.75 % band half-way to the worst
-# path of all.
+# The sup of the walk is kept at these 201 quantiles: every per cent, and from 90 % on in steps of
+# 6 % of the remaining share. Wider steps would put the 99.75 % band half-way to the worst path.
 SUP_LEVELS: tuple[float, ...] = (
     *(percent / 100 for percent in range(91)),
     *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
@@ -44,8 +42,8 @@ class Fan:
     """Quantiles of one strategy's simulated paths over H days, in cumulative log returns.
 
     `pointwise` (Q, H) at `PROBABILITIES`. `median`, `below` and `above` (H) are the shape: the
-    pilot's median, its distance to the 5 % quantile, and that times the ratio which the distance
-    to the 95 % quantile has to it on the last day. `sup_days` (D) with
+    pilot's median, its distance to the 5 % quantile, and this distance times the last day's ratio
+    of the distances to the 95 % and 5 % quantiles. `sup_days` (D) with
     `sup_below` (D, 201): quantiles, at `sup_levels` (201), of the greatest distance below the
     median up to that day, in units of `below`; `sup_above` and `sup_both` (201) are those of the
     whole horizon above the median, and on either side. `drawdowns` are the deepest ones, at
@@ -69,7 +67,7 @@ class Fan:
         return len(self.median)
 
     def lower(self, level: float) -> Floats:
-        """The one-sided simultaneous lower band (H): left by 1 - `level` of honest paths."""
+        """The one-sided simultaneous lower band (H): left by 1 - `level` of unchanged paths."""
         return self.median - self._at(self.sup_below[-1], level) * self.below
 
     def upper(self, level: float) -> Floats:
@@ -87,7 +85,7 @@ class Fan:
         return float(((self.median[:rows] - path) / self.below[:rows]).max())
 
     def share_below(self, distance: float, day: int) -> float:
-        """The sequential p-value: the share of honest paths that were as far below by `day`.
+        """The sequential p-value: the share of unchanged paths that were as far below by `day`.
 
         Beyond every simulated path it is `MINIMUM_SHARE`: never zero.
         """
@@ -113,7 +111,7 @@ _MINIMUM_WIDTH = 1e-9
 
 
 def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fan]:
-    """Walk all strategies along the shared draws; one fan each, in their order.
+    """The fans of strategies, simulated along the shared draws, in their order.
 
     Raises:
         ValueError: the draws are shorter than the horizon.
@@ -133,7 +131,7 @@ def _days(wanted: Sequence[int], horizon: int) -> list[int]:
 def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
     days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
     shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    kept = _Kept(len(days), len(sup_days), draws.paths, columns.size)
+    stats = _Stats(len(days), len(sup_days), draws.paths, columns.size)
     for paths in chunks(draws.paths, columns.size):
         walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
@@ -150,19 +148,19 @@ def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
             np.maximum(lowest, away, out=lowest)
             np.minimum(highest, away, out=highest)
             if day + 1 in days:
-                kept.at[days.index(day + 1), :, paths] = total.T
+                stats.at[days.index(day + 1), :, paths] = total.T
             if day + 1 in sup_days:
-                kept.below[sup_days.index(day + 1), :, paths] = lowest.T
+                stats.below[sup_days.index(day + 1), :, paths] = lowest.T
         highest /= -shape.ratio
-        kept.above[:, paths] = highest.T
-        kept.deepest[:, paths] = deepest.T
+        stats.above[:, paths] = highest.T
+        stats.deepest[:, paths] = deepest.T
     return [
-        _fan(kept, position, shape, days, sup_days, horizon) for position in range(columns.size)
+        _fan(stats, position, shape, days, sup_days, horizon) for position in range(columns.size)
     ]
 
 
-class _Kept:
-    """Of every path: its value at some days, its sups, its deepest drawdown."""
+class _Stats:
+    """Per path: its values on some days, its sups, its deepest drawdown."""
 
     def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
         self.at = np.empty((days, size, paths), dtype=np.float32)
@@ -209,12 +207,12 @@ def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shap
 
 
 def _fan(
-    kept: _Kept, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
+    stats: _Stats, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
 ) -> Fan:
-    below, above = kept.below[:, position], kept.above[position]
+    below, above = stats.below[:, position], stats.above[position]
     sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
     sup_quantiles = quantiles(sups, SUP_LEVELS)
-    at_days = quantiles(kept.at[:, position], PROBABILITIES)
+    at_days = quantiles(stats.at[:, position], PROBABILITIES)
     return Fan(
         pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
         median=shape.median[:, position].astype(np.float64),
@@ -224,12 +222,12 @@ def _fan(
         sup_below=sup_quantiles[:-2],
         sup_above=sup_quantiles[-2],
         sup_both=sup_quantiles[-1],
-        drawdowns=quantiles(kept.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
+        drawdowns=quantiles(stats.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
     )
 
 
 def _interpolated(values: Floats, days: list[int], horizon: int) -> Floats:
-    """Values (D, S) at some days to every day (H, S), linear in the root of the day from 0."""
+    """Interpolate values (D, S) to every day (H, S), linearly in the root of the day from 0."""
     known = np.sqrt(np.array([0, *days], dtype=np.float64))
     wanted = np.sqrt(np.arange(1, horizon + 1, dtype=np.float64))
     position = np.clip(np.searchsorted(known, wanted, side="left"), 1, len(known) - 1)

@@ -1,9 +1,9 @@
 """Calibration: how bad each rule's statistic gets in the strategy's own healthy years.
 
-Healthy years are simulated from the strategy's own reference. Of each rule the worst value of a
-year is kept: `p_year` of an observed value is the share of healthy years that are at least as
-bad at any time. The same walk without the drift, or with 1.5 times the volatility, gives the
-rule's power: how soon it would see the change that it is there for.
+Healthy years are simulated from the strategy's own reference, with the worst value of each rule
+per year: `p_year` of an observed value is the share of healthy years that are at least as bad at
+any time. Paths without the drift, or with 1.5 times the volatility, give the rule's power: how
+soon it detects the change.
 """
 
 import math
@@ -40,9 +40,9 @@ from perf_alerts_dagster.statistics.ewma_volatility import (
     Residuals,
 )
 
-# Fewer paths than for the healthy years do for a chance that is read in per cent.
+# Fewer paths than for the healthy years, since power is stated in per cent.
 POWER_PATHS = 1_000
-# What a rule is there to see: no edge any more, or 1.5 times the volatility.
+# The changes that rules detect: no drift any more, or 1.5 times the volatility.
 WILD = 1.5
 _NO_EDGE, _WILD = (
     frozenset(
@@ -60,8 +60,8 @@ def notified_by_day(
 ) -> dict[str, Floats]:
     """Share of changed paths on which the rule has notified by each day (252, S), by rule.
 
-    `notified` (S) is the badness from which a rule notifies. The change comes after a healthy
-    warm-up; for the band and the CUSUM, which begin with the projection and with live, on the
+    `notified` (S) is the badness from which a rule notifies. The change follows a healthy
+    warm-up; for the band (from its projection on) and the CUSUM (from live on) it begins on the
     first day.
     """
     columns = batch(strategies)
@@ -123,10 +123,10 @@ _MINIMUM = 1e-6
 
 
 def yearly_share(standardised: float, residuals: Floats) -> float:
-    """Chance of a healthy year with a day at least this bad, by a Pareto tail of the residuals.
+    """Probability of a day at least this bad in a healthy year, by a Pareto tail of residuals.
 
-    `residuals` are sorted, worst first. Within the sample the empirical share counts; beyond it
-    the tail's index is Hill's estimate.
+    `residuals` are sorted, worst first. Within the sample the share is empirical; beyond it the
+    tail has Hill's index.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
@@ -138,9 +138,9 @@ def yearly_share(standardised: float, residuals: Floats) -> float:
 
 
 def notified_from(residuals: Floats, budget: float) -> float:
-    """The standardised day, worse than all `residuals`, whose yearly share is the budget.
+    """The standardised return whose yearly share is the budget, at least as bad as all residuals.
 
-    Where the budget is larger than that of the worst of them, it is that worst one.
+    Where the yearly share of the worst residual is below the budget, it is that residual.
     """
     tail = _losses(residuals)
     if len(tail) < 2:
@@ -151,10 +151,9 @@ def notified_from(residuals: Floats, budget: float) -> float:
 
 
 def wild_curve(residuals: Floats, budget: float, *, stretch: float) -> Floats:
-    """Chance (252) of a notification by each day after the volatility rose `stretch` times.
+    """Probability (252) of a notification by each day after volatility rose `stretch` times.
 
-    The volatility that the days are measured in follows: after d days its square has come
-    1 - 0.94^d of the way.
+    The EWMA volatility adapts: after d days its square has moved 1 - 0.94^d of the way.
     """
     tail = _losses(residuals)
     before = np.arange(YEAR)
@@ -180,7 +179,7 @@ PATHS = 2_000
 # Days that the power is stated for.
 SOON = 126
 LIFE = YEAR * CUSUM_YEARS
-# The shares of healthy years at which the worst values are kept: 101, dense where it matters.
+# The 101 shares of healthy years at which the worst values are kept, dense in the tail.
 TAILS = tuple(
     np.unique(
         np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
@@ -192,11 +191,11 @@ _STRATEGIES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
-    """One strategy's healthy years.
+    """The statistics of one strategy's healthy years.
 
     `worst` maps a rule to its badness (larger is worse) at `TAILS`. `notified` is the badness from
-    which a warning is notified. `power` is the chance of that within 126 days of the rule's own
-    alternative, `half` the days until that chance is one half, NaN where a year is not enough.
+    which a warning is notified. `power` is its probability within 126 days of the rule's own
+    alternative, `half` the days until it reaches one half, NaN where a year is not enough.
     `union` is the share of healthy years in which any of the rules notifies, the CUSUM in its
     first year of life.
     """
@@ -213,12 +212,12 @@ class Calibration:
         position = int(np.searchsorted(rising, badness, side="left"))
         if position == 0:
             return 1.0
-        # Beyond every simulated year, the share is below the resolution of so many years.
+        # Beyond every simulated year the share is below the resolution of their number.
         minimum = 1.0 / (PATHS + 1)
         if position == len(rising):
             return minimum
         if rising[position] == badness:
-            # A count is reached by all years of that count.
+            # A count is reached by all years with that count.
             return max(float(shares[position]), minimum)
         part = (badness - rising[position - 1]) / (rising[position] - rising[position - 1])
         return max(
@@ -226,11 +225,11 @@ class Calibration:
         )
 
     def badness_at(self, rule: str, share: float) -> float:
-        """The badness that this share of healthy years reaches."""
+        """The badness that a rule reaches in `share` of healthy years."""
         return float(np.interp(share, TAILS, self.worst[rule]))
 
     def days_to_half(self, rule: str) -> float | None:
-        """Days until the chance of a notification is one half; None where a year is not enough."""
+        """Days until a notification is as likely as not; None where a year is not enough."""
         days = self.half.get(rule, math.nan)
         return None if math.isnan(days) else days
 
@@ -247,15 +246,14 @@ def calibrate(
     budget: float,
     documented: Mapping[str, float],
 ) -> list[Calibration]:
-    """Calibrate strategies together, along shared draws; none depends on the others.
+    """Calibrate strategies along shared draws; none depends on the others.
 
     Args:
         strategies: Their filtered reference segments.
         bands: Their launch projections' fans.
         draws: Of at least `LIFE` days.
         budget: Share of healthy years in which a warning may be notified.
-        documented: Minimum badness of a rule's documented warning; a rule that is not named has
-            none.
+        documented: Minimum badness of each rule's documented warning, where it has one.
 
     Raises:
         ValueError: the draws are shorter than `LIFE`.
@@ -301,7 +299,7 @@ def _calibrate_batch(
         axis=1,
     )
     union = _union(worst, notified, budget)
-    # A count must stay the very number that it is.
+    # Counts are exact: not interpolated.
     tails = {
         rule: np.quantile(values.astype(np.float64), _FROM_THE_TOP, axis=1).T
         if rule in COUNTED
@@ -327,7 +325,7 @@ def _union(
 ) -> Floats:
     """Share of healthy years (S) in which any rule notifies.
 
-    Those of the daily exceedance, the budget, are added as if they came by themselves.
+    The daily exceedance is added as independent, at its budget.
     """
     notifies = [
         values >= notified[rule][:, None]

@@ -1,4 +1,4 @@
-"""A fan chart as SVG text: no library of the field draws one in a few kilobytes."""
+"""A fan chart as SVG text of a few kilobytes, without a plotting library."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def svg(chart: Chart) -> str:
 
 
 class _Scale:
-    """From sessions and returns to places on the drawing."""
+    """Maps sessions and returns to coordinates of the drawing."""
 
     def __init__(self, *, rows: int, low: float, high: float) -> None:
         self._rows = max(rows, 1)

@@ -1,4 +1,4 @@
-"""Issue the projections that are due with their calibrations, and give those in force."""
+"""Issue due projections with their calibrations, and look up those in force."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ from perf_alerts_dagster.records.reading import Reading
 
 LAUNCH = "launch"
 CURRENT = "current"
-# The current projection that judges, and a launch's calibration, are kept as kinds of their own.
+# The judging current projection, and a launch's calibration, are stored as separate kinds.
 JUDGING = "judging"
 CALIBRATION = "calibration"
 _MONTHS = 12
@@ -60,7 +60,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
 
 
 def expectation(stored: StoredProjection | None, periods_per_year: float) -> Expectation | None:
-    """The monthly return that a stored projection expects; None where there is none."""
+    """The monthly return that a stored projection expects; None without a projection."""
     if stored is None:
         return None
     mean, sigma, rows = (_number(stored.facts, name) for name in ("mean", "sigma", "rows"))
@@ -73,7 +73,7 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
 
 
 def calibration_facts(calibration: Calibration) -> dict[str, Json]:
-    """The values of a calibration that are no arrays, as JSON."""
+    """The scalar values of a calibration, as JSON."""
     return {
         "told": dict(calibration.notified),
         "power": dict(calibration.power),
@@ -85,7 +85,7 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
 
 
 def stored_calibration(stored: StoredProjection) -> Calibration:
-    """The calibration that was stored."""
+    """The calibration from its stored form."""
     return Calibration(
         worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
         notified=_numbers(stored.facts, "told"),
@@ -114,7 +114,7 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionIssuer:
-    """Issues and looks up projections; all but the store is statistical.
+    """Issues and looks up projections.
 
     `budget` is the share of healthy years in which a warning may be notified; `limits`
     are the limits of rules by their names in ALERT_THRESHOLDS.
@@ -132,8 +132,8 @@ class ProjectionIssuer:
         """Issue a launch projection for each live strategy that has none in force.
 
         It is dated at the start of live, from the reference segment, for 252 rows, with that
-        day's volatility; at its end it is issued again from the same reference. With it goes
-        the calibration. Strategies of one day of issue are projected together.
+        day's volatility, together with its calibration; at its end it is issued again from the
+        same reference. Strategies of one day of issue are projected together.
         """
         known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
         due: dict[date, list[tuple[StrategyRecord, Subject]]] = {}
@@ -154,8 +154,8 @@ class ProjectionIssuer:
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
 
-        It is stored and drawn. One of them judges, for its full 63 rows; the next one that is
-        issued after its end follows it, so that judging windows do not overlap.
+        Each is stored and drawn. One judges for its full 63 rows, and after its end the next one
+        issued, so that judging windows do not overlap.
         """
         known = self.store.projections(kind=CURRENT, on_or_before=as_of)
         judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
@@ -172,7 +172,7 @@ class ProjectionIssuer:
             self._issue(members, CURRENT, as_of, run_id, judging=follow)
 
     def issue_for(self, alert: Alert, reading: Reading, as_of: date, *, run_id: str) -> None:
-        """Issue what `alert` needs before it judges: a judgement never goes without."""
+        """Issue the projections that `alert` judges by, where they are due."""
         if Family.FORWARD in alert.families:
             self.issue_current(reading, as_of, run_id=run_id)
         # The evidence of a limit comes from the projection as well.

@@ -1,6 +1,6 @@
-"""The daily rules as running statistics over many paths at once, which calibration reads.
+"""The daily rules as running statistics over many paths at once, for calibration.
 
-`STATISTICS` registers each of them under its rule. Badness is oriented so that larger is worse.
+`STATISTICS` registers each statistic under its rule. Badness is oriented so that larger is worse.
 All arrays are (c, S): paths by strategies.
 """
 
@@ -22,17 +22,17 @@ SHARPE_ROWS = 63
 RATE_ROWS = 30
 YEAR = 252
 WARM_UP = 63
-# Years of life that the CUSUM is calibrated for; from the last one on it is taken as that one.
+# Years of life that the CUSUM is calibrated for; later years use the last one.
 CUSUM_YEARS = 3
-# Half of the shift that is looked for, in standard deviations per row: an annual Sharpe ratio
-# of 1 that falls to 0 (Page, Biometrika 41, 1954).
+# Half of the shift to detect, in standard deviations per row: an annual Sharpe ratio of 1 that
+# falls to 0 (Page, Biometrika 41, 1954).
 CUSUM_SLACK = 0.5 / float(np.sqrt(252.0))
 # The conditional quantile that a row exceeds by lying below it.
 EXCEEDANCE = 0.05
 # Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
 RATE_WARNING = 0.15
 RUN_WARNING = 3
-# A rate that is a whole number of rows may be a little more in single precision.
+# A rate that is a whole number of rows may be slightly larger in single precision.
 _ROUNDING = 1e-3
 _TINY = 1e-10
 
@@ -58,7 +58,7 @@ class Watch(StrEnum):
 
 
 class Alternative(StrEnum):
-    """The change that a rule is there to see, for which its power is stated."""
+    """The change that a rule is to detect, for which its power is stated."""
 
     NO_EDGE = "the drift is zero"
     WILD = "the volatility is 1.5 times as high"
@@ -66,7 +66,7 @@ class Alternative(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistic:
-    """How the badness of one rule is read along simulated paths.
+    """The statistic of one rule along simulated paths.
 
     `badness` turns (the rule's value, periods per year) into the badness of the paths, which are
     in log returns per row. `documented` gives, from the limits by their names in
@@ -86,7 +86,7 @@ class Statistic:
     in_union: bool = True
 
 
-# By the name of the statistic: the rule's id, but for the CUSUM, which has one per year of life.
+# By the statistic's name: the rule's id; the CUSUM has one statistic per year of life.
 STATISTICS: Mapping[str, Statistic] = {
     "interval_breach": Statistic(rule="interval_breach", watch=Watch.BAND, from_the_first_day=True),
     "drawdown": Statistic(
@@ -126,7 +126,7 @@ STATISTICS: Mapping[str, Statistic] = {
 COUNTED = {
     name: statistic.counts for name, statistic in STATISTICS.items() if statistic.counts is not None
 }
-# Days beyond the window's worst are never drawn: this rule's power is that of a Pareto tail.
+# Days worse than the window's worst are never drawn, so this rule's power uses a Pareto tail.
 TAIL_RULE = "daily_exceedance"
 
 
@@ -142,10 +142,9 @@ def documented_badness(limits: Mapping[str, float], *, periods_per_year: float) 
 class Monitors:
     """Running statistics of all daily rules; `see` takes each day's log returns.
 
-    `now` holds today's badness by rule, `worst` the year's; a rule's are there from the day on
-    which it can be measured. Days before the warm-up's end count for the band and the CUSUM
-    only, which begin with the projection and with live. Beyond warm-up and a year only the CUSUM
-    goes on. Counts are kept as small whole numbers: see `limit`.
+    `now` holds today's badness by rule, `worst` the year's, each from the first day that it can be
+    measured. Days of the warm-up count for the band and the CUSUM only, days beyond warm-up and a
+    year for the CUSUM only. Counts are kept as small integers: see `limit`.
     """
 
     FROM_THE_FIRST_DAY: ClassVar = frozenset(
@@ -208,7 +207,7 @@ class Monitors:
 
     @staticmethod
     def limit(rule: str, badness: Floats32) -> Floats32 | Counts:
-        """A badness (S) as `now` is compared with it: of a count the minimum that reaches it."""
+        """A badness (S) in the form to compare `now` with: of a count, the minimum reaching it."""
         if rule not in COUNTED:
             return badness
         minimum = np.ceil(badness * np.float32(COUNTED[rule]) - np.float32(_ROUNDING))
@@ -273,7 +272,7 @@ class Monitors:
         self._rate += hit
         self._rate -= self._hits[place]
         self._hits[place] = hit
-        # A run of more than 254 rows would begin anew: none is as long.
+        # A run of more than 254 rows would overflow; none is as long.
         self._run += np.uint8(1)
         self._run *= hit
         self.now["exceedance_rate"] = self._rate

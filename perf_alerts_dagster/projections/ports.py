@@ -36,7 +36,7 @@ class ProjectionStore(ABC):
 
     @abstractmethod
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """Keep issued projections; one that is kept already is left as it was."""
+        """Store issued projections; an already stored one is left unchanged."""
 
     @abstractmethod
     def projections(
@@ -49,12 +49,12 @@ class MemoryProjections(ProjectionStore):
     """Projections in a dictionary."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str, date], StoredProjection] = {}
+        self._stored: dict[tuple[str, str, date], StoredProjection] = {}
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """A projection that is there already stays as it was."""
+        """Add projections; an existing one is left unchanged."""
         for projection in projections:
-            self._kept.setdefault(
+            self._stored.setdefault(
                 (projection.strategy, projection.kind, projection.issued_on), projection
             )
 
@@ -65,7 +65,7 @@ class MemoryProjections(ProjectionStore):
         newest = {
             projection.strategy: projection
             for projection in sorted(
-                self._kept.values(), key=lambda projection: projection.issued_on
+                self._stored.values(), key=lambda projection: projection.issued_on
             )
             if projection.kind == kind
             and projection.issued_on <= on_or_before

@@ -1,4 +1,4 @@
-"""What a strategy's return may do over a horizon, from rows before the day of issue only."""
+"""Projections of a strategy's return over a horizon, from rows before the day of issue."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Projection:
     fan: Fan
 
     def facts(self) -> dict[str, Json]:
-        """The values that are no arrays, as JSON."""
+        """The scalar values, as JSON."""
         return {
             "method": "filtered historical simulation",
             "rows": self.rows,
@@ -70,7 +70,7 @@ class Projection:
 
 
 def fan_of(arrays: Mapping[str, Floats]) -> Fan:
-    """The fan that `Projection.arrays` was made from.
+    """The fan from the arrays of `Projection.arrays`.
 
     Raises:
         KeyError: the arrays are those of an older method, which has no simultaneous band.
@@ -78,7 +78,7 @@ def fan_of(arrays: Mapping[str, Floats]) -> Fan:
     return Fan(
         pointwise=np.log1p(arrays["bands"]),
         drawdowns=np.log1p(arrays["drawdowns"]),
-        # The first projections had even levels and did not say so.
+        # The first projections had even levels, which they did not store.
         sup_levels=arrays.get("sup_levels", np.linspace(0.0, 1.0, arrays["sup_both"].size)),
         **{
             name: arrays[name]
@@ -148,14 +148,14 @@ def project(
 ) -> list[Projection]:
     """Project strategies together, along shared draws; the same arguments give the same bits.
 
-    No strategy's projection depends on which others are there. A strategy whose returns do not
-    vary is left out: there is nothing to resample.
+    No strategy's projection depends on the others. A strategy whose returns do not vary is left
+    out: there is nothing to resample.
 
     Args:
         subjects: The strategies; no window holds a row after the day of issue.
         horizon: Rows to project.
         paths: Simulated paths.
-        seed: Of the shared draws.
+        seed: The seed of the shared draws.
         haircut: Share of a positive mean that is taken off every row, in [0, 1].
     """
     varying = [
@@ -215,7 +215,7 @@ class InForce:
 
     @property
     def name(self) -> str:
-        """`launch:2026-01-05`: what an incident stays judged by."""
+        """The name in incidents, such as `launch:2026-01-05`."""
         return f"{self.kind}:{self.issued_on.isoformat()}"
 
     def returns_since(self, record: StrategyRecord) -> Floats:
@@ -226,7 +226,7 @@ class InForce:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProjectionsInForce:
-    """One strategy's launch projection, and its current one that judges; None where none is."""
+    """One strategy's launch and judging current projections; None where there is none."""
 
     launch: InForce | None = None
     judging: InForce | None = None
@@ -236,8 +236,8 @@ class ProjectionsInForce:
 class Outlook:
     """The projections in force on one date, by strategy.
 
-    `projected`: who has a launch projection. `expectations`: by strategy the earlier month's
-    expectation and the one of now; `monthly` is that earlier month's projection. `in_force` and
+    `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
+    month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
     `calibrations`: the projections and the healthy years by which each strategy is judged.
     """
 

@@ -1,8 +1,8 @@
 """Joint simulation of many strategies, its quantiles, and lives for the stability score.
 
-All strategies share the days that they resample, so that dependence between them survives. All
-sums run along the paths of one strategy, element by element, so that no strategy's numbers
-depend, bit for bit, on which others are there or on the size of the chunks.
+All strategies resample the same days, which preserves dependence between them. All sums run along
+the paths of one strategy, element by element, so that its numbers depend on neither the other
+strategies nor the size of the chunks, bit for bit.
 """
 
 import math
@@ -31,10 +31,10 @@ from perf_alerts_dagster.statistics.walk_forward import (
 
 Offsets = NDArray[np.int32]
 
-# Shared residuals that the error of a path's drift is the sum of: their sum is near normal,
-# and the errors of two strategies correlate as their returns do.
+# Shared residuals that are summed to the error of a path's drift: the sum is near normal, and
+# the errors of two strategies correlate as their returns do.
 _ERROR_DRAWS = 24
-# Numbers that one chunk works on at once: a few arrays of them fit into a core's cache.
+# Numbers in one chunk: a few arrays of them fit into a core's cache.
 _CHUNK = 1 << 17
 
 
@@ -72,7 +72,7 @@ def draw(seed: int, paths: int, horizon: int) -> Draws:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Strategies side by side (S): their residuals (756, S) and one float32 number each."""
+    """The filtered windows of S strategies: residuals (756, S), other fields (S) in float32."""
 
     tiled: Floats32
     mean: Floats32
@@ -88,7 +88,7 @@ class Batch:
 
 
 def batch(strategies: Sequence[Residuals]) -> Batch:
-    """Put strategies side by side."""
+    """The batch of strategies, in their order."""
     return Batch(
         tiled=np.ascontiguousarray(np.stack([residuals.tiled for residuals in strategies], axis=1)),
         **{
@@ -124,7 +124,7 @@ def drifts(columns: Batch, draws: Draws, paths: slice) -> Floats32:
 
 
 class Walk:
-    """A chunk of paths on its way; `step` gives the next day's shocks, (c, S) float32."""
+    """The state of a chunk of paths; `step` gives the next day's shocks, (c, S) float32."""
 
     def __init__(self, columns: Batch, draws: Draws, paths: slice) -> None:
         self._days = draws.days[:, paths]
@@ -132,16 +132,16 @@ class Walk:
         self._shock = np.empty(shape, dtype=np.float32)
         self._root = np.empty(shape, dtype=np.float32)
         keep = np.float32((1.0 - PULL) * (1.0 - NEWEST))
-        # What is added each day keeps the variance above its floor, where it begins above it.
+        # The daily addition keeps the variance above its floor, where it begins above it.
         pulled = np.maximum(PULL * columns.mean_variance, (1 - keep) * columns.floor)
         self._grows = columns.tiled * columns.tiled * np.float32((1.0 - PULL) * NEWEST) + keep
-        # In units of what is added, so that one number is added for all strategies.
+        # In units of the daily addition, which is then one number for all strategies.
         self._tiled = columns.tiled * np.sqrt(pulled)
         self._variance = np.empty(shape, dtype=np.float32)
         self._variance[:] = columns.variance / pulled
 
     def step(self, day: int) -> Floats32:
-        """The shock of `day` (0-based), without the drift; the array is used again next day."""
+        """The shock of `day` (0-based), without the drift; the array is reused the next day."""
         rows = self._days[day]
         self._tiled.take(rows, axis=0, out=self._shock, mode="clip")
         np.sqrt(self._variance, out=self._root)
@@ -154,15 +154,15 @@ class Walk:
 
 
 _STEPS = 65_535
-# Steps wider than this part of a row's middle half are too coarse: that row is sorted exactly.
+# A row with steps wider than this part of its middle half is sorted exactly.
 _COARSE = 1e-3
 
 
 def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
     """Linear (type 7) quantiles (R, L) of each row (R, B), in double precision.
 
-    Each row is laid on 65,536 steps from its minimum to its maximum, both exact, and sorted
-    as 16-bit numbers, by radix. A quantile is then off by half a step at most: a thousandth of a
+    Each row is quantised to 65,536 steps from its minimum to its maximum, both exact, and radix
+    sorted as 16-bit numbers. A quantile is off by half a step at most: a thousandth of the
     sampling error of 10,000 paths.
     """
     places = np.asarray(levels) * (values.shape[1] - 1)
@@ -186,7 +186,7 @@ def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
 
 
 LIVES = 200
-# The score changes when a fold of a quarter is complete: four readings make a year.
+# The score changes when a quarterly fold completes: a year has four scores.
 _READINGS = 4
 
 
@@ -195,9 +195,9 @@ def lowest_scores(
 ) -> Floats | None:
     """The lowest walk-forward stability of the last year of each simulated life (lives).
 
-    A life is the reference (simple returns, oldest first) and as many live rows as there are,
-    simulated from it, at most those of the last year's folds. None where the reference does not
-    vary or the life is too short for a score.
+    A life is the reference (simple returns, oldest first) and as many simulated rows as the
+    strategy has live ones, at most those of the last year's folds. None where the reference does
+    not vary or the life is too short for a score.
     """
     known = filter_returns(reference)
     quarters = min(live_rows // FOLD_ROWS, MAX_FOLDS + _READINGS - 1)
@@ -223,5 +223,5 @@ def lowest_scores(
 
 
 def share_as_low(lowest: Floats, score: float) -> float:
-    """Share of healthy lives whose last year was at some time as low; never zero."""
+    """Share of healthy lives whose score was at or below `score` in the last year; never zero."""
     return (float((lowest <= score).sum()) + 1.0) / (len(lowest) + 1.0)

@@ -1,4 +1,4 @@
-"""Issued projections: facts as JSON, arrays as one archive; never changed once they are kept."""
+"""Issued projections in SQL: facts as JSON, arrays as one archive; never updated."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -17,12 +17,12 @@ _PLAIN = (
     "strategy", "kind", "issued_on", "horizon", "seed", "settings_version", "data_hash", "run_id",
     "facts",
 )  # fmt: skip
-# So many values one statement takes on either database, with room to spare.
+# Values per statement, safely below either database's maximum.
 _BATCH = 1000
 
 
 def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
-    """Keep projections; one of the same strategy, kind and date stays as it was."""
+    """Insert projections; an existing one of the same strategy, kind and date is unchanged."""
     if not stored:
         return
     connection.execute(
@@ -85,10 +85,10 @@ def _to_row(projection: StoredProjection) -> dict[str, Any]:
 
 def _from_row(row: RowMapping) -> StoredProjection:
     try:
-        kept = types.unpack(row["arrays"])
+        arrays = types.unpack(row["arrays"])
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's {row['kind']} projection of {row['strategy']} issued on "
             f"{row['issued_on']} is damaged: {exc}"
         ) from exc
-    return StoredProjection(**{name: row[name] for name in _PLAIN}, arrays=kept)
+    return StoredProjection(**{name: row[name] for name in _PLAIN}, arrays=arrays)

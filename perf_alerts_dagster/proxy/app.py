@@ -66,13 +66,13 @@ def create_app(
     *,
     open_parts: Callable[[Settings], AbstractAsyncContextManager[ProxyParts]] = open_parts,
 ) -> FastAPI:
-    """The application; its lifespan opens and closes its resources.
+    """The ASGI application of the small proxy; its lifespan opens and closes its resources.
 
     Args:
-        settings: What it runs with.
-        open_parts: Opens the adapters; a test brings its own.
+        settings: The settings of the server.
+        open_parts: Opens the adapters; replaced in tests.
     """
-    # Set when the server stops, so that no request goes on waiting for a run's end.
+    # Set when the server stops, so that no request waits further for a run's end.
     stopping = Event()
 
     @asynccontextmanager

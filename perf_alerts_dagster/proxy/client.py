@@ -1,4 +1,4 @@
-"""Moved to `perf_alerts_dagster.api.client`; for one version, it can be imported from here too."""
+"""Moved to `perf_alerts_dagster.api.client`; importable from here for one more version."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""The objects that the documented endpoints work with: opened at start, closed at the end."""
+"""The resources of the documented endpoints, opened at start and closed at the end."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ class ProxyParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """The state of one running proxy, in memory only: a restart begins without it."""
+    """The state of one running proxy, in memory only."""
 
     settings: Settings
     parts: ProxyParts
@@ -57,7 +57,7 @@ class Resources:
 
     @property
     def web_ui(self) -> str:
-        """Where a person finds Dagster's web UI: on this machine, and nowhere else."""
+        """The address of Dagster's web UI, which is on this machine only."""
         return f"http://127.0.0.1:{self.settings.webserver_port}"
 
     def kept(self) -> Kept | None:
@@ -79,7 +79,7 @@ class Resources:
         """
         shared = await self.status.get()
         if shared.stale:
-            # Dagster failed when the cache asked; ask again, to raise its error.
+            # The cached query failed; query again, to raise its error.
             return await self.ask()
         return shared.value
 

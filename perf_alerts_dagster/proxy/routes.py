@@ -1,8 +1,7 @@
 """The documented endpoints: log in and out, read the scheduler's state, trigger and switch alerts.
 
-Where a request is wrong in several ways, the first of these answers: a credential (401) or
-permission (403), a body that cannot be read or has unknown members, the alert's name (404), the
-values in query, body and headers (422).
+A request is checked in this order: credential (401), permission (403), a readable body without
+unknown members, the alert's name (404), the values in query, body and headers (422).
 """
 
 import asyncio
@@ -117,7 +116,7 @@ async def summary(
     who: permissions.HistoryViewer,
     hours: Annotated[str, Path(json_schema_extra=_HOURS, examples=["24"])],
 ) -> Response:
-    """The last 1 to 168 hours in numbers."""
+    """Counts of runs, evaluations and incidents over the last 1 to 168 hours."""
     resources = resources_of(request)
     end = resources.now()
     count = inputs.whole(hours, "hours", minimum=1, maximum=_MAXIMUM_HOURS)
@@ -237,7 +236,7 @@ async def disable(request: Request, who: permissions.Switcher, alert: Name) -> R
 
 
 async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
-    """All runs that fit, page after page."""
+    """All runs that match, over all pages."""
     runs: list[AlertRun] = []
     for _ in range(_MAXIMUM_PAGES):
         page = await resources.parts.scheduler.runs(wanted)
@@ -249,7 +248,7 @@ async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
 
 
 async def _waited(resources: Resources, run: AlertRun, seconds: int) -> AlertRun:
-    # The run is launched: a fault while waiting for it does not undo that.
+    # The run is launched: an error while waiting for it must not fail the request.
     with suppress(SchedulerError):
         run = await resources.triggers.finished(run, seconds)
     resources.status.forget()

@@ -77,7 +77,7 @@ class ExecutionsQuery(Paged):
 
 
 class TriggerData(Model):
-    """The run that a trigger made; `reason` says why it will not start, null if it will."""
+    """The run that a trigger launched; `reason` says why it will not start, null if it will."""
 
     alert_name: str
     run_id: str
@@ -98,7 +98,7 @@ class TriggerAnswer(Answer):
 
 
 class ToggleData(Model):
-    """A schedule after a switch; a pause ends at `until`, which turns the schedule on again."""
+    """A schedule after a change; a pause ends at `until`, when the schedule is turned on again."""
 
     name: str
     enabled: bool
@@ -126,7 +126,7 @@ class RetryConfig(Model):
 
 
 class SuppressionConfig(Model):
-    """After how many minutes similar alerts are sent again, and critical ones escalated."""
+    """Minutes until similar alerts are sent again, and until critical ones are escalated."""
 
     suppress_similar_minutes: int
     escalation_delay_minutes: int
@@ -188,7 +188,7 @@ class RecentExecution(Model):
 class ScheduledAlert(Model):
     """One alert; `last_run` is when its newest started run began, null before the first.
 
-    `paused_until` is when a schedule that was turned off for a time goes on again.
+    `paused_until` is when a paused schedule is turned on again.
     """
 
     name: str
@@ -338,7 +338,7 @@ class LoginAnswer(Model):
 
 
 class MeAnswer(User):
-    """The caller; `last_used` is when its key was used before."""
+    """The caller; `last_used` is the time of its key's previous use."""
 
     last_used: Time | None
     enabled: bool

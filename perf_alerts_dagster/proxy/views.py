@@ -34,7 +34,7 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Incident counts, outbox state and pauses: what the status needs of the alert store."""
+    """Incident counts, outbox state and pauses of the alert store, for the status."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
@@ -49,7 +49,7 @@ def status_data(
     `kept` is None while the alert store cannot be read.
 
     Raises:
-        SchedulerUnexpected: the running definitions carry other settings than these.
+        SchedulerUnexpected: the running definitions have other settings.
     """
     age = status.heartbeat_age(now)
     try:
@@ -73,7 +73,7 @@ def status_data(
 
 
 def execution(run: AlertRun) -> schemas.Execution:
-    """A run as answers show it."""
+    """A run in the form of the answers."""
     return schemas.Execution(
         alert_name=run.alert, created_at=timestamp(run.created_at), **_recent(run)
     )
@@ -132,17 +132,17 @@ def summary_data(
     live: Mapping[Status, int],
     silences: int,
 ) -> schemas.SummaryData:
-    """The summary of the time from `start` to `end`.
+    """The summary of the period from `start` to `end`.
 
     Args:
-        start: Its beginning.
-        end: Its end, the time of the answer.
-        runs: All runs created in it.
-        period: The evaluations made in it.
+        start: The start of the period.
+        end: The end of the period, the time of the answer.
+        runs: All runs created in the period.
+        period: The evaluations made in the period.
         sharpes: The newest Sharpe evaluation of each strategy.
-        counts: The incidents that breached in it, and counts of what was muted or escalated.
-        live: How many incidents are unresolved now, by status.
-        silences: How many silences are active now.
+        counts: Its breached incidents, suppressed messages and escalations.
+        live: The number of unresolved incidents now, by status.
+        silences: The number of active silences now.
     """
     count = Counter(incident.severity for incident in counts.breached)
     words = {entry.evaluation.strategy: sharpe_word(entry) for entry in sharpes}

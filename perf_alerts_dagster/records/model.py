@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFault:
-    """A row that breaks a rule of docs/records.md: the rule, and where the row is.
+    """A row that breaks a rule of docs/records.md: the rule and the row's position.
 
     `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
     header being line 1); None where the fault is about the whole strategy or table.
@@ -61,7 +61,7 @@ class RecordFault:
 class Trades:
     """Closed trades of one strategy, oldest exit first; all arrays have one length m.
 
-    `pnl` is net of `cost`, in account currency or as a fraction, but one of the two throughout.
+    `pnl` is net of `cost`, throughout either in account currency or as a fraction.
     """
 
     exits: Dates
@@ -167,10 +167,10 @@ def _day_numbers(dates: Dates) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
-    """The content of a source: the good strategies, and the faults of the others.
+    """The content of a source: the valid strategies, and the faults of the others.
 
-    `source` names the source for people, without secrets. A strategy is in `strategies` or in
-    `faults`, never in both. `notes` are remarks on data that is left out or assumed.
+    `source` names the source for people, without secrets. A strategy is either in `strategies` or
+    in `faults`. `notes` are remarks on data that is left out or assumed.
     `is_sample` is True for the bundled sample.
     """
 
@@ -196,7 +196,7 @@ class RecordsSource(ABC):
         """Read and check the whole source.
 
         Rows dated after `today` (in the calendar's zone) are faults. One strategy's bad rows
-        land in `TrackRecords.faults` and leave the others good.
+        go to `TrackRecords.faults` and do not affect the others.
 
         Raises:
             RecordsUnavailable: the source cannot be reached or read.

@@ -16,10 +16,10 @@ from perf_alerts_dagster.records.sessions import Calendar, is_final, lateness, r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """Which days are sessions.
+    """The calendar that defines the sessions.
 
-    `own_days`: the record's own days are the sessions, and the calendar only says when a day
-    closes and counts how late a row is.
+    `own_days`: the record's own days are the sessions, and the calendar gives only their closing
+    times and the lateness of rows.
     """
 
     calendar: Calendar
@@ -60,11 +60,11 @@ def read(
 
     Args:
         source: The track records.
-        market: Which days are sessions.
+        market: The calendar.
         as_of: The as-of date; None for the last one at or before today.
         now: The time of the reading, aware.
-        timezone: The zone that says which day today is.
-        at_or_before: Take the last session at or before `as_of` where it is none itself.
+        timezone: The zone of today's date.
+        at_or_before: Take the last session at or before `as_of` where it is no session.
 
     Raises:
         RecordsInvalid: no strategy has any good row.
@@ -102,7 +102,7 @@ def with_groups(records: TrackRecords) -> TrackRecords:
     A group's return on a day is the P&L of the members that have a row that day over their
     capital; where the source gave returns only, their plain mean. A group's day is live when
     any member's is. Members that are not judged, and strategies with faults, are left out. A
-    group needs two members, and a name that no strategy has.
+    group needs two members and a name of its own.
     """
     members = [
         member for member in records.strategies.values() if member.status.is_judged and len(member)
@@ -128,7 +128,7 @@ def is_group(name: str) -> bool:
 
 
 def _joined(name: str, members: list[StrategyRecord]) -> StrategyRecord:
-    # Members in one order, so that sums do not depend on how the source was sorted.
+    # Members in a fixed order, so that sums do not depend on the source's order.
     members = sorted(members, key=lambda member: member.strategy)
     dates = np.unique(np.concatenate([member.dates for member in members]))
     weighted = all(member.capital is not None for member in members)

@@ -1,4 +1,4 @@
-"""Content hashes of final rows by month: they detect a restatement, and on which days."""
+"""Content hashes of final rows by month, which detect restatements and their days."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ _NOTHING = f":{_EMPTY}:"
 def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     """Hash the rows dated on or before `last_final`, by month `YYYY-MM`.
 
-    A value is `<last date hashed>:<SHA-256>:<marks>`. The running month grows; it is compared
-    over the days that were hashed. The marks, four bytes per row, only say which days changed.
+    A value is `<last date hashed>:<SHA-256>:<marks>`. The running month is compared over the days
+    that were hashed. The marks, four bytes per row, only locate the changed days.
     """
     known = record.until(last_final)
     months = known.dates.astype("datetime64[M]")
@@ -34,38 +34,38 @@ def month_hashes(record: StrategyRecord, last_final: date) -> dict[str, str]:
     return hashes
 
 
-def emptied_month(kept: str) -> str:
-    """The hash to keep for a month from which the source removed every row."""
-    return f"{kept.partition(':')[0]}:{_EMPTY}:"
+def emptied_month(old: str) -> str:
+    """The hash to store for a month whose rows were all removed from the source."""
+    return f"{old.partition(':')[0]}:{_EMPTY}:"
 
 
-def newest_hashed(kept: Mapping[str, str]) -> date:
-    """The last day that the hashes `kept` of one strategy cover."""
-    return date.fromisoformat(max(value.partition(":")[0] for value in kept.values()))
+def newest_hashed(old: Mapping[str, str]) -> date:
+    """The last day that one strategy's stored hashes cover."""
+    return date.fromisoformat(max(value.partition(":")[0] for value in old.values()))
 
 
-def restated_months(record: StrategyRecord, kept: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
-    """The months whose final rows are not those that were hashed, each with the changed days.
+def restated_months(record: StrategyRecord, old: Mapping[str, str]) -> dict[str, tuple[date, ...]]:
+    """The months whose final rows differ from the hashed ones, each with the changed days.
 
     Args:
-        record: The strategy's rows as they are now.
-        kept: Its hashes by month, from `month_hashes`.
+        record: The strategy's current rows.
+        old: Its stored hashes by month, from `month_hashes`.
 
     Returns:
         The days by month, rising; no days where the hash has no marks.
     """
-    now = month_hashes(record, newest_hashed(kept))
+    now = month_hashes(record, newest_hashed(old))
     restated = {}
-    for month in sorted({*kept, *now}):
-        before, after = kept.get(month, _NOTHING), now.get(month, _NOTHING)
+    for month in sorted({*old, *now}):
+        before, after = old.get(month, _NOTHING), now.get(month, _NOTHING)
         if _content(before) != _content(after):
             restated[month] = _changed_days(month, before, after)
     return restated
 
 
-def _content(kept: str) -> tuple[str, str]:
-    last, digest, *_ = kept.split(":")
-    # Where there are no rows it does not matter up to when.
+def _content(old: str) -> tuple[str, str]:
+    last, digest, *_ = old.split(":")
+    # Without rows the last date does not matter.
     return (last if digest != _EMPTY else "", digest)
 
 
@@ -78,8 +78,8 @@ def _changed_days(month: str, before: str, after: str) -> tuple[date, ...]:
     return tuple(date.fromisoformat(f"{month}-{number:02d}") for number in days)
 
 
-def _unpacked(kept: str) -> set[int]:
-    marks = bytes.fromhex(kept.rpartition(":")[2])
+def _unpacked(old: str) -> set[int]:
+    marks = bytes.fromhex(old.rpartition(":")[2])
     return set(np.frombuffer(marks, dtype=">u4").tolist())
 
 

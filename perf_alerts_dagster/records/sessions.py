@@ -1,4 +1,4 @@
-"""Which days are sessions, when each closes, and calendars by name."""
+"""Trading calendars by name: the sessions of a market and their closing times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ class DayCalendar:
 def resolve_as_of(
     requested: date | None, sessions: Sequence[date], today: date, *, at_or_before: bool = False
 ) -> date:
-    """The as-of date: the session asked for, or the last one at or before today.
+    """The as-of date: the requested session, or the last one at or before today.
 
     Args:
         requested: A session of the record, or None for the default.
         sessions: The record's sessions, rising, at least one.
         today: No session after it is taken by default.
-        at_or_before: Take the last session at or before `requested` where it is none.
+        at_or_before: Take the last session at or before `requested` where it is no session.
 
     Raises:
         UsageError: `requested` is no session of the record; the text names the range.
@@ -99,7 +99,7 @@ class ExchangeCalendar:
     """An exchange's sessions and closing times, by `exchange_calendars`."""
 
     def __init__(self, code: str) -> None:
-        # Half a second of import; only a desk that names an exchange pays it.
+        # Imported late, as it takes half a second.
         from exchange_calendars import get_calendar
         from exchange_calendars.errors import InvalidCalendarName
 
@@ -130,7 +130,7 @@ class ExchangeCalendar:
 def open_calendar(name: str, *, close_time: str = "17:00") -> Calendar:
     """The calendar of ALERT_CALENDAR.
 
-    `record` knows no market: its sessions are the record's own days, and lateness counts in
+    `record` has no market: its sessions are the record's own days, and lateness counts in
     weekdays, so it opens as `weekdays`.
 
     Raises:

@@ -1,1 +1,1 @@
-"""Dagster as the product needs it: its state, its runs, triggers and pauses."""
+"""Dagster as the scheduler: its state, runs, triggers and pauses."""

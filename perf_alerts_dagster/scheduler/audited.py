@@ -1,4 +1,4 @@
-"""Record every change in Dagster in the audit: the intent before it, the outcome after it."""
+"""Audit every change in Dagster: the intent before it, the outcome after it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,11 +23,11 @@ class Recorder:
     change: Change
 
     async def record(self, work: Callable[[], Awaitable[T]]) -> T:
-        """Make the change by `work`, between its intent and its outcome in the audit.
+        """Record the intent, make the change by `work`, and record the outcome.
 
         Raises:
             StoreUnavailable: the intent cannot be recorded, and nothing was done, or the outcome
-                cannot.
+                cannot be recorded.
             SchedulerError: from `work`; the change failed, or its outcome is unknown.
         """
         row = await asyncio.to_thread(self.audit.intent, self.change)

@@ -1,7 +1,7 @@
-"""Every name that this project needs of Dagster beyond its public interface.
+"""Every internal name of Dagster that this project uses.
 
-A release of Dagster may move or change any of them; no other module may import one, so that this
-is the one place to adapt. The list says what each name is for, or what fails without it.
+A release of Dagster may move or change any of them, so that no other module may import one. The
+list states the use of each name, or the consequence of its loss.
 
 - InstigatorType, InstigatorState, InstigatorStatus, ScheduleInstigatorData: whether a schedule or
   the sensor is switched on, since when, and at what times it is due. Without them missed
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 DAEMON_MODULE = "dagster._daemon"
 
-# The module of each name; the imports above say the same to the type checker.
+# The module of each name; the imports above are for the type checker.
 HOMES = {
     "ReconstructableRepository": "dagster._core.definitions.reconstruct",
     "InstigatorType": "dagster._core.definitions.run_request",
@@ -79,7 +79,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - each name has the type that it is imported with
-    """Import a name of Dagster when it is first asked for."""
+    """Import a name of Dagster at its first use."""
     if name not in HOMES:
         raise AttributeError(f"module {__name__} has no attribute {name}")
     value = globals()[name] = getattr(import_module(HOMES[name]), name)

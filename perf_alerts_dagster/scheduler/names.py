@@ -1,4 +1,4 @@
-"""Names that the code location and those who ask Dagster about it share; none ever changes."""
+"""Stable names shared by the code location and the clients of Dagster."""
 
 # The code location, the one repository in it, and the module that it loads.
 LOCATION = "perf_alerts"
@@ -11,7 +11,7 @@ FIRST_PARTITION = "2000-01-01"
 # The entry of a job's metadata that holds the public settings.
 SETTINGS_LABEL = "settings"
 
-# Tags of runs. The last is Dagster's own: the as-of date that was asked for.
+# Tags of runs. The last is Dagster's own: the requested as-of date.
 ALERT = "perf_alerts/alert"
 AS_OF = "perf_alerts/as_of"
 TRIGGERED_BY = "perf_alerts/triggered_by"
@@ -24,5 +24,5 @@ PARTITION = "dagster/partition"
 
 
 def schedule_name(alert: str) -> str:
-    """The schedule of an alert; stored toggles hang on its name."""
+    """The name of an alert's schedule, by which Dagster stores whether it is on."""
     return f"{alert}_schedule"

@@ -1,4 +1,4 @@
-"""Turn schedules off and on: by whom, why, until when, and back on when a pause is over."""
+"""Turn schedules on and off, for good or as a pause with an end, author and reason."""
 
 import asyncio
 import logging
@@ -28,14 +28,14 @@ _PATIENCE = 10.0
 
 
 class ToggleBusy(Exception):
-    """Another change of this alert's schedule is under way."""
+    """Another change of this alert's schedule is in progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toggles:
     """Turns schedules on and off, and keeps their pauses.
 
-    `changed` is called after every change. `pause` sleeps for a number of seconds.
+    `changed` is called after every change. `pause` sleeps for some seconds.
     """
 
     scheduler: Scheduler
@@ -49,7 +49,7 @@ class Toggles:
         """Turn an alert's schedule on, and end its pause.
 
         Raises:
-            ToggleBusy: another change of it is still under way after ten seconds.
+            ToggleBusy: another change of it is still in progress after ten seconds.
             SchedulerError: see `Scheduler`.
             StoreUnavailable: the pauses cannot be read or written.
         """
@@ -66,8 +66,8 @@ class Toggles:
     async def resume_due(self, record: Callable[[str], RecordChange[AlertSchedule]]) -> None:
         """Turn on the schedules whose pause is over, and drop pauses that the web UI ended.
 
-        `record` gives the function that records a change of an alert's schedule. After an error
-        the rest is left for the next call.
+        `record` returns the recorder of a change of an alert's schedule. After an error the
+        remaining pauses are left for the next call.
         """
         pauses = await asyncio.to_thread(self.store.pauses)
         now = self.clock()
@@ -94,12 +94,12 @@ class Toggles:
                 continue
             async with self._exclusive(pause.alert):
                 fresh = await self.scheduler.status(self.clock())
-                kept = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
-                if kept == pause and fresh.schedule(pause.alert).enabled:
+                current = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
+                if current == pause and fresh.schedule(pause.alert).enabled:
                     await asyncio.to_thread(self.store.drop_pause, pause.alert)
 
     async def _disable(self, pause: Pause) -> AlertSchedule:
-        # Kept first: a crash in between must not leave a schedule off without its end.
+        # Stored first: a crash in between must not leave a schedule off without an end.
         before = (await asyncio.to_thread(self.store.pauses)).get(pause.alert)
         await asyncio.to_thread(self.store.keep_pause, pause)
         try:
@@ -137,7 +137,7 @@ class Toggles:
             try:
                 await asyncio.to_thread(self.leases.release, name, owner)
             except StoreUnavailable:
-                # It expires by itself; an error here would hide the one that ended the work.
+                # It expires by itself; an error here would hide the original error.
                 LOG.warning("the lease %s could not be released", name)
 
 

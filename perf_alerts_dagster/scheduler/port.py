@@ -27,7 +27,7 @@ class RunState(StrEnum):
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to the run."""
+        """Whether the run has ended: succeeded, failed or was cancelled."""
         return self in (RunState.SUCCESS, RunState.FAILURE, RunState.CANCELED)
 
 
@@ -56,12 +56,12 @@ class AlertRun:
 
     @property
     def execution_id(self) -> str:
-        """`<alert>_<YYYYMMDD_HHMMSS>`, from the time at which the run was made."""
+        """`<alert>_<YYYYMMDD_HHMMSS>`, from the run's creation time."""
         return f"{self.alert}_{self.created_at.astimezone(UTC):%Y%m%d_%H%M%S}"
 
     @property
     def success(self) -> bool | None:
-        """How it ended; None while it is not finished."""
+        """Whether the run succeeded; None until it is finished."""
         return self.state is RunState.SUCCESS if self.state.is_finished else None
 
 
@@ -102,7 +102,7 @@ class SchedulerStatus:
         return max((now - self.heartbeat_at).total_seconds(), 0.0)
 
     def is_running(self, now: datetime) -> bool:
-        """Whether the daemon has beaten lately, so that schedules are executed."""
+        """Whether the daemon has a recent heartbeat, so that schedules are executed."""
         age = self.heartbeat_age(now)
         return age is not None and age <= limits.SILENT.total_seconds()
 
@@ -117,7 +117,7 @@ class SchedulerStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A run to start; its `tags` name the caller, and find the run again."""
+    """A run to start; its `tags` name the caller and identify the run."""
 
     alert: str
     as_of: date | None = None
@@ -126,7 +126,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs of the history: None means any.
+    """A filter of runs; None matches any.
 
     `before` is the run id of a page's last run: the next page begins after it. `tags` must all
     be on a run.
@@ -152,7 +152,7 @@ class RunPage:
 
 
 class Scheduler(ABC):
-    """The scheduler as the REST proxy sees it. Alerts are named by our own registry.
+    """The scheduler, as used by the REST proxy. Alerts are named as in `core.alerts`.
 
     Raises:
         SchedulerError: from every method; see its kinds.
@@ -164,11 +164,11 @@ class Scheduler(ABC):
 
     @abstractmethod
     async def runs(self, filter_: RunFilter) -> RunPage:
-        """Runs of the history, newest first, by the time they were made."""
+        """Runs of the history, newest first, by creation time."""
 
     @abstractmethod
     async def run(self, run_id: str) -> AlertRun | None:
-        """One run; None where there is none of this id, or it is no alert's."""
+        """The run of an id; None where there is none, or it is no alert's."""
 
     @abstractmethod
     async def launch(self, launch: Launch) -> AlertRun:
@@ -176,7 +176,7 @@ class Scheduler(ABC):
 
     @abstractmethod
     async def switch(self, alert: str, *, enabled: bool) -> AlertSchedule:
-        """Turn an alert's schedule on or off, or leave it so."""
+        """Turn an alert's schedule on or off; no error where it is so already."""
 
     @abstractmethod
     async def reload(self) -> None:
@@ -213,13 +213,13 @@ class DefinitionsNotLoaded(SchedulerError):
         super().__init__(text, may_have_arrived=False)
 
 
-# A request for a run may come several times and must start one run, while Dagster's launches are
-# not idempotent. So a claim is written before the launch, with a marker that the run carries as a
-# tag; a caller that takes over a claim that was left open looks for a run with its marker first.
+# A repeated request must start one run only, while Dagster's launches are not idempotent. So a
+# claim is written before the launch, with a marker that becomes the run's tag; a caller that takes
+# over an open claim looks for a run with its marker first.
 
-# Identical triggers without a key within this time are one.
+# Identical triggers without a key within this time share one run.
 COLLAPSE = timedelta(seconds=5)
-# An answer that was given under a key is given again for this long.
+# An answer to a request with a key is repeated for this long.
 KEEP = timedelta(hours=24)
 # A launch takes at most 10 s; a claim that is older and still open was left by a crash.
 LEASE = timedelta(seconds=15)
@@ -227,7 +227,7 @@ LEASE = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRequest:
-    """A request for a run; `key` is the client's own, None where it gave none."""
+    """A request for a run; `key` is the client's idempotency key, None without one."""
 
     alert: str
     as_of: date | None
@@ -241,26 +241,26 @@ class TriggerRequest:
 
     @property
     def claim_key(self) -> str:
-        """The key to claim: the client's, or one that is the same for identical triggers."""
+        """The key to claim: the client's, or a key shared by identical triggers."""
         return self.key if self.key is not None else self.fingerprint
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of alert and as-of date; one key with two fingerprints is a mistake."""
+        """SHA-256 of alert and as-of date; a key must not be reused with another fingerprint."""
         content = [self.alert, self.as_of.isoformat() if self.as_of else None]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @property
     def keep(self) -> timedelta:
-        """How long the claim counts."""
+        """How long the claim is valid."""
         return KEEP if self.key is not None else COLLAPSE
 
 
 class ClaimStatus(StrEnum):
-    """The status of a claim, as its caller learns it.
+    """The status of a claim, for its caller.
 
-    new: the caller has it, and nothing was launched under it. resumed: the caller has it now, and
-    its owner before may have launched a run. open: another caller works on it. done: its run was
+    new: the caller holds it, and no run was launched. resumed: the caller holds it now, and its
+    previous owner may have launched a run. open: another caller holds it. done: its run was
     launched. other: the key belongs to another request.
     """
 
@@ -273,7 +273,7 @@ class ClaimStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The answer to a claim; `marker` is its run's tag, `run_id` is set where it is done."""
+    """The answer to a claim; `marker` is its run's tag, `run_id` is set if it is done."""
 
     status: ClaimStatus
     marker: str = ""
@@ -294,12 +294,12 @@ class Pause:
     until: datetime | None = None
 
     def is_over(self, now: datetime) -> bool:
-        """Whether its end has come."""
+        """Whether the pause has ended at `now`."""
         return self.until is not None and self.until <= now
 
 
 class SchedulerStore(ABC):
-    """Claims and pauses, kept where all proxies see them. Every method is one transaction.
+    """The store of claims and pauses, shared by all proxies. Every method is one transaction.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -319,7 +319,7 @@ class SchedulerStore(ABC):
 
     @abstractmethod
     def release(self, request: TriggerRequest, marker: str) -> None:
-        """Remove a claim under which certainly no run was launched."""
+        """Remove a claim whose launch certainly started no run."""
 
     @abstractmethod
     def pauses(self) -> Mapping[str, Pause]:
@@ -327,8 +327,8 @@ class SchedulerStore(ABC):
 
     @abstractmethod
     def keep_pause(self, pause: Pause) -> None:
-        """Keep a pause in place of the one that its alert had."""
+        """Store a pause, replacing that of the same alert."""
 
     @abstractmethod
     def drop_pause(self, alert: str) -> None:
-        """Remove an alert's pause; it is fine if there was none."""
+        """Remove an alert's pause, if it has one."""

@@ -1,4 +1,4 @@
-"""Whether a run's process is running: it holds a lock that the kernel releases at its end."""
+"""The lock of a run's process, which shows that it is running; the kernel releases it."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _FOLDER = "running"
 
 @contextmanager
 def hold(state_dir: Path, run_id: str) -> Iterator[None]:
-    """Show that this process executes the run, until the end of the block or of the process."""
+    """Hold the run's lock until the end of the block or of the process."""
     path = _path(state_dir, run_id)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("w") as file:
@@ -35,7 +35,7 @@ def is_orphaned(state_dir: Path, run_id: str) -> bool:
 
 
 def is_known(state_dir: Path, run_id: str) -> bool:
-    """Whether a process of this machine began the run, and still runs it or was killed."""
+    """Whether a process on this machine has the run's lock, or was killed while it had."""
     return _path(state_dir, run_id).exists()
 
 

@@ -20,7 +20,7 @@ class SqlSchedulerStore(port.SchedulerStore):
         self.engine = engine
 
     def claim(self, request: port.TriggerRequest, now: datetime) -> port.Claim:
-        """The row is locked, or made, before anything is decided."""
+        """Lock or insert the row, then decide."""
         marker = uuid.uuid4().hex
         with writing(self.engine) as connection:
             row = _locked(connection, request, marker, now)
@@ -93,7 +93,7 @@ def _locked(
     return connection.execute(
         insert.on_conflict_do_update(
             index_elements=[claims.c.scope, claims.c.key],
-            # Changes nothing; it locks the row, and has it returned.
+            # Changes nothing; it locks and returns the row.
             set_={"marker": claims.c.marker},
         ).returning(*claims.c),
         {"scope": request.scope, "key": request.claim_key, **_fresh(request, marker, now)},
@@ -105,7 +105,7 @@ def _prune(connection: Connection, now: datetime) -> None:
     old = (
         select(claims.c.scope, claims.c.key)
         .where(claims.c.at < now - port.KEEP)
-        # Two that prune at once would wait for each other's rows.
+        # Two concurrent prunings would wait for each other's rows.
         .with_for_update(skip_locked=True)
     )
     connection.execute(delete(claims).where(tuple_(claims.c.scope, claims.c.key).in_(old)))

@@ -1,4 +1,4 @@
-"""Start an alert's run, once per request, and say whether it will start."""
+"""Launch an alert's run once per request, and check whether it will start."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +11,7 @@ from perf_alerts_dagster.scheduler import port
 from perf_alerts_dagster.scheduler.audited import RecordChange
 from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 
-# A caller whose claim another proxy has open waits this many seconds for its run.
+# Seconds to wait for the run of a claim that another proxy holds.
 _PATIENCE = 10.0
 _POLL = 0.2
 _WAIT_POLL = 0.5
@@ -20,7 +20,7 @@ _SHARED = 0.5
 
 
 class KeyInUse(Exception):
-    """Another request with this key is still under way."""
+    """Another request with this key is still in progress."""
 
 
 class KeyMismatch(Exception):
@@ -29,13 +29,13 @@ class KeyMismatch(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Flight:
-    """The work on a request, shared by all that ask for the same while it lasts."""
+    """A request in progress, shared by identical concurrent requests."""
 
     task: asyncio.Task[port.AlertRun]
     ends: float
 
     def is_over(self, now: float) -> bool:
-        """Whether the next request is worked on anew; a good answer is shared until `ends`."""
+        """Whether the next request starts anew; a successful answer is shared until `ends`."""
         if not self.task.done():
             return False
         failed = self.task.cancelled() or self.task.exception() is not None
@@ -47,7 +47,7 @@ class Triggers:
     """Launches runs for the callers of one proxy; claims keep several proxies apart.
 
     `pause` sleeps for seconds. `stopping` is set once the proxy must stop. `clock` gives
-    the time, aware; `seconds` rises steadily.
+    the time, aware; `seconds` is a monotonic clock.
     """
 
     scheduler: port.Scheduler
@@ -64,10 +64,10 @@ class Triggers:
     async def run(
         self, trigger: port.TriggerRequest, *, request_id: str, record: RecordChange[port.AlertRun]
     ) -> port.AlertRun:
-        """Launch the run of `trigger`, or return the one that was launched for it before.
+        """Launch the run of `trigger`, or return the run that was launched for it before.
 
-        Identical requests at the same time share one launch. It is carried through where the
-        caller goes away, since the run may exist already.
+        Concurrent identical requests share one launch, which continues if the caller disconnects,
+        since the run may exist already.
 
         Raises:
             KeyInUse: another proxy is still working on it after ten seconds.
@@ -87,10 +87,7 @@ class Triggers:
         return await asyncio.shield(flight.task)
 
     async def finished(self, run: port.AlertRun, within: float) -> port.AlertRun:
-        """The run once it is finished, or its state after `within` seconds.
-
-        Where the proxy must stop, the answer is the state at that time.
-        """
+        """The finished run, or its state after `within` seconds or at the proxy's stop."""
         end = self.seconds() + within
         while not (run.state.is_finished or self.seconds() >= end or self.stopping.is_set()):
             await self.pause(min(_WAIT_POLL, max(end - self.seconds(), 0.0)))
@@ -98,7 +95,7 @@ class Triggers:
         return run
 
     async def close(self) -> None:
-        """Wait for the requests under way, so that every launch that was sent is recorded."""
+        """Wait for the requests in progress, so that every launch is recorded."""
         tasks = [flight.task for flight in self._flights.values()]
         await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -124,7 +121,7 @@ class Triggers:
         run = await self.scheduler.run(claim.run_id or "")
         if run is not None:
             return run
-        # It was deleted from the history: only its id is known.
+        # The run was deleted from the history: only its id is known.
         return port.AlertRun(
             alert=trigger.alert,
             run_id=claim.run_id or "",
@@ -155,7 +152,7 @@ class Triggers:
                 port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
             )
         except port.SchedulerError as error:
-            # Where a run may have begun, the claim stays: who resumes it looks for the run.
+            # Where a run may have been launched, the claim stays: its next owner looks for the run.
             if not error.may_have_arrived:
                 await asyncio.to_thread(self.store.release, trigger, claim.marker)
             raise
@@ -170,12 +167,12 @@ class Triggers:
             if page.runs:
                 return page.runs[0]
             if not last:
-                # A launch that hung may be carried out this very moment.
+                # A launch that timed out may still be in progress.
                 await self.pause(1.0)
         return None
 
     async def _queued(self, trigger: port.TriggerRequest) -> port.AlertRun | None:
-        """The run that waits behind another one of this alert: only one may wait."""
+        """The run that waits for the alert's lease, if it has the same as-of date."""
         run_id = await asyncio.to_thread(self.leases.waiting, trigger.alert, self.clock())
         run = await self.scheduler.run(run_id) if run_id is not None else None
         if run is None or run.alert != trigger.alert or run.state.is_finished:
@@ -189,7 +186,7 @@ def will_start(
 ) -> str | None:
     """The reason why nothing will start the run; None where it has started or will.
 
-    `status` is needed for a queued run only; None means that it cannot be known.
+    `status` is needed for a queued run only; None if it is unknown.
     """
     if run.state in (port.RunState.STARTING, port.RunState.RUNNING):
         return None

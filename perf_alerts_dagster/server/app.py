@@ -96,14 +96,14 @@ def create_app(
     *,
     open_parts: Callable[[Settings], AbstractAsyncContextManager[Parts]] = open_parts,
 ) -> FastAPI:
-    """The application; its lifespan opens and closes its resources.
+    """The ASGI application of the server; its lifespan opens and closes its resources.
 
     Args:
-        settings: What it runs with.
-        open_parts: Opens the adapters; a test brings its own.
+        settings: The settings of the server.
+        open_parts: Opens the adapters; replaced in tests.
     """
     metrics = Metrics()
-    # Set when the server stops, so that no request goes on waiting for a run's end.
+    # Set when the server stops, so that no request waits further for a run's end.
     stopping = Event()
 
     @asynccontextmanager
@@ -128,7 +128,7 @@ def create_app(
                     yield {"proxy": resources, "api": api, "control": control}
 
     app = new_app(lifespan, _ROUTERS, key_header=settings.api_key_header)
-    # Where probes and scrapers look by themselves.
+    # The default paths of probes and scrapers.
     app.include_router(operation_routes.router, include_in_schema=False)
     app.state.stopping = stopping
     app.include_router(pages.router)
@@ -140,7 +140,7 @@ def create_app(
 
 @asynccontextmanager
 async def _watchdog(parts: Parts, resources: Resources, health: Health) -> AsyncIterator[None]:
-    """Run the watchdog while this is open, if there is a sweeper."""
+    """Run the watchdog in this context, if there is a sweeper."""
     if parts.sweeper is None:
         yield
         return
@@ -159,6 +159,6 @@ async def _watchdog(parts: Parts, resources: Resources, health: Health) -> Async
     try:
         yield
     finally:
-        # Not cancelled: a change that has begun must be recorded as well.
+        # Not cancelled: a started change must be recorded.
         over.set()
         await rounds

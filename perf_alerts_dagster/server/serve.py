@@ -9,7 +9,7 @@ from perf_alerts_dagster.settings import load_settings
 
 
 def main() -> None:
-    """Serve until a signal comes; an error is one text, with exit code 2 for settings, else 1."""
+    """Serve until a signal; an error is printed, with exit code 2 for settings, else 1."""
     try:
         settings = load_settings()
         server.run(settings, create_app(settings))

@@ -1,8 +1,8 @@
-"""The watchdog beside the proxy: it stands in for a silent sensor, and watches the daemon.
+"""The watchdog in the REST process: it replaces a silent sensor, and watches the daemon.
 
-A daemon that has stopped cannot report that itself, so the watchdog does, through the channels.
-If the whole machine stops, only an outside service can report it: the watchdog calls the address
-of ALERT_HEARTBEAT_URL each minute while all is well, and the service alarms when calls stop.
+A stopped daemon cannot report itself, so the watchdog does, through the channels. A stop of the
+whole machine is reported by an outside service: the watchdog calls ALERT_HEARTBEAT_URL each minute
+while all is well, and the service alarms when calls stop.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _BEAT_TIMEOUT = 5.0
 class Watchdog:
     """Makes a round of checks every ten seconds until the proxy stops.
 
-    `status` asks the scheduler for its state, `checks` gives the checks of readiness by name.
+    `status` queries the scheduler's state, `checks` returns the readiness checks by name.
     `probe` raises StoreUnavailable while a new connection cannot write to the store, and `outage`
     notifies people without the store meanwhile.
     """
@@ -47,7 +47,7 @@ class Watchdog:
     clock: Callable[[], datetime]
     transport: httpx.AsyncBaseTransport | None = None
     _daemon_seen_at: datetime | None = field(default=None, init=False)
-    # None until it is known: an earlier proxy may have opened an incident.
+    # None while unknown: an earlier proxy may have opened an incident.
     _daemon_silent: bool | None = field(default=None, init=False)
     _sensor_silent: bool | None = field(default=None, init=False)
     _sensor_missed_at: datetime | None = field(default=None, init=False)
@@ -59,9 +59,8 @@ class Watchdog:
             try:
                 await self.round()
             except Exception as error:  # noqa: BLE001 - the edge of a round
-                # The watchdog goes on whatever happens. No heartbeat is sent meanwhile, so that
-                # the outside service reports it. The text of an unforeseen error may hold a
-                # secret.
+                # No error ends the watchdog. No heartbeat is sent meanwhile, so that the outside
+                # service reports it. The text of an unforeseen error may hold a secret.
                 LOG.error("a round has failed and is made again: %s", type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _ROUND)
@@ -83,7 +82,7 @@ class Watchdog:
         await self._beat()
 
     async def _notify_directly(self) -> None:
-        """Notify without the store, which cannot be used: a full disk stops everything else."""
+        """Notify without the store while it is unavailable, such as on a full disk."""
         if self.outage is None:
             return
         for attempt in await asyncio.to_thread(self.outage.report, self.clock()):
@@ -92,15 +91,15 @@ class Watchdog:
             )
 
     async def _watch_daemon(self) -> None:
-        """Open an incident about a daemon that is silent for two minutes, end it when it is back.
+        """Open an incident of a daemon that is silent for two minutes; resolve it when it is back.
 
-        While Dagster does not answer, the last heartbeat that was seen goes on ageing.
+        While Dagster does not answer, the last known heartbeat ages further.
         """
         now = self.clock()
         seen = None
         with suppress(SchedulerError):
             seen = (await self.status()).heartbeat_at
-        # A proxy that has just begun waits as long as one that has seen the daemon now.
+        # A proxy that has just started waits as if it had seen a heartbeat now.
         self._daemon_seen_at = max(
             (time for time in (seen, self._daemon_seen_at) if time is not None), default=now
         )

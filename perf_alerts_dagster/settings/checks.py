@@ -1,7 +1,7 @@
-"""What each variable accepts: a check takes its raw text and returns the value.
+"""Checks of variables: each parses the raw text to a value.
 
-Otherwise it raises a ValueError that says what is accepted; the operator reads it after the
-variable's name. No text is stripped or guessed: a stray space is a fault.
+A check raises a ValueError with the accepted values, which is shown after the variable's name. No
+text is stripped or guessed: a stray space is a fault.
 """
 
 import json
@@ -46,7 +46,7 @@ def weekday(value: str) -> str:
 
 
 def boolean(value: str) -> bool:
-    """Exactly true/false/1/0/yes/no/on/off in any case; nothing is guessed."""
+    """Exactly true/false/1/0/yes/no/on/off in any case."""
     word = value.lower()
     if word not in _TRUE | _FALSE:
         raise ValueError("must be one of true, false, 1, 0, yes, no, on, off")
@@ -104,7 +104,7 @@ def calendar(value: str) -> str:
     """`record`, `weekdays`, `24/7`, or an exchange code."""
     if value in ("record", "weekdays", "24/7"):
         return value
-    # Half a second of import; only a desk that names an exchange pays it.
+    # Imported late, as it takes half a second.
     from exchange_calendars import get_calendar_names
 
     if value not in get_calendar_names():
@@ -148,7 +148,7 @@ def read(check: Callable[[str], Any]) -> BeforeValidator:
 
 
 def optional(check: Callable[[str], Any]) -> BeforeValidator:
-    """As `read`; a blank text is None: the variable is not set."""
+    """As `read`; blank text is None, an unset variable."""
 
     def validate(value: Any) -> Any:  # noqa: ANN401 - raw text or a default of any type
         if not isinstance(value, str):
@@ -217,7 +217,7 @@ def budgets(value: str) -> dict[str, Any]:
 
 
 def _check_rules(rules: Mapping[str, Any]) -> None:
-    # Loads numpy, which a process that only reads its settings can do without.
+    # Imported late, as it loads numpy.
     from perf_alerts_dagster.judging.rules.catalogue import RULES
 
     _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated))

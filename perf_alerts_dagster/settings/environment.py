@@ -90,7 +90,7 @@ def _file(path: str) -> tuple[str, str]:
         return "the file must be UTF-8 text", ""
     if "\0" in text:
         return "the file must be UTF-8 text", ""
-    # An empty mount is a mistake; to go on as if no secret were wanted would hide it.
+    # An empty mount is a fault, not an unset secret.
     return ("" if text else "the file is empty"), text
 
 
@@ -101,7 +101,7 @@ def load_settings(
 
     Args:
         environ: The variables; this process's own where None.
-        dotenv: The file to read as well, if it is there.
+        dotenv: The `.env` file, read if it exists.
 
     Raises:
         SettingsError: one line per fault: the variable, its value (secrets masked), and what
@@ -135,7 +135,7 @@ def unknown_names(
 ) -> tuple[str, ...]:
     """One warning per unknown ALERT_* name, with the nearest known one."""
     variables, _ = _read_variables(environ, dotenv)
-    # The common beginning would make any two names look alike.
+    # Compared without the prefix, by which any two names are similar.
     known = [name.removeprefix(model.PREFIX) for name in (*model.KNOWN, *model.FILES.values())]
     warnings = []
     for name in sorted(variables):
@@ -157,9 +157,9 @@ def _line(name: str, fault: str, value: str) -> str:
 
 
 def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Faults and warnings that concern more than one variable, or the outside world.
+    """Faults and warnings about several variables together, or about the environment.
 
-    `raw` holds the texts that have no fault by themselves.
+    `raw` holds the individually valid texts.
     """
     host = raw.get("proxy_host", "127.0.0.1")
     loopback = is_loopback(host)

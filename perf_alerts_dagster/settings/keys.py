@@ -81,7 +81,7 @@ def secret_fault(secret: str, algorithm: str) -> str | None:
         return "is a known default; make one with `perf-alerts keygen`"
     if len(secret.encode()) < minimum:
         return f"must have at least {minimum} bytes for {algorithm}"
-    # A text this poor is typed, not made.
+    # A text of so few characters is typed, not generated.
     if len(set(secret)) < 12:
         return "has too few different characters; make one with `perf-alerts keygen`"
     return None

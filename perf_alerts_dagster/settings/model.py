@@ -1,4 +1,4 @@
-"""The one settings value: every ALERT_* variable with its default and what it accepts."""
+"""The settings: every ALERT_* variable with its default and its accepted values."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from perf_alerts_dagster.settings.keys import entries
 _ATTEMPTS = whole(1, 100)
 _SECONDS = number(0, YEAR)
 _FACTOR = number(1, 1000)
-# By the common setting: the type of an alert's own one.
+# The type of an alert's own setting, by the common setting.
 _OWN_RETRIES: dict[str, Any] = {
     "max_retry_attempts": Annotated[int | None, optional(_ATTEMPTS)],
     "retry_delay_seconds": Annotated[float | None, optional(_SECONDS)],
@@ -27,7 +27,7 @@ _OWN_RETRIES: dict[str, Any] = {
 
 
 class RetrySettings(BaseModel):
-    """How one alert is retried. `max_attempts` counts the first attempt too; delays in seconds.
+    """The retries of one alert. `max_attempts` counts the first attempt too; delays in seconds.
 
     Before retry n (1 is the first) it waits
     `min(initial_delay * backoff_multiplier ** (n - 1), max_delay)`.
@@ -53,7 +53,7 @@ Minutes = Annotated[int, read(whole(0, YEAR // 60))]
 Hours = Annotated[int, read(whole(0, YEAR // 3600))]
 Share = Annotated[float, read(number(0, 1, above=True))]
 Table = Annotated[str, read(checks.table)]
-# A role's keys are kept as they are written; `entries` refuses a wrong grammar.
+# A role's keys are kept unparsed; `entries` checks the grammar.
 Keys = Annotated[SecretStr | None, optional(lambda text: text if entries(text) else None)]
 Url = Annotated[SecretStr | None, optional(urls.web)]
 Channels = Annotated[SecretStr | None, optional(urls.channels)]
@@ -197,12 +197,12 @@ class Settings(_AlertSettings):
         read(one_of("debug", "info", "warning", "error")),
     ] = "info"
 
-    # Logged at the start, hindering nothing; no variable of its own.
+    # Warnings, logged at the start; no variable of its own.
     warnings: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
 
     @property
     def records_shown(self) -> str:
-        """The records source for people, without a password."""
+        """The records source, without its password, to be shown."""
         return urls.masked_url(self.records_url) if self.records_url else "the bundled sample"
 
     @property
@@ -250,14 +250,14 @@ class Settings(_AlertSettings):
 
     @property
     def settings_version(self) -> str:
-        """Names the statistical settings: first 16 hex digits of the SHA-256 of their text.
+        """The version of the statistical settings: 16 hex digits of the SHA-256 of their text.
 
-        A schedule or a port changes nothing.
+        It does not depend on other settings, such as a schedule or a port.
         """
         return hashlib.sha256(self.statistical_text.encode()).hexdigest()[:16]
 
     def public(self) -> dict[str, Any]:
-        """The settings that everybody may see, JSON-ready, with the names of the status answer."""
+        """The public settings, JSON-ready, by the names of the status answer."""
         return {
             **{
                 variable.public_name: getattr(self, variable.setting)
@@ -285,10 +285,10 @@ class Settings(_AlertSettings):
         }
 
     def environment(self) -> dict[str, str]:
-        """The variables that reload to an equal value: what `up` hands to its children.
+        """The variables that load to equal settings, for the child processes of `up`.
 
-        A variable that is not set is blank, and so is its `_FILE` variant: a child must not take
-        them from `.env`, or from the environment that these variables are added to.
+        An unset variable and its `_FILE` variant are blank, so that a child takes them neither
+        from `.env` nor from the environment that these variables are added to.
         """
         return dict.fromkeys(FILES.values(), "") | {
             variable(name): _as_text(getattr(self, name)) for name in FIELDS
@@ -308,14 +308,14 @@ SECRETS = frozenset(
     name for name in FIELDS if "SecretStr" in str(Settings.model_fields[name].annotation)
 )
 KNOWN = tuple(variable(field) for field in FIELDS)
-# By the variable: its name with a file's path in place of the value, for secret mounts. The
-# records URL may hold a password too.
+# By the variable: the name of its variant with a file's path, for secret mounts. The records URL
+# may hold a password too.
 FILES = {
     variable(field): f"{variable(field)}_FILE"
     for field in FIELDS
     if field in SECRETS or field == "records_url"
 }
-# Results depend on these and on nothing else: they make the version, and with it the seed.
+# Results depend on these settings only: they determine the version, and so the seed.
 STATISTICAL = (
     "calendar",
     "max_data_lag_sessions",
@@ -332,7 +332,7 @@ STATISTICAL = (
 
 
 def _whole(seconds: float) -> float | int:
-    """60 and not 60.0, as the status answer has always shown it."""
+    """60 instead of 60.0, the form of the status answer."""
     return int(seconds) if seconds.is_integer() else seconds
 
 

@@ -1,4 +1,4 @@
-"""Hosts and URLs: which are accepted, and how they are shown. Errors never repeat a URL."""
+"""Checks and masking of hosts and URLs. Errors never repeat a URL."""
 
 import ipaddress
 import re
@@ -52,7 +52,7 @@ def web(value: str) -> str:
 
 
 def page(value: str) -> str:
-    """The root of an http or https server, which everyone may see."""
+    """The root URL of an http or https server; it is public."""
     if "@" in web(value):
         raise ValueError("must hold no user name or password: it is shown in messages")
     if not re.fullmatch(r"https?://[^/?#]+/?", value):

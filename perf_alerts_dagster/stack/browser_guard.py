@@ -1,9 +1,9 @@
-"""Which requests the web UI answers: of its own pages and of programs on this machine.
+"""Guard of the web UI: only its own pages and programs on this machine may call it.
 
-Dagster's webserver has no login and checks neither Host nor Origin, and executes mutations that
-come by GET or as text/plain. Listening on loopback alone does not help: any page open in a
-browser on this machine could launch runs (cross-site requests), and read everything once its
-own name resolves to 127.0.0.1 (DNS rebinding).
+Dagster's webserver has no login, checks neither Host nor Origin, and executes mutations by GET or
+as text/plain. Listening on loopback alone does not help: any page open in a browser on this
+machine could launch runs (cross-site requests), and read everything once its own name resolves
+to 127.0.0.1 (DNS rebinding).
 """
 
 import json
@@ -24,7 +24,7 @@ _READING = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request is not answered: the HTTP status, and with 405 the methods that are."""
+    """The refusal of a request: the HTTP status, and with 405 the allowed methods."""
 
     status: HTTPStatus
     detail: str
@@ -37,16 +37,16 @@ _TOO_LARGE = Refusal(
 
 
 def own_hosts(port: int) -> frozenset[str]:
-    """The Host headers by which the UI may be called, lower case."""
+    """The accepted Host headers, lower case."""
     names = ("127.0.0.1", "localhost", "[::1]")
-    # A browser leaves the port out where it is the scheme's own.
+    # A browser omits the scheme's default port.
     return frozenset(f"{name}:{port}" for name in names) | (
         frozenset(names) if port == 80 else frozenset()
     )
 
 
 def refusal(scope: Scope, hosts: frozenset[str]) -> Refusal | None:
-    """Why a request is refused by its method, path and headers; None where it may pass."""
+    """The refusal of a request by its method, path and headers; None where it may pass."""
     headers = Headers(scope=scope)
     named = headers.getlist("host")
     if len(named) != 1:
@@ -70,7 +70,7 @@ def _refused_site(scope: Scope, headers: Headers) -> Refusal | None:
 
 
 def _is_followed_link(scope: Scope, headers: Headers) -> bool:
-    """Somebody followed a link to a page: a message's link to a run opens, a frame does not."""
+    """Whether somebody followed a link to a page, such as to a run; false in a frame."""
     return (
         scope["method"] == "GET"
         and headers.getlist("sec-fetch-mode") == ["navigate"]
@@ -99,7 +99,7 @@ def _refused_shape(scope: Scope, headers: Headers, has_origin: bool) -> Refusal 
 
 
 def bad_query(body: bytes) -> Refusal | None:
-    """Why a GraphQL body, at which Dagster would answer 500, is refused; None where it may pass."""
+    """The refusal of a GraphQL body that Dagster would answer with 500; None where it may pass."""
     try:
         query = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -158,7 +158,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Hand on a body that was read, once, and what comes after it."""
+    """Replay a body that was read, once, then pass further messages on."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -1,8 +1,7 @@
-"""Becomes another program, with default signals, that is killed with its supervisor.
+"""Executes another program, with default signals, that is killed with its supervisor.
 
-Run as `python -m perf_alerts_dagster.stack.child SUPERVISOR_PID PROGRAM [ARGUMENT ...]`. A
-small program of its own, since the supervisor has threads, and nothing may safely run in a
-process that was forked from one before it executes another program.
+Run as `python -m perf_alerts_dagster.stack.child SUPERVISOR_PID PROGRAM [ARGUMENT ...]`. A separate
+program, since no code may safely run between fork and exec in the child of a process with threads.
 """
 
 import ctypes
@@ -15,10 +14,10 @@ _RESET = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGPIPE", "SIGCHLD")
 
 
 def main(arguments: list[str]) -> None:
-    """Prepare this process, then become the program that the arguments name."""
+    """Prepare this process, then execute the program of the arguments in it."""
     supervisor, *command = arguments
-    # Dagster's processes map SIGTERM to what SIGINT does. Where SIGINT is inherited as ignored,
-    # as in a shell's background job, they would ignore SIGTERM too.
+    # Dagster's processes handle SIGTERM as SIGINT. Where SIGINT is inherited as ignored, as in a
+    # shell's background job, they would ignore SIGTERM too.
     for name in _RESET:
         signal.signal(signal.Signals[name], signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -56,10 +56,9 @@ def prepare_home(settings: Settings) -> Path:
 
 
 def code_socket(state_dir: Path) -> Path:
-    """Where the code server listens: in the state folder, where a socket's path allows it.
+    """The path of the code server's socket, in the state folder.
 
-    A path that is too long or holds unusual characters is replaced by one in a folder of the
-    user's own for temporary files.
+    Where it is too long or holds unusual characters, it is in a temporary folder of the user.
     """
     inside = state_dir.absolute() / "dagster_home" / "code.sock"
     if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(str(inside)):
@@ -85,7 +84,7 @@ def own_folder(folder: Path) -> None:
 
 @contextmanager
 def only_stack(state_dir: Path) -> Iterator[None]:
-    """Lock the state folder; the kernel releases it when this process ends, however it ends.
+    """Lock the state folder; the kernel releases the lock when this process ends.
 
     Raises:
         StackError: Another process holds it, or it cannot be written.
@@ -114,12 +113,12 @@ def only_stack(state_dir: Path) -> Iterator[None]:
 
 
 def _storages(home: Path, url: SecretStr | None) -> str:
-    """Where Dagster keeps runs, results and logs, as lines of `dagster.yaml`."""
+    """Dagster's storage of runs, results and logs, as lines of `dagster.yaml`."""
     folder = {"base_dir": str(home)}
     if url is None:
         storage: dict[str, object] = {"sqlite": folder}
     else:
-        # Named, since SQLAlchemy 2.1 takes psycopg otherwise, with which Dagster's NOTIFY fails.
+        # Explicit, since SQLAlchemy 2.1 defaults to psycopg, with which Dagster's NOTIFY fails.
         named = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
         storage = {"postgres": {"postgres_url": named}}
     return _yaml(

@@ -1,4 +1,4 @@
-"""Examine the running system from outside, and say what is wrong and how to fix it.
+"""Examine the running system from outside, and report faults with their fixes.
 
 State folder, alert store, web UI, code location, daemon, runs, and the clock.
 """
@@ -46,7 +46,7 @@ _UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong: where, the problem, and how to fix it."""
+    """A fault of the system: where, the problem, and how to fix it."""
 
     where: str
     problem: str
@@ -54,7 +54,7 @@ class Finding:
 
 
 def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
-    """Daemons that the instance needs and that are silent."""
+    """Findings of required daemons that are silent."""
     beats = instance.get_daemon_heartbeats()
     for kind in sorted(instance.get_required_daemon_types()):
         beat = beats.get(kind)
@@ -76,7 +76,7 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
 
 
 def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """Whether somebody has switched off the sensor that sweeps incidents and messages."""
+    """A finding where the sensor that sweeps incidents and messages is switched off."""
     for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
         if state.instigator_name == SENSOR and state.status is InstigatorStatus.STOPPED:
             yield Finding(
@@ -88,7 +88,7 @@ def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
 
 
 def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterator[Finding]:
-    """Messages that wait for long, and channels on which delivery was given up."""
+    """Findings of messages that wait too long, and of channels with dead letters."""
     fix = "`perf-alerts test-channel` says which channel fails, and why"
     state = outbox.state()
     waited = timedelta(0) if state.oldest is None else now - state.oldest
@@ -109,7 +109,7 @@ def messages(outbox: Outbox, incidents: IncidentStore, now: datetime) -> Iterato
 def runs(
     instance: dg.DagsterInstance, now: datetime, has_ended: Callable[[str], bool]
 ) -> Iterator[Finding]:
-    """Runs that wait too long for a start, exceed their time, or that are orphaned."""
+    """Findings of runs that are queued for too long, exceed their time or are orphaned."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=_WAITING)):
         run, waited = record.dagster_run, now.timestamp() - record.create_timestamp.timestamp()
         if waited > limits.RUN_QUEUED.total_seconds():
@@ -137,7 +137,7 @@ def runs(
 
 
 def clock(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
-    """Schedules that stay silent because a tick of theirs lies in the future."""
+    """Findings of schedules that stay silent because they have a tick in the future."""
     for state, newest in future_ticks(instance, now):
         yield Finding(
             where=f"schedule {state.instigator_name}",
@@ -167,7 +167,7 @@ def future_ticks(
 
 
 def reset_ticks(instance: dg.DagsterInstance, now: datetime) -> list[str]:
-    """Bring schedules with ticks in the future back to now; the names of those schedules."""
+    """Reset schedules with ticks in the future to now; returns their names."""
     names = []
     for state, newest in future_ticks(instance, now):
         storage = instance.schedule_storage
@@ -189,7 +189,7 @@ def reset_ticks(instance: dg.DagsterInstance, now: datetime) -> list[str]:
 
 
 def free_space(folder: Path, *, minimum: int) -> Iterator[Finding]:
-    """Whether the folder can be written and its disk has `minimum` bytes left."""
+    """A finding where the folder cannot be written or its disk has no `minimum` bytes left."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x" * 4096)
@@ -219,12 +219,12 @@ def _ago(seconds: float) -> str:
 
 
 def examine(settings: Settings, now: datetime, *, fix: bool = False) -> Iterator[Finding]:
-    """Everything that is wrong, in the order in which it should be fixed.
+    """All findings, in the order in which they should be fixed.
 
     Args:
-        settings: What the system runs with.
+        settings: The settings of the system.
         now: The time of the examination, aware.
-        fix: Bring schedules with ticks in the future back to now.
+        fix: Reset schedules with ticks in the future to now.
     """
     folder = settings.state_dir
     if not folder.is_dir():

@@ -1,8 +1,8 @@
 """Ends the processes that a supervisor leaves behind when it is killed.
 
-Run as `python -m perf_alerts_dagster.stack.guardian MARK` with a pipe on standard input
-whose other end only the supervisor holds: the pipe's end is the supervisor's end, however it
-came about. The kernel kills the stack's own parts by then; runs are what is left.
+Run as `python -m perf_alerts_dagster.stack.guardian MARK` with a pipe on standard input whose
+other end only the supervisor holds, so that it closes when the supervisor ends. The kernel kills
+the stack's parts then; runs are left.
 """
 
 import signal

@@ -1,9 +1,9 @@
-"""All processes of one running stack, wherever they are in the process tree.
+"""All processes of one running stack, anywhere in the process tree.
 
-A run is started by the code server and outlives it, so that neither parent nor session shows
-which stack it belongs to. Every process inherits a mark in its environment instead, which
-names the state folder and one start of the stack. Read from /proc: on a system without it no
-member is found, and what a killed supervisor leaves has to be ended by hand.
+A run is started by the code server and outlives it, so that neither its parent nor its session
+identifies its stack. Instead every process inherits a mark in its environment, which names the
+state folder and one start of the stack. Read from /proc: on a system without it no member is
+found, and the runs of a killed supervisor have to be ended by hand.
 """
 
 import os
@@ -56,5 +56,5 @@ def _read(pid: int, name: str) -> bytes:
     try:
         return (_PROC / str(pid) / name).read_bytes()
     except OSError:
-        # It has ended, or belongs to another user.
+        # The process has ended, or belongs to another user.
         return b""

@@ -1,7 +1,6 @@
-"""The parts that make up a running perf-alerts, how each shows that it is ready, and their run.
+"""The parts of a running stack, their readiness checks, and the run of the stack.
 
-Nothing here imports dagster: the supervisor lives as long as the stack does, and would hold its
-100 MB for a few calls.
+Nothing here imports dagster, whose 100 MB the supervisor would keep for a few calls.
 """
 
 import asyncio
@@ -41,10 +40,10 @@ def stack_specs(
 
     Args:
         state_dir: The state folder that `prepare_home` was called for.
-        webserver_port: Where the web UI listens, on 127.0.0.1 only.
+        webserver_port: The port of the web UI, on 127.0.0.1 only.
         environment: The ALERT_* variables that the parts get; see `part_environment`.
         module: The module that holds the Dagster definitions.
-        proxy: Where the REST API listens, host and port; not started where None.
+        proxy: Host and port of the REST API; not started where None.
     """
     home = state_dir.absolute() / "dagster_home"
     listens = code_socket(state_dir)
@@ -59,7 +58,7 @@ def stack_specs(
         )
 
     specs = [
-        # `dagster api grpc`, not `dagster code-server`: the latter is one process more.
+        # `dagster api grpc`, since `dagster code-server` adds a process.
         part(
             "code-server", 0, _code_server_ready(listens),
             "dagster", "api", "grpc", "--socket", str(listens), "--module-name", module,
@@ -83,12 +82,12 @@ def stack_specs(
 
 
 def _reached_at(host: str) -> str:
-    """Where this machine reaches what listens on `host`: everywhere is also here."""
+    """The address by which this machine reaches `host`: loopback for a wildcard address."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
 
 
 def _code_server_ready(path: Path) -> Probe:
-    """Ready when the server says that it serves: by then it has loaded the code."""
+    """Ready when the health service answers SERVING: the code is loaded by then."""
 
     def check(_started: float) -> bool:
         with grpc.insecure_channel(f"unix:{path}") as channel:
@@ -147,8 +146,8 @@ def _in_thread(check: Callable[[float], bool]) -> Probe:
 def part_environment(environment: Mapping[str, str], home: Path) -> dict[str, str]:
     """The environment of a part: `environment`, DAGSTER_HOME and this process's other variables.
 
-    A stray DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would change what the parts
-    do, so no DAGSTER_* or ALERT_* variable of this process is handed on.
+    No DAGSTER_* or ALERT_* variable of this process is passed on, since a stray
+    DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would affect the parts.
     """
     others = {
         name: value
@@ -173,9 +172,9 @@ def check_port(port: int, variable: str) -> None:
 async def run_stack(
     settings: Settings, *, on_ready: Callable[[], Awaitable[None]], with_proxy: bool
 ) -> None:
-    """Run the stack that the settings ask for until it is asked to stop.
+    """Run the stack of the settings until it is asked to stop; see `up`.
 
-    The alert store must have been migrated. For the rest see `up`.
+    The alert store must have been migrated.
     """
     check_port(settings.webserver_port, "ALERT_WEBSERVER_PORT")
     if with_proxy:
@@ -201,8 +200,8 @@ async def up(
     Args:
         specs: The parts, as `stack_specs` builds them.
         state_dir: The state folder; one stack at a time may hold it.
-        on_ready: Awaited once all parts answer, and cancelled where the stack is asked to stop
-            before it is done. What it raises stops the stack.
+        on_ready: Awaited once all parts are ready, and cancelled when the stack is asked to stop.
+            An exception that it raises stops the stack.
 
     Raises:
         StackError: The folder is held by another stack, or a part did not start.

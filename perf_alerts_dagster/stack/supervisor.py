@@ -1,8 +1,8 @@
 """Keeps the parts of the stack running, and stops them together.
 
-Why no library is used: supervisor and circus are services with a configuration file and a control
-port of their own, honcho neither waits for readiness nor restarts, and none ends the runs that
-the code server started or what is left after a kill -9.
+No library is used: supervisor and circus are services with a configuration file and a control
+port of their own, honcho neither waits for readiness nor restarts, and none ends the runs of the
+code server or the processes left after a kill -9.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_dagster.stack.dagster_home import only_stack
 
-# Takes the time at which the process was started, in seconds since 1970; is it ready now?
+# Takes the start time of the process, in seconds since 1970; returns whether it is ready.
 Probe = Callable[[float], Awaitable[bool]]
 
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.1
-# Bytes: a log that is larger moves aside, and the last lines are looked for in its end.
+# Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
 LOG_LIMIT = 10 * 1024 * 1024
 _TAIL_BYTES = 8192
 
@@ -49,13 +49,12 @@ _LOG_CHECKS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartSpec:
-    """How one part of the stack is started, and seen to be ready.
+    """The command of one part of the stack, and its readiness check.
 
-    `argv[0]` is an absolute path; `environment` is all that the process sees. Parts start by
-    their `order`, those of one order together, the next once these are ready. The parts of the
-    lowest order stop last, when no run is left. `start_seconds` is how long one may take.
-    `folder` is where the process starts: Dagster's commands lay a `.env` that lies there over
-    their environment, so it must be one without.
+    `argv[0]` is an absolute path; `environment` is complete. Parts start by their `order`, those
+    of one order together, the next once these are ready. The parts of the lowest order stop last,
+    when no run is left. `start_seconds` is the maximum time until ready. `folder` is the working
+    directory, which must hold no `.env`: Dagster's commands would load it over their environment.
     """
 
     name: str
@@ -68,7 +67,7 @@ class PartSpec:
 
 
 class Part:
-    """The process of one spec; a restart replaces it by a new one."""
+    """The process of one spec, replaced by a new one at a restart."""
 
     def __init__(self, spec: PartSpec, log: Path) -> None:
         self.spec = spec
@@ -126,7 +125,7 @@ class Part:
         return await self._process.wait() if self._process else 0
 
     async def stop(self, patience: float) -> None:
-        """End the process: asked first, killed after `patience` seconds."""
+        """Terminate the process, and kill it after `patience` seconds."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -142,8 +141,8 @@ class Part:
 
     def _failure(self, problem: str) -> str:
         lines = tail(self.log)
-        shown = f"; the last lines of {self.log}:\n{lines}" if lines else f"; {self.log} is empty"
-        return f"the {self.spec.name} {problem}{shown}"
+        text = f"; the last lines of {self.log}:\n{lines}" if lines else f"; {self.log} is empty"
+        return f"the {self.spec.name} {problem}{text}"
 
 
 def open_log(path: Path) -> int:
@@ -155,7 +154,7 @@ def open_log(path: Path) -> int:
 def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:
     """Move a log's text to `<name>.1` where it is larger than `limit` bytes; True where it was.
 
-    The text is copied and the file emptied: its writer keeps it open and appends to it, and
+    The text is copied and the file truncated, so that its writer, which appends to the open file,
     needs no signal. A line written between the two steps is lost.
     """
     if not path.is_file() or path.stat().st_size <= limit:
@@ -176,11 +175,11 @@ def tail(path: Path, lines: int = 15) -> str:
 
 
 class Stack:
-    """A group of processes as an async context manager; once entered, all of them answer.
+    """A group of processes as an async context manager; once entered, all of them are ready.
 
-    A part that ends later is started again, after 0.5 s, then twice as long each time, 30 s at
-    most. SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s.
-    Runs in flight get 8 s of them, none after a second signal.
+    A part that ends later is restarted after 0.5 s, then twice as long each time, 30 s at most.
+    SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s. Active
+    runs get 8 s of them, none after a second signal.
 
     Raises:
         StackError: On entering: another stack holds the state folder, or a part did not start.
@@ -223,7 +222,7 @@ class Stack:
     async def __aenter__(self) -> Self:
         self._held.enter_context(only_stack(self._state_dir))
         try:
-            # Before any child: one that were started earlier could outlive a signal.
+            # Before any child, since a child started earlier could outlive a signal.
             self._listen()
             await self._sweep()
             self._guardian = await self._guard()
@@ -245,7 +244,7 @@ class Stack:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             before = signal.getsignal(number)
-            # nohup asks for a stack that outlives its terminal.
+            # With nohup the stack outlives its terminal.
             if number is signal.SIGHUP and before is signal.SIG_IGN:
                 continue
             loop.add_signal_handler(number, self.stop)
@@ -253,7 +252,7 @@ class Stack:
             self._held.callback(loop.remove_signal_handler, number)
 
     async def _sweep(self) -> None:
-        """End what an earlier stack over this folder left, where its guardian was killed too."""
+        """End the processes of an earlier stack over this folder whose guardian was killed too."""
         if left := process_group.members(process_group.marks_of(self._state_dir)):
             LOG.warning("ending %d processes that an earlier stack left behind", len(left))
             process_group.send(left, signal.SIGTERM)
@@ -272,7 +271,7 @@ class Stack:
         )
 
     async def _start(self) -> None:
-        """Start everything, or as much of it as there is time for until a signal."""
+        """Start all parts, unless a signal comes first."""
         starting = asyncio.create_task(self._start_parts())
         stopping = asyncio.create_task(self._stop.wait())
         try:
@@ -305,8 +304,8 @@ class Stack:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
             try:
-                # Not waited for until it answers: the daemon shows that through the web UI, and
-                # must not end because that one is away.
+                # Without waiting for readiness: the daemon's is read from the web UI, whose outage
+                # must not end the daemon.
                 await part.spawn()
             except OSError as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
@@ -321,7 +320,7 @@ class Stack:
                     LOG.warning("%s was not rotated: %s", part.log, error)
 
     async def _end(self) -> None:
-        """Stop everything; what starts runs goes first, what holds them last."""
+        """Stop all parts: those that start runs first, those that hold runs last."""
         self._stop.set()
         await _cancelled(*self._restarts)
         lowest = min((part.spec.order for part in self._parts), default=0)

@@ -1,8 +1,8 @@
 """Dagster's web UI behind the guard, on loopback only.
 
 Run as `python -m perf_alerts_dagster.stack.webserver --port N --workspace FILE`. Not
-`dagster-webserver`: that one has no guard, and a DAGSTER_WEBSERVER_HOST variable would have it
-listen to the whole network.
+`dagster-webserver`, which has no guard and would listen to the whole network by a
+DAGSTER_WEBSERVER_HOST variable.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from perf_alerts_dagster.stack.browser_guard import Guard, own_hosts
 
 _LOOPBACK = "127.0.0.1"
 
-# What dagster-webserver sets for its database: statement timeout in ms, recycling in s.
+# As dagster-webserver sets them for its database: statement timeout in ms, recycling in s.
 _STATEMENT_TIMEOUT = 15_000
 _POOL_RECYCLE = 3600
 _POOL_OVERFLOW = 20
@@ -35,7 +35,7 @@ _GRACE = 3
 
 
 class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceRequestContext]):
-    """Dagster's webserver, answering its own pages and programs on this machine alone."""
+    """Dagster's webserver, which answers only its own pages and programs on this machine."""
 
     def __init__(self, context: WorkspaceProcessContext, port: int) -> None:
         self._port = port
@@ -47,7 +47,7 @@ class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceReques
 
 
 def listening(port: int) -> socket.socket:
-    """A socket that listens on loopback, for certain.
+    """A socket that listens on loopback only.
 
     Raises:
         OSError: The port is taken.

@@ -16,9 +16,9 @@ from perf_alerts_dagster.statistics.sharpe import TINY, deflated_sharpe_ratio, s
 
 BLOCKS = 16
 
-# Splits are worked in chunks of about this many numbers, so that memory stays flat in trials.
+# Splits are processed in chunks of about this many numbers, which bounds the memory.
 _CHUNK_NUMBERS = 250_000
-# A standard deviation from a difference of sums is rounding alone below the root of epsilon.
+# Below the root of epsilon a standard deviation from a difference of sums is only rounding.
 _NOISE = 1e-7
 
 
@@ -27,7 +27,7 @@ class Cscv:
     """The result of CSCV over `splits` splits of `trials` trials.
 
     `pbo` is the share of splits in which the best trial in-sample ranks at or below the median
-    out of sample; `mean_logit` is below 0 where that is the rule. `out_of_sample_loss` is the
+    out of sample; `mean_logit` is below 0 where that is typical. `out_of_sample_loss` is the
     share of splits whose best trial then lost. The degradation line is out-of-sample Sharpe =
     intercept + slope x in-sample Sharpe of the best trials, per period; None for one point.
     """
@@ -49,7 +49,7 @@ def cscv(trials: Floats, blocks: int = BLOCKS) -> Cscv:
     are cut into an even number of `blocks` S of T // S rows, the last T mod S rows left out; each
     of the C(S, S/2) halves is in-sample once. w = rank out of sample of the best in-sample trial
     / (N + 1), ties taking their mean rank, lambda = ln(w / (1 - w)), PBO = share of lambda <= 0.
-    The measure is mean / sd (ddof 1); a trial that stands still in a half has 0 there.
+    The measure is mean / sd (ddof 1), and 0 for a trial that is constant in a half.
 
     Raises:
         UsageError: `trials` or `blocks` is not as above, or a number is not finite.
@@ -79,7 +79,7 @@ def cscv(trials: Floats, blocks: int = BLOCKS) -> Cscv:
 class _BlockSums:
     """Per block: sums of deviations and of their squares (S, N), in units of a trial's largest.
 
-    `rows` of each half; `means` (N) is what the deviations are from.
+    `rows` is the number of rows of each half; deviations are from `means` (N).
     """
 
     rows: int
@@ -89,8 +89,8 @@ class _BlockSums:
 
 
 def _block_sums(trials: Floats, blocks: int) -> _BlockSums:
-    # A Sharpe ratio has no unit, so each trial is measured by its largest return: no power of a
-    # wild one overflows. Deviations from the mean, so that the sum of squares loses no digits.
+    # A Sharpe ratio has no unit, so each trial is scaled by its largest return: no power overflows.
+    # Deviations from the mean, so that the sum of squares loses no digits.
     size = len(trials) // blocks
     largest = np.abs(trials).max(axis=0)
     scaled = trials / np.where(largest > TINY, largest, 1.0)
@@ -160,8 +160,8 @@ def _check(trials: Floats, blocks: int) -> None:
 def deflated_best_trial(trials: Floats) -> float | None:
     """Deflated Sharpe ratio of the best of N trials over all T rows; `trials` is (T, N).
 
-    The probability that its true Sharpe ratio is above the best that N trials without any skill
-    would show. None where fewer than 2 trials vary.
+    The probability that its true Sharpe ratio is above the expected maximum of N trials without
+    skill. None where fewer than 2 trials vary.
 
     Source: Bailey, Lopez de Prado, JPM 40(5), 2014.
     """

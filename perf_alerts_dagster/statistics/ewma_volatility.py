@@ -1,8 +1,8 @@
-"""A window of returns as volatility and standardised residuals: what the simulation resamples.
+"""Filter returns into EWMA volatility and standardised residuals, which simulations resample.
 
 Filtered historical simulation after Barone-Adesi, Giannopoulos, Vosper (J. Futures Markets 19,
-1999), with an EWMA variance that is pulled to its mean, a floor under the variance and a bound
-on the residuals: without them the recursion explodes on strategies with many flat days.
+1999), with a mean-reverting EWMA variance, a floor under the variance and a bound on the
+residuals: without them the recursion explodes on strategies with many flat days.
 """
 
 import math
@@ -15,16 +15,16 @@ from perf_alerts_dagster.records.model import Floats
 
 Floats32 = NDArray[np.float32]
 
-# Rows that a window holds at most, and from which offsets back are drawn.
+# Maximum rows of a window, and the range of the drawn offsets back.
 WINDOW = 756
 # Weight of the newest square in the variance (RiskMetrics 0.94), and the pull to its mean.
 NEWEST = 0.06
 PULL = 0.02
 # The variance is never below this share of the window's own.
 FLOOR = 0.15
-# Mean square of the residuals at most: above it the recursion grows. With a floor of 0.1 and
+# Maximum mean square of the residuals, above which the recursion grows. With a floor of 0.1 and
 # 1.15 the strategies with many flat days leave their 95 % band in 9.7 % of quarters, with these
-# in 8.6 % (docs/studies/coverage.py).
+# values in 8.6 % (docs/studies/coverage.py).
 MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12

@@ -1,7 +1,6 @@
-"""The earlier system's three scores, reproduced so that a desk can compare. Shown only.
+"""The earlier system's three scores, reproduced for comparison; shown, never judged.
 
 They are unsound: a loss can score points, a score has no lower bound, and opposite signs cancel.
-Never judge by them.
 """
 
 from collections.abc import Sequence
@@ -92,7 +91,7 @@ def _pool(trades: Floats, means: Floats, deviations: Floats) -> tuple[float, flo
 
 
 def _mean_ratio(numerators: Floats, denominators: Floats) -> float | None:
-    """The mean of the ratios, None where one of them is over zero."""
+    """The mean of the ratios, None where a denominator is zero."""
     if (np.abs(denominators) <= TINY).any():
         return None
     return float((numerators / denominators).mean())

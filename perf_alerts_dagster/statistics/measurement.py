@@ -1,4 +1,4 @@
-"""All metrics of one strategy and segment in one value, its drawdowns among them."""
+"""All metrics of one segment of a strategy, with its drawdowns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 class Drawdown:
     """The deepest fall of the compounded index from a peak; row numbers count from 0.
 
-    `depth` is in [-1, 0). `peak` is the last row at whose end the index stood at the peak, -1
-    where that was the start, before the first row. `trough` is the row of the lowest value,
+    `depth` is in [-1, 0). `peak` is the last row at whose end the index was at the peak, -1 for
+    the start, before the first row. `trough` is the row of the lowest value,
     `recovery` the first row at whose end the peak was reached again, None if it never was.
     """
 
@@ -40,7 +40,7 @@ def deepest_drawdown(returns: Floats) -> Drawdown | None:
     trough = int(path.argmin())
     index = np.concatenate(([0.0], log_index(returns)))
     before = index[: trough + 1]
-    # Rounding may leave an index that came back to its peak a hair below it.
+    # By rounding, a recovered index may be slightly below its peak.
     peak = int(np.flatnonzero(before >= before.max() - TINY)[-1]) - 1
     back = np.flatnonzero(path[trough:] >= -TINY)
     return Drawdown(
@@ -52,7 +52,7 @@ def deepest_drawdown(returns: Floats) -> Drawdown | None:
 
 
 def wipe_out(returns_before: Floats) -> Drawdown:
-    """The fall of a record whose next row loses everything, from the peak that it had."""
+    """The drawdown of a record whose next row is a wipe-out, from its peak."""
     index = np.concatenate(([0.0], log_index(returns_before)))
     peak = int(np.flatnonzero(index >= index.max() - TINY)[-1]) - 1
     return Drawdown(depth=-1.0, peak=peak, trough=len(returns_before), recovery=None)
@@ -97,7 +97,7 @@ class Measurement:
 
     Returns are fractions; drawdowns, value at risk and expected shortfall are negative for a
     loss; the `max_drawdown_*` are dates in ISO form; `min_track_record_length` counts rows. None
-    stands for too little data, or nothing to measure. `first` to `last` are the rows measured.
+    means too little data, or nothing to measure. `first` to `last` are the rows measured.
     """
 
     strategy: str
@@ -171,7 +171,7 @@ def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str,
 
 
 def _certainty(returns: Floats) -> dict[str, Metric]:
-    """How sure the Sharpe ratio is, against a benchmark of 0, by the 2012 forms."""
+    """The significance of the Sharpe ratio against a benchmark of 0, by the 2012 formulas."""
     moments = sharpe_moments(returns)
     if moments is None or moments.rows < sharpe.MIN_ROWS:
         return {}
@@ -198,7 +198,7 @@ def _drawdown_dates(dates: Dates, deepest: Drawdown | None) -> dict[str, Metric]
 
 
 def _wiped(dates: Dates, returns: Floats) -> dict[str, Metric]:
-    """All was lost on the last of these rows, whatever was gained before."""
+    """The metrics of rows that end in a wipe-out."""
     fall = wipe_out(metrics.check_returns(returns[:-1]))
     return {
         "total_return": -1.0,

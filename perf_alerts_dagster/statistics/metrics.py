@@ -1,12 +1,12 @@
-"""Performance measures of one series of simple returns per period, by the field's library.
+"""Performance measures of one series of simple returns per period, by empyrical.
 
 `returns` is always one-dimensional (n), oldest first, fractions of the capital at the start of
 the period. Every function checks it first: NaN, an infinite value, or a return at or below -1
 raises ValueError naming the index, since empyrical would give a number for some of them. Every
-result is a finite float or None: None below the measure's fewest rows (stated with it: those
-that its formula needs) and where the formula is undefined, as every ratio of returns whose
-standard deviation is below 1e-12. Signs are the returns' own: losses and drawdowns are negative.
-Annualisation is by `periods_per_year` rows, never by the calendar.
+result is a finite float or None: None below the measure's minimum rows (stated with it) and
+where the formula is undefined, as for any ratio at a standard deviation below 1e-12. Signs are
+the returns' own: losses and drawdowns are negative. Annualisation is by `periods_per_year`
+rows, never by the calendar.
 """
 
 import math
@@ -36,22 +36,22 @@ def check_returns(returns: ArrayLike) -> Floats:
 
 
 def total_return(returns: ArrayLike) -> float | None:
-    """Compounded return over all rows. Fewest rows: 1."""
+    """Compounded return over all rows. Minimum rows: 1."""
     return _measured("cum_returns_final", check_returns(returns), fewest=1)
 
 
 def cagr(returns: ArrayLike, *, periods_per_year: float) -> float | None:
-    """Compound growth per year, (1 + total)^(periods per year / n) - 1. Fewest rows: 2."""
+    """Compound growth per year, (1 + total)^(periods per year / n) - 1. Minimum rows: 2."""
     return _measured("cagr", check_returns(returns), periods_per_year=periods_per_year)
 
 
 def annual_volatility(returns: ArrayLike, *, periods_per_year: float) -> float | None:
-    """Standard deviation (ddof 1) times the root of the periods per year. Fewest rows: 2."""
+    """Standard deviation (ddof 1) times the root of the periods per year. Minimum rows: 2."""
     return _measured("annual_volatility", check_returns(returns), periods_per_year=periods_per_year)
 
 
 def sharpe_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
-    """Annualised mean over standard deviation (ddof 1), risk-free rate 0. Fewest rows: 2."""
+    """Annualised mean over standard deviation (ddof 1), risk-free rate 0. Minimum rows: 2."""
     array = check_returns(returns)
     ratio = _measured("sharpe_ratio", array, periods_per_year=periods_per_year)
     return ratio if _varies(array) else None
@@ -60,7 +60,7 @@ def sharpe_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None
 def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
     """Annualised mean over the downside deviation, the root mean square of losses over all n rows.
 
-    None where the downside deviation is below 1e-12: nothing was lost. Fewest rows: 2.
+    None where the downside deviation is below 1e-12: there was no loss. Minimum rows: 2.
     """
     array = check_returns(returns)
     ratio = _measured("sortino_ratio", array, periods_per_year=periods_per_year)
@@ -71,7 +71,7 @@ def sortino_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | Non
 
 
 def calmar_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None:
-    """CAGR over the depth of the maximum drawdown; None without one. Fewest rows: 2."""
+    """CAGR over the depth of the maximum drawdown; None without one. Minimum rows: 2."""
     array = check_returns(returns)
     growth, deepest = cagr(array, periods_per_year=periods_per_year), max_drawdown(array)
     if growth is None or deepest is None or deepest > -TINY or not _varies(array):
@@ -80,16 +80,16 @@ def calmar_ratio(returns: ArrayLike, *, periods_per_year: float) -> float | None
 
 
 def max_drawdown(returns: ArrayLike) -> float | None:
-    """Deepest fall from a running peak (the start counts as one), in [-1, 0]. Fewest rows: 1.
+    """Deepest fall from a running peak (the start counts as one), in [-1, 0]. Minimum rows: 1.
 
-    By this project's own path, in logs: empyrical's is wrong where the index overflows.
+    Calculated in logs, since empyrical's is wrong where the index overflows.
     """
     array = check_returns(returns)
     return float(drawdown_path(array).min()) if len(array) else None
 
 
 def current_drawdown(returns: ArrayLike) -> float | None:
-    """Distance of the last row from the running peak, in [-1, 0]. Fewest rows: 1."""
+    """Distance of the last row from the running peak, in [-1, 0]. Minimum rows: 1."""
     array = check_returns(returns)
     return float(drawdown_path(array)[-1]) if len(array) else None
 
@@ -97,7 +97,7 @@ def current_drawdown(returns: ArrayLike) -> float | None:
 def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
     """Historical value at risk, as a return: negative for a loss.
 
-    The (1 - level) quantile with linear interpolation (type 7). Fewest rows: one in the tail,
+    The (1 - level) quantile with linear interpolation (type 7). Minimum rows: one in the tail,
     1 / (1 - level): 20 at 95 %, 100 at 99 %; with fewer it would only repeat the worst row.
 
     Raises:
@@ -108,10 +108,10 @@ def value_at_risk(returns: ArrayLike, level: float = 0.95) -> float | None:
 
 
 def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
-    """Mean of the returns at or below the value at risk, as a return. Fewest rows: as there.
+    """Mean of the returns at or below the value at risk, as a return. Minimum rows: the same.
 
-    Where several rows tie at the value at risk (flat days), as many of them count as the tail
-    has places, as empyrical does it: the worst floor((n - 1)(1 - level)) + 1 rows.
+    As in empyrical, the tail has floor((n - 1)(1 - level)) + 1 rows, also where further rows tie
+    at the value at risk (flat days).
 
     Raises:
         ValueError: the level is not in [0.5, 1), or the returns are not valid.
@@ -123,14 +123,14 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
 
 
 def skewness(returns: ArrayLike) -> float | None:
-    """Skew m3 / m2^1.5 (population moments). Fewest rows: 3."""
+    """Skew m3 / m2^1.5 (population moments). Minimum rows: 3."""
     array = check_returns(returns)
     moments = sharpe_moments(array) if len(array) >= 3 else None
     return None if moments is None else moments.skew
 
 
 def kurtosis(returns: ArrayLike) -> float | None:
-    """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Fewest rows: 4."""
+    """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Minimum rows: 4."""
     array = check_returns(returns)
     moments = sharpe_moments(array) if len(array) >= 4 else None
     return None if moments is None else moments.kurtosis
@@ -145,7 +145,7 @@ def _measured(
     **options: float,
 ) -> float | None:
     """Call empyrical; None for too few rows and for a result that is not finite."""
-    # Here, since it takes half a second that most commands do not need.
+    # Imported late, as it takes half a second.
     import empyrical
 
     if periods_per_year is not None:
@@ -156,7 +156,7 @@ def _measured(
         options["annualization"] = periods_per_year
     if len(returns) < fewest:
         return None
-    # A wild but valid return may overflow a power; that result is dropped just below.
+    # An extreme return may overflow a power; that result is dropped below.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value = float(getattr(empyrical, function)(returns, **options))
     return value if math.isfinite(value) else None
@@ -168,7 +168,7 @@ def _varies(returns: Floats) -> bool:
 
 
 def _checked_tail(level: float) -> tuple[float, int]:
-    """The tail's share, and the fewest rows for one of them to be in it."""
+    """The tail's share, and the minimum number of rows for one to be in the tail."""
     if not 0.5 <= level < 1.0:
         raise ValueError(f"level is {level}; accepted is a number from 0.5 to below 1")
     # Twelve digits: 1 - 0.95 is 0.050000000000000044, and empyrical's own cut-off 0.05.

@@ -1,6 +1,6 @@
 """Live against the backtest: could the backtest have produced the live Sharpe ratio?
 
-`missing_sharpe` is the part of the backtest's Sharpe ratio that live is missing. In
+`missing_sharpe` is the part of the backtest's Sharpe ratio that is missing in live. In
 `out_of_sample`, F is the share of resampled backtests, as long as the live record, whose Sharpe
 ratio is at or below the live one: small when live is worse than nearly all of the backtest.
 """
@@ -34,12 +34,12 @@ class ValidationScore:
 def out_of_sample(
     reference: Floats, live: Floats, rng: np.random.Generator, paths: int = PATHS
 ) -> ValidationScore | None:
-    """Place the live Sharpe ratio among bootstrap ones of the reference segment.
+    """Rank the live Sharpe ratio among bootstrapped ones of the reference segment.
 
     `reference` and `live` are simple returns per period. Each path draws as many rows as `live`
     has, one by one (blocks of 1, Efron 1979): the error of a Sharpe ratio is that of its mean, for
     which the optimal block from returns is near 1, and longer blocks put more of the sample's
-    honest readings at or below 0.05 (12 % with blocks of 1, 17 % of 20). A path that does not vary
+    healthy F at or below 0.05 (12 % with blocks of 1, 17 % of 20). A path that does not vary
     has a Sharpe ratio of 0. None where the reference or the live rows do not vary.
     """
     before, now = sharpe_moments(reference), sharpe_moments(live)
@@ -61,7 +61,7 @@ def _bootstrap_sharpe_ratios(
     reference: Floats, rows: int, rng: np.random.Generator, paths: int
 ) -> Floats:
     """Sharpe ratios per period (paths) of `rows` rows drawn with replacement."""
-    # In units of the largest return: a Sharpe ratio has none, and no square overflows.
+    # In units of the largest return, so that no square overflows.
     scaled = reference / np.abs(reference).max()
     drawn = scaled[rng.integers(0, len(reference), size=(paths, rows))]
     means: Floats = drawn.mean(axis=1)
@@ -78,7 +78,7 @@ class MissingSharpe:
     """The share, 0 to 1, of the in-sample Sharpe ratio that live lacks; ratios are per period.
 
     `standard_error` is that of the live ratio. `missing` is None where the in-sample ratio is
-    not positive: nothing was promised, so nothing can be missing.
+    not positive.
     """
 
     missing: float | None
@@ -88,7 +88,7 @@ class MissingSharpe:
 
 
 def missing_sharpe(reference: Floats, live: Floats) -> MissingSharpe | None:
-    """clip(1 - (SR_live + 1.645 se) / SR_in, 0, 1): what is missing with 95 % confidence.
+    """clip(1 - (SR_live + 1.645 se) / SR_in, 0, 1): the missing share with 95 % confidence.
 
     `reference` and `live` are simple returns per period; se = sqrt((1 - g3 SR + (g4 - 1)/4 SR^2)
     / (n - 1)) (Mertens 2002; Bailey, Lopez de Prado, J. Risk 15(2), 2012). None where either
@@ -102,8 +102,8 @@ def missing_sharpe(reference: Floats, live: Floats) -> MissingSharpe | None:
         return None
     missing = None
     if before.sharpe > TINY:
-        kept = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
-        missing = min(1.0, max(0.0, 1.0 - kept))
+        retained = (now.sharpe + ONE_SIDED_95 * error) / before.sharpe
+        missing = min(1.0, max(0.0, 1.0 - retained))
     return MissingSharpe(
         missing=missing,
         in_sample_sharpe=before.sharpe,

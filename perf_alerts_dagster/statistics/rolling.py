@@ -1,10 +1,10 @@
-"""Readings along a record: the rolling Sharpe ratio and the drawdown path.
+"""Rolling measures along a record: the Sharpe ratio and the drawdown path.
 
-All arrays are one-dimensional, one value per row, oldest first. A rolling reading of `window`
-rows stands at its last row; the first window - 1 places are NaN, as is a Sharpe ratio of a window
-that does not vary. Each window is measured by itself, never as a difference of running totals:
-so a constant window has a deviation of exactly 0, and a wild row leaves no trace once it is out.
-NaN stays inside these arrays: `last_reading` gives None in its place.
+All arrays are one-dimensional, one value per row, oldest first. A rolling value is at the last row
+of its window; the first window - 1 values are NaN, as is a Sharpe ratio of a constant window. Each
+window is measured by itself, never as a difference of running totals: a constant window has a
+deviation of exactly 0, and an extreme row has no effect on later windows. `last_reading` gives
+None for NaN.
 """
 
 import math
@@ -36,8 +36,8 @@ def rolling_sharpe(
     if len(returns) < window:
         return ratios
     windows = sliding_window_view(np.asarray(returns, dtype=np.float64), window)
-    # Measured from each window's own first value: exactly 0 where nothing varies. A square that
-    # overflows leaves inf or NaN, which is no reading.
+    # Relative to each window's first value: exactly 0 where nothing varies. An overflowing square
+    # gives inf or NaN, which is not a value.
     with np.errstate(over="ignore", invalid="ignore"):
         spread: Floats = (windows - windows[:, :1]).std(axis=-1, ddof=1)
     measured = np.isfinite(spread) & (spread >= TINY)
@@ -49,7 +49,7 @@ def rolling_sharpe(
 def log_index(returns: Floats) -> Floats:
     """Natural log of the compounded index after each row (n), from 0 before the first.
 
-    In logs, no record is long or wild enough to overflow. Returns must be above -1.
+    In logs no record overflows. Returns must be above -1.
     """
     return np.cumsum(np.log1p(returns))
 
@@ -72,7 +72,7 @@ def drawdown_path(returns: Floats) -> Floats:
 
 
 def last_reading(readings: Floats) -> float | None:
-    """The newest reading; None where there is none or it is not finite."""
+    """The last value; None where there is none or it is not finite."""
     if len(readings) == 0 or not np.isfinite(readings[-1]):
         return None
     return float(readings[-1])

@@ -1,9 +1,8 @@
-"""The Sharpe ratio and what is known of it: moments, standard error, and the tests on it.
+"""The Sharpe ratio: its moments, standard error, and tests.
 
 All Sharpe ratios are per period (not annualised); skew is m3 / m2^1.5 and kurtosis m4 / m2^2
 (normal: 3). The standard error is that of 2012: at the measured Sharpe ratio, over n - 1. Fewer
-than `MIN_ROWS` rows, or moments that leave no spread, give None; so does any argument that is not
-finite.
+than `MIN_ROWS` rows, a variance that is not positive, or a non-finite argument give None.
 """
 
 import math
@@ -14,7 +13,7 @@ import numpy as np
 
 from perf_alerts_dagster.records.model import Floats
 
-# The formulas are large-sample approximations: below a dozen rows they say nothing.
+# The formulas are large-sample approximations, meaningless below a dozen rows.
 MIN_ROWS = 12
 
 EULER_GAMMA = 0.5772156649015329
@@ -69,7 +68,7 @@ def min_track_record_length(
 
 
 def expected_max_sharpe_ratio(trials: float, standard_deviation: float = 1.0) -> float | None:
-    """Sharpe ratio that the best of `trials` skill-less trials is expected to show.
+    """Expected maximum Sharpe ratio of `trials` trials without skill.
 
     sd ((1 - g) z(1 - 1/N) + g z(1 - 1/(N e))), in the unit of `standard_deviation`, that of the
     trials' Sharpe ratios; 0 for one trial, None below one or for a negative deviation.
@@ -97,7 +96,7 @@ def deflated_sharpe_ratio(
     trials: float,
     sharpe_variance: float,
 ) -> float | None:
-    """Probabilistic Sharpe ratio against the best of `trials` skill-less trials, in [0, 1].
+    """Probabilistic Sharpe ratio against the best of `trials` trials without skill, in [0, 1].
 
     `sharpe_variance` is the variance of the trials' Sharpe ratios, per period squared.
     Source: Bailey, Lopez de Prado, The Deflated Sharpe Ratio, JPM 40(5), 2014.
@@ -113,10 +112,10 @@ def deflated_sharpe_ratio(
 def _spread(sharpe: float, skew: float, kurtosis: float) -> float | None:
     """1 - g3 SR + (g4 - 1)/4 SR^2; None where it is not positive and finite.
 
-    It is never negative for moments of a real sample (g4 >= g3^2 + 1), and zero for one that
-    holds two values only.
+    It is never negative for moments of a real sample (g4 >= g3^2 + 1), and zero for a sample of
+    two distinct values.
     """
-    # Products, since a power of a large float raises where a product is infinite.
+    # Products, since a power of a large float raises, and a product is infinite.
     spread = 1.0 - skew * sharpe + (kurtosis - 1.0) / 4.0 * (sharpe * sharpe)
     return spread if 1e-12 < spread < math.inf else None
 
@@ -125,7 +124,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# A standard deviation below this is rounding noise, and a ratio over it means nothing.
+# A standard deviation below this is rounding noise; a ratio over it is meaningless.
 TINY = 1e-12
 
 
@@ -147,7 +146,7 @@ def sharpe_moments(returns: Floats) -> SharpeMoments | None:
     largest = float(np.abs(returns).max())
     if largest <= TINY:
         return None
-    # In units of the largest return, so that no power of a wild return leaves the numbers.
+    # In units of the largest return, so that no power overflows.
     scaled = returns / largest
     mean = float(scaled.mean())
     deviations = scaled - mean

@@ -1,7 +1,7 @@
 """Measures of closed trades, and probabilities of live ones under the backtest's rates.
 
-The probabilities ask how often a strategy that still trades as its backtest did would show
-something at least this bad; small means bad. None is a test of the market, only of the record.
+The probabilities are those of a value at least this bad for a strategy that still trades as its
+backtest did; small means bad.
 """
 
 import math
@@ -17,7 +17,7 @@ from perf_alerts_dagster.statistics.var_backtests import binomial_at_most
 
 PATHS = 2_000
 
-# The parts of a shortfall, in the order that breaks a tie.
+# The parts of a shortfall; in a tie the first is the largest.
 PARTS = ("fewer wins", "smaller wins", "larger losses", "fewer trades", "costs")
 
 
@@ -25,8 +25,8 @@ PARTS = ("fewer wins", "smaller wins", "larger losses", "fewer trades", "costs")
 class TradeMeasures:
     """Measures of some closed trades; amounts have the unit of `Trades.pnl`.
 
-    Win rate, profit factor, run, average win and loss are of the P&L net of costs. The `gross_*`
-    are before costs: shares of all trades, and mean sizes, both positive, None without one.
+    Win rate, profit factor, losing run, average win and loss are net of costs. The `gross_*` are
+    before costs: shares of all trades, and mean sizes, both positive, None without trades.
     """
 
     trades: int
@@ -116,7 +116,7 @@ def win_rate_probability(wins: int, trades: int, backtest_rate: float) -> float 
 def profit_factor_probability(
     backtest_pnl: Floats, live_pnl: Floats, rng: np.random.Generator, *, paths: int = PATHS
 ) -> float | None:
-    """Share of resampled backtests, as many trades as live, with a profit factor at most live's.
+    """Share of resampled backtests (as many trades as live) with a profit factor <= live's.
 
     Trades are drawn one by one with replacement (Efron 1979). Without losses the factor counts
     as infinite, without wins and losses as 1. None where either side has no trades.
@@ -132,7 +132,7 @@ def losing_run_probability(run: int, trades: int, backtest_loss_rate: float) -> 
     """P(a run of at least `run` losses somewhere in `trades` trades), exact; None without trades.
 
     With q the loss rate, P(n) = P(n-1) + (1 - P(n-run-1)) (1 - q) q^run: the first such run ends
-    at trade n when none ended before, trade n - run was no loss, and all since were. Source:
+    at trade n when none ended before, trade n - run was no loss, and all later ones were. Source:
     Feller, An Introduction to Probability Theory, vol. 1, ch. XIII.7.
 
     Raises:
@@ -149,7 +149,7 @@ def losing_run_probability(run: int, trades: int, backtest_loss_rate: float) -> 
     whole = backtest_loss_rate**run
     by_trade = [0.0] * (trades + 1)
     for n in range(run, trades + 1):
-        # Before the first trade there is no trade that has to be no loss.
+        # A run from the first trade on has no trade before it.
         begins = 1.0 if n == run else (1.0 - by_trade[n - run - 1]) * (1.0 - backtest_loss_rate)
         by_trade[n] = by_trade[n - 1] + begins * whole
     return min(1.0, by_trade[trades])
@@ -160,10 +160,10 @@ def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shor
 
     P&L per year is exactly R (w W - l L - c): trades per year R, shares of winning and losing
     trades w and l with their mean sizes W and L, all before costs, and the mean cost c. The
-    difference of live to backtest is shared out by the Shapley value: a part's change is taken
-    with every subset of the others already changed, and averaged over all orders. So the parts
-    sum to the difference exactly and no order is preferred. A share that has no trades on one
-    side (no wins, so no size of one) keeps the other side's size: then only the share moved.
+    difference of live to backtest is divided by the Shapley value: a part's change is taken with
+    every subset of the others already changed, and averaged over all orders. So the parts sum to
+    the difference exactly and no order is preferred. Where one side has no wins (or losses), their
+    mean size is the other side's: then only the share has changed.
     Source: Shapley 1953; Shorrocks, J. Econ. Inequality 11, 2013.
 
     None where the backtest has no trades, or live makes at least as much.
@@ -191,7 +191,7 @@ def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Factors:
-    """What makes P&L per year: shares of wins and losses, their sizes, trades per year, cost."""
+    """The factors of P&L per year: shares of wins and losses, mean sizes, trades per year, cost."""
 
     win_share: float
     loss_share: float
@@ -202,7 +202,7 @@ class _Factors:
 
 
 def _factors(side: TradeMeasures, other: TradeMeasures) -> _Factors:
-    """The factors of one side, taking from the other what it has no trades to show."""
+    """The factors of one side; a size without trades is taken from the other side."""
     return _Factors(
         win_share=_first(side.gross_win_rate, other.gross_win_rate),
         loss_share=_first(side.gross_loss_rate, other.gross_loss_rate),
@@ -220,7 +220,7 @@ def _first(value: float | None, fallback: float | None) -> float:
 def _pnl_per_year(
     shares: _Factors, wins: _Factors, losses: _Factors, rate: _Factors, costs: _Factors
 ) -> float:
-    """P&L per year with each part, in the order of `PARTS`, taken from the side given for it."""
+    """P&L per year with each part, in the order of `PARTS`, from its own side."""
     per_trade = shares.win_share * wins.win - shares.loss_share * losses.loss - costs.cost
     return rate.rate * per_trade
 

@@ -1,7 +1,7 @@
 """Backtests of a value at risk: how often losses exceed it, and whether independently.
 
-Counts are rows in which the loss was beyond the quantile ("exceedances"). Everything is exact or
-a closed form; nothing here needs a statistics library.
+Counts are rows in which the loss was beyond the quantile ("exceedances"). All formulas are exact
+or closed.
 """
 
 import itertools
@@ -18,7 +18,7 @@ RED_ABOVE = 0.9999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LikelihoodRatio:
-    """A likelihood-ratio test: its statistic (>= 0) and the probability of one as large."""
+    """A likelihood-ratio test: its statistic (>= 0) and its p-value."""
 
     statistic: float
     p_value: float
@@ -26,7 +26,7 @@ class LikelihoodRatio:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transitions:
-    """How often a row without (0) or with (1) an exceedance was followed by one of either kind."""
+    """Counts of transitions between rows without (0) and with (1) an exceedance."""
 
     n00: int
     n01: int
@@ -46,8 +46,8 @@ class TrafficLight:
 def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio | None:
     """Proportion-of-failures test, two-sided, chi2(1); None without rows.
 
-    -2 ln[(1-p)^(N-x) p^x / ((1-x/N)^(N-x) (x/N)^x)], 0 ln 0 = 0. `probability` is the share of
-    rows that the quantile claims to be beyond it. Source: Kupiec, J. Derivatives 3(2), 1995.
+    -2 ln[(1-p)^(N-x) p^x / ((1-x/N)^(N-x) (x/N)^x)], 0 ln 0 = 0. `probability` is the expected
+    share of exceedances. Source: Kupiec, J. Derivatives 3(2), 1995.
 
     Raises:
         ValueError: the counts or the probability are out of range.
@@ -70,7 +70,7 @@ def transitions(hits: Sequence[bool]) -> Transitions:
 
 
 def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:
-    """Does an exceedance make the next one more likely? chi2(1); None without transitions.
+    """Independence test of successive exceedances, chi2(1); None without transitions.
 
     Source: Christoffersen, Int. Econ. Rev. 39, 1998.
 
@@ -118,7 +118,7 @@ def traffic_light(exceedances: int, rows: int, probability: float) -> TrafficLig
 def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
     """The minimum number of exceedances in the yellow zone, and in the red one.
 
-    Either is at most rows: all rows beyond the quantile make F = 1, which is red.
+    Both are at most `rows`: all rows as exceedances make F = 1, which is red.
 
     Raises:
         ValueError: the counts or the probability are out of range.
@@ -136,7 +136,7 @@ def traffic_light_cuts(rows: int, probability: float) -> tuple[int, int]:
 
 
 def binomial_at_least(successes: int, trials: int, probability: float) -> float:
-    """P(X >= successes) for X binomial, exact to about 1e-12 of itself.
+    """P(X >= successes) for X binomial, with a relative error of about 1e-12.
 
     Raises:
         ValueError: trials are negative or the probability is outside [0, 1].
@@ -145,7 +145,7 @@ def binomial_at_least(successes: int, trials: int, probability: float) -> float:
 
 
 def binomial_at_most(successes: int, trials: int, probability: float) -> float:
-    """P(X <= successes) for X binomial, exact to about 1e-12 of itself.
+    """P(X <= successes) for X binomial, with a relative error of about 1e-12.
 
     Raises:
         ValueError: trials are negative or the probability is outside [0, 1].
@@ -194,6 +194,6 @@ def _log_likelihood(quiet: int, hits: int, share: float) -> float:
 
 
 def _chi2_1(statistic: float) -> LikelihoodRatio:
-    # Rounding can leave a ratio of equal likelihoods a hair below zero.
+    # By rounding, a ratio of equal likelihoods can be slightly below zero.
     statistic = max(0.0, statistic)
     return LikelihoodRatio(statistic=statistic, p_value=math.erfc(math.sqrt(statistic / 2.0)))

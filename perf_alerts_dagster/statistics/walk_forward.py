@@ -1,4 +1,4 @@
-"""Walk-forward folds, and the score from 0 to 100 of how steadily a strategy earns in them.
+"""Walk-forward folds, and the stability score over them, from 0 to 100.
 
 It describes the last folds; on the sample it does not forecast the next three years.
 """
@@ -22,7 +22,7 @@ MIN_LIVE_ROWS = MIN_FOLDS * FOLD_ROWS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insufficient:
-    """Too little data for a number: `observations` of `required`, and of what, in words."""
+    """Too little data: `observations` of `required`, and their unit in words."""
 
     observations: int
     required: int
@@ -40,7 +40,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Split:
-    """Returns known when live began, and the latest live ones after them, oldest first.
+    """The returns of the reference segment and the latest live ones, oldest first.
 
     `reference` has 252 to 756 rows, `live` 252 to 756. `live_start` is the row number of the
     first row of `live` in the record.
@@ -98,23 +98,23 @@ def split_record(returns: Floats, live: Flags) -> Split | Insufficient:
             )
     reference = returns[max(0, start - IN_SAMPLE_ROWS) : start]
     after = returns[start:]
-    for rows, what in ((len(reference), "backtest"), (len(after), "live")):
-        required = MIN_IN_SAMPLE_ROWS if what == "backtest" else MIN_LIVE_ROWS
+    for rows, segment in ((len(reference), "backtest"), (len(after), "live")):
+        required = MIN_IN_SAMPLE_ROWS if segment == "backtest" else MIN_LIVE_ROWS
         if rows < required:
             return Insufficient(
                 observations=rows,
                 required=required,
-                reason=f"{rows} of {required} {what} rows",
+                reason=f"{rows} of {required} {segment} rows",
             )
-    kept = after[-LIVE_ROWS:]
-    return Split(reference=reference, live=kept, live_start=len(returns) - len(kept))
+    latest = after[-LIVE_ROWS:]
+    return Split(reference=reference, live=latest, live_start=len(returns) - len(latest))
 
 
 WEIGHT_PSR = 0.5
 WEIGHT_SHARE = 0.3
 WEIGHT_EFFICIENCY = 0.2
 
-# Growth beyond e^100 a year is no number that a person reads, and e^710 is infinite.
+# Growth is capped at e^100 a year, since e^710 overflows.
 _MAX_LOG_GROWTH = 100.0
 
 
@@ -130,12 +130,12 @@ class FoldResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StabilityScore:
-    """The score, 0 to 100, and every part of it.
+    """The stability score, 0 to 100, and all its parts.
 
     `psr` is the probability that the true Sharpe ratio of the stitched out-of-sample rows is
     above 0; `share_profitable` the share of folds that earned; `efficiency` the walk-forward
-    efficiency, None where in-sample earned nothing. `sharpe` is annualised and `t_statistic` is
-    that of the same rows: in a controlled study the better predictor than the efficiency.
+    efficiency, None where in-sample earned nothing. `sharpe` is annualised; `t_statistic`, of the
+    same rows, predicted better than the efficiency in a controlled study.
     """
 
     score: float
@@ -197,8 +197,8 @@ def stability(
 def weighted_score(psr: float, share_profitable: float, efficiency: float | None) -> float:
     """100 [0.5 max(0, 2 PSR - 1) + 0.3 max(0, 2 share - 1) + 0.2 clip(WFE, 0, 1) if PSR > 0.5].
 
-    What is no better than a coin (PSR or share of 0.5) earns nothing; an efficiency of None
-    earns nothing, and its weight is not given to the others.
+    A PSR or share of 0.5 or below adds nothing, and nor does an efficiency of None, whose weight
+    is not given to the others.
     """
     points = WEIGHT_PSR * max(0.0, 2.0 * psr - 1.0)
     points += WEIGHT_SHARE * max(0.0, 2.0 * share_profitable - 1.0)

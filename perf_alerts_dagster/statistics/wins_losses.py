@@ -1,7 +1,7 @@
 """Wins and losses of any series of finite results: returns per period, or P&L per trade.
 
 A result above 0 is a win, below 0 a loss, 0 is neither. `results` is one-dimensional, oldest
-first; every measure has its unit. None stands for nothing to measure, never 0.
+first; every measure has its unit. A measure without data is None, never 0.
 """
 
 import math
@@ -17,7 +17,7 @@ def win_rate(results: Floats) -> float | None:
 
 
 def profit_factor(results: Floats) -> float | None:
-    """Sum of wins over the size of the sum of losses, >= 0; None where nothing was lost."""
+    """Sum of wins over the size of the sum of losses, >= 0; None without losses."""
     losses = results[results < 0.0]
     if len(losses) == 0:
         return None

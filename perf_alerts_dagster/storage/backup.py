@@ -1,7 +1,7 @@
-"""A copy of the whole state folder, taken while it is in use, and put back after it was checked.
+"""Back up the whole state folder while it is in use, and restore it after checks.
 
-Every SQLite database in it (the alert store, Dagster's storage) is copied by SQLite's own online
-backup: each is of one moment. Stores in PostgreSQL are not in it: `pg_dump` copies those.
+Every SQLite database in it (the alert store, Dagster's storage) is copied consistently by SQLite's
+online backup. Stores in PostgreSQL are not included: use `pg_dump`.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def copy_database(source: Path, draft: Path) -> None:
         closing(sqlite3.connect(draft, isolation_level=None)) as copy,
     ):
         original.backup(copy)
-        # One file and no more: a WAL beside it would be left behind when it is moved.
+        # A single file: a WAL beside it would be left behind when it is moved.
         copy.execute("PRAGMA journal_mode=DELETE")
         answer = copy.execute("PRAGMA integrity_check").fetchall()
         if answer != [("ok",)]:
@@ -87,7 +87,7 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
         draft.mkdir(mode=0o700, parents=True)
         files = {}
         for name in _names(state_dir):
-            # A log may be rotated away meanwhile; the backup goes on without it.
+            # A log may be rotated away meanwhile, and is skipped.
             with suppress(FileNotFoundError):
                 files[name] = _copy(state_dir / name, draft / name)
         manifest: _Manifest = {
@@ -140,7 +140,7 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
     archive = verify(folder)
     state_dir = state_dir.absolute()
     draft = state_dir.with_name(f".{state_dir.name}.{os.getpid()}.part")
-    kept = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
+    old_state = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")
     try:
         draft.mkdir(mode=0o700, parents=True)
         for name in archive.files:
@@ -149,13 +149,13 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
             (draft / name).chmod(0o600)
         had = state_dir.exists()
         if had:
-            state_dir.rename(kept)
+            state_dir.rename(old_state)
         draft.rename(state_dir)
     except OSError as error:
         raise StoreUnavailable(f"{folder} cannot be restored to {state_dir}: {error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return kept if had else None
+    return old_state if had else None
 
 
 def _names(state_dir: Path) -> Iterator[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _ACCEPTED = "sqlite:///<file> or postgresql+psycopg://<user>:<password>@<host>/<database>"
 _WRITES = "perf_alerts_writes"
-# A file that was opened while it could not be written stays read-only for its connection, and one
-# that was replaced stays the old one: after these only a new connection sees what is there now.
+# SQLite errors after which only a new connection sees the present file: a connection stays
+# read-only if its file was, and keeps a file that was replaced.
 _OPENED_ANEW = {
     sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
@@ -66,7 +66,7 @@ def sqlite_file(engine: sa.Engine) -> Path | None:
 
 
 def name_of(engine: sa.Engine) -> str:
-    """The store's place in a message: the file, or database and host, without the password."""
+    """The store's name in messages: the file, or database and host, without the password."""
     url = engine.url
     if engine.dialect.name == "sqlite":
         return url.database or ""
@@ -75,7 +75,7 @@ def name_of(engine: sa.Engine) -> str:
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that reads; on SQLite all of it sees one moment.
+    """A read transaction; on SQLite it sees one consistent snapshot.
 
     Raises:
         StoreUnavailable: the database cannot be reached or read.
@@ -86,7 +86,7 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction that writes; on SQLite it takes the write lock before it reads.
+    """A write transaction; on SQLite it takes the write lock before it reads.
 
     Raises:
         StoreUnavailable: the database cannot be reached, is locked, full or read-only.
@@ -101,8 +101,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 def translated(engine: sa.Engine) -> Iterator[None]:
     """Turn every error of the database into StoreUnavailable, without statement or values.
 
-    A value that a column type refuses (a naive time, NaN in JSON) is the caller's mistake, which
-    no retry fixes: its ValueError or TypeError is raised as it is.
+    The ValueError or TypeError of a value that a column type refuses (a naive time, NaN in JSON)
+    is raised unchanged, since no retry fixes it.
     """
     try:
         yield
@@ -113,7 +113,7 @@ def translated(engine: sa.Engine) -> Iterator[None]:
             raise exc.orig from exc
         raise StoreUnavailable(_sentence(engine, exc.orig or exc)) from exc
     except (SQLAlchemyError, sqlite3.Error) as exc:
-        # SQLite's own, where it is the connecting that fails: SQLAlchemy lets it pass.
+        # SQLite's own error of a failed connection, which SQLAlchemy does not wrap.
         raise StoreUnavailable(_sentence(engine, exc)) from exc
 
 
@@ -147,7 +147,7 @@ def _open_sqlite(url: sa.URL, wait: float, pool: type[sa.Pool]) -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         # mode=rw: only a migration makes the file, or a typo would be an empty store.
-        # isolation_level None: the begin event below is the only place where one begins.
+        # isolation_level None: transactions begin in the begin event below only.
         return sqlite3.connect(
             f"file:{quote(str(file))}?mode=rw",
             uri=True,
@@ -174,8 +174,8 @@ def _open_sqlite(url: sa.URL, wait: float, pool: type[sa.Pool]) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # A transaction that reads first and writes later would fail at once, without waiting,
-        # where another one has written in between.
+        # A transaction that reads first and writes later would fail without waiting, where
+        # another one has written in between.
         writes = connection.get_execution_options().get(_WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -188,7 +188,7 @@ def _open_postgres(url: sa.URL, wait: float, pool: type[sa.Pool]) -> sa.Engine:
         hide_parameters=True,
         poolclass=pool,
         pool_pre_ping=True,
-        # A URL may say otherwise; without a limit a silent host is waited for without end.
+        # Unless the URL sets it; without a limit a silent host is waited for without end.
         connect_args={} if "connect_timeout" in url.query else {"connect_timeout": 10},
     )
 

@@ -63,7 +63,7 @@ def _upgrade(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    # The configuration's own syntax gives the percent sign a meaning.
+    # The percent sign is special in the configuration's syntax.
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -101,7 +101,7 @@ def _prepared(engine: Engine, file: Path) -> Iterator[None]:
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         file.chmod(0o600)
         with translated(engine), closing(engine.raw_connection()) as connection:
-            # Outside of a transaction, where alone it works; the file remembers it.
+            # Works outside of a transaction only, and is stored in the file.
             connection.cursor().execute("PRAGMA journal_mode=WAL")
         yield
     finally:

@@ -140,7 +140,7 @@ audit = sa.Table(
     sa.Index(None, "outcome", "at"),
 )
 
-# `open_until`: until then the caller that holds a claim without a run has it to itself.
+# `open_until`: the end of the exclusive lease of a claim without a run.
 claims = sa.Table(
     "claims",
     metadata,
@@ -188,9 +188,9 @@ key_uses = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
-# `live_key` is the dedup key until the incident is over, then NULL: a key has one live incident.
-# `owes`: a message about it is due, though it may be over. `body` is the whole incident; the
-# other columns are searched by, but for `last_notified_at`, which the outbox writes.
+# `live_key`, unique, is the dedup key until the incident is resolved, then NULL. `owes`: a message
+# about it is due, though it may be resolved. `body` is the whole incident; the other columns are
+# for queries, except `last_notified_at`, which the outbox writes.
 incidents = sa.Table(
     "incidents",
     metadata,
@@ -228,7 +228,7 @@ incident_entries = sa.Table(
     sa.Index(None, "what", "at"),
 )
 
-# The newest judgement of an alert that its incidents were updated from.
+# By alert, the newest judgement that was applied to incidents.
 incident_marks = sa.Table(
     "incident_marks",
     metadata,

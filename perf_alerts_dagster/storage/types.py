@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeDecorator
 
 from perf_alerts_dagster.core.json import Json
 
-# Time stamps in the archive would make the same arrays different bytes.
+# A fixed time stamp in the archive, so that equal arrays give equal bytes.
 _STAMP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -53,7 +53,7 @@ def unpack(content: bytes) -> dict[str, NDArray[np.float64]]:
         raise ValueError(f"its arrays cannot be read: {exc}") from exc
 
 
-# SQLite numbers its rows by itself for a column of exactly the type INTEGER only.
+# SQLite numbers rows automatically only for a column of exactly the type INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 

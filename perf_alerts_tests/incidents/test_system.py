@@ -6,6 +6,7 @@ import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.incidents.model import Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import ConcurrentChange
@@ -117,6 +118,21 @@ def test_a_group_is_the_parent_of_its_members_incidents(desk: IncidentDesk) -> N
     assert by_name["trend", "max_drawdown"].parent is None
     (message,) = desk.waiting()
     assert message.startswith("mail: opened critical ALL/joint_exceedances, ")
+
+
+def test_the_history_of_a_group_lists_its_members_incidents(desk: IncidentDesk) -> None:
+    together = event(
+        strategy="ALL", rule="joint_exceedances", parts={"members": ["trend", "carry"]}
+    )
+    desk.judge(event(), event(strategy="carry"), event(strategy="value"), together)
+    group = next(incident for incident in desk.all() if incident.rule == "joint_exceedances")
+    member = next(incident for incident in desk.all() if incident.strategy == "carry")
+    incidents = Incidents(store=desk.memory, outbox=desk.memory, lifecycle=desk.lifecycle)
+
+    members = incidents.history(group).members
+
+    assert {incident.strategy for incident in members} == {"trend", "carry"}
+    assert incidents.history(member).members == []
 
 
 def test_a_failed_execution_is_an_incident_until_the_next_success(desk: IncidentDesk) -> None:

@@ -62,11 +62,11 @@ _Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
 
 
 class LimitValues(_Values):
-    """Limits by their names; those that are left out are the documented ones."""
+    """Limits by name; omitted limits have their documented values."""
 
 
 class ThresholdsBody(Body):
-    """PUT /config/thresholds: replaces all limits; `version` is the one that the caller read."""
+    """PUT /config/thresholds: replaces all limits; `version` is that read by the caller."""
 
     version: Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
@@ -74,7 +74,7 @@ class ThresholdsBody(Body):
 
 
 class ThresholdsHeaders(Parameters):
-    """The version that the caller has read, as an ETag; `*` stands for any."""
+    """The version that the caller has read, as an ETag; `*` matches any."""
 
     if_match: Annotated[int | None, text_check(_etag), text_schema()] = Field(
         None, alias="If-Match", description="The ETag of the version that was read."

@@ -78,7 +78,7 @@ async def incident(request: Request, who: HistoryViewer, id_: Id) -> Response:
     openapi_extra=openapi_of(body=schemas.AcknowledgeBody),
 )
 async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
-    """Acknowledge it, `until` a time if given: it no longer escalates."""
+    """Acknowledge an incident, `until` a time if given: it no longer escalates."""
     now = api_of(request).now()
     body = await body_of(request, schemas.AcknowledgeBody, now=now)
     values = {"comment": body.comment, "until": body.until}
@@ -93,7 +93,7 @@ async def acknowledge(request: Request, who: Switcher, id_: Id) -> Response:
     openapi_extra=openapi_of(body=schemas.ResolveBody),
 )
 async def resolve(request: Request, who: Switcher, id_: Id) -> Response:
-    """Resolve it with a verdict: true, false, known, or a data error."""
+    """Resolve an incident with a verdict: true, false, known, or a data error."""
     body = await body_of(request, schemas.ResolveBody)
     now = api_of(request).now()
     values = {"outcome": body.outcome, "comment": body.comment}
@@ -140,7 +140,7 @@ async def _answer(request: Request, incident: Incident) -> Response:
 
 @silences_router.get("", response_model=schemas.SilencesAnswer)
 async def silences(request: Request, who: HistoryViewer) -> Response:
-    """The silences that have not ended, newest first; also those that have yet to start."""
+    """The active and future silences, newest first."""
     resources = api_of(request)
     now = resources.now()
     listed = await asyncio.to_thread(resources.parts.incidents.store.silences, now)
@@ -161,7 +161,7 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
     openapi_extra=openapi_of(body=schemas.SilenceBody),
 )
 async def add_silence(request: Request, who: Switcher) -> Response:
-    """Mute messages about what all matchers match, until the end that it must have."""
+    """Mute messages about incidents that match all matchers, until a required end."""
     resources = api_of(request)
     now = resources.now()
     body = await body_of(request, schemas.SilenceBody, now=now)
@@ -180,7 +180,7 @@ async def add_silence(request: Request, who: Switcher) -> Response:
 
 @silences_router.delete("/{id}", response_model=schemas.SilenceAnswer)
 async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
-    """End a silence now; the messages that it muted and that still hold are sent."""
+    """End a silence now; muted messages that still apply are sent."""
     resources = api_of(request)
     now = resources.now()
     wanted = inputs.identifier(id_)

@@ -49,7 +49,7 @@ class ResolveBody(Body):
 
 
 class _NullIsAbsent(Body):
-    """A body in which null stands for a member that was left out."""
+    """A body in which null means an omitted member."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +64,7 @@ class _NullIsAbsent(Body):
 
 
 class SilenceMatchers(_NullIsAbsent):
-    """What a silence mutes: that which matches all matchers that are given, one at least."""
+    """The matchers of a silence, at least one: it mutes incidents that match all of them."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -110,13 +110,13 @@ Day = Annotated[str, BeforeValidator(_text)]
 
 
 class FromAttributes(Model):
-    """A part of an answer that is made from a value with attributes of the same names."""
+    """A part of an answer, built from an object with attributes of the same names."""
 
     model_config = ConfigDict(from_attributes=True)
 
 
 class AcknowledgedBy(FromAttributes):
-    """Who acknowledged it, when, and until when."""
+    """The acknowledgement of an incident: by whom, when, and until when."""
 
     by: str
     at: Time
@@ -125,7 +125,7 @@ class AcknowledgedBy(FromAttributes):
 
 
 class ResolvedBy(FromAttributes):
-    """Who or what resolved it, when, and why."""
+    """The resolution of an incident: by whom or what, when, and why."""
 
     by: str
     at: Time
@@ -223,7 +223,7 @@ class IncidentAnswer(Model):
 
 
 class MatchersData(FromAttributes):
-    """What a silence covers; null matches everything."""
+    """The matchers of a silence; null matches everything."""
 
     strategy: str | None
     rule: str | None
@@ -277,7 +277,7 @@ def incident_detail(history: IncidentHistory, *, public_url: str | None) -> Inci
 
 
 def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
-    """A message as far as it is about one incident."""
+    """The delivery of a message about one incident."""
     item = next(item for item in row.items if item.incident_id == incident_id)
     return DeliveryItem(
         **_attributes(row, DeliveryItem, "reason", "next_at"),

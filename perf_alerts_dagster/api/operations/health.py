@@ -24,7 +24,7 @@ class Health:
     outbox: Outbox
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
-        """The result of each check by its name: None if it holds, else the reason why not."""
+        """The result of each check by its name: None if it passes, else the reason."""
         (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
             self._store(now), self._scheduler(now)
         )
@@ -61,7 +61,7 @@ class Health:
 
 
 def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
-    """Why the outbox counts as stuck; None while no message waits for long."""
+    """The reason why the outbox counts as stuck; None while no message waits too long."""
     if state.oldest is None or now - state.oldest < STUCK:
         return None
     age = (now - state.oldest).total_seconds()
@@ -70,7 +70,7 @@ def stuck_outbox(state: OutboxState, now: datetime) -> str | None:
 
 
 def silent_daemon(status: SchedulerStatus, now: datetime) -> str | None:
-    """Why the daemon counts as silent; None if its heartbeat is fresh."""
+    """The reason why the daemon counts as silent; None if its heartbeat is fresh."""
     age = status.heartbeat_age(now)
     if age is None:
         return "the daemon never gave a sign of life"

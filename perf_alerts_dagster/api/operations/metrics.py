@@ -54,7 +54,7 @@ class Metrics:
     ) -> bytes:
         """All metrics in Prometheus' text format.
 
-        `status` is None while Dagster does not answer, `kept` while the alert store does not.
+        `status` is None while Dagster does not answer, `kept` while the alert store is unavailable.
         """
         states = CollectorRegistry()
         states.register(_Fixed([*_of_scheduler(status, now), *_of_store(kept, now)]))

@@ -111,7 +111,7 @@ def projection_data(
 
     Args:
         strategy: Its name.
-        as_of: The date on which they are in force.
+        as_of: The date.
         projections: The projections in force.
         record: The strategy's rows; None where it is no longer in the source.
     """

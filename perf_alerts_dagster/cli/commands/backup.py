@@ -54,16 +54,16 @@ def restore(source: Path, check: bool) -> None:
     settings, now = load_settings(), datetime.now(UTC)
     if check:
         archive = verify(source)
-        made = f"{archive.made_at:%Y-%m-%d %H:%M:%S} UTC"
-        OUT.print(f"{source}: {len(archive.files)} files of {made} are whole", highlight=False)
+        made_at = f"{archive.made_at:%Y-%m-%d %H:%M:%S} UTC"
+        OUT.print(f"{source}: {len(archive.files)} files of {made_at} are whole", highlight=False)
         return
     _note_postgres(settings)
     make_state_dir(settings)
     with only_stack(settings.state_dir), working("restoring"):
-        kept = put_back(source, settings.state_dir, now=now)
+        old_state = put_back(source, settings.state_dir, now=now)
     OUT.print(f"{settings.state_dir} is restored", highlight=False)
-    if kept is not None:
-        OUT.print(f"what was there is kept in {kept}", highlight=False)
+    if old_state is not None:
+        OUT.print(f"what was there is kept in {old_state}", highlight=False)
 
 
 def _note_postgres(settings: Settings) -> None:

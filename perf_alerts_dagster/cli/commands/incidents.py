@@ -1,4 +1,4 @@
-"""`perf-alerts incidents`: what is open, what happened to it, and who answers it."""
+"""`perf-alerts incidents`: list, show, acknowledge and resolve incidents."""
 
 from datetime import UTC, datetime
 
@@ -45,7 +45,7 @@ def list_(
     limit: int,
     as_json: bool,
 ) -> None:
-    """The incidents, newest first; without --status or --all, those that are not over."""
+    """The incidents, newest first; without --status or --all, the unresolved ones."""
     wanted = IncidentFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,

@@ -313,7 +313,7 @@ def evaluate(
 
 
 def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
-    """The session whose projection the forward test compares with; none for other alerts."""
+    """The session of the projection that the forward test compares with; none for other alerts."""
     if reading.last_final is None or Family.FORWARD not in alert.families:
         return ()
     first = reading.last_final.replace(day=1)

@@ -64,7 +64,7 @@ def add(
     span: timedelta,
     reason: str,
 ) -> None:
-    """Mute what all the given options match, from now on.
+    """Mute messages about incidents that match all options, from now on.
 
     \b
     perf-alerts silence add --strategy momentum --for 2d --reason "rebalancing"
@@ -115,7 +115,7 @@ def list_() -> None:
 @silence.command()
 @click.argument("silence_id", metavar="ID")
 def end(silence_id: str) -> None:
-    """End a silence now; the next sweep sends the messages that it muted and that still hold."""
+    """End a silence now; the next sweep sends the muted messages that still apply."""
     now = datetime.now(UTC)
     with open_stored_incidents() as incidents:
         change = change_of("end_silence", f"silences/{silence_id}", now)

@@ -40,7 +40,7 @@ async def is_first_start(port: int) -> bool:
 
 
 async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
-    """Launch all alerts, then yield each run as it ended, or was when the waiting ended.
+    """Launch all alerts, then yield each run at its end, or at the end of the waiting.
 
     Raises:
         StackError: the webserver refused a run, or does not answer any more.
@@ -223,11 +223,11 @@ def doctor(mend: bool, as_json: bool) -> None:
     with output.working("examining"):
         findings = list(examine(settings, datetime.now(UTC), fix=mend))
     if as_json:
-        shown = [
+        rows = [
             {"where": finding.where, "what": finding.problem, "mend": finding.fix}
             for finding in findings
         ]
-        output.print_json({"healthy": not findings, "findings": shown})
+        output.print_json({"healthy": not findings, "findings": rows})
     elif not findings:
         OUT.print("[green]all is well[/green]: state, store, web UI, code, daemon, runs, clock")
     for finding in [] if as_json else findings:
@@ -248,35 +248,35 @@ def _show_api(settings: Settings, key: str | None) -> None:
 
 
 def _migrate(settings: Settings) -> None:
-    """In a process of its own: what migrates is needed once, and would stay in memory."""
+    """Migrate in a process of its own: the modules needed once would stay in memory."""
     from perf_alerts_dagster.bootstrap.records import make_state_dir
 
     make_state_dir(settings)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate"],
         env={**os.environ, **settings.environment()},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        ended = f"`perf-alerts migrate` ended with exit code {done.returncode}"
-        raise StoreUnavailable(done.stderr.strip() or ended)
+    if process.returncode != 0:
+        ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
+        raise StoreUnavailable(process.stderr.strip() or ended)
 
 
 async def _run_first(settings: Settings) -> None:
-    """Where no execution has succeeded yet, launch all alerts and show what they concluded."""
+    """Where no execution has succeeded yet, launch all alerts and show their outcomes."""
     if not await is_first_start(settings.webserver_port):
         return
     ERR.print("nothing was executed yet: executing all alerts once ...")
-    shown = output.table("first executions", "alert", "state", "outcome", "as of", "run")
+    table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
     async for run in _launch_all(settings.webserver_port):
         succeeded = run.state is RunState.SUCCESS
-        shown.add_row(
+        table.add_row(
             run.alert,
             output.styled("ok") if succeeded else f"[red]{escape(run.state.value)}[/red]",
             escape(run.outcome or run.error or "-"),
             escape(run.as_of or "-"),
             run.run_id,
         )
-    OUT.print(shown)
+    OUT.print(table)

@@ -61,7 +61,7 @@ class SqlIncidents(ports.IncidentStore):
     def unapplied(
         self, alert: str, *, judged_before: datetime | None = None
     ) -> ports.UnappliedJudgements:
-        """Read what follows the stored offset; ids ascend, since executions never overlap."""
+        """Read the judgements after the stored offset; executions never overlap, so ids ascend."""
         with reading(self.engine) as connection:
             mark = (
                 connection.scalar(
@@ -81,8 +81,8 @@ class SqlIncidents(ports.IncidentStore):
         """Read all in one transaction, so that incidents and messages agree."""
         known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
-        # Three small sets, each by its index: one condition for all, or a sort by the database,
-        # would scan every item that was ever sent.
+        # Three queries, each by its own index: a combined condition, or a sort by the database,
+        # would scan every item ever sent.
         items = union_all(
             select(notification_items).where(
                 item.incident_id.in_(select(incidents.c.id).where(known))
@@ -191,7 +191,7 @@ class SqlIncidents(ports.IncidentStore):
             return {Status(status): int(count) for status, count in connection.execute(query)}
 
     def counts(self, start: datetime, end: datetime) -> ports.PeriodCounts:
-        """Count the entries of timelines."""
+        """Count incidents and events by their timeline entries in the period."""
         entries = incident_entries.c
         period = and_(entries.at >= start, entries.at < end)
         breaches = (
@@ -324,8 +324,8 @@ def _silence(row: RowMapping) -> Silence:
 def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
     """The messages of some ids, without their payloads.
 
-    Not joined to the items: a row's columns after its long payload are slow to reach, so that each
-    message is read once, and not once per item.
+    Not joined to the items, so that each message is read once: a row's columns after its long
+    payload are slow to read.
     """
     message = notifications.c
     columns = (message.id, message.channel, message.kind, message.state, message.sent_at)

@@ -1,4 +1,4 @@
-"""The outbox in SQLite or PostgreSQL: leases with fences, so that one worker marks a row."""
+"""The outbox in SQLite or PostgreSQL, with fenced leases: only a row's last owner marks it."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -162,7 +162,7 @@ class SqlOutbox(Outbox):
 
 
 def add(connection: Connection, notification: Notification) -> None:
-    """Insert a row, unless its key is stored already: then it is the same message."""
+    """Insert a row, unless its key, and so the same message, is stored already."""
     added = connection.scalar(
         upsert(connection, notifications)
         .on_conflict_do_nothing(index_elements=[notifications.c.key])
@@ -243,8 +243,8 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
         earlier.c.state == DeliveryState.LEASED.value,
         and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
     )
-    # From the few waiting messages to their items: the other way round, every item would look up
-    # each message that was ever sent about its key.
+    # Joined from the few waiting messages to their items: the reverse would look up every message
+    # ever sent about a key.
     is_mine = exists(
         select(mine.c.position)
         .where(
@@ -271,7 +271,7 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
 
 
 def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
-    """End the lease with this `fence`; False where another one was taken meanwhile."""
+    """End the lease with this `fence`; False where the row was leased again meanwhile."""
     return (
         connection.execute(
             update(notifications)

@@ -1,4 +1,4 @@
-"""The closed list of rules, and who judges them, in the order in which outcomes are given."""
+"""The closed list of rules and their judges, in the order of evaluations."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain

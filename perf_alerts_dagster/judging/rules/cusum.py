@@ -1,4 +1,4 @@
-"""Life CUSUM: the shortfall against the reference since live began, which sees slow decay."""
+"""Life CUSUM: the cumulated shortfall against the reference since live began (slow decay)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

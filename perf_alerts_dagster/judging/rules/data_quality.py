@@ -1,4 +1,4 @@
-"""Rules about the record itself: late, stuck, asleep or wild."""
+"""Data rules: late rows, repeated P&L, runs of flat days, changed volatility."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
     """The data rules of a strategy whose rows are good and not too late."""
     return [
         *_lateness(record, context),
-        # Runs of 200 flat days are honest for some strategies, so there is no fixed number.
+        # Some strategies have runs of 200 flat days, so there is no fixed limit.
         _run_rule(record, context, FLAT_RUN, lambda values: values == 0.0, minimum=2),
         _run_rule(record, context, REPEATED_PNL, _repeats, minimum=_MINIMUM_REPEATS),
         _volatility(record, context),
@@ -67,7 +67,7 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 
 def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     """The one evaluation of a strategy whose rows break the input contract."""
-    shown = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
+    listed = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
     rest = len(faults) - _SHOWN_FAULTS
     return Evaluation(
         strategy=strategy,
@@ -75,7 +75,7 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message=shown + (f"; and {rest} more" if rest > 0 else ""),
+        message=listed + (f"; and {rest} more" if rest > 0 else ""),
         parts={"faults": [str(fault) for fault in faults]},
     )
 
@@ -102,7 +102,7 @@ def newest_run(flags: Flags) -> int:
 
 
 def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
-    """Behind, but within what is allowed: shown as info, never notified."""
+    """Info about a newest row that is late within the allowed lateness; never notified."""
     late = context.lateness.get(record.strategy, 0)
     newest = f"newest row is of {record.dates[-1]}"
     common = partial(
@@ -133,7 +133,7 @@ def _run_rule(
     *,
     minimum: int,
 ) -> Evaluation:
-    """A run of such rows at the end of live that is longer than the longest of the backtest."""
+    """Breach where the newest live run of flagged rows is longer than any in the backtest."""
     finals = context.finals(record)
     amounts = finals.pnl if finals.pnl is not None else finals.returns
     reference = amounts[~finals.live]
@@ -180,7 +180,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     gaps = too_many_gaps(context, finals, rule, _VOLATILITY_WINDOW)
     if gaps:
         return gaps
-    # A square that overflows leaves infinity, which is no volatility.
+    # An overflowing square gives infinity, which is no volatility.
     with np.errstate(over="ignore", invalid="ignore"):
         before, now = (float(np.std(returns, ddof=1)) for returns in (reference, live))
     if not (_TINY <= before < math.inf and now < math.inf):

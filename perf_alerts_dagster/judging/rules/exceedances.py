@@ -1,4 +1,4 @@
-"""Rows below their one-day quantile: one, a run, too many; and many strategies on one day."""
+"""Exceedances of the one-day quantile: single, consecutive, their rate, and joint ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,8 +65,8 @@ class Exceedances:
     """Rows (n) compared with the residuals of the rows before them.
 
     `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
-    the 5 % quantile of the residuals before. `residuals` (m) are those, sorted. `quantile` is
-    the newest row's conditional 5 % quantile, as a simple return.
+    the 5 % quantile of the earlier residuals, `residuals` (m), sorted. `quantile` is the newest
+    row's conditional 5 % quantile, as a simple return.
     """
 
     standardised: Floats
@@ -76,7 +76,7 @@ class Exceedances:
 
 
 def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
-    """The last `newest` rows against the 756 before them, at least 252; None where too few."""
+    """The last `newest` rows against the 252 to 756 rows before them; None below 252."""
     before, after = returns[:-newest][-WINDOW:], returns[-newest:]
     if len(before) < MINIMUM_WINDOW:
         return None
@@ -98,7 +98,7 @@ def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
 
 
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """The three rules, over live final rows."""
+    """The three exceedance rules of one strategy, over live final rows."""
     finals = context.finals(record)
     live = int(finals.live.sum())
     if not live:
@@ -201,7 +201,7 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) ->
         limit=RATE.ladder.limit(severity),
         observations=rows,
         required=MINIMUM_RATE_ROWS,
-        # Healthy years know counts of 30 rows: so many hits of fewer rows are as rare at most.
+        # Healthy years count over 30 rows; as many hits in fewer rows are at least as rare.
         rating=context.rating(finals.strategy, RATE, hits / RATE_ROWS),
         message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={
@@ -213,7 +213,7 @@ def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) ->
 
 
 def _backtests(finals: StrategyRecord) -> dict[str, Json]:
-    """Kupiec, Christoffersen and the traffic light over the last 250 live rows, where there."""
+    """Kupiec, Christoffersen and the traffic light over the last 250 live rows, if there are."""
     if int(finals.live.sum()) < _BACKTEST_ROWS:
         return {}
     recent = exceedances_of(finals.returns, _BACKTEST_ROWS)
@@ -252,8 +252,8 @@ def judge_joint(
     """One evaluation over all single strategies with a row on the as-of date, under `ALL`.
 
     The probability of k or more strategies below their 1 % quantile on one day is the share of
-    the last 756 sessions on which as many were: the dates are kept together, so the dependence
-    between the strategies is as it was. Nothing for fewer than two strategies.
+    the last 756 sessions with as many, which preserves the dependence between strategies.
+    Nothing for fewer than two strategies.
     """
     hits: dict[str, bool] = {}
     flags = []
@@ -262,7 +262,7 @@ def judge_joint(
         if not len(finals) or finals.dates[-1] != np.datetime64(context.as_of, "D"):
             continue
         if bool((finals.returns <= -1.0).any()):
-            # Wiped out: its statistics stop, and `wipe_out` speaks.
+            # Wiped out: its statistics stop, and `wipe_out` is its breach.
             continue
         now, before = (
             exceedances_of(finals.returns, 1),
@@ -279,7 +279,7 @@ def judge_joint(
     counts = np.bincount(places, weights=np.concatenate([hit for _, hit in flags]))
     members = [name for name, hit in hits.items() if hit]
     together = len(members)
-    # The day itself counts as one of them: never a probability of zero.
+    # The day itself is counted, so that the probability is never zero.
     share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
     is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
     return [

@@ -34,13 +34,13 @@ def forward_test_change(
 ) -> Evaluation:
     """Judge the relative change `(now - before) / |before|` of the expected monthly return.
 
-    `month_share` is the share of the earlier projection's paths that fell as far as the month
-    did; its yearly form, 1 - (1 - share)^12, is the evidence, against `budgets` at warning and
+    `month_share` is the share of the earlier projection's paths that fell as far as the live
+    month; its yearly form, 1 - (1 - share)^12, is the evidence, against `budgets` at warning and
     at critical.
 
     A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
-    projection, or where the earlier expectation is smaller than its own standard error, there is
-    nothing to compare with: insufficient data, never a zero.
+    projection, or where the earlier expectation is smaller than its own standard error, the
+    outcome is insufficient data.
     """
     parts: dict[str, Json] = {
         "expected_monthly_return": now.monthly if now else None,

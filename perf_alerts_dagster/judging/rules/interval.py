@@ -1,4 +1,4 @@
-"""Interval breach: the live path against the simultaneous band, and the P&L deviation beside it."""
+"""Interval breach (the live path against the simultaneous band) and P&L deviation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,13 +46,13 @@ DEVIATION = Rule(
 )
 # One-sided levels: of a launch band for its year, of a current one for a quarter of a year.
 LEVELS = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}
-# Rows after which a deviation from the projected P&L says anything at all.
+# Minimum rows for a deviation from the projected P&L.
 MINIMUM_ROWS = 21
 _DOCUMENTED_CRITICAL = -0.50
 
 
 def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """One evaluation per projection in force that judges; insufficient data where none is."""
+    """One evaluation per judging projection in force; insufficient data without any."""
     projections = context.projections_of(record.strategy)
     finals = context.finals(record)
     if projections.launch is None:
@@ -67,7 +67,7 @@ def judge_intervals(record: StrategyRecord, context: JudgeContext) -> Sequence[E
 
 
 def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
-    """Insufficient data, with what a launch projection is missing."""
+    """Insufficient data, with the reason why there is no launch projection."""
     backtest = int((~finals.live).sum())
     rows, required, kind = len(finals), REFERENCE_ROWS, "live"
     if backtest:
@@ -100,7 +100,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce
         limit=limit,
         observations=day,
         projection=projection.name,
-        # Its own level is its evidence: being outside is as rare as the level says.
+        # The band's level is the evidence: a path leaves the band as rarely as its level states.
         rating=_rating(context, finals.strategy, projection, share),
         message=f"returned {value:+.2%} in {day} sessions since {projection.issued_on}, "
         + (
@@ -125,7 +125,7 @@ def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce
 
 
 def _rating(context: JudgeContext, strategy: str, projection: InForce, share: float) -> Rating:
-    """A window's share as that of a year of such windows; the power is the launch band's."""
+    """The rating of a window's share, converted to a year; the power is the launch band's."""
     rows = projection.fan.horizon
     calibration = context.calibrations.get(strategy) if projection.kind == "launch" else None
     return rating_with_power(
@@ -161,7 +161,7 @@ def _deviation(finals: StrategyRecord, context: JudgeContext, projection: InForc
             finals.strategy, DEVIATION, observations=rows, required=MINIMUM_ROWS
         )
     projected, actual = rows * projection.mean, float(since.sum())
-    # The middle 68 % of a normal are two standard deviations wide.
+    # The middle 68 % of a normal distribution are two standard deviations wide.
     sd = float(projection.fan.pointwise[6, rows - 1] - projection.fan.pointwise[4, rows - 1]) / 2.0
     scale = max(abs(projected), sd / 2.0)
     value = (actual - projected) / scale

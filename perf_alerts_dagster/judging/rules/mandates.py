@@ -1,4 +1,4 @@
-"""A desk's own mandates: never gated, since they need no evidence to be broken."""
+"""A desk's own mandates: never gated, since a breach needs no evidence."""
 
 import math
 import sys
@@ -36,7 +36,7 @@ MONTHLY_LOSS = _rule(
 COLUMN = _rule(id="policy_column", title="column bounds", unit="the column's own", plot="column")
 RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
 _MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
-# The log of the largest number there is: a period that grew by more has no return to show.
+# The log of the largest float: the return of a period that grew by more overflows.
 _MAXIMUM_GROWTH = math.log(sys.float_info.max)
 
 

@@ -60,7 +60,7 @@ RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Scored:
-    """One strategy's final rows on their way through the three rules."""
+    """One strategy's final rows, and their context, for the three rules."""
 
     record: StrategyRecord
     context: JudgeContext
@@ -72,8 +72,7 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
     """Judge a strategy's final rows by the three score rules, in the catalogue's order.
 
     Where the record has trials, the returns of every variant that was tried, the overfitting
-    rule judges the probability of backtest overfitting. A record that holds a wipe-out has no
-    scores: its statistics stop there.
+    rule judges the probability of backtest overfitting. A record with a wipe-out has no scores.
 
     Raises:
         UsageError: the trials are no matrix of finite numbers with at least 2 columns.
@@ -107,7 +106,7 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         return _insufficient(record, STABILITY, result)
     share = None
     if STABILITY.ladder.severity(result.score) is not None:
-        # Only a breach is rated: 200 healthy lives cost more than all else here.
+        # Only a breach is rated, since simulating 200 healthy lives is slow.
         share = _share_of_lives(scored, result.score)
     return _evaluation(
         scored,
@@ -116,10 +115,10 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         value=result.score,
         observations=len(result.folds),
         required=walk_forward.MIN_FOLDS,
-        shown=(
+        text=(
             f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
             f"{result.share_profitable:.0%} of folds profitable, "
-            f"efficiency {_shown(result.efficiency, '.2f')}"
+            f"efficiency {_formatted(result.efficiency, '.2f')}"
         ),
         parts=stability_parts(record, result, scored.legacy),
     )
@@ -150,7 +149,7 @@ def _judge_validation(scored: _Scored) -> Evaluation:
         value=result.share_below,
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
-        shown=(
+        text=(
             f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
             f"score {result.score:.1f} of 100"
         ),
@@ -159,7 +158,7 @@ def _judge_validation(scored: _Scored) -> Evaluation:
 
 
 def _judge_missing(scored: _Scored) -> Evaluation:
-    """Overfitting without a trial matrix: the part of the Sharpe ratio that live is missing."""
+    """Overfitting without a trial matrix: the part of the Sharpe ratio missing in live."""
     split = scored.split
     if isinstance(split, walk_forward.Insufficient):
         return _insufficient(scored.record, OVERFITTING, split)
@@ -180,7 +179,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
         value=result.missing,
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
-        shown=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        text=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
         parts=parts,
     )
 
@@ -205,9 +204,9 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
         value=result.pbo,
         observations=result.rows,
         required=walk_forward.MIN_IN_SAMPLE_ROWS,
-        shown=(
+        text=(
             f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
-            f"trials, the deflated Sharpe ratio {_shown(deflated, '.3f')}"
+            f"trials, the deflated Sharpe ratio {_formatted(deflated, '.3f')}"
         ),
         parts=overfitting_parts(
             missing, (result, deflated), scored.context.periods_per_year, scored.legacy
@@ -222,7 +221,7 @@ def _evaluation(
     value: float,
     observations: int,
     required: int,
-    shown: str,
+    text: str,
     parts: Mapping[str, Json],
     share: float | None = None,
 ) -> Evaluation:
@@ -241,7 +240,7 @@ def _evaluation(
         observations=observations,
         required=required,
         rating=None if share is None else Rating(p_year=share),
-        message=f"{rule.title.capitalize()} of {strategy} is {verdict} limit {limit:g}: {shown}.",
+        message=f"{rule.title.capitalize()} of {strategy} is {verdict} limit {limit:g}: {text}.",
         parts=parts,
     )
 
@@ -275,7 +274,7 @@ def _still(split: walk_forward.Split) -> walk_forward.Insufficient:
     )
 
 
-def _shown(value: float | None, form: str) -> str:
+def _formatted(value: float | None, form: str) -> str:
     return "undefined" if value is None else format(value, form)
 
 

@@ -50,7 +50,7 @@ DRAWDOWN = Rule(
     plot="drawdown",
     gated=True,
     calibrated=True,
-    # Of the depth, which is positive as the limits are.
+    # Limits of the depth, both positive.
     ladder=Ladder(breach="at or above", tolerance=TOLERANCE),
     limits={"drawdown_warning": 0.08, "drawdown_critical": 0.12, "drawdown_emergency": 0.20},
     accepts="fraction",
@@ -68,7 +68,7 @@ _READINGS = 7
 
 
 def judge_thresholds(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
-    """The four rules of this module."""
+    """Judge by the rolling Sharpe ratio, its degradation, the drawdown and the wipe-out."""
     return [
         judge_rolling_sharpe(record, context),
         judge_sharpe_degradation(record, context),
@@ -161,7 +161,7 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
 
 
 def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """The live index below its peak; a provisional row may raise the severity, never lower it."""
+    """The live drawdown; a provisional row may raise the severity, never lower it."""
     final = _drawdown(context.finals(record), context, provisional=False)
     if not context.is_open(record):
         return final
@@ -211,7 +211,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         limit=-limit,
         observations=len(live),
         provisional=provisional,
-        # Without a projection there is no evidence to rate a drawdown by.
+        # Without a projection there is no evidence for a drawdown.
         gated=record.strategy in context.projected,
         message=f"live index is {-value:.1%} below its peak"
         + (f", at or beyond {limit:.0%}" if severity else ""),

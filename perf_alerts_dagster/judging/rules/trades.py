@@ -1,4 +1,4 @@
-"""Rules that compare closed live trades with the backtest's: win rate, profit factor, run."""
+"""Rules of closed live trades against the backtest's: win rate, profit factor, losing run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from perf_alerts_dagster.statistics.trades import (
     win_rate_probability,
 )
 
-# Of the probability that nothing changed.
+# Limits of the probability under the backtest's rates.
 _LADDER = Ladder(breach="at or below")
 _LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
 _rule = partial(
@@ -50,7 +50,7 @@ _MINIMUM = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
-    """The backtest's trades and the last live ones, measured."""
+    """The measures of the backtest's trades and of the last live ones."""
 
     before: TradeMeasures
     live: TradeMeasures
@@ -60,11 +60,11 @@ class _Sides:
 
 
 def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """The three trade rules; nothing for a strategy whose source has no trades for it.
+    """The three trade rules; nothing for a strategy without trades in the source.
 
     The last 100 live trades at most, at least 20, against all backtest trades, at least 20. The
-    severity is the probability that a strategy which still trades as its backtest did shows
-    something at least this bad: 5 % warning, 1 % critical.
+    severity follows from the probability of a value at least this bad under the backtest's
+    rates: 5 % warning, 1 % critical.
     """
     finals = context.finals(record)
     if finals.trades is None or not len(finals.trades):
@@ -89,7 +89,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             value=live.win_rate,
             limit=before.win_rate,
             probability=win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
-            shown=f"{live.wins} of {live.trades} live trades won",
+            text=f"{live.wins} of {live.trades} live trades won",
         ),
         _judge(
             record,
@@ -101,7 +101,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             probability=profit_factor_probability(
                 sides.before_trades.pnl, sides.live_trades.pnl, rng
             ),
-            shown=f"profit factor of {live.trades} live trades",
+            text=f"profit factor of {live.trades} live trades",
         ),
         _judge(
             record,
@@ -113,7 +113,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             probability=losing_run_probability(
                 live.longest_losing_run or 0, live.trades, before.losses / before.trades
             ),
-            shown=f"longest losing run of {live.trades} live trades",
+            text=f"longest losing run of {live.trades} live trades",
         ),
     ]
 
@@ -158,7 +158,7 @@ def _judge(
     value: float | None,
     limit: float | None,
     probability: float | None,
-    shown: str,
+    text: str,
 ) -> Evaluation:
     count = sides.live.trades
     if value is None or limit is None or probability is None:
@@ -177,7 +177,7 @@ def _judge(
         limit=limit,
         observations=count,
         required=_MINIMUM,
-        message=f"{shown}: {value:.3g} against {limit:.3g} in the backtest, probability "
+        message=f"{text}: {value:.3g} against {limit:.3g} in the backtest, probability "
         f"{probability:.3g} if nothing changed"
         + (f"; largest part of the shortfall: {largest}" if severity and largest else ""),
         parts={"probability": probability, **sides.parts},

@@ -37,7 +37,7 @@ def to_row(evaluation: Evaluation) -> dict[str, Any]:
     A negative zero becomes zero, because SQLite does not keep its sign.
 
     Raises:
-        ValueError: a number is NaN, which SQLite would keep as NULL.
+        ValueError: a number is NaN, which SQLite would store as NULL.
     """
     row: dict[str, Any] = {name: getattr(evaluation, name) for name in FIELDS}
     for name in _NUMBERS:
@@ -59,7 +59,7 @@ def from_row(row: RowMapping) -> Evaluation:
     """The evaluation that a row holds.
 
     Raises:
-        ValueError: a word in it is none that this program knows.
+        ValueError: it holds an unknown outcome, severity or kind.
     """
     severity, evidence = row["severity"], row["evidence"]
     words = {
@@ -72,7 +72,7 @@ def from_row(row: RowMapping) -> Evaluation:
 
 
 def stored_after(connection: Connection, alert: str, row_id: int) -> list[tuple[int, Judgement]]:
-    """The judgements of an alert that were stored after the row of an id, with their ids."""
+    """The judgements of an alert stored after row `row_id`, with their ids."""
     query = (
         select(judgements)
         .where(judgements.c.alert == alert, judgements.c.id > row_id)
@@ -134,7 +134,7 @@ def _advance_watermark(connection: Connection, alert: str, session: date) -> Non
 
 
 def _newest_evaluations(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
-    """The evaluations of an alert's judgement of its newest date, the last made."""
+    """The evaluations of an alert's last judgement of its newest date."""
     last = _of_newest_date(select(judgements.c.id), alert).scalar_subquery()
     query = (
         select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
@@ -172,7 +172,7 @@ def open_store(url: str) -> "SqlAlertStore":
 class SqlAlertStore(AlertStore):
     """The alert store in SQLite or PostgreSQL.
 
-    The engine's schema must be current (`open_store` sees to it). Threads may share one.
+    The engine's schema must be current (`open_store` checks it). Threads may share a store.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -197,7 +197,7 @@ class SqlAlertStore(AlertStore):
                 _advance_watermark(connection, judgement.alert, watermark)
 
     def judgements(self, *, alert: str | None = None, limit: int = 20) -> Sequence[Judgement]:
-        """Of one moment, the judgement stored last first; all evaluations are read, so ask few."""
+        """Read the judgements with all evaluations; of equal times the last stored comes first."""
         query = select(judgements).order_by(judgements.c.judged_at.desc(), judgements.c.id.desc())
         if alert is not None:
             query = query.where(judgements.c.alert == alert)
@@ -215,21 +215,21 @@ class SqlAlertStore(AlertStore):
             return None if row is None else _judgement(connection, row)
 
     def save_projections(self, projections: Sequence[StoredProjection]) -> None:
-        """Kept already means: of the same strategy, kind and day of issue."""
+        """Insert those whose strategy, kind and day of issue are new."""
         with writing(self.engine) as connection:
             issued.add(connection, projections)
 
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
-        """Names beyond the limit of one statement are asked for in batches."""
+        """Query the strategies in batches within the limit of one statement."""
         with reading(self.engine) as connection:
             return issued.newest(
                 connection, kind=kind, on_or_before=on_or_before, strategies=strategies
             )
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
-        """All of them in one query."""
+        """Read all hashes in one query."""
         query = select(month_hashes.c.strategy, month_hashes.c.month, month_hashes.c.hash)
         with reading(self.engine) as connection:
             rows = connection.execute(query)
@@ -245,11 +245,11 @@ class SqlAlertStore(AlertStore):
                 replace.on_conflict_do_update(
                     index_elements=[month_hashes.c.strategy, month_hashes.c.month],
                     set_={"hash": replace.excluded.hash},
-                    # A row that would be rewritten as it is costs as much as a changed one.
+                    # Rewriting an unchanged row costs as much as a change.
                     where=replace.excluded.hash != month_hashes.c.hash,
                 ),
                 [
-                    # In one order everywhere, so that two writers cannot block each other on
+                    # Always in the same order, so that two writers cannot deadlock on
                     # PostgreSQL.
                     {"strategy": strategy, "month": month, "hash": content_hash}
                     for (strategy, month), content_hash in sorted(hashes.items())
@@ -257,7 +257,7 @@ class SqlAlertStore(AlertStore):
             )
 
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
-        """The first content of a version stays."""
+        """Insert the version, unless it is stored already."""
         with writing(self.engine) as connection:
             connection.execute(
                 upsert(connection, settings_versions).on_conflict_do_nothing(
@@ -287,7 +287,7 @@ class SqlAlertStore(AlertStore):
     def current(
         self, *, strategy: str | None = None, rule: str | None = None
     ) -> Sequence[StoredEvaluation]:
-        """One query per alert; an alert judged later replaces what an earlier one said."""
+        """One query per alert; the evaluation judged last wins."""
         with reading(self.engine) as connection:
             rows = [
                 row

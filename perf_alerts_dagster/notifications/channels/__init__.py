@@ -1,1 +1,1 @@
-"""Where messages go: a signed JSON webhook, and everything that Apprise knows."""
+"""Channels: a signed JSON webhook, and every service of Apprise."""

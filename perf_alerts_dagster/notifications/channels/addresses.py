@@ -1,7 +1,7 @@
-"""Which hosts a message may be sent to: public ones, and private ones that the settings name.
+"""The hosts that a message may be sent to: public ones, and private ones that the settings name.
 
-Somebody else may control the address of a host in the settings (server-side request forgery).
-Names are resolved once, every address is checked, and the webhook connects to a checked one.
+Against server-side request forgery, since others may control a host's address: names are resolved
+once, every address is checked, and the webhook connects to a checked address.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The check. `allowed` are host names and addresses that may be private, at any port."""
+    """Checks addresses; `allowed` are host names and addresses that may be private."""
 
     allowed: frozenset[str] = frozenset()
     resolve: Resolve = resolve

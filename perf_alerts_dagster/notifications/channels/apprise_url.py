@@ -11,8 +11,7 @@ from perf_alerts_dagster.notifications.messages import Message
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-# Look-alikes of the characters of mentions, links and tags: strategy names come from files that
-# others write.
+# Look-alikes of the characters of mentions, links and tags, since strategy names are untrusted.
 _HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": "］", "`": "ˋ"})
 _MAIL = frozenset({"mailto", "mailtos"})
 

@@ -23,7 +23,7 @@ _CONNECT_SECONDS = 5.0
 _TOTAL_SECONDS = 10.0
 _UNSENT = (httpx.HTTPError, httpx.InvalidURL, OSError)
 _MAXIMUM_ANSWER = 64 * 1024
-# Worth a retry; any other 4xx says that the request itself is wrong.
+# Retried; any other 4xx means that the request itself is wrong.
 _RETRIABLE = (408, 425, 429)
 
 

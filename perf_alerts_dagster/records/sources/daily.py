@@ -14,7 +14,7 @@ from perf_alerts_dagster.records.sources import tables
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _LONGEST_NAME = 200
-# Also line and paragraph separators, and those that turn the direction of the text around.
+# Also line and paragraph separators, and characters that change the direction of the text.
 _CONTROLS = r"[\p{Cc}\p{Zl}\p{Zp}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 # Returns beside P&L and capital are often rounded to a hundredth of a percent.
 _APART = 0.0001
@@ -52,7 +52,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
 
 
 def name_rules(column: str) -> list[Broken]:
-    """The rules of a column whose text names a strategy, a group, a currency or an owner."""
+    """The rules of a column of names: of strategies, groups, currencies or owners."""
     cell = pl.col(column)
     return [
         Broken(
@@ -89,9 +89,9 @@ def _money_rules(frame: pl.DataFrame) -> list[Broken]:
 def with_safe_names(
     faults: Mapping[str, tuple[RecordFault, ...]],
 ) -> dict[str, tuple[RecordFault, ...]]:
-    """The faults under names that every store and screen can hold.
+    """The faults by names that are safe to store and show.
 
-    A name that breaks the rules of names is escaped and cut; a digest keeps such names apart.
+    A name that breaks the rules is escaped and cut, with a digest that keeps it unique.
     """
     return {
         (name := _safe_name(raw)): tuple(replace(fault, strategy=name) for fault in of_strategy)
@@ -107,7 +107,7 @@ def _safe_name(raw: str) -> str:
 
 
 def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRecords:
-    """Read and check the daily table; a bad row makes its strategy faulty, and no other.
+    """Read and check the daily table; a bad row makes only its own strategy faulty.
 
     Raises:
         RecordsUnavailable: the table cannot be reached.
@@ -145,7 +145,7 @@ def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]
 
 
 def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Typed columns, `x__filled` beside those that must be, and the names of the extra ones."""
+    """The typed table, with `x__filled` for required columns, and the extra columns' names."""
     numbers = [name for name in ("pnl", "capital", "return") if name in raw.columns]
     has_segment = "segment" in raw.columns
     known = {*tables.DAILY_COLUMNS, tables.ROW, tables.TORN}
@@ -168,7 +168,7 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
-    """A further column's numbers; infinite where a cell is filled and holds none."""
+    """A further column's numbers; infinite where a filled cell holds no number."""
     value = tables.number(raw, column)
     has_none = tables.is_filled(raw, column) & value.is_null()
     return pl.when(has_none).then(float("inf")).otherwise(value)
@@ -194,7 +194,7 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         extras={
             extra: values
             for extra in extras
-            # Where one strategy has no numbers in a column, the others keep theirs.
+            # A column with a cell that is no number is dropped for this strategy only.
             if not np.isinf(
                 values := rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy()
             ).any()
@@ -202,5 +202,5 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )
-    kept = record.until_wipe_out()
-    return kept, len(record) - len(kept)
+    until_wipe_out = record.until_wipe_out()
+    return until_wipe_out, len(record) - len(until_wipe_out)

@@ -31,15 +31,15 @@ class ParquetTable(Table):
             raise RecordsUnavailable(f"{self.name}: there is no such file") from error
         except OSError as error:
             raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
-        # A damaged file makes the reader panic, which polars hands on as a BaseException.
+        # A damaged file makes the reader panic, which polars raises as a BaseException.
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
 
 
 class CsvTable(Table):
-    """A CSV file, plain or compressed by gzip, which its first bytes show.
+    """A CSV file, plain or compressed by gzip, as detected from its first bytes.
 
-    Cells are read as text, so that a bad one can be named with its line instead of guessed at.
+    Cells are read as text, so that a fault can name the bad cell and its line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +79,7 @@ class CsvTable(Table):
             torn = [n for n, (_, cells) in enumerate(self._rows()) if len(cells) > len(header)]
             if not torn:
                 raise
-            # A row with too many cells is its strategy's fault, not that of the whole file.
+            # A row with too many cells is a fault of its strategy only.
             return numbered(
                 pl.read_csv(self._path, infer_schema=False, glob=False, truncate_ragged_lines=True),
                 torn,
@@ -98,16 +98,16 @@ class CsvTable(Table):
         """The cells of every row after the header, with the line on which the row ends."""
         with self._open() as file:
             reader = csv.reader(file)
-            # Empty lines before the header are no rows; those after it are.
+            # Empty lines count as rows only after the header.
             next(filter(None, reader), None)
             for cells in reader:
                 yield reader.line_num, cells
 
     def _why(self) -> str:
-        """The reason: the first row whose quotes do not pair, which shifts every row after it."""
+        """The fault: the first row with unbalanced quotes, which shifts every row after it."""
         with self._open() as file:
             raw: list[str] = []
-            reader = csv.reader(_kept(file, raw))
+            reader = csv.reader(_collecting(file, raw))
             for _ in reader:
                 if sum(line.count('"') for line in raw) % 2:
                     return f"row {reader.line_num - len(raw) + 1} has a quote that is not closed"
@@ -115,7 +115,7 @@ class CsvTable(Table):
         return "the file is no CSV table"
 
     def _damaged(self) -> RecordsUnavailable:
-        # The file may still be uploading; a later attempt may read all of it.
+        # The file may still be uploading, so that a later attempt may succeed.
         return RecordsUnavailable(f"{self.name}: the compressed file is damaged or cut short")
 
     @contextmanager
@@ -127,7 +127,7 @@ class CsvTable(Table):
             yield text
 
 
-def _kept(lines: TextIO, into: list[str]) -> Iterator[str]:
+def _collecting(lines: TextIO, into: list[str]) -> Iterator[str]:
     for line in lines:
         into.append(line)
         yield line

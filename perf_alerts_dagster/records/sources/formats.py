@@ -1,7 +1,7 @@
 """The file formats of tables: the ending of each, and the class that reads it.
 
-A format is a line in `FORMATS` and a `Table` that takes a path. The readers are loaded when a
-file is read: settings and Dagster's definitions ask for endings only.
+A format is a line in `FORMATS` and a `Table` that takes a path. The readers are imported when a
+file is read, since settings and Dagster's definitions need the endings only.
 """
 
 import os

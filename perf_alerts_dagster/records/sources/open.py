@@ -64,7 +64,7 @@ class TableSource(RecordsSource):
         )
 
     def _refuse_unknown_columns(self) -> None:
-        """Refuse a mapping to a column that no table has: reading ours instead would be a guess."""
+        """Refuse a mapping to a column that no table has, instead of reading ours."""
         tables = (self.daily, self.strategies, self.trades, self.trials)
         present = {name for table in tables if table is not None for name in table.columns}
         for ours, theirs in self.columns.items():

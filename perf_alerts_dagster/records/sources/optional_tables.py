@@ -22,7 +22,7 @@ _MINIMUM_TRIALS = 2
 
 
 def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
-    """Give each strategy its closed trades; bad rows make their strategy faulty.
+    """Add each strategy's closed trades; bad rows make their strategy faulty.
 
     Columns: `strategy, entry_time, exit_time, pnl`, optional `cost` (0), `trade_id, symbol,
     side`. `pnl` is net of cost.
@@ -67,7 +67,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
 def with_strategies(
     records: TrackRecords, table: Table, columns: Mapping[str, str]
 ) -> TrackRecords:
-    """Give each strategy its status, owner, group, calendar, and the days it is judged on."""
+    """Add each strategy's status, owner, group, calendar, and the days it is judged on."""
     raw = tables.read(table, columns, "strategy")
     days = ("from", "until")
     frame = tables.typed(
@@ -112,7 +112,7 @@ def with_strategies(
 
 
 def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
-    """Give each strategy its trial matrix (T, N); bad rows make their strategy faulty.
+    """Add each strategy's trial matrix (T, N); bad rows make their strategy faulty.
 
     Columns: `strategy, trial, date, return`. The rows of the matrix are the dates on which every
     trial of the strategy has a return, oldest first; its columns are the trials by name.
@@ -155,7 +155,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
 
 
 def _unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:
-    """A note on strategies that the daily table does not have: a name may be misspelt."""
+    """A note on strategies, perhaps misspelt, that the daily table does not have."""
     named = set(frame["strategy"].unique()) - {NO_NAME}
     unknown = sorted(named - set(records.strategies) - set(records.faults))
     rest = f" and {len(unknown) - _MAXIMUM_SHOWN} more" if len(unknown) > _MAXIMUM_SHOWN else ""
@@ -168,7 +168,7 @@ def _extended(
     notes: list[str],
     faults: Mapping[str, tuple[RecordFault, ...]],
 ) -> TrackRecords:
-    """The records with what a table added; a strategy that has faults now is no longer good."""
+    """The records with a table's additions; strategies with faults are no longer valid."""
     merged = dict(records.faults)
     for name, added in faults.items():
         merged[name] = merged.get(name, ()) + added

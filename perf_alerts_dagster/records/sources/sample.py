@@ -52,7 +52,7 @@ class SampleSource(RecordsSource):
         )
 
     def _shift(self, today: date) -> timedelta:
-        """Whole weeks, so that weekdays stay weekdays."""
+        """The shift of the sample, in whole weeks, so that weekdays stay weekdays."""
         try:
             if not self._anchor.exists():
                 weeks = (today - (_LAST - _BEFORE_END)).days // 7
@@ -68,7 +68,7 @@ class SampleSource(RecordsSource):
 
 def _parsed(anchor: str) -> timedelta:
     shift = timedelta(weeks=int(json.loads(anchor)["shift_weeks"]))
-    # Raises where the sample would lie outside all calendars.
+    # Raises where the shifted dates are out of range.
     _ = (_FIRST + shift, _LAST + shift)
     return shift
 

@@ -19,7 +19,7 @@ DAILY_COLUMNS = frozenset(
 NO_NAME = "(no name)"
 _MAXIMUM_NAMES = 30
 _LONGEST_SHOWN = 40
-# Named per strategy; the rest is counted. A broken export has the same fault on every row.
+# Faults listed per strategy; the rest is counted, since every row may have the same fault.
 _MAXIMUM_FAULTS = 20
 
 
@@ -40,7 +40,7 @@ class Table(Protocol):
 
         Raises:
             RecordsUnavailable: the table cannot be reached.
-            RecordsInvalid: it is there and is no table.
+            RecordsInvalid: it exists and is no table.
         """
 
     def line(self, row: int) -> int:
@@ -66,10 +66,10 @@ def numbered(frame: pl.DataFrame, torn: Iterable[int] = ()) -> pl.DataFrame:
 
 
 def refuse_repeats(names: Iterable[str], table: Table) -> None:
-    """Refuse two columns of one name: choosing one of them would be a guess.
+    """Refuse two columns of the same name.
 
     Raises:
-        RecordsInvalid: a name is there twice.
+        RecordsInvalid: a name is duplicated.
     """
     counts = Counter(name.strip() for name in names if name.strip())
     twice = [name for name, count in counts.items() if count > 1]
@@ -79,24 +79,24 @@ def refuse_repeats(names: Iterable[str], table: Table) -> None:
 
 def listed(names: Iterable[str]) -> str:
     """Names joined for a message: at most 30, long or unprintable ones cut or escaped."""
-    shown = [_short(name) for name in names]
-    rest = [f"and {len(shown) - _MAXIMUM_NAMES} more"] if len(shown) > _MAXIMUM_NAMES else []
-    return ", ".join(shown[:_MAXIMUM_NAMES] + rest) or "none"
+    short = [_short(name) for name in names]
+    rest = [f"and {len(short) - _MAXIMUM_NAMES} more"] if len(short) > _MAXIMUM_NAMES else []
+    return ", ".join(short[:_MAXIMUM_NAMES] + rest) or "none"
 
 
 def _short(name: str) -> str:
-    kept = name if name.isprintable() else ascii(name)[1:-1]
-    return kept if len(kept) <= _LONGEST_SHOWN else f"{kept[:_LONGEST_SHOWN]}..."
+    printable = name if name.isprintable() else ascii(name)[1:-1]
+    return printable if len(printable) <= _LONGEST_SHOWN else f"{printable[:_LONGEST_SHOWN]}..."
 
 
 def read(table: Table, columns: Mapping[str, str], *required: str) -> pl.DataFrame:
     """Read a table and replace the source's column names by ours, all at once.
 
-    A mapped column that this table does not have is left alone: the mapping is for all tables.
+    A mapped column that this table lacks is ignored: the mapping is for all tables.
 
     Raises:
         RecordsUnavailable: the table cannot be reached.
-        RecordsInvalid: a column is there twice, or one of `required` is missing.
+        RecordsInvalid: a column is duplicated, or one of `required` is missing.
     """
     frame = table.read()
     refuse_repeats(frame.columns, table)
@@ -104,7 +104,7 @@ def read(table: Table, columns: Mapping[str, str], *required: str) -> pl.DataFra
     table.columns = tuple(name for name in frame.columns if name not in (ROW, TORN))
     mapped = {ours: theirs for ours, theirs in columns.items() if theirs in frame.columns}
     values = {ours: frame[theirs] for ours, theirs in mapped.items()}
-    # A column of one of our names keeps its own meaning too, unless that is mapped as well.
+    # A column with one of our names keeps its meaning, unless that name is mapped as well.
     frame = frame.drop(set(mapped.values()) - DAILY_COLUMNS).with_columns(**values)
     require(frame, table, *required)
     return frame
@@ -160,7 +160,7 @@ def number(frame: pl.DataFrame, column: str) -> pl.Expr:
         return text(frame, column).cast(pl.Float64, strict=False)
     if kind.is_numeric():
         return pl.col(column).cast(pl.Float64, strict=False)
-    # A yes, a date or a list would become a number too.
+    # A boolean, a date or a list would be cast to a number too.
     return pl.lit(None, dtype=pl.Float64)
 
 
@@ -182,7 +182,7 @@ def day(frame: pl.DataFrame, column: str, *, any_time: bool = False) -> pl.Expr:
         is_day = cell.str.contains(rf"^\d{{4}}-\d{{2}}-\d{{2}}([T ]{time})?$")
         first = pl.when(is_day).then(cell.str.slice(0, 10)).otherwise(None)
         parsed = first.str.to_date("%Y-%m-%d", strict=False)
-    # A damaged file may hold dates that no calendar has, and text the year 0.
+    # A damaged file may hold dates out of range, and text the year 0.
     return pl.when(parsed.is_between(date.min, date.max)).then(parsed).otherwise(None)
 
 
@@ -202,7 +202,7 @@ TORN_ROW = Broken(None, "has more cells than the header", pl.col(TORN))
 
 
 def number_rules(column: str) -> list[Broken]:
-    """The rules of a required number: there (`<column>__filled`), a number, finite."""
+    """The rules of a required number: present (`<column>__filled`), a number, finite."""
     filled = pl.col(f"{column}__filled")
     return [
         Broken(column, "is empty", ~filled),
@@ -233,7 +233,7 @@ def collect(
 def _first_faults(
     faults: list[tuple[int, Broken]], count: int, table: Table, strategy: str
 ) -> tuple[RecordFault, ...]:
-    kept = [
+    first = [
         RecordFault(
             where=table.name,
             row=table.line(row),
@@ -243,7 +243,7 @@ def _first_faults(
         )
         for row, broken in faults[:_MAXIMUM_FAULTS]
     ]
-    if count > len(kept):
-        rest = f"and {count - len(kept)} more faults"
-        kept.append(RecordFault(where=table.name, rule=rest, strategy=strategy))
-    return tuple(kept)
+    if count > len(first):
+        rest = f"and {count - len(first)} more faults"
+        first.append(RecordFault(where=table.name, rule=rest, strategy=strategy))
+    return tuple(first)

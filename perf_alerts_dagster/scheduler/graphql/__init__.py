@@ -1,1 +1,1 @@
-"""Dagster over its GraphQL: constant documents, the client, and the scheduler made of them."""
+"""The scheduler over Dagster's GraphQL: constant documents, client, scheduler."""

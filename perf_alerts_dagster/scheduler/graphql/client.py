@@ -16,11 +16,11 @@ from perf_alerts_dagster.scheduler.port import (
     SchedulerUnreachable,
 )
 
-# The webserver closes an idle connection after 5 s; one that it is about to close is not used.
+# The webserver closes an idle connection after 5 s; older ones are not reused.
 _IDLE_SECONDS = 2.0
 _CONNECTIONS = 20
 _LARGEST_ANSWER = 32 * 1024 * 1024
-# Dagster answers 500 together with a typed error where its code server is away.
+# Dagster answers 500 with a typed error where its code server is down.
 _ANSWERED = (200, 500)
 # No connection was made, so nothing was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
@@ -49,8 +49,8 @@ class GraphQLClient:
                 max_keepalive_connections=_CONNECTIONS,
                 keepalive_expiry=_IDLE_SECONDS,
             ),
-            # A proxy variable of the environment is not meant for a loopback address, which is
-            # plain HTTP: reading the authorities' certificates would take 50 ms for nothing.
+            # Loopback is plain HTTP without a proxy: the environment's proxy variables do not
+            # apply, and reading the authorities' certificates would take 50 ms.
             trust_env=False,
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         )
@@ -104,7 +104,7 @@ class GraphQLClient:
 
 @asynccontextmanager
 async def connected(port: int, budgets: Budgets | None = None) -> AsyncIterator[GraphQLClient]:
-    """A client of the webserver on this machine, for as long as the block lasts."""
+    """A client of the webserver on this machine, closed at the end of the block."""
     client = GraphQLClient(f"http://127.0.0.1:{port}", budgets)
     try:
         yield client
@@ -125,7 +125,7 @@ def _data(status: int, answer: bytes) -> dict[str, Any]:
         parsed = json.loads(answer)
     except (ValueError, RecursionError) as error:
         raise SchedulerUnexpected("Dagster's answer is no JSON") from error
-    # Its errors may hold stack traces, so that their texts are not passed on.
+    # Its errors may hold stack traces, so that their texts are dropped.
     if not isinstance(parsed, dict) or parsed.get("errors"):
         raise SchedulerUnexpected("Dagster answered with an error")
     data = parsed.get("data")

@@ -1,4 +1,4 @@
-"""Every GraphQL document that is ever sent, word for word; values go into variables only.
+"""All GraphQL documents, constant; values are passed as variables only.
 
 The names of aliases are the alerts', so that one query asks for all of them.
 """

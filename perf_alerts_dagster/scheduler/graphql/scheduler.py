@@ -1,4 +1,4 @@
-"""Dagster as the scheduler, over its GraphQL; an answer of another shape is an error, no guess."""
+"""Dagster as the scheduler, over its GraphQL; an answer of another shape is an error."""
 
 import json
 import math
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def checked(read: Callable[P, T]) -> Callable[P, T]:
-    """Turn an answer of another shape than expected into `SchedulerUnexpected`."""
+    """Decorate a reader of answers: an unexpected shape raises `SchedulerUnexpected`."""
 
     @wraps(read)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -101,12 +101,12 @@ class GraphQLScheduler(port.Scheduler):
         return run
 
     async def switch(self, alert: str, *, enabled: bool) -> port.AlertSchedule:
-        """A mutation; turning off needs the id that the schedule has at this moment."""
+        """A mutation; turning off needs the schedule's current state id."""
         selector = {**_repository(), "scheduleName": names.schedule_name(BY_NAME[alert].name)}
         if enabled:
             answer = await self._client.ask(documents.START, {"schedule": selector})
             return _switched(alert, member(answer, "startSchedule", "ScheduleStateResult"))
-        # Only the id of this moment is accepted: it changes with the definitions.
+        # Only the current id is accepted: it changes with the definitions.
         before = await self._client.ask(documents.STATE, {"schedule": selector})
         state_id = _state_id(member(before, "scheduleOrError", "Schedule"))
         answer = await self._client.ask(documents.STOP, {"id": state_id})
@@ -245,7 +245,7 @@ def run_of(facts: Mapping[str, Any]) -> port.AlertRun | None:
 def _error(tags: Mapping[str, str], state: port.RunState) -> str | None:
     """The error of the last attempt, or a fixed text where a run failed outside its op (a crash).
 
-    An error of an attempt is no error of the run where a later attempt succeeded.
+    A failed attempt is no error of the run where a later attempt succeeded.
     """
     if state is port.RunState.SUCCESS:
         return None
@@ -304,7 +304,7 @@ def _since(state: Mapping[str, Any]) -> datetime | None:
 def _missed(
     due: Iterable[datetime], ticks: Iterable[datetime], since: datetime | None, now: datetime
 ) -> int:
-    """How many due times, since the schedule was turned on, have no tick."""
+    """The number of due times without a tick since the schedule was turned on."""
     if since is None:
         return 0
     seen = {int(tick.timestamp()) for tick in ticks}
