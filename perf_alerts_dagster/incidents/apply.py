@@ -5,21 +5,8 @@ from dataclasses import replace
 from datetime import date
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents import transitions
+from perf_alerts_dagster.incidents import model, transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.model import (
-    EXECUTION_FAILED,
-    EXECUTION_MISSED,
-    JOINT,
-    NO_DATA,
-    Firing,
-    Incident,
-    Reason,
-    Resolution,
-    evaluation_firing,
-    system_firing,
-    system_key,
-)
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
@@ -55,42 +42,42 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
         _recover(builder, judgement, {firing.dedup_key for firing in firings})
 
 
-def fire(builder: DecisionBuilder, firing: Firing) -> Incident:
+def fire(builder: DecisionBuilder, firing: model.Firing) -> model.Incident:
     """Open the incident of a firing, or count, raise or re-open the unresolved one of its key."""
     live = builder.live(firing.dedup_key)
     chain = builder.settings.escalation.chain
     if live is None:
         incident = transitions.open_incident(firing, now=builder.now, chain=chain)
         builder.put(incident, "opened", **_facts(firing))
-        builder.notify(incident, Reason.OPENED)
+        builder.notify(incident, model.Reason.OPENED)
         return incident
     incident, action = transitions.register_breach(live, firing, now=builder.now, chain=chain)
     builder.put(incident, "breached", **_facts(firing))
     if action is transitions.Action.RAISE:
         builder.add_entry(incident, "raised", severity=incident.severity.value)
-        builder.notify(incident, Reason.RAISED)
+        builder.notify(incident, model.Reason.RAISED)
     elif action is transitions.Action.REOPEN:
         is_higher = firing.severity.rank > live.severity.rank
         why = "higher severity" if is_higher else "worse by a quarter"
         builder.add_entry(incident, "reopened", why=why)
-        builder.notify(incident, Reason.RAISED if is_higher else Reason.REOPENED)
+        builder.notify(incident, model.Reason.RAISED if is_higher else model.Reason.REOPENED)
     return incident
 
 
 def recover(
     builder: DecisionBuilder,
-    incident: Incident,
+    incident: model.Incident,
     event: transitions.IncidentEvent = transitions.IncidentEvent.RECOVERED,
 ) -> None:
     """Resolve the incident automatically; a recovery is notified once, an expiry is not."""
-    outcome = Resolution(event.value)
+    outcome = model.Resolution(event.value)
     after = transitions.resolve(incident, event, outcome, at=builder.now)
     builder.put(after, "resolved", outcome=outcome.value)
     if event is not transitions.IncidentEvent.EXPIRED:
-        builder.notify(after, Reason.RECOVERED)
+        builder.notify(after, model.Reason.RECOVERED)
 
 
-def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
+def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firing]:
     gate = builder.settings.gate
     evaluations = judgement.evaluations
     rated = [
@@ -102,20 +89,20 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[Firing]:
         for evaluation in evaluations
         if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
-    checks = [evaluation for evaluation in evaluations if evaluation.rule == NO_DATA]
+    checks = [evaluation for evaluation in evaluations if evaluation.rule == model.NO_DATA]
     # Where every judged strategy is late, the source has one problem.
     if checks and all(check.outcome is Outcome.NO_DATA for check in checks):
-        source = system_firing(
-            NO_DATA,
+        source = model.system_firing(
+            model.NO_DATA,
             _RECORDS,
             message="no strategy of the source has a recent row",
             alert=judgement.alert,
             run_id=judgement.run_id,
             as_of=judgement.as_of,
         )
-        rated = [pair for pair in rated if pair[0].rule != NO_DATA]
-        return [*(evaluation_firing(*pair, judgement) for pair in rated), source]
-    return [evaluation_firing(*pair, judgement) for pair in rated]
+        rated = [pair for pair in rated if pair[0].rule != model.NO_DATA]
+        return [*(model.evaluation_firing(*pair, judgement) for pair in rated), source]
+    return [model.evaluation_firing(*pair, judgement) for pair in rated]
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
@@ -123,7 +110,7 @@ def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
     for evaluation in notified(judgement, gate=builder.settings.gate):
         members = evaluation.parts.get("members")
         group = builder.live(evaluation.dedup_key)
-        if evaluation.rule != JOINT or group is None or not isinstance(members, list):
+        if evaluation.rule != model.JOINT or group is None or not isinstance(members, list):
             continue
         for incident in builder.incidents:
             is_member = incident.strategy in members and incident.session == evaluation.session
@@ -146,13 +133,13 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
     _recover_records(builder, judgement)
 
 
-def _is_current(live: Incident, judgement: Judgement) -> bool:
+def _is_current(live: model.Incident, judgement: Judgement) -> bool:
     """Whether the judgement is as new as the incident's newest breach, or newer."""
     return live.as_of is None or judgement.as_of >= live.as_of
 
 
 def _is_restated(
-    live: Incident, evaluation: Evaluation, judgement: Judgement, budget: float
+    live: model.Incident, evaluation: Evaluation, judgement: Judgement, budget: float
 ) -> bool:
     """Whether the session that breached no longer does, because its rows changed.
 
@@ -166,10 +153,12 @@ def _is_restated(
 
 
 def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
-    source = builder.live(system_key(NO_DATA, _RECORDS))
+    source = builder.live(model.system_key(model.NO_DATA, _RECORDS))
     if source is None or not _is_current(source, judgement):
         return
-    if any(each.rule == NO_DATA and each.outcome is Outcome.OK for each in judgement.evaluations):
+    if any(
+        each.rule == model.NO_DATA and each.outcome is Outcome.OK for each in judgement.evaluations
+    ):
         recover(builder, source)
 
 
@@ -184,7 +173,7 @@ def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
             recover(builder, incident)
 
 
-def _facts(firing: Firing) -> dict[str, Json]:
+def _facts(firing: model.Firing) -> dict[str, Json]:
     return {
         "severity": firing.severity.value,
         "as_of": firing.as_of.isoformat() if firing.as_of else None,
@@ -213,8 +202,8 @@ def apply_all(builder: DecisionBuilder, unapplied: UnappliedJudgements) -> None:
 
 def resolve_execution_incidents(builder: DecisionBuilder, alert: str) -> None:
     """Resolve the incidents of failed and missed executions, after a successful one."""
-    for rule in (EXECUTION_FAILED, EXECUTION_MISSED):
-        live = builder.live(system_key(rule, alert))
+    for rule in (model.EXECUTION_FAILED, model.EXECUTION_MISSED):
+        live = builder.live(model.system_key(rule, alert))
         if live is not None:
             recover(builder, live)
 
@@ -233,18 +222,18 @@ def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[
                 recover(builder, incident, transitions.IncidentEvent.EXPIRED)
 
 
-def sweep_incident(builder: DecisionBuilder, incident: Incident) -> None:
+def sweep_incident(builder: DecisionBuilder, incident: model.Incident) -> None:
     """Apply what is due by time: ended acknowledgements and silences, repeats, escalations."""
     incident = _end_acknowledgement(builder, incident)
     incident = _end_mute(builder, incident)
     if incident.owed is None and is_repeat_due(incident, builder.now, builder.settings.repeat):
-        builder.notify(incident, Reason.REPEATED)
+        builder.notify(incident, model.Reason.REPEATED)
     elif incident.owed is not None and not incident.muted:
         builder.notify(incident, incident.owed)
     _escalate(builder, incident)
 
 
-def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incident:
+def _end_acknowledgement(builder: DecisionBuilder, incident: model.Incident) -> model.Incident:
     escalation = builder.settings.escalation
     if not escalation.is_acknowledgement_over(incident, builder.now):
         return incident
@@ -255,11 +244,11 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: Incident) -> Incide
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
     builder.put(after, "reopened", why=why)
-    builder.notify(after, Reason.REOPENED)
+    builder.notify(after, model.Reason.REOPENED)
     return after
 
 
-def _end_mute(builder: DecisionBuilder, incident: Incident) -> Incident:
+def _end_mute(builder: DecisionBuilder, incident: model.Incident) -> model.Incident:
     if not incident.muted or builder.is_silenced(incident):
         return incident
     after = transitions.unmute(incident, now=builder.now)
@@ -267,15 +256,17 @@ def _end_mute(builder: DecisionBuilder, incident: Incident) -> Incident:
     return after
 
 
-def _escalate(builder: DecisionBuilder, incident: Incident) -> None:
+def _escalate(builder: DecisionBuilder, incident: model.Incident) -> None:
     due = incident.next_escalation_at
     if due is None or due > builder.now:
         return
     if builder.is_silenced(incident):
         if not incident.muted:
-            builder.put(replace(incident, owed=incident.owed or Reason.UNMUTED, muted=True))
-            builder.add_suppressed(incident, Reason.ESCALATED, {SuppressionReason.SILENCED: []})
+            builder.put(replace(incident, owed=incident.owed or model.Reason.UNMUTED, muted=True))
+            builder.add_suppressed(
+                incident, model.Reason.ESCALATED, {SuppressionReason.SILENCED: []}
+            )
         return
     after = transitions.escalate(incident, now=builder.now)
     builder.put(after, "escalated", step=after.escalation_step)
-    builder.notify(after, Reason.ESCALATED)
+    builder.notify(after, model.Reason.ESCALATED)

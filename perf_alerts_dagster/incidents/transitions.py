@@ -8,17 +8,7 @@ from enum import StrEnum
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import (
-    Acknowledgement,
-    Breach,
-    EscalationChain,
-    Firing,
-    Incident,
-    Resolution,
-    ResolutionRecord,
-    Status,
-    Trend,
-)
+from perf_alerts_dagster.incidents import model
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 
 
@@ -80,7 +70,7 @@ TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
     IncidentEvent.ESCALATION_DUE: (Action.ESCALATE, Action.NOTHING, Action.NOTHING),
     IncidentEvent.REPEAT_DUE: (Action.REPEAT, Action.NOTHING, Action.NOTHING),
 }
-_STATUSES = (Status.OPEN, Status.ACKNOWLEDGED, Status.RESOLVED)
+_STATUSES = (model.Status.OPEN, model.Status.ACKNOWLEDGED, model.Status.RESOLVED)
 # Recovered: inside by this share of the limit, or `p_year` above this multiple of the budget.
 _MARGIN = 0.1
 _BUDGETS = 2.0
@@ -92,7 +82,7 @@ _SLACK = 1e-9
 PLAIN = frozenset({"no_data", "record_error"})
 
 
-def action_of(status: Status, event: IncidentEvent) -> Action:
+def action_of(status: model.Status, event: IncidentEvent) -> Action:
     """The action of `event` on an incident in `status`.
 
     Raises:
@@ -106,17 +96,19 @@ def action_of(status: Status, event: IncidentEvent) -> Action:
     return action
 
 
-def id_of(firing: Firing, now: datetime) -> str:
+def id_of(firing: model.Firing, now: datetime) -> str:
     """The id of the incident that a firing opens: 24 hex digits, new for each incident of a key."""
     text = "\0".join([firing.dedup_key, firing.run_id, str(firing.as_of), now.isoformat()])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | None) -> Incident:
+def open_incident(
+    firing: model.Firing, *, now: datetime, chain: model.EscalationChain | None
+) -> model.Incident:
     """The new incident of a firing."""
     is_critical = firing.severity.rank >= Severity.CRITICAL.rank
-    return Incident(
-        **{column.name: getattr(firing, column.name) for column in fields(Breach)},
+    return model.Incident(
+        **{column.name: getattr(firing, column.name) for column in fields(model.Breach)},
         id=id_of(firing, now),
         opened_at=now,
         last_seen_at=now,
@@ -128,8 +120,12 @@ def open_incident(firing: Firing, *, now: datetime, chain: EscalationChain | Non
 
 
 def register_breach(
-    incident: Incident, firing: Firing, *, now: datetime, chain: EscalationChain | None
-) -> tuple[Incident, Action]:
+    incident: model.Incident,
+    firing: model.Firing,
+    *,
+    now: datetime,
+    chain: model.EscalationChain | None,
+) -> tuple[model.Incident, Action]:
     """The incident after another breach of its key, and the action taken."""
     event = IncidentEvent.BREACH
     if firing.severity.rank > incident.severity.rank:
@@ -148,8 +144,13 @@ def register_breach(
 
 
 def acknowledge(
-    incident: Incident, *, by: str, at: datetime, comment: str = "", until: datetime | None = None
-) -> Incident:
+    incident: model.Incident,
+    *,
+    by: str,
+    at: datetime,
+    comment: str = "",
+    until: datetime | None = None,
+) -> model.Incident:
     """The incident as acknowledged: it no longer escalates, and owes no message.
 
     Raises:
@@ -158,8 +159,8 @@ def acknowledge(
     action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
     return replace(
         incident,
-        status=Status.ACKNOWLEDGED,
-        acknowledged=Acknowledgement(
+        status=model.Status.ACKNOWLEDGED,
+        acknowledged=model.Acknowledgement(
             by=by,
             at=at,
             comment=comment,
@@ -174,14 +175,14 @@ def acknowledge(
 
 
 def resolve(
-    incident: Incident,
+    incident: model.Incident,
     event: IncidentEvent,
-    outcome: Resolution,
+    outcome: model.Resolution,
     *,
     at: datetime,
     by: str = "system",
     comment: str = "",
-) -> Incident:
+) -> model.Incident:
     """The incident as resolved; unchanged where the event does nothing to it.
 
     Raises:
@@ -191,39 +192,41 @@ def resolve(
         return incident
     return replace(
         incident,
-        status=Status.RESOLVED,
-        resolved=ResolutionRecord(by=by, at=at, outcome=outcome, comment=comment),
+        status=model.Status.RESOLVED,
+        resolved=model.ResolutionRecord(by=by, at=at, outcome=outcome, comment=comment),
         critical_since=None,
         owed=None,
         muted=False,
     )
 
 
-def reopen(incident: Incident, *, now: datetime, chain: EscalationChain | None) -> Incident:
+def reopen(
+    incident: model.Incident, *, now: datetime, chain: model.EscalationChain | None
+) -> model.Incident:
     """Open again and unacknowledged; a critical incident escalates from step 1."""
-    after = replace(incident, status=Status.OPEN, acknowledged=None)
+    after = replace(incident, status=model.Status.OPEN, acknowledged=None)
     return _with_escalation_clock(after, now, chain)
 
 
-def escalate(incident: Incident, *, now: datetime) -> Incident:
+def escalate(incident: model.Incident, *, now: datetime) -> model.Incident:
     """The incident after one more escalation."""
     return replace(incident, escalation_step=incident.escalation_step + 1, escalated_at=now)
 
 
-def unmute(incident: Incident, *, now: datetime) -> Incident:
+def unmute(incident: model.Incident, *, now: datetime) -> model.Incident:
     """No longer muted by a silence: the escalation clock restarts."""
     after = replace(incident, muted=False)
-    if after.status is not Status.OPEN:
+    if after.status is not model.Status.OPEN:
         return after
     return _with_escalation_clock(after, now, after.chain)
 
 
-def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
+def _with_breach(incident: model.Incident, firing: model.Firing, now: datetime) -> model.Incident:
     before = incident.newest_severity.rank
     rank = firing.severity.rank
-    trend = Trend.STEADY
+    trend = model.Trend.STEADY
     if rank != before:
-        trend = Trend.MORE_SEVERE if rank > before else Trend.LESS_SEVERE
+        trend = model.Trend.MORE_SEVERE if rank > before else model.Trend.LESS_SEVERE
     return replace(
         incident,
         severity=firing.severity if rank > incident.severity.rank else incident.severity,
@@ -244,8 +247,8 @@ def _with_breach(incident: Incident, firing: Firing, now: datetime) -> Incident:
 
 
 def _with_escalation_clock(
-    incident: Incident, now: datetime, chain: EscalationChain | None
-) -> Incident:
+    incident: model.Incident, now: datetime, chain: model.EscalationChain | None
+) -> model.Incident:
     """The incident with the escalation clock restarted, if it is critical."""
     if not incident.is_critical:
         return incident
@@ -296,7 +299,7 @@ def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:
     return evaluation.outcome is Outcome.BREACH and is_common
 
 
-def is_worse(incident: Incident, value: float | None, limit: float | None) -> bool:
+def is_worse(incident: model.Incident, value: float | None, limit: float | None) -> bool:
     """Whether a breach is a quarter worse than when its incident was acknowledged.
 
     Distances from the limit are compared, so that it works for either direction; the quarter is

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.projections import simulation
 from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.monitors import (
     COUNTED,
@@ -23,15 +24,6 @@ from perf_alerts_dagster.projections.monitors import (
     Alternative,
     Counts,
     Monitors,
-)
-from perf_alerts_dagster.projections.simulation import (
-    Batch,
-    Draws,
-    Walk,
-    batch,
-    chunks,
-    drifts,
-    quantiles,
 )
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
@@ -55,7 +47,7 @@ _NO_EDGE, _WILD = (
 def notified_by_day(
     strategies: Sequence[Residuals],
     bands: Sequence[Fan],
-    draws: Draws,
+    draws: simulation.Draws,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Floats]:
     """Share of changed paths on which the rule has notified by each day (252, S), by rule.
@@ -64,10 +56,10 @@ def notified_by_day(
     warm-up; for the band (from its projection on) and the CUSUM (from live on) it begins on the
     first day.
     """
-    columns = batch(strategies)
+    columns = simulation.batch(strategies)
     quiet: dict[str, list[Counts]] = {}
     count = min(POWER_PATHS, draws.paths)
-    for paths in chunks(count, columns.size):
+    for paths in simulation.chunks(count, columns.size):
         shape = (paths.stop - paths.start, columns.size)
         dull = Monitors(strategies, bands, shape=shape, watched=_NO_EDGE)
         wild = Monitors(strategies, bands, shape=shape, watched=_WILD)
@@ -86,15 +78,15 @@ def notified_by_day(
 
 
 def _quiet_days(
-    columns: Batch,
-    draws: Draws,
+    columns: simulation.Batch,
+    draws: simulation.Draws,
     paths: slice,
     dull: Monitors,
     wild: Monitors,
     notified: Mapping[str, Floats32],
 ) -> dict[str, Counts]:
     """Days before the notification of each path (c, S), by rule; 252 where there is none."""
-    walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
+    walk, drift = simulation.Walk(columns, draws, paths), simulation.drifts(columns, draws, paths)
     no_edge = drift - columns.mean
     early, late, rough = (np.empty_like(drift) for _ in range(3))
     limits = {rule: Monitors.limit(rule, badness) for rule, badness in notified.items()}
@@ -241,7 +233,7 @@ class Calibration:
 def calibrate(
     strategies: Sequence[Residuals],
     bands: Sequence[Fan],
-    draws: Draws,
+    draws: simulation.Draws,
     *,
     budget: float,
     documented: Mapping[str, float],
@@ -270,15 +262,18 @@ def calibrate(
 def _calibrate_batch(
     strategies: Sequence[Residuals],
     bands: Sequence[Fan],
-    draws: Draws,
+    draws: simulation.Draws,
     budget: float,
     documented: Mapping[str, float],
 ) -> list[Calibration]:
-    columns = batch(strategies)
+    columns = simulation.batch(strategies)
     worst: dict[str, Floats32] = {}
-    for paths in chunks(draws.paths, columns.size):
+    for paths in simulation.chunks(draws.paths, columns.size):
         monitors = Monitors(strategies, bands, shape=(paths.stop - paths.start, columns.size))
-        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
+        walk, drift = (
+            simulation.Walk(columns, draws, paths),
+            simulation.drifts(columns, draws, paths),
+        )
         for day in range(LIFE):
             returns = walk.step(day)
             returns += drift
@@ -303,7 +298,7 @@ def _calibrate_batch(
     tails = {
         rule: np.quantile(values.astype(np.float64), _FROM_THE_TOP, axis=1).T
         if rule in COUNTED
-        else quantiles(values, _FROM_THE_TOP)
+        else simulation.quantiles(values, _FROM_THE_TOP)
         for rule, values in worst.items()
     }
     return [

@@ -22,16 +22,7 @@ from perf_alerts_dagster.judging.rule import SUMMARY_RULE
 from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
 from perf_alerts_dagster.proxy.views import execution, status_data, summary_data
-from perf_alerts_dagster.scheduler.port import (
-    AlertRun,
-    AlertSchedule,
-    Pause,
-    RunFilter,
-    RunState,
-    SchedulerError,
-    SchedulerStatus,
-    TriggerRequest,
-)
+from perf_alerts_dagster.scheduler import port
 from perf_alerts_dagster.scheduler.trigger import will_start
 
 auth_router = APIRouter(prefix="/auth", tags=["auth"])
@@ -123,7 +114,7 @@ async def summary(
     start = end - timedelta(hours=count)
     parts = resources.parts
     runs, period, sharpes, counts, live, silences = await asyncio.gather(
-        _runs(resources, RunFilter(since=start, limit=_PAGE)),
+        _runs(resources, port.RunFilter(since=start, limit=_PAGE)),
         asyncio.to_thread(parts.history.period, start, end),
         asyncio.to_thread(parts.history.current, rule=SUMMARY_RULE),
         asyncio.to_thread(parts.incidents.counts, start, end),
@@ -156,7 +147,7 @@ async def executions(request: Request, who: permissions.HistoryViewer) -> Respon
     """The runs of all alerts, newest first, page by page (`cursor`, `limit`)."""
     resources = resources_of(request)
     query = requests.query_of(request, schemas.ExecutionsQuery)
-    wanted = RunFilter(
+    wanted = port.RunFilter(
         alert=query.alert,
         states=frozenset({query.status} if query.status else ()),
         since=query.since,
@@ -193,7 +184,7 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
     seconds = requests.query_of(request, schemas.TriggerQuery).wait
     as_of = requests.checked(schemas.TriggerBody, texts, today=resources.today()).as_of
     key = requests.headers_of(request, schemas.TriggerHeaders).key
-    wanted = TriggerRequest(alert=alert, as_of=as_of, caller=who.user_id, key=key)
+    wanted = port.TriggerRequest(alert=alert, as_of=as_of, caller=who.user_id, key=key)
     sent = {"as_of": as_of.isoformat() if as_of else None}
     record = recorder(request, who, "trigger", alert, sent)
     run = await resources.triggers.run(
@@ -228,37 +219,37 @@ async def disable(request: Request, who: permissions.Switcher, alert: Name) -> R
     texts = await requests.texts_of(request, schemas.DisableBody)
     inputs.alert_named(alert)
     body = requests.checked(schemas.DisableBody, texts, now=now)
-    pause = Pause(alert=alert, by=who.user_id, since=now, reason=body.reason, until=body.until)
+    pause = port.Pause(alert=alert, by=who.user_id, since=now, reason=body.reason, until=body.until)
     sent = {"reason": pause.reason, "until": optional_time(pause.until)}
     record = recorder(request, who, "disable", alert, sent)
     schedule = await resources.toggles.disable(pause, record.record)
     return _toggled(resources, schedule, pause, who.user_id)
 
 
-async def _runs(resources: Resources, wanted: RunFilter) -> list[AlertRun]:
+async def _runs(resources: Resources, wanted: port.RunFilter) -> list[port.AlertRun]:
     """All runs that match, over all pages."""
-    runs: list[AlertRun] = []
+    runs: list[port.AlertRun] = []
     for _ in range(_MAXIMUM_PAGES):
         page = await resources.parts.scheduler.runs(wanted)
         runs += page.runs
         if page.last is None:
             break
-        wanted = RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
+        wanted = port.RunFilter(since=wanted.since, before=page.last, limit=wanted.limit)
     return runs
 
 
-async def _waited(resources: Resources, run: AlertRun, seconds: int) -> AlertRun:
+async def _waited(resources: Resources, run: port.AlertRun, seconds: int) -> port.AlertRun:
     # The run is launched: an error while waiting for it must not fail the request.
-    with suppress(SchedulerError):
+    with suppress(port.SchedulerError):
         run = await resources.triggers.finished(run, seconds)
     resources.status.forget()
     return run
 
 
-async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Response:
-    status: SchedulerStatus | None = None
-    if run.state is RunState.QUEUED:
-        with suppress(SchedulerError):
+async def _triggered(resources: Resources, run: port.AlertRun, caller: str) -> Response:
+    status: port.SchedulerStatus | None = None
+    if run.state is port.RunState.QUEUED:
+        with suppress(port.SchedulerError):
             status = (await resources.status.get()).value
     now = resources.now()
     reason = will_start(run, status, now)
@@ -284,7 +275,7 @@ async def _triggered(resources: Resources, run: AlertRun, caller: str) -> Respon
 
 
 def _toggled(
-    resources: Resources, schedule: AlertSchedule, pause: Pause | None, caller: str
+    resources: Resources, schedule: port.AlertSchedule, pause: port.Pause | None, caller: str
 ) -> Response:
     until = pause.until if pause else None
     word = "enabled" if schedule.enabled else "disabled"

@@ -7,24 +7,13 @@ from pydantic import BeforeValidator, Field, create_model
 
 from perf_alerts_dagster.core.alerts import ALERTS, Frequency
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.http.inputs import (
-    AlertName,
-    Day,
-    Future,
-    IdempotencyKey,
-    Moment,
-    Reason,
-    member_of,
-    text_check,
-    text_schema,
-    whole,
-)
+from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Absent, Body, Paged, Parameters
 from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
 from perf_alerts_dagster.scheduler.port import RunState
 
 MAXIMUM_WAIT = 60
-RunStatus = Annotated[RunState, member_of(RunState)]
+RunStatus = Annotated[RunState, inputs.member_of(RunState)]
 
 
 class LoginBody(Body):
@@ -36,7 +25,7 @@ class LoginBody(Body):
 class TriggerBody(Body):
     """POST /schedule/trigger/{alert}."""
 
-    as_of: Absent[Day] = None
+    as_of: Absent[inputs.Day] = None
 
 
 class TriggerQuery(Parameters):
@@ -44,15 +33,15 @@ class TriggerQuery(Parameters):
 
     wait: Annotated[
         int,
-        text_check(partial(whole, minimum=0, maximum=MAXIMUM_WAIT)),
-        text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
+        inputs.text_check(partial(inputs.whole, minimum=0, maximum=MAXIMUM_WAIT)),
+        inputs.text_schema(pattern="^([0-9]|[1-5][0-9]|60)$"),
     ] = 0
 
 
 class TriggerHeaders(Parameters):
     """The key that makes a trigger safe to repeat."""
 
-    key: Absent[IdempotencyKey] = Field(
+    key: Absent[inputs.IdempotencyKey] = Field(
         None,
         alias="Idempotency-Key",
         description="The same key gives the same run, for a day.",
@@ -62,18 +51,18 @@ class TriggerHeaders(Parameters):
 class DisableBody(Body):
     """POST /schedule/disable/{alert}."""
 
-    reason: Absent[Reason] = None
-    until: Absent[Future] = None
+    reason: Absent[inputs.Reason] = None
+    until: Absent[inputs.Future] = None
 
 
 class ExecutionsQuery(Paged):
     """The filter of GET /schedule/executions."""
 
-    alert: Absent[Annotated[AlertName, text_schema()]] = Field(
+    alert: Absent[Annotated[inputs.AlertName, inputs.text_schema()]] = Field(
         None, description="Only this alert's."
     )
     status: Absent[RunStatus] = None
-    since: Absent[Moment] = Field(None, description="Made after this time.")
+    since: Absent[inputs.Moment] = Field(None, description="Made after this time.")
 
 
 class TriggerData(Model):

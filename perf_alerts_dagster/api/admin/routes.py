@@ -12,16 +12,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perf_alerts_dagster.api.admin.schemas import (
-    AuditAnswer,
-    AuditEntry,
-    AuditQuery,
-    EffectiveLimits,
-    ThresholdsAnswer,
-    ThresholdsBody,
-    ThresholdSet,
-    ThresholdsHeaders,
-)
+from perf_alerts_dagster.api.admin import schemas
 from perf_alerts_dagster.api.resources import control_of
 from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
 from perf_alerts_dagster.control.principal import Permission, Principal
@@ -44,13 +35,17 @@ router = APIRouter(prefix="/admin", tags=["admin"])
 config = APIRouter(prefix="/config", tags=["config"])
 
 Configurator = Annotated[Principal, Depends(require(Permission.CONFIGURE))]
-_REQUEST = openapi_of(body=ThresholdsBody, headers=ThresholdsHeaders, body_required=True)
+_REQUEST = openapi_of(
+    body=schemas.ThresholdsBody, headers=schemas.ThresholdsHeaders, body_required=True
+)
 
 
-@router.get("/audit", response_model=AuditAnswer, openapi_extra=openapi_of(query=AuditQuery))
+@router.get(
+    "/audit", response_model=schemas.AuditAnswer, openapi_extra=openapi_of(query=schemas.AuditQuery)
+)
 async def audit(request: Request, who: Administrator) -> Response:
     """The audited changes, newest first, with actor, address and outcome."""
-    query = query_of(request, AuditQuery)
+    query = query_of(request, schemas.AuditQuery)
     control = control_of(request)
     page = await asyncio.to_thread(
         control.audit.entries,
@@ -59,16 +54,16 @@ async def audit(request: Request, who: Administrator) -> Response:
         limit=query.limit,
     )
     return json_answer(
-        AuditAnswer(
+        schemas.AuditAnswer(
             success=True,
-            data=[AuditEntry.model_validate(row) for row in page.rows],
+            data=[schemas.AuditEntry.model_validate(row) for row in page.rows],
             next_cursor=to_cursor(None if page.last is None else str(page.last)),
             timestamp=timestamp(control.clock()),
         )
     )
 
 
-@config.get("/thresholds", response_model=ThresholdsAnswer)
+@config.get("/thresholds", response_model=schemas.ThresholdsAnswer)
 async def thresholds(request: Request, who: Configurator) -> Response:
     """The thresholds that were set, by default and per strategy, and the limits in force."""
     control = control_of(request)
@@ -76,11 +71,11 @@ async def thresholds(request: Request, who: Configurator) -> Response:
     return _thresholds_answer(current, control.configured, control.clock())
 
 
-@config.put("/thresholds", response_model=ThresholdsAnswer, openapi_extra=_REQUEST)
+@config.put("/thresholds", response_model=schemas.ThresholdsAnswer, openapi_extra=_REQUEST)
 async def put_thresholds(request: Request, who: Configurator) -> Response:
     """Replace all thresholds; a limit that is left out takes its documented value."""
-    body = await body_of(request, ThresholdsBody)
-    expected = _expected(body.version, headers_of(request, ThresholdsHeaders).if_match)
+    body = await body_of(request, schemas.ThresholdsBody)
+    expected = _expected(body.version, headers_of(request, schemas.ThresholdsHeaders).if_match)
     content = _content(body)
     control = control_of(request)
     now = control.clock()
@@ -106,7 +101,7 @@ def _expected(version: int | None, if_match: int | None) -> int | None:
     return next(iter(seen), None)
 
 
-def _content(body: ThresholdsBody) -> dict[str, Json]:
+def _content(body: schemas.ThresholdsBody) -> dict[str, Json]:
     """The part of the body to keep, once all of it is a valid book of limits."""
     sent = body.model_dump(exclude={"version"}, exclude_unset=True)
     content: dict[str, Json] = {"default": {}, "strategies": {}} | sent
@@ -125,12 +120,12 @@ def _thresholds_answer(
     book = limit_book(content, {})
     version = 0 if current is None else current.version
     return json_answer(
-        ThresholdsAnswer(
+        schemas.ThresholdsAnswer(
             success=True,
-            data=ThresholdSet.model_validate(
+            data=schemas.ThresholdSet.model_validate(
                 {"version": version, "default": {}, "strategies": {}} | dict(content)
             ),
-            effective=EffectiveLimits(
+            effective=schemas.EffectiveLimits(
                 default=dict(book.limits),
                 strategies={name: dict(limits) for name, limits in book.limits_of.items()},
             ),

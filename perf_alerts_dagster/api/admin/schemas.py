@@ -6,21 +6,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema, create_model
 
 from perf_alerts_dagster.control.audit import AuditOutcome
+from perf_alerts_dagster.http import requests
 from perf_alerts_dagster.http.inputs import (
     InputError,
     Moment,
     StrategyName,
     text_check,
     text_schema,
-)
-from perf_alerts_dagster.http.requests import (
-    Absent,
-    Body,
-    Cursor,
-    Limit,
-    Paged,
-    Parameters,
-    bad_cursor,
 )
 from perf_alerts_dagster.http.schemas import Answer, Model, Page, Time
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
@@ -31,7 +23,7 @@ _ETAG = re.compile(r'"(?P<version>0|[1-9][0-9]{0,8})"', re.ASCII)
 
 def _row_id(position: str) -> str:
     if not _ROW_ID.fullmatch(position):
-        raise bad_cursor()
+        raise requests.bad_cursor()
     return position
 
 
@@ -44,36 +36,36 @@ def _etag(text: str, field: str) -> int | None:
     return int(match["version"])
 
 
-class AuditQuery(Paged):
+class AuditQuery(requests.Paged):
     """The filter of GET /admin/audit."""
 
-    since: Absent[Moment] = None
-    limit: Annotated[Limit, text_schema()] = Paged.model_fields["limit"].default
-    cursor: Absent[Annotated[Cursor, AfterValidator(_row_id)]] = None
+    since: requests.Absent[Moment] = None
+    limit: Annotated[requests.Limit, text_schema()] = requests.Paged.model_fields["limit"].default
+    cursor: requests.Absent[Annotated[requests.Cursor, AfterValidator(_row_id)]] = None
 
 
 # An integer stays an integer, so that the stored content is as it was sent.
 _Value = Annotated[
     Annotated[int, Strict()] | Annotated[float, Strict()], WithJsonSchema({"type": "number"})
 ]
-_AbsentValue = Absent[_Value]
+_AbsentValue = requests.Absent[_Value]
 _FIELDS: dict[str, Any] = {name: (_AbsentValue, None) for name in DOCUMENTED_LIMITS}
-_Values: Any = create_model("_Values", __base__=Body, **_FIELDS)
+_Values: Any = create_model("_Values", __base__=requests.Body, **_FIELDS)
 
 
 class LimitValues(_Values):
     """Limits by name; omitted limits have their documented values."""
 
 
-class ThresholdsBody(Body):
+class ThresholdsBody(requests.Body):
     """PUT /config/thresholds: replaces all limits; `version` is that read by the caller."""
 
-    version: Absent[Annotated[int, Field(ge=0)]] = None
+    version: requests.Absent[Annotated[int, Field(ge=0)]] = None
     default: LimitValues = LimitValues()
     strategies: dict[StrategyName, LimitValues] = Field(default_factory=dict)
 
 
-class ThresholdsHeaders(Parameters):
+class ThresholdsHeaders(requests.Parameters):
     """The version that the caller has read, as an ETag; `*` matches any."""
 
     if_match: Annotated[int | None, text_check(_etag), text_schema()] = Field(

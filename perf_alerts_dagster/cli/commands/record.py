@@ -12,17 +12,7 @@ from rich.markup import escape
 
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.records import open_market, open_source
-from perf_alerts_dagster.cli import options
-from perf_alerts_dagster.cli.output import (
-    ERR,
-    OUT,
-    number,
-    print_json,
-    settings_with_warnings,
-    styled,
-    table,
-    working,
-)
+from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -80,7 +70,7 @@ def _read(
     settings = load_settings()
     now = datetime.now(UTC)
     own_dates = periods_per_year is not None and periods_per_year != settings.periods_per_year
-    with working(f"reading {records_url or settings.records_shown}"):
+    with output.working(f"reading {records_url or settings.records_shown}"):
         reading = read(
             open_source(settings, records_url=records_url),
             open_market(settings, own_days=own_dates),
@@ -100,9 +90,9 @@ def _note_faults(reading: Reading) -> None:
     """Print the record's bad rows and notes on standard error."""
     for name, faults in sorted(reading.records.faults.items()):
         for fault in faults:
-            ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)
+            output.ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)
     for note in reading.records.notes:
-        ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
+        output.ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
 
 
 @click.command()
@@ -112,11 +102,11 @@ def check() -> None:
     All faults are listed together, each with the variable, its value (secrets masked) and what
     is accepted. Exit code 2 when a variable is wrong, 1 when the record has bad rows.
     """
-    settings = settings_with_warnings()
+    settings = output.settings_with_warnings()
     reading = _read(None, as_of=None).reading
     _note_faults(reading)
     bad = len(reading.records.faults)
-    OUT.print(
+    output.OUT.print(
         f"settings are fine (version {settings.settings_version}); "
         f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
@@ -141,9 +131,9 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
         for name, faults in sorted(reading.records.faults.items())
     ]
     if as_json:
-        print_json({"as_of": reading.as_of.isoformat(), "strategies": rows})
+        output.print_json({"as_of": reading.as_of.isoformat(), "strategies": rows})
         return
-    listing = table(
+    listing = output.table(
         f"{reading.records.source}, as of {reading.as_of}",
         "strategy",
         "status",
@@ -158,14 +148,14 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
     for row in rows:
         listing.add_row(
             escape(str(row["strategy"])),
-            styled(str(row["status"])),
+            output.styled(str(row["status"])),
             escape(str(row.get("group") or "-")),
             *(
                 str(row.get(name) if row.get(name) is not None else "-")
                 for name in ("backtest_rows", "live_rows", "first", "live_since", "newest")
             ),
         )
-    OUT.print(listing)
+    output.OUT.print(listing)
 
 
 def _row(record: StrategyRecord) -> dict[str, object]:
@@ -203,7 +193,7 @@ def measure(
     perf-alerts measure --records monthly.csv --periods-per-year 12
     """
     source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
-    with working("measuring"):
+    with output.working("measuring"):
         measurements = [
             measurement
             for name in sorted(source.reading.records.strategies)
@@ -214,7 +204,7 @@ def measure(
         ]
     _note_faults(source.reading)
     if as_json:
-        print_json(
+        output.print_json(
             {
                 "as_of": source.reading.as_of.isoformat(),
                 "periods_per_year": source.periods_per_year,
@@ -233,7 +223,7 @@ def measure(
             }
         )
         return
-    rows = table(
+    rows = output.table(
         f"{source.reading.records.source}, as of {source.reading.as_of}",
         "strategy",
         "segment",
@@ -247,9 +237,9 @@ def measure(
             escape(measurement.strategy),
             measurement.segment,
             str(measurement.observations),
-            *(number(value) if not isinstance(value, str) else value for value in values),
+            *(output.number(value) if not isinstance(value, str) else value for value in values),
         )
-    OUT.print(rows)
+    output.OUT.print(rows)
 
 
 @click.command()
@@ -277,7 +267,7 @@ def evaluate(
     source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = source.reading
     session_judge = build_session_judge(source.settings, periods_per_year=source.periods_per_year)
-    with working("projecting and judging"):
+    with output.working("projecting and judging"):
         judgement = session_judge.judge_newest(
             alert,
             reading,
@@ -287,7 +277,7 @@ def evaluate(
         )
     _note_faults(reading)
     if as_json:
-        print_json(
+        output.print_json(
             {
                 "alert": alert.name,
                 "as_of": judgement.as_of.isoformat(),
@@ -323,7 +313,7 @@ def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
 def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
     state = ", provisional" if judgement.provisional else ""
     numeric = ("value", "limit", "p a year")
-    rows = table(
+    rows = output.table(
         f"{judgement.alert} over {source}, as of {judgement.as_of}{state}",
         "strategy",
         "rule",
@@ -344,14 +334,14 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
         rows.add_row(
             escape(evaluation.strategy),
             evaluation.rule,
-            styled(evaluation.outcome.value),
-            styled(evaluation.severity.value) if evaluation.severity else "",
-            number(evaluation.value),
-            number(evaluation.limit),
-            number(evaluation.p_year),
+            output.styled(evaluation.outcome.value),
+            output.styled(evaluation.severity.value) if evaluation.severity else "",
+            output.number(evaluation.value),
+            output.number(evaluation.limit),
+            output.number(evaluation.p_year),
             evaluation.evidence.value if evaluation.evidence else "",
             escape(evaluation.message),
         )
-    OUT.print(rows)
+    output.OUT.print(rows)
     if quiet:
-        ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")
+        output.ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")

@@ -6,22 +6,8 @@ from dataclasses import asdict, fields, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic import TypeAdapter
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    RowMapping,
-    Select,
-    and_,
-    func,
-    insert,
-    or_,
-    select,
-    tuple_,
-    union_all,
-    update,
-)
 
 from perf_alerts_dagster.control import sql
 from perf_alerts_dagster.control.audit import Change
@@ -55,7 +41,7 @@ _PAST_NOTIFICATION = TypeAdapter(PastNotification)
 class SqlIncidents(ports.IncidentStore):
     """The store of incidents; the schema must be current."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
 
     def unapplied(
@@ -65,7 +51,7 @@ class SqlIncidents(ports.IncidentStore):
         with reading(self.engine) as connection:
             mark = (
                 connection.scalar(
-                    select(incident_marks.c.judgement_id).where(incident_marks.c.alert == alert)
+                    sa.select(incident_marks.c.judgement_id).where(incident_marks.c.alert == alert)
                 )
                 or 0
             )
@@ -79,20 +65,24 @@ class SqlIncidents(ports.IncidentStore):
 
     def snapshot(self, *, now: datetime, since: datetime) -> ports.Snapshot:
         """Read all in one transaction, so that incidents and messages agree."""
-        known = or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
+        known = sa.or_(incidents.c.status.in_(_LIVE), incidents.c.owes)
         item, message = notification_items.c, notifications.c
         # Three queries, each by its own index: a combined condition, or a sort by the database,
         # would scan every item ever sent.
-        items = union_all(
-            select(notification_items).where(
-                item.incident_id.in_(select(incidents.c.id).where(known))
+        items = sa.union_all(
+            sa.select(notification_items).where(
+                item.incident_id.in_(sa.select(incidents.c.id).where(known))
             ),
-            select(notification_items).join(notifications).where(message.state.in_(outbox.WAITING)),
-            select(notification_items).join(notifications).where(message.sent_at >= since),
+            sa.select(notification_items)
+            .join(notifications)
+            .where(message.state.in_(outbox.WAITING)),
+            sa.select(notification_items).join(notifications).where(message.sent_at >= since),
         )
-        active = select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
+        active = sa.select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
         with reading(self.engine) as connection:
-            query = select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
+            query = (
+                sa.select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
+            )
             by_position = {
                 (item["notification_id"], item["position"]): item
                 for item in connection.execute(items).mappings()
@@ -119,7 +109,7 @@ class SqlIncidents(ports.IncidentStore):
                 _open(connection, incident)
             if decisions.entries:
                 entries = [asdict(entry) for entry in decisions.entries]
-                connection.execute(insert(incident_entries), entries)
+                connection.execute(sa.insert(incident_entries), entries)
             for notification in decisions.notifications:
                 outbox.add(connection, notification)
             if decisions.withdrawn:
@@ -130,7 +120,7 @@ class SqlIncidents(ports.IncidentStore):
     def judged_sessions(self, after: date) -> Sequence[date]:
         """Read the dates of the stored judgements, whichever alert made them."""
         query = (
-            select(judgement_rows.c.as_of)
+            sa.select(judgement_rows.c.as_of)
             .where(judgement_rows.c.as_of > after, judgement_rows.c.provisional.is_(False))
             .distinct()
             .order_by(judgement_rows.c.as_of)
@@ -146,8 +136,8 @@ class SqlIncidents(ports.IncidentStore):
         """Look the incident up by the unique index of the keys of unresolved incidents."""
         return self._incident_where(incidents.c.live_key == dedup_key)
 
-    def _incident_where(self, condition: ColumnElement[bool]) -> Incident | None:
-        query = select(incidents).where(condition)
+    def _incident_where(self, condition: sa.ColumnElement[bool]) -> Incident | None:
+        query = sa.select(incidents).where(condition)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
         return None if row is None else _incident(row)
@@ -158,7 +148,9 @@ class SqlIncidents(ports.IncidentStore):
         """Sort by opening time and id, which together are the cursor."""
         query = _filtered(wanted)
         if before is not None:
-            query = query.where(tuple_(incidents.c.opened_at, incidents.c.id) < _position(before))
+            query = query.where(
+                sa.tuple_(incidents.c.opened_at, incidents.c.id) < _position(before)
+            )
         # One row more than the page shows whether there is a next page.
         query = query.order_by(incidents.c.opened_at.desc(), incidents.c.id.desc())
         with reading(self.engine) as connection:
@@ -171,7 +163,7 @@ class SqlIncidents(ports.IncidentStore):
     def timeline(self, incident_id: str) -> Sequence[ports.TimelineEntry]:
         """Read the entries in the order in which they were stored."""
         query = (
-            select(incident_entries)
+            sa.select(incident_entries)
             .where(incident_entries.c.incident_id == incident_id)
             .order_by(incident_entries.c.id)
         )
@@ -183,7 +175,7 @@ class SqlIncidents(ports.IncidentStore):
     def live(self) -> Mapping[Status, int]:
         """Count the unresolved incidents in the database."""
         query = (
-            select(incidents.c.status, func.count())
+            sa.select(incidents.c.status, sa.func.count())
             .where(incidents.c.status.in_(_LIVE))
             .group_by(incidents.c.status)
         )
@@ -193,15 +185,15 @@ class SqlIncidents(ports.IncidentStore):
     def counts(self, start: datetime, end: datetime) -> ports.PeriodCounts:
         """Count incidents and events by their timeline entries in the period."""
         entries = incident_entries.c
-        period = and_(entries.at >= start, entries.at < end)
+        period = sa.and_(entries.at >= start, entries.at < end)
         breaches = (
-            select(incidents.c.id, incidents.c.strategy, incidents.c.severity, entries.detail)
+            sa.select(incidents.c.id, incidents.c.strategy, incidents.c.severity, entries.detail)
             .join(incidents, incidents.c.id == entries.incident_id)
             .where(entries.what.in_(["opened", "breached"]), period)
             .order_by(incidents.c.opened_at, incidents.c.id)
         )
         by_what = (
-            select(entries.what, func.count())
+            sa.select(entries.what, sa.func.count())
             .where(entries.what.in_(["suppressed", "escalated"]), period)
             .group_by(entries.what)
         )
@@ -240,7 +232,7 @@ class SqlIncidents(ports.IncidentStore):
 
     def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
         """Sort the silences by start and id."""
-        query = select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
+        query = sa.select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
         if not ended:
             query = query.where(silences.c.ends_at > now)
         with reading(self.engine) as connection:
@@ -250,7 +242,7 @@ class SqlIncidents(ports.IncidentStore):
         """Set the end together with the audit row."""
         with writing(self.engine) as connection:
             ended = connection.execute(
-                update(silences)
+                sa.update(silences)
                 .where(silences.c.id == silence_id, silences.c.ends_at > now)
                 .values(ends_at=now)
             ).rowcount
@@ -259,9 +251,9 @@ class SqlIncidents(ports.IncidentStore):
         return ended == 1
 
 
-def _move(connection: Connection, mark: ports.JudgementOffset) -> None:
+def _move(connection: sa.Connection, mark: ports.JudgementOffset) -> None:
     moved = connection.execute(
-        update(incident_marks)
+        sa.update(incident_marks)
         .where(incident_marks.c.alert == mark.alert, incident_marks.c.judgement_id == mark.before)
         .values(judgement_id=mark.after)
     ).rowcount
@@ -275,9 +267,9 @@ def _move(connection: Connection, mark: ports.JudgementOffset) -> None:
         )
 
 
-def _change(connection: Connection, incident: Incident) -> None:
+def _change(connection: sa.Connection, incident: Incident) -> None:
     changed = connection.execute(
-        update(incidents)
+        sa.update(incidents)
         .where(incidents.c.id == incident.id, incidents.c.version == incident.version)
         .values(**_row(incident), version=incident.version + 1)
     ).rowcount
@@ -285,7 +277,7 @@ def _change(connection: Connection, incident: Incident) -> None:
         raise ports.ConcurrentChange(f"incident {incident.id} was changed by another process")
 
 
-def _open(connection: Connection, incident: Incident) -> None:
+def _open(connection: sa.Connection, incident: Incident) -> None:
     row = {**_row(incident), "id": incident.id, "version": incident.version}
     if not insert_new(connection, incidents, row):
         raise ports.ConcurrentChange(
@@ -309,7 +301,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _incident(row: RowMapping) -> Incident:
+def _incident(row: sa.RowMapping) -> Incident:
     try:
         incident = _BODY.validate_python(json.loads(row["body"]))
     except ValueError as exc:
@@ -317,11 +309,11 @@ def _incident(row: RowMapping) -> Incident:
     return replace(incident, version=row["version"], last_notified_at=row["last_notified_at"])
 
 
-def _silence(row: RowMapping) -> Silence:
+def _silence(row: sa.RowMapping) -> Silence:
     return _SILENCE.validate_python({**row, "matchers": dict(row)})
 
 
-def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
+def _messages(connection: sa.Connection, ids: Collection[int]) -> dict[int, sa.RowMapping]:
     """The messages of some ids, without their payloads.
 
     Not joined to the items, so that each message is read once: a row's columns after its long
@@ -334,13 +326,13 @@ def _messages(connection: Connection, ids: Collection[int]) -> dict[int, RowMapp
         row["id"]: row
         for start in range(0, len(wanted), _MAXIMUM_IDS)
         for row in connection.execute(
-            select(*columns).where(message.id.in_(wanted[start : start + _MAXIMUM_IDS]))
+            sa.select(*columns).where(message.id.in_(wanted[start : start + _MAXIMUM_IDS]))
         ).mappings()
     }
 
 
-def _filtered(wanted: ports.IncidentFilter) -> Select[tuple[object, ...]]:
-    query = select(incidents)
+def _filtered(wanted: ports.IncidentFilter) -> sa.Select[tuple[object, ...]]:
+    query = sa.select(incidents)
     for name in ("status", "severity", "strategy", "rule"):
         value = getattr(wanted, name)
         if value is not None:

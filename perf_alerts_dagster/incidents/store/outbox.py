@@ -3,20 +3,8 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 from pydantic import TypeAdapter
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    RowMapping,
-    and_,
-    exists,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
 
 from perf_alerts_dagster.incidents.model import Reason, Status
 from perf_alerts_dagster.incidents.notification import (
@@ -36,7 +24,7 @@ _ITEMS = TypeAdapter(tuple[NotificationItem, ...])
 class SqlOutbox(Outbox):
     """The outbox; the schema must be current."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
 
     def claim(
@@ -50,18 +38,18 @@ class SqlOutbox(Outbox):
     ) -> Sequence[Notification]:
         """Lease the rows under row locks, skipping those that another worker has locked."""
         row = notifications.c
-        due = or_(
-            and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
-            and_(row.state == DeliveryState.LEASED.value, row.lease_until <= now),
+        due = sa.or_(
+            sa.and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
+            sa.and_(row.state == DeliveryState.LEASED.value, row.lease_until <= now),
         )
-        query = select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
+        query = sa.select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
         if channels is not None:
             query = query.where(row.channel.in_(channels))
         with writing(self.engine) as connection:
             # SQLite has no row locks; there the transaction holds the write lock.
             ids = list(connection.scalars(query.limit(limit).with_for_update(skip_locked=True)))
             connection.execute(
-                update(notifications)
+                sa.update(notifications)
                 .where(row.id.in_(ids))
                 .values(
                     state=DeliveryState.LEASED.value,
@@ -70,13 +58,13 @@ class SqlOutbox(Outbox):
                     fence=row.fence + 1,
                 )
             )
-            claimed = connection.execute(select(notifications).where(row.id.in_(ids))).mappings()
+            claimed = connection.execute(sa.select(notifications).where(row.id.in_(ids))).mappings()
             rows = {row["id"]: row for row in claimed}
             return [_read(connection, rows[row_id]) for row_id in ids]
 
     def mark_sent(self, row_id: int, fence: int, at: datetime) -> bool:
         """End the lease, and set `last_notified_at` of the incidents, except for recoveries."""
-        notified = select(notification_items.c.incident_id).where(
+        notified = sa.select(notification_items.c.incident_id).where(
             notification_items.c.notification_id == row_id,
             notification_items.c.reason != Reason.RECOVERED.value,
         )
@@ -86,10 +74,10 @@ class SqlOutbox(Outbox):
             )
             if is_ours:
                 connection.execute(
-                    update(incidents)
+                    sa.update(incidents)
                     .where(
                         incidents.c.id.in_(notified),
-                        or_(
+                        sa.or_(
                             incidents.c.last_notified_at.is_(None),
                             incidents.c.last_notified_at < at,
                         ),
@@ -119,7 +107,7 @@ class SqlOutbox(Outbox):
         """Count the rows in the database."""
         row = notifications.c
         query = (
-            select(row.state, func.count(), func.min(row.created_at))
+            sa.select(row.state, sa.func.count(), sa.func.min(row.created_at))
             .where(row.state.in_([*WAITING, DeliveryState.DEAD.value]))
             .group_by(row.state)
         )
@@ -136,24 +124,24 @@ class SqlOutbox(Outbox):
 
     def channels(self) -> Collection[str]:
         """Select the distinct channels of the waiting rows."""
-        query = select(notifications.c.channel).where(notifications.c.state.in_(WAITING))
+        query = sa.select(notifications.c.channel).where(notifications.c.state.in_(WAITING))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
 
     def row(self, key: str) -> Notification | None:
         """Read the row with its items."""
-        query = select(notifications).where(notifications.c.key == key)
+        query = sa.select(notifications).where(notifications.c.key == key)
         with reading(self.engine) as connection:
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else _read(connection, row)
 
     def about(self, incident_id: str) -> Sequence[Notification]:
         """Read the rows with their items."""
-        notifying = select(notification_items.c.notification_id).where(
+        notifying = sa.select(notification_items.c.notification_id).where(
             notification_items.c.incident_id == incident_id
         )
         query = (
-            select(notifications)
+            sa.select(notifications)
             .where(notifications.c.id.in_(notifying))
             .order_by(notifications.c.created_at, notifications.c.id)
         )
@@ -161,7 +149,7 @@ class SqlOutbox(Outbox):
             return [_read(connection, row) for row in connection.execute(query).mappings().all()]
 
 
-def add(connection: Connection, notification: Notification) -> None:
+def add(connection: sa.Connection, notification: Notification) -> None:
     """Insert a row, unless its key, and so the same message, is stored already."""
     added = connection.scalar(
         upsert(connection, notifications)
@@ -185,19 +173,19 @@ def add(connection: Connection, notification: Notification) -> None:
         notification.items, mode="json", exclude={"__all__": {"is_resolved"}}
     )
     connection.execute(
-        insert(notification_items),
+        sa.insert(notification_items),
         [{"notification_id": added, "position": n, **item} for n, item in enumerate(items)],
     )
     _make_earlier_due(connection, notification, added)
 
 
-def _make_earlier_due(connection: Connection, notification: Notification, added: int) -> None:
+def _make_earlier_due(connection: sa.Connection, notification: Notification, added: int) -> None:
     """Make failed messages about the same dedup keys due, so that they are sent first."""
-    about = select(notification_items.c.notification_id).where(
+    about = sa.select(notification_items.c.notification_id).where(
         notification_items.c.dedup_key.in_([item.dedup_key for item in notification.items])
     )
     connection.execute(
-        update(notifications)
+        sa.update(notifications)
         .where(
             notifications.c.channel == notification.channel,
             notifications.c.state == DeliveryState.PENDING.value,
@@ -210,21 +198,21 @@ def _make_earlier_due(connection: Connection, notification: Notification, added:
     )
 
 
-def withdraw(connection: Connection, ids: Sequence[str]) -> None:
+def withdraw(connection: sa.Connection, ids: Sequence[str]) -> None:
     """Withdraw pending escalations without any open incident.
 
     A leased row is being sent and is left alone.
     """
-    affected = select(notification_items.c.notification_id).where(
+    affected = sa.select(notification_items.c.notification_id).where(
         notification_items.c.incident_id.in_(ids)
     )
     needed = (
-        select(notification_items.c.notification_id)
+        sa.select(notification_items.c.notification_id)
         .join(incidents, incidents.c.id == notification_items.c.incident_id)
         .where(incidents.c.status == Status.OPEN.value)
     )
     connection.execute(
-        update(notifications)
+        sa.update(notifications)
         .where(
             notifications.c.kind == MessageKind.ESCALATION.value,
             notifications.c.state == DeliveryState.PENDING.value,
@@ -235,31 +223,31 @@ def withdraw(connection: Connection, ids: Sequence[str]) -> None:
     )
 
 
-def _is_behind(now: datetime) -> ColumnElement[bool]:
+def _is_behind(now: datetime) -> sa.ColumnElement[bool]:
     """Whether an earlier message about one of a row's dedup keys is due or leased."""
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
-    is_next = or_(
+    is_next = sa.or_(
         earlier.c.state == DeliveryState.LEASED.value,
-        and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
+        sa.and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
     )
     # Joined from the few waiting messages to their items: the reverse would look up every message
     # ever sent about a key.
-    is_mine = exists(
-        select(mine.c.position)
+    is_mine = sa.exists(
+        sa.select(mine.c.position)
         .where(
             mine.c.dedup_key == theirs.c.dedup_key,
             mine.c.notification_id == notifications.c.id,
         )
         .correlate(theirs, notifications)
     )
-    is_shared = exists(
-        select(theirs.c.position)
+    is_shared = sa.exists(
+        sa.select(theirs.c.position)
         .where(theirs.c.notification_id == earlier.c.id, is_mine)
         .correlate(earlier, notifications)
     )
-    return exists(
-        select(earlier.c.id)
+    return sa.exists(
+        sa.select(earlier.c.id)
         .where(
             is_next,
             earlier.c.channel == notifications.c.channel,
@@ -270,11 +258,11 @@ def _is_behind(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def _close(connection: Connection, row_id: int, fence: int, **values: object) -> bool:
+def _close(connection: sa.Connection, row_id: int, fence: int, **values: object) -> bool:
     """End the lease with this `fence`; False where the row was leased again meanwhile."""
     return (
         connection.execute(
-            update(notifications)
+            sa.update(notifications)
             .where(
                 notifications.c.id == row_id,
                 notifications.c.fence == fence,
@@ -288,10 +276,10 @@ def _close(connection: Connection, row_id: int, fence: int, **values: object) ->
     )
 
 
-def _read(connection: Connection, row: RowMapping) -> Notification:
-    is_resolved = func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
+def _read(connection: sa.Connection, row: sa.RowMapping) -> Notification:
+    is_resolved = sa.func.coalesce(incidents.c.status == Status.RESOLVED.value, False)
     query = (
-        select(notification_items, is_resolved.label("is_resolved"))
+        sa.select(notification_items, is_resolved.label("is_resolved"))
         .outerjoin(incidents, incidents.c.id == notification_items.c.incident_id)
         .where(notification_items.c.notification_id == row["id"])
         .order_by(notification_items.c.position)
