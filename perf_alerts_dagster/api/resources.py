@@ -16,8 +16,8 @@ from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
+from perf_alerts_dagster.records.groups import with_groups
 from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import with_groups
 from perf_alerts_dagster.settings import Settings
 
 _FRESH_SECONDS = 60.0

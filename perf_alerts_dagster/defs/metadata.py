@@ -31,6 +31,7 @@ _ORDER = (
     Outcome.BREACH,
     Outcome.ERROR,
     Outcome.NO_DATA,
+    Outcome.PARTIAL,
     Outcome.INSUFFICIENT_DATA,
     Outcome.OK,
 )

@@ -11,9 +11,14 @@ from perf_alerts_dagster.core.severity import Severity
 
 
 class Outcome(StrEnum):
-    """The outcome of one rule: within its limits, beyond them, or the reason why not judged."""
+    """The outcome of one rule: within its limits, beyond them, or the reason why not judged.
+
+    partial: within its limits on the rows that are there, while some that should be are missing;
+    no reason to say that all is well.
+    """
 
     OK = "ok"
+    PARTIAL = "partial"
     BREACH = "breach"
     INSUFFICIENT_DATA = "insufficient_data"
     NO_DATA = "no_data"
@@ -168,12 +173,12 @@ def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
 
 
 def outcome_of(evaluations: Sequence[Evaluation]) -> Outcome:
-    """A strategy's outcome: the first present of error, no data, breach, ok, insufficient data.
+    """A strategy's outcome: the first of error, no data, breach, partial, ok, insufficient data.
 
     A strategy for which nothing could be measured is `insufficient_data`, never `ok`.
     """
     seen = {evaluation.outcome for evaluation in evaluations}
-    for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH, Outcome.OK):
+    for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH, Outcome.PARTIAL, Outcome.OK):
         if outcome in seen:
             return outcome
     return Outcome.INSUFFICIENT_DATA

@@ -22,8 +22,9 @@ from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error
 from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
+from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.records.reading import Reading, is_group
+from perf_alerts_dagster.records.reading import Reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from perf_alerts_dagster.records.groups import is_group, with_groups
 from perf_alerts_dagster.records.model import RecordFault, Status, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import is_group, with_groups
 from perf_alerts_tests.builders import a_record
 
 
