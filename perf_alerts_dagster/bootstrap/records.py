@@ -32,9 +32,11 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
             daily=settings.records_table,
             trades=settings.trades_table,
             strategies=settings.strategies_table,
+            fx=settings.fx_table,
             trials=settings.trials_table,
         ),
         columns=settings.records_columns,
+        base_currency=settings.base_currency,
     )
 
 

@@ -38,7 +38,8 @@ class RecordFault:
     """A row that breaks a rule of docs/records.md: the rule and the row's position.
 
     `row` is the 1-based data row as the source counts it (for a CSV file the line number, the
-    header being line 1); None where the fault is about the whole strategy or table.
+    header being line 1); None where the fault is about the whole strategy or table. `value` is
+    the cell, printable and at most 40 characters long; None where there is no cell or it is empty.
     """
 
     where: str
@@ -46,15 +47,17 @@ class RecordFault:
     row: int | None = None
     column: str | None = None
     strategy: str | None = None
+    value: str | None = None
 
     def __str__(self) -> str:
-        """`daily.csv, row 17, column pnl: is not a number`."""
+        """`daily.csv, row 17, column pnl: is not a number (seen: 'ten')`."""
         parts = [self.where]
         if self.row is not None:
             parts.append(f"row {self.row}")
         if self.column is not None:
             parts.append(f"column {self.column}")
-        return f"{', '.join(parts)}: {self.rule}"
+        seen = "" if self.value is None else f" (seen: '{self.value}')"
+        return f"{', '.join(parts)}: {self.rule}{seen}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,12 +169,24 @@ def _day_numbers(dates: Dates) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FxRates:
+    """The rates of one currency, both arrays (n,), n >= 1: what a unit of it is worth on a date.
+
+    `rates` are finite and above 0, in units of the base currency; `dates` rise without repeats.
+    """
+
+    dates: Dates
+    rates: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
     """The content of a source: the valid strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is either in `strategies` or
     in `faults`. `notes` are remarks on data that is left out or assumed.
-    `is_sample` is True for the bundled sample.
+    `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` by currency;
+    one with a bad row is left out, and its faults are in `table_faults`.
     """
 
     source: str
@@ -179,6 +194,9 @@ class TrackRecords:
     faults: Mapping[str, tuple[RecordFault, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_sample: bool = False
+    table_faults: tuple[RecordFault, ...] = ()
+    base_currency: str | None = None
+    fx: Mapping[str, FxRates] = field(default_factory=dict)
 
     @property
     def dates(self) -> Dates:

@@ -114,6 +114,13 @@ def calendar(value: str) -> str:
     return value
 
 
+def currency(value: str) -> str:
+    """The name of a currency, as the records give it: letters, digits, `.`, `_` and `-`."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,20}", value):
+        raise ValueError("must be a currency as the records name it, such as USD")
+    return value
+
+
 def header(value: str) -> str:
     """An HTTP header name (a token of RFC 9110, 5.6.2) without a standard meaning."""
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}", value):

@@ -128,6 +128,8 @@ class Settings(_AlertSettings):
     records_table: Table = "daily"
     trades_table: Table = "trades"
     strategies_table: Table = "strategies"
+    fx_table: Table = "fx"
+    base_currency: Annotated[str | None, optional(checks.currency)] = None
     trials_table: Annotated[str | None, optional(checks.table)] = None
     records_columns: Annotated[dict[str, str], read(checks.column_names)] = Field(
         default_factory=dict
@@ -241,7 +243,9 @@ class Settings(_AlertSettings):
 
     def statistical(self) -> dict[str, Any]:
         """The settings that values and seeds depend on, JSON-ready."""
-        return {name: getattr(self, name) for name in STATISTICAL}
+        # One that is not set is left out, so that a setting that is added changes no version.
+        values = {name: getattr(self, name) for name in STATISTICAL}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def statistical_text(self) -> str:
@@ -317,6 +321,7 @@ FILES = {
 }
 # Results depend on these settings only: they determine the version, and so the seed.
 STATISTICAL = (
+    "base_currency",
     "calendar",
     "max_data_lag_sessions",
     "periods_per_year",

@@ -102,6 +102,7 @@ def test_a_value_is_taken(name: str, text: str, value: object) -> None:
         ("periods_per_year", ["0", "8785"], "at most 8784"),
         ("projection_paths", ["999", "1000001"], "from 1000 to 1000000"),
         ("records_table", ["", " "], "a table, a query"),
+        ("base_currency", ["US Dollar", "$"], "such as USD"),
         ("proxy_host", ["", "0.0.0.0:80", "a b", "999.1.1.1", "-x"], "without a port"),
         ("notify_allowed_hosts", ["a,,b", "http://x"], "separated by commas"),
         ("public_url", ["alerts", "ftp://x", "https://"], "https://"),
@@ -214,6 +215,7 @@ def test_no_fault_speaks_of_pydantic() -> None:
     said = fault(**dict.fromkeys(set(FIELDS) - SECRETS - {"records_url"}, "\x7f?"))
 
     assert len(said.splitlines()) == len(set(FIELDS) - SECRETS - {"records_url"}) - len(
-        ["records_table", "trades_table", "strategies_table", "trials_table", "state_dir"]
+        ["records_table", "trades_table", "strategies_table", "fx_table", "trials_table"]
+        + ["state_dir"]
     )
     assert not re.search(r"pydantic|validation|type=|input_", said, re.IGNORECASE)

@@ -53,6 +53,8 @@ EVERYTHING = {
     "ALERT_RECORDS_TABLE": "select * from x where a = '$b'",
     "ALERT_TRADES_TABLE": "t",
     "ALERT_STRATEGIES_TABLE": "s",
+    "ALERT_FX_TABLE": "rates",
+    "ALERT_BASE_CURRENCY": "EUR",
     "ALERT_TRIALS_TABLE": "trials",
     "ALERT_RECORDS_COLUMNS": '{"pnl": "gewinn ü"}',
     "ALERT_CALENDAR": "weekdays",
@@ -374,6 +376,7 @@ STATISTICAL = {
     "FALSE_ALARM_RULES",
     "BACKTEST_HAIRCUT",
     "PROJECTION_PATHS",
+    "BASE_CURRENCY",
 }
 
 

@@ -9,15 +9,21 @@ import numpy as np
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
+from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sources import tables
+from perf_alerts_dagster.records.sources.suspicions import suspicions
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _LONGEST_NAME = 200
-# Also line and paragraph separators, and characters that change the direction of the text.
-_CONTROLS = r"[\p{Cc}\p{Zl}\p{Zp}\x{202A}-\x{202E}\x{2066}-\x{2069}]"
 # Returns beside P&L and capital are often rounded to a hundredth of a percent.
 _APART = 0.0001
+# Backtest rows on or after the first live day are left out: the reference never holds a row that
+# comes after what it judges.
+_AFTER_LIVE = (
+    (pl.col("segment") == "backtest")
+    & (pl.col("date") >= pl.col("date").filter(pl.col("segment") == "live").min().over("strategy"))
+).fill_null(value=False)
 
 
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
@@ -26,13 +32,19 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
         tables.TORN_ROW,
         Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
         *(rule for column in ("strategy", "currency", "group") for rule in name_rules(column)),
-        Broken("date", "is empty", ~pl.col("date__filled")),
-        Broken("date", "is no date YYYY-MM-DD", pl.col("date__filled") & pl.col("date").is_null()),
+        Broken(
+            "strategy",
+            "is a group's name (ALL, ALL:... or group:...)",
+            pl.col("strategy").is_in(list(filter(is_group, frame["strategy"].unique()))),
+        ),
+        *tables.date_rules("date"),
         Broken("date", f"is in the future (today is {today})", pl.col("date") > today),
         Broken(
             "date",
             "is there twice for this strategy",
-            pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
+            pl.col("date").is_not_null()
+            & ~_AFTER_LIVE
+            & ~pl.struct("strategy", "date", _AFTER_LIVE.alias("after")).is_first_distinct(),
         ),
         Broken(
             "segment",
@@ -60,7 +72,7 @@ def name_rules(column: str) -> list[Broken]:
             f"is longer than {_LONGEST_NAME} characters",
             cell.str.len_chars() > _LONGEST_NAME,
         ),
-        Broken(column, "holds a control character", cell.str.contains(_CONTROLS)),
+        Broken(column, "holds a control character", cell.str.contains(tables.CONTROLS)),
     ]
 
 
@@ -76,7 +88,7 @@ def _money_rules(frame: pl.DataFrame) -> list[Broken]:
         stated = pl.col("return")
         quotient = pl.when(capital > 0).then(pnl / capital).otherwise(0.0)
         rules += [
-            Broken("return", "is not a number", pl.col("return__filled") & stated.is_null()),
+            Broken("return", tables.NOT_A_NUMBER, pl.col("return__filled") & stated.is_null()),
             Broken(
                 "return",
                 f"is not pnl / capital, by more than {_APART}",
@@ -91,7 +103,8 @@ def with_safe_names(
 ) -> dict[str, tuple[RecordFault, ...]]:
     """The faults by names that are safe to store and show.
 
-    A name that breaks the rules is escaped and cut, with a digest that keeps it unique.
+    A name that breaks the rules is escaped and cut, with a digest that keeps it unique, also from
+    the names of groups.
     """
     return {
         (name := _safe_name(raw)): tuple(replace(fault, strategy=name) for fault in of_strategy)
@@ -100,7 +113,8 @@ def with_safe_names(
 
 
 def _safe_name(raw: str) -> str:
-    if len(raw) <= _LONGEST_NAME and not pl.Series([raw]).str.contains(_CONTROLS).item():
+    is_plain = len(raw) <= _LONGEST_NAME and not is_group(raw)
+    if is_plain and not pl.Series([raw]).str.contains(tables.CONTROLS).item():
         return raw
     digest = hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()
     return f"{tables.listed([raw])} ({digest[:8]})"
@@ -120,14 +134,23 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
     frame, extras = _typed(raw)
     if "segment" not in raw.columns:
         notes.append("there is no column segment: every row is taken as live")
-    faults = tables.collect(frame, table, daily_rules(frame, today))
-    good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME])).sort("strategy", "date")
+    faults = tables.collect(frame, raw, table, daily_rules(frame, today))
+    good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME]))
+    after = good.filter(_AFTER_LIVE).group_by("strategy").len().sort("strategy")
+    notes += [
+        f"{name}: {count} backtest rows on or after its first live day are left out"
+        for name, count in after.iter_rows()
+    ]
+    good = good.filter(~_AFTER_LIVE).sort("strategy", "date")
     strategies = {}
     for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
-        record, left_out = _record(str(name), rows, extras)
-        strategies[str(name)] = record
-        if left_out:
-            notes.append(f"{name}: {left_out} rows after its wipe-out are left out")
+        whole = _record(str(name), rows, extras)
+        notes += suspicions(whole)
+        strategies[str(name)] = record = whole.until_wipe_out()
+        if len(record) < len(whole):
+            notes.append(
+                f"{name}: {len(whole) - len(record)} rows after its wipe-out are left out"
+            )
     return TrackRecords(source=table.name, strategies=strategies, faults=faults, notes=tuple(notes))
 
 
@@ -155,9 +178,9 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         if name not in known and raw.select(tables.number(raw, name).is_finite().any()).item()
     ]
     columns = {
-        "date": tables.day(raw, "date"),
+        **tables.dates(raw, "date"),
         **{name: tables.number(raw, name) for name in numbers},
-        **{f"{name}__filled": tables.is_filled(raw, name) for name in ("date", *numbers)},
+        **{f"{name}__filled": tables.is_filled(raw, name) for name in numbers},
         "segment": tables.text(raw, "segment").str.to_lowercase()
         if has_segment
         else pl.lit("live"),
@@ -174,8 +197,7 @@ def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
     return pl.when(has_none).then(float("inf")).otherwise(value)
 
 
-def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyRecord, int]:
-    """The record of one strategy, and how many rows after its wipe-out are left out."""
+def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> StrategyRecord:
     pnl = capital = None
     if "pnl" not in rows.columns:
         returns = rows["return"].to_numpy().astype(np.float64)
@@ -184,7 +206,7 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         capital = rows["capital"].to_numpy().astype(np.float64)
         # No capital and no P&L is an inactive day.
         returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
-    record = StrategyRecord(
+    return StrategyRecord(
         strategy=name,
         dates=rows["date"].to_numpy().astype("datetime64[D]"),
         returns=returns,
@@ -202,5 +224,3 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> tuple[StrategyR
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )
-    until_wipe_out = record.until_wipe_out()
-    return until_wipe_out, len(record) - len(until_wipe_out)

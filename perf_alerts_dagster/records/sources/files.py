@@ -3,17 +3,26 @@
 import csv
 import gzip
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
-from perf_alerts_dagster.records.sources.tables import Table, numbered, refuse_repeats
+from perf_alerts_dagster.records.sources.tables import Table, listed, numbered, refuse_repeats
 
 _GZIP = b"\x1f\x8b"
+_OTHER_SEPARATORS = ";\t|"
+# A cell of any length is a fault that is shown, no error of the parser.
+csv.field_size_limit(2**31 - 1)
+
+
+# More of them are decimal256, which polars does not read.
+_DECIMAL_DIGITS = 38
 
 
 class ParquetTable(Table):
@@ -26,6 +35,7 @@ class ParquetTable(Table):
     def read(self) -> pl.DataFrame:
         """Typed columns, as the file has them."""
         try:
+            self._refuse_types()
             return numbered(pl.read_parquet(self._path, use_pyarrow=False, glob=False))
         except FileNotFoundError as error:
             raise RecordsUnavailable(f"{self.name}: there is no such file") from error
@@ -35,23 +45,47 @@ class ParquetTable(Table):
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
 
+    def _refuse_types(self) -> None:
+        for column, kind in pl.read_parquet_schema(self._path).items():
+            if isinstance(kind, pl.Decimal) and kind.precision > _DECIMAL_DIGITS:
+                raise RecordsInvalid(
+                    f"{self.name}: column {listed([column])} has the type decimal({kind.precision}, "
+                    f"{kind.scale}), also called decimal256, which is not read; cast it to float64 "
+                    f"or to a decimal of at most {_DECIMAL_DIGITS} digits"
+                )
+
 
 class CsvTable(Table):
     """A CSV file, plain or compressed by gzip, as detected from its first bytes.
 
-    Cells are read as text, so that a fault can name the bad cell and its line.
+    Cells are read as text, so that a fault can name the bad cell and its line. They are separated
+    by commas, or else by the one of `;`, tab and `|` that the header has.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.name = path.name
+        self._separator = ","
         self._lines: list[int] | None = None
 
     def read(self) -> pl.DataFrame:
         """All cells as text, each row with its line; blank lines are left out."""
         self._lines = None
+        with self._errors():
+            return self._read()
+
+    def line(self, row: int) -> int:
+        """The line on which the row ends; quoted cells may hold line breaks."""
+        if self._lines is None:
+            with self._errors():
+                self._lines = [number for number, _ in self._rows()]
+        # A damaged file may hold another number of rows for this parser than for polars.
+        return self._lines[row] if row < len(self._lines) else row + 2
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            return self._read(self._header())
+            yield
         except FileNotFoundError as error:
             raise RecordsUnavailable(f"{self.name}: there is no such file") from error
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -61,43 +95,82 @@ class CsvTable(Table):
                 raise self._damaged() from error
             raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
         except UnicodeDecodeError as error:
-            raise RecordsInvalid(f"{self.name}: the file is not UTF-8 text") from error
+            raise RecordsInvalid(f"{self.name}: {self._encoding_fault()}") from error
         except (pl.exceptions.PolarsError, csv.Error) as error:
             raise RecordsInvalid(f"{self.name}: {self._why()}") from error
 
-    def line(self, row: int) -> int:
-        """The line on which the row ends; quoted cells may hold line breaks."""
-        if self._lines is None:
-            self._lines = [number for number, _ in self._rows()]
-        return self._lines[row]
-
-    def _read(self, header: list[str]) -> pl.DataFrame:
+    def _read(self) -> pl.DataFrame:
+        header, line_end = self._header()
         refuse_repeats(header, self)
+        source = self._with_line_feeds() if line_end == "\r" else self._path
         try:
-            return numbered(pl.read_csv(self._path, infer_schema=False, glob=False))
+            return numbered(self._parsed(source))
         except pl.exceptions.ComputeError:
-            torn = [n for n, (_, cells) in enumerate(self._rows()) if len(cells) > len(header)]
-            if not torn:
+            beyond = {
+                number: cells[len(header)]
+                for number, (_, cells) in enumerate(self._rows())
+                if len(cells) > len(header)
+            }
+            if not beyond:
                 raise
             # A row with too many cells is a fault of its strategy only.
-            return numbered(
-                pl.read_csv(self._path, infer_schema=False, glob=False, truncate_ragged_lines=True),
-                torn,
-            )
+            return numbered(self._parsed(source, truncate_ragged_lines=True), beyond)
 
-    def _header(self) -> list[str]:
+    def _parsed(self, source: Path | bytes, *, truncate_ragged_lines: bool = False) -> pl.DataFrame:
+        return pl.read_csv(
+            source,
+            separator=self._separator,
+            infer_schema=False,
+            glob=False,
+            truncate_ragged_lines=truncate_ragged_lines,
+        )
+
+    def _header(self) -> tuple[list[str], str]:
+        """The column names and the last character of their line; sets what separates cells."""
+        lines: list[str] = []
         with self._open() as file:
-            names = next(filter(None, csv.reader(file)), None)
+            names = next(filter(None, csv.reader(_collecting(file, lines))), None)
         if names is None:
             raise RecordsInvalid(f"{self.name}: the file is empty")
         if any("\0" in name for name in names):
-            raise RecordsInvalid(f"{self.name}: the file is not UTF-8 text")
-        return names
+            raise RecordsInvalid(f"{self.name}: {self._encoding_fault()}")
+        self._separator = ","
+        splits = {
+            separator: cells
+            for separator in _OTHER_SEPARATORS
+            if len(cells := next(filter(None, csv.reader(lines, delimiter=separator)))) > 1
+        }
+        if len(names) == 1 and splits:
+            if len(splits) > 1:
+                raise RecordsInvalid(
+                    f"{self.name}: the header holds {' and '.join(map(repr, splits))}: which one "
+                    "separates cells would be a guess; separate them by commas"
+                )
+            ((self._separator, names),) = splits.items()
+        return names, lines[-1][-1]
+
+    def _with_line_feeds(self) -> bytes:
+        """The content of a file whose lines end in a carriage return, which polars cannot mix."""
+        with self._open(newline=None) as file:
+            return file.read().encode()
+
+    def _encoding_fault(self) -> str:
+        with self._bytes() as file:
+            head = file.read(2)
+        codec = "utf-16" if head in (BOM_UTF16_LE, BOM_UTF16_BE) else None
+        if len(head) == len(BOM_UTF16_LE) and head.count(0) == 1:
+            codec = "utf-16-le" if head.endswith(b"\0") else "utf-16-be"
+        if codec is None:
+            return "the file is not UTF-8 text"
+        return (
+            "the file is UTF-16 text; convert: python -c \"open('utf8.csv', 'w', encoding='utf-8')"
+            f".write(open({self.name!r}, encoding={codec!r}).read())\""
+        )
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """The cells of every row after the header, with the line on which the row ends."""
         with self._open() as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=self._separator)
             # Empty lines count as rows only after the header.
             next(filter(None, reader), None)
             for cells in reader:
@@ -107,7 +180,7 @@ class CsvTable(Table):
         """The fault: the first row with unbalanced quotes, which shifts every row after it."""
         with self._open() as file:
             raw: list[str] = []
-            reader = csv.reader(_collecting(file, raw))
+            reader = csv.reader(_collecting(file, raw), delimiter=self._separator)
             for _ in reader:
                 if sum(line.count('"') for line in raw) % 2:
                     return f"row {reader.line_num - len(raw) + 1} has a quote that is not closed"
@@ -119,12 +192,16 @@ class CsvTable(Table):
         return RecordsUnavailable(f"{self.name}: the compressed file is damaged or cut short")
 
     @contextmanager
-    def _open(self) -> Iterator[TextIO]:
+    def _open(self, newline: str | None = "") -> Iterator[TextIO]:
+        with self._bytes() as file:
+            yield TextIOWrapper(file, encoding="utf-8-sig", newline=newline)
+
+    @contextmanager
+    def _bytes(self) -> Iterator[IO[bytes]]:
         with self._path.open("rb") as file:
             is_compressed = file.read(2) == _GZIP
-        opener = gzip.open if is_compressed else open
-        with opener(self._path, "rt", encoding="utf-8-sig", newline="") as text:
-            yield text
+        with (gzip.open(self._path) if is_compressed else self._path.open("rb")) as content:
+            yield content
 
 
 def _collecting(lines: TextIO, into: list[str]) -> Iterator[str]:

@@ -1,14 +1,17 @@
 """The file formats of tables: the ending of each, and the class that reads it.
 
 A format is a line in `FORMATS` and a `Table` that takes a path. The readers are imported when a
-file is read, since settings and Dagster's definitions need the endings only.
+file is read, since settings and Dagster's definitions need the endings only. What is not read is
+a line in `CONVERSIONS`.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+
+from perf_alerts_dagster.core.errors import RecordsInvalid
+from perf_alerts_dagster.records.sources.drivers import database_fault
 
 if TYPE_CHECKING:
     from perf_alerts_dagster.records.sources.tables import Table
@@ -18,12 +21,74 @@ FORMATS: Mapping[str, str] = {
     ".parquet": "ParquetTable",
     ".csv": "CsvTable",
     ".csv.gz": "CsvTable",
+    ".tsv": "CsvTable",
+}
+_PANDAS = 'python -c "import pandas as pd; {}"'
+_POLARS = 'python -c "import polars as pl; {}.write_csv({{out!r}})"'
+_EXCEL = (
+    "Excel is not read (dates and percents of a sheet are guesses)",
+    _PANDAS.format("pd.read_excel({name!r}).to_csv({out!r}, index=False)"),
+)
+_OPEN_DOCUMENT = ("OpenDocument is not read (dates and percents of a sheet are guesses)", _EXCEL[1])
+_ARROW = ("Arrow files are not read", _POLARS.format("pl.read_ipc({name!r})"))
+_JSON = ("JSON is not read", _PANDAS.format("pd.read_json({name!r}).to_csv({out!r}, index=False)"))
+_JSON_LINES = ("JSON lines are not read", _POLARS.format("pl.read_ndjson({name!r})"))
+_HDF = ("HDF5 is not read", _PANDAS.format("pd.read_hdf({name!r}).reset_index().to_csv({out!r})"))
+_PICKLE = (
+    "a pickle may run any code and is never loaded",
+    _PANDAS.format("pd.read_pickle({name!r}).reset_index().to_csv({out!r}, index=False)")
+    + "\nor "
+    + _PANDAS.format("pd.read_pickle({name!r}).reset_index().to_parquet({parquet!r})"),
+)
+_R = ("R's own files are not read", 'Rscript -e "write.csv({}, {{out!r}}, row.names = FALSE)"')
+# By ending: why files of a format are not read, and the line that converts one.
+CONVERSIONS: Mapping[str, tuple[str, str]] = {
+    ".xlsx": _EXCEL,
+    ".xls": _EXCEL,
+    ".xlsm": _EXCEL,
+    ".ods": _OPEN_DOCUMENT,
+    ".feather": _ARROW,
+    ".arrow": _ARROW,
+    ".ipc": _ARROW,
+    ".json": _JSON,
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
+    ".h5": _HDF,
+    ".hdf": _HDF,
+    ".hdf5": _HDF,
+    ".pkl": _PICKLE,
+    ".pickle": _PICKLE,
+    ".zip": ("archives are not read", "python -m zipfile -e {name!r} ."),
+    ".xz": ("only gzip is decompressed", "xz -dk {name!r}"),
+    ".bz2": ("only gzip is decompressed", "bzip2 -dk {name!r}"),
+    ".zst": ("only gzip is decompressed", "zstd -dk {name!r}"),
+    ".orc": ("ORC is not read", _PANDAS.format("pd.read_orc({name!r}).to_csv({out!r}, index=False)")),
+    ".avro": ("Avro is not read", _POLARS.format("pl.read_avro({name!r})")),
+    ".rds": (_R[0], _R[1].format("readRDS({name!r})")),
+    ".rdata": (_R[0], _R[1].format("get(load({name!r}))")),
+    ".mat": (
+        "MATLAB's own files are not read",
+        "in MATLAB: writetable(struct2table(load({name!r})), {out!r})",
+    ),
+    ".npy": (
+        "NumPy's own files are not read (their columns have no names)",
+        _PANDAS.format(
+            "import numpy as np; pd.DataFrame(np.load({name!r}), columns=['strategy', 'date', "
+            "'return']).to_csv({out!r}, index=False)"
+        ),
+    ),
 }
 _FALLBACK = ".csv"
 
 
 def file_table(path: Path) -> "Table":
-    """The table of a file, by its ending; a file without a known one is read as CSV."""
+    """The table of a file, by its ending; a file without a known one is read as CSV.
+
+    Raises:
+        RecordsInvalid: its format is not read; the text has the line that converts it.
+    """
+    if fault := conversion(path):
+        raise RecordsInvalid(f"{path.name}: {fault}")
     ending = next((end for end in FORMATS if path.name.lower().endswith(end)), _FALLBACK)
     from perf_alerts_dagster.records.sources import files
 
@@ -31,12 +96,24 @@ def file_table(path: Path) -> "Table":
     return table
 
 
+def conversion(path: Path) -> str | None:
+    """Why a file's format is not read, and the line that converts it; None for another one."""
+    ending = next((end for end in CONVERSIONS if path.name.lower().endswith(end)), None)
+    if ending is None:
+        return None
+    why, line = CONVERSIONS[ending]
+    stem = path.name[: -len(ending)]
+    return f"{why}; convert: " + line.format(
+        name=path.name, out=f"{stem}.csv", parquet=f"{stem}.parquet"
+    )
+
+
 def records_fault(url: str | None) -> str | None:
     """The reason why a records URL cannot be read; None where it may be."""
     if not url or not url.strip():
         return None
     if "://" in url:
-        return _database_fault(url)
+        return database_fault(url)
     try:
         path = Path(url).expanduser()
         if not path.exists():
@@ -45,28 +122,8 @@ def records_fault(url: str | None) -> str | None:
             return "cannot be read by this user"
     except (OSError, RuntimeError, ValueError):
         return "is no path of a file or folder"
+    if path.is_file() and (fault := conversion(path)):
+        return fault
     if path.is_file() and not path.name.lower().endswith(tuple(FORMATS)):
         return f"must end in one of {', '.join(sorted(FORMATS))}, be a folder, or a SQLAlchemy URL"
-    return None
-
-
-def _database_fault(url: str) -> str | None:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "is no URL"
-    dialect = parts.scheme.partition("+")[0]
-    if dialect not in ("sqlite", "postgresql", "mysql", "mariadb", "mssql", "oracle", "duckdb"):
-        return (
-            "must be a file, a folder, or a SQLAlchemy URL such as "
-            "postgresql+psycopg://user@host/database or sqlite:////path/file.db"
-        )
-    if dialect == "sqlite":
-        path = Path(url.partition("://")[2].removeprefix("/").partition("?")[0])
-        if not path.is_file():
-            return "there is no such SQLite file"
-        if not os.access(path, os.R_OK):
-            return "cannot be read by this user"
-    elif not parts.path.strip("/") and not parts.query:
-        return "must name a database, as in postgresql+psycopg://user@host/database"
     return None

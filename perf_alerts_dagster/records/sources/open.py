@@ -8,8 +8,9 @@ from pathlib import Path
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sources.daily import read_daily, with_safe_names
-from perf_alerts_dagster.records.sources.formats import FORMATS, file_table
+from perf_alerts_dagster.records.sources.formats import CONVERSIONS, FORMATS, conversion, file_table
 from perf_alerts_dagster.records.sources.optional_tables import (
+    with_fx,
     with_strategies,
     with_trades,
     with_trials,
@@ -28,21 +29,26 @@ class TableNames:
     daily: str = "daily"
     trades: str = "trades"
     strategies: str = "strategies"
+    fx: str = "fx"
     trials: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource(RecordsSource):
-    """A source made of one daily table and up to three optional ones.
+    """A source made of one daily table and up to four optional ones.
 
-    `columns` maps our column names to the source's, in every table.
+    `columns` maps our column names to the source's, in every table. `fx` holds rates to
+    `base_currency`. `notes` are remarks on files that are not read.
     """
 
     name: str
     daily: Table
     trades: Table | None = None
     strategies: Table | None = None
+    fx: Table | None = None
     trials: Table | None = None
+    base_currency: str | None = None
+    notes: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     is_sample: bool = False
 
@@ -55,18 +61,25 @@ class TableSource(RecordsSource):
             records = with_trades(records, self.trades, self.columns)
         if self.trials is not None:
             records = with_trials(records, self.trials, self.columns)
+        if self.fx is not None:
+            records = with_fx(records, self.fx, self.columns, self.base_currency)
         self._refuse_unknown_columns()
+        of_tables = [note for table in self._tables() for note in table.notes]
         return replace(
             records,
             source=self.name,
+            notes=(*records.notes, *of_tables, *self.notes),
             faults=with_safe_names(records.faults),
             is_sample=self.is_sample,
         )
 
+    def _tables(self) -> list[Table]:
+        given = (self.daily, self.strategies, self.trades, self.trials, self.fx)
+        return [table for table in given if table is not None]
+
     def _refuse_unknown_columns(self) -> None:
         """Refuse a mapping to a column that no table has, instead of reading ours."""
-        tables = (self.daily, self.strategies, self.trades, self.trials)
-        present = {name for table in tables if table is not None for name in table.columns}
+        present = {name for table in self._tables() for name in table.columns}
         for ours, theirs in self.columns.items():
             if ours in DAILY_COLUMNS and theirs not in present:
                 raise RecordsInvalid(
@@ -76,7 +89,12 @@ class TableSource(RecordsSource):
 
 
 def open_records(
-    url: str, *, shown: str, tables: TableNames, columns: Mapping[str, str]
+    url: str,
+    *,
+    shown: str,
+    tables: TableNames,
+    columns: Mapping[str, str],
+    base_currency: str | None = None,
 ) -> RecordsSource:
     """The source behind ALERT_RECORDS_URL; nothing is read yet.
 
@@ -85,28 +103,35 @@ def open_records(
         shown: The URL for people, without its password.
         tables: Names of the tables in a folder or a database.
         columns: Our column names to the source's.
+        base_currency: The currency to which the table of exchange rates converts.
 
     Raises:
-        RecordsUnavailable: there is no such file, folder or table.
-        RecordsInvalid: a folder holds one table in two forms.
+        RecordsUnavailable: there is no such file, folder or table, or no driver for the database.
+        RecordsInvalid: a folder holds one table in two forms, or in one that is not read.
     """
     if "://" in url:
         present = tables_of(url, shown)
-        return _source(
-            shown, lambda name: SqlTable(url, name), present.__contains__, tables, columns
-        )
+        source = _source(shown, lambda name: SqlTable(url, name), present.__contains__, tables)
+        return replace(source, columns=columns, base_currency=base_currency)
     path = Path(url).expanduser()
     if path.is_file():
-        return TableSource(name=path.name, daily=file_table(path), columns=columns)
+        return TableSource(
+            name=path.name,
+            daily=file_table(path),
+            columns=columns,
+            base_currency=base_currency,
+        )
     if not path.is_dir():
         raise RecordsUnavailable(f"{shown}: there is no such file or folder")
-    return _source(
+    source = _source(
         path.name or shown,
         lambda name: _in_folder(path, name, shown),
         lambda name: bool(_files(path, name)),
         tables,
-        columns,
     )
+    optional = (tables.trades, tables.strategies, tables.fx)
+    notes = [note for name in optional if not _files(path, name) for note in _unread(path, name)]
+    return replace(source, columns=columns, base_currency=base_currency, notes=tuple(notes))
 
 
 def _source(
@@ -114,19 +139,20 @@ def _source(
     table: Callable[[str], Table],
     is_present: Callable[[str], bool],
     names: TableNames,
-    columns: Mapping[str, str],
-) -> RecordsSource:
-    """The source of these tables; trades and strategies are optional unless they were renamed."""
+) -> TableSource:
+    """The source of these tables; those with a usual name are optional unless they were renamed."""
     usual = TableNames()
-    has_trades = names.trades != usual.trades or is_present(names.trades)
-    has_strategies = names.strategies != usual.strategies or is_present(names.strategies)
+
+    def optional(given: str, usual_name: str) -> Table | None:
+        return table(given) if given != usual_name or is_present(given) else None
+
     return TableSource(
         name=name,
         daily=table(names.daily),
-        trades=table(names.trades) if has_trades else None,
-        strategies=table(names.strategies) if has_strategies else None,
+        trades=optional(names.trades, usual.trades),
+        strategies=optional(names.strategies, usual.strategies),
+        fx=optional(names.fx, usual.fx),
         trials=None if names.trials is None else table(names.trials),
-        columns=columns,
     )
 
 
@@ -136,12 +162,20 @@ def _files(folder: Path, name: str) -> list[Path]:
     return [path for ending in FORMATS if (path := folder / f"{name}{ending}").is_file()]
 
 
+def _unread(folder: Path, name: str) -> list[str]:
+    """Why the files that hold a table in a form that is not read are not read."""
+    paths = (folder / f"{name}{ending}" for ending in CONVERSIONS)
+    return [f"{path.name}: {conversion(path)}" for path in paths if path.is_file()]
+
+
 def _in_folder(folder: Path, name: str, shown: str) -> Table:
     files = _files(folder, name)
     if len(files) > 1:
         both = " and ".join(path.name for path in files)
         raise RecordsInvalid(f"{shown}: the folder holds {both}; leave one, or name it")
     if not files:
+        if unread := _unread(folder, name):
+            raise RecordsInvalid("; ".join(unread))
         raise RecordsUnavailable(
             f"{shown}: the folder holds no {name} table; expected one of "
             + ", ".join(f"{name}{ending}" for ending in FORMATS)

@@ -1,4 +1,4 @@
-"""The optional tables: closed trades, each strategy's status and owner, the trial matrix."""
+"""The optional tables: closed trades, statuses and owners, the trial matrix, exchange rates."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from perf_alerts_dagster.records.model import (
+    FxRates,
     RecordFault,
     Status,
     StrategyRecord,
@@ -19,6 +20,7 @@ from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, n
 
 _MAXIMUM_SHOWN = 5
 _MINIMUM_TRIALS = 2
+_LONGEST_CALENDAR = 40
 
 
 def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
@@ -48,7 +50,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
         Broken("cost", "is not a finite number", ~pl.col("cost").is_finite().fill_null(False)),
         *number_rules("pnl"),
     ]
-    faults = tables.collect(frame, table, rules)
+    faults = tables.collect(frame, raw, table, rules)
     good = frame.filter(pl.col("strategy").is_in(list(set(records.strategies) - set(faults))))
     by_strategy = good.sort(*reversed(times), tables.ROW).partition_by("strategy", as_dict=True)
     strategies = dict(records.strategies)
@@ -75,25 +77,24 @@ def with_strategies(
         {
             "status": tables.text(raw, "status").str.to_lowercase(),
             **{name: tables.text(raw, name) for name in ("owner", "group", "calendar")},
-            **{name: tables.day(raw, name) for name in days},
-            **{f"{name}__filled": tables.is_filled(raw, name) for name in days},
+            **{name: value for each in days for name, value in tables.dates(raw, each).items()},
         },
     )
     words = [status.value for status in Status]
     rules = [
         tables.TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
-        *(rule for column in ("group", "owner") for rule in name_rules(column)),
-        Broken("status", f"must be one of {', '.join(words)}", ~pl.col("status").is_in(words)),
-        *(
-            Broken(
-                name, "is no date YYYY-MM-DD", pl.col(f"{name}__filled") & pl.col(name).is_null()
-            )
-            for name in days
+        *(rule for column in ("group", "owner", "calendar") for rule in name_rules(column)),
+        Broken(
+            "calendar",
+            f"is longer than {_LONGEST_CALENDAR} characters",
+            pl.col("calendar").str.len_chars() > _LONGEST_CALENDAR,
         ),
+        Broken("status", f"must be one of {', '.join(words)}", ~pl.col("status").is_in(words)),
+        *(rule for name in days for rule in tables.date_rules(name, required=False)),
         Broken("until", "is before from", pl.col("until") < pl.col("from")),
     ]
-    faults = tables.collect(frame, table, rules)
+    faults = tables.collect(frame, raw, table, rules)
     strategies = dict(records.strategies)
     for row in frame.iter_rows(named=True):
         record = strategies.get(row["strategy"])
@@ -122,7 +123,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
         raw,
         {
             "trial": tables.text(raw, "trial"),
-            "date": tables.day(raw, "date"),
+            **tables.dates(raw, "date"),
             "return": tables.number(raw, "return"),
             "return__filled": tables.is_filled(raw, "return"),
         },
@@ -130,7 +131,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
     rules = [
         tables.TORN_ROW,
         Broken("trial", "is empty", pl.col("trial").is_null()),
-        Broken("date", "is no date YYYY-MM-DD", pl.col("date").is_null()),
+        *tables.date_rules("date"),
         Broken(
             "date",
             "is there twice for this trial",
@@ -139,7 +140,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
         ),
         *number_rules("return"),
     ]
-    faults = tables.collect(frame, table, rules)
+    faults = tables.collect(frame, raw, table, rules)
     strategies, notes = dict(records.strategies), []
     good = frame.filter(pl.col("strategy").is_in(sorted(set(strategies) - set(faults))))
     for (name,), rows in good.partition_by("strategy", as_dict=True).items():
@@ -152,6 +153,67 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
             strategies[str(name)], trials=np.ascontiguousarray(matrix, dtype=np.float64)
         )
     return _extended(records, strategies, notes, faults)
+
+
+def with_fx(
+    records: TrackRecords, table: Table, columns: Mapping[str, str], base: str | None
+) -> TrackRecords:
+    """Add the rates of each currency to `base`; a bad row makes its currency unusable.
+
+    Columns: `currency, date, rate`.
+    """
+    if base is None:
+        note = f"{table.name}: the table is not used without ALERT_BASE_CURRENCY"
+        return replace(records, notes=(*records.notes, note))
+    raw = tables.read(table, columns, "currency", "date", "rate")
+    # Faults are collected by name: here that of the currency.
+    raw = raw.with_columns(strategy=pl.col("currency"))
+    frame = tables.typed(
+        raw,
+        {
+            "currency": tables.text(raw, "currency"),
+            **tables.dates(raw, "date"),
+            "rate": tables.number(raw, "rate"),
+            "rate__filled": tables.is_filled(raw, "rate"),
+        },
+    )
+    rules = [
+        tables.TORN_ROW,
+        Broken("currency", "is empty", pl.col("currency").is_null()),
+        *name_rules("currency"),
+        *tables.date_rules("date"),
+        Broken(
+            "date",
+            "is there twice for this currency",
+            pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
+        ),
+        *number_rules("rate"),
+        Broken("rate", "is not above 0", pl.col("rate") <= 0),
+    ]
+    faults = tables.collect(frame, raw, table, rules)
+    good = frame.filter(~pl.col("strategy").is_in(list(faults))).sort("strategy", "date")
+    rates = {
+        str(currency): FxRates(
+            dates=rows["date"].to_numpy().astype("datetime64[D]"),
+            rates=rows["rate"].to_numpy().astype(np.float64),
+        )
+        for (currency,), rows in good.partition_by("strategy", as_dict=True).items()
+    }
+    return replace(
+        records,
+        base_currency=base,
+        fx=rates,
+        notes=(
+            *records.notes,
+            *(
+                f"{table.name}: {tables.listed([each])} cannot be converted: its rates have faults"
+                for each in sorted(faults)
+            ),
+        ),
+        table_faults=tuple(
+            replace(fault, strategy=None) for of_one in faults.values() for fault in of_one
+        ),
+    )
 
 
 def _unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:

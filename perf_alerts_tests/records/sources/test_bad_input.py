@@ -43,7 +43,7 @@ def load(tmp_path: Path, *lines: str, header: str = HEADER) -> TrackRecords:
         ("trend,2026-01-05,1e308,1e-300,live,USD", "column pnl: is too large against capital"),
         ("trend,05.01.2026,10,1000,live,USD", "row 3, column date: is no date YYYY-MM-DD"),
         ("trend,2026-02-30,10,1000,live,USD", "row 3, column date: is no date YYYY-MM-DD"),
-        ("trend,2026-01-05 15:30,10,1000,live,USD", "column date: is no date YYYY-MM-DD"),
+        ("trend,2026-01-05 15:30,10,1000,live,USD", "column date: is no midnight: give dates"),
         ("trend,,10,1000,live,USD", "row 3, column date: is empty"),
         (
             "trend,2026-01-10,10,1000,live,USD",
@@ -75,7 +75,9 @@ def test_a_row_that_is_there_twice_is_named(tmp_path: Path) -> None:
     records = load(tmp_path, row, GOOD, row)
 
     (fault,) = records.faults["trend"]
-    assert str(fault) == "daily.csv, row 4, column date: is there twice for this strategy"
+    assert str(fault) == (
+        "daily.csv, row 4, column date: is there twice for this strategy (seen: '2026-01-05')"
+    )
     assert set(records.strategies) == {"carry"}
 
 
@@ -88,7 +90,7 @@ def test_mixed_currencies_within_a_strategy_are_named(tmp_path: Path) -> None:
     )
 
     (fault,) = records.faults["trend"]
-    assert str(fault) == "daily.csv, row 4, column currency: changes within the strategy"
+    assert str(fault) == "daily.csv, row 4, column currency: changes within the strategy (seen: 'EUR')"
 
 
 def test_a_further_column_that_one_strategy_spoils_stays_with_the_others(tmp_path: Path) -> None:
@@ -120,9 +122,9 @@ def test_a_return_beside_pnl_and_capital_is_compared_with_them(tmp_path: Path) -
     )
 
     assert [str(one) for one in records.faults["trend"]] == [
-        "daily.csv, row 4, column return: is not pnl / capital, by more than 0.0001"
+        "daily.csv, row 4, column return: is not pnl / capital, by more than 0.0001 (seen: '1.0')"
     ]
-    assert str(records.faults["fast"][0]) == "daily.csv, row 5, column return: is not a number"
+    assert str(records.faults["fast"][0]) == "daily.csv, row 5, column return: is not a number (seen: '1%')"
     assert set(records.strategies) == {"carry", "idle"}
     assert records.notes == (
         "daily.csv: pnl and capital are used, and return is only compared with them",
@@ -296,12 +298,13 @@ def test_trades_of_unknown_strategies_are_noted(tmp_path: Path) -> None:
     [
         (
             "trend,asleep,,",
-            "row 2, column status: must be one of incubating, live, paused, retired",
+            "row 2, column status: must be one of incubating, live, paused, retired "
+            "(seen: 'asleep')",
         ),
-        ("trend,live,soon,", "row 2, column from: is no date YYYY-MM-DD"),
-        ("trend,live,2026-02-01,2026-01-01", "row 2, column until: is before from"),
-        ("trend,live,,\ntrend,live,,", "row 3, column strategy: is there twice"),
-        ("trend,live,,,x", "row 2: has more cells than the header"),
+        ("trend,live,soon,", "row 2, column from: is no date YYYY-MM-DD (seen: 'soon')"),
+        ("trend,live,2026-02-01,2026-01-01", "row 2, column until: is before from (seen: '2026-01-01')"),
+        ("trend,live,,\ntrend,live,,", "row 3, column strategy: is there twice (seen: 'trend')"),
+        ("trend,live,,,x", "row 2: has more cells than the header (seen: 'x')"),
     ],
 )
 def test_a_bad_row_of_the_strategies_table_makes_its_strategy_faulty_alone(

@@ -36,11 +36,10 @@ def refusal(path: Path, content: bytes | str, **columns: str) -> str:
     [
         (HEADER + "träum,2026-01-05,1,1,live\n").encode("latin-1"),
         ("stratégie,date\n" + GOOD).encode("latin-1"),
-        (HEADER + GOOD).encode("utf-16"),
         b"\0" * 5000,
         b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4,
     ],
-    ids=["latin-1", "latin-1 header", "UTF-16", "zero bytes", "a picture"],
+    ids=["latin-1", "latin-1 header", "zero bytes", "a picture"],
 )
 def test_a_csv_that_is_no_utf8_text_is_said_in_one_short_line(
     tmp_path: Path, content: bytes
@@ -60,7 +59,7 @@ def test_a_row_with_too_many_cells_is_the_fault_of_its_strategy_alone(tmp_path: 
     records = load(path)
 
     fault, *_ = records.faults["trend"]
-    assert str(fault) == "daily.csv, row 3: has more cells than the header"
+    assert str(fault) == "daily.csv, row 3: has more cells than the header (seen: 'live')"
     assert set(records.strategies) == {"carry"}
 
 
@@ -124,7 +123,7 @@ def test_compression_is_recognised_by_the_bytes_not_by_the_name(
     (tmp_path / name).write_bytes(content)
     records = load(tmp_path / name)
 
-    assert str(records.faults["trend"][0]) == f"{name}, row 3, column pnl: is not a number"
+    assert str(records.faults["trend"][0]) == f"{name}, row 3, column pnl: is not a number (seen: 'ten')"
     assert set(records.strategies) == {"carry"}
 
 
@@ -188,12 +187,23 @@ def test_further_columns_of_any_type_do_no_harm(tmp_path: Path, cells: list[obje
     assert not records.strategies["carry"].extras
 
 
-@pytest.mark.parametrize("cells", [[[1], [2]], [True, False], [date(2026, 1, 1)] * 2])
-def test_what_is_no_number_is_not_made_one(tmp_path: Path, cells: list[object]) -> None:
+@pytest.mark.parametrize(
+    ("cells", "seen"),
+    [
+        ([[1], [2]], "List(Int64)"),
+        ([True, False], "false"),
+        ([date(2026, 1, 1)] * 2, "2026-01-01"),
+    ],
+)
+def test_what_is_no_number_is_not_made_one(
+    tmp_path: Path, cells: list[object], seen: str
+) -> None:
     table(pnl=cells).write_parquet(tmp_path / "daily.parquet")
     records = load(tmp_path / "daily.parquet")
 
-    assert str(records.faults["trend"][0]) == "daily.parquet, row 2, column pnl: is not a number"
+    assert str(records.faults["trend"][0]) == (
+        f"daily.parquet, row 2, column pnl: is not a number (seen: '{seen}')"
+    )
 
 
 def test_a_date_that_no_calendar_has_is_a_fault_of_its_strategy_alone(tmp_path: Path) -> None:
@@ -201,7 +211,9 @@ def test_a_date_that_no_calendar_has_is_a_fault_of_its_strategy_alone(tmp_path: 
     table(date=days).write_parquet(tmp_path / "daily.parquet")
     records = load(tmp_path / "daily.parquet")
 
-    assert str(records.faults["trend"][0]).endswith("column date: is no date YYYY-MM-DD")
+    assert str(records.faults["trend"][0]) == (
+        "daily.parquet, row 2, column date: is no date YYYY-MM-DD (seen: '1073741824')"
+    )
     assert set(records.strategies) == {"carry"}
 
 
@@ -212,7 +224,7 @@ def test_the_year_zero_is_a_fault_of_its_strategy_alone(tmp_path: Path, cell: st
     records = load(tmp_path / "daily.csv")
 
     assert str(records.faults["trend"][0]) == (
-        "daily.csv, row 3, column date: is no date YYYY-MM-DD"
+        f"daily.csv, row 3, column date: is no date YYYY-MM-DD (seen: '{cell}')"
     )
     assert set(records.strategies) == {"carry"}
 
@@ -220,8 +232,8 @@ def test_the_year_zero_is_a_fault_of_its_strategy_alone(tmp_path: Path, cell: st
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("trend,2026-01-05,ten", "daily.csv, row 6, column return: is not a number"),
-        ("trend,2026-01-05,0.1,0.2", "daily.csv, row 6: has more cells than the header"),
+        ("trend,2026-01-05,ten", "daily.csv, row 6, column return: is not a number (seen: 'ten')"),
+        ("trend,2026-01-05,0.1,0.2", "daily.csv, row 6: has more cells than the header (seen: '0.2')"),
     ],
 )
 def test_empty_lines_anywhere_count_as_lines(tmp_path: Path, row: str, fault: str) -> None:

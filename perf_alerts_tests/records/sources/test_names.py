@@ -86,7 +86,10 @@ def test_postgres_takes_the_error_of_such_a_name(tmp_path: Path, fresh_postgres_
 @pytest.mark.parametrize("column", ["group", "currency"])
 @pytest.mark.parametrize(
     ("cell", "rule"),
-    [("fa\0st", "holds a control character"), ("x" * 201, "is longer than 200 characters")],
+    [
+        ("fa\0st", r"holds a control character (seen: 'fa\x00st')"),
+        ("x" * 201, f"is longer than 200 characters (seen: '{'x' * 37}...')"),
+    ],
 )
 def test_what_becomes_a_groups_name_is_held_to_the_same_rules(
     tmp_path: Path, column: str, cell: str, rule: str
@@ -108,6 +111,7 @@ def test_what_the_strategies_table_says_is_held_to_them_too(tmp_path: Path, colu
     records = load(tmp_path, "trend")
 
     assert str(records.faults["trend"][0]) == (
-        f"strategies.csv, row 2, column {column}: holds a control character"
+        f"strategies.csv, row 2, column {column}: holds a control character "
+        r"(seen: 'fa\x00st')"
     )
     assert set(records.strategies) == {"carry"}

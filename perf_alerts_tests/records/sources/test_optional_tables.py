@@ -41,12 +41,12 @@ def test_the_matrix_has_a_row_per_date_and_a_column_per_trial(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("trend,a,2025-01-02,x", "grid.csv, row 2, column return: is not a number"),
-        ("trend,a,never,0.1", "grid.csv, row 2, column date: is no date YYYY-MM-DD"),
+        ("trend,a,2025-01-02,x", "grid.csv, row 2, column return: is not a number (seen: 'x')"),
+        ("trend,a,never,0.1", "grid.csv, row 2, column date: is no date YYYY-MM-DD (seen: 'never')"),
         ("trend,,2025-01-02,0.1", "grid.csv, row 2, column trial: is empty"),
         (
             "trend,a,2025-01-02,0.1\ntrend,a,2025-01-02,0.2",
-            "grid.csv, row 3, column date: is there twice for this trial",
+            "grid.csv, row 3, column date: is there twice for this trial (seen: '2025-01-02')",
         ),
     ],
 )

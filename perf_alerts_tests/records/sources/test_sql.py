@@ -56,9 +56,9 @@ def test_what_sqlite_lets_into_a_number_is_the_fault_of_its_strategy_alone(sqlit
     records = load(sqlite)
 
     assert {name: str(faults[0]) for name, faults in records.faults.items()} == {
-        "trend": "daily, row 2, column pnl: is not a number",
+        "trend": "daily, row 2, column pnl: is not a number (seen: 'ten')",
         "fast": "daily, row 3, column pnl: is empty",
-        "slow": "daily, row 4, column pnl: is NaN or infinite",
+        "slow": "daily, row 4, column pnl: is NaN or infinite (seen: 'inf')",
     }
     assert records.strategies["carry"].returns.tolist() == [0.1234567890123456]
 
@@ -86,7 +86,7 @@ def test_bytes_among_numbers_are_the_fault_of_their_strategy_alone(sqlite: str) 
     records = load(sqlite)
 
     assert [str(one) for one in records.faults["trend"]] == [
-        "daily, row 2, column pnl: is not a number"
+        r"daily, row 2, column pnl: is not a number (seen: '\xffa')"
     ]
     assert records.strategies["carry"].returns.tolist() == [0.0105]
 
@@ -151,7 +151,9 @@ def test_postgres_types_are_read_as_what_they_are(fresh_postgres_url: str) -> No
     )
     records = load(fresh_postgres_url)
 
-    assert str(records.faults["trend"][0]) == "daily, row 2, column pnl: is NaN or infinite"
+    assert str(records.faults["trend"][0]) == (
+        "daily, row 2, column pnl: is NaN or infinite (seen: 'NaN')"
+    )
     assert records.strategies["carry"].returns.tolist() == [0.0125]
     assert records.strategies["idle"].returns.tolist() == [0.0]
 
