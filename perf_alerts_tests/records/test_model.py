@@ -29,6 +29,10 @@ RECORD = replace(
             RecordFault(where="daily.csv", row=17, rule="has more cells than the header"),
             "daily.csv, row 17: has more cells than the header",
         ),
+        (
+            RecordFault(where="daily.csv", row=2, column="pnl", rule="is negative", value="-1"),
+            "daily.csv, row 2, column pnl: is negative (seen: '-1')",
+        ),
         (RecordFault(where="daily.csv", rule="and 3 more faults"), "daily.csv: and 3 more faults"),
     ],
 )

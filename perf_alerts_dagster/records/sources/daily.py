@@ -148,9 +148,7 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
         notes += suspicions(whole)
         strategies[str(name)] = record = whole.until_wipe_out()
         if len(record) < len(whole):
-            notes.append(
-                f"{name}: {len(whole) - len(record)} rows after its wipe-out are left out"
-            )
+            notes.append(f"{name}: {len(whole) - len(record)} rows after its wipe-out are left out")
     return TrackRecords(source=table.name, strategies=strategies, faults=faults, notes=tuple(notes))
 
 
@@ -177,7 +175,7 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         for name in raw.columns
         if name not in known and raw.select(tables.number(raw, name).is_finite().any()).item()
     ]
-    columns = {
+    columns: dict[str, pl.Expr] = {
         **tables.dates(raw, "date"),
         **{name: tables.number(raw, name) for name in numbers},
         **{f"{name}__filled": tables.is_filled(raw, name) for name in numbers},

@@ -2,13 +2,14 @@
 
 import csv
 import gzip
+import re
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO, TextIO, cast
 
 import polars as pl
 
@@ -16,13 +17,15 @@ from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.records.sources.tables import Table, listed, numbered, refuse_repeats
 
 _GZIP = b"\x1f\x8b"
+_UTF16_MARKS = (BOM_UTF16_LE, BOM_UTF16_BE)
+_UTF16 = {(False, True, False, True): "utf-16-le", (True, False, True, False): "utf-16-be"}
 _OTHER_SEPARATORS = ";\t|"
-# A cell of any length is a fault that is shown, no error of the parser.
-csv.field_size_limit(2**31 - 1)
-
-
 # More of them are decimal256, which polars does not read.
 _DECIMAL_DIGITS = 38
+# Fixed offsets are none of the zones that polars knows.
+_UNREAD_ZONE = re.compile(r"unable to parse time zone: '(.+?)'")
+# A cell of any length is a fault that is shown, no error of the parser.
+csv.field_size_limit(2**31 - 1)
 
 
 class ParquetTable(Table):
@@ -43,15 +46,22 @@ class ParquetTable(Table):
             raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
         # A damaged file makes the reader panic, which polars raises as a BaseException.
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
+            zone = _UNREAD_ZONE.search(str(error))
+            why = "the file is no Parquet table"
+            if zone is not None:
+                why = (
+                    f"times in the zone {listed([zone[1]])} are not read; give dates, or convert "
+                    "to a named zone, as by .dt.tz_convert('Asia/Kolkata')"
+                )
+            raise RecordsInvalid(f"{self.name}: {why}") from error
 
     def _refuse_types(self) -> None:
         for column, kind in pl.read_parquet_schema(self._path).items():
             if isinstance(kind, pl.Decimal) and kind.precision > _DECIMAL_DIGITS:
                 raise RecordsInvalid(
-                    f"{self.name}: column {listed([column])} has the type decimal({kind.precision}, "
-                    f"{kind.scale}), also called decimal256, which is not read; cast it to float64 "
-                    f"or to a decimal of at most {_DECIMAL_DIGITS} digits"
+                    f"{self.name}: column {listed([column])} has the type "
+                    f"decimal({kind.precision}, {kind.scale}), also called decimal256, which is "
+                    f"not read; cast it to float64 or to a decimal of at most {_DECIMAL_DIGITS} digits"
                 )
 
 
@@ -156,15 +166,17 @@ class CsvTable(Table):
 
     def _encoding_fault(self) -> str:
         with self._bytes() as file:
-            head = file.read(2)
-        codec = "utf-16" if head in (BOM_UTF16_LE, BOM_UTF16_BE) else None
-        if len(head) == len(BOM_UTF16_LE) and head.count(0) == 1:
-            codec = "utf-16-le" if head.endswith(b"\0") else "utf-16-be"
-        if codec is None:
+            head = file.read(4)
+        # Where there is no mark: which bytes of the first two letters are zero.
+        zeros = tuple(not byte for byte in head)
+        codecs = [codec for pattern, codec in _UTF16.items() if pattern == zeros]
+        if head[:2] in _UTF16_MARKS:
+            codecs = ["utf-16"]
+        if not codecs:
             return "the file is not UTF-8 text"
         return (
             "the file is UTF-16 text; convert: python -c \"open('utf8.csv', 'w', encoding='utf-8')"
-            f".write(open({self.name!r}, encoding={codec!r}).read())\""
+            f'.write(open({self.name!r}, encoding={codecs[0]!r}).read())"'
         )
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -200,8 +212,8 @@ class CsvTable(Table):
     def _bytes(self) -> Iterator[IO[bytes]]:
         with self._path.open("rb") as file:
             is_compressed = file.read(2) == _GZIP
-        with (gzip.open(self._path) if is_compressed else self._path.open("rb")) as content:
-            yield content
+        with gzip.open(self._path) if is_compressed else self._path.open("rb") as content:
+            yield cast("IO[bytes]", content)
 
 
 def _collecting(lines: TextIO, into: list[str]) -> Iterator[str]:

@@ -33,7 +33,10 @@ _OPEN_DOCUMENT = ("OpenDocument is not read (dates and percents of a sheet are g
 _ARROW = ("Arrow files are not read", _POLARS.format("pl.read_ipc({name!r})"))
 _JSON = ("JSON is not read", _PANDAS.format("pd.read_json({name!r}).to_csv({out!r}, index=False)"))
 _JSON_LINES = ("JSON lines are not read", _POLARS.format("pl.read_ndjson({name!r})"))
-_HDF = ("HDF5 is not read", _PANDAS.format("pd.read_hdf({name!r}).reset_index().to_csv({out!r})"))
+_HDF = (
+    "HDF5 is not read",
+    _PANDAS.format("pd.read_hdf({name!r}).reset_index().to_csv({out!r}, index=False)"),
+)
 _PICKLE = (
     "a pickle may run any code and is never loaded",
     _PANDAS.format("pd.read_pickle({name!r}).reset_index().to_csv({out!r}, index=False)")
@@ -62,7 +65,10 @@ CONVERSIONS: Mapping[str, tuple[str, str]] = {
     ".xz": ("only gzip is decompressed", "xz -dk {name!r}"),
     ".bz2": ("only gzip is decompressed", "bzip2 -dk {name!r}"),
     ".zst": ("only gzip is decompressed", "zstd -dk {name!r}"),
-    ".orc": ("ORC is not read", _PANDAS.format("pd.read_orc({name!r}).to_csv({out!r}, index=False)")),
+    ".orc": (
+        "ORC is not read",
+        _PANDAS.format("pd.read_orc({name!r}).to_csv({out!r}, index=False)"),
+    ),
     ".avro": ("Avro is not read", _POLARS.format("pl.read_avro({name!r})")),
     ".rds": (_R[0], _R[1].format("readRDS({name!r})")),
     ".rdata": (_R[0], _R[1].format("get(load({name!r}))")),

@@ -30,11 +30,11 @@ def _percent_numbers(record: StrategyRecord) -> Iterator[str]:
     for segment, is_of in (("backtest", ~record.live), ("live", record.live)):
         size = _implausible_size(record, is_of)
         if size is not None:
-            seen = f"median size of a return is {_percent(size)}"
+            seen = f"(median size of a return is {_percent(size)})"
             yield (
-                f"{segment} returns look like percent numbers ({seen}): 0.01 means 1 %"
+                f"{segment} returns look like percent numbers {seen}: 0.01 means 1 %"
                 if record.pnl is None
-                else f"{segment} pnl looks too large for its capital ({seen}): is the unit the same?"
+                else f"{segment} pnl looks too large for its capital {seen}: is the unit the same?"
             )
 
 

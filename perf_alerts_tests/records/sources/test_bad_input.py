@@ -90,7 +90,9 @@ def test_mixed_currencies_within_a_strategy_are_named(tmp_path: Path) -> None:
     )
 
     (fault,) = records.faults["trend"]
-    assert str(fault) == "daily.csv, row 4, column currency: changes within the strategy (seen: 'EUR')"
+    assert (
+        str(fault) == "daily.csv, row 4, column currency: changes within the strategy (seen: 'EUR')"
+    )
 
 
 def test_a_further_column_that_one_strategy_spoils_stays_with_the_others(tmp_path: Path) -> None:
@@ -124,7 +126,10 @@ def test_a_return_beside_pnl_and_capital_is_compared_with_them(tmp_path: Path) -
     assert [str(one) for one in records.faults["trend"]] == [
         "daily.csv, row 4, column return: is not pnl / capital, by more than 0.0001 (seen: '1.0')"
     ]
-    assert str(records.faults["fast"][0]) == "daily.csv, row 5, column return: is not a number (seen: '1%')"
+    assert (
+        str(records.faults["fast"][0])
+        == "daily.csv, row 5, column return: is not a number (seen: '1%')"
+    )
     assert set(records.strategies) == {"carry", "idle"}
     assert records.notes == (
         "daily.csv: pnl and capital are used, and return is only compared with them",
@@ -302,7 +307,10 @@ def test_trades_of_unknown_strategies_are_noted(tmp_path: Path) -> None:
             "(seen: 'asleep')",
         ),
         ("trend,live,soon,", "row 2, column from: is no date YYYY-MM-DD (seen: 'soon')"),
-        ("trend,live,2026-02-01,2026-01-01", "row 2, column until: is before from (seen: '2026-01-01')"),
+        (
+            "trend,live,2026-02-01,2026-01-01",
+            "row 2, column until: is before from (seen: '2026-01-01')",
+        ),
         ("trend,live,,\ntrend,live,,", "row 3, column strategy: is there twice (seen: 'trend')"),
         ("trend,live,,,x", "row 2: has more cells than the header (seen: 'x')"),
     ],

@@ -15,6 +15,7 @@ SOURCES = [
 FILLED_IN = {
     "{_LONGEST_NAME}": "200",
     "{_APART}": "0.0001",
+    "{_LONGEST_CALENDAR}": "40",
     "{', '.join(words)}": "incubating, live, paused, retired",
 }
 

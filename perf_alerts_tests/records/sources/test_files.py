@@ -123,7 +123,10 @@ def test_compression_is_recognised_by_the_bytes_not_by_the_name(
     (tmp_path / name).write_bytes(content)
     records = load(tmp_path / name)
 
-    assert str(records.faults["trend"][0]) == f"{name}, row 3, column pnl: is not a number (seen: 'ten')"
+    assert (
+        str(records.faults["trend"][0])
+        == f"{name}, row 3, column pnl: is not a number (seen: 'ten')"
+    )
     assert set(records.strategies) == {"carry"}
 
 
@@ -195,9 +198,7 @@ def test_further_columns_of_any_type_do_no_harm(tmp_path: Path, cells: list[obje
         ([date(2026, 1, 1)] * 2, "2026-01-01"),
     ],
 )
-def test_what_is_no_number_is_not_made_one(
-    tmp_path: Path, cells: list[object], seen: str
-) -> None:
+def test_what_is_no_number_is_not_made_one(tmp_path: Path, cells: list[object], seen: str) -> None:
     table(pnl=cells).write_parquet(tmp_path / "daily.parquet")
     records = load(tmp_path / "daily.parquet")
 
@@ -233,7 +234,10 @@ def test_the_year_zero_is_a_fault_of_its_strategy_alone(tmp_path: Path, cell: st
     ("row", "fault"),
     [
         ("trend,2026-01-05,ten", "daily.csv, row 6, column return: is not a number (seen: 'ten')"),
-        ("trend,2026-01-05,0.1,0.2", "daily.csv, row 6: has more cells than the header (seen: '0.2')"),
+        (
+            "trend,2026-01-05,0.1,0.2",
+            "daily.csv, row 6: has more cells than the header (seen: '0.2')",
+        ),
     ],
 )
 def test_empty_lines_anywhere_count_as_lines(tmp_path: Path, row: str, fault: str) -> None:

@@ -42,7 +42,10 @@ def test_the_matrix_has_a_row_per_date_and_a_column_per_trial(tmp_path: Path) ->
     ("row", "fault"),
     [
         ("trend,a,2025-01-02,x", "grid.csv, row 2, column return: is not a number (seen: 'x')"),
-        ("trend,a,never,0.1", "grid.csv, row 2, column date: is no date YYYY-MM-DD (seen: 'never')"),
+        (
+            "trend,a,never,0.1",
+            "grid.csv, row 2, column date: is no date YYYY-MM-DD (seen: 'never')",
+        ),
         ("trend,,2025-01-02,0.1", "grid.csv, row 2, column trial: is empty"),
         (
             "trend,a,2025-01-02,0.1\ntrend,a,2025-01-02,0.2",
@@ -90,3 +93,65 @@ def test_with_a_matrix_overfitting_is_the_probability_of_backtest_overfitting() 
     assert having.value is not None
     assert 0.2 < having.value < 0.8
     assert plain.content_hash() != tried.content_hash()
+
+
+FX = "currency,date,rate\n"
+
+
+def load_fx(tmp_path: Path, rows: str, base: str | None = "USD") -> TrackRecords:
+    (tmp_path / "daily.csv").write_text(DAILY)
+    (tmp_path / "fx.csv").write_text(FX + rows)
+    source = open_records(
+        str(tmp_path), shown="x", tables=TableNames(), columns={}, base_currency=base
+    )
+    return source.load(TODAY)
+
+
+def test_rates_are_sorted_by_day(tmp_path: Path) -> None:
+    records = load_fx(tmp_path, "EUR,2026-01-06,1.2\nEUR,2026-01-05,1.1\nJPY,2026-01-05,0.0064\n")
+
+    assert records.base_currency == "USD"
+    assert sorted(records.fx) == ["EUR", "JPY"]
+    assert records.fx["EUR"].dates.astype(str).tolist() == ["2026-01-05", "2026-01-06"]
+    assert records.fx["EUR"].rates.tolist() == [1.1, 1.2]
+    assert not records.table_faults
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("EUR,2026-01-06,0", "column rate: is not above 0 (seen: '0')"),
+        ("EUR,2026-01-06,-1.2", "column rate: is not above 0 (seen: '-1.2')"),
+        ("EUR,2026-01-06,NaN", "column rate: is NaN or infinite (seen: 'NaN')"),
+        ("EUR,,1.2", "column date: is empty"),
+        (
+            "EUR,2026-01-05,1.2",
+            "column date: is there twice for this currency (seen: '2026-01-05')",
+        ),
+    ],
+)
+def test_a_bad_rate_makes_its_currency_missing_and_is_named(
+    tmp_path: Path, row: str, fault: str
+) -> None:
+    records = load_fx(tmp_path, f"EUR,2026-01-05,1.1\nJPY,2026-01-05,0.0064\n{row}\n")
+
+    assert [str(one) for one in records.table_faults] == [f"fx.csv, row 4, {fault}"]
+    assert set(records.fx) == {"JPY"}
+    assert "fx.csv: EUR cannot be converted: its rates have faults" in records.notes
+    assert set(records.strategies) == {"trend", "carry"}
+
+
+def test_rates_without_a_base_currency_are_not_used(tmp_path: Path) -> None:
+    records = load_fx(tmp_path, "EUR,2026-01-05,1.1\n", base=None)
+
+    assert not records.fx
+    assert "fx.csv: the table is not used without ALERT_BASE_CURRENCY" in records.notes
+
+
+def test_a_calendar_is_a_short_name(tmp_path: Path) -> None:
+    (tmp_path / "strategies.csv").write_text(f"strategy,calendar\ntrend,XNYS\ncarry,{'x' * 41}\n")
+    (tmp_path / "daily.csv").write_text(DAILY)
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert records.strategies["trend"].calendar == "XNYS"
+    assert "column calendar: is longer than 40 characters" in str(records.faults["carry"][0])
