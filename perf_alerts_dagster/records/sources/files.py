@@ -61,7 +61,7 @@ class ParquetTable(Table):
                 raise RecordsInvalid(
                     f"{self.name}: column {listed([column])} has the type "
                     f"decimal({kind.precision}, {kind.scale}), also called decimal256, which is "
-                    f"not read; cast it to float64 or to a decimal of at most {_DECIMAL_DIGITS} digits"
+                    f"not read; cast it to float64 or a decimal of at most {_DECIMAL_DIGITS} digits"
                 )
 
 

@@ -62,7 +62,7 @@ def test_a_type_of_parquet_that_is_not_read_is_named() -> None:
         load("dec256.parquet")
     assert str(caught.value) == (
         "dec256.parquet: column pnl has the type decimal(60, 10), also called decimal256, which "
-        "is not read; cast it to float64 or to a decimal of at most 38 digits"
+        "is not read; cast it to float64 or a decimal of at most 38 digits"
     )
 
 
