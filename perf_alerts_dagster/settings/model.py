@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, DAILY_PNL_CHECK, Alert
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
 from perf_alerts_dagster.settings import checks, urls
 from perf_alerts_dagster.settings.checks import YEAR, number, one_of, optional, read, whole
 from perf_alerts_dagster.settings.keys import entries
@@ -136,7 +136,7 @@ class Settings(_AlertSettings):
     session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
     catchup_sessions: Count = 30
-    periods_per_year: Annotated[float, read(number(1, 8784))] = 252.0
+    periods_per_year: Annotated[float | None, optional(number(1, 8784))] = None
 
     # Judging
     thresholds: Annotated[dict[str, Any], read(checks.thresholds)] = Field(default_factory=dict)
@@ -205,11 +205,6 @@ class Settings(_AlertSettings):
         """The records source, without its password, to be shown."""
         return urls.masked_url(self.records_url) if self.records_url else "the bundled sample"
 
-    @property
-    def close_time(self) -> str:
-        """When a session closes where the calendar does not say: `HH:MM`, UTC."""
-        return self.session_close or self.time_of(DAILY_PNL_CHECK)
-
     def time_of(self, alert: Alert) -> str:
         """When an alert runs: `HH:MM`, in `timezone`."""
         return str(getattr(self, alert.time.setting))
@@ -240,8 +235,13 @@ class Settings(_AlertSettings):
         )
 
     def statistical(self) -> dict[str, Any]:
-        """The settings that values and seeds depend on, JSON-ready."""
-        return {name: getattr(self, name) for name in STATISTICAL}
+        """The settings that values and seeds depend on, JSON-ready.
+
+        Rows per year that are not set are 252, as before each strategy had its own, so that the
+        version is that of earlier releases.
+        """
+        values = {name: getattr(self, name) for name in STATISTICAL}
+        return values | {"periods_per_year": values["periods_per_year"] or 252.0}
 
     @property
     def statistical_text(self) -> str:

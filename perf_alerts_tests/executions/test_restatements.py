@@ -8,9 +8,8 @@ import pytest
 
 from perf_alerts_dagster.executions.plan import find_changes, save_hashes
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import open_calendar
-from perf_alerts_tests.builders import a_record, noise, weekdays
+from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_tests.builders import MARKET, a_record, noise, weekdays
 from perf_alerts_tests.fakes import FakeAlertStore, FakeRecordsSource
 
 ROWS = 45
@@ -20,7 +19,7 @@ def reading(record: StrategyRecord) -> Reading:
     newest: date = record.dates[-1].astype(object)
     return read(
         FakeRecordsSource(TrackRecords(source="test", strategies={record.strategy: record})),
-        Market(calendar=open_calendar("record"), own_days=True),
+        MARKET,
         as_of=None,
         now=datetime.combine(newest, datetime.min.time(), tzinfo=UTC).replace(hour=18),
         timezone=ZoneInfo("UTC"),
