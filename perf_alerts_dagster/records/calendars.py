@@ -6,7 +6,7 @@ Gaps, lateness, finality and rows per year follow them, whatever other strategie
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
 
@@ -15,13 +15,18 @@ import numpy as np
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.desk import KeptCalendar
 from perf_alerts_dagster.records.groups import is_group
+from perf_alerts_dagster.records.inference import (
+    WINDOW,
+    assume,
+    infer,
+    longest_gap,
+    never_rests,
+    rows_per_year,
+)
 from perf_alerts_dagster.records.model import Dates, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sessions import (
-    EVERY_DAY,
-    MONTHLY,
     SPARSE,
     WEEKDAYS,
-    WEEKLY,
     YEAR,
     Calendar,
     Closing,
@@ -35,27 +40,8 @@ from perf_alerts_dagster.records.sessions import (
 )
 
 RECORD, GROUP = "record", "group"
-# A calendar is inferred from this many daily rows on, or weekly, monthly, quarterly ones; before
-# that the latter are assumed from a few.
-_MINIMUM, _MINIMUM_SLOW, _FEW = 250, 24, 6
-# The newest rows that a calendar is inferred from: two years of daily ones.
-_WINDOW = 504
-# Of equally good exchanges the first one is taken; the last takes seconds to make.
-EXCHANGES = (
-    "XNYS", "XLON", "XETR", "XPAR", "XSWX", "XTKS", "XHKG", "XSHG", "XASX", "XTSE", "XBOM",
-    "BVMF", "XJSE", "XSTO", "CMES", "XKRX",
-)  # fmt: skip
-# The largest share of an exchange's sessions that rows may miss, or lie beside.
-_TOLERANCE = 0.01
-# No exchange of the list rests on a larger share of the weekdays.
-_HOLIDAYS = 0.10
-# Rows on weekends from this share on mean a market that never rests.
-_WEEKENDS = 0.05
-# Without a row on a larger share of the days only active days are exported.
-_SPARSE = 0.20
-# Rows per year of daily books that are called 252.
-_ORDINARY = (235.0, 266.0)
-_YEAR_DAYS = 365.25
+# The newest rows that say by which day of a week or month a row comes.
+_POSITION_ROWS = 24
 # A note names at most this many strategies.
 _SHOWN = 5
 
@@ -92,6 +78,19 @@ class StrategyCalendar:
     def is_assumed(self) -> bool:
         """Whether there are too few rows to infer a calendar from, and nobody has set one."""
         return self.origin is Origin.ASSUMED and self.name not in (RECORD, GROUP)
+
+    @property
+    def is_market(self) -> bool:
+        """Whether an exchange closes its rows."""
+        return isinstance(self.closing, ExchangeCalendar)
+
+    @property
+    def closes(self) -> str:
+        """When its rows are final: `at the close of XNYS`."""
+        if self.is_market:
+            return f"at the close of {self.name}"
+        closing = self.closing if isinstance(self.closing, Closing) else self.closing.closing
+        return str(closing)
 
     @property
     def content(self) -> str:
@@ -218,7 +217,7 @@ class CalendarAssigner:
     ) -> StrategyCalendar:
         calendar = self._open(name)
         if isinstance(calendar, PeriodCalendar):
-            newest = calendar.positions(dates[-_MINIMUM_SLOW:])
+            newest = calendar.positions(dates[-_POSITION_ROWS:])
             calendar = replace(calendar, position=int(newest.max()))
         is_market = isinstance(calendar, ExchangeCalendar) and (
             by_person or origin is Origin.DECLARED
@@ -227,11 +226,11 @@ class CalendarAssigner:
         return StrategyCalendar(
             name=name,
             origin=origin,
-            periods_per_year=_rate(dates) if sparse else calendar.periods_per_year,
+            periods_per_year=rows_per_year(dates) if sparse else calendar.periods_per_year,
             days=ListedDays(days=dates[:0]) if sparse else calendar,
             counted=calendar,
             closing=calendar if is_market else self.closing,
-            longest_gap=_longest_gap(dates) if sparse else 0,
+            longest_gap=longest_gap(dates) if sparse else 0,
         )
 
     def _listed(self, name: str, days: Dates) -> StrategyCalendar:
@@ -258,7 +257,7 @@ class CalendarAssigner:
         distinct = {
             record.dates.tobytes(): record.dates for record in self.records.strategies.values()
         }
-        resting = [dates for dates in distinct.values() if len(dates) and not _never_rests(dates)]
+        resting = [dates for dates in distinct.values() if len(dates) and not never_rests(dates)]
         days = np.unique(np.concatenate(resting)) if resting else np.empty(0, "datetime64[D]")
         weekdays: Dates = days[np.is_busday(days)]
         return weekdays
@@ -271,87 +270,6 @@ class CalendarAssigner:
             rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code of exchange_calendars "
             f"such as XNYS or XLON, not {record.calendar!r:.60}",
         )
-
-
-def infer(dates: Dates) -> tuple[str, float] | None:
-    """The calendar that the newest 504 rows follow, and its rows per year.
-
-    None for too few rows: 250 of a daily record, 24 of a slower one.
-    """
-    recent = dates[-_WINDOW:]
-    slow = _slow(recent)
-    if len(dates) < (_MINIMUM if slow is None else _MINIMUM_SLOW):
-        return None
-    if slow is not None:
-        return slow, _rate(dates) if slow == SPARSE else open_calendar(slow).periods_per_year
-    if _never_rests(recent):
-        return EVERY_DAY, open_calendar(EVERY_DAY).periods_per_year
-    absent = len(missing(recent, open_calendar(WEEKDAYS)))
-    share = absent / (absent + len(recent))
-    if share > _SPARSE:
-        return SPARSE, _rate(dates)
-    if 0.0 < share <= _HOLIDAYS and (exchange := _exchange(recent)) is not None:
-        return exchange, open_calendar(exchange).periods_per_year
-    rate = _rate(dates)
-    return WEEKDAYS, YEAR if _ORDINARY[0] <= rate <= _ORDINARY[1] else rate
-
-
-def assume(dates: Dates) -> str:
-    """The calendar of a strategy with too few rows to infer one."""
-    slow = _slow(dates) if len(dates) >= _FEW else None
-    return slow or (EVERY_DAY if _never_rests(dates) else WEEKDAYS)
-
-
-def _slow(dates: Dates) -> str | None:
-    """Monthly or weekly by the median gap, sparse where it is another one of a week and more."""
-    if len(dates) < 2:
-        return None
-    gap = float(np.median(np.diff(dates).astype(np.int64)))
-    if 26 <= gap <= 35:
-        return MONTHLY
-    if 5 <= gap <= 9:
-        return WEEKLY
-    return SPARSE if gap >= 5 else None
-
-
-def _never_rests(dates: Dates) -> bool:
-    """Whether rows fall on weekends, and on nearly every day."""
-    if len(dates) < 2:
-        return False
-    span = int((dates[-1] - dates[0]).astype(np.int64)) + 1
-    weekends = 1.0 - float(np.is_busday(dates).mean())
-    return weekends >= _WEEKENDS and len(dates) >= (1.0 - _SPARSE) * span
-
-
-def _exchange(dates: Dates) -> str | None:
-    """The exchange of the list whose sessions fit best, where at most a hundredth does not."""
-    best, fewest = None, _TOLERANCE
-    first, last = dates[0].astype(object), dates[-1].astype(object)
-    for code in EXCHANGES:
-        if code == EXCHANGES[-1] and best is not None:
-            break
-        sessions = open_calendar(code).sessions(first, last)
-        differing = len(np.setxor1d(dates, sessions)) / max(len(sessions), 1)
-        if differing < fewest or (differing == fewest and best is None):
-            best, fewest = code, differing
-        if fewest == 0.0:
-            break
-    return best
-
-
-def _rate(dates: Dates) -> float:
-    """Rows per year of the newest rows, rounded to a tenth."""
-    recent = dates[-_WINDOW:]
-    days = int((recent[-1] - recent[0]).astype(np.int64))
-    return max(round((len(recent) - 1) * _YEAR_DAYS / days, 1), 0.1) if days else YEAR
-
-
-def _longest_gap(dates: Dates) -> int:
-    """The most weekdays from one row to the next within the last year."""
-    recent = dates[dates > dates[-1] - np.timedelta64(366, "D")]
-    if len(recent) < 2:
-        recent = dates[-2:]
-    return int(np.busday_count(recent[:-1] + 1, recent[1:] + 1).max(initial=0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -413,7 +331,7 @@ def _notes(calendars: Mapping[str, StrategyCalendar], records: TrackRecords) -> 
     alike: dict[str, list[str]] = {}
     for name, calendar in sorted(calendars.items()):
         if calendar.origin is Origin.INFERRED and calendar.content:
-            rows = min(len(records.strategies[name]), _WINDOW)
+            rows = min(len(records.strategies[name]), WINDOW)
             text = f"calendar {calendar.name} inferred from {rows} rows"
             if calendar.name == SPARSE:
                 text += f", {calendar.periods_per_year:g} a year: only active days are exported"
@@ -424,3 +342,57 @@ def _notes(calendars: Mapping[str, StrategyCalendar], records: TrackRecords) -> 
 def _joined(names: Sequence[str]) -> str:
     rest = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def finality_notes(
+    calendars: Mapping[str, StrategyCalendar], *, daily: time, now: datetime, zone: tzinfo
+) -> list[str]:
+    """What `check` says of calendars: a line for strategies alike, then when rows are final.
+
+    Args:
+        calendars: Those of a reading.
+        daily: The time of the daily check, in `zone`.
+        now: The time of asking, aware.
+        zone: The zone of the schedules.
+    """
+    alike: dict[str, list[str]] = {}
+    closings: dict[str, str] = {}
+    for name, calendar in sorted(calendars.items()):
+        if calendar.name == GROUP:
+            continue
+        since = f" since {calendar.since}" if calendar.since else ""
+        alike.setdefault(
+            f"{calendar.name} ({calendar.origin.value}{since}), "
+            f"{calendar.periods_per_year:g} rows a year, rows are final {calendar.closes}",
+            [],
+        ).append(name)
+        closings[calendar.closes] = _judges_yesterday(calendar, daily=daily, now=now, zone=zone)
+    return [
+        *(f"{_joined(names)}: {text}" for text, names in alike.items()),
+        *(note for note in closings.values() if note),
+    ]
+
+
+def _judges_yesterday(
+    calendar: StrategyCalendar, *, daily: time, now: datetime, zone: tzinfo
+) -> str:
+    """Whether the daily check runs before the rows of its day are final; empty where it does not.
+
+    The session is the one of the last ten days that closed the latest in its day.
+    """
+    today = now.astimezone(zone).date()
+    days = calendar.counted.sessions(today - timedelta(days=10), today - timedelta(days=1))
+    sessions: list[date] = days.astype(object).tolist() or [today - timedelta(days=1)]
+    close, session = max(
+        ((calendar.closing.close(day).astimezone(zone), day) for day in sessions),
+        key=lambda pair: pair[0] - datetime.combine(pair[1], time(), tzinfo=zone),
+    )
+    if close <= datetime.combine(session, daily, tzinfo=zone):
+        return ""
+    text = f"{daily:%H:%M} {zone} is before "
+    text += f"the close of {calendar.name}" if calendar.is_market else "the day's rows are final"
+    text += ": this judges yesterday"
+    later = close + timedelta(minutes=30)
+    if later.date() == session:
+        return f"{text}; {later:%H:%M} would judge today"
+    return f"{text}; ALERT_SESSION_CLOSE says when a day closes earlier"

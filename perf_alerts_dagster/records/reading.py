@@ -81,10 +81,9 @@ class Reading:
     def late(self, name: str, newest: date, as_of: date) -> int:
         """The number of closed sessions after a strategy's `newest` row, up to `as_of`."""
         calendar = self.calendars[name]
-        counts_on = self.counted_at is not None and as_of == self.as_of
-        return calendar.late(
-            newest, calendar.closed_through(self.counted_at) if counts_on else as_of
-        )
+        if self.counted_at is None or as_of != self.as_of:
+            return calendar.late(newest, as_of)
+        return calendar.late(newest, calendar.closed_through(self.counted_at))
 
     def final_through(self, moment: datetime) -> date | None:
         """The last day with a row such that all rows up to it are final at `moment`."""

@@ -126,25 +126,24 @@ class PeriodCalendar(_ByDays):
     def sessions(self, first: date, last: date) -> Dates:
         """The day of each week or month by which its row is expected."""
         days = _days(first, last)
-        return days[self.positions(days) == self._positions(days)]
+        expected: Dates = days[self.positions(days) == self._expected(days)]
+        return expected
 
-    def _positions(self, days: Dates) -> NDArray[np.int64]:
+    def _expected(self, days: Dates) -> NDArray[np.int64]:
         if not self.monthly:
             return np.full(len(days), self.position)
         months = days.astype("datetime64[M]")
-        ends = (
-            (months + 1).astype("datetime64[D]")
-            - np.timedelta64(1, "D")
-            - months.astype("datetime64[D]")
-        )
-        return np.minimum(ends.astype(np.int64) + 1, self.position)
+        length = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+        expected: NDArray[np.int64] = np.minimum(length.astype(np.int64), self.position)
+        return expected
 
     def positions(self, dates: Dates) -> NDArray[np.int64]:
         """The weekday of each date, or its day of the month."""
         days = dates.astype("datetime64[D]")
-        if not self.monthly:
-            return (days.astype(np.int64) + 3) % 7
-        return (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+        places: NDArray[np.int64] = (days.astype(np.int64) + 3) % 7
+        if self.monthly:
+            places = (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+        return places
 
     def periods(self, dates: Dates) -> NDArray[Any]:
         """The number of the week, or the month, of each date."""
@@ -292,7 +291,7 @@ class ExchangeCalendar:
 
 WEEKDAYS, EVERY_DAY = "weekdays", "24/7"
 WEEKLY, MONTHLY, SPARSE = "weekly", "monthly", "sparse"
-_PLAIN = {
+_PLAIN: dict[str, DayCalendar | PeriodCalendar] = {
     WEEKDAYS: DayCalendar(weekmask="1111100"),
     EVERY_DAY: DayCalendar(weekmask="1111111", periods_per_year=365.0),
     WEEKLY: PeriodCalendar(monthly=False, position=4),
@@ -314,5 +313,6 @@ def open_calendar(name: str, closing: Closing = NEXT_DAY) -> Calendar:
     Raises:
         SettingsError: no such calendar.
     """
-    plain = _PLAIN.get(name)
-    return ExchangeCalendar(name, closing) if plain is None else replace(plain, closing=closing)
+    if name not in _PLAIN:
+        return ExchangeCalendar(name, closing)
+    return replace(_PLAIN[name], closing=closing)
