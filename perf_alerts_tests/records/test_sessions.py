@@ -182,7 +182,7 @@ def test_sessions_that_an_exchange_has_not_announced_are_weekdays() -> None:
 
 @pytest.mark.slow
 def test_an_exchange_that_the_library_cannot_make_is_refused() -> None:
-    with pytest.raises(SettingsError, match="XTAE.*cannot make this calendar"):
+    with pytest.raises(SettingsError, match="cannot make this calendar"):
         open_calendar("XTAE")
 
 
