@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ import pytest
 from perf_alerts_dagster.judging.context import JudgeContext, Rating
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.records.calendars import Origin, StrategyCalendar
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord, Trades
+from perf_alerts_dagster.records.reading import Market
+from perf_alerts_dagster.records.sessions import Closing, ListedDays, open_calendar
 
 FIRST = date(2023, 1, 2)
 
@@ -44,6 +47,23 @@ def a_record(
     return StrategyRecord(**(values | changes))
 
 
+# Rows are final at 17:00 UTC of their own day.
+MARKET = Market(calendar=open_calendar("record", Closing(at=time(17))), own_days=True)
+
+
+def own_days(days: Dates, **changes: Any) -> StrategyCalendar:
+    """A calendar of which the given days are the sessions, and weekdays count for lateness."""
+    values: dict[str, Any] = {
+        "name": "record",
+        "origin": Origin.ASSUMED,
+        "periods_per_year": 252.0,
+        "days": ListedDays(days=days),
+        "counted": MARKET.calendar,
+        "closing": MARKET.calendar.closing,
+    }
+    return StrategyCalendar(**(values | changes))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RatedContext(JudgeContext):
     """A context whose ratings are given, in place of a calibration's."""
@@ -61,19 +81,25 @@ def context_of(
     record: StrategyRecord,
     *,
     provisional: bool = False,
+    sessions: Dates | None = None,
     thresholds: Mapping[str, Any] | None = None,
     policy: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> JudgeContext:
-    """Stands on the record's newest row, which is open where `provisional`."""
+    """Stands on the record's newest row, which is open where `provisional`.
+
+    `sessions` are the days on which rows are expected; those of its rows where None.
+    """
     newest = record.dates[-1]
     final = record.dates[-2] if provisional else newest
     values: dict[str, Any] = {
         "as_of": newest.astype(object),
-        "sessions": record.dates,
+        "calendars": {
+            record.strategy: own_days(record.dates if sessions is None else sessions),
+            "ALL": own_days(record.dates),
+        },
         "last_final": final.astype(object),
         "book": limit_book(thresholds or {}, policy or {}),
-        "periods_per_year": 252.0,
         "max_lag_sessions": 2,
     }
     kind = RatedContext if "rate" in changes else JudgeContext

@@ -35,19 +35,12 @@ _DRAIN_SECONDS = 20.0
 _OUTAGE_WAIT = 1.0
 
 
-def build_session_judge(
-    settings: Settings,
-    store: ProjectionStore | None = None,
-    *,
-    periods_per_year: float | None = None,
-) -> SessionJudge:
+def build_session_judge(settings: Settings, store: ProjectionStore | None = None) -> SessionJudge:
     """The judge of these settings; without a store its projections are kept in memory."""
     book = limit_book(settings.thresholds, settings.policy_limits)
-    periods = periods_per_year or settings.periods_per_year
     return SessionJudge(
         judge=Judge(
             book=book,
-            periods_per_year=periods,
             max_lag_sessions=settings.max_data_lag_sessions,
             budgets=build_budgets(settings),
             settings_version=settings.settings_version,
@@ -56,7 +49,6 @@ def build_session_judge(
             store=store or MemoryProjections(),
             paths=settings.projection_paths,
             haircut=settings.backtest_haircut,
-            periods_per_year=periods,
             settings_version=settings.settings_version,
             budget=settings.false_alarm_warning,
             limits=book.limits,

@@ -1,9 +1,12 @@
 """Builds the records source, its calendar and the alert store from the settings."""
 
+from datetime import time
+from zoneinfo import ZoneInfo
+
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.sessions import Closing, open_calendar
 from perf_alerts_dagster.settings import Settings
 
 
@@ -40,12 +43,22 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
     )
 
 
-def open_market(settings: Settings, *, own_days: bool = False) -> Market:
-    """The market's calendar; `own_days` takes the record's own dates as its sessions."""
-    calendar = "weekdays" if own_days else settings.calendar
+def open_market(settings: Settings, *, periods_per_year: float | None = None) -> Market:
+    """The calendar of the settings.
+
+    With `periods_per_year`, which overrides all others, each strategy has a calendar of its own:
+    no market has the sessions of a weekly or monthly record.
+    """
+    name = "record" if periods_per_year is not None else settings.calendar
+    at = settings.session_close
+    closing = Closing(
+        at=None if at is None else time.fromisoformat(at), zone=ZoneInfo(settings.timezone)
+    )
     return Market(
-        calendar=open_calendar(calendar, close_time=settings.close_time),
-        own_days=own_days or calendar == "record",
+        calendar=open_calendar(name, closing),
+        own_days=name == "record",
+        name=name,
+        periods_per_year=periods_per_year or settings.periods_per_year,
     )
 
 

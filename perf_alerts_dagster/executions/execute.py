@@ -25,7 +25,6 @@ from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import is_final
 
 # The page of a run shows the worst strategies only.
 MAXIMUM_CHARTS = 6
@@ -216,7 +215,7 @@ class Executor:
             watermark=self.store.watermark(alert.name),
             catch_up=self.catch_up,
             restated=changes.sessions,
-            switched_on=_final_by(reading, switched_on),
+            switched_on=None if switched_on is None else reading.final_through(switched_on),
         )
         judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
         if not plan.recorded_only:
@@ -303,15 +302,3 @@ class Executor:
             else:
                 self.store.record(judgement, watermark=session if counts else None)
         return tuple(judgements), repeats, outlook
-
-
-def _final_by(reading: Reading, switched_on: datetime | None) -> date | None:
-    """The newest session that was final when the schedule was switched on."""
-    if switched_on is None:
-        return None
-    closed = [
-        session
-        for session in reading.sessions
-        if is_final(session, reading.market.calendar, switched_on)
-    ]
-    return closed[-1] if closed else None

@@ -49,7 +49,7 @@ class SessionJudge:
         """
         for day in issue_on:
             self.issuer.issue_for(alert, reading, day, run_id=run_id)
-        outlook = self.issuer.outlook(session)
+        outlook = self.issuer.outlook(session, reading.periods_per_year)
         judgement = self.judge.judge(
             alert,
             reading,

@@ -14,7 +14,8 @@ from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.monitors import STATISTICS, documented_badness
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
-from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
+from perf_alerts_dagster.records.calendars import StrategyCalendar
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
 
 Shares = Mapping[str, float]
@@ -116,9 +117,14 @@ class Rating:
     union: float | None = None
 
 
-def yearly(share: float, rows: int = 1) -> float:
-    """1 - (1 - share)^(252 / rows): a share of windows of `rows` sessions as that of years."""
-    return 1.0 - float((1.0 - share) ** (YEAR / rows))
+def yearly(share: float, rows: int = 1, periods_per_year: float = YEAR) -> float:
+    """1 - (1 - share)^(rows a year / rows): a share of windows of `rows` rows as that of years."""
+    return 1.0 - float((1.0 - share) ** (periods_per_year / rows))
+
+
+def of_own_year(share: float, periods_per_year: float) -> float:
+    """A share of simulated years, of 252 rows, as that of years of `periods_per_year` rows."""
+    return share if periods_per_year == YEAR else yearly(share, YEAR, periods_per_year)
 
 
 def rating_of(
@@ -132,21 +138,23 @@ def rating_of(
 ) -> Rating | None:
     """The rating of a value; None for a rule without a calibration.
 
-    `budget`, the strategy's own, replaces the calibration's budget in the false-alarm rate;
-    `documented` is the minimum badness that is a breach.
+    A calibration's healthy year has 252 rows; its shares are converted to years of
+    `periods_per_year` rows. `budget`, the strategy's own, replaces the calibration's budget in
+    the false-alarm rate; `documented` is the minimum badness that is a breach.
     """
     if rule not in calibration.worst:
         return None
     statistic = STATISTICS.get(rule)
+    reached = calibration.p_year(rule, (documented or {}).get(rule, -math.inf))
     badness = value if statistic is None else statistic.badness(value, periods_per_year)
     return rating_with_power(
         calibration,
         rule,
-        p_year=calibration.p_year(rule, badness),
+        p_year=of_own_year(calibration.p_year(rule, badness), periods_per_year),
         false_alarm_rate=(
-            calibration.false_alarm_rate(rule)
+            of_own_year(calibration.false_alarm_rate(rule), periods_per_year)
             if budget is None
-            else min(budget, calibration.p_year(rule, (documented or {}).get(rule, -math.inf)))
+            else min(budget, of_own_year(reached, periods_per_year))
         ),
     )
 
@@ -177,7 +185,7 @@ _NOTHING = ProjectionsInForce()
 class JudgeContext:
     """The inputs of every rule in addition to the record.
 
-    `sessions` are the record's sessions up to `as_of`, rising. `last_final` is the newest
+    `calendars` are those of each strategy and group. `last_final` is the newest
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
@@ -186,10 +194,9 @@ class JudgeContext:
     """
 
     as_of: date
-    sessions: Dates
+    calendars: Mapping[str, StrategyCalendar]
     last_final: date | None
     book: LimitBook
-    periods_per_year: float
     max_lag_sessions: int
     lateness: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
@@ -201,6 +208,14 @@ class JudgeContext:
     def projections_of(self, strategy: str) -> ProjectionsInForce:
         """The projections in force for a strategy."""
         return self.in_force.get(strategy, _NOTHING)
+
+    def periods_of(self, strategy: str) -> float:
+        """A strategy's rows per year."""
+        return self.calendars[strategy].periods_per_year
+
+    def allowed_lateness(self, strategy: str) -> int:
+        """The sessions that its newest row may be behind; of a sparse book its longest gap."""
+        return max(self.max_lag_sessions, self.calendars[strategy].longest_gap)
 
     def budgets_of(self, strategy: str, rule: str) -> tuple[float, float]:
         """The largest `p_year` that is strong evidence, at warning and at critical."""
@@ -220,10 +235,10 @@ class JudgeContext:
             calibration,
             calibrated_as or rule.id,
             value,
-            periods_per_year=self.periods_per_year,
+            periods_per_year=self.periods_of(strategy),
             budget=self.budgets_of(strategy, rule.id)[0],
             documented=documented_badness(
-                self.book.limits_for(strategy), periods_per_year=self.periods_per_year
+                self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
             ),
         )
 
@@ -315,7 +330,7 @@ def too_many_gaps(
     context: JudgeContext, record: StrategyRecord, rule: Rule, window: int
 ) -> Evaluation | None:
     """Insufficient data where more than a tenth of the window's sessions have no row."""
-    share = missing_share(record.dates, context.sessions, window)
+    share = missing_share(record.dates, context.calendars[record.strategy].days, window)
     if share <= MAXIMUM_MISSING:
         return None
     return insufficient_data(

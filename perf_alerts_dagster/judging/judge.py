@@ -8,6 +8,7 @@ from datetime import date, datetime
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import (
     Budgets,
     JudgeContext,
@@ -22,6 +23,7 @@ from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error
 from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
+from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
@@ -32,7 +34,6 @@ class Judge:
     """Judges by fixed statistical settings; the same reading gives the same bits."""
 
     book: LimitBook
-    periods_per_year: float
     max_lag_sessions: int
     budgets: Budgets
     settings_version: str
@@ -68,17 +69,15 @@ class Judge:
             name: record.until(as_of) for name, record in sorted(reading.records.strategies.items())
         }
         cut = {name: record for name, record in cut.items() if len(record)}
-        sessions = np.asarray(reading.sessions, dtype="datetime64[D]")
         seed = seed_for(as_of, self.settings_version)
         context = JudgeContext(
             as_of=as_of,
-            sessions=sessions[sessions <= np.datetime64(as_of, "D")],
+            calendars=reading.calendars,
             last_final=reading.last_final if provisional else as_of,
             book=self.book,
-            periods_per_year=self.periods_per_year,
             max_lag_sessions=self.max_lag_sessions,
             lateness={
-                name: reading.late(record.dates[-1].astype(object), as_of)
+                name: reading.late(name, record.dates[-1].astype(object), as_of)
                 for name, record in cut.items()
             },
             seed=seed,
@@ -109,7 +108,7 @@ class Judge:
             run_id=run_id,
             judged_at=now,
             settings_version=self.settings_version,
-            data_hash=data_hash(cut),
+            data_hash=data_hash(cut, reading.calendars),
             seed=seed,
             evaluations=tuple(with_discovery(evaluations)),
             provisional=provisional,
@@ -145,11 +144,13 @@ def _month_share(finals: StrategyRecord, outlook: Outlook) -> float | None:
     return projection.fan.share_below(projection.fan.distance_below(path), len(path))
 
 
-def data_hash(records: Mapping[str, StrategyRecord]) -> str:
-    """SHA-256 over every strategy's content, in the order of their names."""
+def data_hash(
+    records: Mapping[str, StrategyRecord], calendars: Mapping[str, StrategyCalendar]
+) -> str:
+    """SHA-256 over every strategy's content and calendar, in the order of their names."""
     digest = hashlib.sha256()
     for name in sorted(records):
-        digest.update(records[name].content_hash().encode())
+        digest.update((records[name].content_hash() + calendars[name].content).encode())
     return digest.hexdigest()
 
 
@@ -188,14 +189,16 @@ def judge_strategy(
         ended = record.rows(0, int(wiped_out[0]) + 1)
         return _in_order(_wiped_out(ended, families, context))
     late = context.lateness.get(record.strategy, 0)
-    if late > context.max_lag_sessions:
+    if late > (allowed := context.allowed_lateness(record.strategy)):
+        assumed = context.calendars[record.strategy].is_assumed
         return [
             no_data(
                 record.strategy,
                 rule,
                 late=late,
-                allowed=context.max_lag_sessions,
+                allowed=allowed,
                 newest=record.dates[-1],
+                severity=Severity.WARNING if assumed else Severity.CRITICAL,
             )
             for rule in _for_every_strategy(families)
         ]

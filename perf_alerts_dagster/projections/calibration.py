@@ -236,7 +236,7 @@ def calibrate(
     draws: simulation.Draws,
     *,
     budget: float,
-    documented: Mapping[str, float],
+    documented: Mapping[str, float | Floats],
 ) -> list[Calibration]:
     """Calibrate strategies along shared draws; none depends on the others.
 
@@ -245,7 +245,8 @@ def calibrate(
         bands: Their launch projections' fans.
         draws: Of at least `LIFE` days.
         budget: Share of healthy years in which a warning may be notified.
-        documented: Minimum badness of each rule's documented warning, where it has one.
+        documented: Minimum badness of each rule's documented warning, where it has one: of all
+            strategies, or of each (S).
 
     Raises:
         ValueError: the draws are shorter than `LIFE`.
@@ -255,7 +256,11 @@ def calibrate(
     calibrations: list[Calibration] = []
     for first in range(0, len(strategies), _STRATEGIES):
         part = slice(first, first + _STRATEGIES)
-        calibrations += _calibrate_batch(strategies[part], bands[part], draws, budget, documented)
+        minimum = {
+            rule: np.broadcast_to(badness, len(strategies))[part]
+            for rule, badness in documented.items()
+        }
+        calibrations += _calibrate_batch(strategies[part], bands[part], draws, budget, minimum)
     return calibrations
 
 
@@ -264,7 +269,7 @@ def _calibrate_batch(
     bands: Sequence[Fan],
     draws: simulation.Draws,
     budget: float,
-    documented: Mapping[str, float],
+    documented: Mapping[str, Floats],
 ) -> list[Calibration]:
     columns = simulation.batch(strategies)
     worst: dict[str, Floats32] = {}

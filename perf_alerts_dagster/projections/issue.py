@@ -123,7 +123,6 @@ class ProjectionIssuer:
     store: ProjectionStore
     paths: int
     haircut: float
-    periods_per_year: float
     settings_version: str
     limits: Mapping[str, float]
     budget: float = 0.05
@@ -149,7 +148,7 @@ class ProjectionIssuer:
                     (rows.until(start), Subject(strategy=name, window=window, recent=recent))
                 )
         for day, members in sorted(due.items()):
-            self._issue(members, LAUNCH, day, run_id)
+            self._issue(members, LAUNCH, day, run_id, reading.periods_per_year)
 
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
@@ -169,7 +168,7 @@ class ProjectionIssuer:
             if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON:
                 follow.add(name)
         if members:
-            self._issue(members, CURRENT, as_of, run_id, judging=follow)
+            self._issue(members, CURRENT, as_of, run_id, reading.periods_per_year, judging=follow)
 
     def issue_for(self, alert: Alert, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue the projections that `alert` judges by, where they are due."""
@@ -179,8 +178,11 @@ class ProjectionIssuer:
         if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
             self.issue_launch(reading, as_of, run_id=run_id)
 
-    def outlook(self, as_of: date) -> Outlook:
-        """The projections that are in force on `as_of`."""
+    def outlook(self, as_of: date, periods_per_year: Mapping[str, float]) -> Outlook:
+        """The projections that are in force on `as_of`.
+
+        `periods_per_year` are the rows per year of each strategy; others have no expectation.
+        """
         launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
         judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
         calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
@@ -190,10 +192,11 @@ class ProjectionIssuer:
             projected=frozenset(launched),
             expectations={
                 name: (
-                    expectation(before.get(name), self.periods_per_year),
-                    expectation(stored, self.periods_per_year),
+                    expectation(before.get(name), periods_per_year[name]),
+                    expectation(stored, periods_per_year[name]),
                 )
                 for name, stored in now.items()
+                if name in periods_per_year
             },
             in_force={
                 name: ProjectionsInForce(
@@ -227,6 +230,7 @@ class ProjectionIssuer:
         kind: str,
         day: date,
         run_id: str,
+        periods_per_year: Mapping[str, float],
         *,
         judging: frozenset[str] | set[str] = frozenset(),
     ) -> None:
@@ -256,18 +260,28 @@ class ProjectionIssuer:
         ]
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
-            stored += self._calibrations(projections, stored, seed)
+            stored += self._calibrations(projections, stored, seed, periods_per_year)
         self.store.save_projections(stored)
 
     def _calibrations(
-        self, projections: Sequence[Projection], stored: Sequence[StoredProjection], seed: int
+        self,
+        projections: Sequence[Projection],
+        stored: Sequence[StoredProjection],
+        seed: int,
+        periods_per_year: Mapping[str, float],
     ) -> list[StoredProjection]:
+        documented = [
+            documented_badness(self.limits, periods_per_year=periods_per_year[projection.strategy])
+            for projection in projections
+        ]
         calibrations = calibrate(
             [projection.residuals for projection in projections],
             [projection.fan for projection in projections],
             draw(seed, PATHS, LIFE),
             budget=self.budget,
-            documented=documented_badness(self.limits, periods_per_year=self.periods_per_year),
+            documented={
+                rule: np.array([badness[rule] for badness in documented]) for rule in documented[0]
+            },
         )
         return [
             replace(

@@ -11,55 +11,83 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.desk import Kept, Seen
-from perf_alerts_dagster.records.groups import with_groups
+from perf_alerts_dagster.records.calendars import (
+    CalendarAssigner,
+    StrategyCalendar,
+    group_calendar,
+    member_names,
+)
+from perf_alerts_dagster.records.desk import Kept, KeptCalendar, Seen
+from perf_alerts_dagster.records.groups import is_group, with_groups
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
-from perf_alerts_dagster.records.sessions import Calendar, is_final, lateness, resolve_as_of
+from perf_alerts_dagster.records.sessions import (
+    WEEKDAYS,
+    Calendar,
+    closed_through,
+    resolve_as_of,
+)
 
 _NOTHING_KEPT = Kept()
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """The calendar that defines the sessions.
+    """The calendar of ALERT_CALENDAR, and what closes days that no exchange closes.
 
-    `own_days`: the record's own days are the sessions, and the calendar gives only their closing
-    times and the lateness of rows.
+    `own_days` (ALERT_CALENDAR=record): each strategy has a calendar of its own, and `calendar` is
+    that of weekdays. `name` is that of the setting. `periods_per_year` overrides the rows per year
+    of all calendars; None leaves them.
     """
 
     calendar: Calendar
     own_days: bool
+    name: str = WEEKDAYS
+    periods_per_year: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
-    """The records of a source at one moment, with their groups.
+    """The records of a source at one moment, with their groups and everybody's calendar.
 
-    `sessions` are rising; `as_of` is one of them. `last_final` is the last closed session at or
-    before `as_of` on which some strategy has a row. Lateness is counted up to `counted_to`.
+    `sessions` are those of any strategy, rising; `as_of` is one of them. `last_final` is the last
+    day at or before `as_of` with a row such that all rows up to it are final. Lateness is counted
+    up to the last day that has closed by `counted_at`; up to the as-of date where it is None.
 
-    `vanished` are the strategies that were judged and that the source no longer has, with what
-    it last held of them.
+    `inferred` are the calendars that were inferred now, to be kept. `vanished` are the strategies
+    that were judged and that the source no longer has, with what it last held of them.
     """
 
     records: TrackRecords
     market: Market
+    calendars: Mapping[str, StrategyCalendar]
     sessions: tuple[date, ...]
     as_of: date
     last_final: date | None
-    counted_to: date
+    counted_at: datetime | None
+    inferred: Mapping[str, KeptCalendar] = field(default_factory=dict)
     vanished: Mapping[str, Seen] = field(default_factory=dict)
+
+    @property
+    def periods_per_year(self) -> dict[str, float]:
+        """The rows per year of each strategy and group."""
+        return {name: one.periods_per_year for name, one in self.calendars.items()}
 
     def own_sessions(self, name: str) -> Dates:
         """The sessions of one strategy or group up to `as_of`, rising."""
-        days = np.asarray(self.sessions, dtype="datetime64[D]")
-        own: Dates = days[days <= np.datetime64(self.as_of, "D")]
-        return own
+        dates = self.records.strategies[name].dates
+        return self.calendars[name].sessions(dates, self.as_of)
 
-    def late(self, newest: date, as_of: date) -> int:
+    def late(self, name: str, newest: date, as_of: date) -> int:
         """The number of closed sessions after a strategy's `newest` row, up to `as_of`."""
-        to = self.counted_to if as_of == self.as_of else as_of
-        return lateness(newest, to, self.market.calendar)
+        calendar = self.calendars[name]
+        if self.counted_at is None or as_of != self.as_of:
+            return calendar.late(newest, as_of)
+        return calendar.late(newest, calendar.closed_through(self.counted_at))
+
+    def final_through(self, moment: datetime) -> date | None:
+        """The last day with a row such that all rows up to it are final at `moment`."""
+        return _final_through(self.records, self.calendars, moment, self.as_of)
 
 
 def read(
@@ -72,15 +100,15 @@ def read(
     at_or_before: bool = False,
     kept: Kept = _NOTHING_KEPT,
 ) -> Reading:
-    """Read the source and resolve the as-of date.
+    """Read the source, give every strategy its calendar, and resolve the as-of date.
 
     Args:
         source: The track records.
-        market: The calendar.
-        as_of: The as-of date; None for the last one at or before today.
+        market: The calendar of the settings.
+        as_of: The as-of date; None for the last day at or before today with a row.
         now: The time of the reading, aware.
         timezone: The zone of today's date.
-        at_or_before: Take the last session at or before `as_of` where it is no session.
+        at_or_before: Take the last day with a row at or before `as_of`.
         kept: The calendars and retirements that the alert store keeps.
 
     Raises:
@@ -89,25 +117,80 @@ def read(
         UsageError: `as_of` is no session of the record.
     """
     today = now.astimezone(timezone).date()
-    records = with_groups(source.load(today))
-    days = rows = records.dates
+    assigned = CalendarAssigner(
+        records=source.load(today),
+        setting=None if market.own_days else (market.name, market.calendar),
+        closing=market.calendar.closing,
+        kept=kept.calendars,
+        today=today,
+        periods_per_year=market.periods_per_year,
+    ).assign()
+    records = with_groups(assigned.records)
+    rows = records.dates
     if not len(rows):
         faults = [str(fault) for faults in records.faults.values() for fault in faults]
         raise RecordsInvalid(
             f"{records.source}: no strategy has good rows" + (f"; {faults[0]}" if faults else "")
         )
-    if not market.own_days:
-        days = np.union1d(rows, market.calendar.sessions(rows[0].astype(object), today))
-    sessions = tuple(days.astype(object).tolist())
-    chosen = resolve_as_of(as_of, sessions, today, at_or_before=at_or_before)
-    with_rows = rows[rows <= np.datetime64(chosen, "D")].astype(object).tolist()
-    finals = [day for day in with_rows if is_final(day, market.calendar, now)]
-    last_closed = today if is_final(today, market.calendar, now) else today - timedelta(days=1)
+    calendars = dict(assigned.calendars)
+    for name in records.strategies.keys() - calendars.keys():
+        members = member_names(name, assigned.records)
+        calendars[name] = group_calendar(
+            (calendars[member] for member in members), market.calendar.closing
+        )
+    default = as_of is None or at_or_before
+    sessions = _sessions(records, assigned.calendars, today)
+    chosen = resolve_as_of(
+        as_of,
+        rows.astype(object).tolist() if default else sessions,
+        today,
+        at_or_before=at_or_before,
+    )
     return Reading(
         records=records,
         market=market,
+        calendars=calendars,
         sessions=sessions,
         as_of=chosen,
-        last_final=finals[-1] if finals else None,
-        counted_to=last_closed if as_of is None or at_or_before else chosen,
+        last_final=_final_through(records, calendars, now, chosen),
+        counted_at=now if default else None,
+        inferred=assigned.inferred,
     )
+
+
+def _sessions(
+    records: TrackRecords, calendars: Mapping[str, StrategyCalendar], today: date
+) -> tuple[date, ...]:
+    """The sessions of all strategies: of one that is not judged any more, to its last row."""
+    distinct: dict[tuple[object, ...], Dates] = {}
+    for name, calendar in calendars.items():
+        record = records.strategies[name]
+        newest: date = record.dates[-1].astype(object)
+        last = min(today, record.judged_until or today) if record.status.is_judged else newest
+        key = (id(calendar), record.dates.tobytes(), max(last, newest))
+        if key not in distinct:
+            distinct[key] = calendar.sessions(record.dates, max(last, newest))
+    days = np.unique(np.concatenate(list(distinct.values())))
+    return tuple(days.astype(object).tolist())
+
+
+def _final_through(
+    records: TrackRecords,
+    calendars: Mapping[str, StrategyCalendar],
+    moment: datetime,
+    last: date,
+) -> date | None:
+    """The last day with a row, at or before `last`, such that all rows up to it are final."""
+    closed: dict[int, np.datetime64] = {}
+    stop = np.datetime64(last, "D") + 1
+    # The rows of groups are those of their members.
+    singles = {name: one for name, one in records.strategies.items() if not is_group(name)}
+    for name, record in singles.items():
+        closing = calendars[name].closing
+        if id(closing) not in closed:
+            closed[id(closing)] = np.datetime64(closed_through(closing, moment), "D")
+        still_open = record.dates[record.dates > closed[id(closing)]]
+        stop = min([stop, *still_open[:1]])
+    finals = [dates[dates < stop][-1:] for dates in (one.dates for one in singles.values())]
+    newest = np.concatenate(finals)
+    return newest.max().astype(object) if len(newest) else None

@@ -1,41 +1,167 @@
-"""Trading calendars by name: the sessions of a market and their closing times."""
+"""Trading calendars by name: the days on which rows are expected, and when a day is closed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Protocol
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perf_alerts_dagster.core.errors import SettingsError, UsageError
 from perf_alerts_dagster.records.model import Dates
 
+ACCEPTED = "record, weekdays, 24/7, or a code of exchange_calendars such as XNYS or XLON"
+# Rows per year of a weekday calendar, by convention.
+YEAR = 252.0
+# The last year whose sessions are counted for an exchange's rows per year.
+_COUNTED_TO = 2025
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """When a day closes that no exchange closes: at a UTC time, else when the next day begins."""
+
+    at: time | None = None
+    zone: tzinfo = UTC
+
+    def close(self, session: date) -> datetime:
+        """The time from which the rows of `session` are final."""
+        if self.at is not None:
+            return datetime.combine(session, self.at, tzinfo=UTC)
+        # The last day that a date can hold has no next one.
+        day = session if session == date.max else session + _DAY
+        return datetime.combine(day, time(), tzinfo=self.zone).astimezone(UTC)
+
+    def __str__(self) -> str:
+        """`at 21:30 UTC`, or `when the next day begins in UTC`."""
+        if self.at is not None:
+            return f"at {self.at:%H:%M} UTC"
+        return f"when the next day begins in {self.zone}"
+
+
+NEXT_DAY = Closing()
+
 
 class Calendar(Protocol):
-    """The sessions of a market, and when each of them closes."""
+    """The days on which a row is expected, and when each of them closes."""
+
+    @property
+    def periods_per_year(self) -> float:
+        """Its sessions in a year."""
+
+    @property
+    def closing(self) -> Closing:
+        """What closes a day that is no session."""
 
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
+
+    def periods(self, dates: Dates) -> NDArray[Any]:
+        """The period that each date belongs to: a row anywhere in it is that session's row."""
 
     def close(self, session: date) -> datetime:
         """The time in UTC at which `session` closes; its row is final from then on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayCalendar:
-    """A calendar without holidays; all days of the numpy `weekmask` close at one UTC time."""
+class _ByDays:
+    """What calendars share whose periods are single days, closed as any other day."""
+
+    closing: Closing
+
+    def periods(self, dates: Dates) -> NDArray[Any]:
+        """Every day is a period of its own."""
+        return dates
+
+    def close(self, session: date) -> datetime:
+        """As any day."""
+        return self.closing.close(session)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayCalendar(_ByDays):
+    """A calendar without holidays: the days of the numpy `weekmask`."""
 
     weekmask: str
-    close_time: time
+    closing: Closing = NEXT_DAY
+    periods_per_year: float = YEAR
 
     def sessions(self, first: date, last: date) -> Dates:
         """Every day whose weekday is in the mask; holidays are not left out."""
-        days = np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
+        days = _days(first, last)
         return days[np.is_busday(days, weekmask=self.weekmask)]
 
-    def close(self, session: date) -> datetime:
-        """The same time of day for every session."""
-        return datetime.combine(session, self.close_time, tzinfo=UTC)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ListedDays(_ByDays):
+    """The sessions are the listed days, which rise."""
+
+    days: Dates
+    closing: Closing = NEXT_DAY
+    periods_per_year: float = YEAR
+
+    def sessions(self, first: date, last: date) -> Dates:
+        """The listed days within."""
+        return _within(self.days, first, last)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeriodCalendar(_ByDays):
+    """One row a week (Monday to Sunday) or a month, expected by its `position`.
+
+    `position` is the weekday (Monday is 0), or the day of the month; a shorter month ends before.
+    """
+
+    monthly: bool
+    position: int
+    closing: Closing = NEXT_DAY
+
+    @property
+    def periods_per_year(self) -> float:
+        """12 or 52."""
+        return 12.0 if self.monthly else 52.0
+
+    def sessions(self, first: date, last: date) -> Dates:
+        """The day of each week or month by which its row is expected."""
+        days = _days(first, last)
+        expected: Dates = days[self.positions(days) == self._expected(days)]
+        return expected
+
+    def _expected(self, days: Dates) -> NDArray[np.int64]:
+        if not self.monthly:
+            return np.full(len(days), self.position)
+        months = days.astype("datetime64[M]")
+        length = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
+        expected: NDArray[np.int64] = np.minimum(length.astype(np.int64), self.position)
+        return expected
+
+    def positions(self, dates: Dates) -> NDArray[np.int64]:
+        """The weekday of each date, or its day of the month."""
+        days = dates.astype("datetime64[D]")
+        places: NDArray[np.int64] = (days.astype(np.int64) + 3) % 7
+        if self.monthly:
+            places = (days - days.astype("datetime64[M]")).astype(np.int64) + 1
+        return places
+
+    def periods(self, dates: Dates) -> NDArray[Any]:
+        """The number of the week, or the month, of each date."""
+        days = dates.astype("datetime64[D]")
+        if self.monthly:
+            return days.astype("datetime64[M]")
+        return (days.astype(np.int64) + 3) // 7
+
+
+def _days(first: date, last: date) -> Dates:
+    return np.arange(np.datetime64(first, "D"), np.datetime64(last, "D") + 1)
+
+
+def _within(days: Dates, first: date, last: date) -> Dates:
+    stops = np.searchsorted(
+        days, np.array([first, last + _DAY if last < date.max else last], "M8[D]")
+    )
+    return days[stops[0] : stops[1]]
 
 
 def resolve_as_of(
@@ -67,78 +193,126 @@ def resolve_as_of(
     )
 
 
-def is_final(session: date, calendar: Calendar, now: datetime) -> bool:
-    """Whether the session's close is at or before `now`."""
-    return calendar.close(session) <= now
+def closed_through(calendar: Calendar | Closing, now: datetime) -> date:
+    """The last day whose close is at or before `now`."""
+    # A day closes at most a day before it ends in UTC and at most one after.
+    day = now.astimezone(UTC).date() + _DAY
+    while calendar.close(day) > now:
+        day -= _DAY
+    return day
 
 
 def lateness(newest: date, through: date, calendar: Calendar) -> int:
     """The number of sessions after `newest`, up to and including `through`."""
     if newest >= through:
         return 0
-    return len(calendar.sessions(newest + timedelta(days=1), through))
+    return len(missing(np.array([newest], "M8[D]"), calendar, through))
 
 
-def missing(dates: Dates, sessions: Dates) -> Dates:
-    """The sessions without a row between the first and the last row; they are never filled."""
+def missing(dates: Dates, calendar: Calendar, last: date | None = None) -> Dates:
+    """The sessions without a row from the first row to `last`, or to the last row; never filled."""
     if len(dates) == 0:
-        return sessions[:0]
-    within = sessions[(sessions >= dates[0]) & (sessions <= dates[-1])]
-    absent: Dates = within[~np.isin(within, dates)]
+        return dates[:0]
+    within = calendar.sessions(dates[0].astype(object), last or dates[-1].astype(object))
+    absent: Dates = within[~np.isin(calendar.periods(within), calendar.periods(dates))]
     return absent
 
 
-def missing_share(dates: Dates, sessions: Dates, window: int) -> float:
+def missing_share(dates: Dates, calendar: Calendar, window: int) -> float:
     """The share of sessions without a row, in [0, 1), over the span of the last `window` rows."""
     part = dates[-window:]
-    gaps = len(missing(part, sessions))
+    gaps = len(missing(part, calendar))
     return gaps / (gaps + len(part)) if len(part) else 0.0
 
 
-class ExchangeCalendar:
-    """An exchange's sessions and closing times, by `exchange_calendars`."""
+@cache
+def _exchange(code: str) -> Any:  # noqa: ANN401 - the library is imported late
+    """The library's calendar, as far back as it goes; making one takes .1 to 2 s."""
+    # Imported late, as it takes half a second.
+    from exchange_calendars import get_calendar
+    from exchange_calendars.errors import InvalidCalendarName
 
-    def __init__(self, code: str) -> None:
-        # Imported late, as it takes half a second.
-        from exchange_calendars import get_calendar
-        from exchange_calendars.errors import InvalidCalendarName
-
+    try:
         try:
-            self._calendar = get_calendar(code, start="1990-01-01")
-        except InvalidCalendarName as error:
-            raise SettingsError(
-                f"ALERT_CALENDAR={code!r}: must be record, weekdays, 24/7, or a code of "
-                "exchange_calendars such as XNYS or XLON"
-            ) from error
-        self._days = self._calendar.sessions.to_numpy().astype("datetime64[D]")
+            return get_calendar(code, start="1990-01-01")
+        except ValueError:
+            # Its holidays are not known as far back.
+            return get_calendar(code)
+    except InvalidCalendarName as error:
+        raise SettingsError(f"ALERT_CALENDAR={code!r}: must be {ACCEPTED}") from error
+    except ValueError as error:
+        raise SettingsError(
+            f"ALERT_CALENDAR={code!r}: exchange_calendars cannot make this calendar; "
+            "take weekdays, 24/7, or another exchange"
+        ) from error
+
+
+class ExchangeCalendar:
+    """An exchange's sessions and closing times, by `exchange_calendars`.
+
+    Raises:
+        SettingsError: the library has no such calendar.
+    """
+
+    def __init__(self, code: str, closing: Closing = NEXT_DAY) -> None:
+        self.closing = closing
+        self._calendar = _exchange(code)
+        self._days: Dates = self._calendar.sessions.to_numpy().astype("datetime64[D]")
+
+    @property
+    def periods_per_year(self) -> float:
+        """The mean number of sessions of a year since 2000, rounded: 252 in New York."""
+        years = self._days.astype("datetime64[Y]").astype(int) + 1970
+        counted = years[(years >= max(2000, years[0] + 1)) & (years <= _COUNTED_TO)]
+        return float(round(len(counted) / len(np.unique(counted))))
 
     def sessions(self, first: date, last: date) -> Dates:
-        """The exchange's trading days."""
-        days = self._days
-        kept: Dates = days[(days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))]
-        return kept
+        """The exchange's trading days; weekdays where its own are not known yet."""
+        known: date = self._days[-1].astype(object)
+        days = _within(self._days, first, last)
+        if last > known:
+            # Else nothing would ever be late again.
+            later = DayCalendar(weekmask="1111100").sessions(max(first, known + _DAY), last)
+            days = np.concatenate([days, later])
+        return days
+
+    def periods(self, dates: Dates) -> NDArray[Any]:
+        """Every day is a period of its own."""
+        return dates
 
     def close(self, session: date) -> datetime:
-        """The exchange's close; a day that is no session closes at its end."""
+        """The exchange's close; a day that is no session closes as any other day."""
         # The calendar itself raises for a day before its first or after its last session.
-        if not len(self.sessions(session, session)):
-            return datetime.combine(session, time(23, 59, 59), tzinfo=UTC)
+        if not len(_within(self._days, session, session)):
+            return self.closing.close(session)
         close: datetime = self._calendar.session_close(str(session)).to_pydatetime()
         return close
 
 
-def open_calendar(name: str, *, close_time: str = "17:00") -> Calendar:
-    """The calendar of ALERT_CALENDAR.
+WEEKDAYS, EVERY_DAY = "weekdays", "24/7"
+WEEKLY, MONTHLY, SPARSE = "weekly", "monthly", "sparse"
+_PLAIN: dict[str, DayCalendar | PeriodCalendar] = {
+    WEEKDAYS: DayCalendar(weekmask="1111100"),
+    EVERY_DAY: DayCalendar(weekmask="1111111", periods_per_year=365.0),
+    WEEKLY: PeriodCalendar(monthly=False, position=4),
+    MONTHLY: PeriodCalendar(monthly=True, position=31),
+}
+# A sparse book's own days are its sessions; how late it is counts in weekdays, as for `record`.
+_PLAIN |= {"record": _PLAIN[WEEKDAYS], SPARSE: _PLAIN[WEEKDAYS]}
 
-    `record` has no market: its sessions are the record's own days, and lateness counts in
-    weekdays, so it opens as `weekdays`.
+
+def open_calendar(name: str, closing: Closing = NEXT_DAY) -> Calendar:
+    """The calendar of ALERT_CALENDAR, or of a strategy.
+
+    `record` has no market: each strategy has a calendar of its own, and it opens as `weekdays`.
+
+    Args:
+        name: See `ACCEPTED`; or weekly, monthly, sparse.
+        closing: When days close that no exchange closes.
 
     Raises:
         SettingsError: no such calendar.
     """
-    closes = time.fromisoformat(close_time)
-    if name == "24/7":
-        return DayCalendar(weekmask="1111111", close_time=closes)
-    if name in ("record", "weekdays"):
-        return DayCalendar(weekmask="1111100", close_time=closes)
-    return ExchangeCalendar(name)
+    if name not in _PLAIN:
+        return ExchangeCalendar(name, closing)
+    return replace(_PLAIN[name], closing=closing)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, DAILY_PNL_CHECK, Alert
+from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert
 from perf_alerts_dagster.settings import checks, urls
 from perf_alerts_dagster.settings.checks import YEAR, number, one_of, optional, read, whole
 from perf_alerts_dagster.settings.keys import entries
@@ -138,7 +138,7 @@ class Settings(_AlertSettings):
     session_close: Annotated[str | None, optional(checks.time_of_day)] = None
     max_data_lag_sessions: Natural = 2
     catchup_sessions: Count = 30
-    periods_per_year: Annotated[float, read(number(1, 8784))] = 252.0
+    periods_per_year: Annotated[float | None, optional(number(1, 8784))] = None
 
     # Judging
     thresholds: Annotated[dict[str, Any], read(checks.thresholds)] = Field(default_factory=dict)
@@ -207,11 +207,6 @@ class Settings(_AlertSettings):
         """The records source, without its password, to be shown."""
         return urls.masked_url(self.records_url) if self.records_url else "the bundled sample"
 
-    @property
-    def close_time(self) -> str:
-        """When a session closes where the calendar does not say: `HH:MM`, UTC."""
-        return self.session_close or self.time_of(DAILY_PNL_CHECK)
-
     def time_of(self, alert: Alert) -> str:
         """When an alert runs: `HH:MM`, in `timezone`."""
         return str(getattr(self, alert.time.setting))
@@ -242,9 +237,13 @@ class Settings(_AlertSettings):
         )
 
     def statistical(self) -> dict[str, Any]:
-        """The settings that values and seeds depend on, JSON-ready."""
-        # One that is not set is left out, so that a setting that is added changes no version.
+        """The settings that values and seeds depend on, JSON-ready.
+
+        One that is not set is left out, so that a setting that is added changes no version. Rows
+        per year that are not set are 252, as before each strategy had its own.
+        """
         values = {name: getattr(self, name) for name in STATISTICAL}
+        values["periods_per_year"] = values["periods_per_year"] or 252.0
         return {name: value for name, value in values.items() if value is not None}
 
     @property

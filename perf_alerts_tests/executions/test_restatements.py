@@ -8,10 +8,9 @@ import numpy as np
 
 from perf_alerts_dagster.executions.plan import Changes, find_changes
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
-from perf_alerts_tests.builders import a_record, noise, weekdays
+from perf_alerts_tests.builders import MARKET, a_record, noise, weekdays
 from perf_alerts_tests.fakes import FakeAlertStore, FakeRecordsSource
 
 ROWS = 45
@@ -29,7 +28,7 @@ def reading(
                 faults=faults or {},
             )
         ),
-        Market(calendar=open_calendar("record"), own_days=True),
+        MARKET,
         as_of=None,
         now=NOW,
         timezone=ZoneInfo("UTC"),

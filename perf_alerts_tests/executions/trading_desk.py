@@ -22,8 +22,7 @@ from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import ProjectionStore
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Market
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.fakes import (
     FakeAlertStore,
     FakeLeases,
@@ -36,7 +35,6 @@ WEEKLY = BY_NAME["weekly_stability_check"]
 MONTHLY = BY_NAME["monthly_forward_test_update"]
 FIRST = date(2024, 1, 1)
 BACKTEST = 300
-MARKET = Market(calendar=open_calendar("record"), own_days=True)
 
 
 def weekdays(count: int) -> Dates:
@@ -62,7 +60,6 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
     return SessionJudge(
         judge=Judge(
             book=limit_book({}, {}),
-            periods_per_year=252,
             max_lag_sessions=2,
             budgets=Budgets(),
             settings_version="test",
@@ -71,7 +68,6 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             store=store,
             paths=200,
             haircut=0.0,
-            periods_per_year=252,
             settings_version="test",
             limits=DOCUMENTED_LIMITS,
         ),

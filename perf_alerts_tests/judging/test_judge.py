@@ -17,10 +17,9 @@ from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.projection import Expectation, InForce, Outlook
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
-from perf_alerts_tests.builders import trades
+from perf_alerts_tests.builders import MARKET, trades
 from perf_alerts_tests.executions.trading_desk import a_strategy, after_close, day
 from perf_alerts_tests.fakes import FakeRecordsSource
 
@@ -59,7 +58,7 @@ def reading(
     )
     return read(
         FakeRecordsSource(records),
-        Market(calendar=open_calendar("record"), own_days=True),
+        MARKET,
         as_of=None,
         now=after_close(place),
         timezone=ZoneInfo("UTC"),
@@ -76,7 +75,6 @@ def judge(
 ) -> Judgement:
     return Judge(
         book=limit_book({}, {"default": {"daily_loss": 0.01, "monthly_loss": 0.02}}),
-        periods_per_year=252,
         max_lag_sessions=2,
         budgets=Budgets(),
         settings_version="test",

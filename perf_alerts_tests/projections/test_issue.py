@@ -15,8 +15,8 @@ from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.executions.trading_desk import (
     BACKTEST,
     DAILY,
@@ -38,7 +38,6 @@ def projections_issuer(store: MemoryProjections | None = None, **changes: Any) -
         store=store or MemoryProjections(),
         paths=PATHS,
         haircut=0.0,
-        periods_per_year=252,
         settings_version="test",
         limits=DOCUMENTED_LIMITS,
     )
@@ -53,7 +52,7 @@ def reading(*strategies: StrategyRecord) -> Reading:
     longest = max(len(one) for one in strategies)
     return read(
         FakeRecordsSource(records(*strategies)),
-        Market(calendar=open_calendar("record"), own_days=True),
+        MARKET,
         as_of=None,
         now=after_close(longest - 1),
         timezone=ZoneInfo("UTC"),
@@ -205,7 +204,10 @@ def test_the_outlook_of_a_day_holds_what_was_in_force_on_it() -> None:
         cut = reading(whole.rows(0, rows))
         issuing.issue_current(cut, day(rows - 1), run_id="run")
         issuing.issue_launch(cut, day(rows - 1), run_id="run")
-    outlooks = {place: projections_issuer(store).outlook(day(place)) for place in (298, 430, 599)}
+    outlooks = {
+        place: projections_issuer(store).outlook(day(place), {"trend": 252.0})
+        for place in (298, 430, 599)
+    }
     launches = {
         place: force.launch.issued_on
         for place, one in outlooks.items()

@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, 
 from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
-from perf_alerts_tests.builders import a_record
+from perf_alerts_tests.builders import MARKET, a_record
 from perf_alerts_tests.fakes import FakeRecordsSource
 
 # Monday to Friday, without the Wednesday.
@@ -21,6 +21,7 @@ def at(hour: int, minute: int = 0, *, day: date = FRIDAY) -> datetime:
 
 
 AFTER_CLOSE = at(18)
+CLOSING = MARKET.calendar.closing
 
 
 def one(rows: int = 4, *, strategy: str = "trend") -> StrategyRecord:
@@ -40,7 +41,9 @@ def a_reading(
         FakeRecordsSource(
             TrackRecords(source="test", strategies={each.strategy: each for each in given})
         ),
-        Market(calendar=open_calendar(calendar), own_days=calendar == "record"),
+        Market(
+            calendar=open_calendar(calendar, CLOSING), own_days=calendar == "record", name=calendar
+        ),
         as_of=as_of,
         now=now,
         timezone=ZoneInfo(zone),
@@ -96,7 +99,7 @@ def test_the_source_is_asked_with_the_zones_today() -> None:
     source = FakeRecordsSource(TrackRecords(source="test", strategies={"trend": one()}))
     read(
         source,
-        Market(calendar=open_calendar("record"), own_days=True),
+        MARKET,
         as_of=None,
         now=at(22, day=date(2026, 1, 8)),
         timezone=ZoneInfo("Asia/Tokyo"),
@@ -122,7 +125,8 @@ def test_a_tick_takes_the_session_before() -> None:
 def test_lateness_at_an_older_as_of_date_counts_up_to_that_date() -> None:
     found = a_reading(as_of=date(2026, 1, 6))
 
-    assert (found.as_of, found.last_final, found.counted_to) == (date(2026, 1, 6),) * 3
+    assert (found.as_of, found.last_final) == (date(2026, 1, 6),) * 2
+    assert found.late("trend", date(2026, 1, 5), found.as_of) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,13 +142,13 @@ def test_lateness_at_an_older_as_of_date_counts_up_to_that_date() -> None:
 def test_lateness_counts_closed_weekdays_after_the_newest_row(now: datetime, late: int) -> None:
     found = a_reading(now=now)
 
-    assert found.late(FRIDAY, found.as_of) == late
+    assert found.late("trend", FRIDAY, found.as_of) == late
 
 
 def test_standing_on_an_older_date_lateness_counts_up_to_it() -> None:
     found = a_reading(one(4), one(1, strategy="carry"), now=at(18, day=date(2026, 1, 20)))
 
-    assert found.late(date(2026, 1, 5), date(2026, 1, 8)) == 3
+    assert found.late("carry", date(2026, 1, 5), date(2026, 1, 8)) == 3
 
 
 def test_groups_are_part_of_the_reading() -> None:
@@ -160,7 +164,7 @@ def test_a_source_of_which_no_strategy_is_good_is_refused_with_its_first_fault()
     with pytest.raises(RecordsInvalid) as caught:
         read(
             source,
-            Market(calendar=open_calendar("record"), own_days=True),
+            MARKET,
             as_of=None,
             now=at(18),
             timezone=ZoneInfo("UTC"),
@@ -178,7 +182,7 @@ def test_a_source_that_is_away_is_said_as_it_says() -> None:
     with pytest.raises(RecordsUnavailable, match="book is away"):
         read(
             source,
-            Market(calendar=open_calendar("record"), own_days=True),
+            MARKET,
             as_of=None,
             now=at(18),
             timezone=ZoneInfo("UTC"),

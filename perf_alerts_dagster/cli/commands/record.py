@@ -39,17 +39,16 @@ _periods_option = click.option(
     "--periods-per-year",
     type=click.FloatRange(min=1, max=366 * 24),
     default=None,
-    help="Rows per year: 252 for daily records (the default), 52 for weekly, 12 for monthly.",
+    help="Rows per year of every strategy, in place of those that its calendar has.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Source:
-    """A reading, its settings, and the rows per year to annualise with."""
+    """A reading and its settings."""
 
     reading: Reading
     settings: Settings
-    periods_per_year: float
     now: datetime
 
 
@@ -58,8 +57,7 @@ def _read(
 ) -> _Source:
     """Read the record once, with its groups.
 
-    Where `periods_per_year` differs from the settings, the record's own dates are the sessions: no
-    market calendar has the sessions of a weekly or monthly series.
+    `periods_per_year` stands in for ALERT_PERIODS_PER_YEAR: see `open_market`.
 
     Raises:
         SettingsError: a variable is wrong, or the record is unreadable.
@@ -69,21 +67,15 @@ def _read(
     """
     settings = load_settings()
     now = datetime.now(UTC)
-    own_dates = periods_per_year is not None and periods_per_year != settings.periods_per_year
     with output.working(f"reading {records_url or settings.records_shown}"):
         reading = read(
             open_source(settings, records_url=records_url),
-            open_market(settings, own_days=own_dates),
+            open_market(settings, periods_per_year=periods_per_year),
             as_of=as_of,
             now=now,
             timezone=ZoneInfo(settings.timezone),
         )
-    return _Source(
-        reading=reading,
-        settings=settings,
-        periods_per_year=periods_per_year or settings.periods_per_year,
-        now=now,
-    )
+    return _Source(reading=reading, settings=settings, now=now)
 
 
 def _note_faults(reading: Reading) -> None:
@@ -185,34 +177,38 @@ def measure(
     """Print every metric of each strategy, backtest and live apart.
 
     Returns are fractions per session; a drawdown, a value at risk and an expected shortfall are
-    negative. Ratios are annualised with --periods-per-year. A metric without enough data is
-    null, never zero. Stores nothing.
+    negative. Ratios are annualised with each strategy's rows per year. A metric without
+    enough data is null, never zero. Stores nothing.
 
     \b
     perf-alerts measure --records daily.csv --json
-    perf-alerts measure --records monthly.csv --periods-per-year 12
+    perf-alerts measure --records hourly.csv --periods-per-year 6048
     """
     source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    rates = source.reading.periods_per_year
     with output.working("measuring"):
         measurements = [
             measurement
             for name in sorted(source.reading.records.strategies)
             for measurement in measure_strategy(
                 source.reading.records.strategies[name].until(source.reading.as_of),
-                periods_per_year=source.periods_per_year,
+                periods_per_year=rates[name],
             )
         ]
+    common = set(rates.values())
     _note_faults(source.reading)
     if as_json:
         output.print_json(
             {
                 "as_of": source.reading.as_of.isoformat(),
-                "periods_per_year": source.periods_per_year,
+                # Null where the strategies' own ones differ.
+                "periods_per_year": common.pop() if len(common) == 1 else None,
                 "strategies": [
                     asdict(measurement)
                     | {
                         "first": measurement.first.isoformat(),
                         "last": measurement.last.isoformat(),
+                        "periods_per_year": rates[measurement.strategy],
                     }
                     for measurement in measurements
                 ],
@@ -228,8 +224,9 @@ def measure(
         "strategy",
         "segment",
         "rows",
+        "a year",
         *_COLUMNS.values(),
-        numeric=("rows", *_COLUMNS.values()),
+        numeric=("rows", "a year", *_COLUMNS.values()),
     )
     for measurement in measurements:
         values = [measurement.metrics.get(name) for name in _COLUMNS]
@@ -237,6 +234,7 @@ def measure(
             escape(measurement.strategy),
             measurement.segment,
             str(measurement.observations),
+            f"{rates[measurement.strategy]:g}",
             *(output.number(value) if not isinstance(value, str) else value for value in values),
         )
     output.OUT.print(rows)
@@ -266,7 +264,7 @@ def evaluate(
     """
     source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = source.reading
-    session_judge = build_session_judge(source.settings, periods_per_year=source.periods_per_year)
+    session_judge = build_session_judge(source.settings)
     with output.working("projecting and judging"):
         judgement = session_judge.judge_newest(
             alert,

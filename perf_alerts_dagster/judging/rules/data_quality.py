@@ -80,14 +80,22 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     )
 
 
-def no_data(strategy: str, rule: Rule, *, late: int, allowed: int, newest: object) -> Evaluation:
+def no_data(
+    strategy: str,
+    rule: Rule,
+    *,
+    late: int,
+    allowed: int,
+    newest: object,
+    severity: Severity = Severity.CRITICAL,
+) -> Evaluation:
     """A rule's evaluation of a strategy whose newest row is `late` sessions behind."""
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
         outcome=Outcome.NO_DATA,
         kind=rule.kind,
-        severity=Severity.CRITICAL if rule is NO_DATA else None,
+        severity=severity if rule is NO_DATA else None,
         evidence=Evidence.UNGATED if rule is NO_DATA else None,
         value=float(late),
         limit=float(allowed),
@@ -104,15 +112,22 @@ def newest_run(flags: Flags) -> int:
 def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
     """Info about a newest row that is late within the allowed lateness; never notified."""
     late = context.lateness.get(record.strategy, 0)
+    # A sparse book has no row on most days.
+    is_stale = late > context.calendars[record.strategy].longest_gap
     newest = f"newest row is of {record.dates[-1]}"
     common = partial(
         evaluation_of, context, record.strategy, value=float(late), observations=len(record)
     )
     return [
-        common(NO_DATA, severity=None, limit=float(context.max_lag_sessions), message=newest),
+        common(
+            NO_DATA,
+            severity=None,
+            limit=float(context.allowed_lateness(record.strategy)),
+            message=newest,
+        ),
         common(
             STALE_DATA,
-            severity=Severity.INFO if late > 0 else None,
+            severity=Severity.INFO if is_stale else None,
             limit=1.0,
             message=f"{newest}, {late} closed sessions behind",
         ),

@@ -14,6 +14,7 @@ from perf_alerts_dagster.judging.context import (
     Rating,
     evaluation_of,
     insufficient_data,
+    of_own_year,
     rating_with_power,
     too_many_gaps,
     yearly,
@@ -151,7 +152,7 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
         rating=rating_with_power(
             context.calibrations.get(finals.strategy),
             DAILY.id,
-            p_year=yearly_share(value, residuals),
+            p_year=of_own_year(yearly_share(value, residuals), context.periods_of(finals.strategy)),
             # The budget is the share of healthy years that notify.
             false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
         ),

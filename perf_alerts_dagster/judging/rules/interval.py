@@ -126,13 +126,13 @@ def _interval(finals: StrategyRecord, context: JudgeContext, projection: InForce
 
 def _rating(context: JudgeContext, strategy: str, projection: InForce, share: float) -> Rating:
     """The rating of a window's share, converted to a year; the power is the launch band's."""
-    rows = projection.fan.horizon
+    rows, periods = projection.fan.horizon, context.periods_of(strategy)
     calibration = context.calibrations.get(strategy) if projection.kind == "launch" else None
     return rating_with_power(
         calibration,
         INTERVAL.id,
-        p_year=yearly(share, rows),
-        false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows),
+        p_year=yearly(share, rows, periods),
+        false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows, periods),
     )
 
 

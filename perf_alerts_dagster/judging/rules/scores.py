@@ -67,6 +67,11 @@ class _Scored:
     split: walk_forward.Split | walk_forward.Insufficient
     legacy: LegacyScores | None
 
+    @property
+    def periods_per_year(self) -> float:
+        """The strategy's rows per year."""
+        return self.context.periods_of(self.record.strategy)
+
 
 def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
     """Judge a strategy's final rows by the three score rules, in the catalogue's order.
@@ -101,7 +106,7 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
 
 def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
-    result = walk_forward.stability(record.returns, record.live, scored.context.periods_per_year)
+    result = walk_forward.stability(record.returns, record.live, scored.periods_per_year)
     if isinstance(result, walk_forward.Insufficient):
         return _insufficient(record, STABILITY, result)
     share = None
@@ -130,7 +135,7 @@ def _share_of_lives(scored: _Scored, score: float) -> float | None:
     lowest = lowest_scores(
         scored.split.reference,
         len(scored.record.returns) - scored.split.live_start,
-        periods_per_year=scored.context.periods_per_year,
+        periods_per_year=scored.periods_per_year,
         seed=scored.context.seed,
     )
     return None if lowest is None else share_as_low(lowest, score)
@@ -153,7 +158,7 @@ def _judge_validation(scored: _Scored) -> Evaluation:
             f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
             f"score {result.score:.1f} of 100"
         ),
-        parts=validation_parts(result, scored.context.periods_per_year, scored.legacy),
+        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
     )
 
 
@@ -165,7 +170,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
     result = missing_sharpe(split.reference, split.live)
     if result is None:
         return _insufficient(scored.record, OVERFITTING, _still(split))
-    parts = overfitting_parts(result, None, scored.context.periods_per_year, scored.legacy)
+    parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
     if result.missing is None:
         shortage = walk_forward.Insufficient(
             observations=len(split.reference),
@@ -209,7 +214,7 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
             f"trials, the deflated Sharpe ratio {_formatted(deflated, '.3f')}"
         ),
         parts=overfitting_parts(
-            missing, (result, deflated), scored.context.periods_per_year, scored.legacy
+            missing, (result, deflated), scored.periods_per_year, scored.legacy
         ),
     )
 

@@ -89,7 +89,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
     if gaps:
         return gaps
     value = last_reading(
-        rolling_sharpe(live[-SHARPE_WINDOW:], periods_per_year=context.periods_per_year)
+        rolling_sharpe(live[-SHARPE_WINDOW:], periods_per_year=context.periods_of(record.strategy))
     )
     if value is None:
         return insufficient_data(
@@ -126,7 +126,9 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     gaps = too_many_gaps(context, context.finals(record), rule, required)
     if gaps:
         return gaps
-    readings = rolling_sharpe(live, periods_per_year=context.periods_per_year)[-2 * _READINGS :]
+    readings = rolling_sharpe(live, periods_per_year=context.periods_of(record.strategy))[
+        -2 * _READINGS :
+    ]
     if not np.all(np.isfinite(readings)):
         return insufficient_data(
             record.strategy,

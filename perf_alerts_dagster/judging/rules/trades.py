@@ -132,10 +132,10 @@ def _sides(
     if len(before) < _MINIMUM:
         return len(before), "closed backtest trades"
     measured = measure_trades(
-        before, years=max(1, int((~finals.live).sum())) / context.periods_per_year
+        before, years=max(1, int((~finals.live).sum())) / context.periods_of(finals.strategy)
     )
     rows = int((live_dates >= chosen.exits[0]).sum())
-    live = measure_trades(chosen, years=max(1, rows) / context.periods_per_year)
+    live = measure_trades(chosen, years=max(1, rows) / context.periods_of(finals.strategy))
     shortfall = largest_shortfall_part(measured, live)
     return _Sides(
         before=measured,
