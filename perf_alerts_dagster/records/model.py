@@ -166,12 +166,26 @@ def _day_numbers(dates: Dates) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FxRates:
+    """The rates of one currency, both arrays (n,), n >= 1: what a unit of it is worth on a date.
+
+    `rates` are finite and above 0, in units of the base currency; `dates` rise without repeats.
+    """
+
+    dates: Dates
+    rates: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrackRecords:
     """The content of a source: the valid strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is either in `strategies` or
     in `faults`. `notes` are remarks on data that is left out or assumed.
-    `is_sample` is True for the bundled sample.
+    `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` by currency;
+    one with a bad row is left out, and its faults are in `table_faults`.
+
+    `faulty` are the (group, currency) of strategies in `faults`, where they are known.
     """
 
     source: str
@@ -179,6 +193,10 @@ class TrackRecords:
     faults: Mapping[str, tuple[RecordFault, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_sample: bool = False
+    table_faults: tuple[RecordFault, ...] = ()
+    base_currency: str | None = None
+    fx: Mapping[str, FxRates] = field(default_factory=dict)
+    faulty: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
     @property
     def dates(self) -> Dates:

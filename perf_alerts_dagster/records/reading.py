@@ -4,7 +4,7 @@ Groups of strategies are judged like strategies: by group name, and ALL per curr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.desk import Kept, Seen
-from perf_alerts_dagster.records.groups import with_groups
+from perf_alerts_dagster.records.groups import groups_of, notes_of, with_groups
+from perf_alerts_dagster.records.members import Group
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sessions import Calendar, is_final, lateness, resolve_as_of
 
@@ -49,6 +50,24 @@ class Reading:
     last_final: date | None
     counted_to: date
     vanished: Mapping[str, Seen] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    def grouped(self, vanished: Mapping[str, Seen] | None = None) -> "Reading":
+        """The reading with its groups made of the others, where strategies have vanished."""
+        singles = {
+            name: record
+            for name, record in self.records.strategies.items()
+            if name not in self.groups
+        }
+        records = replace(self.records, strategies=singles)
+        groups = groups_of(records, self.own_sessions, vanished)
+        notes = dict.fromkeys((*records.notes, *notes_of(groups, self.as_of)))
+        return replace(
+            self,
+            records=replace(with_groups(records, groups), notes=tuple(notes)),
+            groups=groups,
+            vanished=vanished or {},
+        )
 
     def own_sessions(self, name: str) -> Dates:
         """The sessions of one strategy or group up to `as_of`, rising."""
@@ -89,7 +108,7 @@ def read(
         UsageError: `as_of` is no session of the record.
     """
     today = now.astimezone(timezone).date()
-    records = with_groups(source.load(today))
+    records = source.load(today)
     days = rows = records.dates
     if not len(rows):
         faults = [str(fault) for faults in records.faults.values() for fault in faults]
@@ -110,4 +129,4 @@ def read(
         as_of=chosen,
         last_final=finals[-1] if finals else None,
         counted_to=last_closed if as_of is None or at_or_before else chosen,
-    )
+    ).grouped()
