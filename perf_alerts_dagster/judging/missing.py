@@ -55,7 +55,7 @@ def without_good_news(
     if due is None:
         return list(evaluations)
     absent = {
-        name: without_rows(record.dates, reading.own_sessions(name), due)
+        name: without_rows(record.dates, reading.due_sessions(name), due)
         for name, record in singles.items()
         # After a wipe-out nothing is missed.
         if record.returns[-1] > -1.0

@@ -60,7 +60,7 @@ class Reading:
             if name not in self.groups
         }
         records = replace(self.records, strategies=singles)
-        groups = groups_of(records, self.own_sessions, vanished)
+        groups = groups_of(records, self.due_sessions, vanished)
         notes = dict.fromkeys((*records.notes, *notes_of(groups, self.as_of)))
         return replace(
             self,
@@ -74,6 +74,14 @@ class Reading:
         days = np.asarray(self.sessions, dtype="datetime64[D]")
         own: Dates = days[days <= np.datetime64(self.as_of, "D")]
         return own
+
+    def due_sessions(self, name: str) -> Dates:
+        """Those of a strategy's own sessions that have a row, or have closed without one."""
+        own = self.own_sessions(name)
+        newest = self.records.strategies[name].dates[-1]
+        closed = self.late(newest.astype(object), self.as_of)
+        due: Dates = own[: np.searchsorted(own, newest, side="right") + closed]
+        return due
 
     def late(self, newest: date, as_of: date) -> int:
         """The number of closed sessions after a strategy's `newest` row, up to `as_of`."""
