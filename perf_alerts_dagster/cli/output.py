@@ -28,6 +28,7 @@ _STYLES = {
     "breach": "red",
     "error": "red",
     "no_data": "yellow",
+    "partial": "yellow",
     "insufficient_data": "dim",
     "warning": "yellow",
     "critical": "red",

@@ -18,6 +18,7 @@ from perf_alerts_dagster.judging.evaluation import (
     notified,
     severity_of,
 )
+from perf_alerts_dagster.records.groups import is_group
 
 # The subject of the incident about a source without any recent row.
 _RECORDS = "records"
@@ -32,6 +33,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
     """
     if judgement.recorded_only:
         return
+    _rename(builder, judgement)
     firings = _firings(builder, judgement)
     for firing in firings:
         if judgement.restated and not is_newest and firing.kind is Kind.LEVEL:
@@ -90,8 +92,10 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firin
         if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
     checks = [evaluation for evaluation in evaluations if evaluation.rule == model.NO_DATA]
-    # Where every judged strategy is late, the source has one problem.
-    if checks and all(check.outcome is Outcome.NO_DATA for check in checks):
+    # Where every judged strategy is too late, the source has one problem.
+    if checks and all(
+        check.outcome is Outcome.NO_DATA and check.severity is not None for check in checks
+    ):
         source = model.system_firing(
             model.NO_DATA,
             _RECORDS,
@@ -103,6 +107,31 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firin
         rated = [pair for pair in rated if pair[0].rule != model.NO_DATA]
         return [*(model.evaluation_firing(*pair, judgement) for pair in rated), source]
     return [model.evaluation_firing(*pair, judgement) for pair in rated]
+
+
+def _rename(builder: DecisionBuilder, judgement: Judgement) -> None:
+    """Continue a group's incidents under its new name, where the desk's currencies changed it.
+
+    `ALL` becomes `ALL:USD` with the first strategy in another currency, and back. An incident that
+    does not know its currency is continued where only one is possible.
+    """
+    names = {
+        (str(each.parts["group"]), each.parts.get("currency")): each.strategy
+        for each in judgement.evaluations
+        if "group" in each.parts
+    }
+    for incident in builder.incidents:
+        is_derived = is_group(incident.strategy) and incident.rule != model.JOINT
+        if incident.is_resolved or not is_derived or incident.strategy in names.values():
+            continue
+        group = incident.parts.get("group", incident.strategy)
+        if "currency" in incident.parts:
+            name = names.get((str(group), incident.parts["currency"]))
+        else:
+            possible = [name for (base, _), name in names.items() if base == group]
+            name = possible[0] if len(possible) == 1 else None
+        if name is not None:
+            builder.rename(incident, name)
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
@@ -126,9 +155,16 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             continue
         budget, _ = builder.settings.budgets.for_rule(evaluation.strategy, evaluation.rule)
         if _is_restated(live, evaluation, judgement, budget):
-            recover(builder, live, transitions.IncidentEvent.RESTATED)
+            event = transitions.IncidentEvent.RESTATED
         elif _is_current(live, judgement) and transitions.is_recovered(evaluation, budget=budget):
-            recover(builder, live)
+            event = transitions.IncidentEvent.RECOVERED
+        else:
+            continue
+        if transitions.is_same_membership(live, evaluation):
+            recover(builder, live, event)
+        elif not live.parts.get("members_changed"):
+            after = replace(live, parts={**live.parts, "members_changed": True})
+            builder.put(after, "kept", why="its members changed: a person resolves it")
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
 
@@ -163,10 +199,13 @@ def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
 
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
-    """Resolve the record errors of strategies whose rows are readable again."""
+    """Resolve the record errors of strategies with readable and recent rows again."""
     errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
-    good = {each.strategy for each in judgement.evaluations} - errors
-
+    # One that has vanished is `no_data`, and cannot be read either.
+    recent = {
+        each.strategy for each in judgement.evaluations if each.outcome is not Outcome.NO_DATA
+    }
+    good = recent - errors
     for incident in builder.incidents:
         is_error = incident.rule == _RECORD_ERROR and not incident.is_resolved
         if is_error and incident.strategy in good and _is_current(incident, judgement):

@@ -14,6 +14,7 @@ from perf_alerts_dagster.incidents.suppression import (
     SuppressionReason,
     suppression_reason,
 )
+from perf_alerts_dagster.judging.evaluation import escaped
 
 # A message that was suppressed for one of these is sent once none of them applies any more.
 _TEMPORARY = frozenset(
@@ -80,6 +81,14 @@ class DecisionBuilder:
             del self._live[incident.dedup_key]
         if what:
             self.add_entry(incident, what, actor, **detail)
+
+    def rename(self, incident: Incident, strategy: str) -> None:
+        """Continue an incident under another strategy's name, unless that has one of its own."""
+        key = escaped(strategy) + incident.dedup_key.removeprefix(escaped(incident.strategy))
+        if self.live(key) is None:
+            self._live.pop(incident.dedup_key, None)
+            after = replace(incident, strategy=strategy, dedup_key=key)
+            self.put(after, "renamed", why=f"continued as {strategy}")
 
     def add_entry(
         self, incident: Incident, what: str, actor: str = "system", /, **detail: Json

@@ -7,7 +7,13 @@ from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Evidence,
+    Judgement,
+    Kind,
+    escaped,
+)
 
 # The rules of incidents about the system; those about strategies are the rule catalogue's.
 EXECUTION_FAILED = "execution_failed"
@@ -237,8 +243,7 @@ def evaluation_firing(evaluation: Evaluation, severity: Severity, judgement: Jud
 
 def system_key(rule: str, about: str) -> str:
     """The dedup key of an incident about the system; no strategy's key begins with a bar."""
-    escaped = about.replace("\\", "\\\\").replace("|", "\\|")
-    return f"|{rule}|{escaped or '-'}"
+    return f"|{rule}|{escaped(about) or '-'}"
 
 
 def system_firing(

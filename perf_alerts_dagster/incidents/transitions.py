@@ -269,7 +269,7 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
             recovered only by its `p_year`.
         budget: The largest `p_year` at which the rule notifies a warning.
     """
-    if evaluation.provisional or evaluation.kind is Kind.EVENT:
+    if evaluation.provisional or evaluation.kind is Kind.EVENT or evaluation.parts.get("missing"):
         return False
     if evaluation.outcome not in (Outcome.OK, Outcome.BREACH):
         return False
@@ -291,12 +291,18 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
 
 def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:
     """Whether the breach disappeared with restated data; no margin, as it never happened."""
-    if evaluation.provisional:
+    if evaluation.provisional or evaluation.parts.get("missing"):
         return False
     if evaluation.outcome is Outcome.OK or evaluation.parts.get("above"):
         return True
     is_common = evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget
     return evaluation.outcome is Outcome.BREACH and is_common
+
+
+def is_same_membership(incident: model.Incident, evaluation: Evaluation) -> bool:
+    """Whether a group has the members of the incident's newest breach, as far as is known."""
+    before, now = (each.parts.get("membership") for each in (incident, evaluation))
+    return before is None or now is None or before == now
 
 
 def is_worse(incident: model.Incident, value: float | None, limit: float | None) -> bool:

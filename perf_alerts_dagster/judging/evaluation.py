@@ -86,7 +86,7 @@ class Evaluation:
             parts.append(column)
         if self.kind is Kind.EVENT and self.session is not None:
             parts.append(self.session.isoformat())
-        return "|".join(part.replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+        return "|".join(map(escaped, parts))
 
     @property
     def notified_severity(self) -> Severity | None:
@@ -141,6 +141,11 @@ class Judgement:
         return self == replace(
             other, run_id=self.run_id, judged_at=self.judged_at, restated=self.restated
         )
+
+
+def escaped(part: str) -> str:
+    """A part of a dedup key, in which bars separate the parts."""
+    return part.replace("\\", "\\\\").replace("|", "\\|")
 
 
 def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:

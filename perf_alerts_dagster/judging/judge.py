@@ -16,6 +16,7 @@ from perf_alerts_dagster.judging.context import (
     with_discovery,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
+from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
 from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
@@ -24,7 +25,6 @@ from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
 from perf_alerts_dagster.records.calendars import StrategyCalendar
-from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 
@@ -91,14 +91,15 @@ class Judge:
             for record in cut.values()
             for evaluation in self._judge_strategy(alert, record, context, outlook)
         ]
+        # A group would count its members twice.
+        singles = {
+            name: record
+            for name, record in cut.items()
+            if name not in reading.groups and is_judged(record, context)
+        }
         if Family.PROJECTION in alert.families:
-            # A group would count its members twice.
-            singles = {
-                name: record
-                for name, record in cut.items()
-                if not is_group(name) and is_judged(record, context)
-            }
             evaluations += judge_joint(singles, context)
+        evaluations = without_good_news(evaluations, reading, context, singles)
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]

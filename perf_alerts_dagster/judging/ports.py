@@ -29,14 +29,14 @@ class Period:
     counts: Mapping[tuple[str, Outcome], int]
 
     def breach_rate(self) -> float | None:
-        """Breaches over evaluations that are `ok` or `breach`, in [0, 1]; None without any.
+        """Breaches over evaluations that are `ok`, `partial` or `breach`; None without any.
 
         Breaches count whether a person was notified or not.
         """
         total = {outcome: 0 for outcome in Outcome}
         for (_, outcome), count in self.counts.items():
             total[outcome] += count
-        judged = total[Outcome.OK] + total[Outcome.BREACH]
+        judged = total[Outcome.OK] + total[Outcome.PARTIAL] + total[Outcome.BREACH]
         return total[Outcome.BREACH] / judged if judged else None
 
 

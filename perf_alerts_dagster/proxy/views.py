@@ -28,7 +28,8 @@ from perf_alerts_dagster.scheduler.port import (
 
 # `sharpe_status` is the worst word of all strategies.
 _WORST_FIRST = (
-    "emergency", "critical", "warning", "error", "no_data", "info", "insufficient_data", "ok",
+    "emergency", "critical", "warning", "error", "no_data", "partial", "info", "insufficient_data",
+    "ok",
 )  # fmt: skip
 
 

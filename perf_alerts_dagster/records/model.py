@@ -187,6 +187,8 @@ class TrackRecords:
     in `faults`. `notes` are remarks on data that is left out or assumed.
     `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` by currency;
     one with a bad row is left out, and its faults are in `table_faults`.
+
+    `faulty` are the (group, currency) of strategies in `faults`, where they are known.
     """
 
     source: str
@@ -197,6 +199,7 @@ class TrackRecords:
     table_faults: tuple[RecordFault, ...] = ()
     base_currency: str | None = None
     fx: Mapping[str, FxRates] = field(default_factory=dict)
+    faulty: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
     @property
     def dates(self) -> Dates:

@@ -4,7 +4,7 @@ Groups of strategies are judged like strategies: by group name, and ALL per curr
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,8 @@ from perf_alerts_dagster.records.calendars import (
     member_names,
 )
 from perf_alerts_dagster.records.desk import Kept, KeptCalendar, Seen
-from perf_alerts_dagster.records.groups import is_group, with_groups
+from perf_alerts_dagster.records.groups import groups_of, is_group, notes_of, with_groups
+from perf_alerts_dagster.records.members import Group
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sessions import (
     WEEKDAYS,
@@ -67,6 +68,29 @@ class Reading:
     counted_at: datetime | None
     inferred: Mapping[str, KeptCalendar] = field(default_factory=dict)
     vanished: Mapping[str, Seen] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+
+    def grouped(self, vanished: Mapping[str, Seen] | None = None) -> "Reading":
+        """The reading with its groups made of the others, where strategies have vanished."""
+        singles = {
+            name: record
+            for name, record in self.records.strategies.items()
+            if name not in self.groups
+        }
+        records = replace(self.records, strategies=singles)
+        groups = groups_of(records, self.due_sessions, vanished)
+        notes = dict.fromkeys((*records.notes, *notes_of(groups, self.as_of)))
+        calendars = {name: self.calendars[name] for name in singles}
+        for name in groups:
+            members = (calendars[member] for member in member_names(name, records))
+            calendars[name] = group_calendar(members, self.market.calendar.closing)
+        return replace(
+            self,
+            records=replace(with_groups(records, groups), notes=tuple(notes)),
+            calendars=calendars,
+            groups=groups,
+            vanished=vanished or {},
+        )
 
     @property
     def periods_per_year(self) -> dict[str, float]:
@@ -77,6 +101,14 @@ class Reading:
         """The sessions of one strategy or group up to `as_of`, rising."""
         dates = self.records.strategies[name].dates
         return self.calendars[name].sessions(dates, self.as_of)
+
+    def due_sessions(self, name: str) -> Dates:
+        """Those of a strategy's own sessions that have a row, or have closed without one."""
+        own = self.own_sessions(name)
+        newest = self.records.strategies[name].dates[-1]
+        closed = self.late(name, newest.astype(object), self.as_of)
+        due: Dates = own[: np.searchsorted(own, newest, side="right") + closed]
+        return due
 
     def late(self, name: str, newest: date, as_of: date) -> int:
         """The number of closed sessions after a strategy's `newest` row, up to `as_of`."""
@@ -125,21 +157,16 @@ def read(
         today=today,
         periods_per_year=market.periods_per_year,
     ).assign()
-    records = with_groups(assigned.records)
+    records = assigned.records
     rows = records.dates
     if not len(rows):
         faults = [str(fault) for faults in records.faults.values() for fault in faults]
         raise RecordsInvalid(
             f"{records.source}: no strategy has good rows" + (f"; {faults[0]}" if faults else "")
         )
-    calendars = dict(assigned.calendars)
-    for name in records.strategies.keys() - calendars.keys():
-        members = member_names(name, assigned.records)
-        calendars[name] = group_calendar(
-            (calendars[member] for member in members), market.calendar.closing
-        )
+    calendars = assigned.calendars
     default = as_of is None or at_or_before
-    sessions = _sessions(records, assigned.calendars, today)
+    sessions = _sessions(records, calendars, today)
     chosen = resolve_as_of(
         as_of,
         rows.astype(object).tolist() if default else sessions,
@@ -155,7 +182,7 @@ def read(
         last_final=_final_through(records, calendars, now, chosen),
         counted_at=now if default else None,
         inferred=assigned.inferred,
-    )
+    ).grouped()
 
 
 def _sessions(

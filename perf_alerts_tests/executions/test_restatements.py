@@ -183,7 +183,7 @@ def test_an_index_column_that_is_renumbered_restates_nothing(tmp_path: Path) -> 
         newest = max(record.dates[-1] for record in loaded.strategies.values()).astype(object)
         return read(
             FakeRecordsSource(loaded),
-            Market(calendar=open_calendar("record"), own_days=True),
+            MARKET,
             as_of=None,
             now=datetime.combine(newest, datetime.min.time(), UTC).replace(hour=23),
             timezone=ZoneInfo("UTC"),

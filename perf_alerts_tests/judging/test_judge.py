@@ -176,7 +176,9 @@ def test_a_strategy_that_is_behind_is_no_data_while_the_others_are_judged() -> N
     found = judge(reading([traded("alpha", seed=1), late, in_time]))
 
     assert {one.outcome for one in of(found, "late")} == {Outcome.NO_DATA}
-    assert Outcome.NO_DATA not in {one.outcome for one in of(found, "in time")}
+    # Within the allowed lag nobody is notified, and nothing is `ok`.
+    assert {one.severity for one in of(found, "in time") if one.rule == "no_data"} == {None}
+    assert Outcome.OK not in {one.outcome for one in of(found, "in time")}
 
 
 def test_without_an_earlier_projection_no_change_of_it_is_judged() -> None:

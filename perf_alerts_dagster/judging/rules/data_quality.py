@@ -34,9 +34,12 @@ NO_DATA = _rule(
     title="no recent data",
     unit="sessions",
     plot="none",
+    newest_row=True,
     hint="the job that writes the record: every judgement waits for it.",
 )
-STALE_DATA = _rule(id="stale_data", title="stale data", unit="sessions", plot="none")
+STALE_DATA = _rule(
+    id="stale_data", title="stale data", unit="sessions", plot="none", newest_row=True
+)
 RECORD_ERROR = _rule(
     id="record_error",
     title="the record cannot be read",

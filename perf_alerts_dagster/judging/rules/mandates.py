@@ -26,6 +26,7 @@ DAILY_LOSS = _rule(
     unit="return",
     plot="returns",
     kind=Kind.EVENT,
+    newest_row=True,
 )
 WEEKLY_LOSS = _rule(
     id="policy_weekly_loss", title="weekly loss mandate", unit="return", plot="returns"
@@ -33,7 +34,13 @@ WEEKLY_LOSS = _rule(
 MONTHLY_LOSS = _rule(
     id="policy_monthly_loss", title="monthly loss mandate", unit="return", plot="returns"
 )
-COLUMN = _rule(id="policy_column", title="column bounds", unit="the column's own", plot="column")
+COLUMN = _rule(
+    id="policy_column",
+    title="column bounds",
+    unit="the column's own",
+    plot="column",
+    newest_row=True,
+)
 RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
 _MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
 # The log of the largest float: the return of a period that grew by more overflows.

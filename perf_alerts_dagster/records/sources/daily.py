@@ -149,7 +149,24 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
         strategies[str(name)] = record = whole.until_wipe_out()
         if len(record) < len(whole):
             notes.append(f"{name}: {len(whole) - len(record)} rows after its wipe-out are left out")
-    return TrackRecords(source=table.name, strategies=strategies, faults=faults, notes=tuple(notes))
+    return TrackRecords(
+        source=table.name,
+        strategies=strategies,
+        faults=faults,
+        notes=tuple(notes),
+        faulty=_faulty(frame, faults),
+    )
+
+
+def _faulty(
+    frame: pl.DataFrame, faults: Mapping[str, tuple[RecordFault, ...]]
+) -> dict[str, tuple[str | None, str | None]]:
+    """The (group, currency) of the strategies with faults, as for good ones."""
+    rows = frame.filter(pl.col("strategy").is_in(list(faults))).sort("date")
+    named = rows.group_by("strategy").agg(
+        pl.col("group").last(), pl.col("currency").drop_nulls().first()
+    )
+    return {name: (group, currency) for name, group, currency in named.iter_rows()}
 
 
 def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:

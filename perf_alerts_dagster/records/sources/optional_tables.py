@@ -108,6 +108,14 @@ def with_strategies(
                 judged_from=row["from"],
                 judged_until=row["until"],
             )
+    named = dict(frame.select("strategy", "group").drop_nulls().iter_rows())
+    records = replace(
+        records,
+        faulty={
+            name: (named.get(name, group), currency)
+            for name, (group, currency) in records.faulty.items()
+        },
+    )
     notes = _unknown_names(frame, records, f"{table.name}: rows of unknown strategies")
     return _extended(records, strategies, notes, faults)
 
@@ -234,9 +242,11 @@ def _extended(
     merged = dict(records.faults)
     for name, added in faults.items():
         merged[name] = merged.get(name, ()) + added
+    fallen = [record for name, record in strategies.items() if name in faults]
     return replace(
         records,
         strategies={name: record for name, record in strategies.items() if name not in merged},
         faults=merged,
+        faulty={**records.faulty, **{one.strategy: (one.group, one.currency) for one in fallen}},
         notes=(*records.notes, *notes),
     )

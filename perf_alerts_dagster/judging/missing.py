@@ -1,0 +1,163 @@
+"""What missing rows take away from a judgement: its good news, never a breach."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.judging.context import JudgeContext
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.exceedances import JOINT
+from perf_alerts_dagster.records.members import NEWEST, Absence, Composition, without_rows
+from perf_alerts_dagster.records.model import Dates, StrategyRecord
+from perf_alerts_dagster.records.reading import Reading
+
+# A group is judged on at least this share of its capital.
+_HALF = 0.5
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gap:
+    """Missing rows: the outcome in place of `ok`, and their names, at least one.
+
+    `is_earlier`: the newest session has its row, so that a rule about that row keeps its outcome.
+    """
+
+    outcome: Outcome
+    text: str
+    missing: Sequence[str]
+    is_earlier: bool
+    parts: Mapping[str, Json] = field(default_factory=dict)
+
+
+def without_good_news(
+    evaluations: Sequence[Evaluation],
+    reading: Reading,
+    context: JudgeContext,
+    singles: Mapping[str, StrategyRecord],
+) -> list[Evaluation]:
+    """The evaluations, without an `ok` that rests on missing, unreadable or vanished rows.
+
+    A strategy without the row of its newest session is `no_data`; without another one of its
+    newest 20, `partial`. A group with missing members is `partial` where the others hold half of
+    its capital, else `no_data`. Breaches stay. The message names what is missing, as `missing` of
+    the parts does; `membership` of a group's parts is a digest of its members.
+
+    Args:
+        evaluations: Those of strategies and groups, and the joint exceedances.
+        reading: The records.
+        context: The date, and the newest final session.
+        singles: The judged strategies that are no groups, up to the as-of date.
+    """
+    due = context.last_final
+    if due is None:
+        return list(evaluations)
+    absent = {
+        name: without_rows(record.dates, reading.due_sessions(name), due)
+        for name, record in singles.items()
+        # After a wipe-out nothing is missed.
+        if record.returns[-1] > -1.0
+    }
+    gaps = {name: _of_strategy(*days) for name, days in absent.items()}
+    parts: dict[str, Mapping[str, Json]] = {}
+    for name, group in reading.groups.items():
+        composition = group.at(context.as_of, due)
+        gaps[name] = _of_group(composition)
+        parts[name] = {
+            "group": group.base,
+            "currency": group.record.currency,
+            "membership": composition.membership,
+        }
+    joint = _of_group(_desk(reading, singles, absent))
+    return [
+        _tempered(evaluation, joint, {})
+        if evaluation.rule == JOINT.id
+        else _tempered(
+            evaluation, gaps.get(evaluation.strategy), parts.get(evaluation.strategy, {})
+        )
+        for evaluation in evaluations
+    ]
+
+
+def _tempered(evaluation: Evaluation, gap: _Gap | None, group: Mapping[str, Json]) -> Evaluation:
+    parts = {**evaluation.parts, **group}
+    is_measured = evaluation.outcome in (Outcome.OK, Outcome.BREACH)
+    if gap is None or not is_measured or (gap.is_earlier and BY_ID[evaluation.rule].newest_row):
+        return replace(evaluation, parts=parts)
+    return replace(
+        evaluation,
+        outcome=gap.outcome if evaluation.outcome is Outcome.OK else evaluation.outcome,
+        message=f"{evaluation.message}; {gap.text}",
+        parts={**gap.parts, **parts, "missing": list(gap.missing)},
+    )
+
+
+def _of_strategy(gaps: Dates, late: Dates) -> _Gap | None:
+    """What one strategy lacks; None where it lacks nothing."""
+    days = [str(day) for day in (*gaps, *late[:_SHOWN])]
+    if not days:
+        return None
+    return _Gap(
+        outcome=Outcome.NO_DATA if len(late) else Outcome.PARTIAL,
+        text=f"no row of {_listed(days)}",
+        missing=days,
+        is_earlier=not len(late),
+    )
+
+
+def _of_group(found: Composition) -> _Gap | None:
+    """What a group lacks; None where it lacks nothing."""
+    missing = [
+        f"{name} since {absence.since}" if absence.since else name
+        for name, absence in sorted(found.missing.items())
+    ]
+    gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]
+    if not missing:
+        text = f"no row of {_listed(gaps)}"
+        return (
+            _Gap(outcome=Outcome.PARTIAL, text=text, missing=gaps, is_earlier=True)
+            if gaps
+            else None
+        )
+    present = len(found.capital)
+    members = present + len(missing)
+    share = f", {math.floor(found.share * 100)} % of capital" if found.is_by_capital else ""
+    return _Gap(
+        outcome=Outcome.PARTIAL if found.share >= _HALF else Outcome.NO_DATA,
+        text=f"{present} of {members}{share}; missing: {_listed(missing)}",
+        missing=missing,
+        is_earlier=False,
+        parts={"members": members, "present": present, "capital_share": found.share},
+    )
+
+
+def _desk(
+    reading: Reading,
+    singles: Mapping[str, StrategyRecord],
+    absent: Mapping[str, tuple[Dates, Dates]],
+) -> Composition:
+    """All strategies as one group, in which each counts the same."""
+    late = {name: days for name, (_, days) in absent.items() if len(days)}
+    unreadable = dict.fromkeys((*reading.records.faults, *reading.vanished), Absence(None, None))
+    return Composition(
+        capital={name: 1.0 for name in singles if name not in late},
+        missing=unreadable
+        | {
+            name: Absence(days[0].astype(object), None)
+            for name, days in late.items()
+            if len(days) <= NEWEST
+        },
+        left={},
+        gaps={
+            name: tuple(days.astype(object).tolist())
+            for name, (days, _) in absent.items()
+            if len(days) and name not in late
+        },
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{rest}"
