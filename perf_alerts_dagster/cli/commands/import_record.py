@@ -1,7 +1,7 @@
 """`perf-alerts import`: make a record of the exports of other tools."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from math import log
 from pathlib import Path
 from typing import Any, get_args
@@ -61,18 +61,11 @@ _YEARS = (12, 52, 252, 365)
 def import_(
     shape: str,
     files: tuple[Path, ...],
-    live_from: date | None,
-    name: str | None,
-    capital: float | None,
-    currency: str | None,
-    group: str | None,
     out: Path,
-    values: Values | None,
-    date_column: str | None,
-    value_columns: tuple[str, ...],
     periods_per_year: float | None,
     force: bool,
     as_json: bool,
+    **given: object,
 ) -> None:
     """Make daily.csv (and trades.csv) of exports, for ALERT_RECORDS_URL; say what is assumed.
 
@@ -83,17 +76,8 @@ def import_(
     perf-alerts import wide returns.csv --live-from 2025-01-01
     perf-alerts import trades closed.csv --capital 100000 --name breakout
     """
-    said = Options(
-        live_from=live_from,
-        name=name,
-        capital=capital,
-        currency=currency,
-        group=group,
-        values=values,
-        date_column=date_column,
-        value_columns=value_columns,
-    )
-    if name and shape == "wide":
+    said = Options(**given)  # type: ignore[arg-type] # as the options above declare them
+    if said.name and shape == "wide":
         raise UsageError("--name is for one strategy; a wide frame names each by its column")
     read = [read_export(shape, path, said) for path in files]
     daily = [row for tables in read for row in tables.daily]
@@ -102,8 +86,8 @@ def import_(
     records, counts = store(out, daily, trades, force=force, today=today)
     notes = [note for tables in read for note in tables.notes]
     notes.append(
-        f"rows before {live_from} are backtest"
-        if live_from
+        f"rows before {said.live_from} are backtest"
+        if said.live_from
         else "every row is live: --live-from makes earlier ones the backtest to judge by"
     )
     figures = [

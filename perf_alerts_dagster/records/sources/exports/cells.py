@@ -18,7 +18,9 @@ _GROUPS = r"[1-9]\d{{0,2}}(?:[{0}\s']\d{{3}})+"
 _POINT = re.compile(rf"(?:\d+|{_GROUPS.format(',')})?(?:\.\d*)?")
 _COMMA = re.compile(rf"(?:\d+|{_GROUPS.format('.')})(?:,\d*)?")
 
-_CLOCK = re.compile(r"(\d{1,2}):?(\d{2})(?::?(\d{2}))?[.\d]*\s*([AaPp][Mm])?\s*(\S*)$")
+_CLOCK = re.compile(
+    r"(\d{1,2}):?(\d{2})(?::?(\d{2}))?[.\d]*\s*([AaPp][Mm])?\s*([A-Z]{1,5}|[-+]\d{2}:?\d{2})?"
+)
 _YEAR_FIRST = re.compile(r"(\d{4})([-./]?)(\d{1,2})\2(\d{1,2})(?:[T ,;]+(.*))?")
 _YEAR_LAST = re.compile(r"(\d{1,2})[-./](\d{1,2})[-./](\d{4}|\d{2})(?:[T ,;]+(.*))?")
 _MONTH_NAME = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})")
@@ -167,6 +169,6 @@ def _parts(cell: str, *, is_day_first: bool) -> tuple[Moment, str] | None:
         if clock is None:
             return Moment(at_day), ""
         hour = int(clock[1]) % 12 + 12 * (clock[4].lower() == "pm") if clock[4] else int(clock[1])
-        return Moment(at_day, time(hour, int(clock[2]), int(clock[3] or 0))), clock[5]
+        return Moment(at_day, time(hour, int(clock[2]), int(clock[3] or 0))), clock[5] or ""
     except ValueError:
         return None

@@ -85,23 +85,23 @@ def _rows(path: Path, forms: Sequence[Sequence[str]]) -> list[Row]:
 
 def _one_form(old: list[Row], new: Sequence[Row]) -> tuple[list[Row], Sequence[str]]:
     """The new rows in the form of the old ones: P&L and capital, or returns."""
-    in_money = ["pnl" in row for row in new]
-    if old and "pnl" not in old[0]:
-        return [_as_return(row) for row in new], _RETURNS
-    if old and not all(in_money):
+    in_money = all("pnl" in row for row in new)
+    if in_money and all("pnl" in row for row in old[:1]):
+        return [*new], _MONEY
+    if old and "pnl" in old[0]:
         raise UsageError(
             "the folder holds P&L and capital, and these are returns: give --capital, "
             "the capital before the first row, or another --out"
         )
-    if all(in_money):
-        return [*new], _MONEY
     return [_as_return(row) for row in new], _RETURNS
 
 
 def _as_return(row: Row) -> Row:
     if "return" in row:
         return row
-    quotient = float(row["pnl"]) / float(row["capital"])
+    capital = float(row["capital"])
+    # Nothing is left to earn on after a wipe-out.
+    quotient = float(row["pnl"]) / capital if capital else 0.0
     return {**{name: row[name] for name in _RETURNS if name in row}, "return": repr(quotient)}
 
 

@@ -77,8 +77,9 @@ class Line:
                 values = {"return": repr(float(self.returns[row]))}
             else:
                 before, after = self.levels[row : row + 2].tolist()
-                # Without the noise of the last digits: amounts have cents.
-                values = {"pnl": f"{after - before:.12g}", "capital": f"{before:.15g}"}
+                # Beyond the 14th digit of the capital the difference is rounding.
+                pnl = round(after - before, 14 - len(str(int(before))))
+                values = {"pnl": repr(pnl), "capital": f"{before:.15g}"}
             yield {
                 "strategy": self.strategy,
                 "date": day.isoformat(),

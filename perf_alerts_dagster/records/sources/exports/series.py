@@ -13,20 +13,20 @@ from perf_alerts_dagster.records.sources.exports.model import Export, Line, Opti
 from perf_alerts_dagster.records.sources.exports.sheets import Sheet
 from perf_alerts_dagster.records.sources.tables import listed
 
-_DATES = ("date", "datetime", "day", "time", "timestamp", "index", "")
+_DATES = ("date", "datetime", "day", "time", "timestamp", "index", "index level 0", "")
 _KNOWN = {
     "returns": ("return", "returns", "daily return", "daily returns", "ret", "strategy"),
     "equity": ("equity", "nav", "balance", "portfolio value", "value", "total"),
 }
 _MEANINGS = {
     "returns": "returns of a day",
-    "percent": "returns of a day in percent",
+    "percent": "returns of a day",
     "log": "log returns of a day",
     "cumulative": "the return since the start",
     "pnl": "P&L of a day in money",
     "equity": "the equity",
 }
-_PERCENT = re.compile(r"%|percent|pct\b(?!_change)", re.IGNORECASE)
+_PERCENT = re.compile(r"%|percent|pct\b", re.IGNORECASE)
 _SAY_WHICH = "as a return of a day? Say which by --values percent, pnl, equity or returns"
 
 
@@ -40,8 +40,8 @@ def read_series(export: Export, options: Options) -> tuple[list[Line], list[str]
     sheet = export.sheet
     dates = sheet.column(options.date_column, *_DATES)
     dates = sheet.columns[0] if dates is None else dates
-    moments, notes = read_moments(sheet, dates)
-    notes = [f"dates are in column {dates or 1}", *notes]
+    moments, of_dates = read_moments(sheet, dates)
+    notes = [f"dates are in column {dates or 1}", *of_dates]
     lines = []
     # A wide frame of hundreds of strategies says most things once.
     alike: dict[str, list[str]] = {}
@@ -57,7 +57,8 @@ def _value_columns(export: Export, options: Options, dates: str) -> Sequence[str
     sheet = export.sheet
     for column in options.value_columns:
         sheet.column(column)
-    rest = [column for column in sheet.columns if column != dates]
+    # A column without a name beside the dates is an index, unless it is all there is.
+    rest = [name for name in sheet.columns if name != dates and (name or len(sheet.columns) == 2)]
     if options.value_columns or export.shape == "wide":
         return options.value_columns or rest
     known = _KNOWN["equity" if export.shape == "equity" else "returns"]
@@ -75,16 +76,18 @@ def _line(
     kind = options.values or export.values or ("equity" if export.shape == "equity" else "returns")
     numbers = read_numbers(sheet, column)
     is_level = kind in ("equity", "cumulative")
+    is_money = kind in ("equity", "pnl")
     by_day, left_out = _by_day(sheet, column, moments, numbers.values, is_level=is_level)
     days = sorted(by_day)
     values = np.array([numbers.values[by_day[day]] for day in days], dtype=np.float64)
-    has_word = kind == "returns" and options.values is None and _PERCENT.search(column)
-    if (kind == "percent" or has_word) and not numbers.is_percent:
+    # The columns of a wide frame have the names of strategies, and who says returns means them.
+    has_word = export.shape != "wide" and options.values != "returns" and not is_money
+    in_percent = kind == "percent" or (has_word and bool(_PERCENT.search(column)))
+    if in_percent and not numbers.is_percent:
         values = values / 100
-        kind = "percent"
     capital = options.capital or export.capital
     where = "" if export.shape == "wide" else f"column {column or 2} holds "
-    notes = [where + _MEANINGS[kind], *numbers.notes]
+    notes = [where + _MEANINGS[kind] + ", in percent" * in_percent, *numbers.notes]
     if left_out:
         notes.append(f"the last value of a day counts; {left_out} earlier ones are left out")
     if missing := len(moments) - len(days) - left_out:
@@ -92,10 +95,12 @@ def _line(
     if kind == "equity" and capital is None:
         notes.append(f"{days[0]} is the starting value, and no row")
     returns, levels = _performance(kind, values, capital)
+    if not len(returns):
+        raise RecordsInvalid(f"{sheet.name}: column {column} has one value, the starting one")
     if levels is not None and (levels[:-1] <= 0).any():
         row = by_day[days[max(int((levels[:-1] <= 0).argmax()) - 1, 0)]]
         raise sheet.fault(row, column, sheet.cells(column)[row], "leaves no capital to lose")
-    if options.values is None and export.values is None and np.abs(returns).max(initial=0) >= 1:
+    if options.values is None and export.values is None and np.abs(returns).max() >= 1:
         row = by_day[days[len(days) - len(returns) + int(np.abs(returns).argmax())]]
         raise sheet.fault(row, column, sheet.cells(column)[row], _SAY_WHICH)
     name = column if export.shape == "wide" else options.name or export.name

@@ -23,6 +23,8 @@ _CONVERSIONS = {
     ".xls": "pandas.read_excel({name!r}).to_csv('export.csv', index=False)",
 }
 
+_DATED = re.compile(r"\d{4}[-./]?\d|\d{1,2}[-./]\d{1,2}[-./]\d")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
@@ -62,7 +64,7 @@ class Sheet:
 
     def fault(self, row: int, column: str, cell: str, rule: str) -> RecordsInvalid:
         """The error of a cell, with the file, the row and the value."""
-        shown = listed([cell])
+        shown = listed([cell]) if cell else cell
         return RecordsInvalid(
             f"{self.name}, row {self.lines[row]}, column {column or 1}: {shown!r} {rule}"
         )
@@ -116,8 +118,9 @@ def sheet_of(name: str, text: str) -> Sheet:
     Raises:
         RecordsInvalid: there is no header, or a row has more cells than it.
     """
-    first = text.lstrip().partition("\n")[0]
-    reader = csv.reader(io.StringIO(text), delimiter=max("\t;,", key=first.count))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    start = "\n".join(text.lstrip().split("\n", 2)[:2])
+    reader = csv.reader(io.StringIO(text), delimiter=max("\t;,", key=start.count))
     try:
         filled = [(reader.line_num, cells) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
@@ -125,6 +128,8 @@ def sheet_of(name: str, text: str) -> Sheet:
     if not filled:
         raise RecordsInvalid(f"{name}: the file is empty")
     columns = [cell.strip() for cell in filled[0][1]]
+    if _DATED.match(columns[0]):
+        raise RecordsInvalid(f"{name}, row {filled[0][0]}: is no header that names the columns")
     # R's write.table gives the column of row names no header.
     if len(filled) > 1 and all(len(cells) == len(columns) + 1 for _, cells in filled[1:]):
         columns.insert(0, "")

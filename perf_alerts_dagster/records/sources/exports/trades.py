@@ -79,8 +79,10 @@ def _closed(export: Export, options: Options) -> tuple[list[_Trade], str | None,
     entries = read_moments(sheet, entry_column)[0] if entry_column else exits
     numbers = read_numbers(sheet, pnl_column)
     usual = options.name or export.name or sheet.name.partition(".")[0]
+    if numbers.is_percent:
+        raise sheet.lacks("of the P&L in money (name it by --value)")
     texts = {key: sheet.cells(column) for key, column in found.items() if column}
-    trades = []
+    trades: list[_Trade] = []
     for row, (entry, exit_, pnl) in enumerate(zip(entries, exits, numbers.values, strict=True)):
         if exit_ is None:
             continue

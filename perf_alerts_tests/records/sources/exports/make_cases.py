@@ -7,14 +7,21 @@ Prices are made up. Where the tool is a Python package, it writes the file and c
 here in their form, and the figures by their formula, over the same numbers.
 """
 
+# mypy: ignore-errors
+# The packages of the tools are not installed where the types are checked.
+
 import csv
 import io
 import json
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = Path(__file__).parent / "cases"
 FIGURES = FOLDER / "figures.json"
@@ -29,7 +36,7 @@ def weekdays(count: int = 60) -> list[date]:
     return [day for day in days if day.weekday() < 5][:count]
 
 
-def series(seed: int, name: str = "trend"):
+def series(seed: int, name: str = "trend") -> "pd.Series":
     import pandas as pd
 
     index = pd.DatetimeIndex(weekdays(), name="Date")
@@ -81,6 +88,7 @@ def duckdb() -> dict:
 
     values = returns(4)
     frame = pd.DataFrame({"day": weekdays(), "ret": values})
+    assert len(frame) == 60
     duckdb.sql(f"COPY (SELECT day, ret FROM frame) TO '{FOLDER / 'duckdb.csv'}' (HEADER)")
     duckdb.sql(
         "COPY (SELECT 'trend' AS strategy, day AS date, ret AS return FROM frame) "
@@ -95,7 +103,7 @@ def duckdb() -> dict:
 
 def r() -> dict:
     """`write.csv(as.data.frame(returns), "r.csv")` of an xts with a column `trend`, 15 digits."""
-    text = ["%.15g" % value for value in returns(5)]
+    text = [f"{value:.15g}" for value in returns(5)]
     lines = [f'"{day}",{value}' for day, value in zip(weekdays(), text, strict=True)]
     lines[0] = f'"{weekdays()[0]}",NA'
     (FOLDER / "r.csv").write_text("\n".join(['"","trend"', *lines, ""]))
@@ -426,7 +434,8 @@ def ibkr() -> dict:
     index = np.round(100 * ((1 + returns(16)).cumprod() - 1), 6)
     lines = [
         "Introduction,Header,Name,Account,Alias,BaseCurrency,AccountType,AnalysisPeriod,Performance",
-        'Introduction,Data,A Desk,U1234567,,USD,Individual,"January 2, 2025 to March 26, 2025 (Daily)",TWR',
+        "Introduction,Data,A Desk,U1234567,,USD,Individual,"
+        '"January 2, 2025 to March 26, 2025 (Daily)",TWR',
         "Key Statistics,Header,BeginningNAV,EndingNAV,CumulativeReturn",
         f"Key Statistics,Data,100000,104000,{index[-1]}",
         "Cumulative Performance Statistics,MetaInfo,Analysis Period,Daily",

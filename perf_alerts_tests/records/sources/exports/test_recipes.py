@@ -48,7 +48,7 @@ def yearly(values: Floats) -> float:
 
 
 def geometric(record: StrategyRecord) -> float:
-    growth = float(np.prod(1 + record.returns)) ** (252 / len(record)) - 1
+    growth = float(np.prod(1 + record.returns) ** (252 / len(record))) - 1
     return growth / yearly(record.returns)
 
 
@@ -57,7 +57,8 @@ def compounded_mean(record: StrategyRecord) -> float:
 
 
 def of_trades(record: StrategyRecord) -> float:
-    assert record.trades is not None and record.capital is not None
+    assert record.trades is not None
+    assert record.capital is not None
     profits = record.trades.pnl / record.capital[0]
     days = int((record.dates[-1] - record.dates[0]).astype(int))
     return float(profits.sum() / days / profits.std() * np.sqrt(365))

@@ -66,7 +66,7 @@ def test_amounts_are_read_with_thousands_and_currency(
     [
         ("date,x\n2025-01-02,0.01\n2025-01-03,abc\n", "row 3, column x: 'abc' is no number"),
         ("date,x\n2025-01-02,inf\n", "row 2, column x: 'inf' is no number"),
-        ("date,x\n2025-01-02,\"1,234\"\n", "column x: '1,234' may have a decimal comma or"),
+        ('date,x\n2025-01-02,"1,234"\n', "column x: '1,234' may have a decimal comma or"),
         ("date,x\n2025-01-02,1%\n2025-01-03,0\n", "row 3, column x: '0' is not in the unit"),
         ("date,x\n2025-01-02,$1\n2025-01-03,€1\n", "row 3, column x: '€1' is not in the unit"),
         ("date,x\n2025-01-02,1.5\n", "row 2, column x: '1.5' as a return of a day? Say which"),
@@ -78,6 +78,7 @@ def test_amounts_are_read_with_thousands_and_currency(
         ("date,x\n2025-01-02,0.1,3\n2025-01-03,0.1\n", "row 2: has more cells than the header"),
         ("date,x,x\n2025-01-02,1,1\n", "column x is there twice"),
         ("2025-01-02,0.01\n2025-01-03,0.02\n", "row 1: is no header"),
+        ("date,x\n2025-01-02 10:30abc,0.1\n", "column date: '2025-01-02 10:30abc' is no date"),
         ("", "the file is empty"),
         ("date,a,b\n2025-01-02,0.1,0.1\n", "column of the values (name it by --value"),
     ],
@@ -131,7 +132,7 @@ def test_percent_in_the_name_of_a_column_is_believed_and_said(tmp_path: Path) ->
     tables = read(tmp_path, "returns", "date,Return %\n2025-01-02,1.5\n")
 
     assert values(tables) == {"2025-01-02": 0.015}
-    assert any("returns of a day in percent" in note for note in tables.notes)
+    assert any("returns of a day, in percent" in note for note in tables.notes)
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,13 @@ def test_what_the_numbers_are_can_be_said(tmp_path: Path, kind: str, cells: str)
     tables = read(tmp_path, "returns", text, Options(values=kind))  # type: ignore[arg-type]
 
     assert list(values(tables).values()) == pytest.approx([0.1, -0.05])
+
+
+def test_a_percent_sign_in_the_name_of_a_strategy_says_nothing(tmp_path: Path) -> None:
+    tables = read(tmp_path, "wide", ",date,top 10%\n0,2025-01-02,0.5\n1,2025-01-03,-0.1\n")
+
+    assert values(tables) == {"2025-01-02": 0.5, "2025-01-03": -0.1}
+    assert {row["strategy"] for row in tables.daily} == {"top 10%"}
 
 
 def test_the_last_value_of_each_day_of_an_equity_curve_counts(tmp_path: Path) -> None:
@@ -172,6 +180,11 @@ def test_with_the_capital_the_first_day_of_an_equity_curve_is_a_row(tmp_path: Pa
     tables = read(tmp_path, "equity", text, Options(capital=100))
 
     assert values(tables, "pnl") == {"2025-01-02": 10, "2025-01-03": -11}
+
+
+def test_one_value_is_no_equity_curve(tmp_path: Path) -> None:
+    with pytest.raises(RecordsInvalid, match="column nav has one value, the starting one"):
+        read(tmp_path, "equity", "date,nav\n2025-01-02,110\n")
 
 
 def test_an_equity_curve_that_was_at_zero_is_refused(tmp_path: Path) -> None:
@@ -218,6 +231,7 @@ def test_a_closed_trade_counts_on_the_day_of_its_exit(tmp_path: Path) -> None:
         ("2025-01-02,2025-01-03,", "row 2, column pnl: '' is no P&L of a closed trade"),
         ("2025-01-02,2025-01-03,-1000", "has lost its capital of 1000 by 2025-01-03"),
         ("2025-01-02,,5", "there is no closed trade"),
+        ("2025-01-02,2025-01-03,5%", "column of the P&L in money"),
     ],
 )
 def test_a_bad_trade_is_refused(tmp_path: Path, row: str, message: str) -> None:
@@ -241,6 +255,14 @@ def test_utf16_tabs_and_gzip_are_read(tmp_path: Path) -> None:
         path.write_bytes(content)
 
         assert values(read_export("returns", path, Options())) == {"2025-01-02": 0.01}
+
+
+def test_lines_that_end_in_carriage_returns_are_read(tmp_path: Path) -> None:
+    (tmp_path / "export.csv").write_bytes(b"date,x\r2025-01-02,0.01\r")
+
+    tables = read_export("returns", tmp_path / "export.csv", Options())
+
+    assert values(tables) == {"2025-01-02": 0.01}
 
 
 def test_the_row_names_of_r_need_no_header(tmp_path: Path) -> None:

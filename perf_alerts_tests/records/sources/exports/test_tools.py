@@ -57,7 +57,7 @@ def test_older_results_of_lean_are_read(tmp_path: Path, form: str) -> None:
 
     tables = read_export("lean", tmp_path / "lean.json", NO_OPTIONS)
 
-    assert [(row["date"], row["pnl"]) for row in tables.daily] == [("2025-01-02", "10")]
+    assert [(row["date"], row["pnl"]) for row in tables.daily] == [("2025-01-02", "10.0")]
 
 
 def test_the_graph_of_the_tester_of_metatrader_is_an_equity_curve(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_an_activity_statement_of_a_period_is_a_list_of_closed_trades(tmp_path: 
 
     assert [(row["date"], row["pnl"], row["capital"]) for row in tables.daily] == [
         ("2025-01-03", "25.5", "1000"),
-        ("2025-01-06", "-5", "1025.5"),
+        ("2025-01-06", "-5.0", "1025.5"),
     ]
 
 
