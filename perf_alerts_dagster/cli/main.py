@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -12,6 +13,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, Usag
 _COMMANDS = {
     "up": "stack",
     "check": "record",
+    "import": "import_record",
     "doctor": "stack",
     "run": "stack",
     "evaluate": "record",
@@ -41,7 +43,9 @@ class _Commands(click.Group):
         if module is None:
             return None
         commands = import_module(f"perf_alerts_dagster.cli.commands.{module}")
-        command: click.Command = getattr(commands, cmd_name.replace("-", "_"))
+        # A name that is a keyword of Python has an underscore after it.
+        name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
+        command: click.Command = getattr(commands, name)
         return command
 
 

@@ -1,0 +1,1 @@
+"""Exports of other tools: four shapes, and the files of tools that are none of them."""
