@@ -98,6 +98,15 @@ def test_the_next_executions_do_what_the_version_before_did(stored: Stored, befo
     stored.add_next_session()
     following = execute(stored.settings, "next", NEXT_EVENING)
 
+    # The rows themselves are kept in place of their hashes, without a judgement for it.
+    # Groups have those of their members.
+    replaced = [done["tables"].pop("month_hashes") for done in (again, following)]
+    assert {row["hash"][:2] for rows in replaced for row in rows} == {"2:"}
+    names = ["carry", "trend_fast", "trend_slow", "value"]
+    assert sorted({row["strategy"] for row in replaced[0]}) == names
+    for kept_before in (before["again"], before["next"]):
+        kept_before["tables"].pop("month_hashes")
+        kept_before["gone"].pop("month_hashes", None)
     assert changes(before["again"], again) == []
     # No message, no opening, no end of an incident, and the second time nothing at all.
     assert again["tables"]["notifications"] == []

@@ -13,7 +13,6 @@ from perf_alerts_dagster.executions.plan import (
     Plan,
     find_changes,
     plan_execution,
-    save_hashes,
 )
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
@@ -203,7 +202,12 @@ class Executor:
             self.session_judge.judge.settings_version, self.settings_content, now
         )
         finds_changes = Family.PROJECTION in alert.families
-        changes = find_changes(self.store, reading) if finds_changes else Changes()
+        book = self.session_judge.judge.book
+        changes = (
+            find_changes(self.store, reading, lambda name: book.mandate_for(name).columns)
+            if finds_changes
+            else Changes()
+        )
         plan = plan_execution(
             alert,
             as_of=reading.as_of,
@@ -215,8 +219,8 @@ class Executor:
             switched_on=_final_by(reading, switched_on),
         )
         judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
-        if finds_changes and not plan.recorded_only:
-            save_hashes(self.store, reading)
+        if not plan.recorded_only:
+            self.store.save_month_hashes(changes.texts)
         # First, so that people are notified even if writing the file fails.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:

@@ -1,6 +1,6 @@
 """The sessions that an execution judges: those due, and those whose rows have changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -8,16 +8,12 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.reading import Reading
-from perf_alerts_dagster.records.restatement import (
-    emptied_month,
-    month_hashes,
-    newest_hashed,
-    restated_months,
-)
+from perf_alerts_dagster.records.restatement import Comparison, compare
 
-# A note lists at most this many days.
-_MAXIMUM_DAYS = 5
+# A note lists at most this many days or strategies.
+_MAXIMUM_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,75 +86,87 @@ def plan_execution(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """The sessions to judge again, oldest first, and a note per strategy and changed month."""
+    """The sessions to judge again, oldest first, and what to say of it.
+
+    `texts` are to be stored for (strategy, month) once the sessions are judged.
+    """
 
     sessions: tuple[date, ...] = ()
     notes: tuple[str, ...] = ()
+    texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def find_changes(store: AlertStore, reading: Reading) -> Changes:
-    """Restated months and late rows: the final rows that differ from the stored month hashes.
+def find_changes(
+    store: AlertStore, reading: Reading, bounded: Callable[[str], Collection[str]]
+) -> Changes:
+    """Restatements and late rows: final rows that differ from those stored.
 
-    A strategy that is seen for the first time has no changes.
+    A strategy that is seen for the first time has no changes. One that is faulty or not in the
+    reading is not compared, and what is stored of it stays. Groups have only their members' rows.
+
+    Args:
+        store: Where the final rows of earlier executions are.
+        reading: The records now.
+        bounded: The further columns of a strategy that a limit bounds.
 
     Raises:
         StoreUnavailable: the store cannot be read.
     """
-    stored = _stored_hashes(store)
+    stored: dict[str, dict[str, str]] = {}
+    for (name, month), text in store.month_hashes().items():
+        stored.setdefault(name, {})[month] = text
     sessions: set[date] = set()
     notes: list[str] = []
+    trimmed: list[str] = []
+    texts: dict[tuple[str, str], str] = {}
     for name, record in sorted(reading.records.strategies.items()):
-        hashes = stored.get(name)
-        if not hashes:
+        if is_group(name):
             continue
-        for month, days in restated_months(record, hashes).items():
-            notes.append(_restatement_note(name, month, days))
-            # The month's sessions before the first changed day do not depend on it.
-            sessions |= {
-                session
-                for session in reading.sessions
-                if f"{session:%Y-%m}" == month and (not days or session >= days[0])
-            }
-        late = record.dates[record.dates > np.datetime64(newest_hashed(hashes), "D")]
-        sessions |= set(late.astype(object).tolist())
-    return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes))
+        found = compare(
+            record, stored.get(name, {}), bounded=bounded(name), last_final=reading.last_final
+        )
+        texts |= {(name, month): text for month, text in found.texts.items()}
+        if found.newest is not None:
+            late = record.dates[record.dates > np.datetime64(found.newest, "D")]
+            sessions |= set(late.astype(object).tolist())
+        if found.trimmed:
+            trimmed.append(f"{name} on {record.dates[0]}")
+        if found.days:
+            sessions |= _judged_again(found, reading)
+            notes.append(_restatement_note(name, found))
+    if trimmed:
+        notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
+    return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
 
 
-def save_hashes(store: AlertStore, reading: Reading) -> None:
-    """Store the month hashes of the final rows, those that are new or changed.
+def _judged_again(found: Comparison, reading: Reading) -> set[date]:
+    """The sessions of each changed month from its first changed day on.
 
-    Raises:
-        StoreUnavailable: the store cannot be read or written.
+    What is changed as a whole is judged once, as of the newest final session.
     """
-    if reading.last_final is None:
-        return
-    stored = _stored_hashes(store)
-    changed: dict[tuple[str, str], str] = {}
-    for name, record in reading.records.strategies.items():
-        before = stored.get(name, {})
-        now = month_hashes(record, reading.last_final)
-        emptied = {
-            month: emptied_month(value)
-            for month, value in before.items()
-            if month not in now and month <= f"{reading.last_final:%Y-%m}"
-        }
-        for month, value in {**emptied, **now}.items():
-            if before.get(month) != value:
-                changed[name, month] = value
-    if changed:
-        store.save_month_hashes(changed)
+    if found.is_wholesale:
+        return set() if reading.last_final is None else {reading.last_final}
+    first = {f"{day:%Y-%m}": day for day in sorted(found.days, reverse=True)}
+    return {
+        session
+        for session in reading.sessions
+        if session >= first.get(f"{session:%Y-%m}", date.max)
+    }
 
 
-def _stored_hashes(store: AlertStore) -> dict[str, dict[str, str]]:
-    """By strategy, the stored hash of each month."""
-    by_strategy: dict[str, dict[str, str]] = {}
-    for (name, month), value in store.month_hashes().items():
-        by_strategy.setdefault(name, {})[month] = value
-    return by_strategy
+def _restatement_note(strategy: str, found: Comparison) -> str:
+    if found.is_wholesale:
+        return (
+            f"restated: {len(found.days)} of {found.compared} final rows of {strategy} changed, "
+            f"from {min(found.days)} to {max(found.days)}: judged again as of the newest session "
+            "only"
+        )
+    days = [
+        f"{day}" if kind == "changed" else f"{day} ({kind})" for day, kind in found.days.items()
+    ]
+    return f"restated: final rows of {strategy} changed on {_listed(days, ' days')}"
 
 
-def _restatement_note(strategy: str, month: str, days: Sequence[date]) -> str:
-    listed = ", ".join(str(day) for day in days[:_MAXIMUM_DAYS])
-    rest = f" and {len(days) - _MAXIMUM_DAYS} more days" if len(days) > _MAXIMUM_DAYS else ""
-    where = f"on {listed}{rest}" if days else f"in {month}"
-    return f"restated: final rows of {strategy} changed {where}"
+def _listed(words: Sequence[str], of: str = "") -> str:
+    rest = len(words) - _MAXIMUM_LISTED
+    return ", ".join(words[:_MAXIMUM_LISTED]) + (f" and {rest} more{of}" if rest > 0 else "")

@@ -41,7 +41,7 @@ class Period:
 
 
 class AlertStore(ProjectionStore):
-    """The store of judgements, projections, watermarks and content hashes of months.
+    """The store of judgements, projections, watermarks and kept rows of months.
 
     Every method is one transaction.
 
@@ -71,11 +71,11 @@ class AlertStore(ProjectionStore):
 
     @abstractmethod
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
-        """Content hash of the final rows per (strategy, month `YYYY-MM`), as last seen."""
+        """The final rows per (strategy, month `YYYY-MM`), as last seen; see `compare`."""
 
     @abstractmethod
     def save_month_hashes(self, hashes: Mapping[tuple[str, str], str]) -> None:
-        """Replace the hashes of the given (strategy, month) pairs."""
+        """Replace what is kept for the given (strategy, month) pairs."""
 
     @abstractmethod
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from perf_alerts_dagster.records.restatement import month_hashes, restated_months
+from perf_alerts_dagster.records.restatement import compare
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
 
 STRATEGIES, ROWS = 1000, 2520
@@ -69,7 +69,7 @@ def test_restatements_are_found_in_seconds(tmp_path: Path, book: pl.DataFrame) -
     )
     started = time.perf_counter()
     for record in records.strategies.values():
-        kept = month_hashes(record, date(2026, 1, 9))
+        kept = compare(record, {}, last_final=date(2026, 1, 9)).texts
 
-        assert restated_months(record, kept) == {}
+        assert compare(record, kept, last_final=date(2026, 1, 9)).days == {}
     assert time.perf_counter() - started < 30
