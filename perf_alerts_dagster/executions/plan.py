@@ -8,7 +8,8 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.ports import AlertStore
-from perf_alerts_dagster.records.reading import Reading, is_group
+from perf_alerts_dagster.records.groups import is_group
+from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.records.restatement import Comparison, compare
 
 # A note lists at most this many days or strategies.

@@ -102,7 +102,9 @@ def compare(
     newest = max([*earlier, *kept.dates[-1:].astype(object)], default=None)
     until = max((day for day in (newest, last_final) if day is not None), default=date.min)
     now = _rows_of(record.until(until), bounded)
-    dates = np.union1d(kept.dates, now.dates)
+    # Faster than `union1d`, since both rise.
+    dates = np.sort(np.concatenate([kept.dates, now.dates]), kind="stable")
+    dates = dates[np.append(dates[1:] != dates[:-1], True)[: len(dates)]]
     before, after = kept.on(dates), now.on(dates)
     known, present = before.marks > 0, after.marks > 0
     was = known & (before.marks & _GONE == 0)
@@ -120,8 +122,8 @@ def compare(
     days = {day: kind for kind, found in kinds.items() for day in dates[found].astype(object)}
     marks = np.where(present, after.marks, before.marks | _GONE)
     unkept = np.any([np.isinf(before.get(name)) for name in now.values], axis=0)
-    touched = dates[(marks != before.marks) | changed | (present & unkept)].astype(_MONTH)
-    written = np.isin(dates.astype(_MONTH), touched)
+    months = dates.astype(_MONTH).astype(np.int64)
+    written = np.isin(months, months[(marks != before.marks) | changed | (present & unkept)])
     return Comparison(
         days=dict(sorted(days.items())),
         compared=int((within & (was | present)).sum()),
@@ -155,7 +157,9 @@ def _differs(before: _Rows, after: _Rows) -> Flags:
     compared = [(name, before.get(name), values) for name, values in after.values.items()]
     if {"pnl", "return"} <= {*before.values, *after.values}:
         # The source gave the one before and gives the other now.
-        compared.append(("return", _returns(before), _returns(after)))
+        alike = (before.get("pnl") != _NOT_KEPT) & (after.get("pnl") != _NOT_KEPT)
+        returns = np.where(alike, _NOT_KEPT, _returns(before))
+        compared.append(("return", returns, _returns(after)))
     beside: dict[str, Floats | float] = {"pnl": after.get("capital"), "return": 1.0}
     differs: Flags = ((before.marks ^ after.marks) & _LIVE) > 0
     # Infinite where a row is in one of them only.
@@ -183,10 +187,14 @@ def _packed(dates: Dates, marks: NDArray[np.uint8], values: Mapping[str, Floats]
     wide = np.column_stack([*values.values()]).astype(">f8").view(np.uint8)
     rows["values"] = wide.reshape(len(dates), len(values), 8)[:, :, :_BYTES]
     months, starts = np.unique(dates.astype(_MONTH), return_index=True)
+    content, ends = rows.tobytes(), [*starts[1:].tolist(), len(rows)]
     header = f"{_FORM}{json.dumps([*values], separators=(',', ':'))}:"
     return {
-        str(month): header + b2a_base64(part.tobytes(), newline=False).decode()
-        for month, part in zip(months, np.split(rows, starts[1:]), strict=False)
+        month: header
+        + b2a_base64(content[first * rows.itemsize : end * rows.itemsize], newline=False).decode()
+        for month, first, end in zip(
+            np.datetime_as_string(months), starts.tolist(), ends, strict=False
+        )
     }
 
 
