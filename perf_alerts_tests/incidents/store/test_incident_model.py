@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.model import Resolution
+from perf_alerts_dagster.incidents.model import Incident, Resolution
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
@@ -38,13 +38,16 @@ SETTINGS = NotificationSettings(
     minimum={"chat": Severity.CRITICAL},
     close_after=2,
 )
-STRATEGIES = ("trend", "carry")
+STRATEGIES = ("trend", "carry", "ALL", "ALL:USD", "ALL:EUR")
 NOTIFIED = (Severity.WARNING, Severity.CRITICAL, Severity.EMERGENCY)
 
 
 @st.composite
 def evaluations(draw: st.DrawFn) -> Evaluation:
-    """A rule of a strategy, breached or fine, near the limit or far from it."""
+    """A rule of a strategy or group, breached or fine, near the limit or far from it.
+
+    Rows may be missing, and the members of a group change.
+    """
     is_event = draw(st.booleans())
     breached = draw(st.booleans())
     changes: dict[str, Any] = {
@@ -53,10 +56,20 @@ def evaluations(draw: st.DrawFn) -> Evaluation:
     }
     if is_event:
         changes |= {"rule": "daily_exceedance", "kind": Kind.EVENT, "session": MONDAY}
+    if changes["strategy"].startswith("ALL"):
+        currency = changes["strategy"].partition(":")[2] or draw(st.sampled_from(["USD", "EUR"]))
+        changes["parts"] = {
+            "group": "ALL",
+            "currency": currency,
+            "membership": draw(st.sampled_from("mn")),
+        }
+    if draw(st.booleans()):
+        changes["parts"] = changes.get("parts", {}) | {"missing": ["2026-01-05"]}
     if breached:
         changes["severity"] = draw(st.sampled_from(NOTIFIED))
     else:
-        changes |= {"outcome": Outcome.OK, "severity": None, "p_year": None}
+        outcome = draw(st.sampled_from([Outcome.OK, Outcome.PARTIAL, Outcome.NO_DATA]))
+        changes |= {"outcome": outcome, "severity": None, "p_year": None}
     return breach(**changes)
 
 
@@ -115,7 +128,23 @@ class Lives(RuleBasedStateMachine):
             # Each store numbers its judgements as it likes.
             return replace(made, marks=())
 
+        before = {incident.id for incident in self.unresolved()}
         self.both(step)
+        still = {incident.id for incident in self.unresolved()}
+        by_key = {evaluation.dedup_key: evaluation for evaluation in found}
+        for incident_id in before - still:
+            incident = self.model.incidents.incident(incident_id)
+            assert incident is not None
+            assert incident.resolved is not None
+            if incident.strategy and incident.resolved.outcome is not Resolution.EXPIRED:
+                evaluation = by_key[incident.dedup_key]
+                # Neither missing rows nor other members resolve anything.
+                assert "missing" not in evaluation.parts
+                assert incident.parts.get("membership") == evaluation.parts.get("membership")
+
+    def unresolved(self) -> list[Incident]:
+        found = self.model.incidents.incidents(IncidentFilter(), limit=100).incidents
+        return [incident for incident in found if not incident.is_resolved]
 
     @rule(place=st.integers(0, 5), until=st.sampled_from([None, 30, 3000]))
     def acknowledge(self, place: int, until: int | None) -> None:
