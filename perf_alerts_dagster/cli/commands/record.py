@@ -1,4 +1,4 @@
-"""Commands that read the record and store nothing: `check`, `strategies`, `measure`, `evaluate`."""
+"""Commands that read the record and store nothing: `strategies`, `measure`, `evaluate`."""
 
 import sys
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ _periods_option = click.option(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Source:
+class Source:
     """A reading, its settings, and the rows per year to annualise with."""
 
     reading: Reading
@@ -53,9 +53,9 @@ class _Source:
     now: datetime
 
 
-def _read(
+def read_source(
     records_url: str | None, *, as_of: date | None, periods_per_year: float | None = None
-) -> _Source:
+) -> Source:
     """Read the record once, with its groups.
 
     Where `periods_per_year` differs from the settings, the record's own dates are the sessions: no
@@ -78,7 +78,7 @@ def _read(
             now=now,
             timezone=ZoneInfo(settings.timezone),
         )
-    return _Source(
+    return Source(
         reading=reading,
         settings=settings,
         periods_per_year=periods_per_year or settings.periods_per_year,
@@ -86,7 +86,7 @@ def _read(
     )
 
 
-def _note_faults(reading: Reading) -> None:
+def note_faults(reading: Reading) -> None:
     """Print the record's bad rows and notes on standard error."""
     for name, faults in sorted(reading.records.faults.items()):
         for fault in faults:
@@ -96,32 +96,13 @@ def _note_faults(reading: Reading) -> None:
 
 
 @click.command()
-def check() -> None:
-    """Check every ALERT_* variable and read the record once; change nothing.
-
-    All faults are listed together, each with the variable, its value (secrets masked) and what
-    is accepted. Exit code 2 when a variable is wrong, 1 when the record has bad rows.
-    """
-    settings = output.settings_with_warnings()
-    reading = _read(None, as_of=None).reading
-    _note_faults(reading)
-    bad = len(reading.records.faults)
-    output.OUT.print(
-        f"settings are fine (version {settings.settings_version}); "
-        f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
-        f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
-    )
-    sys.exit(1 if bad else 0)
-
-
-@click.command()
 @options.as_of_option
 @options.records_option
 @options.json_option
 def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> None:
     """List the strategies and groups of the record, with their rows and their faults."""
-    reading = _read(records_url, as_of=as_of).reading
-    _note_faults(reading)
+    reading = read_source(records_url, as_of=as_of).reading
+    note_faults(reading)
     rows = [
         _row(reading.records.strategies[name].until(reading.as_of))
         for name in sorted(reading.records.strategies)
@@ -192,7 +173,7 @@ def measure(
     perf-alerts measure --records daily.csv --json
     perf-alerts measure --records monthly.csv --periods-per-year 12
     """
-    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
     with output.working("measuring"):
         measurements = [
             measurement
@@ -202,7 +183,7 @@ def measure(
                 periods_per_year=source.periods_per_year,
             )
         ]
-    _note_faults(source.reading)
+    note_faults(source.reading)
     if as_json:
         output.print_json(
             {
@@ -264,7 +245,7 @@ def evaluate(
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = source.reading
     session_judge = build_session_judge(source.settings, periods_per_year=source.periods_per_year)
     with output.working("projecting and judging"):
@@ -275,7 +256,7 @@ def evaluate(
             now=source.now,
             issued_before=_end_of_last_month(alert, reading),
         )
-    _note_faults(reading)
+    note_faults(reading)
     if as_json:
         output.print_json(
             {
