@@ -36,10 +36,14 @@ class RuleEvaluation(Model):
 
 
 class StrategyState(Model):
-    """One strategy: the worst outcome in one word, and the newest evaluation per rule."""
+    """One strategy: the worst outcome in one word, and the newest evaluation per rule.
+
+    `note` says what too little data leaves unwatched; null where there is enough.
+    """
 
     strategy: str
     outcome: str
+    note: str | None
     evaluations: list[RuleEvaluation]
 
 
