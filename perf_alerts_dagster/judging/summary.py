@@ -51,10 +51,14 @@ class TooLittle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """A strategy's outcome in one word; `too_little` where most of its rules lack data."""
+    """A strategy's outcome in one word; `too_little` where most of its rules lack data.
+
+    `note` says why it was not judged, or not in full; empty where it was.
+    """
 
     outcome: Outcome
     too_little: TooLittle | None = None
+    note: str = ""
 
 
 def listed(names: Sequence[str]) -> str:
@@ -86,7 +90,11 @@ def summary_of(evaluations: Sequence[Evaluation]) -> Summary:
     else:
         notable = (each.outcome for each in evaluations if each.severity is not Severity.INFO)
         seen = {*notable, _LACKING}
-    return Summary(outcome=min(seen, key=WORST_FIRST.index), too_little=too_little)
+    outcome = min(seen, key=WORST_FIRST.index)
+    note = str(too_little or "")
+    if outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.PARTIAL):
+        note = next(each.message for each in evaluations if each.outcome is outcome)
+    return Summary(outcome=outcome, too_little=too_little, note=note)
 
 
 def summaries(judgement: Judgement) -> dict[str, Summary]:

@@ -1,14 +1,11 @@
 """The outcome of a strategy over its rules: too little data is never good news."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import RULES
 from perf_alerts_dagster.judging.summary import (
     TooLittle,
@@ -16,12 +13,8 @@ from perf_alerts_dagster.judging.summary import (
     summary_of,
     too_little_notes,
 )
-from perf_alerts_dagster.projections.ports import MemoryProjections
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_tests.builders import a_record, noise, trades, weekdays
-from perf_alerts_tests.executions.trading_desk import DAILY, MARKET, WEEKLY, a_session_judge
-from perf_alerts_tests.fakes import FakeRecordsSource
+from perf_alerts_tests.executions.trading_desk import WEEKLY, judge
 from perf_alerts_tests.incidents.incident_desk import judged
 
 OK, BREACH, LACKING = Outcome.OK, Outcome.BREACH, Outcome.INSUFFICIENT_DATA
@@ -31,25 +24,6 @@ STATISTICAL = [
     for rule in RULES
     if rule.family.value in ("projection", "threshold") and not rule.optional
 ]
-
-
-def reading(*records: StrategyRecord) -> Reading:
-    newest = max(record.dates[-1].astype(object) for record in records)
-    return read(
-        FakeRecordsSource(
-            TrackRecords(source="test", strategies={one.strategy: one for one in records})
-        ),
-        MARKET,
-        as_of=None,
-        now=datetime.combine(newest, datetime.min.time(), UTC) + timedelta(hours=18),
-        timezone=ZoneInfo("UTC"),
-    )
-
-
-def judge(*records: StrategyRecord, alert: Alert = DAILY) -> Judgement:
-    found = reading(*records)
-    now = datetime.combine(found.as_of, datetime.min.time(), UTC) + timedelta(hours=18)
-    return a_session_judge(MemoryProjections()).judge_newest(alert, found, run_id="run", now=now)
 
 
 def one(

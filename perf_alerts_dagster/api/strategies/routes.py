@@ -92,7 +92,7 @@ def _state(name: str, entries: Sequence[StoredEvaluation]) -> schemas.StrategySt
     return schemas.StrategyState(
         strategy=name,
         outcome=summary.outcome.value,
-        note=str(summary.too_little) if summary.too_little else None,
+        note=summary.note or None,
         evaluations=[_evaluation(entry) for entry in entries],
     )
 

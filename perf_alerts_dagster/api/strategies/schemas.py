@@ -38,7 +38,7 @@ class RuleEvaluation(Model):
 class StrategyState(Model):
     """One strategy: the worst outcome in one word, and the newest evaluation per rule.
 
-    `note` says what too little data leaves unwatched; null where there is enough.
+    `note` says why it was not judged, or not in full; null where it was.
     """
 
     strategy: str
