@@ -116,7 +116,7 @@ def outcome_word(execution: Execution) -> str:
     return min(by_strategy, key=WORST_FIRST.index).value if by_strategy else "nothing judged"
 
 
-def note(execution: Execution) -> str:
+def too_little(execution: Execution) -> str:
     """The newest session's strategies with too little data, for the run's tag; "" without any."""
     notes = too_little_notes(execution.newest) if execution.newest else {}
     named = [f"{wording.clean(name)}: {text}" for name, text in notes.items()]
@@ -138,7 +138,7 @@ def sentence(execution: Execution) -> str:
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
     count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
-    lacking = note(execution)
+    lacking = too_little(execution)
     return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}" + (
         f"; too little data: {lacking}" if lacking else ""
     )

@@ -51,6 +51,13 @@ def daily(tmp_path: Path, returns: np.ndarray[Any, np.dtype[np.float64]]) -> Pat
     return path
 
 
+def young_rows(name: str, count: int) -> list[str]:
+    """Live rows on weekdays from 2020-01-01 on, without a backtest."""
+    days = np.busday_offset("2020-01-01", np.arange(count), roll="forward")
+    returns = np.random.default_rng(5).normal(0.0005, 0.005, count)
+    return [f"{name},{day},{value:.8f},live" for day, value in zip(days, returns, strict=True)]
+
+
 def measured(answer: "subprocess.CompletedProcess[str]", strategy: str, segment: str) -> Any:
     (found,) = [
         one
@@ -147,6 +154,21 @@ def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) ->
     assert answer.returncode == 2
     assert "must be a session from 2020-01-01 to" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def test_evaluate_says_what_a_young_strategy_is_watched_for(run: Run, tmp_path: Path) -> None:
+    rows = young_rows("new_ml", 40)
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
+    words = ("evaluate", "daily_pnl_check", "--records", str(path), "--as-of", "2020-02-25")
+    note = "40 of 756 rows; watched only for data and drawdown"
+
+    answer = json.loads(run(*words, "--json").stdout)
+    shown = run(*words)
+
+    assert answer["strategies"] == {"new_ml": {"outcome": "insufficient_data", "note": note}}
+    assert f"new_ml: {note}\n" in shown.stdout
+    assert "4 more evaluations are ok, 11 lack data" in shown.stderr
 
 
 def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:

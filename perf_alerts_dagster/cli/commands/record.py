@@ -1,6 +1,7 @@
 """Commands that read the record and store nothing: `strategies`, `measure`, `evaluate`."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -15,6 +16,7 @@ from perf_alerts_dagster.bootstrap.records import open_market, open_source
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
+from perf_alerts_dagster.judging.summary import summaries, too_little_notes
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.settings import Settings, load_settings
@@ -266,6 +268,10 @@ def evaluate(
                 "settings_version": judgement.settings_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
+                "strategies": {
+                    name: {"outcome": summary.outcome.value, "note": summary.note or None}
+                    for name, summary in summaries(judgement).items()
+                },
                 "evaluations": [
                     asdict(evaluation)
                     | {"session": evaluation.session.isoformat() if evaluation.session else None}
@@ -307,10 +313,10 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
         "why",
         numeric=numeric,
     )
-    quiet = 0
+    quiet = Counter[Outcome]()
     for evaluation in judgement.evaluations:
         if evaluation.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
-            quiet += 1
+            quiet[evaluation.outcome] += 1
             continue
         rows.add_row(
             escape(evaluation.strategy),
@@ -324,5 +330,10 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
             escape(evaluation.message),
         )
     output.OUT.print(rows)
+    for name, note in too_little_notes(judgement).items():
+        output.OUT.print(f"{escape(name)}: {escape(note)}", highlight=False)
     if quiet:
-        output.ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")
+        output.ERR.print(
+            f"{quiet[Outcome.OK]} more evaluations are ok, {quiet[Outcome.INSUFFICIENT_DATA]} lack "
+            "data; --all shows them"
+        )

@@ -231,7 +231,9 @@ def doctor(mend: bool, as_json: bool) -> None:
         ]
         output.print_json({"healthy": not findings, "findings": rows})
     elif not findings:
-        OUT.print("[green]all is well[/green]: state, store, web UI, code, daemon, runs, clock")
+        OUT.print(
+            "[green]the system works[/green]: state, store, web UI, code, daemon, runs, clock"
+        )
     for finding in [] if as_json else findings:
         OUT.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.problem)}", highlight=False)
         OUT.print(f"    fix: {escape(finding.fix)}", highlight=False)
