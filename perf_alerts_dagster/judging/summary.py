@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import LACKING
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.rules import mandates
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, RULES
@@ -31,7 +32,7 @@ _COUNTED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TooLittle:
-    """`observations` of the `required` rows of the longest rule that lacks data.
+    """`observations` of the `required` rows (or `unit`) of the longest rule that lacks data.
 
     `watched` names the rules that have an outcome all the same. `why` says what is lacking where
     it is not the number of rows.
@@ -39,12 +40,13 @@ class TooLittle:
 
     observations: int = 0
     required: int = 0
+    unit: str = "rows"
     watched: tuple[str, ...] = ()
     why: str = ""
 
     def __str__(self) -> str:
         """`40 of 252 rows; watched only for data and drawdown`."""
-        rows = self.why or f"{self.observations} of {self.required} rows"
+        rows = self.why or f"{self.observations} of {self.required} {self.unit}"
         watched = f"watched only for {listed(self.watched)}" if self.watched else "not judged"
         return f"{rows}; {watched}"
 
@@ -97,12 +99,17 @@ def summary_of(evaluations: Sequence[Evaluation]) -> Summary:
     return Summary(outcome=outcome, too_little=too_little, note=note)
 
 
+def by_strategy(judgement: Judgement) -> dict[str, list[Evaluation]]:
+    """The evaluations of each strategy, by its name."""
+    found: dict[str, list[Evaluation]] = {}
+    for evaluation in sorted(judgement.evaluations, key=lambda each: each.strategy):
+        found.setdefault(evaluation.strategy, []).append(evaluation)
+    return found
+
+
 def summaries(judgement: Judgement) -> dict[str, Summary]:
     """The summary of each strategy, by its name."""
-    by_strategy: dict[str, list[Evaluation]] = {}
-    for evaluation in judgement.evaluations:
-        by_strategy.setdefault(evaluation.strategy, []).append(evaluation)
-    return {name: summary_of(evaluations) for name, evaluations in sorted(by_strategy.items())}
+    return {name: summary_of(evaluations) for name, evaluations in by_strategy(judgement).items()}
 
 
 def outcomes(judgement: Judgement) -> dict[str, Outcome]:
@@ -129,6 +136,7 @@ def _too_little(evaluations: Sequence[Evaluation]) -> TooLittle | None:
     return TooLittle(
         observations=observations,
         required=required,
+        unit=str(longest.parts.get(LACKING, "rows")),
         watched=watched_for(evaluations),
         why=longest.message if observations >= required else "",
     )

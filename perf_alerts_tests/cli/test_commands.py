@@ -187,6 +187,29 @@ def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:
     assert "Traceback" not in answer.stderr
 
 
+def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Path) -> None:
+    # The newest row is of today, so that it is not late.
+    days = np.busday_offset(np.datetime64("today"), np.arange(-399, 1), roll="backward")
+    returns = np.random.default_rng(5).normal(0.0005, 0.01, 400)
+    rows = [
+        f"{name},{day},{value:.8f},{'backtest' if name == 'old' and day < days[380] else 'live'}"
+        for name, count in (("new_a", 40), ("new_b", 40), ("old", 400))
+        for day, value in zip(days[-count:], returns[-count:], strict=True)
+    ]
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
+
+    answer = run("check", ALERT_RECORDS_URL=str(path), ALERT_SESSION_CLOSE="00:00")
+    (young,) = [line for line in answer.stdout.splitlines() if line.startswith("new_a")]
+
+    assert answer.returncode == 0
+    assert young.startswith(
+        "new_a and new_b: 40 live rows, no backtest: now data and drawdown; from 63 live rows ("
+    )
+    assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
+    assert "old: judged; from " in answer.stdout
+
+
 def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run) -> None:
     answer = run("check", ALERT_DAILY_PNL_TIMES="17:00")
 

@@ -149,6 +149,14 @@ def test_a_backtest_and_ten_live_rows_are_enough() -> None:
     assert too_little_notes(judgement) == {}
 
 
+def test_a_backtest_that_is_too_short_is_named() -> None:
+    judgement = judge(a_record(noise(30), backtest=noise(100)))
+
+    assert too_little_notes(judgement) == {
+        "trend": "100 of 252 backtest rows; watched only for data and drawdown"
+    }
+
+
 def test_trade_rules_count_only_for_a_strategy_with_trades() -> None:
     record = a_record(noise(10), backtest=noise(600))
     few = trades([1.0, -1.0], exits=record.dates[-2:])
