@@ -12,7 +12,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, Usag
 # used: a process that runs for months must not load the other commands' libraries.
 _COMMANDS = {
     "up": "stack",
-    "check": "record",
+    "check": "check",
     "import": "import_record",
     "doctor": "stack",
     "run": "stack",

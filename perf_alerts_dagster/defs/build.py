@@ -182,6 +182,9 @@ def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Se
     newest = execution.newest
     context.log.info(metadata.sentence(execution))
     tags = {names.OUTCOME: metadata.outcome_word(execution)}
+    lacking = metadata.too_little(execution)
+    if lacking:
+        tags[names.NOTE] = lacking
     if newest is not None:
         # Dagster's web UI is on this machine only, so its reader reaches the pages there.
         pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"

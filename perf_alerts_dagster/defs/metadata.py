@@ -16,8 +16,8 @@ from perf_alerts_dagster.judging.evaluation import (
     Judgement,
     Outcome,
     notified,
-    outcomes,
 )
+from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, too_little_notes
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.projections.chart import Chart, svg
 
@@ -27,14 +27,11 @@ _MAXIMUM_INCIDENTS = 50
 # With a backslash before it, each of these is itself in Markdown.
 _MARKS = re.compile(r"[!-/:-@\[-`{-~]")
 
-_ORDER = (
-    Outcome.BREACH,
-    Outcome.ERROR,
-    Outcome.NO_DATA,
-    Outcome.PARTIAL,
-    Outcome.INSUFFICIENT_DATA,
-    Outcome.OK,
-)
+# The log's sentence and the run's tag; PostgreSQL indexes tags of 2,700 bytes at most.
+_MAXIMUM_NAMED = 5
+_MAXIMUM_NOTE = 600
+# A breach is what a reader of the run's page looks for.
+_ORDER = sorted(WORST_FIRST, key=lambda outcome: outcome is not Outcome.BREACH)
 
 
 def materialization(execution: Execution, judgement: Judgement) -> dg.AssetMaterialization:
@@ -105,7 +102,8 @@ def outcome_word(execution: Execution) -> str:
     """The worst outcome in a word, for the run's tag.
 
     `alerts`: people are notified. `error`, `no_data`: of a strategy. `breach`: without evidence,
-    or not rated yet, so nobody is notified. `ok`: none of these.
+    or not rated yet, so nobody is notified. `insufficient_data`, `partial`: of a strategy, too.
+    `ok`: of every strategy.
     """
     newest = execution.newest
     if execution.left_to is not None:
@@ -114,11 +112,17 @@ def outcome_word(execution: Execution) -> str:
         return "nothing judged"
     if any(notified(judgement, gate=execution.gate) for judgement in execution.judgements):
         return "alerts"
-    by_strategy = set(outcomes(newest).values())
-    for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH):
-        if outcome in by_strategy:
-            return outcome.value
-    return "ok"
+    by_strategy = outcomes(newest).values()
+    return min(by_strategy, key=WORST_FIRST.index).value if by_strategy else "nothing judged"
+
+
+def too_little(execution: Execution) -> str:
+    """The newest session's strategies with too little data, for the run's tag; "" without any."""
+    notes = too_little_notes(execution.newest) if execution.newest else {}
+    named = [f"{wording.clean(name)}: {text}" for name, text in notes.items()]
+    rest = len(named) - _MAXIMUM_NAMED
+    more = [f"and {rest} more"] if rest > 0 else []
+    return wording.cut(" | ".join([*named[:_MAXIMUM_NAMED], *more]), _MAXIMUM_NOTE)
 
 
 def sentence(execution: Execution) -> str:
@@ -134,7 +138,10 @@ def sentence(execution: Execution) -> str:
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
     count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
-    return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}"
+    lacking = too_little(execution)
+    return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}" + (
+        f"; too little data: {lacking}" if lacking else ""
+    )
 
 
 def _describe(judgement: Judgement) -> str:

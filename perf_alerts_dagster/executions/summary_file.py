@@ -11,7 +11,8 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Judgement, notified, outcomes, severity_of
+from perf_alerts_dagster.judging.evaluation import Judgement, notified, severity_of
+from perf_alerts_dagster.judging.summary import outcomes, too_little_notes
 
 
 def summary_json(
@@ -63,6 +64,7 @@ def _session(judgement: Judgement) -> Json:
         "data_hash": judgement.data_hash,
         "seed": judgement.seed,
         "outcomes": {name: outcome.value for name, outcome in outcomes(judgement).items()},
+        "too_little_data": {**too_little_notes(judgement)},
     }
 
 

@@ -17,7 +17,8 @@ from perf_alerts_dagster.incidents.apply import (
     sweep_incident,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
-from perf_alerts_dagster.incidents.notification import Notification, digest_payload, new_digest
+from perf_alerts_dagster.incidents.digest import digest_payload
+from perf_alerts_dagster.incidents.notification import Notification, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Judgement
 

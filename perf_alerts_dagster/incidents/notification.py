@@ -10,7 +10,7 @@ from enum import StrEnum
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Outcome
 
 UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
@@ -165,38 +165,6 @@ def new_digest(payload: Mapping[str, Json], day: str, channel: str, now: datetim
         created_at=now,
         next_at=now,
     )
-
-
-def digest_payload(
-    judgement: Judgement, incidents: Sequence[Incident], *, gate: bool
-) -> dict[str, Json]:
-    """The content of a session's digest, JSON-ready.
-
-    `incidents` are the unresolved ones. The digest's weak breaches are those that the evidence
-    gate holds back.
-    """
-    evaluations = judgement.evaluations
-    notices = [
-        IncidentNotice(incident=incident, reason=Reason.OPENED, number=0) for incident in incidents
-    ]
-    unresolved: list[Json] = [notice_payload(notice) for notice in worst_first(notices)]
-    return {
-        "alert": judgement.alert,
-        "as_of": judgement.as_of.isoformat(),
-        "strategies": len({each.strategy for each in evaluations}),
-        "evaluations": len(evaluations),
-        "incidents": unresolved,
-        "weak": _names(
-            each
-            for each in evaluations
-            if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
-        ),
-        "unmeasured": _names(each for each in evaluations if each.outcome in UNMEASURED),
-    }
-
-
-def _names(evaluations: Iterable[Evaluation]) -> list[Json]:
-    return [{"strategy": each.strategy, "rule": each.rule} for each in evaluations]
 
 
 def finite(number: float | None) -> float | None:

@@ -310,10 +310,26 @@ def evaluation_of(
     )
 
 
+# What an evaluation of too little data lacks is in its parts under this name, unless it is rows
+# that come with time.
+LACKING = "lacking"
+LIVE_ROWS = "live rows"
+BACKTEST_ROWS = "backtest rows"
+
+
 def insufficient_data(
-    strategy: str, rule: Rule, *, observations: int = 0, required: int = 1, why: str = ""
+    strategy: str,
+    rule: Rule,
+    *,
+    observations: int = 0,
+    required: int = 1,
+    why: str = "",
+    lacking: str = LIVE_ROWS,
 ) -> Evaluation:
-    """An evaluation of too little data: `observations` of `required`, and why."""
+    """An evaluation of too little data: `observations` of `required`, and why.
+
+    `lacking` is what they are observations of.
+    """
     reason = f": {why}" if why else ""
     return Evaluation(
         strategy=strategy,
@@ -323,6 +339,7 @@ def insufficient_data(
         observations=observations,
         required=required,
         message=f"insufficient data ({observations} of {required}){reason}",
+        parts={} if lacking == LIVE_ROWS else {LACKING: lacking},
     )
 
 

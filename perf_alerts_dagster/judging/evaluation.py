@@ -1,6 +1,6 @@
 """Evaluations (one rule, one strategy) and judgements (all evaluations of an alert and date)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -175,23 +175,3 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
     """The severity at which a breach is notified; without the gate, that of its limit."""
     return (evaluation.notified_severity if gate else evaluation.severity) or Severity.INFO
-
-
-def outcome_of(evaluations: Sequence[Evaluation]) -> Outcome:
-    """A strategy's outcome: the first of error, no data, breach, partial, ok, insufficient data.
-
-    A strategy for which nothing could be measured is `insufficient_data`, never `ok`.
-    """
-    seen = {evaluation.outcome for evaluation in evaluations}
-    for outcome in (Outcome.ERROR, Outcome.NO_DATA, Outcome.BREACH, Outcome.PARTIAL, Outcome.OK):
-        if outcome in seen:
-            return outcome
-    return Outcome.INSUFFICIENT_DATA
-
-
-def outcomes(judgement: Judgement) -> dict[str, Outcome]:
-    """The outcome of each strategy, by its name."""
-    by_strategy: dict[str, list[Evaluation]] = {}
-    for evaluation in judgement.evaluations:
-        by_strategy.setdefault(evaluation.strategy, []).append(evaluation)
-    return {name: outcome_of(evaluations) for name, evaluations in sorted(by_strategy.items())}

@@ -22,7 +22,11 @@ _DIGEST_LISTS = (
     ("incidents", "open"),
     ("weak", "weak breaches"),
     ("unmeasured", "not judged for want of data"),
+    ("partial", "judged in part"),
+    ("too_little", "with too little data"),
 )
+# Lists that rows of the version before do not have.
+_LATER_LISTS = ("partial", "too_little")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +155,16 @@ def _linked(incident: Payload, public_url: str | None) -> dict[str, Json]:
 
 
 def _digest(row: Notification, public_url: str | None) -> Message:
-    """The digest: judged strategies and open incidents; sent also without breaches."""
+    """The digest: judged strategies and open incidents; sent also without breaches.
+
+    Rows that the version before has stored do not say whether all is well: then it is not said.
+    """
     lists = {name: _list(row.payload, name) for name, _ in _DIGEST_LISTS}
     counts = [f"{len(lists[name])} {label}" for name, label in _DIGEST_LISTS if lists[name]]
-    subject = f"[DIGEST] {row.payload['as_of']}: {', '.join(counts) or 'all is well'}"
+    if not counts:
+        is_well = row.payload.get("all_is_well") is True
+        counts = ["all is well" if is_well else f"{_judged(row.payload)} judged, none open"]
+    subject = f"[DIGEST] {row.payload['as_of']}: {', '.join(counts)}"
     text = _digest_text(row.payload, lists, public_url)
     shortened: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in lists.items()}
     totals: dict[str, Json] = {name: len(listed) for name, listed in lists.items()}
@@ -166,7 +176,7 @@ def _digest_text(
     payload: Payload, lists: Mapping[str, Sequence[Payload]], public_url: str | None
 ) -> str:
     lines = [
-        f"{payload['strategies']} strategies and groups were judged for {payload['as_of']}, "
+        f"{_judged(payload)} strategies and groups were judged for {payload['as_of']}, "
         f"by {payload['evaluations']} evaluations."
     ]
     incidents = lists["incidents"]
@@ -178,17 +188,25 @@ def _digest_text(
     for name, label in _DIGEST_LISTS[1:]:
         if lists[name]:
             lines.append(f"{len(lists[name])} {label}:")
-            pairs = [(entry["strategy"], entry["rule"]) for entry in lists[name]]
             lines += _bullets(
-                [f"{wording.clean(who)}: {wording.clean(rule)}" for who, rule in pairs]
+                [f"{wording.clean(each['strategy'])}: {_named(each)}" for each in lists[name]]
             )
     if public_url:
         lines.append(f"{public_url}/incidents")
     return "\n".join(lines)
 
 
+def _judged(payload: Payload) -> str:
+    return f"{payload.get('judged', payload['strategies'])} of {payload['strategies']}"
+
+
+def _named(entry: Payload) -> str:
+    """An entry's sentence, or the name of its rule."""
+    return wording.sentence(entry) if "message" in entry else wording.clean(entry["rule"])
+
+
 def _list(payload: Payload, name: str) -> list[dict[str, Json]]:
-    listed = payload[name]
+    listed = payload.get(name, []) if name in _LATER_LISTS else payload[name]
     if not isinstance(listed, list):
         raise TypeError(f"{name} is no list")
     return [entry for entry in listed if isinstance(entry, dict)]

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.middleware import address_of
@@ -24,6 +25,8 @@ from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
+from perf_alerts_dagster.judging.summary import Summary, summaries
+from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.pages import session as sessions
 from perf_alerts_dagster.pages.rendering import incident_chart, local, rendered, stylesheet, words
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
@@ -126,8 +129,13 @@ async def incidents(request: Request) -> Response:
     except (ValueError, UsageError) as error:
         raise Problem(422, "validation", "cursor: one that a page has given") from error
     rows = page.incidents
+    unjudged: dict[str, Summary] = {}
     if choice == "open":
         rows = tuple(sorted(rows, key=lambda incident: -incident.severity.rank))
+        newest = api_of(request).parts.store.latest
+        judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
+        found = summaries(judgement) if judgement else {}
+        unjudged = {name: summary for name, summary in found.items() if summary.note}
     return rendered(
         "incidents.html",
         session=session,
@@ -135,6 +143,8 @@ async def incidents(request: Request) -> Response:
         choice=choice,
         choices=["open", "acknowledged", "resolved", "all"],
         more=to_cursor(page.last),
+        unjudged=list(unjudged.items()),
+        shown=SHOWN,
     )
 
 

@@ -172,6 +172,7 @@ class RecentExecution(Model):
     as_of: str | None
     triggered_by: str | None
     outcome: str | None
+    note: str | None
 
 
 class ScheduledAlert(Model):

@@ -37,7 +37,7 @@ class AlertRun:
 
     `attempts` counts the attempts so far, 0 before the first began. `error` is the first line
     of the last attempt's error, None while none failed. `partition` is the requested as-of
-    date, `as_of` the newest one that was judged.
+    date, `as_of` the newest one that was judged. `note` names the strategies with too little data.
     """
 
     alert: str
@@ -53,6 +53,7 @@ class AlertRun:
     triggered_by: str | None = None
     request_id: str | None = None
     outcome: str | None = None
+    note: str | None = None
 
     @property
     def execution_id(self) -> str:

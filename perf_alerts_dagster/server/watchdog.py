@@ -2,7 +2,7 @@
 
 A stopped daemon cannot report itself, so the watchdog does, through the channels. A stop of the
 whole machine is reported by an outside service: the watchdog calls ALERT_HEARTBEAT_URL each minute
-while all is well, and the service alarms when calls stop.
+while the system works, and the service alarms when calls stop.
 """
 
 import asyncio

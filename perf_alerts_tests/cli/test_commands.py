@@ -51,6 +51,13 @@ def daily(tmp_path: Path, returns: np.ndarray[Any, np.dtype[np.float64]]) -> Pat
     return path
 
 
+def young_rows(name: str, count: int) -> list[str]:
+    """Live rows on weekdays from 2020-01-01 on, without a backtest."""
+    days = np.busday_offset("2020-01-01", np.arange(count), roll="forward")
+    returns = np.random.default_rng(5).normal(0.0005, 0.005, count)
+    return [f"{name},{day},{value:.8f},live" for day, value in zip(days, returns, strict=True)]
+
+
 def measured(answer: "subprocess.CompletedProcess[str]", strategy: str, segment: str) -> Any:
     (found,) = [
         one
@@ -149,6 +156,21 @@ def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) ->
     assert "Traceback" not in answer.stderr
 
 
+def test_evaluate_says_what_a_young_strategy_is_watched_for(run: Run, tmp_path: Path) -> None:
+    rows = young_rows("new_ml", 40)
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
+    words = ("evaluate", "daily_pnl_check", "--records", str(path), "--as-of", "2020-02-25")
+    note = "40 of 756 rows; watched only for data and drawdown"
+
+    answer = json.loads(run(*words, "--json").stdout)
+    shown = run(*words)
+
+    assert answer["strategies"] == {"new_ml": {"outcome": "insufficient_data", "note": note}}
+    assert f"new_ml: {note}\n" in shown.stdout
+    assert "4 more evaluations are ok, 11 lack data" in shown.stderr
+
+
 def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:
     answer = run(
         "check",
@@ -163,6 +185,29 @@ def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:
         assert f"ALERT_{variable}" in answer.stderr
     assert "hunter2" not in answer.stderr + answer.stdout
     assert "Traceback" not in answer.stderr
+
+
+def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Path) -> None:
+    # The newest row is of today, so that it is not late.
+    days = np.busday_offset(np.datetime64("today"), np.arange(-399, 1), roll="backward")
+    returns = np.random.default_rng(5).normal(0.0005, 0.01, 400)
+    rows = [
+        f"{name},{day},{value:.8f},{'backtest' if name == 'old' and day < days[380] else 'live'}"
+        for name, count in (("new_a", 40), ("new_b", 40), ("old", 400))
+        for day, value in zip(days[-count:], returns[-count:], strict=True)
+    ]
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
+
+    answer = run("check", ALERT_RECORDS_URL=str(path), ALERT_SESSION_CLOSE="00:00")
+    (young,) = [line for line in answer.stdout.splitlines() if line.startswith("new_a")]
+
+    assert answer.returncode == 0
+    assert young.startswith(
+        "new_a and new_b: 40 live rows, no backtest: now data and drawdown; from 63 live rows ("
+    )
+    assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
+    assert "old: judged; from " in answer.stdout
 
 
 def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run) -> None:

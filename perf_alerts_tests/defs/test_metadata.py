@@ -1,17 +1,22 @@
-"""What a run's page shows of incidents: links, and names that do nothing."""
+"""What a run says: its outcome, its sentence, and the links to incidents."""
 
 from dataclasses import replace
 
 import dagster as dg
+import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.metadata import output_metadata
+from perf_alerts_dagster.defs.metadata import outcome_word, output_metadata, sentence, too_little
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
-from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, judged
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.executions.trading_desk import judge
+from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, fine, judged
 
 PAGES = "https://alerts.example"
+WATCHED = "40 of 756 rows; watched only for data and drawdown"
 
 
 def incident(strategy: str = "trend") -> Incident:
@@ -53,3 +58,53 @@ def test_a_long_list_is_counted() -> None:
     assert found is not None
     assert len(found.splitlines()) == 51
     assert found.endswith(f"- [and 3 more]({PAGES}/incidents)")
+
+
+def executed(*evaluations: Evaluation) -> Execution:
+    return Execution(
+        alert=DAILY, run_id="run", executed_at=START, judgements=(judged(*evaluations),)
+    )
+
+
+def young(name: str = "new_ml") -> tuple[Evaluation, ...]:
+    return judge(a_record(noise(40), strategy=name)).evaluations
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (Outcome.OK, "ok"),
+        (Outcome.PARTIAL, "partial"),
+        (Outcome.INSUFFICIENT_DATA, "insufficient_data"),
+        (Outcome.BREACH, "breach"),
+        (Outcome.NO_DATA, "no_data"),
+        (Outcome.ERROR, "error"),
+    ],
+)
+def test_the_word_of_a_run_is_the_worst_of_its_strategies(outcome: Outcome, word: str) -> None:
+    weak = fine(strategy="carry", outcome=outcome, evidence=Evidence.WEAK)
+
+    assert outcome_word(executed(fine(), weak)) == word
+
+
+def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:
+    execution = executed(fine(), *young())
+
+    assert outcome_word(execution) == "insufficient_data"
+    assert too_little(execution) == f"new_ml: {WATCHED}"
+    assert sentence(execution) == (
+        "daily_pnl_check: judged 2026-01-05; strategies: 1 insufficient_data, 1 ok; "
+        f"to notify of: 0; too little data: new_ml: {WATCHED}"
+    )
+
+
+def test_many_young_strategies_are_counted() -> None:
+    found = too_little(executed(*(one for name in "abcdefgh" for one in young(name))))
+
+    assert found.startswith(f"a: {WATCHED} | b: ")
+    assert found.endswith(" | and 3 more")
+
+
+def test_a_run_in_which_no_strategy_is_due_has_judged_nothing() -> None:
+    assert outcome_word(executed()) == "nothing judged"
+    assert too_little(executed(fine())) == ""

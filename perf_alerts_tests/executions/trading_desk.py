@@ -16,12 +16,14 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.projections.ports import ProjectionStore
+from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.reading import read
 from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.fakes import (
     FakeAlertStore,
@@ -72,6 +74,17 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             limits=DOCUMENTED_LIMITS,
         ),
     )
+
+
+def judge(*strategies: StrategyRecord, alert: Alert = DAILY) -> Judgement:
+    """Judge the newest session after its close, with projections that are issued then."""
+    newest: date = max(record.dates[-1] for record in strategies).astype(object)
+    now = datetime.combine(newest, datetime.min.time(), tzinfo=UTC).replace(hour=18)
+    records = {record.strategy: record for record in strategies}
+    source = FakeRecordsSource(TrackRecords(source="test", strategies=records))
+    reading = read(source, MARKET, as_of=None, now=now, timezone=ZoneInfo("UTC"))
+    session_judge = a_session_judge(MemoryProjections())
+    return session_judge.judge_newest(alert, reading, run_id="run", now=now)
 
 
 class Desk:

@@ -13,7 +13,6 @@ from perf_alerts_dagster.judging.evaluation import (
     Judgement,
     Outcome,
     notified,
-    outcome_of,
 )
 
 NOW = datetime(2026, 1, 5, 17, 0, 15, tzinfo=UTC)
@@ -132,21 +131,6 @@ def test_worst_comes_first() -> None:
     )
 
     assert [found.strategy for found in notified(judged, gate=True)] == ["b", "z", "a"]
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "word"),
-    [
-        ([Outcome.OK, Outcome.INSUFFICIENT_DATA], Outcome.OK),
-        ([Outcome.INSUFFICIENT_DATA], Outcome.INSUFFICIENT_DATA),
-        ([Outcome.OK, Outcome.BREACH], Outcome.BREACH),
-        ([Outcome.BREACH, Outcome.NO_DATA], Outcome.NO_DATA),
-        ([Outcome.NO_DATA, Outcome.ERROR], Outcome.ERROR),
-        ([], Outcome.INSUFFICIENT_DATA),
-    ],
-)
-def test_the_word_for_a_strategy_is_its_worst_news(outcomes: list[Outcome], word: Outcome) -> None:
-    assert outcome_of([one(outcome=outcome) for outcome in outcomes]) is word
 
 
 def test_times_are_in_utc_whatever_their_zone() -> None:

@@ -6,15 +6,19 @@ import pytest
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.digest import is_all_well
+from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.judging.evaluation import Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import Evidence, Judgement, Outcome
 from perf_alerts_dagster.notifications.messages import (
     LISTED,
     Message,
     UnreadableNotification,
     message_of,
 )
+from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -43,7 +47,7 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
     mail, chat = digests(desk)
     assert mail.subject == "[DIGEST] 2026-01-05: all is well"
     assert mail.text.splitlines() == [
-        "1 strategies and groups were judged for 2026-01-05, by 1 evaluations.",
+        "1 of 1 strategies and groups were judged for 2026-01-05, by 1 evaluations.",
         "No incident is open.",
         f"{URL}/incidents",
     ]
@@ -57,12 +61,16 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
         "as_of": "2026-01-05",
         "subject": mail.subject,
         "text": mail.text,
+        "all_is_well": True,
         "strategies": 1,
+        "judged": 1,
         "evaluations": 1,
         "incidents": [],
         "weak": [],
         "unmeasured": [],
-        "totals": {"incidents": 0, "weak": 0, "unmeasured": 0},
+        "partial": [],
+        "too_little": [],
+        "totals": {"incidents": 0, "weak": 0, "unmeasured": 0, "partial": 0, "too_little": 0},
     }
 
 
@@ -92,6 +100,73 @@ def test_it_lists_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
     ]
 
 
+def test_too_little_data_and_a_partial_judgement_are_listed_and_not_well(
+    desk: IncidentDesk,
+) -> None:
+    young = judge(a_record(noise(40), strategy="new_ml")).evaluations
+    gap = fine(strategy="carry", outcome=Outcome.PARTIAL, message="no row of 2026-01-02")
+    desk.lifecycle.digest(judged(fine(), gap, *young), now=desk.now)
+
+    message = digests(desk)[0]
+    assert message.subject == "[DIGEST] 2026-01-05: 1 judged in part, 1 with too little data"
+    assert message.text.startswith("1 of 3 strategies and groups were judged for 2026-01-05, by ")
+    assert message.text.splitlines()[1:] == [
+        "No incident is open.",
+        "1 judged in part:",
+        "- carry: no row of 2026-01-02",
+        "1 with too little data:",
+        "- new_ml: 40 of 756 rows; watched only for data and drawdown",
+        f"{URL}/incidents",
+    ]
+    assert message.payload["all_is_well"] is False
+
+
+def test_a_breach_that_a_person_has_resolved_is_not_well(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine(), breach(strategy="carry")), now=desk.now)
+
+    assert digests(desk)[0].subject == "[DIGEST] 2026-01-05: 2 of 2 judged, none open"
+
+
+def test_a_row_that_does_not_say_whether_all_is_well_claims_nothing(desk: IncidentDesk) -> None:
+    desk.lifecycle.digest(judged(fine()), now=desk.now)
+    row = next(iter(desk.memory.rows.values()))
+    later = ("all_is_well", "judged", "partial", "too_little")
+    payload = {name: value for name, value in row.payload.items() if name not in later}
+    message = message_of(replace(row, payload=payload), public_url=URL)
+
+    assert message.subject == "[DIGEST] 2026-01-05: 1 of 1 judged, none open"
+
+
+@pytest.mark.parametrize(
+    ("judgement", "is_well"),
+    [
+        (judged(fine()), True),
+        (judged(fine(), provisional=True), False),
+        (judged(fine(), recorded_only=True), False),
+        (judged(), False),
+        *(
+            (judged(fine(), fine(strategy="carry", outcome=outcome)), False)
+            for outcome in Outcome
+            if outcome is not Outcome.OK
+        ),
+    ],
+)
+def test_all_is_well_only_where_everything_was_judged_and_final(
+    judgement: Judgement, *, is_well: bool
+) -> None:
+    assert is_all_well(judgement, []) is is_well
+
+
+def test_nothing_is_well_while_an_incident_is_open(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    opened = desk.only()
+    desk.wait(HOUR)
+    desk.lifecycle.resolve(opened.id, by="ann", outcome=Resolution.KNOWN, now=desk.now)
+
+    assert not is_all_well(judged(fine()), [opened])
+    assert is_all_well(judged(fine()), desk.all())
+
+
 def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDesk) -> None:
     weak = [breach(strategy=f"s{n:03}", evidence=Evidence.WEAK) for n in range(LISTED + 5)]
     desk.lifecycle.digest(judged(*weak), now=desk.now)
@@ -99,7 +174,8 @@ def test_a_program_gets_the_worst_of_very_many_and_their_number(desk: IncidentDe
     payload = digests(desk)[0].payload
     assert isinstance(payload["weak"], list)
     assert len(payload["weak"]) == LISTED
-    assert payload["totals"] == {"incidents": 0, "weak": LISTED + 5, "unmeasured": 0}
+    assert isinstance(payload["totals"], dict)
+    assert payload["totals"]["weak"] == LISTED + 5
 
 
 def test_a_day_has_one(desk: IncidentDesk) -> None:
@@ -155,7 +231,7 @@ def test_a_list_that_is_as_long_as_what_is_shown_is_whole(desk: IncidentDesk, mo
     assert [line for line in lines if "more" in line] == ["- and 1 more"] * more
 
 
-@pytest.mark.parametrize("name", ["incidents", "weak", "unmeasured"])
+@pytest.mark.parametrize("name", ["incidents", "weak", "unmeasured", "partial", "too_little"])
 @pytest.mark.parametrize("broken", ["x", {"strategy": "trend"}, None, 1])
 def test_a_digest_whose_lists_are_none_is_unreadable(
     desk: IncidentDesk, name: str, broken: Json

@@ -13,8 +13,9 @@ from perf_alerts_dagster.http.paths import needs_no_credential
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.pages.routes import router
-from perf_alerts_tests.incidents.incident_desk import DAILY, breach, judged
+from perf_alerts_tests.incidents.incident_desk import DAILY, breach, fine, judged
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
 COOKIE = "perf_alerts_session"
@@ -123,6 +124,24 @@ async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
 
     assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie
+
+
+async def test_the_open_incidents_are_not_all_there_is_to_look_at(proxy: Proxy) -> None:
+    proxy.store.record(
+        judged(fine(), fine(strategy=HOSTILE, outcome=Outcome.PARTIAL, message="no row of Monday")),
+        watermark=None,
+    )
+    async with browser(proxy) as page:
+        await login(page)
+        shown, resolved = [
+            (await page.get(f"/incidents?status={status}")).text for status in ("open", "resolved")
+        ]
+
+    assert "<h2>Not judged in full</h2>" in shown
+    assert "&lt;script&gt;" in shown.split("Not judged in full")[1]
+    assert "partial <small>no row of Monday</small>" in shown
+    assert "trend" not in shown
+    assert "Not judged" not in resolved
 
 
 async def test_a_wrong_key_is_refused_and_counted(page: httpx.AsyncClient) -> None:

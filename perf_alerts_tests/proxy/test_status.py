@@ -73,7 +73,8 @@ async def test_the_documented_fields_are_there_with_the_documented_types() -> No
                 "state": "success",
                 "as_of": "2026-01-30",
                 "triggered_by": "schedule",
-                "outcome": "ok",
+                "outcome": "insufficient_data",
+                "note": "new_ml: 40 of 756 rows; watched only for data and drawdown",
             }
         ],
     }

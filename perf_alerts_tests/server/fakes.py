@@ -56,7 +56,8 @@ def alert_run(alert: str = "daily_pnl_check", **changes: object) -> AlertRun:
         attempts=1,
         as_of="2026-01-30",
         triggered_by="schedule",
-        outcome="ok",
+        outcome="insufficient_data",
+        note="new_ml: 40 of 756 rows; watched only for data and drawdown",
     )
     return replace(made, **changes)  # type: ignore[arg-type] # a builder
 

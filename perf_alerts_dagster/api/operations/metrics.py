@@ -1,5 +1,6 @@
 """Metrics for Prometheus: this proxy's requests, and the state of scheduler, store and alerts."""
 
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -8,6 +9,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
+from perf_alerts_dagster.judging.summary import outcomes
 from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.port import AlertSchedule, SchedulerStatus
 
@@ -50,14 +53,21 @@ class Metrics:
         self._upstream.inc()
 
     def render(
-        self, status: SchedulerStatus | None, now: datetime, kept: Kept | None = None
+        self,
+        status: SchedulerStatus | None,
+        now: datetime,
+        kept: Kept | None = None,
+        judgement: Judgement | None = None,
     ) -> bytes:
         """All metrics in Prometheus' text format.
 
-        `status` is None while Dagster does not answer, `kept` while the alert store is unavailable.
+        `status` is None while Dagster does not answer, `kept` while the alert store is unavailable;
+        `judgement` is the newest of the daily P&L check, None without any.
         """
         states = CollectorRegistry()
-        states.register(_Fixed([*_of_scheduler(status, now), *_of_store(kept, now)]))
+        states.register(
+            _Fixed([*_of_scheduler(status, now), *_of_store(kept, now), _of_strategies(judgement)])
+        )
         return generate_latest(self._registry) + generate_latest(states)
 
 
@@ -112,6 +122,19 @@ def _of_store(kept: Kept | None, now: datetime) -> Iterator[Metric]:
     yield _gauge(
         "perf_alerts_messages_given_up", "Messages that were never delivered.", outbox.dead
     )
+
+
+def _of_strategies(judgement: Judgement | None) -> Metric:
+    strategies = GaugeMetricFamily(
+        "perf_alerts_strategies",
+        "Strategies and groups by their outcome in the newest daily P&L check.",
+        labels=("outcome",),
+    )
+    if judgement is not None:
+        counts = Tally(outcomes(judgement).values())
+        for outcome in Outcome:
+            strategies.add_metric((outcome.value,), float(counts[outcome]))
+    return strategies
 
 
 def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:

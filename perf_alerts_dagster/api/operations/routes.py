@@ -14,7 +14,9 @@ from perf_alerts_dagster.api.operations.schemas import (
     TestAnswer,
 )
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
@@ -57,7 +59,11 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
         shared = await resources.proxy.status.get()
         status = None if shared.stale else shared.value
     kept = await asyncio.to_thread(resources.proxy.kept)
-    text = resources.metrics.render(status, resources.now(), kept)
+    judgement = None
+    with suppress(StoreUnavailable):
+        newest = resources.parts.store.latest
+        judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
+    text = resources.metrics.render(status, resources.now(), kept, judgement)
     return Response(text, media_type=CONTENT_TYPE)
 
 

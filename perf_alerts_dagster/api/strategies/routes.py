@@ -15,8 +15,8 @@ from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Paged, json_answer, openapi_of, query_of, to_cursor
 from perf_alerts_dagster.http.schemas import attributes
 from perf_alerts_dagster.identity.permissions import StatusViewer
-from perf_alerts_dagster.judging.evaluation import outcome_of
 from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
+from perf_alerts_dagster.judging.summary import summary_of
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -88,10 +88,11 @@ def strategy_states(entries: Sequence[StoredEvaluation]) -> list[schemas.Strateg
 
 
 def _state(name: str, entries: Sequence[StoredEvaluation]) -> schemas.StrategyState:
-    evaluations = [entry.evaluation for entry in entries]
+    summary = summary_of([entry.evaluation for entry in entries])
     return schemas.StrategyState(
         strategy=name,
-        outcome=outcome_of(evaluations).value,
+        outcome=summary.outcome.value,
+        note=summary.note or None,
         evaluations=[_evaluation(entry) for entry in entries],
     )
 

@@ -36,10 +36,14 @@ class RuleEvaluation(Model):
 
 
 class StrategyState(Model):
-    """One strategy: the worst outcome in one word, and the newest evaluation per rule."""
+    """One strategy: the worst outcome in one word, and the newest evaluation per rule.
+
+    `note` says why it was not judged, or not in full; null where it was.
+    """
 
     strategy: str
     outcome: str
+    note: str | None
     evaluations: list[RuleEvaluation]
 
 

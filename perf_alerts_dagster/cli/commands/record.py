@@ -1,6 +1,7 @@
-"""Commands that read the record and store nothing: `check`, `strategies`, `measure`, `evaluate`."""
+"""Commands that read the record and store nothing: `strategies`, `measure`, `evaluate`."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -15,6 +16,7 @@ from perf_alerts_dagster.bootstrap.records import open_market, open_source
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
+from perf_alerts_dagster.judging.summary import summaries, too_little_notes
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.settings import Settings, load_settings
@@ -44,7 +46,7 @@ _periods_option = click.option(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Source:
+class Source:
     """A reading and its settings."""
 
     reading: Reading
@@ -52,9 +54,9 @@ class _Source:
     now: datetime
 
 
-def _read(
+def read_source(
     records_url: str | None, *, as_of: date | None, periods_per_year: float | None = None
-) -> _Source:
+) -> Source:
     """Read the record once, with its groups.
 
     `periods_per_year` stands in for ALERT_PERIODS_PER_YEAR: see `open_market`.
@@ -75,10 +77,10 @@ def _read(
             now=now,
             timezone=ZoneInfo(settings.timezone),
         )
-    return _Source(reading=reading, settings=settings, now=now)
+    return Source(reading=reading, settings=settings, now=now)
 
 
-def _note_faults(reading: Reading) -> None:
+def note_faults(reading: Reading) -> None:
     """Print the record's bad rows and notes on standard error."""
     for name, faults in sorted(reading.records.faults.items()):
         for fault in faults:
@@ -88,32 +90,13 @@ def _note_faults(reading: Reading) -> None:
 
 
 @click.command()
-def check() -> None:
-    """Check every ALERT_* variable and read the record once; change nothing.
-
-    All faults are listed together, each with the variable, its value (secrets masked) and what
-    is accepted. Exit code 2 when a variable is wrong, 1 when the record has bad rows.
-    """
-    settings = output.settings_with_warnings()
-    reading = _read(None, as_of=None).reading
-    _note_faults(reading)
-    bad = len(reading.records.faults)
-    output.OUT.print(
-        f"settings are fine (version {settings.settings_version}); "
-        f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
-        f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
-    )
-    sys.exit(1 if bad else 0)
-
-
-@click.command()
 @options.as_of_option
 @options.records_option
 @options.json_option
 def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> None:
     """List the strategies and groups of the record, with their rows and their faults."""
-    reading = _read(records_url, as_of=as_of).reading
-    _note_faults(reading)
+    reading = read_source(records_url, as_of=as_of).reading
+    note_faults(reading)
     rows = [
         _row(reading.records.strategies[name].until(reading.as_of))
         for name in sorted(reading.records.strategies)
@@ -184,7 +167,7 @@ def measure(
     perf-alerts measure --records daily.csv --json
     perf-alerts measure --records hourly.csv --periods-per-year 6048
     """
-    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
     rates = source.reading.periods_per_year
     with output.working("measuring"):
         measurements = [
@@ -196,7 +179,7 @@ def measure(
             )
         ]
     common = set(rates.values())
-    _note_faults(source.reading)
+    note_faults(source.reading)
     if as_json:
         output.print_json(
             {
@@ -262,7 +245,7 @@ def evaluate(
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
     """
-    source = _read(records_url, as_of=as_of, periods_per_year=periods_per_year)
+    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
     reading = source.reading
     session_judge = build_session_judge(source.settings)
     with output.working("projecting and judging"):
@@ -273,7 +256,7 @@ def evaluate(
             now=source.now,
             issued_before=_end_of_last_month(alert, reading),
         )
-    _note_faults(reading)
+    note_faults(reading)
     if as_json:
         output.print_json(
             {
@@ -283,6 +266,10 @@ def evaluate(
                 "settings_version": judgement.settings_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
+                "strategies": {
+                    name: {"outcome": summary.outcome.value, "note": summary.note or None}
+                    for name, summary in summaries(judgement).items()
+                },
                 "evaluations": [
                     asdict(evaluation)
                     | {"session": evaluation.session.isoformat() if evaluation.session else None}
@@ -324,10 +311,10 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
         "why",
         numeric=numeric,
     )
-    quiet = 0
+    quiet = Counter[Outcome]()
     for evaluation in judgement.evaluations:
         if evaluation.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
-            quiet += 1
+            quiet[evaluation.outcome] += 1
             continue
         rows.add_row(
             escape(evaluation.strategy),
@@ -341,5 +328,10 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
             escape(evaluation.message),
         )
     output.OUT.print(rows)
+    for name, note in too_little_notes(judgement).items():
+        output.OUT.print(f"{escape(name)}: {escape(note)}", highlight=False)
     if quiet:
-        output.ERR.print(f"{quiet} more evaluations are ok or lack data; --all shows them")
+        output.ERR.print(
+            f"{quiet[Outcome.OK]} more evaluations are ok, {quiet[Outcome.INSUFFICIENT_DATA]} lack "
+            "data; --all shows them"
+        )

@@ -186,7 +186,7 @@ def run(alert: Alert, as_of: date | None) -> None:
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
-    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, OUTCOME, TRIGGERED_BY
+    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, NOTE, OUTCOME, TRIGGERED_BY
 
     migrate_store(settings)
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
@@ -198,12 +198,14 @@ def run(alert: Alert, as_of: date | None) -> None:
             repository.get_reconstructable_job(alert.name), instance=instance, tags=tags
         )
         finished = instance.get_run_by_id(result.run_id)
-        outcome = finished.tags.get(OUTCOME, "-") if finished else "-"
+        tags = dict(finished.tags) if finished else {}
         result_ok = result.success
     if not result_ok:
         ERR.print(f"{alert.name} failed, run {result.run_id}")
         sys.exit(1)
-    OUT.print(f"{alert.name} finished: {outcome}, run {result.run_id}")
+    OUT.print(f"{alert.name} finished: {tags.get(OUTCOME, '-')}, run {result.run_id}")
+    if NOTE in tags:
+        ERR.print(f"too little data: {escape(tags[NOTE])}", highlight=False)
 
 
 @click.command()
@@ -229,7 +231,9 @@ def doctor(mend: bool, as_json: bool) -> None:
         ]
         output.print_json({"healthy": not findings, "findings": rows})
     elif not findings:
-        OUT.print("[green]all is well[/green]: state, store, web UI, code, daemon, runs, clock")
+        OUT.print(
+            "[green]the system works[/green]: state, store, web UI, code, daemon, runs, clock"
+        )
     for finding in [] if as_json else findings:
         OUT.print(f"[red]{escape(finding.where)}[/red]: {escape(finding.problem)}", highlight=False)
         OUT.print(f"    fix: {escape(finding.fix)}", highlight=False)

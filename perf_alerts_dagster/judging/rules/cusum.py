@@ -10,6 +10,7 @@ from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rules.interval import no_projection
 from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, cusum_name_after
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
@@ -46,8 +47,10 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     finals = context.finals(record)
     live = finals.returns[finals.live]
     calibration = context.calibrations.get(record.strategy)
-    if projection is None or calibration is None or not len(live):
-        why = "needs live rows, a projection and its calibration"
+    if projection is None:
+        return [no_projection(finals, RULE)]
+    if calibration is None or not len(live):
+        why = "needs live rows and the projection's calibration"
         return [
             insufficient_data(record.strategy, RULE, observations=len(live), why=why),
         ]

@@ -9,6 +9,8 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import (
+    BACKTEST_ROWS,
+    LIVE_ROWS,
     JudgeContext,
     evaluation_of,
     insufficient_data,
@@ -156,13 +158,15 @@ def _run_rule(
     amounts = finals.pnl if finals.pnl is not None else finals.returns
     reference = amounts[~finals.live]
     live = amounts[finals.live]
-    if len(reference) < _REFERENCE_ROWS or not len(live):
+    is_short = len(reference) < _REFERENCE_ROWS
+    if is_short or not len(live):
         return insufficient_data(
             record.strategy,
             rule,
             observations=len(reference),
             required=_REFERENCE_ROWS,
             why="a run is compared with the backtest's longest",
+            lacking=BACKTEST_ROWS if is_short else LIVE_ROWS,
         )
     longest = longest_run(flags(reference))
     run = newest_run(flags(live))
@@ -187,13 +191,15 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     finals = context.finals(record)
     reference = finals.returns[~finals.live][-756:]
     live = finals.returns[finals.live][-_VOLATILITY_WINDOW:]
-    if len(reference) < _REFERENCE_ROWS or len(live) < _VOLATILITY_WINDOW:
+    is_short = len(reference) < _REFERENCE_ROWS
+    if is_short or len(live) < _VOLATILITY_WINDOW:
         return insufficient_data(
             record.strategy,
             rule,
-            observations=min(len(live), _VOLATILITY_WINDOW),
-            required=_VOLATILITY_WINDOW,
+            observations=len(reference) if is_short else len(live),
+            required=_REFERENCE_ROWS if is_short else _VOLATILITY_WINDOW,
             why=f"needs {_REFERENCE_ROWS} backtest rows as well",
+            lacking=BACKTEST_ROWS if is_short else LIVE_ROWS,
         )
     gaps = too_many_gaps(context, finals, rule, _VOLATILITY_WINDOW)
     if gaps:

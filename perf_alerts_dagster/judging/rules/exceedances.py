@@ -107,13 +107,14 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     newest = exceedances_of(finals.returns, 1)
     recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
-        rows = max(0, len(finals) - min(RATE_ROWS, live))
+        # Rows that come fill the rate's window first.
+        required = MINIMUM_WINDOW + RATE_ROWS
         return [
             insufficient_data(
                 record.strategy,
                 rule,
-                observations=min(rows, MINIMUM_WINDOW - 1),
-                required=MINIMUM_WINDOW,
+                observations=min(len(finals), required - 1),
+                required=required,
                 why="needs rows that vary, before the ones that are judged",
             )
             for rule in RULES

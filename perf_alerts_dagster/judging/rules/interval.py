@@ -9,6 +9,8 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import (
+    BACKTEST_ROWS,
+    LIVE_ROWS,
     JudgeContext,
     Rating,
     evaluation_of,
@@ -76,7 +78,12 @@ def no_projection(finals: StrategyRecord, rule: Rule) -> Evaluation:
     if rows >= required:
         why = f"no projection is in force: the {kind} rows do not vary, or none was issued yet"
     return insufficient_data(
-        finals.strategy, rule, observations=min(rows, required), required=required, why=why
+        finals.strategy,
+        rule,
+        observations=min(rows, required),
+        required=required,
+        why=why,
+        lacking=BACKTEST_ROWS if backtest and rows < required else LIVE_ROWS,
     )
 
 

@@ -46,6 +46,7 @@ LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
 RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
 _MAXIMUM = 100
 _MINIMUM = 20
+_LIVE_TRADES = "closed live trades"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,12 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
         observations, why = sides
         return [
             insufficient_data(
-                record.strategy, rule, observations=observations, required=_MINIMUM, why=why
+                record.strategy,
+                rule,
+                observations=observations,
+                required=_MINIMUM,
+                why=why,
+                lacking=why,
             )
             for rule in RULES
         ]
@@ -123,12 +129,12 @@ def _sides(
 ) -> _Sides | tuple[int, str]:
     live_dates = finals.dates[finals.live]
     if not len(live_dates):
-        return 0, "there are no live rows"
+        return 0, _LIVE_TRADES
     first_live: date = live_dates[0].astype(object)
     before = trades.until(first_live - timedelta(days=1))
     chosen = last_closed(closed_from(trades, first_live), _MAXIMUM)
     if len(chosen) < _MINIMUM:
-        return len(chosen), "closed live trades"
+        return len(chosen), _LIVE_TRADES
     if len(before) < _MINIMUM:
         return len(before), "closed backtest trades"
     measured = measure_trades(

@@ -239,6 +239,7 @@ def run_of(facts: Mapping[str, Any]) -> port.AlertRun | None:
         triggered_by=tags.get(names.TRIGGERED_BY),
         request_id=tags.get(names.REQUEST_ID),
         outcome=tags.get(names.OUTCOME),
+        note=tags.get(names.NOTE),
     )
 
 

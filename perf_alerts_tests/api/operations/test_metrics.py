@@ -7,6 +7,9 @@ from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import OutboxState
 from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.port import RunState, SchedulerStatus
+from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.executions.trading_desk import judge
+from perf_alerts_tests.incidents.incident_desk import fine, judged
 from perf_alerts_tests.server.fakes import NOW, FakeScheduler, alert_run
 
 
@@ -82,6 +85,22 @@ def test_a_store_that_cannot_be_read_is_down_and_counts_nothing() -> None:
 
     assert found["perf_alerts_store_up", ""] == 0
     assert not any(name == "perf_alerts_messages_waiting" for name, _ in found)
+
+
+def test_strategies_are_counted_by_outcome_and_too_little_data_is_not_ok() -> None:
+    young = judge(a_record(noise(40), strategy="new_ml")).evaluations
+    text = Metrics().render(None, NOW, None, judged(fine(), *young)).decode()
+
+    found = [line for line in text.splitlines() if line.startswith("perf_alerts_strategies{")]
+    assert found == [
+        f'perf_alerts_strategies{{outcome="{outcome}"}} {float(outcome in counted)}'
+        for counted in [("ok", "insufficient_data")]
+        for outcome in ("ok", "partial", "breach", "insufficient_data", "no_data", "error")
+    ]
+
+
+def test_before_the_first_judgement_no_strategy_is_counted() -> None:
+    assert "perf_alerts_strategies{" not in Metrics().render(None, NOW).decode()
 
 
 def test_two_apps_count_apart() -> None:

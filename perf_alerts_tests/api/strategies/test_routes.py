@@ -11,7 +11,10 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.fakes import FakeRecordsSource
+from perf_alerts_tests.incidents.incident_desk import fine, judged
 from perf_alerts_tests.server.fakes import NOW, UTC_ZONE
 
 FRIDAY = date(2026, 1, 2)
@@ -69,6 +72,27 @@ def test_a_strategy_is_one_state_with_its_worst_outcome_in_one_word() -> None:
         ("beta", "insufficient_data"),
     ]
     assert [one.rule for one in states[0].evaluations] == ["a", "b"]
+
+
+def test_a_strategy_that_was_not_judged_in_full_says_why() -> None:
+    judgements = (
+        judge(a_record(noise(40), strategy="new_ml")),
+        judge(a_record(noise(420, seed=2), backtest=noise(600), strategy="old")),
+        judged(fine(strategy="patchy", outcome=Outcome.PARTIAL, message="no row of 2026-01-02")),
+    )
+    states = strategy_states(
+        [
+            StoredEvaluation(alert=one.alert, as_of=FRIDAY, judged_at=NOW, evaluation=evaluation)
+            for one in judgements
+            for evaluation in one.evaluations
+        ]
+    )
+
+    assert [(one.strategy, one.outcome, one.note) for one in states] == [
+        ("new_ml", "insufficient_data", "40 of 756 rows; watched only for data and drawdown"),
+        ("old", "breach", None),
+        ("patchy", "partial", "no row of 2026-01-02"),
+    ]
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -207,7 +207,8 @@ def test_all_that_is_said_of_a_shortfall(
 def test_all_that_is_said_without_what_a_shortfall_is_measured_by(rows: int) -> None:
     record = a_record(np.full(rows, 0.01), backtest=BACKTEST)
 
-    (found,) = judge_cusum(record, context_of(record))
+    in_force = {"trend": ProjectionsInForce(launch=LAUNCH)}
+    (found,) = judge_cusum(record, context_of(record, in_force=in_force))
     assert found == Evaluation(
         strategy="trend",
         rule="life_cusum",
@@ -215,8 +216,17 @@ def test_all_that_is_said_without_what_a_shortfall_is_measured_by(rows: int) -> 
         observations=rows,
         required=1,
         message=f"insufficient data ({rows} of 1): "
-        "needs live rows, a projection and its calibration",
+        "needs live rows and the projection's calibration",
     )
+
+
+def test_a_shortfall_without_a_projection_says_what_the_projection_lacks() -> None:
+    record = a_record(noise(40))
+
+    (found,) = judge_cusum(record, context_of(record))
+    assert (found.outcome, found.observations, found.required) == (
+        Outcome.INSUFFICIENT_DATA, 40, 756,
+    )  # fmt: skip
 
 
 def test_a_shortfall_is_counted_in_deviations_beyond_the_slack() -> None:

@@ -319,6 +319,7 @@ def test_all_that_is_said_of_a_run_without_a_backtest_or_a_live_row(
         required=252,
         message=f"insufficient data ({backtest} of 252): "
         "a run is compared with the backtest's longest",
+        parts={"lacking": "backtest rows"} if backtest < 252 else {},
         **UNMEASURED,
     )
 
@@ -351,8 +352,6 @@ def test_all_that_is_said_of_the_volatility(
     ("record", "observations", "why"),
     [
         (a_record(noise(62), backtest=noise(300)), 62, "needs 252 backtest rows as well"),
-        (a_record(noise(63), backtest=noise(251)), 63, "needs 252 backtest rows as well"),
-        (a_record(noise(90), backtest=noise(100)), 63, "needs 252 backtest rows as well"),
         (a_record(noise(63), backtest=np.full(300, 0.001)), 63, "the backtest does not vary"),
         (
             a_record(np.abs(noise(63)) * 1e200, backtest=noise(300)),
@@ -374,6 +373,20 @@ def test_all_that_is_said_where_no_volatility_can_be_compared(
         observations=observations,
         required=63,
         message=f"insufficient data ({observations} of 63): {why}",
+        **UNMEASURED,
+    )
+
+
+@pytest.mark.parametrize(("live", "backtest"), [(63, 251), (90, 100), (10, 100)])
+def test_all_that_is_said_of_a_volatility_without_a_backtest(live: int, backtest: int) -> None:
+    record = a_record(noise(live), backtest=noise(backtest))
+
+    assert judge(record, "volatility_shift") == said(
+        "volatility_shift",
+        observations=backtest,
+        required=252,
+        message=f"insufficient data ({backtest} of 252): needs 252 backtest rows as well",
+        parts={"lacking": "backtest rows"},
         **UNMEASURED,
     )
 

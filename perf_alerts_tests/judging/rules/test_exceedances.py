@@ -362,11 +362,11 @@ VARY = "needs rows that vary, before the ones that are judged"
     ("record", "observations", "required", "why"),
     [
         (a_record([], backtest=BACKTEST), 0, 1, "no live rows"),
-        (a_record([0.01], backtest=noise(100)), 100, 252, VARY),
-        (a_record(noise(29), backtest=noise(251)), 251, 252, VARY),
-        (a_record(noise(40), backtest=noise(20)), 30, 252, VARY),
-        (a_record(noise(30), backtest=np.zeros(300)), 251, 252, VARY),
-        (a_record([0.01]), 0, 252, VARY),
+        (a_record([0.01], backtest=noise(100)), 101, 282, VARY),
+        (a_record(noise(29), backtest=noise(251)), 280, 282, VARY),
+        (a_record(noise(40), backtest=noise(20)), 60, 282, VARY),
+        (a_record(noise(30), backtest=np.zeros(300)), 281, 282, VARY),
+        (a_record([0.01]), 1, 282, VARY),
     ],
 )
 def test_all_that_is_said_of_too_little_to_compare_with(

@@ -356,6 +356,7 @@ def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evalua
         observations=observations,
         required=required,
         message=f"insufficient data ({observations} of {required}){reason}",
+        parts={"lacking": "backtest rows"} if "252 backtest" in why else {},
     )
 
 

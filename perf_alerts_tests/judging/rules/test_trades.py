@@ -235,6 +235,7 @@ def unsaid(rule: str, observations: int, why: str) -> Evaluation:
         observations=observations,
         required=20,
         message=f"insufficient data ({observations} of 20): {why}",
+        parts={"lacking": why} if "trades" in why else {},
     )
 
 
@@ -250,7 +251,7 @@ def unsaid(rule: str, observations: int, why: str) -> Evaluation:
                 trades=trades(HEALTHY[:30], exits=a_record(noise(30)).dates),
             ),
             0,
-            "there are no live rows",
+            "closed live trades",
         ),
     ],
 )

@@ -1,0 +1,77 @@
+"""What a strategy is judged by now, and what it is judged by from when on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from perf_alerts_dagster.judging.context import LACKING
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import RULES
+from perf_alerts_dagster.judging.summary import watched_for
+from perf_alerts_dagster.records.model import StrategyRecord
+
+# Rows that say how fast a strategy's rows come.
+_RECENT_ROWS = 252
+_WEEK = np.timedelta64(7, "D")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """The titles of the rules by when they judge a strategy with `live` and `backtest` rows.
+
+    `now` are those that have an outcome. `later` has the number of live rows and the day, about,
+    from which on the others have one. `lacking` has what the rest lacks that time does not
+    bring: backtest rows, trades, rows that vary.
+    """
+
+    live: int
+    backtest: int
+    now: tuple[str, ...]
+    later: tuple[tuple[int, date | None, tuple[str, ...]], ...] = ()
+    lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def coverage_of(record: StrategyRecord, evaluations: Sequence[Evaluation]) -> Coverage:
+    """The coverage of a strategy by the evaluations of its newest session."""
+    live = int(record.live.sum())
+    later: dict[int, list[str]] = {}
+    lacking: dict[str, list[str]] = {}
+    for rule in RULES:
+        own = [each for each in evaluations if each.rule == rule.id]
+        if not own or any(each.outcome is not Outcome.INSUFFICIENT_DATA for each in own):
+            continue
+        observations, required = own[0].observations or 0, own[0].required or 0
+        if LACKING in own[0].parts:
+            lacking.setdefault(f"{required} {own[0].parts[LACKING]} are needed", []).append(
+                rule.title
+            )
+        elif observations < required:
+            later.setdefault(live + required - observations, []).append(rule.title)
+        else:
+            lacking.setdefault(own[0].message, []).append(rule.title)
+    return Coverage(
+        live=live,
+        backtest=len(record) - live,
+        now=watched_for(evaluations),
+        later=tuple(
+            (rows, _day(record, rows - live), tuple(titles))
+            for rows, titles in sorted(later.items())
+        ),
+        lacking=tuple((what, tuple(titles)) for what, titles in lacking.items()),
+    )
+
+
+def _day(record: StrategyRecord, further: int) -> date | None:
+    """The day of a row to come, by the distance of the newest rows; None for a single row."""
+    dates = record.dates[-_RECENT_ROWS:]
+    if len(dates) < 2:
+        return None
+    span, rows = dates[-1] - dates[0], len(dates) - 1
+    if span >= _WEEK:
+        # Whole weeks, so that no weekend is left out at an end.
+        span = span // _WEEK * _WEEK
+        rows = int((dates > dates[-1] - span).sum())
+    newest: date = dates[-1].astype(object)
+    return newest + timedelta(days=round(further * int(span.astype(int)) / rows))
