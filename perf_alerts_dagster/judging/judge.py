@@ -158,11 +158,7 @@ _POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}
 
 def is_judged(record: StrategyRecord, context: JudgeContext) -> bool:
     """Whether the strategy is judged, by its status and the days it is judged on."""
-    if not record.status.is_judged:
-        return False
-    if record.judged_from is not None and context.as_of < record.judged_from:
-        return False
-    return record.judged_until is None or context.as_of <= record.judged_until
+    return record.is_judged_on(context.as_of)
 
 
 def judge_strategy(
