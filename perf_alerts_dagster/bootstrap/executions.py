@@ -26,6 +26,7 @@ from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine
 
@@ -86,6 +87,7 @@ def build_services(settings: Settings) -> Executor:
     return Executor(
         records=open_source(settings),
         store=store,
+        desk=SqlDesk(store.engine),
         state_dir=settings.state_dir,
         session_judge=build_session_judge(settings, store),
         leases=LeaseManager(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),

@@ -53,11 +53,12 @@ def _time(text: str) -> datetime:
 
 
 TIME = Parsed("TIME", _time)
+DAY = Parsed("YYYY-MM-DD", _day)
 
 alert_argument = click.argument("alert", type=Parsed("ALERT", _alert))
 as_of_option = click.option(
     "--as-of",
-    type=Parsed("YYYY-MM-DD", _day),
+    type=DAY,
     default=None,
     help="The session to work as of. Default: the last one at or before today.",
 )

@@ -18,7 +18,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
 from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
-from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error
+from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error, vanished
 from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
@@ -103,6 +103,7 @@ class Judge:
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
+        evaluations += [vanished(name, seen) for name, seen in sorted(reading.vanished.items())]
         return Judgement(
             alert=alert.name,
             as_of=as_of,

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.desk import Kept, Seen
+from perf_alerts_dagster.records.desk import Kept, KeptCalendar, Seen
 from perf_alerts_dagster.records.groups import with_groups
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sessions import Calendar, is_final, lateness, resolve_as_of
+from perf_alerts_dagster.records.source_changes import with_retirements
 
 _NOTHING_KEPT = Kept()
 
@@ -39,7 +40,7 @@ class Reading:
     before `as_of` on which some strategy has a row. Lateness is counted up to `counted_to`.
 
     `vanished` are the strategies that were judged and that the source no longer has, with what
-    it last held of them.
+    it last held of them. `inferred` are calendars that are to be kept from now on.
     """
 
     records: TrackRecords
@@ -49,6 +50,7 @@ class Reading:
     last_final: date | None
     counted_to: date
     vanished: Mapping[str, Seen] = field(default_factory=dict)
+    inferred: Mapping[str, KeptCalendar] = field(default_factory=dict)
 
     def own_sessions(self, name: str) -> Dates:
         """The sessions of one strategy or group up to `as_of`, rising."""
@@ -89,7 +91,7 @@ def read(
         UsageError: `as_of` is no session of the record.
     """
     today = now.astimezone(timezone).date()
-    records = with_groups(source.load(today))
+    records = with_groups(with_retirements(source.load(today), kept))
     days = rows = records.dates
     if not len(rows):
         faults = [str(fault) for faults in records.faults.values() for fault in faults]

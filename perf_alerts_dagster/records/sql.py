@@ -1,7 +1,7 @@
 """What is kept about a desk, in the alert store."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
@@ -29,6 +29,8 @@ from perf_alerts_dagster.storage.tables import (
     strategy_calendars,
 )
 
+_CALENDAR = tuple(part.name for part in fields(KeptCalendar))
+
 
 class SqlDesk(Desk):
     """The calendars, retirements and accepted readings in SQLite or PostgreSQL."""
@@ -39,10 +41,15 @@ class SqlDesk(Desk):
     def kept(self) -> Kept:
         """Two queries."""
         with reading(self.engine) as connection:
-            return Kept(
-                calendars=_by_strategy(connection, strategy_calendars, _calendar),
-                retired=_by_strategy(connection, retirements, _retirement),
-            )
+            calendars = connection.execute(select(strategy_calendars)).mappings().all()
+            retired = connection.execute(select(retirements)).mappings().all()
+        return Kept(
+            calendars={
+                row["strategy"]: KeptCalendar(**{name: row[name] for name in _CALENDAR})
+                for row in calendars
+            },
+            retired={row["strategy"]: Retirement(**row) for row in retired},
+        )
 
     def known(self) -> frozenset[str]:
         """The names in accepted readings, and those whose final rows are kept."""
@@ -93,18 +100,6 @@ class SqlDesk(Desk):
             _upsert(connection, source_readings, row)
             if change is not None:
                 audit.add(connection, change)
-
-
-def _by_strategy(connection: Connection, table: Table, made: Callable[..., Any]) -> dict[str, Any]:
-    rows = connection.execute(select(table).order_by(table.c.strategy)).mappings()
-    return {row["strategy"]: made(**row) for row in rows}
-
-
-def _calendar(strategy: str, **values: Any) -> KeptCalendar:
-    return KeptCalendar(**values)
-
-
-_retirement = Retirement
 
 
 def _source(row: Mapping[str, Any]) -> SourceReading:
