@@ -5,7 +5,7 @@ from dataclasses import replace
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.metadata import output_metadata
+from perf_alerts_dagster.defs.metadata import outcome_word, output_metadata, sentence
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
@@ -53,3 +53,14 @@ def test_a_long_list_is_counted() -> None:
     assert found is not None
     assert len(found.splitlines()) == 51
     assert found.endswith(f"- [and 3 more]({PAGES}/incidents)")
+
+
+def test_a_source_that_shrank_is_no_data_and_says_so() -> None:
+    shrunk = "daily.csv shrank: 2 of 4 strategies are gone: a, b"
+    done = Execution(
+        alert="daily_pnl_check", run_id="r", executed_at=START, judgements=(), shrunk=shrunk
+    )
+
+    assert outcome_word(done) == "no_data"
+    assert sentence(done) == f"daily_pnl_check: nothing was judged, since {shrunk}"
+    assert output_metadata(done, pages="x") == {}

@@ -3,7 +3,7 @@
 import getpass
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +91,7 @@ def test_a_strategy_is_retired_and_that_is_audited(run: Run) -> None:
     write("b", "c", "d")
     assert "no_data" in {one.outcome for one in execute("second").judgements[-1].evaluations}
 
-    since = date.today().isoformat()
+    since = NOW.date().isoformat()
     done = run("strategies", "retire", "a", "--from", since, "--reason", "closed")
     assert (done.exit_code, done.stdout) == (0, f"a is retired: it is not judged from {since} on\n")
     assert audited() == [(ME, "retire", "strategies/a")]
