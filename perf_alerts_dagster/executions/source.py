@@ -88,5 +88,5 @@ def _counts(reading: SourceReading | None) -> Json:
     return {
         "strategies": len(reading.accepted),
         "rows": sum(each.rows for each in reading.accepted.values()),
-        "vanished": sorted(reading.vanished),
+        "vanished": list[Json](sorted(reading.vanished)),
     }

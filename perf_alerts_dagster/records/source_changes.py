@@ -63,7 +63,7 @@ def compare(
     ended = _ended(records, kept, today)
     missing = {name: each for name, each in absent.items() if name not in ended}
     accepted = SourceReading(
-        accepted={name: present[name] for name in sorted(present) if present[name] is not None},
+        accepted={name: each for name, each in sorted(present.items()) if each is not None},
         vanished=dict(sorted(missing.items())),
     )
     found = Comparison(
@@ -138,7 +138,9 @@ def _losses(before: SourceReading, records: TrackRecords, gone: list[str]) -> li
             continue
         days = days_of(each)
         days = days[days >= record.dates[0]]
-        lost = days[~np.isin(days, record.dates)]
+        # Both rise, so that this takes a tenth of the time of isin.
+        places = np.searchsorted(record.dates[:-1], days)
+        lost = days[record.dates[places] != days]
         if _is_much(len(lost), len(days)):
             of = f"{len(lost)} of {len(days)}"
             losses.append(f"{of} rows of {name} are gone, from {lost[0]} to {lost[-1]}")

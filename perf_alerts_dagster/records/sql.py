@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, select
 
 from perf_alerts_dagster.control import sql as audit
 from perf_alerts_dagster.control.audit import Change
@@ -102,7 +102,7 @@ class SqlDesk(Desk):
                 audit.add(connection, change)
 
 
-def _source(row: Mapping[str, Any]) -> SourceReading:
+def _source(row: RowMapping) -> SourceReading:
     pending = row["pending"]
     return SourceReading(
         accepted={name: _seen(each) for name, each in row["accepted"].items()},
@@ -142,7 +142,7 @@ def _replace(connection: Connection, table: Table, row: dict[str, Any], change: 
     query = select(table).where(table.c.strategy == row["strategy"])
     before = connection.execute(query).mappings().one_or_none()
     _upsert(connection, table, row)
-    old = None if before is None else _jsonable(before)
+    old = None if before is None else _jsonable(dict(before))
     audit.add(connection, replace(change, before=old, after=_jsonable(row)))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,11 @@ NAMES = [f"s{number:02d}" for number in range(20)]
 FAULT = (RecordFault(where="daily.csv", rule="is bad", row=3),)
 
 
-def strategy(name: str, rows: int = 100, **more: object) -> StrategyRecord:
+def strategy(name: str, rows: int = 100, **more: Any) -> StrategyRecord:
     dates = np.datetime64("2025-09-01", "D") + np.arange(rows)
     return StrategyRecord(
         strategy=name, dates=dates, returns=np.zeros(rows), live=np.ones(rows, bool), **more
-    )  # type: ignore[arg-type] # fields of a record
+    )
 
 
 def source(names: Iterable[str] = NAMES, **changed: StrategyRecord) -> TrackRecords:
@@ -188,7 +189,7 @@ def test_a_strategy_that_the_strategies_table_ended_has_not_vanished() -> None:
     "left",
     [{"status": Status.PAUSED}, {"judged_until": date(2026, 1, 29)}, {"judged_from": date.max}],
 )
-def test_a_strategy_that_was_not_judged_may_leave(left: dict[str, object]) -> None:
+def test_a_strategy_that_was_not_judged_may_leave(left: dict[str, Any]) -> None:
     before = compare(None, source(s00=strategy("s00", **left)), kept=Kept(), today=TODAY).accepted
 
     assert dict(compared(source(NAMES[1:]), before).accepted.vanished) == {}

@@ -23,7 +23,7 @@ _YEARS = 10
 
 
 @click.pass_context
-def _list(ctx: click.Context, **options: object) -> None:
+def _list(ctx: click.Context, /, **options: object) -> None:
     """List the strategies where no subcommand is asked for."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(record.strategies, **options)
