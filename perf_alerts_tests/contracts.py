@@ -301,6 +301,7 @@ def run_records() -> Json:
     """What a run writes into Dagster: its tags, events' metadata, and the summary's fields."""
     with tempfile.TemporaryDirectory() as folder:
         stored = unpacked(Path(folder))
+        migrate_store(stored.settings)
         # A run that fails is not waited for.
         once = stored.environ | {"ALERT_MAX_RETRY_ATTEMPTS": "1"}
         defs = build_definitions(load_settings(once, None))
@@ -366,6 +367,7 @@ def outputs() -> Json:
     """The fields of what is printed as JSON, of summary files, and of what receivers get."""
     with tempfile.TemporaryDirectory() as folder:
         stored = unpacked(Path(folder))
+        migrate_store(stored.settings)
         as_of = ("--as-of", "2026-11-27", "--json")
         summary = execute(stored.settings, "contract", LATER)["summary"]
         listed = _printed(stored.environ, "incidents", "list", "--all", "--json")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
+from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError
@@ -15,6 +16,14 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.records.desk import (
+    Desk,
+    Kept,
+    KeptCalendar,
+    Retirement,
+    SourceReading,
+    UnknownStrategy,
+)
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 
 
@@ -184,3 +193,45 @@ class FakeLeases(Leases):
         if after is not None:
             self._queues[name] = after
         return after
+
+
+class FakeDesk(Desk):
+    """What is kept about a desk, in dictionaries; `changes` are those of people."""
+
+    def __init__(self) -> None:
+        self.calendars: dict[str, KeptCalendar] = {}
+        self.retired: dict[str, Retirement] = {}
+        self.sources: dict[str, SourceReading] = {}
+        self.changes: list[Change] = []
+
+    def kept(self) -> Kept:
+        return Kept(calendars=dict(self.calendars), retired=dict(self.retired))
+
+    def known(self) -> frozenset[str]:
+        return frozenset(
+            name for one in self.sources.values() for name in (*one.accepted, *one.vanished)
+        )
+
+    def keep_calendars(self, calendars: Mapping[str, KeptCalendar]) -> None:
+        self.calendars = {**calendars, **self.calendars}
+
+    def set_calendar(self, strategy: str, calendar: KeptCalendar, change: Change) -> None:
+        self._must_know(strategy)
+        self.calendars[strategy] = calendar
+        self.changes.append(change)
+
+    def retire(self, retirement: Retirement, change: Change) -> None:
+        self._must_know(retirement.strategy)
+        self.retired[retirement.strategy] = retirement
+        self.changes.append(change)
+
+    def source(self, name: str) -> SourceReading | None:
+        return self.sources.get(name)
+
+    def save_source(self, name: str, reading: SourceReading, change: Change | None = None) -> None:
+        self.sources[name] = reading
+        self.changes += [] if change is None else [change]
+
+    def _must_know(self, strategy: str) -> None:
+        if strategy not in self.known():
+            raise UnknownStrategy(strategy, self.known())

@@ -10,10 +10,12 @@ from perf_alerts_dagster.control.leases import Leases
 from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.records.desk import Desk
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate
 from perf_alerts_dagster.storage.tables import metadata
-from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases
+from perf_alerts_tests.fakes import FakeAlertStore, FakeDesk, FakeLeases
 from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
 
 
@@ -65,6 +67,13 @@ def store(request: pytest.FixtureRequest) -> AlertStore:
     if request.param == "fake":
         return FakeAlertStore()
     return SqlAlertStore(request.getfixturevalue(f"{request.param}_engine"))
+
+
+@pytest.fixture(params=["fake", "sqlite", "postgres"])
+def kept_desk(request: pytest.FixtureRequest) -> Desk:
+    if request.param == "fake":
+        return FakeDesk()
+    return SqlDesk(request.getfixturevalue(f"{request.param}_engine"))
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])

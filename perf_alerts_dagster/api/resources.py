@@ -16,6 +16,7 @@ from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
+from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.groups import with_groups
 from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
 from perf_alerts_dagster.settings import Settings
@@ -60,6 +61,7 @@ class ApiParts:
     """
 
     store: AlertStore
+    desk: Desk
     thresholds: SqlThresholds
     records: Records
     incidents: Incidents

@@ -26,6 +26,8 @@ from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
+from perf_alerts_dagster.records.desk import Kept
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine
 
@@ -78,6 +80,7 @@ def build_services(settings: Settings) -> Executor:
     return Executor(
         records=open_source(settings),
         store=store,
+        desk=SqlDesk(store.engine),
         state_dir=settings.state_dir,
         session_judge=build_session_judge(settings, store),
         leases=LeaseManager(leases=SqlLeases(store.engine), clock=lambda: datetime.now(UTC)),
@@ -97,9 +100,11 @@ def build_direct(settings: Settings) -> Direct:
     Thresholds that were set over REST count where the store can still be read, as on a full disk.
     """
     engine = open_engine(store_url(settings), wait=_OUTAGE_WAIT)
+    kept = Kept()
     try:
         with suppress(StoreUnavailable):
             settings = _with_thresholds(settings, engine)
+            kept = SqlDesk(engine).kept()
     finally:
         engine.dispose()
     return Direct(
@@ -111,6 +116,7 @@ def build_direct(settings: Settings) -> Direct:
         gate=settings.rule_preset == "evidence",
         observe_only=settings.observe_only,
         public_url=settings.public_url,
+        kept=kept,
     )
 
 

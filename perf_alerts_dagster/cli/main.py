@@ -18,7 +18,7 @@ _COMMANDS = {
     "run": "stack",
     "evaluate": "record",
     "measure": "record",
-    "strategies": "record",
+    "strategies": "strategies",
     "thresholds": "thresholds",
     "incidents": "incidents",
     "silence": "silences",

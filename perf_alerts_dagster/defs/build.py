@@ -185,10 +185,10 @@ def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Se
     lacking = metadata.too_little(execution)
     if lacking:
         tags[names.NOTE] = lacking
+    # Dagster's web UI is on this machine only, so its reader reaches the pages there.
+    pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
+    context.add_output_metadata(metadata.output_metadata(execution, pages=pages))
     if newest is not None:
-        # Dagster's web UI is on this machine only, so its reader reaches the pages there.
-        pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
-        context.add_output_metadata(metadata.output_metadata(execution, pages=pages))
         tags[names.AS_OF] = newest.as_of.isoformat()
     context.instance.add_run_tags(context.run_id, tags)
 

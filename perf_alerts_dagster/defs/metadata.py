@@ -50,11 +50,11 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
     `pages` is the address of the incidents' pages.
     """
     newest = execution.newest
-    if newest is None:
-        return {}
     metadata: dict[str, dg.MetadataValue] = {}
     if execution.incidents:
         metadata["incidents"] = dg.MetadataValue.md(_incident_links(execution.incidents, pages))
+    if newest is None:
+        return metadata
     metadata |= {
         **_numbers(newest, gate=execution.gate),
         **_origin(newest),
@@ -108,6 +108,8 @@ def outcome_word(execution: Execution) -> str:
     newest = execution.newest
     if execution.left_to is not None:
         return f"left to {execution.left_to}"
+    if execution.shrunk:
+        return Outcome.NO_DATA.value
     if newest is None:
         return "nothing judged"
     if any(notified(judgement, gate=execution.gate) for judgement in execution.judgements):
@@ -130,6 +132,8 @@ def sentence(execution: Execution) -> str:
     newest = execution.newest
     if execution.left_to is not None:
         return f"{execution.alert}: run {execution.left_to} is queued already and judges instead"
+    if execution.shrunk:
+        return f"{execution.alert}: nothing was judged, since {execution.shrunk}"
     if newest is None:
         return f"{execution.alert}: no session is due, nothing was judged"
     numbers = Counter(outcomes(newest).values())

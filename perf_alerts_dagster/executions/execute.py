@@ -1,7 +1,7 @@
 """One execution of one alert: read, plan, judge and record each due session, notify."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from perf_alerts_dagster.executions.plan import (
     plan_execution,
 )
 from perf_alerts_dagster.executions.session_judge import SessionJudge
+from perf_alerts_dagster.executions.source import SourceCheck, check_source
 from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
@@ -23,6 +24,7 @@ from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.projection import Outlook
+from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 
@@ -37,7 +39,8 @@ class Execution:
     `repeats` are the dates with an equal judgement by an earlier run, which is shown and not
     recorded again. `left_to` is the run that was queued before this one
     and judges in its place. `charts` are bands and live paths of the worst strategies.
-    `incidents` are those that it opened, counted or resolved, worst first.
+    `incidents` are those that it opened, counted or resolved, worst first. `shrunk` says what is
+    gone where the source shrank, so that nothing was judged: the outcome is `no_data`.
     """
 
     alert: str
@@ -51,6 +54,7 @@ class Execution:
     left_to: str | None = None
     charts: tuple[Chart, ...] = ()
     incidents: tuple[Incident, ...] = ()
+    shrunk: str = ""
 
     @property
     def newest(self) -> Judgement | None:
@@ -122,6 +126,7 @@ class Executor:
 
     records: RecordsSource
     store: AlertStore
+    desk: Desk
     state_dir: Path
     session_judge: SessionJudge
     leases: LeaseManager
@@ -178,6 +183,7 @@ class Executor:
                     gate=self.gate,
                     left_to=turn.taken_by,
                 )
+            kept = self.desk.kept()
             reading = read(
                 self.records,
                 self.market,
@@ -185,14 +191,43 @@ class Executor:
                 now=now,
                 timezone=self.timezone,
                 at_or_before=at_or_before,
+                kept=kept,
             )
-            return self._work(alert, turn, reading, run_id, now, switched_on)
+            today = now.astimezone(self.timezone).date()
+            source = check_source(
+                self.desk, self.lifecycle, reading.records, kept=kept, today=today
+            )
+            if source.found.shrunk:
+                return self._refuse(alert, reading, source, run_id, now)
+            reading = reading.grouped(source.found.accepted.vanished)
+            return self._work(alert, turn, reading, source, run_id, now, switched_on)
+
+    def _refuse(
+        self, alert: Alert, reading: Reading, source: SourceCheck, run_id: str, now: datetime
+    ) -> Execution:
+        """Judge nothing by a source that shrank, and notify people of it."""
+        decisions = source.refuse(alert.name, run_id=run_id, now=now)
+        self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
+        self.deliver()
+        return self._executed(
+            Execution(
+                alert=alert.name,
+                run_id=run_id,
+                executed_at=now,
+                judgements=(),
+                notes=(*reading.records.notes, *source.notes),
+                gate=self.gate,
+                incidents=_worst_first(decisions),
+                shrunk=source.found.shrunk,
+            )
+        )
 
     def _work(
         self,
         alert: Alert,
         turn: Lease,
         reading: Reading,
+        source: SourceCheck,
         run_id: str,
         now: datetime,
         switched_on: datetime | None,
@@ -222,34 +257,41 @@ class Executor:
             self.store.save_month_hashes(changes.texts)
         # First, so that people are notified even if writing the file fails.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
+        self.desk.keep_calendars(reading.inferred)
+        source.accept(now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
             self._digest(alert, now)
         self.deliver()
-        notes = _notes(reading, plan, changes.notes, repeats)
+        return self._executed(
+            Execution(
+                alert=alert.name,
+                run_id=run_id,
+                executed_at=now,
+                judgements=judgements,
+                notes=(*_notes(reading, plan, changes.notes, repeats), *source.notes),
+                gate=self.gate,
+                repeats=frozenset(repeats),
+                incidents=_worst_first(decisions),
+                charts=_charts(reading, outlook, judgements[-1])
+                if judgements and Family.PROJECTION in alert.families
+                else (),
+            )
+        )
+
+    def _executed(self, execution: Execution) -> Execution:
+        """The execution with its history file, which is written here."""
+        alert, run_id, now = execution.alert, execution.run_id, execution.executed_at
         text = summary_json(
-            alert.name,
+            alert,
             executed_at=now,
             run_id=run_id,
-            judgements=judgements,
+            judgements=execution.judgements,
             gate=self.gate,
-            notes=notes,
+            notes=execution.notes,
+            shrunk=execution.shrunk,
         )
-        return Execution(
-            alert=alert.name,
-            run_id=run_id,
-            executed_at=now,
-            judgements=judgements,
-            notes=notes,
-            gate=self.gate,
-            summary=write_summary(
-                self.state_dir, alert.name, executed_at=now, run_id=run_id, content=text
-            ),
-            repeats=frozenset(repeats),
-            incidents=_worst_first(decisions),
-            charts=_charts(reading, outlook, judgements[-1])
-            if judgements and Family.PROJECTION in alert.families
-            else (),
-        )
+        path = write_summary(self.state_dir, alert, executed_at=now, run_id=run_id, content=text)
+        return replace(execution, summary=path)
 
     def _digest(self, alert: Alert, now: datetime) -> None:
         """Put the digest of the newest final session that was judged into the outbox, once.

@@ -11,6 +11,7 @@ from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import RECORDS, SOURCE_SHRUNK, system_key
 from perf_alerts_dagster.judging.evaluation import Judgement, notified, severity_of
 from perf_alerts_dagster.judging.summary import outcomes, too_little_notes
 
@@ -23,8 +24,9 @@ def summary_json(
     judgements: Sequence[Judgement],
     gate: bool,
     notes: Sequence[str] = (),
+    shrunk: str = "",
 ) -> str:
-    """Render the history file of one execution."""
+    """Render the history file of one execution; `shrunk` says what a source that shrank lacks."""
     details: list[Json] = []
     critical = warning = 0
     for judgement in judgements:
@@ -39,6 +41,10 @@ def summary_json(
                     "message": f"{evaluation.strategy}: {evaluation.message}",
                 }
             )
+    if shrunk:
+        critical += 1
+        key = system_key(SOURCE_SHRUNK, RECORDS)
+        details.append({"alert_id": key, "severity": "critical", "message": shrunk})
     content: dict[str, Json] = {
         "check_name": alert,
         "execution_timestamp": timestamp(executed_at),

@@ -22,15 +22,19 @@ from perf_alerts_dagster.incidents.model import (
 from perf_alerts_dagster.judging.evaluation import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
+from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, read
+
+_NOTHING_KEPT = Kept()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Direct:
     """Judges without a store and sends without an outbox.
 
-    Projections are kept in memory. Under `observe_only` nothing is sent.
+    Projections are kept in memory; `kept` is what could still be read of the store. What the
+    source lacks is not known. Under `observe_only` nothing is sent.
     """
 
     records: RecordsSource
@@ -41,6 +45,7 @@ class Direct:
     gate: bool
     observe_only: bool
     public_url: str | None
+    kept: Kept = _NOTHING_KEPT
 
     def notify(
         self, alert: Alert, *, as_of: date | None, run_id: str, error: str, now: datetime
@@ -93,6 +98,7 @@ class Direct:
                 now=now,
                 timezone=self.timezone,
                 at_or_before=True,
+                kept=self.kept,
             )
         except (RecordsUnavailable, RecordsInvalid, UsageError):
             return ()

@@ -20,8 +20,6 @@ from perf_alerts_dagster.judging.evaluation import (
 )
 from perf_alerts_dagster.records.groups import is_group
 
-# The subject of the incident about a source without any recent row.
-_RECORDS = "records"
 _RECORD_ERROR = "record_error"
 
 
@@ -91,20 +89,20 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firin
         for evaluation in evaluations
         if evaluation.outcome in UNMEASURED and evaluation.severity is not None
     ]
-    checks = [evaluation for evaluation in evaluations if evaluation.rule == model.NO_DATA]
+    checks = [evaluation for evaluation in evaluations if _is_lateness(evaluation)]
     # Where every judged strategy is too late, the source has one problem.
     if checks and all(
         check.outcome is Outcome.NO_DATA and check.severity is not None for check in checks
     ):
         source = model.system_firing(
             model.NO_DATA,
-            _RECORDS,
+            model.RECORDS,
             message="no strategy of the source has a recent row",
             alert=judgement.alert,
             run_id=judgement.run_id,
             as_of=judgement.as_of,
         )
-        rated = [pair for pair in rated if pair[0].rule != model.NO_DATA]
+        rated = [pair for pair in rated if not _is_lateness(pair[0])]
         return [*(model.evaluation_firing(*pair, judgement) for pair in rated), source]
     return [model.evaluation_firing(*pair, judgement) for pair in rated]
 
@@ -132,6 +130,11 @@ def _rename(builder: DecisionBuilder, judgement: Judgement) -> None:
             name = possible[0] if len(possible) == 1 else None
         if name is not None:
             builder.rename(incident, name)
+
+
+def _is_lateness(evaluation: Evaluation) -> bool:
+    """Whether it is about late rows; a strategy that vanished says nothing about the others."""
+    return evaluation.rule == model.NO_DATA and "last_seen" not in evaluation.parts
 
 
 def _group(builder: DecisionBuilder, judgement: Judgement) -> None:
@@ -189,7 +192,7 @@ def _is_restated(
 
 
 def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
-    source = builder.live(model.system_key(model.NO_DATA, _RECORDS))
+    source = builder.live(model.system_key(model.NO_DATA, model.RECORDS))
     if source is None or not _is_current(source, judgement):
         return
     if any(

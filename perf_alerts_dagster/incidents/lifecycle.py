@@ -1,6 +1,7 @@
 """The lifecycle of incidents: changes by executions, by people, by time and by problems."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.digest import digest_payload
 from perf_alerts_dagster.incidents.notification import Notification, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 
 # An unapplied judgement older than this was left by an execution that crashed.
 CRASH_AGE = timedelta(minutes=15)
@@ -92,13 +93,17 @@ class Lifecycle:
     ) -> ports.Decisions:
         """Open the incident of an alert that failed; the alert's next success resolves it."""
         text = f"{alert} failed: {error}"
-        return self._open_system(model.EXECUTION_FAILED, alert, text, now, run_id=run_id)
+        return self._open_system(
+            model.EXECUTION_FAILED, alert, text, now, run_id=run_id, alert=alert
+        )
 
     def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> ports.Decisions:
         """Open the incident of a due execution that did not run, until the next success."""
         text = f"{alert} was due at {due_at.isoformat()} and did not run"
         run_id = due_at.isoformat()
-        return self._open_system(model.EXECUTION_MISSED, alert, text, now, run_id=run_id)
+        return self._open_system(
+            model.EXECUTION_MISSED, alert, text, now, run_id=run_id, alert=alert
+        )
 
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
         """Open the incident of a dead letter, notified over the other channels."""
@@ -129,6 +134,31 @@ class Lifecycle:
     def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
         """Resolve the incident of the sensor `watch`, which sweeps again."""
         return self._resolve_system(model.WATCH_SILENT, "", now)
+
+    def source_shrunk(
+        self, alert: str, *, shrunk: str, run_id: str, now: datetime
+    ) -> ports.Decisions:
+        """Open the incident of a source that shrank: no alert judges anything by it."""
+        text = (
+            f"{shrunk}. Nothing is judged by it until it is whole again, "
+            "`perf-alerts check --accept` accepts it, or it is read so on three days"
+        )
+        about = model.RECORDS
+        return self._open_system(model.SOURCE_SHRUNK, about, text, now, run_id=run_id, alert=alert)
+
+    def source_accepted(self, *, now: datetime) -> ports.Decisions:
+        """Resolve the incident of a source that shrank: it is whole again, or accepted."""
+        return self._resolve_system(model.SOURCE_SHRUNK, model.RECORDS, now)
+
+    def strategy_ended(self, strategy: str, *, by: str, comment: str, now: datetime) -> None:
+        """Resolve a strategy's incident of missing data, as known to the person who ended it."""
+        key = Evaluation(strategy=strategy, rule=model.NO_DATA, outcome=Outcome.NO_DATA).dedup_key
+        live = self.store.live_incident(key)
+        # Another process may have resolved it first.
+        with suppress(transitions.TransitionRefused):
+            if live is not None:
+                known = model.Resolution.KNOWN
+                self.resolve(live.id, by=by, now=now, outcome=known, comment=comment)
 
     def acknowledge(
         self,
@@ -196,9 +226,15 @@ class Lifecycle:
         return self._run(decide, now)
 
     def _open_system(
-        self, rule: str, about: str, message: str, now: datetime, *, run_id: str = ""
+        self,
+        rule: str,
+        about: str,
+        message: str,
+        now: datetime,
+        *,
+        run_id: str = "",
+        alert: str = "",
     ) -> ports.Decisions:
-        alert = "" if rule == model.DEAD_LETTER else about
         firing = model.system_firing(
             rule, about, message=message, alert=alert, run_id=run_id, as_of=None
         )

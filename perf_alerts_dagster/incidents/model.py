@@ -22,7 +22,10 @@ DEAD_LETTER = "dead_letter"
 DAEMON_SILENT = "daemon_dead"
 WATCH_SILENT = "watch_silent"
 STORE_UNAVAILABLE = "store_unavailable"
+SOURCE_SHRUNK = "source_shrunk"
 NO_DATA = "no_data"
+# The subject of the incidents about the whole source.
+RECORDS = "records"
 # The rule of a group of strategies: the incidents of its members get the group's as parent.
 JOINT = "joint_exceedances"
 

@@ -20,7 +20,7 @@ from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
 from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
-from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error
+from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error, vanished
 from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
@@ -103,6 +103,7 @@ class Judge:
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
+        evaluations += [vanished(name, seen) for name, seen in sorted(reading.vanished.items())]
         return Judgement(
             alert=alert.name,
             as_of=as_of,
@@ -160,11 +161,7 @@ _POSITIONS = {rule.id: position for position, rule in enumerate(RULES)}
 
 def is_judged(record: StrategyRecord, context: JudgeContext) -> bool:
     """Whether the strategy is judged, by its status and the days it is judged on."""
-    if not record.status.is_judged:
-        return False
-    if record.judged_from is not None and context.as_of < record.judged_from:
-        return False
-    return record.judged_until is None or context.as_of <= record.judged_until
+    return record.is_judged_on(context.as_of)
 
 
 def judge_strategy(

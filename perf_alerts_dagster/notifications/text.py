@@ -19,6 +19,7 @@ _TITLES = {
     "daemon_dead": "the scheduler is down",
     "watch_silent": "the sensor `watch` is silent",
     "store_unavailable": "the alert store cannot be used",
+    "source_shrunk": "the source shrank: nothing is judged",
 }
 _HINTS = {
     "execution_failed": "the run's log in the web UI, then the records' source.",
@@ -27,6 +28,7 @@ _HINTS = {
     "daemon_dead": "the machine and its `perf-alerts up` or daemon service.",
     "watch_silent": "its switch and its last ticks in the web UI, under Automation.",
     "store_unavailable": "the disk and its free space; then `perf-alerts doctor`.",
+    "source_shrunk": "the job that writes the record; then `perf-alerts check`.",
     "no_data": "the job that writes the record: every judgement waits for it.",
     "record_error": "the rows that are named; nothing is judged from them until they are fixed.",
 }
@@ -99,13 +101,11 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
     """The whole text about one incident, line by line."""
     lines = [f"{badge(incident)} {headline(incident)}", sentence(incident)]
     if incident["reason"] == "recovered":
-        lines.append(_ENDS.get(str(incident["resolution"]), "It is resolved."))
+        lines.append(_end(incident) or "It is resolved.")
     else:
         lines += [measurement(incident), reliability(incident)]
         if incident.get("over"):
-            lines.append(
-                f"It is resolved by now. {_ENDS.get(str(incident['resolution']), '')}".rstrip()
-            )
+            lines.append(f"It is resolved by now. {_end(incident)}".rstrip())
     lines += [_since(incident), _acknowledged(incident)]
     if incident["reason"] != "recovered":
         lines.append("Look at: " + hint(incident))
@@ -114,6 +114,13 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
         lines.append(link)
     margin = "    " if indented else ""
     return "\n".join(margin + line for line in lines if line)
+
+
+def _end(incident: Payload) -> str:
+    """How it ended, in a sentence; empty where there is none."""
+    if incident["rule"] == "source_shrunk" and incident["resolution"] == "recovered":
+        return "The source is whole again, or was accepted."
+    return _ENDS.get(str(incident["resolution"]), "")
 
 
 def hint(incident: Payload) -> str:

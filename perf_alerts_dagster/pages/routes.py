@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
+from perf_alerts_dagster.api.strategies.routes import retire_strategy
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
@@ -22,7 +23,7 @@ from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, identity_of
 from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.summary import Summary, summaries
@@ -167,11 +168,39 @@ async def resolve(request: Request, id_: str) -> Response:
     return await _change(request, id_, "resolve")
 
 
-async def _change(request: Request, id_: str, action: str) -> Response:
-    """Change an incident by a form and redirect to its page, or show why it was refused."""
+@router.post("/incidents/{id_}/retire")
+async def retire(request: Request, id_: str) -> Response:
+    """End the strategy of an incident of missing data."""
+    session = await _answering(request)
+    form = await form_of(request, session)
+    incident = await _incident(request, id_)
+    if not _is_retirable(incident):
+        raise UnknownIncident
+    try:
+        since = inputs.day(form.get("from", ""), "from", today=api_of(request).proxy.today())
+        reason = inputs.reason(form.get("reason", ""))
+        await retire_strategy(request, session.who, incident.strategy, since, reason)
+    except inputs.InputError as error:
+        return await _page(request, session, incident, error=str(error), status=422)
+    return RedirectResponse(f"/incidents/{incident.id}", 303)
+
+
+async def _answering(request: Request) -> Session:
+    """The session of a person who may answer incidents."""
     session = await session_of(request)
     if not session.may_answer:
         raise Problem(403, "insufficient_permission", "alert:enable_disable is needed")
+    return session
+
+
+def _is_retirable(incident: Incident) -> bool:
+    """Whether it is about a strategy without data, which may have ended."""
+    return bool(incident.strategy) and incident.rule == NO_DATA and not incident.is_resolved
+
+
+async def _change(request: Request, id_: str, action: str) -> Response:
+    """Change an incident by a form and redirect to its page, or show why it was refused."""
+    session = await _answering(request)
     form = await form_of(request, session)
     incident = await _incident(request, id_)
     try:
@@ -240,6 +269,7 @@ async def _page(
         fields=shown_fields(incident),
         links=_links(incident, resources.proxy.web_ui),
         outcomes=VERDICTS,
+        is_retirable=_is_retirable(incident),
         error=error,
     )
 

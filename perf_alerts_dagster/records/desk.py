@@ -4,9 +4,16 @@ The rows say what happened; these say what people and earlier readings settled: 
 calendar, who is retired, and what the source held when it was last accepted.
 """
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+
+from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.core.errors import UsageError
+
+# A message lists at most this many names.
+_MAXIMUM_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,8 @@ class Seen:
     """One strategy in an accepted reading of a source.
 
     `first` and `last` are its first and last day, `capital` its capital at the last one (its
-    weight where the source gives returns only).
+    weight where the source gives returns only). `days` are the days of its rows, packed by
+    records.source_changes; empty where they are not known.
     """
 
     rows: int
@@ -47,6 +55,28 @@ class Seen:
     capital: float
     group: str | None = None
     currency: str | None = None
+    days: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A source that shrank: a digest of what is missing, and the days on which it was read so."""
+
+    fingerprint: str
+    days: tuple[date, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceReading:
+    """The last accepted reading of a source.
+
+    `accepted` are the strategies that it held and that were judged, `vanished` those that were
+    judged before and that it no longer has. `pending` is a later reading that is not accepted yet.
+    """
+
+    accepted: Mapping[str, Seen] = field(default_factory=dict)
+    vanished: Mapping[str, Seen] = field(default_factory=dict)
+    pending: Pending | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +85,57 @@ class Kept:
 
     calendars: Mapping[str, KeptCalendar] = field(default_factory=dict)
     retired: Mapping[str, Retirement] = field(default_factory=dict)
+
+
+class UnknownStrategy(UsageError):
+    """No strategy of this name was ever read; `accepted` lists those that were."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        listed = ", ".join(sorted(known)[:_MAXIMUM_NAMES]) or "none"
+        rest = len(known) - _MAXIMUM_NAMES
+        self.accepted = f"known are: {listed}" + (f" and {rest} more" if rest > 0 else "")
+        super().__init__(f"there is no strategy {name!r}; {self.accepted}")
+
+
+class Desk(ABC):
+    """What is kept about a desk. Every method is one transaction, with its `change` where given.
+
+    Raises:
+        StoreUnavailable: from every method, when the store cannot be read or written.
+    """
+
+    @abstractmethod
+    def kept(self) -> Kept:
+        """The calendars and retirements of all strategies."""
+
+    @abstractmethod
+    def known(self) -> frozenset[str]:
+        """Every strategy that an execution has read, without groups."""
+
+    @abstractmethod
+    def keep_calendars(self, calendars: Mapping[str, KeptCalendar]) -> None:
+        """Keep inferred calendars; a strategy that has one keeps it."""
+
+    @abstractmethod
+    def set_calendar(self, strategy: str, calendar: KeptCalendar, change: Change) -> None:
+        """Replace a strategy's calendar as a person.
+
+        Raises:
+            UnknownStrategy: it was never read; nothing is changed.
+        """
+
+    @abstractmethod
+    def retire(self, retirement: Retirement, change: Change) -> None:
+        """Keep or replace a strategy's retirement.
+
+        Raises:
+            UnknownStrategy: it was never read; nothing is changed.
+        """
+
+    @abstractmethod
+    def source(self, name: str) -> SourceReading | None:
+        """The last accepted reading of a source; None before the first."""
+
+    @abstractmethod
+    def save_source(self, name: str, reading: SourceReading, change: Change | None = None) -> None:
+        """Replace the last accepted reading of a source."""

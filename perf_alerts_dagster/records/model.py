@@ -118,6 +118,12 @@ class StrategyRecord:
         """Number of rows."""
         return len(self.dates)
 
+    def is_judged_on(self, day: date) -> bool:
+        """Whether it is judged on a day, by its status and the days it is judged on."""
+        begun = self.judged_from is None or self.judged_from <= day
+        over = self.judged_until is not None and self.judged_until < day
+        return self.status.is_judged and begun and not over
+
     def rows(self, first: int, last: int) -> "StrategyRecord":
         """The rows first..last-1, with the trades closed by the last of them."""
         part = slice(first, last)
@@ -184,17 +190,18 @@ class TrackRecords:
     """The content of a source: the valid strategies, and the faults of the others.
 
     `source` names the source for people, without secrets. A strategy is either in `strategies` or
-    in `faults`. `notes` are remarks on data that is left out or assumed.
+    in `faults`. `notes` are remarks on data that is left out or assumed. `ended` are strategies
+    without rows that the strategies table ends, with the last day that they are judged on.
     `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` by currency;
-    one with a bad row is left out, and its faults are in `table_faults`.
-
-    `faulty` are the (group, currency) of strategies in `faults`, where they are known.
+    one with a bad row is left out, and its faults are in `table_faults`. `faulty` are the (group,
+    currency) of strategies in `faults`, where they are known.
     """
 
     source: str
     strategies: Mapping[str, StrategyRecord]
     faults: Mapping[str, tuple[RecordFault, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    ended: Mapping[str, date] = field(default_factory=dict)
     is_sample: bool = False
     table_faults: tuple[RecordFault, ...] = ()
     base_currency: str | None = None

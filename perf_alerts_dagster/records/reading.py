@@ -27,6 +27,7 @@ from perf_alerts_dagster.records.sessions import (
     closed_through,
     resolve_as_of,
 )
+from perf_alerts_dagster.records.source_changes import with_retirements
 
 _NOTHING_KEPT = Kept()
 _DAY = timedelta(days=1)
@@ -150,7 +151,7 @@ def read(
     """
     today = now.astimezone(timezone).date()
     assigned = CalendarAssigner(
-        records=source.load(today),
+        records=with_retirements(source.load(today), kept),
         setting=None if market.own_days else (market.name, market.calendar),
         closing=market.calendar.closing,
         kept=kept.calendars,

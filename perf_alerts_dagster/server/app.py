@@ -32,6 +32,7 @@ from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 
@@ -65,6 +66,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 proxy=proxy,
                 api=ApiParts(
                     store=store,
+                    desk=SqlDesk(store.engine),
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
                     incidents=sweeper.incidents,

@@ -7,7 +7,7 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = sa.MetaData(
@@ -284,4 +284,34 @@ notification_items = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Index(None, "incident_id"),
     sa.Index(None, "dedup_key", "notification_id"),
+)
+
+# By source, its last accepted reading, and what a reading that is not accepted yet lacks.
+source_readings = sa.Table(
+    "source_readings",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("accepted", JsonText, nullable=False),
+    sa.Column("vanished", JsonText, nullable=False),
+    sa.Column("pending", JsonText, nullable=False),
+)
+
+strategy_calendars = sa.Table(
+    "strategy_calendars",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("periods_per_year", sa.Double, nullable=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+)
+
+retirements = sa.Table(
+    "retirements",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
 )

@@ -108,3 +108,14 @@ def test_many_young_strategies_are_counted() -> None:
 def test_a_run_in_which_no_strategy_is_due_has_judged_nothing() -> None:
     assert outcome_word(executed()) == "nothing judged"
     assert too_little(executed(fine())) == ""
+
+
+def test_a_source_that_shrank_is_no_data_and_says_so() -> None:
+    shrunk = "daily.csv shrank: 2 of 4 strategies are gone: a, b"
+    done = Execution(
+        alert="daily_pnl_check", run_id="r", executed_at=START, judgements=(), shrunk=shrunk
+    )
+
+    assert outcome_word(done) == "no_data"
+    assert sentence(done) == f"daily_pnl_check: nothing was judged, since {shrunk}"
+    assert output_metadata(done, pages="x") == {}

@@ -29,6 +29,7 @@ from perf_alerts_tests.executions.trading_desk import (
     record,
 )
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
+from perf_alerts_tests.incidents.memory import MemoryIncidents
 
 
 def test_the_first_execution_judges_the_last_final_session_and_sets_the_watermark() -> None:
@@ -235,6 +236,7 @@ def test_a_date_whose_data_changed_is_recorded_again() -> None:
 
 def digests(desk: Desk) -> list[str]:
     """The days of which a digest was made, in order."""
+    assert isinstance(desk.incidents, MemoryIncidents)
     return [
         str(one.payload["as_of"])
         for one in desk.incidents.rows.values()

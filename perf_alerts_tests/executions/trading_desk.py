@@ -15,18 +15,22 @@ from perf_alerts_dagster.executions.execute import Execution, Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentStore
 from perf_alerts_dagster.judging.context import Budgets
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
+from perf_alerts_dagster.records.desk import Desk as KeptDesk
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import read
 from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.fakes import (
     FakeAlertStore,
+    FakeDesk,
     FakeLeases,
     FakeRecordsSource,
 )
@@ -91,12 +95,13 @@ class Desk:
     """An executor over fakes whose record grows as the test goes on."""
 
     def __init__(self, *, catch_up: int = 30) -> None:
-        self.store = FakeAlertStore()
+        self.store: AlertStore = FakeAlertStore()
+        self.kept: KeptDesk = FakeDesk()
         state = Path(mkdtemp())
         finalize(self, rmtree, state)
         self.state_dir = state
         self.leases = FakeLeases()
-        self.incidents = MemoryIncidents()
+        self.incidents: IncidentStore = MemoryIncidents()
         self.catch_up = catch_up
         self.policy = NotificationSettings()
 
@@ -121,6 +126,7 @@ class Desk:
         return Executor(
             records=FakeRecordsSource(records),
             store=self.store,
+            desk=self.kept,
             state_dir=self.state_dir,
             session_judge=a_session_judge(self.store),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),

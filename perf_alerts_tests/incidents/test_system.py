@@ -304,3 +304,40 @@ def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
     monkeypatch.setattr(desk.memory, "apply", overtaken)
     with pytest.raises(StoreUnavailable, match="other processes changed incidents"):
         desk.lifecycle.daemon_silent(since=START, now=START)
+
+
+def test_a_source_that_shrank_is_notified_once_and_when_it_is_accepted(desk: IncidentDesk) -> None:
+    for run in ("a", "a", "b"):
+        desk.lifecycle.source_shrunk(DAILY, shrunk="2 of 4 are gone", run_id=run, now=desk.now)
+    assert (desk.only().breaches, desk.only().alert, desk.only().strategy) == (2, DAILY, "")
+    assert desk.deliver() == ["mail: opened critical /source_shrunk"]
+
+    desk.lifecycle.source_accepted(now=desk.now)
+    desk.lifecycle.source_accepted(now=desk.now)
+    assert desk.deliver() == ["mail: recovered critical /source_shrunk"]
+    *_, row = desk.memory.rows.values()
+    assert "The source is whole again, or was accepted." in message_of(row, public_url=None).text
+
+
+def test_a_strategy_that_a_person_ended_has_no_missing_data_any_more(desk: IncidentDesk) -> None:
+    missing = {"rule": "no_data", "outcome": Outcome.NO_DATA, "parts": {"last_seen": "2026-01-02"}}
+    desk.judge(breach(**missing), breach(), breach(strategy="carry", **missing))
+    desk.lifecycle.strategy_ended("trend", by="ann", comment="closed", now=desk.now)
+    desk.lifecycle.strategy_ended("trend", by="ann", comment="closed", now=desk.now)
+
+    ended = {(one.strategy, one.rule): one.resolved for one in desk.all()}
+    resolved = ended["trend", "no_data"]
+    assert resolved is not None
+    assert (resolved.by, resolved.outcome, resolved.comment) == ("ann", Resolution.KNOWN, "closed")
+    assert ended["trend", "max_drawdown"] is None
+    assert ended["carry", "no_data"] is None
+
+
+def test_strategies_that_vanished_are_no_source_without_recent_rows(desk: IncidentDesk) -> None:
+    late = {"rule": "no_data", "outcome": Outcome.NO_DATA}
+    gone = breach(strategy="gone", parts={"last_seen": "2026-01-02"}, **late)
+    desk.judge(gone)
+    assert [one.strategy for one in desk.all()] == ["gone"]
+
+    desk.judge(gone, breach(**late))
+    assert sorted(one.strategy for one in desk.all()) == ["", "gone"]

@@ -15,7 +15,8 @@ from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.pages.routes import router
-from perf_alerts_tests.incidents.incident_desk import DAILY, breach, fine, judged
+from perf_alerts_dagster.records.desk import Seen, SourceReading
+from perf_alerts_tests.incidents.incident_desk import DAILY, MONDAY, breach, fine, judged
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
 COOKIE = "perf_alerts_session"
@@ -331,3 +332,70 @@ async def test_the_stylesheet_is_open(page: httpx.AsyncClient) -> None:
     answer = await page.get("/assets/pages.css")
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/css; charset=utf-8")
+
+
+async def gone(proxy: Proxy, page: httpx.AsyncClient, role: str = "operator") -> str:
+    """The path of the incident of a strategy that vanished, with a session."""
+    parts = {"last_seen": MONDAY.isoformat()}
+    missing = breach(strategy="gone", rule="no_data", outcome=Outcome.NO_DATA, parts=parts)
+    proxy.incidents.add_judgement(judged(missing, run_id="later"))
+    lifecycle = Lifecycle(store=proxy.incidents, settings=NotificationSettings())
+    lifecycle.apply_judgements(DAILY, run_id="later", now=proxy.time())
+    seen = Seen(rows=1, first=MONDAY, last=MONDAY, capital=1.0)
+    proxy.desk.save_source("daily.csv", SourceReading(vanished={"gone": seen}))
+    await login(page, role)
+    found = [one.id for one in proxy.incidents.by_id.values() if one.strategy == "gone"]
+    return f"/incidents/{found[0]}"
+
+
+async def test_an_operator_retires_a_strategy_that_vanished(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    path = await gone(proxy, page)
+    form = {"form_word": await word(page, path), "from": "2026-01-05", "reason": "closed"}
+    assert "Retire gone" in (await page.get(path)).text
+    answer = await page.post(f"{path}/retire", data=form)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert "known already closed" in (await page.get(path)).text
+    assert proxy.desk.kept().retired["gone"].by == "operator"
+    assert (await page.post(f"{path}/retire", data=form)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("from", ""), ("from", "2999-01-01"), ("from", "5 Jan"), ("reason", " "), ("reason", "x\n")],
+)
+async def test_a_retirement_without_a_day_or_reason_is_refused(
+    proxy: Proxy, page: httpx.AsyncClient, field: str, value: str
+) -> None:
+    path = await gone(proxy, page)
+    form = {"form_word": await word(page, path), "from": "2026-01-05", "reason": "closed"}
+    answer = await page.post(f"{path}/retire", data=form | {field: value})
+
+    assert answer.status_code == 422
+    assert f"{field}: " in answer.text
+    assert proxy.desk.kept().retired == {}
+
+
+async def test_nobody_else_retires_it(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    path = await gone(proxy, page, "viewer")
+    assert "Retire gone" not in (await page.get(path)).text
+    form = {"form_word": await word(page, path), "from": "2026-01-05", "reason": "closed"}
+    assert (await page.post(f"{path}/retire", data=form)).status_code == 403
+
+    async with browser(proxy) as operator:
+        await login(operator)
+        for word_ in ("", "0" * 64):
+            answer = await operator.post(f"{path}/retire", data=form | {"form_word": word_})
+            assert answer.status_code == 403
+    assert proxy.desk.kept().retired == {}
+
+
+async def test_a_breach_is_not_retired(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    await login(page)
+    path = path_of(proxy)
+    form = {"form_word": await word(page, path), "from": "2026-01-05", "reason": "closed"}
+
+    assert "Retire" not in (await page.get(path)).text
+    assert (await page.post(f"{path}/retire", data=form)).status_code == 404

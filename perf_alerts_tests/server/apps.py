@@ -20,6 +20,7 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.app import Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
@@ -52,6 +53,7 @@ class Proxy:
         self.leases: FakeLeases = other.leases if other else FakeLeases()
         self.scheduled: FakeSchedulerStore = other.scheduled if other else FakeSchedulerStore()
         self.database: Database = other.database if other else Database()
+        self.desk = SqlDesk(self.database.engine)
         self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
@@ -80,6 +82,7 @@ class Proxy:
             ),
             api=ApiParts(
                 store=self.store,
+                desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
                 records=Records(lambda: self.source, UTC_ZONE),
                 incidents=Incidents(

@@ -10,15 +10,26 @@ from fastapi import APIRouter, Request, Response
 
 from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.api.strategies import schemas
+from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.executions.source import retire as end_strategy
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.requests import Paged, json_answer, openapi_of, query_of, to_cursor
+from perf_alerts_dagster.http.problems import Problem
+from perf_alerts_dagster.http.requests import (
+    Paged,
+    body_of,
+    json_answer,
+    openapi_of,
+    query_of,
+    to_cursor,
+)
 from perf_alerts_dagster.http.schemas import attributes
-from perf_alerts_dagster.identity.permissions import StatusViewer
+from perf_alerts_dagster.identity.permissions import StatusViewer, Switcher, change_of
 from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
 from perf_alerts_dagster.judging.summary import summary_of
 from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
 from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.records.desk import Retirement, UnknownStrategy
 from perf_alerts_dagster.records.model import StrategyRecord
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
@@ -68,6 +79,51 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
             timestamp=timestamp(now),
         )
     )
+
+
+@router.post(
+    "/{name:path}/retire",
+    response_model=schemas.RetirementAnswer,
+    openapi_extra=openapi_of(body=schemas.RetireBody),
+)
+async def retire(request: Request, who: Switcher, name: str) -> Response:
+    """End a strategy: from a day on it is not judged, and need not be in the source."""
+    resources = api_of(request)
+    strategy = inputs.strategy_name(name)
+    body = await body_of(request, schemas.RetireBody, today=resources.proxy.today())
+    retirement = await retire_strategy(request, who, strategy, body.since, body.reason)
+    data = schemas.RetirementData(
+        strategy=strategy,
+        since=retirement.since.isoformat(),
+        reason=retirement.reason,
+        by=retirement.by,
+        at=retirement.at,
+    )
+    answered_at = timestamp(resources.now())
+    return json_answer(schemas.RetirementAnswer(success=True, data=data, timestamp=answered_at))
+
+
+async def retire_strategy(
+    request: Request, who: Principal, strategy: str, since: date, reason: str
+) -> Retirement:
+    """End a strategy as a person, together with its audit row.
+
+    Raises:
+        Problem: 404, no execution has read a strategy of that name.
+    """
+    resources = api_of(request)
+    parts, now = resources.parts, resources.now()
+    retirement = Retirement(strategy=strategy, since=since, reason=reason, by=who.user_id, at=now)
+    change = change_of(request, who, "retire", f"strategies/{strategy}", at=now)
+    try:
+        await asyncio.to_thread(
+            end_strategy, parts.desk, parts.incidents.lifecycle, retirement, change
+        )
+    except UnknownStrategy as error:
+        raise Problem(
+            404, "unknown_strategy", f"there is no strategy of this name; {error.accepted}"
+        ) from error
+    return retirement
 
 
 def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.http.inputs import Day, text_schema
-from perf_alerts_dagster.http.requests import Absent, Parameters
+from perf_alerts_dagster.http.inputs import Day, Reason, text_schema
+from perf_alerts_dagster.http.requests import Absent, Body, Parameters
 from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
 
 
@@ -12,6 +14,30 @@ class ProjectionQuery(Parameters):
     """The date of GET /strategies/{name}/projection; today where it is left out."""
 
     as_of: Absent[Annotated[Day, text_schema()]] = None
+
+
+class RetireBody(Body):
+    """The body of POST /strategies/{name}/retire: the first day that is not judged, and why."""
+
+    since: Day = Field(alias="from")
+    reason: Reason
+
+
+class RetirementData(Model):
+    """A strategy's retirement, and who asked for it when."""
+
+    strategy: str
+    since: str
+    reason: str
+    by: str
+    at: Time
+
+
+class RetirementAnswer(Answer):
+    """POST /strategies/{name}/retire."""
+
+    data: RetirementData
+    timestamp: Time
 
 
 class RuleEvaluation(Model):

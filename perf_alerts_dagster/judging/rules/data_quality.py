@@ -1,6 +1,7 @@
 """Data rules: late rows, repeated P&L, runs of flat days, changed volatility."""
 
 import math
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -18,6 +19,7 @@ from perf_alerts_dagster.judging.context import (
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 
@@ -105,6 +107,20 @@ def no_data(
         value=float(late),
         limit=float(allowed),
         message=f"newest row is of {newest}, {late} sessions behind; {allowed} are allowed",
+    )
+
+
+def vanished(strategy: str, seen: Seen) -> Evaluation:
+    """The one evaluation of a strategy that was judged and that the source no longer has."""
+    return Evaluation(
+        strategy=strategy,
+        rule=NO_DATA.id,
+        outcome=Outcome.NO_DATA,
+        severity=Severity.CRITICAL,
+        evidence=Evidence.UNGATED,
+        message=f"the source no longer has it; last seen on {seen.last}. It is ended by: "
+        f"perf-alerts strategies retire {shlex.quote(strategy)} --from DATE --reason TEXT",
+        parts={"last_seen": seen.last.isoformat()},
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -95,13 +96,18 @@ def with_strategies(
         Broken("until", "is before from", pl.col("until") < pl.col("from")),
     ]
     faults = tables.collect(frame, raw, table, rules)
-    strategies = dict(records.strategies)
+    strategies, ended = dict(records.strategies), {}
     for row in frame.iter_rows(named=True):
+        if row["strategy"] in faults:
+            continue
         record = strategies.get(row["strategy"])
-        if record is not None and row["strategy"] not in faults:
+        status = Status(row["status"] or Status.LIVE)
+        if record is None and (row["until"] or not status.is_judged):
+            ended[row["strategy"]] = row["until"] if status.is_judged else date.min
+        elif record is not None:
             strategies[row["strategy"]] = replace(
                 record,
-                status=Status(row["status"] or Status.LIVE),
+                status=status,
                 owner=row["owner"],
                 group=row["group"] or record.group,
                 calendar=row["calendar"],
@@ -117,7 +123,7 @@ def with_strategies(
         },
     )
     notes = _unknown_names(frame, records, f"{table.name}: rows of unknown strategies")
-    return _extended(records, strategies, notes, faults)
+    return replace(_extended(records, strategies, notes, faults), ended=ended)
 
 
 def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:

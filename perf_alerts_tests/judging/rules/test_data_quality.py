@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from perf_alerts_dagster.judging.rules.data_quality import (
     newest_run,
     no_data,
     record_error,
+    vanished,
 )
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
+from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
@@ -421,3 +424,19 @@ def test_a_window_that_lacks_more_than_a_tenth_of_its_sessions_has_no_volatility
 
     assert judged.outcome is Outcome.INSUFFICIENT_DATA
     assert "of the sessions in the window have no row" in judged.message
+
+
+def test_a_strategy_that_vanished_has_one_critical_outcome_and_says_what_ends_it() -> None:
+    day = date(2026, 1, 5)
+    seen = Seen(rows=3, first=day, last=day, capital=1.0)
+
+    assert vanished("a b", seen) == Evaluation(
+        strategy="a b",
+        rule="no_data",
+        outcome=Outcome.NO_DATA,
+        severity=Severity.CRITICAL,
+        evidence=Evidence.UNGATED,
+        message="the source no longer has it; last seen on 2026-01-05. It is ended by: "
+        "perf-alerts strategies retire 'a b' --from DATE --reason TEXT",
+        parts={"last_seen": "2026-01-05"},
+    )

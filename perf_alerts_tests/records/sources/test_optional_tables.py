@@ -155,3 +155,22 @@ def test_a_calendar_is_a_short_name(tmp_path: Path) -> None:
 
     assert records.strategies["trend"].calendar == "XNYS"
     assert "column calendar: is longer than 40 characters" in str(records.faults["carry"][0])
+
+
+def test_a_strategy_without_rows_is_ended_by_its_status_or_its_last_day(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text(DAILY)
+    (tmp_path / "strategies.csv").write_text(
+        "strategy,status,until\ntrend,retired,\nold,retired,\nidle,paused,2026-01-01\n"
+        "done,live,2025-12-31\ngone,live,\nbad,live,never\n"
+    )
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert records.ended == {"old": date.min, "idle": date.min, "done": date(2025, 12, 31)}
+
+
+def test_the_columns_of_strategies_are_optional_but_for_their_names(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text(DAILY)
+    (tmp_path / "strategies.csv").write_text("strategy\ntrend\ngone\n")
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert records.ended == {}

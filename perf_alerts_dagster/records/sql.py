@@ -1,0 +1,153 @@
+"""What is kept about a desk, in the alert store."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping, Table, select
+
+from perf_alerts_dagster.control import sql as audit
+from perf_alerts_dagster.control.audit import Change
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.records.desk import (
+    Desk,
+    Kept,
+    KeptCalendar,
+    Pending,
+    Retirement,
+    Seen,
+    SourceReading,
+    UnknownStrategy,
+)
+from perf_alerts_dagster.records.groups import is_group
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
+from perf_alerts_dagster.storage.tables import (
+    month_hashes,
+    retirements,
+    source_readings,
+    strategy_calendars,
+)
+
+_CALENDAR = tuple(part.name for part in fields(KeptCalendar))
+
+
+class SqlDesk(Desk):
+    """The calendars, retirements and accepted readings in SQLite or PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def kept(self) -> Kept:
+        """Two queries."""
+        with reading(self.engine) as connection:
+            calendars = connection.execute(select(strategy_calendars)).mappings().all()
+            retired = connection.execute(select(retirements)).mappings().all()
+        return Kept(
+            calendars={
+                row["strategy"]: KeptCalendar(**{name: row[name] for name in _CALENDAR})
+                for row in calendars
+            },
+            retired={row["strategy"]: Retirement(**row) for row in retired},
+        )
+
+    def known(self) -> frozenset[str]:
+        """The names in accepted readings, and those whose final rows are kept."""
+        with reading(self.engine) as connection:
+            return _known(connection)
+
+    def keep_calendars(self, calendars: Mapping[str, KeptCalendar]) -> None:
+        """Insert those whose strategy has none."""
+        if not calendars:
+            return
+        with writing(self.engine) as connection:
+            connection.execute(
+                upsert(connection, strategy_calendars).on_conflict_do_nothing(),
+                # Always in the same order, so that two writers cannot deadlock on PostgreSQL.
+                [{"strategy": name, **asdict(each)} for name, each in sorted(calendars.items())],
+            )
+
+    def set_calendar(self, strategy: str, calendar: KeptCalendar, change: Change) -> None:
+        """Replace the row, and record the change with the old and the new one."""
+        with writing(self.engine) as connection:
+            row = {"strategy": strategy, **asdict(calendar)}
+            _replace(connection, strategy_calendars, row, change)
+
+    def retire(self, retirement: Retirement, change: Change) -> None:
+        """Replace the row, and record the change with the old and the new one."""
+        with writing(self.engine) as connection:
+            _replace(connection, retirements, asdict(retirement), change)
+
+    def source(self, name: str) -> SourceReading | None:
+        """One row."""
+        query = select(source_readings).where(source_readings.c.source == name)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else _source(row)
+
+    def save_source(self, name: str, reading: SourceReading, change: Change | None = None) -> None:
+        """One upsert; the last writer wins."""
+        pending = reading.pending
+        row = {
+            "source": name,
+            "accepted": {key: _jsonable(asdict(each)) for key, each in reading.accepted.items()},
+            "vanished": {key: _jsonable(asdict(each)) for key, each in reading.vanished.items()},
+            "pending": None
+            if pending is None
+            else {**asdict(pending), "days": [day.isoformat() for day in pending.days]},
+        }
+        with writing(self.engine) as connection:
+            _upsert(connection, source_readings, row)
+            if change is not None:
+                audit.add(connection, change)
+
+
+def _source(row: RowMapping) -> SourceReading:
+    pending = row["pending"]
+    return SourceReading(
+        accepted={name: _seen(each) for name, each in row["accepted"].items()},
+        vanished={name: _seen(each) for name, each in row["vanished"].items()},
+        pending=None
+        if pending is None
+        else Pending(
+            fingerprint=pending["fingerprint"],
+            days=tuple(date.fromisoformat(day) for day in pending["days"]),
+        ),
+    )
+
+
+def _seen(each: Mapping[str, Any]) -> Seen:
+    days = {name: date.fromisoformat(each[name]) for name in ("first", "last")}
+    return Seen(**{**each, **days})
+
+
+def _jsonable(row: Mapping[str, Any]) -> dict[str, Json]:
+    return {
+        name: value.isoformat() if hasattr(value, "isoformat") else value
+        for name, value in row.items()
+    }
+
+
+def _known(connection: Connection) -> frozenset[str]:
+    names = set(connection.scalars(select(month_hashes.c.strategy).distinct()))
+    for row in connection.execute(select(source_readings)).mappings():
+        names |= row["accepted"].keys() | row["vanished"].keys()
+    return frozenset(name for name in names if not is_group(name))
+
+
+def _replace(connection: Connection, table: Table, row: dict[str, Any], change: Change) -> None:
+    known = _known(connection)
+    if row["strategy"] not in known:
+        raise UnknownStrategy(row["strategy"], known)
+    query = select(table).where(table.c.strategy == row["strategy"])
+    before = connection.execute(query).mappings().one_or_none()
+    _upsert(connection, table, row)
+    old = None if before is None else _jsonable(dict(before))
+    audit.add(connection, replace(change, before=old, after=_jsonable(row)))
+
+
+def _upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    keys = list(table.primary_key.columns)
+    insert = upsert(connection, table)
+    values = {name: insert.excluded[name] for name in row if name not in table.primary_key.columns}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), row)

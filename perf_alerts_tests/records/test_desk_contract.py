@@ -1,0 +1,111 @@
+"""What is kept about a desk, in memory, in SQLite and in PostgreSQL."""
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from sqlalchemy import Engine
+
+from perf_alerts_dagster.control.sql import SqlAudit
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.records.desk import (
+    Desk,
+    Kept,
+    KeptCalendar,
+    Pending,
+    Retirement,
+    Seen,
+    SourceReading,
+    UnknownStrategy,
+)
+from perf_alerts_dagster.records.sql import SqlDesk
+from perf_alerts_tests.storage.changes import NOON, change
+
+DAY = date(2026, 1, 5)
+SEEN = Seen(rows=3, first=date(2025, 1, 1), last=DAY, capital=0.1 + 0.2, group="é", days="eJw=")
+READING = SourceReading(
+    accepted={"a": SEEN, "b": replace(SEEN, group=None, currency="USD")},
+    vanished={"c": SEEN},
+    pending=Pending(fingerprint="f", days=(DAY, date(2026, 1, 6))),
+)
+XNYS = KeptCalendar(name="XNYS", periods_per_year=252.0, since=DAY)
+ENDED = Retirement(strategy="a", since=DAY, reason="ended", by="ann", at=NOON)
+
+
+def test_a_new_desk_keeps_nothing(kept_desk: Desk) -> None:
+    assert kept_desk.kept() == Kept()
+    assert kept_desk.source("daily.csv") is None
+    assert kept_desk.known() == frozenset()
+
+
+def test_a_reading_is_read_back_as_it_was_saved_by_source(kept_desk: Desk) -> None:
+    kept_desk.save_source("daily.csv", SourceReading())
+    kept_desk.save_source("daily.csv", READING)
+    kept_desk.save_source("other.csv", SourceReading(accepted={"d": SEEN}))
+
+    assert kept_desk.source("daily.csv") == READING
+    assert kept_desk.known() == {"a", "b", "c", "d"}
+
+
+def test_an_inferred_calendar_is_kept_and_changed_by_a_person_only(kept_desk: Desk) -> None:
+    kept_desk.save_source("daily.csv", READING)
+    by_ann = KeptCalendar(name="24/7", periods_per_year=365.0, since=DAY, by="ann")
+    kept_desk.keep_calendars({})
+    kept_desk.keep_calendars({"b": XNYS, "a": XNYS})
+    kept_desk.keep_calendars({"a": by_ann})
+    assert kept_desk.kept().calendars == {"a": XNYS, "b": XNYS}
+
+    kept_desk.set_calendar("a", by_ann, change())
+    assert kept_desk.kept().calendars == {"a": by_ann, "b": XNYS}
+
+
+def test_a_retirement_is_kept_and_replaced(kept_desk: Desk) -> None:
+    kept_desk.save_source("daily.csv", READING)
+    kept_desk.retire(ENDED, change())
+    later = replace(ENDED, since=date(2026, 1, 6))
+    kept_desk.retire(later, change())
+
+    assert kept_desk.kept() == Kept(retired={"a": later})
+
+
+def test_a_strategy_that_was_never_read_is_refused_with_those_that_were(kept_desk: Desk) -> None:
+    kept_desk.save_source("daily.csv", READING)
+
+    with pytest.raises(UnknownStrategy, match=r"no strategy 'A'; known are: a, b, c$"):
+        kept_desk.retire(replace(ENDED, strategy="A"), change())
+    with pytest.raises(UnknownStrategy):
+        kept_desk.set_calendar("A", XNYS, change())
+    assert kept_desk.kept() == Kept()
+
+
+def test_of_many_known_names_some_are_listed() -> None:
+    error = UnknownStrategy("x", [f"s{number:02d}" for number in range(25)])
+
+    assert error.accepted.endswith("s18, s19 and 5 more")
+
+
+def test_every_change_of_a_person_is_audited_with_what_was_and_is(engine: Engine) -> None:
+    desk = SqlDesk(engine)
+    desk.save_source("daily.csv", READING, change(action="accept"))
+    desk.retire(ENDED, change(action="retire"))
+    desk.retire(replace(ENDED, reason="again"), change(action="retire"))
+    desk.set_calendar("a", XNYS, change(action="calendar"))
+
+    calendar, again, ended, accepted = SqlAudit(engine).entries().rows
+    assert accepted.action == "accept"
+    assert (ended.before, again.before) == (None, ended.after)
+    assert ended.after == {
+        "strategy": "a",
+        "since": "2026-01-05",
+        "reason": "ended",
+        "by": "ann",
+        "at": NOON.isoformat(),
+    }
+    assert isinstance(calendar.after, dict)
+    assert calendar.after["name"] == "XNYS"
+
+
+def test_strategies_of_the_version_before_are_known_by_their_final_rows(engine: Engine) -> None:
+    SqlAlertStore(engine).save_month_hashes({("old", "2026-01"): "h", ("ALL", "2026-01"): "h"})
+
+    assert SqlDesk(engine).known() == {"old"}
