@@ -2,33 +2,42 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import click
 from rich.markup import escape
 
+from perf_alerts_dagster.bootstrap.desk import accept_source, source_lines
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
+from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
 from perf_alerts_dagster.judging.summary import Summary, by_strategy, listed, summary_of
+from perf_alerts_dagster.records.calendars import finality_notes
 
 _MAXIMUM_NAMES = 8
 
 
 @click.command()
-def check() -> None:
-    """Check every ALERT_* variable and read the record once; change nothing.
+@click.option("--accept", is_flag=True, help="Accept the source as it is, also where it shrank.")
+def check(*, accept: bool) -> None:
+    """Check every ALERT_* variable and read the record once; change nothing without --accept.
 
     All faults are listed together, each with the variable, its value (secrets masked) and what
     is accepted. Then what each strategy is judged by now, and from when on by the rest. Exit
     code 2 when a variable is wrong, 1 when the record has bad rows.
     """
     settings = output.settings_with_warnings()
+    if accept:
+        change = change_of("accept", "source", datetime.now(UTC))
+        output.OUT.print(escape(accept_source(settings, change)), highlight=False, soft_wrap=True)
     source = read_source(None, as_of=None)
     reading = source.reading
     note_faults(reading)
-    bad = len(reading.records.faults)
+    bad = len(reading.records.faults) + len(reading.records.table_faults)
     output.OUT.print(
         f"settings are fine (version {settings.settings_version}); "
         f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
@@ -77,5 +86,38 @@ def _covered(coverage: Coverage, summary: Summary) -> str:
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later])
 
 
+def calendar_lines(source: Source) -> Iterator[str]:
+    """Whose calendar is which, and whether the daily check runs before a day's rows are final."""
+    settings = source.settings
+    yield from finality_notes(
+        source.reading.calendars,
+        daily=time.fromisoformat(settings.time_of(DAILY_PNL_CHECK)),
+        now=source.now,
+        zone=ZoneInfo(settings.timezone),
+    )
+
+
+def missing_lines(source: Source) -> Iterator[str]:
+    """What the source no longer has."""
+    yield from source_lines(source.settings, source.reading, source.now)
+
+
+def weight_lines(source: Source) -> Iterator[str]:
+    """The members of each group, largest first, with their shares of its capital."""
+    for name, group in sorted(source.reading.groups.items()):
+        found = group.at(source.reading.as_of, source.reading.last_final)
+        heaviest = sorted(found.weights.items(), key=lambda pair: (-pair[1], pair[0]))
+        shares = [f"{member} {share:.1%}" for member, share in heaviest[:_MAXIMUM_NAMES]]
+        shares += [f"{len(heaviest) - len(shares)} more"] if len(heaviest) > len(shares) else []
+        lacking = f"; missing: {listed(sorted(found.missing))}" if found.missing else ""
+        if shares:
+            yield f"{name}: {', '.join(shares)} of the capital{lacking}"
+
+
 # Printed below the summary, in this order.
-_SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (coverage_lines,)
+_SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (
+    missing_lines,
+    calendar_lines,
+    weight_lines,
+    coverage_lines,
+)

@@ -11,6 +11,7 @@ import click
 import numpy as np
 from rich.markup import escape
 
+from perf_alerts_dagster.bootstrap.desk import kept_of
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.records import open_market, open_source
 from perf_alerts_dagster.cli import options, output
@@ -76,6 +77,7 @@ def read_source(
             as_of=as_of,
             now=now,
             timezone=ZoneInfo(settings.timezone),
+            kept=kept_of(settings),
         )
     return Source(reading=reading, settings=settings, now=now)
 
@@ -85,6 +87,8 @@ def note_faults(reading: Reading) -> None:
     for name, faults in sorted(reading.records.faults.items()):
         for fault in faults:
             output.ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)
+    for fault in reading.records.table_faults:
+        output.ERR.print(f"[red]{escape(str(fault))}[/red]", highlight=False)
     for note in reading.records.notes:
         output.ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
 
