@@ -18,12 +18,7 @@ from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, n
 _LONGEST_NAME = 200
 # Returns beside P&L and capital are often rounded to a hundredth of a percent.
 _APART = 0.0001
-# Backtest rows on or after the first live day are left out: the reference never holds a row that
-# comes after what it judges.
-_AFTER_LIVE = (
-    (pl.col("segment") == "backtest")
-    & (pl.col("date") >= pl.col("date").filter(pl.col("segment") == "live").min().over("strategy"))
-).fill_null(value=False)
+_AFTER_LIVE = "after_live"
 
 
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
@@ -39,12 +34,8 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
         ),
         *tables.date_rules("date"),
         Broken("date", f"is in the future (today is {today})", pl.col("date") > today),
-        Broken(
-            "date",
-            "is there twice for this strategy",
-            pl.col("date").is_not_null()
-            & ~_AFTER_LIVE
-            & ~pl.struct("strategy", "date", _AFTER_LIVE.alias("after")).is_first_distinct(),
+        tables.once_a_day(
+            "is there twice for this strategy", "strategy", _AFTER_LIVE, kept=~pl.col(_AFTER_LIVE)
         ),
         Broken(
             "segment",
@@ -136,12 +127,12 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
         notes.append("there is no column segment: every row is taken as live")
     faults = tables.collect(frame, raw, table, daily_rules(frame, today))
     good = frame.filter(~pl.col("strategy").is_in([*faults, NO_NAME]))
-    after = good.filter(_AFTER_LIVE).group_by("strategy").len().sort("strategy")
+    after = good.filter(pl.col(_AFTER_LIVE)).group_by("strategy").len().sort("strategy")
     notes += [
         f"{name}: {count} backtest rows on or after its first live day are left out"
         for name, count in after.iter_rows()
     ]
-    good = good.filter(~_AFTER_LIVE).sort("strategy", "date")
+    good = good.filter(~pl.col(_AFTER_LIVE)).sort("strategy", "date")
     strategies = {}
     for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
         whole = _record(str(name), rows, extras)
@@ -202,7 +193,23 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         **{name: tables.text(raw, name) for name in ("currency", "group")},
         **{f"extra__{name}": _extra(raw, name) for name in extras},
     }
-    return tables.typed(raw, columns), extras
+    return _with_after_live(tables.typed(raw, columns)), extras
+
+
+def _with_after_live(frame: pl.DataFrame) -> pl.DataFrame:
+    """Mark backtest rows on or after the first live day, which are left out.
+
+    The reference never holds a row that comes after what it judges.
+    """
+    is_backtest = pl.col("segment") == "backtest"
+    lives = frame.filter(pl.col("segment") == "live")
+    if len(lives) == len(frame):
+        return frame.with_columns(pl.lit(value=False).alias(_AFTER_LIVE))
+    first = lives.group_by("strategy").agg(pl.col("date").min().alias("first_live"))
+    is_after = is_backtest & (pl.col("date") >= pl.col("first_live"))
+    return frame.join(first, on="strategy", how="left", maintain_order="left").with_columns(
+        is_after.fill_null(value=False).alias(_AFTER_LIVE)
+    )
 
 
 def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:

@@ -35,7 +35,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
     frame = tables.typed(
         raw,
         {
-            **{name: tables.day(raw, name, any_time=True) for name in times},
+            **{name: tables.day(raw, name) for name in times},
             "pnl": tables.number(raw, "pnl"),
             "pnl__filled": tables.is_filled(raw, "pnl"),
             "cost": tables.number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0),
@@ -146,12 +146,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
         tables.TORN_ROW,
         Broken("trial", "is empty", pl.col("trial").is_null()),
         *tables.date_rules("date"),
-        Broken(
-            "date",
-            "is there twice for this trial",
-            pl.col("date").is_not_null()
-            & ~pl.struct("strategy", "trial", "date").is_first_distinct(),
-        ),
+        tables.once_a_day("is there twice for this trial", "strategy", "trial"),
         *number_rules("return"),
     ]
     faults = tables.collect(frame, raw, table, rules)
@@ -196,11 +191,7 @@ def with_fx(
         Broken("currency", "is empty", pl.col("currency").is_null()),
         *name_rules("currency"),
         *tables.date_rules("date"),
-        Broken(
-            "date",
-            "is there twice for this currency",
-            pl.col("date").is_not_null() & ~pl.struct("strategy", "date").is_first_distinct(),
-        ),
+        tables.once_a_day("is there twice for this currency", "currency"),
         *number_rules("rate"),
         Broken("rate", "is not above 0", pl.col("rate") <= 0),
     ]

@@ -74,7 +74,9 @@ def numbered(frame: pl.DataFrame, torn: Mapping[int, str] | None = None) -> pl.D
         if (cells := frame[name]).dtype == pl.Binary
     )
     frame = frame.with_row_index(ROW)
-    beyond = pl.col(ROW).replace_strict(torn or {}, default=None, return_dtype=pl.String)
+    beyond = pl.lit(None, dtype=pl.String)
+    if torn:
+        beyond = pl.col(ROW).replace_strict(torn, default=None, return_dtype=pl.String)
     frame = frame.with_columns(beyond.alias(TORN))
     return frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in names))
 
@@ -226,30 +228,37 @@ def number(frame: pl.DataFrame, column: str) -> pl.Expr:
     return pl.lit(None, dtype=pl.Float64)
 
 
+_DAY = r"\d{4}-\d{2}-\d{2}"
 _MIDNIGHT = r"00:00(:00([.,]0+)?)?( ?(Z|UTC|[+-]\d{2}(:?\d{2}){0,2}))?"
 
 
-def day(frame: pl.DataFrame, column: str, *, any_time: bool = False) -> pl.Expr:
+def day(frame: pl.DataFrame, column: str) -> pl.Expr:
     """A column as dates; null where the cell is no `YYYY-MM-DD`, or the column is missing.
 
-    A time of day must be midnight, with any UTC offset, unless `any_time` is set. The date is the
-    written one, and that in the zone of a column of times.
+    A time of day is left out: the date is the written one, in the zone of a column of times.
     """
     kind = frame.schema.get(column)
     if kind == pl.Date:
         parsed = pl.col(column)
     elif isinstance(kind, pl.Datetime):
-        moment = pl.col(column)
-        is_day = any_time | (moment.dt.time() == time(0))
-        parsed = pl.when(is_day).then(moment.dt.date()).otherwise(None)
+        parsed = pl.col(column).dt.date()
     else:
         cell = text(frame, column)
-        of_day = r"\d{2}:\d{2}.*" if any_time else _MIDNIGHT
-        is_day = cell.str.contains(rf"^\d{{4}}-\d{{2}}-\d{{2}}([T ]{of_day})?$")
+        is_day = cell.str.contains(rf"^{_DAY}([T ]\d{{2}}:\d{{2}}.*)?$")
         first = pl.when(is_day).then(cell.str.slice(0, 10)).otherwise(None)
         parsed = first.str.to_date("%Y-%m-%d", strict=False)
     # A damaged file may hold dates out of range, and text the year 0.
     return pl.when(parsed.is_between(date.min, date.max)).then(parsed).otherwise(None)
+
+
+def is_midnight(frame: pl.DataFrame, column: str) -> pl.Expr:
+    """Whether a cell of dates has no time of day, or midnight with any UTC offset."""
+    kind = frame.schema.get(column)
+    if isinstance(kind, pl.Datetime):
+        return pl.col(column).dt.time() == time(0)
+    if kind == pl.Date:
+        return pl.lit(value=True)
+    return text(frame, column).str.contains(rf"^{_DAY}([T ]{_MIDNIGHT})?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,24 +286,31 @@ def dates(frame: pl.DataFrame, column: str) -> dict[str, pl.Expr]:
     """A column of dates with what `date_rules` asks for."""
     return {
         column: day(frame, column),
-        f"{column}__any_time": day(frame, column, any_time=True),
+        f"{column}__midnight": is_midnight(frame, column),
         f"{column}__filled": is_filled(frame, column),
     }
 
 
 def date_rules(column: str, *, required: bool = True) -> list[Broken]:
     """The rules of a column of `dates`: present where required, a date, at midnight."""
-    filled, moment = pl.col(f"{column}__filled"), pl.col(f"{column}__any_time")
+    filled, parsed = pl.col(f"{column}__filled"), pl.col(column)
     return [
         *([Broken(column, "is empty", ~filled)] if required else []),
-        Broken(column, "is no date YYYY-MM-DD", filled & moment.is_null()),
+        Broken(column, "is no date YYYY-MM-DD", filled & parsed.is_null()),
         Broken(
             column,
             "is no midnight: give dates, or midnight in the column's own zone, as after "
             ".dt.tz_convert('America/New_York')",
-            moment.is_not_null() & pl.col(column).is_null(),
+            parsed.is_not_null() & ~pl.col(f"{column}__midnight"),
         ),
     ]
+
+
+def once_a_day(rule: str, *names: str, kept: pl.Expr | None = None) -> Broken:
+    """The rule that a date is there once for these `names`, among the rows that are `kept`."""
+    is_day = pl.col("date").is_not_null() & pl.col("date__midnight")
+    is_day = is_day if kept is None else is_day & kept
+    return Broken("date", rule, is_day & ~pl.struct(*names, "date").is_first_distinct())
 
 
 def number_rules(column: str) -> list[Broken]:
@@ -318,6 +334,8 @@ def collect(
     counts: dict[str, int] = {}
     for broken in rules:
         is_bad = frame.select(broken.condition.fill_null(value=False)).to_series()
+        if not is_bad.any():
+            continue
         bad = frame.select(ROW, "strategy", pl.int_range(pl.len()).alias("at")).filter(is_bad)
         by_name = bad.group_by("strategy", maintain_order=True)
         for name, count in by_name.len().iter_rows():
