@@ -58,6 +58,8 @@ ENVIRON = {
     "ALERT_DAILY_DIGEST": "true",
     "ALERT_JWT_SECRET": "only-for-the-tests-0123456789-abcdefghijklmnop",
     "ALERT_WEBSERVER_PORT": "9",
+    # What version 3.0.0 took for granted.
+    "ALERT_SESSION_CLOSE": "17:00",
     **{f"ALERT_{role.upper()}_API_KEY": key for role, key in KEYS.items()},
 }
 # After the last change in it, and after the close of the session that follows.

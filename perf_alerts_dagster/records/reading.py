@@ -174,6 +174,9 @@ def read(
         today,
         at_or_before=at_or_before,
     )
+    if at_or_before and as_of is not None and as_of not in sessions:
+        note = f"{as_of} is a session of no strategy; the last day with a row is {chosen}"
+        records = replace(records, notes=(*records.notes, note))
     return Reading(
         records=records,
         market=market,

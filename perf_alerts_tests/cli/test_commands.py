@@ -280,3 +280,54 @@ def test_thresholds_need_a_key_and_say_where_it_comes_from(run: Run) -> None:
 
     assert answer.returncode == 2
     assert "PERF_ALERTS_KEY" in answer.stderr
+
+
+CASES = Path(__file__).parents[1] / "records" / "cases"
+
+
+@pytest.mark.parametrize(("case", "periods"), [("freq_W-FRI", 52.0), ("freq_ME", 12.0)])
+def test_measure_annualises_with_the_rows_per_year_of_the_dates(
+    run: Run, case: str, periods: float
+) -> None:
+    answer = run("measure", "--records", str(CASES / f"{case}.csv"), "--json")
+    daily = run(
+        "measure", "--records", str(CASES / f"{case}.csv"), "--periods-per-year", "252", "--json"
+    )
+    found, other = (measured(one, "w", "live") for one in (answer, daily))
+
+    assert json.loads(answer.stdout)["periods_per_year"] == periods
+    assert found["periods_per_year"] == periods
+    assert other["periods_per_year"] == 252.0
+    ratio = found["metrics"]["sharpe_ratio"] / other["metrics"]["sharpe_ratio"]
+    assert ratio == pytest.approx((periods / 252.0) ** 0.5)
+
+
+def test_measure_names_no_common_rows_per_year_where_strategies_differ(run: Run) -> None:
+    answer = run("measure", "--records", str(CASES / "coin_and_stock.csv"), "--json")
+
+    assert json.loads(answer.stdout)["periods_per_year"] is None
+    assert measured(answer, "coin", "live")["periods_per_year"] == 365.0
+    assert measured(answer, "stock", "live")["periods_per_year"] == 252.0
+
+
+def test_strategies_shows_calendars_with_their_origin_and_the_last_final_row(
+    run: Run, daily: Path, tmp_path: Path
+) -> None:
+    declared = tmp_path / "book"
+    declared.mkdir()
+    daily.rename(declared / "daily.csv")
+    (declared / "strategies.csv").write_text("strategy,calendar\nalpha,24/7\nbeta,NOWHERE\n")
+    answer = run("strategies", "--records", str(declared), "--json")
+    alpha, beta = json.loads(answer.stdout)["strategies"]
+    table = run("strategies", "--records", str(declared)).stdout
+
+    assert (alpha["calendar"], alpha["calendar_origin"], alpha["calendar_since"]) == (
+        "24/7",
+        "declared",
+        None,
+    )
+    assert (alpha["periods_per_year"], alpha["longest_gap"]) == (365.0, None)
+    assert alpha["last_final"] == alpha["newest"] == "2021-07-13"
+    assert beta["status"] == "error"
+    assert "not 'NOWHERE'" in beta["faults"][0]
+    assert "24/7 (declared)" in " ".join(table.split())

@@ -119,7 +119,19 @@ def test_an_as_of_date_that_is_no_session_is_refused_with_the_range(wanted: date
 
 
 def test_a_tick_takes_the_session_before() -> None:
-    assert a_reading(as_of=date(2026, 1, 7), at_or_before=True).as_of == date(2026, 1, 6)
+    found = a_reading(as_of=date(2026, 1, 7), at_or_before=True)
+
+    assert found.as_of == date(2026, 1, 6)
+    assert found.records.notes == (
+        "2026-01-07 is a session of no strategy; the last day with a row is 2026-01-06",
+    )
+
+
+def test_a_tick_on_a_session_without_a_row_takes_the_last_day_with_one_and_says_nothing() -> None:
+    found = a_reading(calendar="weekdays", as_of=date(2026, 1, 7), at_or_before=True)
+
+    assert (found.as_of, found.records.notes) == (date(2026, 1, 6), ())
+    assert a_reading(calendar="weekdays", as_of=date(2026, 1, 7)).as_of == date(2026, 1, 7)
 
 
 def test_lateness_at_an_older_as_of_date_counts_up_to_that_date() -> None:

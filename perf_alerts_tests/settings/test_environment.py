@@ -121,7 +121,7 @@ def test_the_documented_defaults_stay() -> None:
     assert (settings.jwt_expire_hours, settings.api_key_header) == (24, "X-Alert-API-Key")
     assert (settings.proxy_host, settings.proxy_port) == ("127.0.0.1", 8089)
     assert settings.webserver_port == 3000
-    assert settings.close_time == "17:00"
+    assert (settings.session_close, settings.periods_per_year) == (None, None)
     assert settings.records_shown == "the bundled sample"
     assert settings.warnings == ()
 
@@ -391,6 +391,17 @@ def test_the_version_is_of_the_statistical_settings_and_of_nothing_else() -> Non
         version = load_settings(changed, None).settings_version
 
         assert (version != plain) == (name.removeprefix("ALERT_") in STATISTICAL), name
+
+
+def test_rows_per_year_that_are_not_set_leave_the_version_of_earlier_releases() -> None:
+    settings = load_settings({"ALERT_RECORDS_URL": ""}, None)
+
+    assert '"periods_per_year":252.0' in settings.statistical_text
+    # That of version 3.0.0 with nothing set.
+    assert (
+        settings.settings_version
+        == load_settings({"ALERT_PERIODS_PER_YEAR": "252"}, None).settings_version
+    )
 
 
 def test_the_version_is_the_hash_of_the_statistical_settings() -> None:

@@ -98,11 +98,15 @@ def note_faults(reading: Reading) -> None:
 @options.records_option
 @options.json_option
 def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> None:
-    """List the strategies and groups of the record, with their rows and their faults."""
+    """List the strategies and groups, with their rows, calendars and faults.
+
+    The calendar is followed by its origin and its rows per year. A row is final from its day's
+    close on.
+    """
     reading = read_source(records_url, as_of=as_of).reading
     note_faults(reading)
     rows = [
-        _row(reading.records.strategies[name].until(reading.as_of))
+        _row(reading, reading.records.strategies[name].until(reading.as_of))
         for name in sorted(reading.records.strategies)
     ]
     rows += [
@@ -122,7 +126,9 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
         "first",
         "live since",
         "newest",
-        numeric=("backtest rows", "live rows"),
+        "calendar",
+        "a year",
+        numeric=("backtest rows", "live rows", "a year"),
     )
     for row in rows:
         listing.add_row(
@@ -133,12 +139,16 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
                 str(row.get(name) if row.get(name) is not None else "-")
                 for name in ("backtest_rows", "live_rows", "first", "live_since", "newest")
             ),
+            f"{row['calendar']} ({row['calendar_origin']})" if "calendar" in row else "-",
+            f"{row['periods_per_year']:g}" if "periods_per_year" in row else "-",
         )
     output.OUT.print(listing)
 
 
-def _row(record: StrategyRecord) -> dict[str, object]:
+def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
     live = np.flatnonzero(record.live)
+    calendar = reading.calendars[record.strategy]
+    finals = [] if reading.last_final is None else record.until(reading.last_final).dates
     return {
         "strategy": record.strategy,
         "status": record.status.value,
@@ -150,6 +160,12 @@ def _row(record: StrategyRecord) -> dict[str, object]:
         "live_since": str(record.dates[live[0]]) if len(live) else None,
         "newest": str(record.dates[-1]) if len(record) else None,
         "trades": len(record.trades) if record.trades is not None else 0,
+        "calendar": calendar.name,
+        "calendar_origin": calendar.origin.value,
+        "calendar_since": calendar.since.isoformat() if calendar.since else None,
+        "periods_per_year": calendar.periods_per_year,
+        "longest_gap": calendar.longest_gap or None,
+        "last_final": str(finals[-1]) if len(finals) else None,
     }
 
 
