@@ -11,12 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.calendars import (
-    CalendarAssigner,
-    StrategyCalendar,
-    group_calendar,
-    member_names,
-)
+from perf_alerts_dagster.records.assignment import CalendarAssigner
+from perf_alerts_dagster.records.calendars import StrategyCalendar, group_calendar, member_names
 from perf_alerts_dagster.records.desk import Kept, KeptCalendar, Seen
 from perf_alerts_dagster.records.groups import groups_of, is_group, notes_of, with_groups
 from perf_alerts_dagster.records.members import Group

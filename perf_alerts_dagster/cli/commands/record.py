@@ -148,7 +148,9 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
 def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
     live = np.flatnonzero(record.live)
     calendar = reading.calendars[record.strategy]
-    finals = [] if reading.last_final is None else record.until(reading.last_final).dates
+    finals = record.dates[:0]
+    if reading.last_final is not None:
+        finals = record.until(reading.last_final).dates
     return {
         "strategy": record.strategy,
         "status": record.status.value,
