@@ -36,6 +36,7 @@ from perf_alerts_tests.incidents.incident_desk import (
     START,
     IncidentDesk,
     breach,
+    fine,
     judged,
 )
 from perf_alerts_tests.server.apps import Proxy, serving
@@ -346,6 +347,7 @@ async def _metrics() -> Json:
     proxy = Proxy()
     # Of an alert that never ran there is no time and no result.
     proxy.scheduler.history.append(alert_run())
+    proxy.store.record(judged(fine()), watermark=None)
     async with serving(proxy) as client:
         await client.get("/schedule/status")
         text = (await client.get("/metrics")).text

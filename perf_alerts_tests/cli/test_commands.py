@@ -166,7 +166,9 @@ def test_evaluate_says_what_a_young_strategy_is_watched_for(run: Run, tmp_path: 
     answer = json.loads(run(*words, "--json").stdout)
     shown = run(*words)
 
-    assert answer["strategies"] == {"new_ml": {"outcome": "insufficient_data", "note": note}}
+    assert answer["strategies"] == [
+        {"strategy": "new_ml", "outcome": "insufficient_data", "note": note}
+    ]
     assert f"new_ml: {note}\n" in shown.stdout
     assert "4 more evaluations are ok, 11 lack data" in shown.stderr
 

@@ -28,6 +28,7 @@ from perf_alerts_dagster.core.errors import (
 )
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.executions.execute import Execution
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.scheduler.dagster_internals import (
     SCHEDULE_NAME_TAG,
     InstigatorState,
@@ -36,6 +37,8 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     ScheduleInstigatorData,
 )
 from perf_alerts_dagster.settings import load_settings
+from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.executions.trading_desk import judge
 
 DAILY = "daily_pnl_check"
 RETRIES = {
@@ -47,9 +50,10 @@ RETRIES = {
 
 
 class Services:
-    """The services of a run; the first calls end in the given ways, the others judge nothing."""
+    """The services of a run; the first calls end in the given ways, the others as judged."""
 
-    def __init__(self, *ends: Callable[[], None]) -> None:
+    def __init__(self, *ends: Callable[[], None], judgements: tuple[Judgement, ...] = ()) -> None:
+        self.judgements = judgements
         self.ends = list(ends)
         self.asked: list[dict[str, Any]] = []
 
@@ -61,7 +65,10 @@ class Services:
         if self.ends:
             self.ends.pop(0)()
         return Execution(
-            alert=alert.name, run_id=asked["run_id"], executed_at=asked["now"], judgements=()
+            alert=alert.name,
+            run_id=asked["run_id"],
+            executed_at=asked["now"],
+            judgements=self.judgements,
         )
 
 
@@ -113,6 +120,17 @@ def waits(instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[float | None
 
 
 AWAY = raising(RecordsUnavailable("the database is away"))
+
+
+def test_a_run_over_a_young_strategy_says_so_in_its_tags_and_its_log(
+    instance: dg.DagsterInstance,
+) -> None:
+    run = execute(instance, Services(judgements=(judge(a_record(noise(40), strategy="new_ml")),)))
+    note = "new_ml: 40 of 756 rows; watched only for data and drawdown"
+
+    assert run.tags["perf_alerts/outcome"] == "insufficient_data"
+    assert run.tags["perf_alerts/note"] == note
+    assert any(line.endswith(f"too little data: {note}") for line in log(instance, run))
 
 
 def test_three_attempts_wait_the_initial_delay_and_then_its_multiple(

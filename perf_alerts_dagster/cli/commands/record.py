@@ -288,10 +288,14 @@ def evaluate(
                 "settings_version": judgement.settings_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
-                "strategies": {
-                    name: {"outcome": summary.outcome.value, "note": summary.note or None}
+                "strategies": [
+                    {
+                        "strategy": name,
+                        "outcome": summary.outcome.value,
+                        "note": summary.note or None,
+                    }
                     for name, summary in summaries(judgement).items()
-                },
+                ],
                 "evaluations": [
                     asdict(evaluation)
                     | {"session": evaluation.session.isoformat() if evaluation.session else None}

@@ -20,6 +20,13 @@ def test_a_run_carries_attempts_and_times_and_an_id_from_the_time_it_was_made() 
     assert found.success is True
 
 
+def test_the_outcome_of_a_run_and_its_note_are_tags() -> None:
+    found = scheduler.run_of(run(tags=tagged(outcome="insufficient_data", note="new_ml: 40")))
+    assert found is not None
+
+    assert (found.outcome, found.note) == ("insufficient_data", "new_ml: 40")
+
+
 def test_an_error_that_a_later_attempt_healed_is_no_error_of_the_run() -> None:
     found = scheduler.run_of(run(tags=tagged(attempts="2", error="StoreUnavailable: away")))
     assert found is not None
