@@ -90,3 +90,23 @@ def test_with_a_matrix_overfitting_is_the_probability_of_backtest_overfitting() 
     assert having.value is not None
     assert 0.2 < having.value < 0.8
     assert plain.content_hash() != tried.content_hash()
+
+
+def test_the_groups_of_faulty_strategies_are_known(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text(
+        "strategy,date,return,currency,group\n"
+        "good,2026-01-05,0.01,USD,g\n"
+        "bad,2026-01-05,x,USD,g\nbad,2026-01-06,0.01,,h\n"
+        "moved,2026-01-05,x,EUR,g\n"
+        "trade,2026-01-05,0.01,USD,g\n"
+    )
+    (tmp_path / "strategies.csv").write_text("strategy,group\nmoved,macro\n")
+    (tmp_path / "trades.csv").write_text(
+        "strategy,entry_time,exit_time,pnl\ntrade,2026-01-05,2026-01-04,1\n"
+    )
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert set(records.strategies) == {"good"}
+    assert records.faulty == {
+        "bad": ("h", "USD"), "moved": ("macro", "EUR"), "trade": ("g", "USD"),
+    }  # fmt: skip
