@@ -115,10 +115,10 @@ class Desk:
             currency=record.currency,
         )
 
-    def judge(self, as_of: date, **changes: bool) -> Judgement:
+    def judge(self, as_of: date) -> Judgement:
         at = datetime.combine(as_of, time(23), tzinfo=UTC)
         reading = self.reading(as_of)
-        return JUDGE.judge(DAILY, reading, as_of, run_id="run", now=at, **changes)
+        return JUDGE.judge(DAILY, reading, as_of, run_id="run", now=at)
 
 
 @st.composite
@@ -304,7 +304,7 @@ def resolves_nothing(data: st.DataObject) -> None:
             judgement = (kind if place >= 4 else desk).judge(day)
             incidents.judge(*judgement.evaluations, as_of=day)
             incidents.wait(A_DAY)
-        again = kind.judge(days[-1], restated=True)
+        again = kind.judge(days[-1])
         incidents.judge(*again.evaluations, as_of=days[-1], restated=True)
         resolved.append(
             {

@@ -174,3 +174,23 @@ def test_the_columns_of_strategies_are_optional_but_for_their_names(tmp_path: Pa
     records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
 
     assert records.ended == {}
+
+
+def test_the_groups_of_faulty_strategies_are_known(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text(
+        "strategy,date,return,currency,group\n"
+        "good,2026-01-05,0.01,USD,g\n"
+        "bad,2026-01-05,x,USD,g\nbad,2026-01-06,0.01,,h\n"
+        "moved,2026-01-05,x,EUR,g\n"
+        "trade,2026-01-05,0.01,USD,g\n"
+    )
+    (tmp_path / "strategies.csv").write_text("strategy,group\nmoved,macro\n")
+    (tmp_path / "trades.csv").write_text(
+        "strategy,entry_time,exit_time,pnl\ntrade,2026-01-05,2026-01-04,1\n"
+    )
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert set(records.strategies) == {"good"}
+    assert records.faulty == {
+        "bad": ("h", "USD"), "moved": ("macro", "EUR"), "trade": ("g", "USD"),
+    }  # fmt: skip
