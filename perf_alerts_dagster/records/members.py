@@ -107,7 +107,9 @@ class Member:
         row = np.searchsorted(self.dates, days, side="right") - 1
         has_begun, at = row >= 0, np.maximum(row, 0)
         has_row = has_begun & (self.dates[at] == days)
-        counts = has_begun & (has_row | ~np.isin(days, self.sessions))
+        after = np.searchsorted(self.sessions, days, side="right")
+        is_session = after > np.searchsorted(self.sessions, days)
+        counts = has_begun & (has_row | ~is_session)
         late = self.sessions[np.searchsorted(self.sessions, self.dates[-1], side="right") :]
         if len(late):
             counts &= days < late[0]
@@ -131,8 +133,7 @@ class Member:
 
 def totals(members: Sequence[Member]) -> tuple[Dates, Floats, Floats]:
     """The days on which some member has a row that counts, with the sums of P&L and capital."""
-    nothing = np.empty(0, dtype="datetime64[D]")
-    days = np.unique(np.concatenate([nothing, *(member.dates for member in members)]))
+    days = _union([member.dates for member in members])
     pnl, capital = np.zeros(len(days)), np.zeros(len(days))
     has_row = np.zeros(len(days), dtype=bool)
     for member in members:
@@ -141,6 +142,18 @@ def totals(members: Sequence[Member]) -> tuple[Dates, Floats, Floats]:
         pnl += amounts
         capital += money
     return days[has_row], pnl[has_row], capital[has_row]
+
+
+def _union(each: Sequence[Dates]) -> Dates:
+    """All days, rising; by a flag per day, since sorting those of 1,000 members takes seconds."""
+    if not each:
+        return np.empty(0, dtype="datetime64[D]")
+    first = min(dates[0] for dates in each)
+    flags = np.zeros((max(dates[-1] for dates in each) - first).astype(int) + 1, dtype=bool)
+    for dates in each:
+        flags[(dates - first).astype(int)] = True
+    days: Dates = first + np.flatnonzero(flags)
+    return days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
