@@ -207,12 +207,13 @@ class CalendarAssigner:
         return (assume(record.dates) if found is None else found[0]) == WEEKDAYS
 
     def _fault(self, record: StrategyRecord) -> RecordFault:
+        name = record.calendar or self.kept[record.strategy].name
         return RecordFault(
             where=self.records.source,
             strategy=record.strategy,
             column="calendar",
             rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code of exchange_calendars "
-            f"such as XNYS or XLON, not {record.calendar!r:.60}",
+            f"such as XNYS or XLON, not {name!r:.60}",
         )
 
 

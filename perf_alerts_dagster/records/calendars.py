@@ -61,7 +61,7 @@ class StrategyCalendar:
     @property
     def is_assumed(self) -> bool:
         """Whether there are too few rows to infer a calendar from, and nobody has set one."""
-        return self.origin is Origin.ASSUMED and self.name not in (RECORD, GROUP)
+        return self.origin is Origin.ASSUMED and self.name != RECORD
 
     @property
     def is_market(self) -> bool:
@@ -84,9 +84,9 @@ class StrategyCalendar:
 
     def sessions(self, dates: Dates, last: date) -> Dates:
         """The sessions of a strategy with rows of these `dates`, through `last`, rising."""
-        rows = dates[dates <= np.datetime64(last, "D")]
-        union: Dates = np.union1d(rows, missing(rows, self.days, last))
-        return union
+        rows = dates[: np.searchsorted(dates, np.datetime64(last, "D"), side="right")]
+        absent = missing(rows, self.days, last)
+        return np.union1d(rows, absent) if len(absent) else rows
 
     def late(self, newest: date, through: date) -> int:
         """The number of sessions after the `newest` row, up to and including `through`."""
@@ -130,9 +130,10 @@ def group_calendar(members: Iterable[StrategyCalendar], closing: Closing) -> Str
     """A group's calendar: the dates of its own rows, late by the sessions of any member."""
     distinct = tuple({id(member): member for member in members}.values())
     days = _AnyMember(members=distinct, closing=closing)
+    young = all(member.is_assumed for member in distinct)
     return StrategyCalendar(
         name=GROUP,
-        origin=Origin.ASSUMED,
+        origin=Origin.ASSUMED if young else Origin.INFERRED,
         periods_per_year=days.periods_per_year,
         days=ListedDays(days=np.empty(0, "datetime64[D]")),
         counted=days,

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.model import Dates
 from perf_alerts_dagster.records.sessions import (
     EVERY_DAY,
@@ -19,7 +20,9 @@ from perf_alerts_dagster.records.sessions import (
 _MINIMUM, _MINIMUM_SLOW, _FEW = 250, 24, 6
 # The newest rows that a calendar is inferred from: two years of daily ones.
 WINDOW = 504
-# Of equally good exchanges the first one is taken; the last takes seconds to make.
+# Of equally good exchanges the first one is taken. The last takes seconds to make, and is looked
+# at only where nothing else fits and at least so many weekdays have no row.
+_KOREAN = 0.03
 EXCHANGES = (
     "XNYS", "XLON", "XETR", "XPAR", "XSWX", "XTKS", "XHKG", "XSHG", "XASX", "XTSE", "XBOM",
     "BVMF", "XJSE", "XSTO", "CMES", "XKRX",
@@ -110,14 +113,19 @@ def never_rests(dates: Dates) -> bool:
 def _exchange(dates: Dates) -> str | None:
     """The exchange of the list whose sessions fit best, where at most a hundredth does not."""
     # Looked up only where it can be one: making the calendars takes seconds.
-    if not 0.0 < _absent(dates) <= _HOLIDAYS:
+    absent = _absent(dates)
+    if not 0.0 < absent <= _HOLIDAYS:
         return None
     best, fewest = None, _TOLERANCE
     first, last = dates[0].astype(object), dates[-1].astype(object)
     for code in EXCHANGES:
-        if code == EXCHANGES[-1] and best is not None:
+        if code == EXCHANGES[-1] and (best is not None or absent < _KOREAN):
             break
-        sessions = open_calendar(code).sessions(first, last)
+        try:
+            sessions = open_calendar(code).sessions(first, last)
+        except SettingsError:
+            # The library at hand cannot make it.
+            continue
         differing = len(np.setxor1d(dates, sessions)) / max(len(sessions), 1)
         if differing < fewest or (differing == fewest and best is None):
             best, fewest = code, differing

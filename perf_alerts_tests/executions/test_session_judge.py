@@ -7,9 +7,9 @@ import pytest
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.executions.trading_desk import (
     DAILY,
-    MARKET,
     MONTHLY,
     WEEKLY,
     Desk,

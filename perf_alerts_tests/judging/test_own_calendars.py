@@ -2,12 +2,13 @@
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.core.alerts import BY_NAME, DAILY_PNL_CHECK
+from perf_alerts_dagster.core.alerts import BY_NAME, DAILY_PNL_CHECK, Alert
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import Budgets, of_own_year
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
@@ -31,10 +32,10 @@ def a_reading(source: RecordsSource, now: datetime, as_of: date | None = None) -
     return read(source, MARKET, as_of=as_of, now=now, timezone=ZoneInfo("UTC"))
 
 
-def judged(reading: Reading, alert: object = DAILY_PNL_CHECK) -> Judgement:
+def judged(reading: Reading, alert: Alert = DAILY_PNL_CHECK) -> Judgement:
     return Judge(
         book=limit_book({}, {}), max_lag_sessions=2, budgets=Budgets(), settings_version="test"
-    ).judge(alert, reading, reading.as_of, run_id="run", now=datetime(2026, 1, 1, tzinfo=UTC))  # type: ignore[arg-type]
+    ).judge(alert, reading, reading.as_of, run_id="run", now=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def rule(judgement: Judgement, strategy: str, name: str) -> Evaluation:
@@ -50,7 +51,7 @@ def a_desk(*records: StrategyRecord) -> FakeRecordsSource:
     )
 
 
-def book(name: str, dates: Dates, **changes: object) -> StrategyRecord:
+def book(name: str, dates: Dates, **changes: Any) -> StrategyRecord:
     """Half backtest and half live."""
     returns = noise(len(dates), seed=sum(name.encode()))
     half = len(dates) // 2

@@ -1,6 +1,7 @@
 """Which calendar each strategy gets, and what follows from it."""
 
 from datetime import UTC, date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from perf_alerts_dagster.records.calendars import Origin, StrategyCalendar, finality_notes
 from perf_alerts_dagster.records.desk import Kept, KeptCalendar
 from perf_alerts_dagster.records.inference import EXCHANGES, assume, infer
-from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.model import Dates, Status, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import NEXT_DAY, Closing, open_calendar
 from perf_alerts_tests.builders import MARKET, a_record, noise, weekdays
@@ -17,7 +18,7 @@ from perf_alerts_tests.fakes import FakeRecordsSource
 
 FIRST, LAST = date(2023, 11, 27), date(2026, 11, 27)
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-DAYS = np.arange(FIRST, LAST, dtype="datetime64[D]") + 1
+DAYS = np.arange(np.datetime64(FIRST), np.datetime64(LAST)) + 1
 
 
 def every(name: str) -> Dates:
@@ -36,7 +37,7 @@ def thinned(dates: Dates, share: float) -> Dates:
     return dates[keep]
 
 
-def with_dates(name: str, dates: Dates, **changes: object) -> StrategyRecord:
+def with_dates(name: str, dates: Dates, **changes: Any) -> StrategyRecord:
     return a_record(noise(len(dates)), dates=dates, strategy=name, **changes)
 
 
@@ -61,8 +62,8 @@ def a_reading(
     )
 
 
-def calendar_of(record: StrategyRecord, **changes: object) -> StrategyCalendar:
-    return a_reading(record, **changes).calendars[record.strategy]  # type: ignore[arg-type]
+def calendar_of(record: StrategyRecord, **changes: Any) -> StrategyCalendar:
+    return a_reading(record, **changes).calendars[record.strategy]
 
 
 def shown(calendar: StrategyCalendar) -> tuple[str, Origin, float]:
@@ -251,8 +252,6 @@ def test_a_day_without_any_row_is_no_session_of_a_young_strategy() -> None:
 
 
 def test_a_retired_strategy_has_no_sessions_after_its_last_row() -> None:
-    from perf_alerts_dagster.records.model import Status
-
     coin = with_dates("coin", DAYS[:400], status=Status.RETIRED)
     found = a_reading(coin, with_dates("stock", every("weekdays")))
 
@@ -298,7 +297,7 @@ def test_a_sparse_book_may_be_as_late_as_its_longest_gap_of_the_last_year() -> N
 )
 def test_a_row_is_final_when_the_next_day_has_begun(now: datetime, final: date) -> None:
     market = Market(calendar=open_calendar("record", NEXT_DAY), own_days=True)
-    coin = np.arange("2026-01-01", now.date() + np.timedelta64(1, "D"), dtype="M8[D]")
+    coin = np.arange(np.datetime64("2026-01-01"), np.datetime64(now.date()) + 1)
     found = a_reading(
         with_dates("coin", coin), with_dates("stock", every("weekdays")), market=market, now=now
     )

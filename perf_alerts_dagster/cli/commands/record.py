@@ -148,9 +148,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
 def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
     live = np.flatnonzero(record.live)
     calendar = reading.calendars[record.strategy]
-    finals = record.dates[:0]
-    if reading.last_final is not None:
-        finals = record.until(reading.last_final).dates
+    finals = record.rows(0, 0) if reading.last_final is None else record.until(reading.last_final)
     return {
         "strategy": record.strategy,
         "status": record.status.value,
@@ -167,7 +165,7 @@ def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
         "calendar_since": calendar.since.isoformat() if calendar.since else None,
         "periods_per_year": calendar.periods_per_year,
         "longest_gap": calendar.longest_gap or None,
-        "last_final": str(finals[-1]) if len(finals) else None,
+        "last_final": str(finals.dates[-1]) if len(finals) else None,
     }
 
 
