@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from perf_alerts_dagster.judging.context import JudgeContext, Rating
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.calendars import Origin, StrategyCalendar
-from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord, Trades
-from perf_alerts_dagster.records.reading import Market
+from perf_alerts_dagster.records.model import Dates, Floats, RecordsSource, StrategyRecord, Trades
+from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import Closing, ListedDays, open_calendar
 
 FIRST = date(2023, 1, 2)
@@ -114,3 +115,8 @@ def trades(pnl: Sequence[float], exits: Dates) -> Trades:
 def near(value: float) -> Any:
     """A number up to rounding, to stand in an expected evaluation."""
     return pytest.approx(value, rel=1e-9, abs=1e-12)
+
+
+def reader(source: RecordsSource) -> Callable[[datetime], Reading]:
+    """Reads a source as the REST process does."""
+    return lambda now: read(source, MARKET, as_of=None, now=now, timezone=ZoneInfo("UTC"))

@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 from fastapi import Request
 
@@ -17,8 +16,8 @@ from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
-from perf_alerts_dagster.records.groups import with_groups
-from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.settings import Settings
 
 _FRESH_SECONDS = 60.0
@@ -27,10 +26,9 @@ _FRESH_SECONDS = 60.0
 class Records:
     """Reads the track records in a thread, and caches them for a minute."""
 
-    def __init__(self, open_source: Callable[[], RecordsSource], timezone: ZoneInfo) -> None:
-        """Read from `open_source` at the first request: the proxy starts without a source."""
-        self._open_source = open_source
-        self._timezone = timezone
+    def __init__(self, load: Callable[[datetime], Reading]) -> None:
+        """Read with `load` at the first request: the proxy starts without a source."""
+        self._load = load
         self._lock = asyncio.Lock()
         self._cached: tuple[datetime, TrackRecords] | None = None
 
@@ -44,13 +42,9 @@ class Records:
         async with self._lock:
             cached = self._cached
             if cached is None or (now - cached[0]).total_seconds() > _FRESH_SECONDS:
-                today = now.astimezone(self._timezone).date()
-                records = await asyncio.to_thread(self._load, today)
-                cached = self._cached = (now.astimezone(UTC), records)
+                reading = await asyncio.to_thread(self._load, now)
+                cached = self._cached = (now.astimezone(UTC), reading.records)
         return cached[1].strategies.get(strategy)
-
-    def _load(self, today: date) -> TrackRecords:
-        return with_groups(self._open_source().load(today))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

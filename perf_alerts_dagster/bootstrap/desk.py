@@ -6,7 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.bootstrap.notifications import open_incidents
-from perf_alerts_dagster.bootstrap.records import open_market, open_source, store_url
+from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.executions.source import SourceCheck, check_source
@@ -14,7 +14,7 @@ from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.records.desk import Desk, Kept
 from perf_alerts_dagster.records.groups import is_group
-from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.storage.engine import open_engine, sqlite_file
@@ -77,14 +77,7 @@ def accept_source(settings: Settings, change: Change) -> str:
         RecordsInvalid: no strategy has any good row.
     """
     with open_desk(settings) as (desk, lifecycle):
-        reading = read(
-            open_source(settings),
-            open_market(settings),
-            as_of=None,
-            now=change.at,
-            timezone=ZoneInfo(settings.timezone),
-            kept=desk.kept(),
-        )
+        reading = read_records(settings, now=change.at, kept=desk.kept())
         source = _check(desk, lifecycle, settings, reading, change.at)
         source.accept(change.at, change)
     vanished = source.found.accepted.vanished

@@ -1,11 +1,12 @@
 """Builds the records source, its calendar and the alert store from the settings."""
 
-from datetime import time
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import RecordsSource
-from perf_alerts_dagster.records.reading import Market
+from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import Closing, open_calendar
 from perf_alerts_dagster.settings import Settings
 
@@ -59,6 +60,32 @@ def open_market(settings: Settings, *, periods_per_year: float | None = None) ->
         own_days=name == "record",
         name=name,
         periods_per_year=periods_per_year or settings.periods_per_year,
+    )
+
+
+def read_records(
+    settings: Settings,
+    *,
+    now: datetime,
+    kept: Kept,
+    as_of: date | None = None,
+    records_url: str | None = None,
+    periods_per_year: float | None = None,
+) -> Reading:
+    """Read the records of the settings, or of another URL, once; see `read` and `open_market`.
+
+    Raises:
+        UsageError: the URL cannot be a source, or `as_of` is no session of the record.
+        RecordsUnavailable: the source cannot be read.
+        RecordsInvalid: the source is no track record.
+    """
+    return read(
+        open_source(settings, records_url=records_url),
+        open_market(settings, periods_per_year=periods_per_year),
+        as_of=as_of,
+        now=now,
+        timezone=ZoneInfo(settings.timezone),
+        kept=kept,
     )
 
 

@@ -252,12 +252,12 @@ def build_schedule(
 def _session_test(settings: Settings) -> Callable[[date], bool]:
     """A predicate whether a day is a session, without reading the record.
 
-    The days of the `record` calendar are known only after reading, so its schedules run on
-    weekdays; rows of other days are judged by the next execution.
+    With `record` they are known only after reading, so its schedules run every day: a coin has
+    weekends, and Friday's rows are final on Saturday. A run on a day that is nobody's says so.
     """
-    if settings.calendar == "24/7":
+    if settings.calendar in ("record", "24/7"):
         return lambda day: True
-    if settings.calendar in ("record", "weekdays"):
+    if settings.calendar == "weekdays":
         return lambda day: day.weekday() < 5
 
     def on_exchange(day: date) -> bool:

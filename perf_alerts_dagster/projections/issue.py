@@ -270,6 +270,8 @@ class ProjectionIssuer:
         seed: int,
         periods_per_year: Mapping[str, float],
     ) -> list[StoredProjection]:
+        if not projections:
+            return []
         documented = [
             documented_badness(self.limits, periods_per_year=periods_per_year[projection.strategy])
             for projection in projections

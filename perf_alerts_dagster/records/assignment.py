@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
-
-import numpy as np
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.records.calendars import RECORD, Origin, StrategyCalendar, joined
@@ -24,8 +21,6 @@ from perf_alerts_dagster.records.sessions import (
     open_calendar,
 )
 
-# So many strategies without a row make a weekday a holiday.
-_WITNESSES = 2
 # The newest rows that say by which day of a week or month a row comes.
 _POSITION_ROWS = 24
 
@@ -56,7 +51,6 @@ class CalendarAssigner:
     periods_per_year: float | None = None
     _opened: dict[str, Calendar] = field(default_factory=dict)
     _made: dict[tuple[object, ...], StrategyCalendar] = field(default_factory=dict)
-    _inferred: dict[bytes, tuple[str, float] | None] = field(default_factory=dict)
 
     def assign(self) -> Assigned:
         """The calendar of every strategy; one with an unknown name is a fault of its own."""
@@ -121,18 +115,11 @@ class CalendarAssigner:
         if kept is not None:
             made = self._named(kept.name, Origin.KEPT, dates, by_person=kept.by != "inferred")
             return replace(made, periods_per_year=kept.periods_per_year, since=kept.since)
-        found = self._found(dates)
+        found = infer(dates)
         if found is not None:
             made = self._named(found[0], Origin.INFERRED, dates)
             return replace(made, periods_per_year=found[1], since=self.today)
         return self._named(assume(dates), Origin.ASSUMED, dates)
-
-    def _found(self, dates: Dates) -> tuple[str, float] | None:
-        """`infer`, once for all strategies of these dates."""
-        key = dates.tobytes()
-        if key not in self._inferred:
-            self._inferred[key] = infer(dates)
-        return self._inferred[key]
 
     def _named(
         self, name: str, origin: Origin, dates: Dates, *, by_person: bool = False
@@ -146,8 +133,6 @@ class CalendarAssigner:
         )
         sparse = name == SPARSE
         days: Calendar = ListedDays(days=dates[:0]) if sparse else calendar
-        if name == WEEKDAYS and origin is not Origin.DECLARED and not by_person:
-            days = ListedDays(days=self._working_days)
         return StrategyCalendar(
             name=name,
             origin=origin,
@@ -172,39 +157,6 @@ class CalendarAssigner:
         if name not in self._opened:
             self._opened[name] = open_calendar(name, closing=self.closing)
         return self._opened[name]
-
-    @cached_property
-    def _working_days(self) -> Dates:
-        """The weekdays, without those on which several strategies rest and nobody works.
-
-        A holiday of a market that is not known is seen by that only. One strategy alone proves
-        none: its missing row may be a lost one.
-        """
-        last = np.datetime64(self.today, "D")
-        resting = [
-            record.dates for record in self.records.strategies.values() if self._rests(record)
-        ]
-        if not resting:
-            return np.empty(0, "datetime64[D]")
-        first = min(dates[0] for dates in resting)
-        begun, worked = np.zeros((2, int((last - first).astype(int)) + 2), dtype=np.int64)
-        for dates in resting:
-            begun[(dates[0] - first).astype(int)] += 1
-            begun[min((dates[-1] - first).astype(int) + 1, len(begun) - 1)] -= 1
-            worked[(dates - first).astype(int)] += 1
-        days = first + np.arange(len(begun) - 1)
-        is_holiday = (begun.cumsum() >= _WITNESSES) & (worked == 0)
-        working: Dates = days[np.is_busday(days) & ~is_holiday[:-1]]
-        return working
-
-    def _rests(self, record: StrategyRecord) -> bool:
-        """Whether it is a strategy of weekdays, which nobody has said."""
-        if not len(record) or record.calendar is not None:
-            return False
-        if (kept := self.kept.get(record.strategy)) is not None:
-            return kept.name == WEEKDAYS
-        found = self._found(record.dates)
-        return (assume(record.dates) if found is None else found[0]) == WEEKDAYS
 
     def _fault(self, record: StrategyRecord) -> RecordFault:
         name = record.calendar or self.kept[record.strategy].name

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from threading import Event
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -20,7 +19,7 @@ from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, R
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
 from perf_alerts_dagster.bootstrap.notifications import build_sweeper, open_all_channels
-from perf_alerts_dagster.bootstrap.records import open_source, store_url
+from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
@@ -59,6 +58,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         StoreUnavailable: the store cannot be reached, or was not migrated.
     """
     store = await asyncio.to_thread(open_store, store_url(settings))
+    desk = SqlDesk(store.engine)
     sweeper = build_sweeper(settings, store.engine, owner=f"proxy:{uuid.uuid4().hex}")
     try:
         async with parts_over(settings, store.engine) as proxy:
@@ -66,9 +66,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                 proxy=proxy,
                 api=ApiParts(
                     store=store,
-                    desk=SqlDesk(store.engine),
+                    desk=desk,
                     thresholds=SqlThresholds(store.engine),
-                    records=Records(lambda: open_source(settings), ZoneInfo(settings.timezone)),
+                    records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
                     incidents=sweeper.incidents,
                     probe=Probe(store_url(settings)),
                     channels=open_all_channels(settings),

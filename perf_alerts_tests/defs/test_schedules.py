@@ -30,7 +30,7 @@ OTHERS = ["weekly_stability_check", "monthly_forward_test_update"]
 
 @pytest.mark.parametrize("name", DAILY)
 def test_daily_alerts_skip_a_day_that_is_no_session_and_say_why(name: str) -> None:
-    skipped = tick(name, SATURDAY)
+    skipped = tick(name, SATURDAY, ALERT_CALENDAR="weekdays")
 
     assert isinstance(skipped, dg.SkipReason)
     assert "2026-01-03 is no session" in str(skipped.skip_message)
@@ -54,8 +54,9 @@ def test_an_exchange_holiday_is_skipped_only_on_that_exchange() -> None:
     assert isinstance(tick("daily_pnl_check", HOLIDAY, ALERT_CALENDAR="weekdays"), dg.RunRequest)
 
 
-def test_around_the_clock_every_day_is_a_session() -> None:
-    assert isinstance(tick("daily_pnl_check", SATURDAY, ALERT_CALENDAR="24/7"), dg.RunRequest)
+@pytest.mark.parametrize("calendar", ["24/7", "record"])
+def test_where_a_strategy_may_have_weekends_none_is_skipped(calendar: str) -> None:
+    assert isinstance(tick("daily_pnl_check", SATURDAY, ALERT_CALENDAR=calendar), dg.RunRequest)
 
 
 def test_the_tick_is_dated_in_the_schedules_own_zone() -> None:

@@ -118,8 +118,7 @@ def test_a_row_that_is_taken_away_and_comes_back_is_located() -> None:
     removed, quiet, back = (changes(store, one) for one in (without, without, reading(USUAL)))
 
     assert removed.notes == ("restated: final rows of trend changed on 2023-01-05 (removed)",)
-    # The day itself is no session any more: no strategy has a row on it.
-    assert removed.sessions[0] == day(4)
+    assert removed.sessions[0] == day(3)
     assert quiet == Changes()
     assert back.notes == ("restated: final rows of trend changed on 2023-01-05 (added)",)
     assert back.sessions[0] == day(3)

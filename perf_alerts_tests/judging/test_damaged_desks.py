@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -15,9 +15,10 @@ from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.context import Budgets
-from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified, outcomes
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
+from perf_alerts_dagster.judging.summary import outcomes
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import (
     Dates,
@@ -25,8 +26,8 @@ from perf_alerts_dagster.records.model import (
     StrategyRecord,
     TrackRecords,
 )
-from perf_alerts_dagster.records.reading import Market, Reading, read
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.incidents.incident_desk import IncidentDesk
 
@@ -39,25 +40,11 @@ FIRST = np.datetime64("2025-01-01")
 ROWS = 380
 JUDGE = Judge(
     book=limit_book({}, {"default": {"daily_loss": LOSS, "monthly_loss": 0.05}}),
-    periods_per_year=252,
     max_lag_sessions=2,
     budgets=Budgets(),
     settings_version="test",
 )
 FAULT = (RecordFault(where="daily.csv", rule="is bad"),)
-
-
-class OwnReading(Reading):
-    """A reading in which each strategy has the sessions of its declared calendar."""
-
-    __slots__ = ()
-
-    def own_sessions(self, name: str) -> Dates:
-        record = self.records.strategies[name]
-        return sessions_of(record, self.as_of)
-
-    def due_sessions(self, name: str) -> Dates:
-        return self.own_sessions(name)
 
 
 def sessions_of(record: StrategyRecord, last: date) -> Dates:
@@ -91,16 +78,14 @@ class Desk:
         )
 
     def reading(self, as_of: date) -> Reading:
-        plain = read(
+        made = read(
             FakeRecordsSource(self.records()),
-            Market(calendar=open_calendar("24/7"), own_days=False),
+            MARKET,
             as_of=as_of,
             now=datetime.combine(as_of, time(23), tzinfo=UTC),
             timezone=ZoneInfo("UTC"),
         )
-        made = OwnReading(**{one.name: getattr(plain, one.name) for one in fields(Reading)})
-        seen = {name: self.seen(name) for name in self.gone}
-        return made.grouped(seen)
+        return made.grouped({name: self.seen(name) for name in self.gone})
 
     def seen(self, name: str) -> Seen:
         record = self.strategies[name]

@@ -25,7 +25,6 @@ ROWS = 400
 LAST = day(ROWS - 1)
 JUDGE = Judge(
     book=limit_book({}, {"default": {"daily_loss": 0.05, "weekly_loss": 0.06}}),
-    periods_per_year=252,
     max_lag_sessions=2,
     budgets=Budgets(),
     settings_version="test",

@@ -242,13 +242,12 @@ def test_sessions_are_those_of_any_strategy_and_each_has_its_own() -> None:
     assert np.array_equal(found.own_sessions("coin"), DAYS[-20:])
 
 
-def test_a_day_without_any_row_is_no_session_of_a_young_strategy() -> None:
-    days = weekdays(40)
-    young, other = with_dates("a", np.delete(days, [10, 20])), with_dates("b", np.delete(days, 20))
-    found = a_reading(young, other, with_dates("coin", np.arange(days[0], days[-1] + 1)))
+@pytest.mark.parametrize("rows", [40, 300], ids=["assumed", "inferred"])
+def test_a_weekday_on_which_nobody_has_a_row_may_be_a_lost_one(rows: int) -> None:
+    days = np.delete(weekdays(rows), 20)
+    found = a_reading(with_dates("a", days), with_dates("b", days))
 
-    assert days[10] in found.own_sessions("a")
-    assert days[20] not in found.own_sessions("a")
+    assert weekdays(rows)[20] in found.own_sessions("a")
 
 
 def test_a_retired_strategy_has_no_sessions_after_its_last_row() -> None:

@@ -51,10 +51,10 @@ def a_reading(
     )
 
 
-def test_the_records_own_days_are_its_sessions() -> None:
+def test_a_young_strategy_has_the_weekdays_as_sessions() -> None:
     found = a_reading()
 
-    assert found.sessions == tuple(DAYS.astype(object).tolist())
+    assert found.sessions == tuple(date(2026, 1, day) for day in range(5, 10))
     assert found.as_of == FRIDAY
 
 
@@ -110,8 +110,8 @@ def test_the_source_is_asked_with_the_zones_today() -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [date(2026, 1, 7), date(2026, 1, 4), date(2026, 1, 12)],
-    ids=["gap", "before", "after"],
+    [date(2026, 1, 4), date(2026, 1, 10), date(2026, 1, 12)],
+    ids=["before", "weekend", "after"],
 )
 def test_an_as_of_date_that_is_no_session_is_refused_with_the_range(wanted: date) -> None:
     with pytest.raises(UsageError, match="must be a session from 2026-01-05 to 2026-01-09"):
@@ -119,11 +119,11 @@ def test_an_as_of_date_that_is_no_session_is_refused_with_the_range(wanted: date
 
 
 def test_a_tick_takes_the_session_before() -> None:
-    found = a_reading(as_of=date(2026, 1, 7), at_or_before=True)
+    found = a_reading(as_of=date(2026, 1, 10), at_or_before=True, now=at(18, day=date(2026, 1, 10)))
 
-    assert found.as_of == date(2026, 1, 6)
+    assert found.as_of == FRIDAY
     assert found.records.notes == (
-        "2026-01-07 is a session of no strategy; the last day with a row is 2026-01-06",
+        "2026-01-10 is a session of no strategy; the last day with a row is 2026-01-09",
     )
 
 

@@ -23,10 +23,10 @@ from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.app import Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_tests.builders import reader
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.server.fakes import (
-    UTC_ZONE,
     Database,
     FakeHistory,
     FakeScheduler,
@@ -84,7 +84,7 @@ class Proxy:
                 store=self.store,
                 desk=self.desk,
                 thresholds=SqlThresholds(self.database.engine),
-                records=Records(lambda: self.source, UTC_ZONE),
+                records=Records(reader(self.source)),
                 incidents=Incidents(
                     store=self.incidents,
                     outbox=self.incidents,

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 import click
 import numpy as np
@@ -13,13 +12,14 @@ from rich.markup import escape
 
 from perf_alerts_dagster.bootstrap.desk import kept_of
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
-from perf_alerts_dagster.bootstrap.records import open_market, open_source
+from perf_alerts_dagster.bootstrap.records import read_records
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
 from perf_alerts_dagster.judging.summary import summaries, too_little_notes
+from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
 
@@ -71,13 +71,14 @@ def read_source(
     settings = load_settings()
     now = datetime.now(UTC)
     with output.working(f"reading {records_url or settings.records_shown}"):
-        reading = read(
-            open_source(settings, records_url=records_url),
-            open_market(settings, periods_per_year=periods_per_year),
-            as_of=as_of,
+        # What is kept is about the strategies of the settings' own source.
+        reading = read_records(
+            settings,
             now=now,
-            timezone=ZoneInfo(settings.timezone),
-            kept=kept_of(settings),
+            kept=kept_of(settings) if records_url is None else Kept(),
+            as_of=as_of,
+            records_url=records_url,
+            periods_per_year=periods_per_year,
         )
     return Source(reading=reading, settings=settings, now=now)
 

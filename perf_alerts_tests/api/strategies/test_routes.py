@@ -11,11 +11,11 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
-from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.builders import a_record, noise, reader
 from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.incidents.incident_desk import fine, judged
-from perf_alerts_tests.server.fakes import NOW, UTC_ZONE
+from perf_alerts_tests.server.fakes import NOW
 
 FRIDAY = date(2026, 1, 2)
 
@@ -136,7 +136,7 @@ async def test_the_source_is_read_once_a_minute_with_its_groups() -> None:
     source = FakeRecordsSource(
         TrackRecords(source="test", strategies={"a": record("a"), "b": record("b")})
     )
-    records = Records(lambda: source, UTC_ZONE)
+    records = Records(reader(source))
     first = await records.record_of("ALL", NOW)
     await records.record_of("a", NOW + timedelta(seconds=60))
     await records.record_of("a", NOW + timedelta(seconds=61))
@@ -151,7 +151,7 @@ async def test_a_source_that_cannot_be_read_is_said_and_asked_again() -> None:
         TrackRecords(source="test", strategies={"a": record("a")}),
         error=RecordsUnavailable("gone"),
     )
-    records = Records(lambda: source, UTC_ZONE)
+    records = Records(reader(source))
     with pytest.raises(RecordsUnavailable):
         await records.record_of("a", NOW)
     source.error = None
