@@ -89,7 +89,7 @@ class Export:
         """
         for row in is_bad.arg_true().head(1):
             cell, line = self.frame[column][row], self.line(self.frame[ROW][row])
-            shown, value = column or "1", listed([cell]) if cell else None
+            shown, value = column.replace(TORN, "") or None, listed([cell]) if cell else None
             fault = RecordFault(where=self.name, row=line, column=shown, rule=rule, value=value)
             raise RecordsInvalid(str(fault))
 

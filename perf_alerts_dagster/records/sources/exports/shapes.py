@@ -79,7 +79,7 @@ def _series(
         values = np.diff(values, prepend=0) / (1 + np.concatenate(([0.0], values[:-1])))
     elif kind == "log":
         values = np.expm1(values)
-    where = "" if export.shape == "wide" else f"column {column or 2} holds "
+    where = "values are " if export.shape == "wide" else f"column {column or 2} holds "
     notes.append(f"{where}{kind}{', in percent' * in_percent}")
     if left_out := cells.count() - len(rows):
         notes.append(f"the last value of a day counts; {left_out} earlier ones are left out")
@@ -117,8 +117,8 @@ def _daily(
         days = days[len(days) + 1 - len(levels) :]
         is_lost = ~np.isfinite(levels) | (levels <= 0)
         if is_lost[:-1].any() or not np.isfinite(levels[-1]):
-            day = days[max(int(is_lost.argmax()) - 1, 0)]
-            rule = f"{strategy} has no capital left by {day}; is --capital right?"
+            day = days[min(int(is_lost.argmax()), len(days) - 1)]
+            rule = f"{strategy} has no capital before {day}; is --capital right?"
             raise RecordsInvalid(f"{export.name}: {rule}")
         # Beyond the 14th digit of the capital the difference is rounding.
         digits = 14 - len(str(int(levels.max())))
