@@ -80,8 +80,7 @@ def import_(
         if name in imported
     ]
     if as_json:
-        content = {"folder": str(out), "rows": counts, "notes": notes, "strategies": figures}
-        output.print_json(content)
+        output.print_json({"rows": counts, "notes": notes, "strategies": figures})
         return
     click.echo("\n".join(notes))
     for row in figures:

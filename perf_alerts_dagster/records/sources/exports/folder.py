@@ -48,9 +48,8 @@ def store(
     old = {"daily": _old(folder, "daily", _DAILY), "trades": _old(folder, "trades", (_TRADES,))}
     if (there := old["daily"]) is not None:
         if new.columns != there.columns:
-            columns = ", ".join(there.columns)
             rule = "give --capital with returns, or another --out"
-            raise UsageError(f"{folder}: daily.csv has the columns {columns}; {rule}")
+            raise UsageError(f"{folder}: daily.csv has {', '.join(there.columns)}; {rule}")
         if not force:
             _refuse_changes(there.join(spans, on="strategy", maintain_order="left"), new)
         new = pl.concat([_beyond(there, spans, pl.col("date"), force=force), new])

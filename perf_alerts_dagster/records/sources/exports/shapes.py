@@ -27,7 +27,6 @@ _KNOWN = {
     "strategy": ("strategy", "strategy id"),
 }  # fmt: skip
 _PERCENT = re.compile(r"%|percent|pct\b", re.IGNORECASE)
-_FRIDAY = 5
 
 
 def read_series(export: Export) -> Read:
@@ -55,13 +54,12 @@ def _value_columns(export: Export, dates: str) -> Sequence[str]:
     rest = [name for name in columns if name != dates and (name or len(columns) == 2)]
     if given or export.shape == "wide" or len(rest) == 1:
         return given or rest
-    known = _KNOWN[export.shape]
-    found = export.column(None, *known)
-    if found is None:
-        raise export.lacks(f"of the values (name it by --value, or {known[0]})")
+    if (found := export.column(None, *_KNOWN[export.shape])) is None:
+        raise export.lacks(f"of the values (name it by --value, or {export.shape})")
     return [found]
 
 
+@np.errstate(all="ignore")
 def _series(
     export: Export, strategy: str, column: str, times: pl.DataFrame
 ) -> tuple[pl.DataFrame, list[str]]:
@@ -137,13 +135,13 @@ def _daily(
     return frame.select(pl.lit(strategy).alias("strategy"), pl.all())
 
 
+@np.errstate(over="ignore")
 def _levels(kind: Values, values: Floats, capital: float | None) -> Floats | None:
     """The capital before the first row and after each; None where it is unknown."""
     if capital is None:
         return values if kind == "equity" else None
-    with np.errstate(over="ignore"):
-        grown = {"equity": values, "pnl": capital + values.cumsum()}
-        return np.append(capital, grown.get(kind, capital * (1 + values).cumprod()))
+    grown = {"equity": values, "pnl": capital + values.cumsum()}
+    return np.append(capital, grown.get(kind, capital * (1 + values).cumprod()))
 
 
 def read_trades(export: Export) -> Read:
@@ -175,8 +173,7 @@ def read_trades(export: Export) -> Read:
     by_strategy = trades.partition_by("strategy", as_dict=True)
     frames = [_booked(export, str(name), of_one, unit) for (name,), of_one in by_strategy.items()]
     notes += [
-        f"P&L of column {pnl}, net of costs, on the day of {exit_}; other days have 0, weekends "
-        "only where one trades on them",
+        f"P&L of {pnl}, net of costs, on the day of {exit_}; 0 on other days, weekends if traded",
         f"the capital before the first trade is {export.capital:.15g}, of each strategy",
         f"{len(exits) - len(trades)} trades without an exit are open and left out",
         f"{(is_closed & entries['day'].is_null()).sum()} trades without an entry have the exit's",
@@ -189,8 +186,8 @@ def _booked(export: Export, strategy: str, trades: pl.DataFrame, unit: str) -> p
     ends = pl.concat([trades["entered"], trades["exited"]])
     bounds = [*ends, *filter(None, (export.first, export.last))]
     days = pl.date_range(min(bounds), max(bounds), eager=True).alias("exited")
-    if (ends.dt.weekday() <= _FRIDAY).all():
-        days = days.filter(days.dt.weekday() <= _FRIDAY)
+    if (ends.dt.weekday() <= 5).all():
+        days = days.filter(days.dt.weekday() <= 5)
     sums = trades.group_by("exited").agg(pl.col("pnl").sum())
     booked = days.to_frame().join(sums, on="exited", how="left", maintain_order="left")
     return _daily(export, strategy, "pnl", days, booked["pnl"].fill_null(0.0).to_numpy(), unit)

@@ -5,14 +5,14 @@ import html
 import io
 import json
 import re
-import zipfile
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
+from zipfile import BadZipFile, ZipFile, is_zipfile
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -29,7 +29,7 @@ _TRADINGVIEW_PNL = re.compile(r"(?:Net P&L|Net PnL|Profit)(?: ([A-Z]{3,5}))?")
 _TR, _TD = re.compile(r"<tr\b.*?</tr", re.DOTALL), re.compile(r"<t[dh]\b(.*?)</t[dh]", re.DOTALL)
 # Sections of names and values of a statement; where two have a name, the last counts.
 _FACTS = ("Statement", "Account Information", "Change in NAV")
-_OTHER_FORMS = (LookupError, TypeError, ValueError, StopIteration, zipfile.BadZipFile, PolarsError)
+_OTHER = (ArithmeticError, LookupError, TypeError, ValueError, StopIteration)
 _RATE = "Time Weighted Rate of Return"
 
 
@@ -66,10 +66,10 @@ def tradingview(path: Path) -> list[Export]:
 
 def freqtrade(path: Path) -> list[Export]:
     """A backtest's result, `.json` or the `.zip` that holds it, with every strategy of it."""
-    if not zipfile.is_zipfile(path):
+    if not is_zipfile(path):
         contents = [json.loads(_text(path))]
     else:
-        with zipfile.ZipFile(path) as archive:
+        with ZipFile(path) as archive:
             # It holds the settings and the strategy's parameters as JSON too.
             names = [name for name in archive.namelist() if name.endswith(".json")]
             contents = [json.loads(archive.read(name)) for name in names]
@@ -131,7 +131,7 @@ def metatrader(path: Path) -> list[Export]:
             closed.append((deal["Time"], pnl))
     note = f"{len(deposits)} bookings are no P&L, the first is the capital; what was paid for open"
     note += f" positions, {sum(paid.values()):g}, is left out"
-    first = moments(deals, "Time")[0]["day"].filter(frame["Symbol"] != "").min()
+    first = next(iter(moments(deals, "Time")[0]["day"].filter(frame["Symbol"] != "")), None)
     capital, trades = next(iter(deposits), None), _sheet(("exit_time", "pnl"), closed)
     return [replace(deals, frame=trades, first=first, capital=capital, notes=(note,))]
 
@@ -177,10 +177,10 @@ def read_export(form: str, path: Path, **said: Any) -> Read:  # noqa: ANN401 - f
         UsageError: an option is missing.
     """
     try:
-        exports = _TOOLS[form](path) if form in _TOOLS else [read_sheet(path, form)]
+        exports = _TOOLS[form](path) if form in _TOOLS else [read_sheet(path, cast("Shape", form))]
     except OSError as error:
         raise RecordsUnavailable(f"{path.name}: cannot be read ({error.strerror})") from error
-    except _OTHER_FORMS as error:
+    except (*_OTHER, BadZipFile, PolarsError) as error:
         why = f"is no file of {form} as docs/exports.md describes it"
         raise RecordsInvalid(f"{path.name}: {why} ({type(error).__name__}: {error})") from error
     daily, trades, notes = list[pl.DataFrame](), list[pl.DataFrame](), list[str]()

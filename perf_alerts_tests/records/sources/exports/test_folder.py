@@ -95,7 +95,7 @@ def test_returns_go_beside_amounts_with_a_capital_only(folder: Path) -> None:
 def test_amounts_do_not_go_beside_returns(folder: Path) -> None:
     put(folder, FIRST)
 
-    with pytest.raises(UsageError, match="daily.csv has the columns strategy, date, return"):
+    with pytest.raises(UsageError, match=r"daily\.csv has strategy, date, return"):
         put(folder, "date,nav\n2025-01-02,100\n2025-01-03,110\n", form="equity", name="fund")
 
 
