@@ -9,7 +9,7 @@ import click
 
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.errors import UsageError
-from perf_alerts_dagster.records.calendars import CalendarAssigner
+from perf_alerts_dagster.records.assignment import CalendarAssigner
 from perf_alerts_dagster.records.sessions import NEXT_DAY
 from perf_alerts_dagster.records.sources.exports.export import Values
 from perf_alerts_dagster.records.sources.exports.folder import store
