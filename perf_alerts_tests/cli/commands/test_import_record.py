@@ -27,17 +27,20 @@ def test_what_was_assumed_and_read_is_printed(export: Path) -> None:
     assert result.exit_code == 0
     for line in (
         "export.csv: dates are in column date",
-        "export.csv: a, b: returns of a day",
+        "export.csv: a, b: values are returns",
         "rows before 2025-01-03 are backtest",
         "records/daily.csv: 4 rows",
         f"ALERT_RECORDS_URL={export.parent / 'records'}",
     ):
         assert line in result.stdout
-    # total, Sharpe ratio, drawdown, and the Friday that has no row
-    assert " 0.0403 " in result.stdout
+    assert (
+        "strategy a, first 2025-01-02, last 2025-01-06, rows 2, calendar weekdays, "
+        in result.stdout
+    )
+    assert "total_return 0.0403, " in result.stdout
     assert (export.parent / "records" / "daily.csv").read_text().splitlines()[:2] == [
-        "strategy,date,return,segment,currency,group",
-        "a,2025-01-02,0.01,backtest,,g",
+        "strategy,date,return,currency,segment,group",
+        "a,2025-01-02,0.01,,backtest,g",
     ]
 
 

@@ -1,174 +1,98 @@
 """Numbers and days as tools write them; one reading for a whole column, or none."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+import polars as pl
 
-from perf_alerts_dagster.records.sources.exports.sheets import Sheet
+from perf_alerts_dagster.records.sources.exports.export import Export
 
-_MISSING = frozenset(("", "nan", "na", "n/a", "<na>", "null", "none", "nat", "-", "--"))
 _MONEY = r"[A-Z]{3,5}|[$€£¥]"
-_NUMBER = re.compile(
-    rf"(?P<open>\()?(?P<sign>[-+]?)\s*(?P<before>{_MONEY})?\s*(?P<inner>[-+]?)"
-    rf"(?P<digits>[\d.,'\s]*\d[\d.,'\s]*?)(?P<power>[eE][-+]?\d+)?"
-    rf"\s*(?P<percent>%)?\s*(?P<after>{_MONEY})?(?P<close>\))?"
+_NUMBER = (
+    rf"^(?<open>\()?(?<sign>[-+]?)\s*(?<before>{_MONEY})?\s*(?<inner>[-+]?)"
+    r"(?<digits>[\d.,'\s]*\d[\d.,'\s]*?)(?<power>[eE][-+]?\d+)?"
+    rf"\s*(?<percent>%)?\s*(?<after>{_MONEY})?(?<close>\))?$"
 )
 _GROUPS = r"[1-9]\d{{0,2}}(?:[{0}\s']\d{{3}})+"
-_POINT = re.compile(rf"(?:\d+|{_GROUPS.format(',')})?(?:\.\d*)?")
-_COMMA = re.compile(rf"(?:\d+|{_GROUPS.format('.')})(?:,\d*)?")
-
-_CLOCK = re.compile(
-    r"(\d{1,2}):?(\d{2})(?::?(\d{2}))?[.\d]*\s*([AaPp][Mm])?\s*([A-Z]{1,5}|[-+]\d{2}:?\d{2})?"
+_POINT = rf"^(?:\d+|{_GROUPS.format(',')})?(?:\.\d*)?$"
+_COMMA = rf"^(?:\d+|{_GROUPS.format('.')})(?:,\d*)?$"
+_UNIX = r"^(\d{10})(?:\.\d+|(?:\d{3}){1,3})?$"
+_YEAR_LAST = r"^(\d{1,2})[-./](\d{1,2})[-./](\d{4}|\d{2})\b"
+_MOMENT = (
+    r"^(?<day>\d{4}[-./](?:\d{1,2}|[A-Za-z]{3})[-./]\d{1,2})"
+    r"(?:[T ,;]+(?<hour>\d{1,2}):?(?<minute>\d\d)(?::?(?<second>\d\d))?[.\d]*"
+    r"\s*(?<half>[AaPp][Mm])?\s*(?<zone>[A-Z]{1,5}|[-+]\d\d:?\d\d)?)?$"
 )
-_YEAR_FIRST = re.compile(r"(\d{4})([-./]?)(\d{1,2})\2(\d{1,2})(?:[T ,;]+(.*))?")
-_YEAR_LAST = re.compile(r"(\d{1,2})[-./](\d{1,2})[-./](\d{4}|\d{2})(?:[T ,;]+(.*))?")
-_MONTH_NAME = re.compile(r"([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_UNIX = re.compile(r"(\d{10})(?:\.\d+|(?:\d{3}){1,3})?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Numbers:
-    """A column of numbers, None where a cell is missing; percent signs are divided out."""
+def numbers(export: Export, column: str) -> tuple[pl.Series, str, list[str]]:
+    """A column of numbers, null where a cell is missing; their unit, and what was assumed.
 
-    values: list[float | None]
-    is_percent: bool
-    currency: str | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A day as written, in the zone in which it is written, and the time where there is one."""
-
-    day: date
-    at: time | None = None
-
-    def __str__(self) -> str:
-        """`2026-01-05`, or `2026-01-05T14:30:00`."""
-        return self.day.isoformat() + (f"T{self.at.isoformat()}" if self.at else "")
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a cell stands for no value."""
-    return cell.strip().lower() in _MISSING
-
-
-def read_numbers(sheet: Sheet, column: str) -> Numbers:
-    """Read a column: thousands, decimal comma, parentheses, percent and currency signs.
-
-    Raises:
-        RecordsInvalid: a cell is no number, may be read in two ways, or differs from the others
-            in its percent sign or currency.
+    Thousands, decimal comma, parentheses, percent and currency signs are read. The unit is `%`
+    (which is divided out), a currency, or empty.
     """
-    cells = sheet.cells(column)
-    parts: dict[int, re.Match[str]] = {}
-    for row, cell in enumerate(cells):
-        if not is_missing(cell):
-            match = _NUMBER.fullmatch(cell.strip().replace("\N{MINUS SIGN}", "-"))
-            if match is None or bool(match["open"]) != bool(match["close"]):
-                raise sheet.fault(row, column, cell, "is no number")
-            parts[row] = match
-    digits = {row: match["digits"].strip() for row, match in parts.items()}
-    with_point = next((row for row in digits if not _POINT.fullmatch(digits[row])), None)
-    with_comma = next((row for row in digits if not _COMMA.fullmatch(digits[row])), None)
-    comma = next((row for row in digits if "," in digits[row]), None)
-    if with_point is not None and with_comma is not None:
-        raise sheet.fault(with_point, column, cells[with_point], "is no number")
-    if comma is not None and with_point is None and with_comma is None:
-        rule = "may have a decimal comma or thousands: write a decimal point and no thousands"
-        raise sheet.fault(comma, column, cells[comma], rule)
-    group, decimal = (",", ".") if with_point is None else (".", ",")
-    values: list[float | None] = [None] * len(cells)
-    for row, match in parts.items():
-        plain = re.sub(r"[\s']", "", digits[row]).replace(group, "").replace(decimal, ".")
-        signs = (match["sign"], match["inner"]).count("-") + bool(match["open"])
-        values[row] = float(plain + (match["power"] or "")) * (-1) ** signs
+    raw = export.frame[column]
+    plain = raw.cast(pl.Float64, strict=False)
+    if plain.null_count() == raw.null_count() and plain.is_finite().all():
+        return plain, "", []
+    cells = export.cells(column)
+    parts = cells.str.replace("\N{MINUS SIGN}", "-").str.extract_groups(_NUMBER).struct.unnest()
+    digits, is_open = parts["digits"].str.strip_chars(), parts["open"].is_not_null()
+    is_whole = digits.is_not_null() & (is_open == parts["close"].is_not_null())
+    export.refuse(cells.is_not_null() & ~is_whole, column, "is no number")
+    is_point, is_comma = digits.str.contains(_POINT), digits.str.contains(_COMMA)
+    has_comma = digits.str.contains(",")
+    if not is_comma.all():
+        export.refuse(~is_point, column, "is no number")
+    elif is_point.all():
+        export.refuse(has_comma, column, "may have a decimal comma or thousands: write 1234.5")
+    group, decimal = (",", ".") if is_point.all() else (".", ",")
     # A zero without the percent sign of the others is a fault as well: it may stand for a gap.
-    is_percent = bool(_one(sheet, column, {row: m["percent"] or "" for row, m in parts.items()}))
-    units = {row: m["before"] or m["after"] or "" for row, m in parts.items()}
-    currency = _one(sheet, column, {row: unit for row, unit in units.items() if unit})
-    if is_percent:
-        values = [None if value is None else value / 100 for value in values]
-    notes = [
-        *(["percent signs are read"] if is_percent else []),
-        *([f"{currency} is taken off the numbers"] if currency else []),
-        *(["parentheses are negative"] if any(m["open"] for m in parts.values()) else []),
-        *([f"{decimal!r} is the decimal sign"] if comma is not None else []),
-    ]
-    return Numbers(
-        values=values,
-        is_percent=is_percent,
-        currency=currency if currency and currency.isalpha() else None,
-        notes=tuple(notes),
+    units = parts.select(pl.coalesce("percent", "before", "after", pl.lit(""))).to_series()
+    unit: str = units.filter(is_whole)[0]
+    export.refuse(
+        is_whole & (units != unit), column, f"is not in the unit ({unit or 'none'}) before"
     )
+    is_minus = (parts["sign"] == "-") ^ (parts["inner"] == "-") ^ is_open
+    size = digits.str.replace_all(r"[\s']", "").str.replace_all(group, "", literal=True)
+    size = size.str.replace(decimal, ".", literal=True) + parts["power"].fill_null("")
+    sign = pl.select(pl.when(is_minus).then(-1.0).otherwise(1.0)).to_series()
+    values = size.cast(pl.Float64) * sign / (100 if unit == "%" else 1)
+    notes = [f"{unit} is taken off the numbers"] * bool(unit)
+    notes += [f"{decimal!r} is the decimal sign"] * bool(has_comma.any())
+    return values, unit, notes
 
 
-def _one(sheet: Sheet, column: str, units: Mapping[int, str]) -> str:
-    """The unit that all rows have; empty where there is none."""
-    first = next(iter(units.values()), "")
-    for row, unit in units.items():
-        if unit != first:
-            rule = f"is not in the unit of the rows before it ({first or 'none'})"
-            raise sheet.fault(row, column, sheet.cells(column)[row], rule)
-    return first
+def moments(export: Export, column: str) -> tuple[pl.DataFrame, list[str]]:
+    """A column of times: `day` as written, the time of day `at` (text), and both as ISO `text`.
 
-
-def read_moments(sheet: Sheet, column: str) -> tuple[list[Moment | None], tuple[str, ...]]:
-    """Read a column of days or times, None where a cell is missing, and what was assumed.
-
-    Raises:
-        RecordsInvalid: a cell is no day, or day and month may be either way round.
+    All are null where a cell is missing, and `at` where there is no time. Also what was assumed.
     """
-    cells = [cell.strip() for cell in sheet.cells(column)]
-    filled = {row: cell for row, cell in enumerate(cells) if not is_missing(cell)}
-    year_last = {row: match for row, cell in filled.items() if (match := _YEAR_LAST.match(cell))}
-    is_day_first = any(int(match[1]) > 12 for match in year_last.values())
-    is_month_first = any(int(match[2]) > 12 for match in year_last.values())
-    if year_last and not is_day_first and not is_month_first:
-        row = next(iter(year_last))
-        rule = "may be day or month first in every row: write YYYY-MM-DD"
-        raise sheet.fault(row, column, cells[row], rule)
-    moments: list[Moment | None] = [None] * len(cells)
-    zones = set()
-    for row, cell in filled.items():
-        parts = _parts(cell, is_day_first=is_day_first)
-        if parts is None:
-            raise sheet.fault(row, column, cells[row], "is no date: write YYYY-MM-DD")
-        moments[row], zone = parts
-        zones.add(zone)
+    cells = export.cells(column)
+    utc = pl.from_epoch(cells.str.extract(_UNIX).cast(pl.Int64)).dt.strftime("%Y-%m-%dT%H:%M UTC")
+    text = utc.zip_with(utc.is_not_null(), cells)
+    first, second = (text.str.extract(_YEAR_LAST, group).cast(pl.Int64) for group in (1, 2))
     notes = []
-    if year_last:
+    if first.is_not_null().any():
+        is_day_first = bool((first > 12).any())
+        if not is_day_first and not (second > 12).any():
+            rule = "may be day or month first in every row: write YYYY-MM-DD"
+            export.refuse(first.is_not_null(), column, rule)
+        text = text.str.replace(_YEAR_LAST, "$3-$2-$1" if is_day_first else "$3-$1-$2")
+        text = text.str.replace(r"^(\d\d)-", "20$1-")
         notes.append(f"{'day' if is_day_first else 'month'} first in {column}")
-    if zones - {""}:
-        notes.append(f"days as written in zone {', '.join(sorted(zones - {''}))}")
-    return moments, tuple(notes)
-
-
-def _parts(cell: str, *, is_day_first: bool) -> tuple[Moment, str] | None:
-    """A cell's moment and the zone that it names; None where it is no day."""
-    if unix := _UNIX.fullmatch(cell):
-        at = datetime.fromtimestamp(int(unix[1]), UTC)
-        return Moment(at.date(), at.time()), "UTC (a number of seconds)"
-    if match := _YEAR_FIRST.fullmatch(cell):
-        year, month, day, rest = match[1], match[3], match[4], match[5]
-    elif match := _YEAR_LAST.fullmatch(cell):
-        day, month, year, rest = match.groups()
-        day, month = (day, month) if is_day_first else (month, day)
-        year = year if len(year) == 4 else f"20{year}"
-    elif (match := _MONTH_NAME.fullmatch(cell)) and match[1].lower() in _MONTHS:
-        year, month, day, rest = match[3], str(_MONTHS.index(match[1].lower()) + 1), match[2], ""
-    else:
-        return None
-    clock = _CLOCK.fullmatch(rest) if rest else None
-    if rest and clock is None:
-        return None
-    try:
-        at_day = date(int(year), int(month), int(day))
-        if clock is None:
-            return Moment(at_day), ""
-        hour = int(clock[1]) % 12 + 12 * (clock[4].lower() == "pm") if clock[4] else int(clock[1])
-        return Moment(at_day, time(hour, int(clock[2]), int(clock[3] or 0))), clock[5] or ""
-    except ValueError:
-        return None
+    text = text.str.replace(r"^(\d{4})(\d\d)(\d\d)($|[T ,;])", "$1-$2-$3$4")
+    text = text.str.replace(r"^([A-Za-z]{3})[a-z]*\.? (\d{1,2}), (\d{4})$", "$3-$1-$2")
+    parts = text.str.extract_groups(_MOMENT).struct.unnest()
+    written, half = parts["day"].str.replace_all("[./]", "-"), pl.col("half").str.to_lowercase()
+    hour, at = pl.col("hour").cast(pl.Int64), pl.col("at")
+    hour = pl.when(half.is_null()).then(hour).otherwise(hour % 12 + 12 * (half == "pm"))
+    clock = (hour.cast(pl.String).str.zfill(2), "minute", pl.col("second").fill_null("00"))
+    found = parts.select(
+        "zone",
+        day=pl.coalesce(written.str.to_date(f"%Y-%{m}-%d", strict=False) for m in "mb"),
+        at=pl.concat_str(*clock, separator=":"),
+    ).with_columns(is_time=at.is_null() | at.str.to_time("%H:%M:%S", strict=False).is_not_null())
+    is_bad = cells.is_not_null() & ~(found["day"].is_not_null() & found["is_time"])
+    export.refuse(is_bad, column, "is no date: write YYYY-MM-DD")
+    if zones := sorted(found["zone"].drop_nulls().unique()):
+        notes.append(f"days as written in zone {', '.join(zones)}")
+    whole = pl.col("day").cast(pl.String) + (pl.lit("T") + at).fill_null("")
+    return found.select("day", "at", text=whole), notes

@@ -8,8 +8,7 @@ import pytest
 from perf_alerts_dagster.core.errors import RecordsInvalid, UsageError
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sources.exports.folder import store
-from perf_alerts_dagster.records.sources.exports.model import Options
-from perf_alerts_dagster.records.sources.exports.read import read_export
+from perf_alerts_dagster.records.sources.exports.tools import read_export
 
 TODAY = date(2025, 12, 31)
 FIRST = "date,x\n2025-01-02,0.01\n2025-01-03,0.02\n2025-01-06,0.03\n"
@@ -31,8 +30,8 @@ def put(
 ) -> TrackRecords:
     path = folder.parent / "export.csv"
     path.write_text(text)
-    tables = read_export(form, path, Options(name=name, capital=capital))
-    return store(folder, tables.daily, tables.trades, force=force, today=TODAY)[0]
+    daily, trades, _ = read_export(form, path, strategy=name, capital=capital)
+    return store(folder, daily, trades, force=force, today=TODAY)[0]
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -62,8 +61,8 @@ def test_further_strategies_and_days_are_added(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (FIRST.replace("0.02", "0.05"), "x 2025-01-03 has return 0.02, now 0.05"),
-        ("date,x\n2025-01-02,0.01\n2025-01-06,0.03\n", "x 2025-01-03 has no row any more"),
+        (FIRST.replace("0.02", "0.05"), "the row x, 2025-01-03, 0.02, live differs"),
+        ("date,x\n2025-01-02,0.01\n2025-01-06,0.03\n", "the row x, 2025-01-03, 0.02, live differs"),
     ],
 )
 def test_a_row_that_differs_or_is_gone_stops_the_import_unless_forced(
@@ -93,19 +92,18 @@ def test_returns_go_beside_amounts_with_a_capital_only(folder: Path) -> None:
     assert record.returns.tolist() == pytest.approx([0.01, 0.02, 0.03])
 
 
-def test_amounts_go_beside_returns_as_returns(folder: Path) -> None:
+def test_amounts_do_not_go_beside_returns(folder: Path) -> None:
     put(folder, FIRST)
 
-    records = put(folder, "date,nav\n2025-01-02,100\n2025-01-03,110\n", form="equity", name="fund")
-
-    assert records.strategies["fund"].returns.tolist() == pytest.approx([0.1])
+    with pytest.raises(UsageError, match=r"daily\.csv has strategy, date, return"):
+        put(folder, "date,nav\n2025-01-02,100\n2025-01-03,110\n", form="equity", name="fund")
 
 
 def test_nothing_is_written_where_a_row_breaks_a_rule(folder: Path) -> None:
     with pytest.raises(RecordsInvalid, match="is in the future"):
         put(folder, "date,x\n2026-01-02,0.01\n")
 
-    assert content(folder) == {}
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["daily.csv", "daily.parquet", "trades.csv.gz"])
@@ -122,7 +120,22 @@ def test_a_table_that_no_import_wrote_is_left_alone(folder: Path, name: str) -> 
 def test_a_strategy_in_two_files_of_one_import_is_refused(folder: Path) -> None:
     path = folder.parent / "export.csv"
     path.write_text(FIRST)
-    daily = read_export("returns", path, Options(name="x")).daily
+    daily, *_ = read_export("returns", path, strategy="x")
 
-    with pytest.raises(RecordsInvalid, match="x 2025-01-02 is there twice in the exports"):
+    with pytest.raises(RecordsInvalid, match="is there twice for this strategy"):
         store(folder, daily * 2, [], force=False, today=TODAY)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_trades_are_merged_as_their_days_are(folder: Path, *, force: bool) -> None:
+    text = "exit_time,pnl\n2025-01-02,10\n2025-01-03,20\n"
+    put(folder, text, form="trades", capital=1000)
+    put(folder, text, form="trades", capital=1000, name="y")
+
+    records = put(folder, text + "2025-01-06,30\n", form="trades", capital=1000, force=force)
+
+    trades = [record.trades for record in records.strategies.values()]
+    assert [None if of_one is None else of_one.pnl.tolist() for of_one in trades] == [
+        [10, 20, 30],
+        [10, 20],
+    ]

@@ -1,23 +1,39 @@
 """What files of the four shapes become, and what is refused with its place."""
 
 import gzip
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, UsageError
-from perf_alerts_dagster.records.sources.exports.model import Options, Tables
-from perf_alerts_dagster.records.sources.exports.read import read_export
+from perf_alerts_dagster.records.sources.exports.tools import read_export
 
 
-def read(folder: Path, form: str, text: str, options: Options | None = None) -> Tables:
+@dataclass
+class Tables:
+    """The rows of an export as dictionaries."""
+
+    daily: list[dict[str, Any]]
+    trades: list[dict[str, Any]]
+    notes: list[str]
+
+
+def load(form: str, path: Path, **said: object) -> Tables:
+    daily, trades, notes = read_export(form, path, **said)
+    rows = [row for frame in daily for row in frame.to_dicts()]
+    return Tables(rows, [row for frame in trades for row in frame.to_dicts()], notes)
+
+
+def read(folder: Path, form: str, text: str, **said: object) -> Tables:
     path = folder / "export.csv"
     path.write_text(text, encoding="utf-8")
-    return read_export(form, path, options or Options())
+    return load(form, path, **said)
 
 
 def values(tables: Tables, column: str = "return") -> dict[str, float]:
-    return {row["date"]: float(row[column]) for row in tables.daily}
+    return {str(row["date"]): row[column] for row in tables.daily}
 
 
 @pytest.mark.parametrize(
@@ -42,20 +58,20 @@ def test_numbers_are_read_as_the_whole_column_means_them(
 @pytest.mark.parametrize(
     ("cells", "expected", "currency"),
     [
-        (["1,234.56", "-1,000.00"], [1234.56, -1000], ""),
-        (["1.234,56", "-1.000,00"], [1234.56, -1000], ""),
-        (["1 234.56", "-12.00"], [1234.56, -12], ""),
-        (["$1,234.56", "-$12"], [1234.56, -12], ""),
+        (["1,234.56", "-1,000.00"], [1234.56, -1000], None),
+        (["1.234,56", "-1.000,00"], [1234.56, -1000], None),
+        (["1 234.56", "-12.00"], [1234.56, -12], None),
+        (["$1,234.56", "-$12"], [1234.56, -12], None),
         (["12.34 USD", "-5 USD"], [12.34, -5], "USD"),
-        (["(1,234.56)", "3"], [-1234.56, 3], ""),
+        (["(1,234.56)", "3"], [-1234.56, 3], None),
     ],
 )
 def test_amounts_are_read_with_thousands_and_currency(
-    tmp_path: Path, cells: list[str], expected: list[float], currency: str
+    tmp_path: Path, cells: list[str], expected: list[float], currency: str | None
 ) -> None:
     text = f'date,x\n2025-01-02,"{cells[0]}"\n2025-01-03,"{cells[1]}"\n'
 
-    tables = read(tmp_path, "returns", text, Options(values="pnl", capital=1e5))
+    tables = read(tmp_path, "returns", text, values="pnl", capital=1e5)
 
     assert list(values(tables, "pnl").values()) == pytest.approx(expected)
     assert {row["currency"] for row in tables.daily} == {currency}
@@ -64,21 +80,45 @@ def test_amounts_are_read_with_thousands_and_currency(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("date,x\n2025-01-02,0.01\n2025-01-03,abc\n", "row 3, column x: 'abc' is no number"),
-        ("date,x\n2025-01-02,inf\n", "row 2, column x: 'inf' is no number"),
-        ('date,x\n2025-01-02,"1,234"\n', "column x: '1,234' may have a decimal comma or"),
-        ("date,x\n2025-01-02,1%\n2025-01-03,0\n", "row 3, column x: '0' is not in the unit"),
-        ("date,x\n2025-01-02,$1\n2025-01-03,€1\n", "row 3, column x: '€1' is not in the unit"),
-        ("date,x\n2025-01-02,1.5\n", "row 2, column x: '1.5' as a return of a day? Say which"),
-        ("date,x\n03/04/2025,0.1\n", "row 2, column date: '03/04/2025' may be day or month first"),
-        ("date,x\n2025-02-30,0.1\n", "row 2, column date: '2025-02-30' is no date"),
-        ("date,x\n2025-01-02,0.1\n2025-01-02,0.1\n", "row 3, column x: '2025-01-02' is a day that"),
-        ("date,x\n,0.1\n", "row 2, column x: '0.1' has no date"),
+        (
+            "date,x\n2025-01-02,0.01\n2025-01-03,abc\n",
+            "row 3, column x: is no number (seen: 'abc')",
+        ),
+        ("date,x\n2025-01-02,inf\n", "row 2, column x: is no number (seen: 'inf')"),
+        (
+            'date,x\n2025-01-02,"1,234"\n',
+            "column x: may have a decimal comma or thousands: write 1234.5 (seen: '1,234')",
+        ),
+        (
+            "date,x\n2025-01-02,1%\n2025-01-03,0\n",
+            "row 3, column x: is not in the unit (%) before (seen: '0')",
+        ),
+        (
+            "date,x\n2025-01-02,$1\n2025-01-03,€1\n",
+            "row 3, column x: is not in the unit ($) before (seen: '€1')",
+        ),
+        (
+            "date,x\n2025-01-02,1.5\n",
+            "export has a return of 150 % on 2025-01-02: say what the numbers are",
+        ),
+        ("date,x\n03/04/2025,0.1\n", "row 2, column date: may be day or month first in every row"),
+        (
+            "date,x\n2025-02-30,0.1\n",
+            "row 2, column date: is no date: write YYYY-MM-DD (seen: '2025-02-30')",
+        ),
+        (
+            "date,x\n2025-01-02,0.1\n2025-01-02,0.1\n",
+            "row 2, column x: is of a day that is there twice",
+        ),
+        ("date,x\n,0.1\n", "row 2, column x: has no date (seen: '0.1')"),
         ("date,x\n2025-01-02,\n", "column x has no value"),
         ("date,x\n2025-01-02,0.1,3\n2025-01-03,0.1\n", "row 2: has more cells than the header"),
         ("date,x,x\n2025-01-02,1,1\n", "column x is there twice"),
         ("2025-01-02,0.01\n2025-01-03,0.02\n", "row 1: is no header"),
-        ("date,x\n2025-01-02 10:30abc,0.1\n", "column date: '2025-01-02 10:30abc' is no date"),
+        (
+            "date,x\n2025-01-02 10:30abc,0.1\n",
+            "column date: is no date: write YYYY-MM-DD (seen: '2025-01-02 10:30abc')",
+        ),
         ("", "the file is empty"),
         ("date,a,b\n2025-01-02,0.1,0.1\n", "column of the values (name it by --value"),
     ],
@@ -119,7 +159,7 @@ def test_a_day_without_a_value_has_no_row_and_is_said(tmp_path: Path) -> None:
 
     tables = read(tmp_path, "wide", text)
 
-    assert [(row["strategy"], row["date"]) for row in tables.daily] == [
+    assert [(row["strategy"], str(row["date"])) for row in tables.daily] == [
         ("a", "2025-01-03"),
         ("b", "2025-01-02"),
         ("b", "2025-01-06"),
@@ -132,7 +172,7 @@ def test_percent_in_the_name_of_a_column_is_believed_and_said(tmp_path: Path) ->
     tables = read(tmp_path, "returns", "date,Return %\n2025-01-02,1.5\n")
 
     assert values(tables) == {"2025-01-02": 0.015}
-    assert any("returns of a day, in percent" in note for note in tables.notes)
+    assert any("column Return % holds returns, in percent" in note for note in tables.notes)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +183,7 @@ def test_what_the_numbers_are_can_be_said(tmp_path: Path, kind: str, cells: str)
     first, second = cells.split(",")
     text = f"date,x\n2025-01-02,{first}\n2025-01-03,{second}\n"
 
-    tables = read(tmp_path, "returns", text, Options(values=kind))  # type: ignore[arg-type]
+    tables = read(tmp_path, "returns", text, values=kind)
 
     assert list(values(tables).values()) == pytest.approx([0.1, -0.05])
 
@@ -166,9 +206,9 @@ def test_the_last_value_of_each_day_of_an_equity_curve_counts(tmp_path: Path) ->
 
     assert values(tables, "pnl") == {"2025-01-03": 10}
     assert values(tables, "capital") == {"2025-01-03": 100}
-    assert [note.partition(": ")[2] for note in tables.notes] == [
+    assert [note.removeprefix("export.csv: ") for note in tables.notes] == [
         "dates are in column time",
-        "export: column equity holds the equity",
+        "export: column equity holds equity",
         "export: the last value of a day counts; 2 earlier ones are left out",
         "export: 2025-01-02 is the starting value, and no row",
     ]
@@ -177,18 +217,18 @@ def test_the_last_value_of_each_day_of_an_equity_curve_counts(tmp_path: Path) ->
 def test_with_the_capital_the_first_day_of_an_equity_curve_is_a_row(tmp_path: Path) -> None:
     text = "date,nav\n2025-01-02,110\n2025-01-03,99\n"
 
-    tables = read(tmp_path, "equity", text, Options(capital=100))
+    tables = read(tmp_path, "equity", text, capital=100)
 
     assert values(tables, "pnl") == {"2025-01-02": 10, "2025-01-03": -11}
 
 
 def test_one_value_is_no_equity_curve(tmp_path: Path) -> None:
-    with pytest.raises(RecordsInvalid, match="column nav has one value, the starting one"):
+    with pytest.raises(RecordsInvalid, match="export has one value, the starting one"):
         read(tmp_path, "equity", "date,nav\n2025-01-02,110\n")
 
 
 def test_an_equity_curve_that_was_at_zero_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordsInvalid, match="row 2, column nav: '0' leaves no capital to lose"):
+    with pytest.raises(RecordsInvalid, match="export has no capital before 2025-01-03"):
         read(tmp_path, "equity", "date,nav\n2025-01-02,0\n2025-01-03,99\n")
 
 
@@ -201,7 +241,7 @@ def test_a_closed_trade_counts_on_the_day_of_its_exit(tmp_path: Path) -> None:
         "a,NQ,2025-01-07 10:00,,5\n"
     )
 
-    tables = read(tmp_path, "trades", text, Options(capital=1000))
+    tables = read(tmp_path, "trades", text, capital=1000)
 
     assert values(tables, "pnl") == {
         "2025-01-02": 0,
@@ -211,14 +251,10 @@ def test_a_closed_trade_counts_on_the_day_of_its_exit(tmp_path: Path) -> None:
     }
     assert list(values(tables, "capital").values()) == [1000, 1000, 1050, 1050]
     assert tables.trades[0] == {
-        "trade_id": "1",
         "strategy": "a",
-        "symbol": "ES",
-        "side": "",
         "entry_time": "2025-01-02T10:00:00",
         "exit_time": "2025-01-03T11:00:00",
-        "pnl": "50.0",
-        "cost": "0.0",
+        "pnl": 50,
     }
     assert len(tables.trades) == 3
     assert any("1 trades without an exit are open" in note for note in tables.notes)
@@ -227,16 +263,19 @@ def test_a_closed_trade_counts_on_the_day_of_its_exit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2025-01-05,2025-01-03,5", "row 2, column entry_time: '2025-01-05' is no time before"),
-        ("2025-01-02,2025-01-03,", "row 2, column pnl: '' is no P&L of a closed trade"),
-        ("2025-01-02,2025-01-03,-1000", "has lost its capital of 1000 by 2025-01-03"),
+        (
+            "2025-01-05,2025-01-03,5",
+            "row 2, column entry_time: is after the exit (seen: '2025-01-05')",
+        ),
+        ("2025-01-02,2025-01-03,", "row 2, column pnl: is no P&L of a closed trade"),
+        ("2025-01-02,2025-01-03,-1000\n,2025-01-06,5", "export has no capital before 2025-01-06"),
         ("2025-01-02,,5", "there is no closed trade"),
         ("2025-01-02,2025-01-03,5%", "column of the P&L in money"),
     ],
 )
 def test_a_bad_trade_is_refused(tmp_path: Path, row: str, message: str) -> None:
     with pytest.raises(RecordsInvalid) as error:
-        read(tmp_path, "trades", f"entry_time,exit_time,pnl\n{row}\n", Options(capital=1000))
+        read(tmp_path, "trades", f"entry_time,exit_time,pnl\n{row}\n", capital=1000)
 
     assert message in str(error.value)
 
@@ -245,30 +284,28 @@ def test_trades_and_amounts_need_the_capital(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--capital is missing"):
         read(tmp_path, "trades", "exit_time,pnl\n2025-01-02,1\n")
     with pytest.raises(UsageError, match="--capital is missing"):
-        read(tmp_path, "returns", "date,x\n2025-01-02,1\n", Options(values="pnl"))
+        read(tmp_path, "returns", "date,x\n2025-01-02,1\n", values="pnl")
 
 
-def test_utf16_tabs_and_gzip_are_read(tmp_path: Path) -> None:
+def test_tabs_and_gzip_are_read_and_utf16_is_answered_with_its_conversion(tmp_path: Path) -> None:
     text = "date\tx\n2025-01-02\t0.01\n"
     path = tmp_path / "export.csv"
-    for content in (text.encode("utf-16"), gzip.compress(text.encode())):
+    for content in (text.encode(), gzip.compress(text.encode())):
         path.write_bytes(content)
 
-        assert values(read_export("returns", path, Options())) == {"2025-01-02": 0.01}
+        assert values(load("returns", path)) == {"2025-01-02": 0.01}
+
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(RecordsInvalid, match="UTF-16 text; convert: python"):
+        load("returns", path)
 
 
 def test_lines_that_end_in_carriage_returns_are_read(tmp_path: Path) -> None:
     (tmp_path / "export.csv").write_bytes(b"date,x\r2025-01-02,0.01\r")
 
-    tables = read_export("returns", tmp_path / "export.csv", Options())
+    tables = load("returns", tmp_path / "export.csv")
 
     assert values(tables) == {"2025-01-02": 0.01}
-
-
-def test_the_row_names_of_r_need_no_header(tmp_path: Path) -> None:
-    tables = read(tmp_path, "returns", '"x"\n"2025-01-02",0.01\n"2025-01-03",0.02\n')
-
-    assert values(tables) == {"2025-01-02": 0.01, "2025-01-03": 0.02}
 
 
 @pytest.mark.parametrize(("name", "line"), [("a.pkl", "read_pickle('a.pkl')"), ("a.xlsx", "excel")])
@@ -278,6 +315,6 @@ def test_what_is_not_read_is_answered_with_the_line_that_converts_it(
     (tmp_path / name).write_bytes(b"\x80\x04\xff")
 
     with pytest.raises(RecordsInvalid) as error:
-        read_export("returns", tmp_path / name, Options())
+        load("returns", tmp_path / name)
 
     assert line in str(error.value)

@@ -4,14 +4,19 @@ import json
 import zipfile
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, UsageError
-from perf_alerts_dagster.records.sources.exports.model import Options
-from perf_alerts_dagster.records.sources.exports.read import read_export
+from perf_alerts_dagster.records.sources.exports.tools import read_export
 
 CASES = Path(__file__).parent / "cases"
-NO_OPTIONS = Options()
+
+
+def rows(form: str, path: Path, *columns: str, **said: object) -> list[tuple[object, ...]]:
+    """The daily rows of a file, the dates as text."""
+    daily, *_ = read_export(form, path, **said)
+    return pl.concat(daily).with_columns(pl.col("date").cast(pl.String)).select(columns).rows()
 
 
 def test_the_archive_of_freqtrade_holds_the_result_beside_other_files(tmp_path: Path) -> None:
@@ -20,10 +25,11 @@ def test_the_archive_of_freqtrade_holds_the_result_beside_other_files(tmp_path: 
         file.writestr("backtest-result_config.json", "{}")
         file.writestr("backtest-result.json", (CASES / "freqtrade.json").read_text())
 
-    zipped = read_export("freqtrade", archive, NO_OPTIONS)
+    columns = ("date", "pnl", "capital", "currency")
+    zipped = rows("freqtrade", archive, *columns)
 
-    assert zipped.daily == read_export("freqtrade", CASES / "freqtrade.json", NO_OPTIONS).daily
-    assert {row["currency"] for row in zipped.daily} == {"USDT"}
+    assert zipped == rows("freqtrade", CASES / "freqtrade.json", *columns)
+    assert {row[-1] for row in zipped} == {"USDT"}
 
 
 def test_the_older_list_of_trades_of_tradingview_has_the_profit_at_the_exit(tmp_path: Path) -> None:
@@ -37,13 +43,13 @@ def test_the_older_list_of_trades_of_tradingview_has_the_profit_at_the_exit(tmp_
         encoding="utf-8",
     )
 
-    tables = read_export("tradingview", path, Options(capital=1000))
+    daily, (trades,), _ = read_export("tradingview", path, capital=1000)
 
-    assert [(row["side"], row["exit_time"], row["pnl"]) for row in tables.trades] == [
-        ("Long", "2025-01-03T11:00:00", "25.5"),
-        ("Short", "2025-01-06T11:00:00", "-5.25"),
+    assert trades.select("entry_time", "exit_time", "pnl").rows() == [
+        ("2025-01-02T09:30:00", "2025-01-03T11:00:00", 25.5),
+        ("2025-01-06T09:30:00", "2025-01-06T11:00:00", -5.25),
     ]
-    assert {row["currency"] for row in tables.daily} == {"USD"}
+    assert set(daily[0]["currency"]) == {"USD"}
 
 
 @pytest.mark.parametrize("form", ["x and y", "capital letters"])
@@ -55,9 +61,7 @@ def test_older_results_of_lean_are_read(tmp_path: Path, form: str) -> None:
     )
     (tmp_path / "lean.json").write_text(content)
 
-    tables = read_export("lean", tmp_path / "lean.json", NO_OPTIONS)
-
-    assert [(row["date"], row["pnl"]) for row in tables.daily] == [("2025-01-02", "10.0")]
+    assert rows("lean", tmp_path / "lean.json", "date", "pnl") == [("2025-01-02", 10)]
 
 
 def test_the_graph_of_the_tester_of_metatrader_is_an_equity_curve(tmp_path: Path) -> None:
@@ -65,13 +69,33 @@ def test_the_graph_of_the_tester_of_metatrader_is_an_equity_curve(tmp_path: Path
     path.write_text(
         "<DATE>\t<BALANCE>\t<EQUITY>\t<DEPOSIT LOAD>\n"
         "2025.01.02 00:00\t100000.00\t100000.00\t0.0\n"
-        "2025.01.03 17:59\t99962.79\t100009.43\t0.0\n",
-        encoding="utf-16",
+        "2025.01.03 17:59\t99962.79\t100009.43\t0.0\n"
     )
 
-    (row,) = read_export("metatrader", path, NO_OPTIONS).daily
+    assert rows("equity", path, "date", "pnl") == [("2025-01-03", 9.43)]
 
-    assert (row["date"], row["pnl"]) == ("2025-01-03", "9.43")
+
+def test_what_metatrader_books_at_an_entry_counts_at_the_exit(tmp_path: Path) -> None:
+    names = ("Time", "Deal", "Symbol", "Type", "Direction", "Commission", "Fee", "Swap", "Profit")
+    deals = [
+        ("2025.01.02 00:00:00", "1", "", "balance", "", "0.00", "0.00", "0.00", "10 000.00"),
+        ("2025.01.02 09:00:00", "2", "EURUSD", "buy", "in", "-1.50", "-0.50", "0.00", "0.00"),
+        ("2025.01.03 09:00:00", "3", "EURUSD", "sell", "out", "-1.50", "0.00", "-3.00", "1 000.00"),
+        ("2025.01.06 09:00:00", "4", "", "balance", "", "0.00", "0.00", "0.00", "-5 000.00"),
+        ("2025.01.06 10:00:00", "5", "EURUSD", "buy", "in", "-2.00", "0.00", "0.00", "0.00"),
+    ]
+    table = "".join(
+        f"<tr>{''.join(f'<td class=x>{cell}</td>' for cell in (*row, '0'))}</tr>"
+        for row in [(*names[:-1], "<b>Profit</b>"), *deals]
+    ).replace("<td class=x>0</td></tr>", "<td>Balance</td></tr>", 1)
+    (tmp_path / "report.html").write_text(f"<table>{table}</table>", encoding="utf-16")
+
+    daily, (trades,), notes = read_export("metatrader", tmp_path / "report.html")
+
+    assert daily[0].select("pnl", "capital").rows() == [(0, 10_000), (993.5, 10_000)]
+    assert trades["pnl"].to_list() == [993.5]
+    assert "report.html: 2 bookings are no P&L, the first is the capital" in notes[0]
+    assert "open positions, -2, is left out" in notes[0]
 
 
 STATEMENT = """\
@@ -83,54 +107,31 @@ Account Information,Data,Base Currency,AUD
 Net Asset Value,Header,Asset Class,Prior Total,Current Long,Current Short,Current Total,Change
 Net Asset Value,Data,Total,1000,1010,0,1010,10
 Net Asset Value,Header,Time Weighted Rate of Return
-Net Asset Value,Data,{rate}%
+Net Asset Value,Data,-0.050213184%
 Change in NAV,Header,Field Name,Field Value
 Change in NAV,Data,Starting Value,1000
 Change in NAV,Data,Ending Value,1010
-Trades,Header,DataDiscriminator,Asset Category,Currency,Symbol,Date/Time,Realized P/L,Code
-Trades,Data,Order,Stocks,AUD,CBA,"2025-01-02, 10:00:00",0,O
-Trades,Data,Order,Stocks,AUD,CBA,"2025-01-03, 11:00:00",25.5,C;P
-Trades,Data,ClosedLot,Stocks,AUD,CBA,"2025-01-02",,ST
-Trades,Data,Order,Stocks,{currency},BHP,"2025-01-06, 11:00:00",-5,C
 """
 
 
-def statement(path: Path, period: str, rate: str = "1", currency: str = "AUD") -> Path:
-    path.write_text(STATEMENT.format(period=period, rate=rate, currency=currency))
+def statement(path: Path, period: str) -> Path:
+    path.write_text(STATEMENT.format(period=period))
     return path
 
 
 def test_an_activity_statement_of_one_day_is_a_return_of_the_account(tmp_path: Path) -> None:
-    path = statement(tmp_path / "a.csv", "January 3, 2025", rate="-0.050213184")
+    path = statement(tmp_path / "a.csv", "January 3, 2025")
 
-    assert read_export("ibkr", path, NO_OPTIONS).daily == [
-        {
-            "strategy": "U1234567",
-            "date": "2025-01-03",
-            "return": "-0.00050213184",
-            "segment": "live",
-            "currency": "AUD",
-            "group": "",
-        }
+    assert rows("ibkr", path, "strategy", "date", "return", "currency") == [
+        ("U1234567", "2025-01-03", pytest.approx(-0.00050213184), "AUD")
     ]
 
 
-def test_an_activity_statement_of_a_period_is_a_list_of_closed_trades(tmp_path: Path) -> None:
+def test_an_activity_statement_of_a_period_is_refused(tmp_path: Path) -> None:
     path = statement(tmp_path / "a.csv", "January 1, 2025 - January 31, 2025")
 
-    tables = read_export("ibkr", path, NO_OPTIONS)
-
-    assert [(row["date"], row["pnl"], row["capital"]) for row in tables.daily] == [
-        ("2025-01-03", "25.5", "1000"),
-        ("2025-01-06", "-5.0", "1025.5"),
-    ]
-
-
-def test_trades_in_several_currencies_are_not_added_up(tmp_path: Path) -> None:
-    path = statement(tmp_path / "a.csv", "January 1, 2025 - January 31, 2025", currency="USD")
-
-    with pytest.raises(RecordsInvalid, match="'-5 USD' is not in the unit of the rows before it"):
-        read_export("ibkr", path, NO_OPTIONS)
+    with pytest.raises(RecordsInvalid, match="of several days: give those of single days"):
+        read_export("ibkr", path)
 
 
 @pytest.mark.parametrize("form", ["freqtrade", "lean", "metatrader", "tradingview", "ibkr"])
@@ -140,6 +141,6 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, form: str, text: st
     path.write_text(text)
 
     with pytest.raises((RecordsInvalid, UsageError)) as error:
-        read_export(form, path, NO_OPTIONS)
+        read_export(form, path)
 
     assert str(error.value).startswith("other.txt")
