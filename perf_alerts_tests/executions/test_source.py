@@ -21,8 +21,8 @@ from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Outcome
-from perf_alerts_dagster.judging.summary import outcomes
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
+from perf_alerts_dagster.judging.summary import outcomes
 from perf_alerts_dagster.records.desk import Retirement, SourceReading, UnknownStrategy
 from perf_alerts_dagster.records.model import RecordFault, TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
