@@ -10,6 +10,7 @@ from perf_alerts_dagster.records.desk import KeptCalendar
 from perf_alerts_dagster.records.inference import WINDOW, assume, infer, longest_gap, rows_per_year
 from perf_alerts_dagster.records.model import Dates, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sessions import (
+    OWN,
     SPARSE,
     WEEKDAYS,
     YEAR,
@@ -114,7 +115,9 @@ class CalendarAssigner:
             return self._listed(RECORD, self.records.dates)
         if kept is not None:
             made = self._named(kept.name, Origin.KEPT, dates, by_person=kept.by != "inferred")
-            return replace(made, periods_per_year=kept.periods_per_year, since=kept.since)
+            # A sparse book has as many rows a year as it has.
+            rate = made.periods_per_year if kept.name == SPARSE else kept.periods_per_year
+            return replace(made, periods_per_year=rate, since=kept.since)
         found = infer(dates)
         if found is not None:
             made = self._named(found[0], Origin.INFERRED, dates)
@@ -164,8 +167,7 @@ class CalendarAssigner:
             where=self.records.source,
             strategy=record.strategy,
             column="calendar",
-            rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code of exchange_calendars "
-            f"such as XNYS or XLON, not {name!r:.60}",
+            rule=f"must be {OWN}, not {name!r:.60}",
         )
 
 

@@ -127,12 +127,14 @@ def test_a_date_that_is_none_is_refused(run: Run) -> None:
     assert "'yesterday' is no date: use YYYY-MM-DD" in done.output
 
 
-@pytest.mark.parametrize(("code", "periods"), [("24/7", 365), ("weekdays", 252), ("XLON", 253)])
+@pytest.mark.parametrize(
+    ("code", "periods"), [("24/7", 365), ("weekdays", 252), ("XLON", 253), ("weekly", 52)]
+)
 def test_a_person_sets_a_calendar(run: Run, code: str, periods: float) -> None:
     execute("first")
     done = run("strategies", "calendar", "a", code)
 
-    assert done.stdout == f"a has the calendar {code}, {periods} rows a year\n"
+    assert done.stdout == f"a has the calendar {code} from the next execution on\n"
     kept = kept_of(load_settings()).calendars["a"]
     assert (kept.name, kept.periods_per_year, kept.by) == (code, periods, ME)
     assert audited() == [(ME, "calendar", "strategies/a")]
