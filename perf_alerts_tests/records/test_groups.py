@@ -355,6 +355,15 @@ def test_faulty_and_vanished_members_are_missing_from_their_groups() -> None:
     }
 
 
+def test_a_faulty_strategy_that_the_strategies_table_ended_is_not_missing() -> None:
+    faults = {"paused": FAULT, "going_on": FAULT}
+    two = [book(name, [1.0]) for name in "ab"]
+    ended = {"paused": date.min, "going_on": date(2030, 1, 1)}
+    found = groups(*two, faults=faults, ended=ended)["ALL"]
+
+    assert set(found.at(date(2023, 1, 2)).missing) == {"going_on"}
+
+
 def test_a_share_is_of_capital_where_that_of_all_is_known_else_of_their_number() -> None:
     two = [book(name, [1.0]) for name in "ab"]
     known = groups(*two, vanished={"gone": SEEN})["ALL"].at(date(2023, 1, 2))
