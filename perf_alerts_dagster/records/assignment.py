@@ -76,14 +76,15 @@ class CalendarAssigner:
                 id(one): replace(one, periods_per_year=overridden) for one in calendars.values()
             }
             calendars = {name: memo[id(one)] for name, one in calendars.items()}
+        given = self.records.strategies
         records = replace(
             self.records,
-            strategies={
-                name: record
-                for name, record in self.records.strategies.items()
-                if name not in faults
-            },
+            strategies={name: record for name, record in given.items() if name not in faults},
             faults={**self.records.faults, **faults},
+            faulty={
+                **self.records.faulty,
+                **{name: (given[name].group, given[name].currency) for name in faults},
+            },
             notes=(*self.records.notes, *_notes(calendars, self.records)),
         )
         return Assigned(records=records, calendars=calendars, inferred=inferred)

@@ -202,7 +202,7 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
     path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
 
     answer = run("check", ALERT_RECORDS_URL=str(path), ALERT_SESSION_CLOSE="00:00")
-    (young,) = [line for line in answer.stdout.splitlines() if line.startswith("new_a")]
+    (young,) = [line for line in answer.stdout.splitlines() if "no backtest" in line]
 
     assert answer.returncode == 0
     assert young.startswith(
@@ -320,7 +320,8 @@ def test_strategies_shows_calendars_with_their_origin_and_the_last_final_row(
     daily.rename(declared / "daily.csv")
     (declared / "strategies.csv").write_text("strategy,calendar\nalpha,24/7\nbeta,NOWHERE\n")
     answer = run("strategies", "--records", str(declared), "--json")
-    alpha, beta = json.loads(answer.stdout)["strategies"]
+    listed = {one["strategy"]: one for one in json.loads(answer.stdout)["strategies"]}
+    alpha, beta = listed["alpha"], listed["beta"]
     table = run("strategies", "--records", str(declared)).stdout
 
     assert (alpha["calendar"], alpha["calendar_origin"], alpha["calendar_since"]) == (
