@@ -334,3 +334,14 @@ def test_strategies_shows_calendars_with_their_origin_and_the_last_final_row(
     assert beta["status"] == "error"
     assert "not 'NOWHERE'" in beta["faults"][0]
     assert "24/7 (declared)" in " ".join(table.split())
+
+
+def test_a_group_whose_name_is_that_of_an_emoji_is_shown_as_written(
+    run: Run, tmp_path: Path
+) -> None:
+    rows = [f"{name},2026-01-0{day},0.01,book" for name in "ab" for day in (5, 6, 7)]
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,group", *rows]) + "\n")
+    answer = run("check", ALERT_RECORDS_URL=str(path))
+
+    assert "group:book: a 50.0%, b 50.0% of the capital" in answer.stdout
