@@ -206,7 +206,8 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
 
     assert answer.returncode == 0
     assert young.startswith(
-        "ALL, new_a and new_b: 40 live rows, no backtest: now data and drawdown; from 63 live rows ("
+        "ALL, new_a and new_b: 40 live rows, no backtest: now data and drawdown; "
+        "from 63 live rows ("
     )
     assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
     assert "old: judged; from " in answer.stdout

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import accept_source, source_lines
+from perf_alerts_dagster.bootstrap.desk import accept_source, compared
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
@@ -35,7 +36,8 @@ def check(*, accept: bool) -> None:
         change = change_of("accept", "source", datetime.now(UTC))
         output.OUT.print(escape(accept_source(settings, change)), highlight=False, soft_wrap=True)
     source = read_source(None, as_of=None)
-    reading = source.reading
+    reading, lacking = compared(settings, source.reading, source.now)
+    source = replace(source, reading=reading)
     note_faults(reading)
     bad = len(reading.records.faults) + len(reading.records.table_faults)
     output.OUT.print(
@@ -43,6 +45,8 @@ def check(*, accept: bool) -> None:
         f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
     )
+    for line in lacking:
+        output.OUT.print(escape(line), highlight=False, soft_wrap=True)
     for section in _SECTIONS:
         for line in section(source):
             output.OUT.print(escape(line), highlight=False, soft_wrap=True)
@@ -97,11 +101,6 @@ def calendar_lines(source: Source) -> Iterator[str]:
     )
 
 
-def missing_lines(source: Source) -> Iterator[str]:
-    """What the source no longer has."""
-    yield from source_lines(source.settings, source.reading, source.now)
-
-
 def weight_lines(source: Source) -> Iterator[str]:
     """The members of each group, largest first, with their shares of its capital."""
     for name, group in sorted(source.reading.groups.items()):
@@ -116,7 +115,6 @@ def weight_lines(source: Source) -> Iterator[str]:
 
 # Printed below the summary, in this order.
 _SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (
-    missing_lines,
     calendar_lines,
     weight_lines,
     coverage_lines,
