@@ -36,8 +36,9 @@ _TOLERANCE = 0.01
 _HOLIDAYS = 0.10
 # Rows on weekends from this share on mean a market that never rests.
 _WEEKENDS = 0.05
-# Without a row on a larger share of the days only active days are exported.
-_SPARSE = 0.20
+# Without a row on a larger share of the weekdays, such as a fifth of them in weeks of four days,
+# only active days are exported.
+_SPARSE = 0.19
 # Rows per year of daily books that are called 252.
 _ORDINARY = (235.0, 266.0)
 # Days from one row to the next, and the share of the gaps that must be so.

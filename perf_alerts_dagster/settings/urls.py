@@ -107,7 +107,7 @@ def masked_url(url: str) -> str:
     character; so is every value of the query, since drivers take passwords there.
     """
     if "://" not in url:
-        return url
+        return re.sub(r":.*@", ":***@", url, flags=re.DOTALL)
     masked = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
     before, mark, query = masked.partition("?")
     return before + mark + re.sub(r"=[^&]*", "=***", query)

@@ -210,7 +210,26 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
         "from 63 live rows ("
     )
     assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
-    assert "old: judged; from " in answer.stdout
+    assert "old: 20 live rows, 380 backtest rows: now data, " in answer.stdout
+
+
+@pytest.fixture
+def cases() -> Path:
+    return Path(__file__).parents[1] / "records" / "cases"
+
+
+def test_check_says_of_a_late_desk_that_nothing_of_it_is_judged(run: Run, cases: Path) -> None:
+    answer = run("check", ALERT_RECORDS_URL=str(cases / "group_with_backtest.csv"))
+    (line,) = [one for one in answer.stdout.splitlines() if "sessions behind" in one]
+
+    assert line.startswith("ALL, grinder, group:g and newcomer: newest row is of 2026-10-02, ")
+    assert "judged" not in line
+
+
+def test_check_says_what_a_wiped_out_strategy_lost(run: Run, cases: Path) -> None:
+    answer = run("check", ALERT_RECORDS_URL=str(cases / "pctnum.csv"))
+
+    assert "s1: lost 129% of its capital on 2025-01-24: wiped out\n" in answer.stdout
 
 
 def test_check_warns_of_an_unknown_name_with_the_nearest(run: Run) -> None:

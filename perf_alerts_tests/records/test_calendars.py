@@ -87,13 +87,14 @@ QUARTERS = month_ends(120)[2::3]
         (DAYS[np.is_busday(DAYS, weekmask="1111101")], ("weekdays", 313.5)),
         # Sunday to Thursday has no calendar here: its own days are its sessions.
         (DAYS[np.is_busday(DAYS, weekmask="1111001")], ("sparse", 261.3)),
+        (DAYS[np.is_busday(DAYS, weekmask="1111000")], ("sparse", 209.2)),
         (thinned(every("weekdays"), 0.35), ("sparse", 94.6)),
         # Every tenth day is missing: no exchange rests as often, and nothing is guessed.
         (thinned(every("weekdays"), 0.85), ("weekdays", 227.7)),
     ],
     ids=[
         "month ends", "last business days", "first days", "Fridays", "quarters", "every day",
-        "weekdays", "six days", "Sunday to Thursday", "active days", "many gaps",
+        "weekdays", "six days", "Sunday to Thursday", "four days", "active days", "many gaps",
     ],
 )  # fmt: skip
 def test_a_calendar_is_inferred_from_the_dates(dates: Dates, found: tuple[str, float]) -> None:

@@ -162,6 +162,7 @@ def test_no_secret_is_in_the_repr_or_the_public_view() -> None:
         ("postgresql://u:p@h/d", "postgresql://u:***@h/d"),
         ("postgresql://u:p@q/r?s#t@h/d", "postgresql://u:***@h/d"),
         ("postgresql://u:p@[h/d", "postgresql://u:***@[h/d"),
+        ("postgresql:/u:p@h/d", "postgresql:***@h/d"),
         ("postgresql:///d?user=u&password=p", "postgresql:///d?user=***&password=***"),
     ],
 )

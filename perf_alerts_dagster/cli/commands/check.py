@@ -1,7 +1,7 @@
 """The command `check`: the settings, what the record holds, and what is judged of it."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
@@ -16,7 +16,8 @@ from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_so
 from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
-from perf_alerts_dagster.judging.summary import Summary, by_strategy, listed, summary_of
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
 from perf_alerts_dagster.records.calendars import finality_notes
 
 _MAXIMUM_NAMES = 8
@@ -67,7 +68,7 @@ def coverage_lines(source: Source) -> Iterator[str]:
         text = f"not judged on {reading.as_of} ({record.status.value})"
         if name in evaluations:
             own = evaluations[name]
-            text = _covered(coverage_of(record.until(reading.as_of), own), summary_of(own))
+            text = _covered(coverage_of(record.until(reading.as_of), own), own)
         alike.setdefault(text, []).append(name)
     for text, names in alike.items():
         rest = len(names) - _MAXIMUM_NAMES
@@ -75,19 +76,25 @@ def coverage_lines(source: Source) -> Iterator[str]:
         yield f"{listed([*names[:_MAXIMUM_NAMES], *more])}: {text}"
 
 
-def _covered(coverage: Coverage, summary: Summary) -> str:
-    if not coverage.now:
+def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
+    summary = summary_of(evaluations)
+    if summary.outcome in (Outcome.ERROR, Outcome.NO_DATA):
         return summary.note
+    if not coverage.now:
+        # Too few rows for anything, or wiped out.
+        breaches = [each.message for each in evaluations if each.outcome is Outcome.BREACH]
+        return summary.note or listed(breaches)
     later = [
         f"from {rows} live rows{f' (about {day})' if day else ''} {listed(titles)}"
         for rows, day, titles in coverage.later
     ]
     later += [f"{listed(titles)}: {what}" for what, titles in coverage.lacking]
-    if summary.too_little is None:
-        return "; ".join(["judged", *later])
+    partial = [f"partial: {summary.note}"] if summary.outcome is Outcome.PARTIAL else []
+    if not later:
+        return "; ".join(["judged", *partial])
     backtest = f"{coverage.backtest} backtest rows" if coverage.backtest else "no backtest"
     rows = f"{coverage.live} live rows, {backtest}"
-    return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later])
+    return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])
 
 
 def calendar_lines(source: Source) -> Iterator[str]:

@@ -263,6 +263,9 @@ def judge_joint(
         finals = context.finals(record)
         if not len(finals) or finals.dates[-1] != np.datetime64(context.as_of, "D"):
             continue
+        late = context.lateness.get(name, 0)
+        if late and late > context.allowed_lateness(name):
+            continue
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` is its breach.
             continue

@@ -2,11 +2,12 @@
 
 import csv
 import gzip
-import re
+import os
 import zlib
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, TextIO, cast
@@ -22,10 +23,18 @@ _UTF16 = {(False, True, False, True): "utf-16-le", (True, False, True, False): "
 _OTHER_SEPARATORS = ";\t|"
 # More of them are decimal256, which polars does not read.
 _DECIMAL_DIGITS = 38
-# Fixed offsets are none of the zones that polars knows.
-_UNREAD_ZONE = re.compile(r"unable to parse time zone: '(.+?)'")
+# Fixed offsets are none of the zones that polars knows; it shall read them all the same.
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 # A cell of any length is a fault that is shown, no error of the parser.
 csv.field_size_limit(2**31 - 1)
+
+
+def _is_known(zone: str) -> bool:
+    try:
+        pl.Series([0]).cast(pl.Datetime("us", zone)).dt.date()
+    except pl.exceptions.ComputeError:
+        return False
+    return True
 
 
 class ParquetTable(Table):
@@ -39,21 +48,32 @@ class ParquetTable(Table):
         """Typed columns, as the file has them."""
         try:
             self._refuse_types()
-            return numbered(pl.read_parquet(self._path, use_pyarrow=False, glob=False))
+            frame = pl.read_parquet(self._path, use_pyarrow=False, glob=False)
+            return numbered(self._with_written_times(frame))
         except FileNotFoundError as error:
             raise RecordsUnavailable(f"{self.name}: there is no such file") from error
         except OSError as error:
             raise RecordsUnavailable(f"{self.name}: cannot be read ({error.strerror})") from error
         # A damaged file makes the reader panic, which polars raises as a BaseException.
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-            zone = _UNREAD_ZONE.search(str(error))
-            why = "the file is no Parquet table"
-            if zone is not None:
-                why = (
-                    f"times in the zone {listed([zone[1]])} are not read; give dates, or convert "
-                    "to a named zone, as by .dt.tz_convert('Asia/Kolkata')"
-                )
-            raise RecordsInvalid(f"{self.name}: {why}") from error
+            raise RecordsInvalid(f"{self.name}: the file is no Parquet table") from error
+
+    def _with_written_times(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Times at a fixed offset, such as +05:30, as they are written there."""
+        for column, kind in frame.schema.items():
+            zone = kind.time_zone if isinstance(kind, pl.Datetime) else None
+            if zone is None or _is_known(zone):
+                continue
+            try:
+                offset = datetime.fromisoformat(f"2000-01-01T00:00{zone}").utcoffset()
+            except ValueError:
+                raise RecordsInvalid(
+                    f"{self.name}: column {listed([column])} is in the zone {listed([zone])}, "
+                    "which is none; give dates, or convert it, as by .dt.tz_convert('UTC')"
+                ) from None
+            naive = pl.col(column).cast(pl.Datetime(kind.time_unit))
+            frame = frame.with_columns(naive + (offset or timedelta()))
+        return frame
 
     def _refuse_types(self) -> None:
         for column, kind in pl.read_parquet_schema(self._path).items():

@@ -53,8 +53,10 @@ def _engine(url: str, shown: str) -> "Engine":
         raise RecordsUnavailable(
             f"{shown}: {fault or f'no driver for this database URL is installed{needs}'}"
         ) from error
-    except SQLAlchemyError as error:
-        raise RecordsUnavailable(f"{shown}: the database cannot be reached") from error
+    except (SQLAlchemyError, ValueError):
+        # Its error may hold a part of the password.
+        why = "is no URL of a database; a password has %40 for @, %3A for :, %2F for /"
+        raise RecordsUnavailable(f"{shown}: {why}") from None
 
 
 def _is_query(name: str) -> bool:

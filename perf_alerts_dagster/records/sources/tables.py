@@ -356,7 +356,7 @@ def _cells(raw: pl.DataFrame, column: str, rows: pl.Series) -> list[str | None]:
     if column not in raw.columns:
         return [None] * len(rows)
     cells = raw[column].gather(rows)
-    if cells.dtype.is_nested() or cells.dtype == pl.Object:
+    if cells.dtype.is_nested() or cells.dtype in (pl.Duration, pl.Object):
         return [str(cells.dtype)[:_LONGEST_CELL]] * len(rows)
     texts = cells.cast(pl.String, strict=False).str.strip_chars()
     return [

@@ -51,6 +51,15 @@ def test_the_probability_of_the_day_and_that_of_a_year_are_told_apart() -> None:
     assert found.p_year == pytest.approx(1 - (1 - daily) ** 252)
 
 
+def test_strategies_that_are_too_late_say_nothing_of_the_day() -> None:
+    records = desk(2)
+    context = context_of(records["s0"])
+    late = replace(context, calendars=dict.fromkeys(records, context.calendars["s0"]))
+
+    assert judge_joint(records, late)
+    assert not judge_joint(records, replace(late, lateness={"s1": 3}))
+
+
 @pytest.mark.parametrize("fall", [0, 1])
 def test_one_alone_is_no_group(fall: int) -> None:
     found = judged(desk(fall=fall))

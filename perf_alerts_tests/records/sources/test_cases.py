@@ -36,9 +36,10 @@ def test_midnight_in_another_zone_than_the_columns_is_refused_with_what_was_seen
     )
 
 
-def test_a_zone_that_is_a_fixed_offset_is_named() -> None:
-    with pytest.raises(RecordsInvalid, match=r"times in the zone \+05:30 are not read; give dates"):
-        load("tz_fixed_offset.parquet")
+def test_midnight_at_the_fixed_offset_of_a_parquet_column_is_that_day() -> None:
+    (record,) = load("tz_fixed_offset.parquet").strategies.values()
+
+    assert str(record.dates[0]) == "2025-01-02"
 
 
 def test_a_byte_order_mark_within_the_file_makes_no_second_strategy() -> None:

@@ -93,3 +93,11 @@ def test_a_database_file_must_be_there(
 
     assert database_fault(f"{dialect}:///{tmp_path}/pnl.db") is None
     assert "there is no such" in (database_fault(f"{dialect}:///{tmp_path}/none.db") or "")
+
+
+def test_a_password_that_breaks_the_url_is_not_shown() -> None:
+    with pytest.raises(RecordsUnavailable, match="is no URL of a database; a password") as caught:
+        tables_of("postgresql+psycopg://u:a@b:hush/c@h/d", "postgresql+psycopg://u:***@h/d")
+
+    assert caught.value.__suppress_context__
+    assert "hush" not in str(caught.value)

@@ -4,7 +4,7 @@ import gzip
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -161,6 +161,39 @@ def test_a_day_on_which_midnight_is_skipped_is_no_panic(tmp_path: Path) -> None:
     (fault,) = load(tmp_path).faults["s"]
 
     assert fault.value == "2018-11-04 12:00:00.000000-02:00"
+
+
+def test_a_zone_that_nobody_knows_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
+    times = pl.Series([None], dtype=pl.Datetime("us", "Nowhere/Zone"))
+    pl.DataFrame({"strategy": "a", "date": times, "return": [0.1]}).write_parquet(
+        tmp_path / "daily.parquet"
+    )
+
+    with pytest.raises(RecordsInvalid, match="column date is in the zone Nowhere/Zone, which is"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cells", "seen"),
+    [
+        (pl.Series([1]).cast(pl.Duration("us")), "Duration"),
+        (pl.Series([[0.1]]), "List(Float64)"),
+        (pl.Series([{"a": 0.1}]), "Struct"),
+        (pl.Series([time(1)]), "01:00:00"),
+        (pl.Series([True]), "true"),
+    ],
+)
+def test_a_column_of_a_type_that_is_no_number_is_a_fault(
+    tmp_path: Path, cells: pl.Series, seen: str
+) -> None:
+    pl.DataFrame({"strategy": "a", "date": date(2026, 1, 5), "return": cells}).write_parquet(
+        tmp_path / "daily.parquet"
+    )
+    (fault,) = load(tmp_path).faults["a"]
+
+    assert fault.rule == "is not a number"
+    assert (fault.value or "").startswith(seen)
 
 
 @pytest.mark.parametrize("zone", [None, "America/New_York"])
