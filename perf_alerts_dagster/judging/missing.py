@@ -110,7 +110,7 @@ def _of_strategy(gaps: Dates, late: Dates) -> _Gap | None:
 def _of_group(found: Composition) -> _Gap | None:
     """What a group lacks; None where it lacks nothing."""
     missing = [
-        f"{name} since {absence.since}" if absence.since else name
+        f"{name} since {absence.since}{absence.why}" if absence.since else name
         for name, absence in sorted(found.missing.items())
     ]
     gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]
