@@ -142,6 +142,7 @@ def test_a_row_that_does_not_say_whether_all_is_well_claims_nothing(desk: Incide
     [
         (judged(fine()), True),
         (judged(fine(), provisional=True), False),
+        (judged(fine(), fine(strategy="ALL", provisional=True)), False),
         (judged(fine(), recorded_only=True), False),
         (judged(), False),
         *(
