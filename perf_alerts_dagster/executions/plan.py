@@ -118,6 +118,7 @@ def find_changes(
     sessions: set[date] = set()
     notes: list[str] = []
     trimmed: list[str] = []
+    wholesale: list[str] = []
     texts: dict[tuple[str, str], str] = {}
     for name, record in sorted(reading.records.strategies.items()):
         if is_group(name):
@@ -133,7 +134,16 @@ def find_changes(
             trimmed.append(f"{name} on {record.dates[0]}")
         if found.days:
             sessions |= _judged_again(found, reading)
+        if found.days and found.is_wholesale:
+            part = f"{len(found.days)} of {found.compared}"
+            wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
+        elif found.days:
             notes.append(_restatement_note(name, found))
+    if wholesale:
+        notes.append(
+            "restated: judged again as of the newest session only, since most final rows changed: "
+            + _listed(wholesale)
+        )
     if trimmed:
         notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
@@ -155,12 +165,6 @@ def _judged_again(found: Comparison, reading: Reading) -> set[date]:
 
 
 def _restatement_note(strategy: str, found: Comparison) -> str:
-    if found.is_wholesale:
-        return (
-            f"restated: {len(found.days)} of {found.compared} final rows of {strategy} changed, "
-            f"from {min(found.days)} to {max(found.days)}: judged again as of the newest session "
-            "only"
-        )
     days = [
         f"{day}" if kind == "changed" else f"{day} ({kind})" for day, kind in found.days.items()
     ]

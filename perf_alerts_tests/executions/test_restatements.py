@@ -135,10 +135,18 @@ def test_a_wholesale_change_is_one_note_and_one_judgement() -> None:
     found = changes(stored(USUAL), reading(changed(*range(30))))
 
     assert found.notes == (
-        "restated: 30 of 45 final rows of trend changed, from 2023-01-02 to 2023-02-10: "
-        "judged again as of the newest session only",
+        "restated: judged again as of the newest session only, since most final rows changed: "
+        "trend (30 of 45 from 2023-01-02 to 2023-02-10)",
     )
     assert found.sessions == (day(ROWS - 1),)
+
+
+def test_a_wholesale_change_of_many_strategies_is_one_note() -> None:
+    others = [replace(USUAL, strategy=f"s{number}") for number in range(9)]
+    now = (replace(changed(*range(30)), strategy=other.strategy) for other in others)
+    (note,) = changes(stored(*others), reading(*now)).notes
+
+    assert note.endswith("s4 (30 of 45 from 2023-01-02 to 2023-02-10) and 4 more")
 
 
 def test_a_source_that_begins_later_is_said_once_and_restates_nothing() -> None:
