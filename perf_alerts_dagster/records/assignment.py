@@ -164,8 +164,8 @@ class CalendarAssigner:
             where=self.records.source,
             strategy=record.strategy,
             column="calendar",
-            rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code of exchange_calendars "
-            f"such as XNYS or XLON, not {name!r:.60}",
+            rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code that "
+            f"exchange_calendars can make, such as XNYS or XLON, not {name!r:.60}",
         )
 
 

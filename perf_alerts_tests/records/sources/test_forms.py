@@ -163,9 +163,7 @@ def test_a_day_on_which_midnight_is_skipped_is_no_panic(tmp_path: Path) -> None:
     assert fault.value == "2018-11-04 12:00:00.000000-02:00"
 
 
-def test_a_zone_that_nobody_knows_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_zone_that_nobody_knows_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
     times = pl.Series([None], dtype=pl.Datetime("us", "Nowhere/Zone"))
     pl.DataFrame({"strategy": "a", "date": times, "return": [0.1]}).write_parquet(
