@@ -116,8 +116,8 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
 class ProjectionIssuer:
     """Issues and looks up projections.
 
-    `budget` is the share of healthy years in which a warning may be notified; `limits`
-    are the limits of rules by their names in ALERT_THRESHOLDS.
+    `budget` is the share of healthy years in which a warning may be notified, found on `lives`
+    simulated ones; `limits` are the limits of rules by their names in ALERT_THRESHOLDS.
     """
 
     store: ProjectionStore
@@ -126,6 +126,7 @@ class ProjectionIssuer:
     settings_version: str
     limits: Mapping[str, float]
     budget: float = 0.05
+    lives: int = PATHS
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
@@ -279,7 +280,7 @@ class ProjectionIssuer:
         calibrations = calibrate(
             [projection.residuals for projection in projections],
             [projection.fan for projection in projections],
-            draw(seed, PATHS, LIFE),
+            draw(seed, self.lives, LIFE),
             budget=self.budget,
             documented={
                 rule: np.array([badness[rule] for badness in documented]) for rule in documented[0]

@@ -209,4 +209,6 @@ def _judges_yesterday(
     later = close + timedelta(minutes=30)
     if later.date() == session:
         return f"{text}; {later:%H:%M} would judge today"
+    if calendar.is_market:
+        return text
     return f"{text}; ALERT_SESSION_CLOSE says when a day closes earlier"

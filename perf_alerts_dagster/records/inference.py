@@ -68,9 +68,15 @@ def infer(dates: Dates) -> tuple[str, float] | None:
 
 
 def assume(dates: Dates) -> str:
-    """The calendar of a strategy with too few rows to infer one."""
+    """The calendar of a strategy with too few rows to infer one.
+
+    Sparse where some weekday never has a row, as in weeks from Sunday to Thursday.
+    """
     slow = _slow(dates) if len(dates) >= _FEW else None
-    return slow or (EVERY_DAY if never_rests(dates) else WEEKDAYS)
+    # 1970-01-01 was a Thursday.
+    worked = set(((dates.astype(np.int64) + 3) % 7).tolist())
+    is_sparse = len(dates) >= _MINIMUM_SLOW and not worked >= set(range(5))
+    return slow or (EVERY_DAY if never_rests(dates) else SPARSE if is_sparse else WEEKDAYS)
 
 
 def _slow(dates: Dates) -> str | None:

@@ -213,6 +213,18 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
     assert "old: 20 live rows, 380 backtest rows: now data, " in answer.stdout
 
 
+def test_check_names_what_is_missing_of_a_strategy(run: Run, tmp_path: Path) -> None:
+    days = np.busday_offset(np.datetime64("today"), np.arange(-99, 1), roll="backward")
+    rows = [f"{name},{day},0.001" for name in ("a", "b") for day in days]
+    del rows[-10]
+    (tmp_path / "daily.csv").write_text("\n".join(["strategy,date,return", *rows]) + "\n")
+
+    answer = run("check", ALERT_RECORDS_URL=str(tmp_path), ALERT_SESSION_CLOSE="00:00")
+
+    assert f"partial: no row of {days[-10]}\n" in answer.stdout
+    assert f"partial: no row of b on {days[-10]}\n" in answer.stdout
+
+
 @pytest.fixture
 def cases() -> Path:
     return Path(__file__).parents[1] / "records" / "cases"

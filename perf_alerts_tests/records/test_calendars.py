@@ -131,10 +131,11 @@ def test_a_daily_calendar_is_inferred_from_250_rows_on(rows: int, origin: Origin
         (month_ends(12), "monthly"),
         (DAYS[:100:7], "weekly"),
         (DAYS[:2:1], "weekdays"),
+        (DAYS[np.is_busday(DAYS, weekmask="1111001")][:60], "sparse"),
         # Two years of active days are not yet enough for anything but weekdays.
         (thinned(weekdays(100), 0.3), "weekdays"),
     ],
-    ids=["weekdays", "coin", "monthly", "weekly", "two rows", "gaps"],
+    ids=["weekdays", "coin", "monthly", "weekly", "two rows", "Sunday to Thursday", "gaps"],
 )
 def test_with_few_rows_weekdays_are_assumed_unless_the_dates_say_more(
     dates: Dates, name: str
@@ -194,8 +195,8 @@ def test_a_declared_calendar_that_is_unknown_is_a_fault_of_its_strategy_alone() 
 
     (fault,) = found.faults["carry"]
     assert str(fault) == (
-        "test, column calendar: must be weekdays, 24/7, weekly, monthly, sparse, or a code of "
-        "exchange_calendars such as XNYS or XLON, not 'US'"
+        "test, column calendar: must be weekdays, 24/7, weekly, monthly, sparse, or a code that "
+        "exchange_calendars can make, such as XNYS or XLON, not 'US'"
     )
     assert "carry" not in found.strategies
     assert "trend" in found.strategies
@@ -336,6 +337,12 @@ def test_what_check_says_of_calendars_and_of_the_daily_checks_time() -> None:
         "day begins in UTC",
         "17:00 UTC is before the close of XNYS: this judges yesterday; 21:30 would judge today",
         "17:00 UTC is before the day's rows are final: this judges yesterday; "
+        "ALERT_SESSION_CLOSE says when a day closes earlier",
+    ]
+    tokyo = ZoneInfo("Asia/Tokyo")
+    assert finality_notes(found.calendars, daily=time(16), now=NOW, zone=tokyo)[-2:] == [
+        "16:00 Asia/Tokyo is before the close of XNYS: this judges yesterday",
+        "16:00 Asia/Tokyo is before the day's rows are final: this judges yesterday; "
         "ALERT_SESSION_CLOSE says when a day closes earlier",
     ]
     closed = a_reading(with_dates("coin", DAYS), market=MARKET)

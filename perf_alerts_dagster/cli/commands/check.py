@@ -17,10 +17,10 @@ from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
+from perf_alerts_dagster.judging.summary import Summary, by_strategy, listed, summary_of
 from perf_alerts_dagster.records.calendars import finality_notes
 
-_MAXIMUM_NAMES = 8
+_MAXIMUM_NAMES, _FEW = 8, 100
 
 
 @click.command()
@@ -57,7 +57,10 @@ def check(*, accept: bool) -> None:
 def coverage_lines(source: Source) -> Iterator[str]:
     """What strategies and groups are judged by, a line for all that are alike."""
     reading = source.reading
-    session_judge = build_session_judge(source.settings)
+    whole = build_session_judge(source.settings)
+    # Whether a rule has an outcome does not depend on their number, which is most of the time.
+    issuer = replace(whole.issuer, paths=_FEW, lives=_FEW)
+    session_judge = replace(whole, issuer=issuer)
     with output.working("judging"):
         judgement = session_judge.judge_newest(
             DAILY_PNL_CHECK, reading, run_id="check", now=source.now
@@ -79,7 +82,7 @@ def coverage_lines(source: Source) -> Iterator[str]:
 def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     summary = summary_of(evaluations)
     if summary.outcome in (Outcome.ERROR, Outcome.NO_DATA):
-        return summary.note
+        return _unread(summary, evaluations)
     if not coverage.now:
         # Too few rows for anything, or wiped out.
         breaches = [each.message for each in evaluations if each.outcome is Outcome.BREACH]
@@ -89,12 +92,22 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
         for rows, day, titles in coverage.later
     ]
     later += [f"{listed(titles)}: {what}" for what, titles in coverage.lacking]
-    partial = [f"partial: {summary.note}"] if summary.outcome is Outcome.PARTIAL else []
+    is_partial = summary.outcome is Outcome.PARTIAL
+    partial = [f"partial: {_unread(summary, evaluations)}"] if is_partial else []
     if not later:
         return "; ".join(["judged", *partial])
     backtest = f"{coverage.backtest} backtest rows" if coverage.backtest else "no backtest"
     rows = f"{coverage.live} live rows, {backtest}"
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])
+
+
+def _unread(summary: Summary, evaluations: Sequence[Evaluation]) -> str:
+    """What is missing, without the numbers of a message, which rest on few simulations here."""
+    for each in evaluations:
+        missing = each.parts.get("missing")
+        if each.outcome is summary.outcome and isinstance(missing, list):
+            return f"no row of {listed([str(one) for one in missing[:_MAXIMUM_NAMES]])}"
+    return summary.note
 
 
 def calendar_lines(source: Source) -> Iterator[str]:
