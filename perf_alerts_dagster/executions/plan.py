@@ -96,6 +96,10 @@ class Changes:
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
+_WHOLESALE = "restated: judged again as of the newest session only, since most final rows changed: "
+_TRIMMED = "the source begins later, which restates nothing: "
+
+
 def find_changes(
     store: AlertStore, reading: Reading, bounded: Callable[[str], Collection[str]]
 ) -> Changes:
@@ -139,13 +143,8 @@ def find_changes(
             wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
         elif found.days:
             notes.append(_restatement_note(name, found))
-    if wholesale:
-        notes.append(
-            "restated: judged again as of the newest session only, since most final rows changed: "
-            + _listed(wholesale)
-        )
-    if trimmed:
-        notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
+    for text, names in ((_WHOLESALE, wholesale), (_TRIMMED, trimmed)):
+        notes += [text + _listed(names)] if names else []
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
 
 
