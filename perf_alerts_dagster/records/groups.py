@@ -81,8 +81,8 @@ def notes_of(groups: Mapping[str, Group], session: date) -> list[str]:
 
 
 def _places(records: TrackRecords, group: str | None, currency: str | None) -> list[_Place]:
-    """The groups of a strategy, in its currency; in the base currency where there are rates."""
-    if records.fx and records.base_currency is not None and currency is not None:
+    """The groups of a strategy, in its currency; in the base currency where it is given."""
+    if records.base_currency is not None and currency is not None:
         currency = records.base_currency
     return [(ALL, currency), *([] if group is None else [(f"group:{group}", currency)])]
 

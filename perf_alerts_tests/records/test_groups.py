@@ -204,6 +204,14 @@ def test_with_rates_the_desk_is_one_record_in_the_base_currency() -> None:
     assert (late.missing, late.share) == ({"b": (date(2026, 1, 11), None, " (no rate)")}, 0.5)
 
 
+def test_a_table_without_a_good_rate_leaves_the_desk_one_record() -> None:
+    euros = book("c", [8.0], currency="EUR")
+    found = groups(book("a", [10.0]), book("b", [8.0]), euros, base_currency="USD")
+
+    assert found.keys() == {"ALL"}
+    assert found["ALL"].at(date(2023, 1, 2)).missing.keys() == {"c"}
+
+
 def test_days_without_a_rate_are_gaps_of_the_member() -> None:
     euro = FxRates(dates=days(10)[[0, 9]], rates=np.array([1.25, 1.25]))
     found = groups(

@@ -141,6 +141,20 @@ def test_a_bad_rate_makes_its_currency_missing_and_is_named(
     assert set(records.strategies) == {"trend", "carry"}
 
 
+@pytest.mark.parametrize(("currency", "is_noted"), [("EUR", True), ("USD", False)])
+def test_that_a_base_currency_has_no_rates_is_noted(
+    tmp_path: Path, currency: str, *, is_noted: bool
+) -> None:
+    rows = f"a,2025-01-02,1,100,live,USD\nb,2025-01-02,1,100,live,{currency}\n"
+    (tmp_path / "daily.csv").write_text("strategy,date,pnl,capital,segment,currency\n" + rows)
+    source = open_records(
+        str(tmp_path), shown="x", tables=TableNames(), columns={}, base_currency="USD"
+    )
+    note = "there is no table of rates to USD: there is no total over currencies"
+
+    assert (note in source.load(TODAY).notes) is is_noted
+
+
 def test_rates_without_a_base_currency_are_not_used(tmp_path: Path) -> None:
     records = load_fx(tmp_path, "EUR,2026-01-05,1.1\n", base=None)
 
