@@ -25,7 +25,8 @@ def is_all_well(judgement: Judgement, incidents: Sequence[Incident]) -> bool:
         bool(found)
         and all(summary.outcome is Outcome.OK for summary in found)
         and all(incident.is_resolved for incident in incidents)
-        and not any(each.provisional for each in (judgement, *judgement.evaluations))
+        and not judgement.provisional
+        and not any(each.provisional for each in judgement.evaluations)
         and not judgement.recorded_only
     )
 
