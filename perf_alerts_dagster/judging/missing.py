@@ -77,7 +77,8 @@ def without_good_news(
             "currency": group.record.currency,
             "membership": composition.membership,
         }
-        if waiting := _waiting(reading, group, context.as_of):
+        # Sessions before the newest have closed.
+        if context.as_of == reading.as_of and (waiting := _waiting(reading, group, reading.as_of)):
             parts[name]["not_closed"] = _listed(waiting)
     joint = _of_group(_desk(reading, singles, absent))
     return [
