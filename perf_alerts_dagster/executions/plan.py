@@ -120,9 +120,8 @@ def find_changes(
     for (name, month), text in store.month_hashes().items():
         stored.setdefault(name, {})[month] = text
     sessions: set[date] = set()
-    notes: list[str] = []
     trimmed: list[str] = []
-    wholesale: list[str] = []
+    restated: dict[str, Comparison] = {}
     texts: dict[tuple[str, str], str] = {}
     for name, record in sorted(reading.records.strategies.items()):
         if is_group(name):
@@ -138,6 +137,7 @@ def find_changes(
             trimmed.append(f"{name} on {record.dates[0]}")
         if found.days:
             sessions |= _judged_again(found, reading)
+<<<<<<< HEAD
         if found.days and found.is_wholesale:
             part = f"{len(found.days)} of {found.compared}"
             wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
@@ -145,6 +145,12 @@ def find_changes(
             notes.append(_restatement_note(name, found))
     for text, names in ((_WHOLESALE, wholesale), (_TRIMMED, trimmed)):
         notes += [text + _listed(names)] if names else []
+=======
+            restated[name] = found
+    notes = _restatement_notes(restated)
+    if trimmed:
+        notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
+>>>>>>> breakA
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
 
 
@@ -163,11 +169,24 @@ def _judged_again(found: Comparison, reading: Reading) -> set[date]:
     }
 
 
-def _restatement_note(strategy: str, found: Comparison) -> str:
-    days = [
-        f"{day}" if kind == "changed" else f"{day} ({kind})" for day, kind in found.days.items()
-    ]
-    return f"restated: final rows of {strategy} changed on {_listed(days, ' days')}"
+def _restatement_notes(restated: Mapping[str, Comparison]) -> list[str]:
+    """A note on each strategy; one on all that are changed as a whole."""
+    notes, wholesale = [], []
+    for name, found in restated.items():
+        days = [
+            f"{day}" if kind == "changed" else f"{day} ({kind})" for day, kind in found.days.items()
+        ]
+        if found.is_wholesale:
+            part = f"{len(days)} of {found.compared}"
+            wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
+        else:
+            notes.append(f"restated: final rows of {name} changed on {_listed(days, ' days')}")
+    if wholesale:
+        notes.append(
+            "restated: judged again as of the newest session only, since most final rows changed: "
+            + _listed(wholesale)
+        )
+    return notes
 
 
 def _listed(words: Sequence[str], of: str = "") -> str:

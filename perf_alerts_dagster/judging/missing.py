@@ -66,12 +66,8 @@ def without_good_news(
         if record.returns[-1] > -1.0
     }
     gaps = {name: _of_strategy(*days) for name, days in absent.items()}
-    known = {**singles, **{name: group.record for name, group in reading.groups.items()}}
-    since = {
-        name: str(record.dates[record.live.argmax()])
-        for name, record in known.items()
-        if record.live.any()
-    }
+    lives = {**singles, **{name: group.record for name, group in reading.groups.items()}}
+    since = {name: str(one.dates[one.live][0]) for name, one in lives.items() if one.live.any()}
     parts: dict[str, dict[str, Json]] = {}
     for name, group in reading.groups.items():
         composition = group.at(context.as_of, due)
@@ -81,7 +77,8 @@ def without_good_news(
             "currency": group.record.currency,
             "membership": composition.membership,
         }
-        if waiting := _waiting(reading, group, context.as_of):
+        # Sessions before the newest have closed.
+        if context.as_of == reading.as_of and (waiting := _waiting(reading, group, reading.as_of)):
             parts[name]["not_closed"] = _listed(waiting)
     joint = _of_group(_desk(reading, singles, absent))
     return [
@@ -110,8 +107,8 @@ def _tempered(
     parts = {**evaluation.parts, **group}
     if since and BY_ID[evaluation.rule].whole_life:
         parts["live_since"] = since
-    if waiting := group.get("not_closed"):
-        text = f"{evaluation.message}; not closed yet: {waiting}"
+    if "not_closed" in group:
+        text = f"{evaluation.message}; not closed yet: {group['not_closed']}"
         evaluation = replace(evaluation, provisional=True, message=text)
     is_measured = evaluation.outcome in (Outcome.OK, Outcome.BREACH)
     if gap is None or not is_measured or (gap.is_earlier and BY_ID[evaluation.rule].newest_row):

@@ -34,10 +34,7 @@ def without_rows(dates: Dates, sessions: Dates, due: date) -> tuple[Dates, Dates
 
 
 class Absence(NamedTuple):
-    """A member without a row: its first session without one, and its last capital, if known.
-
-    `why` says what it lacks where that is no row.
-    """
+    """A member without a row: its first session without one, its last capital, if known; `why`."""
 
     since: date | None
     capital: float | None

@@ -192,10 +192,9 @@ class TrackRecords:
     `source` names the source for people, without secrets. A strategy is either in `strategies` or
     in `faults`. `notes` are remarks on data that is left out or assumed. `ended` are strategies
     without rows that the strategies table ends, with the last day that they are judged on.
-    `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` (None without
-    a table of them) by currency; one with a bad row is left out, and its faults are in
-    `table_faults`. `faulty` are the (group,
-    currency) of strategies in `faults`, where they are known.
+    `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` (None
+    without a table of them) by currency; one with a bad row is left out, and its faults are in
+    `table_faults`. `faulty` are the (group, currency) of strategies in `faults`, if known.
     """
 
     source: str

@@ -67,8 +67,7 @@ class TableSource(RecordsSource):
         of_tables = [note for table in self._tables() for note in table.notes]
         others = {one.currency for one in records.strategies.values()} - {self.base_currency}
         if self.base_currency and others and self.fx is None:
-            note = f"there is no table of rates to {self.base_currency}"
-            of_tables.append(f"{note}: there is no total over currencies")
+            of_tables.append(f"no table of rates to {self.base_currency}: no sum over currencies")
         return replace(
             records,
             source=self.name,

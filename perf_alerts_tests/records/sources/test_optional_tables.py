@@ -150,7 +150,7 @@ def test_that_a_base_currency_has_no_rates_is_noted(
     source = open_records(
         str(tmp_path), shown="x", tables=TableNames(), columns={}, base_currency="USD"
     )
-    note = "there is no table of rates to USD: there is no total over currencies"
+    note = "no table of rates to USD: no sum over currencies"
 
     assert (note in source.load(TODAY).notes) is is_noted
 
