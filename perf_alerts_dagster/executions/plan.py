@@ -96,10 +96,6 @@ class Changes:
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-_WHOLESALE = "restated: judged again as of the newest session only, since most final rows changed: "
-_TRIMMED = "the source begins later, which restates nothing: "
-
-
 def find_changes(
     store: AlertStore, reading: Reading, bounded: Callable[[str], Collection[str]]
 ) -> Changes:
@@ -137,20 +133,10 @@ def find_changes(
             trimmed.append(f"{name} on {record.dates[0]}")
         if found.days:
             sessions |= _judged_again(found, reading)
-<<<<<<< HEAD
-        if found.days and found.is_wholesale:
-            part = f"{len(found.days)} of {found.compared}"
-            wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
-        elif found.days:
-            notes.append(_restatement_note(name, found))
-    for text, names in ((_WHOLESALE, wholesale), (_TRIMMED, trimmed)):
-        notes += [text + _listed(names)] if names else []
-=======
             restated[name] = found
     notes = _restatement_notes(restated)
     if trimmed:
         notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
->>>>>>> breakA
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
 
 
