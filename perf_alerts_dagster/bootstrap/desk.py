@@ -46,26 +46,30 @@ def kept_of(settings: Settings) -> Kept:
         return desk.kept()
 
 
-def source_lines(settings: Settings, reading: Reading, now: datetime) -> Sequence[str]:
-    """What the reading lacks against the last accepted one, a line each; none without a store."""
+def compared(settings: Settings, reading: Reading, now: datetime) -> tuple[Reading, Sequence[str]]:
+    """The reading with the strategies that vanished, and a line for all that it lacks.
+
+    That is what the last accepted reading had; nothing without a store.
+    """
     if not _has_store(settings):
-        return ()
+        return reading, ()
     try:
         with open_desk(settings) as (desk, lifecycle):
             source = _check(desk, lifecycle, settings, reading, now)
             known = desk.known()
             retired = desk.kept().retired.keys()
     except StoreUnavailable as error:
-        return (f"not compared with the last accepted reading: {error}",)
+        return reading, (f"not compared with the last accepted reading: {error}",)
     records = reading.records
     seen = {*records.strategies, *records.faults, *records.ended, *retired}
-    older = known - seen - source.found.accepted.vanished.keys()
+    vanished = source.found.accepted.vanished
+    older = known - seen - vanished.keys()
     lines = list(source.notes)
     if source.found.shrunk:
         lines.append("`perf-alerts check --accept` accepts the source as it is")
     if older:
         lines.append(f"read before, and not in this source: {', '.join(sorted(older))}")
-    return lines
+    return reading.grouped(vanished), lines
 
 
 def accept_source(settings: Settings, change: Change) -> str:

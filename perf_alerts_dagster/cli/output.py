@@ -17,8 +17,9 @@ from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
 
 # Into a file or a pipe, lines are not folded to a terminal's width.
 _WIDTH = None if sys.stdout.isatty() else 160
-OUT = Console(width=_WIDTH)
-ERR = Console(stderr=True, width=None if sys.stderr.isatty() else 160)
+# A name such as group:book: is no emoji.
+OUT = Console(width=_WIDTH, emoji=False)
+ERR = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 # Columns of whole sentences; all others keep to one line.
 _FOLDED = frozenset({"why", "outcome of the run"})

@@ -182,7 +182,7 @@ def _report(context: dg.OpExecutionContext, execution: "Execution", settings: Se
     newest = execution.newest
     context.log.info(metadata.sentence(execution))
     tags = {names.OUTCOME: metadata.outcome_word(execution)}
-    lacking = metadata.too_little(execution)
+    lacking = metadata.not_judged(execution)
     if lacking:
         tags[names.NOTE] = lacking
     # Dagster's web UI is on this machine only, so its reader reaches the pages there.

@@ -17,7 +17,7 @@ from perf_alerts_dagster.judging.evaluation import (
     Outcome,
     notified,
 )
-from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, too_little_notes
+from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, summaries
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.projections.chart import Chart, svg
 
@@ -118,10 +118,13 @@ def outcome_word(execution: Execution) -> str:
     return min(by_strategy, key=WORST_FIRST.index).value if by_strategy else "nothing judged"
 
 
-def too_little(execution: Execution) -> str:
-    """The newest session's strategies with too little data, for the run's tag; "" without any."""
-    notes = too_little_notes(execution.newest) if execution.newest else {}
-    named = [f"{wording.clean(name)}: {text}" for name, text in notes.items()]
+def not_judged(execution: Execution) -> str:
+    """What was not judged, or not in full, and why, for the run's tag; "" where all was."""
+    if execution.shrunk:
+        return wording.cut(wording.clean(execution.shrunk), _MAXIMUM_NOTE)
+    found = summaries(execution.newest) if execution.newest else {}
+    worst = sorted(found.items(), key=lambda pair: WORST_FIRST.index(pair[1].outcome))
+    named = [f"{wording.clean(name)}: {each.note}" for name, each in worst if each.note]
     rest = len(named) - _MAXIMUM_NAMED
     more = [f"and {rest} more"] if rest > 0 else []
     return wording.cut(" | ".join([*named[:_MAXIMUM_NAMED], *more]), _MAXIMUM_NOTE)
@@ -142,9 +145,9 @@ def sentence(execution: Execution) -> str:
     )
     dates = ", ".join(judgement.as_of.isoformat() for judgement in execution.judgements)
     count = sum(len(notified(judgement, gate=execution.gate)) for judgement in execution.judgements)
-    lacking = too_little(execution)
+    lacking = not_judged(execution)
     return f"{execution.alert}: judged {dates}; strategies: {words}; to notify of: {count}" + (
-        f"; too little data: {lacking}" if lacking else ""
+        f"; not judged in full: {lacking}" if lacking else ""
     )
 
 

@@ -21,6 +21,7 @@ from perf_alerts_dagster.judging.evaluation import (
 from perf_alerts_dagster.records.groups import is_group
 
 _RECORD_ERROR = "record_error"
+_CHANGED = "its members or first live rows changed: a person resolves it"
 
 
 def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest: bool) -> None:
@@ -163,11 +164,11 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             event = transitions.IncidentEvent.RECOVERED
         else:
             continue
-        if transitions.is_same_membership(live, evaluation):
+        if transitions.has_same_basis(live, evaluation):
             recover(builder, live, event)
         elif not live.parts.get("members_changed"):
             after = replace(live, parts={**live.parts, "members_changed": True})
-            builder.put(after, "kept", why="its members changed: a person resolves it")
+            builder.put(after, "kept", why=_CHANGED)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
 

@@ -26,6 +26,7 @@ def is_all_well(judgement: Judgement, incidents: Sequence[Incident]) -> bool:
         and all(summary.outcome is Outcome.OK for summary in found)
         and all(incident.is_resolved for incident in incidents)
         and not judgement.provisional
+        and not any(each.provisional for each in judgement.evaluations)
         and not judgement.recorded_only
     )
 
@@ -57,7 +58,12 @@ def digest_payload(
             for each in evaluations
             if each.outcome is Outcome.BREACH and not each.is_notified(gate=gate)
         ),
-        "unmeasured": _names(each for each in evaluations if each.outcome in UNMEASURED),
+        # One for each strategy: where its newest row is missing, most of its rules say so.
+        "unmeasured": [
+            {"strategy": name, "rule": _first(judgement, name, summary.outcome)}
+            for name, summary in found.items()
+            if summary.outcome in UNMEASURED
+        ],
         "partial": [
             {"strategy": name, "message": summary.note}
             for name, summary in found.items()
@@ -68,6 +74,16 @@ def digest_payload(
             for name, note in too_little_notes(judgement).items()
         ],
     }
+
+
+def _first(judgement: Judgement, name: str, outcome: Outcome) -> str:
+    """The rule of a strategy that has the outcome; first those that notify."""
+    rules = [
+        (each.severity is None, position, each.rule)
+        for position, each in enumerate(judgement.evaluations)
+        if each.strategy == name and each.outcome is outcome
+    ]
+    return min(rules)[2]
 
 
 def _names(evaluations: Iterable[Evaluation]) -> list[Json]:

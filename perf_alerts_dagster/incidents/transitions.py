@@ -299,10 +299,12 @@ def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:
     return evaluation.outcome is Outcome.BREACH and is_common
 
 
-def is_same_membership(incident: model.Incident, evaluation: Evaluation) -> bool:
-    """Whether a group has the members of the incident's newest breach, as far as is known."""
+def has_same_basis(incident: model.Incident, evaluation: Evaluation) -> bool:
+    """Whether members and first live rows of the incident's newest breach are all still there."""
     before, now = (each.parts.get("membership") for each in (incident, evaluation))
-    return before is None or now is None or before == now
+    since, begun = (str(each.parts.get("live_since") or "") for each in (incident, evaluation))
+    is_same = before is None or now is None or before == now
+    return is_same and (not since or begun <= since)
 
 
 def is_worse(incident: model.Incident, value: float | None, limit: float | None) -> bool:

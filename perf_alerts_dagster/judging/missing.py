@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+
+import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.judging.rules.exceedances import JOINT
-from perf_alerts_dagster.records.members import NEWEST, Absence, Composition, without_rows
+from perf_alerts_dagster.records.members import NEWEST, Absence, Composition, Group, without_rows
 from perf_alerts_dagster.records.model import Dates, StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 
@@ -43,7 +46,9 @@ def without_good_news(
     A strategy without the row of its newest session is `no_data`; without another one of its
     newest 20, `partial`. A group with missing members is `partial` where the others hold half of
     its capital, else `no_data`. Breaches stay. The message names what is missing, as `missing` of
-    the parts does; `membership` of a group's parts is a digest of its members.
+    the parts does; `membership` of a group's parts is a digest of its members, `live_since` the
+    first live day of what a rule over the whole life sees. While a member's session is open, its
+    group is provisional.
 
     Args:
         evaluations: Those of strategies and groups, and the joint exceedances.
@@ -61,7 +66,13 @@ def without_good_news(
         if record.returns[-1] > -1.0
     }
     gaps = {name: _of_strategy(*days) for name, days in absent.items()}
-    parts: dict[str, Mapping[str, Json]] = {}
+    known = {**singles, **{name: group.record for name, group in reading.groups.items()}}
+    since = {
+        name: str(record.dates[record.live.argmax()])
+        for name, record in known.items()
+        if record.live.any()
+    }
+    parts: dict[str, dict[str, Json]] = {}
     for name, group in reading.groups.items():
         composition = group.at(context.as_of, due)
         gaps[name] = _of_group(composition)
@@ -70,19 +81,38 @@ def without_good_news(
             "currency": group.record.currency,
             "membership": composition.membership,
         }
+        if waiting := _waiting(reading, group, context.as_of):
+            parts[name]["not_closed"] = _listed(waiting)
     joint = _of_group(_desk(reading, singles, absent))
     return [
-        _tempered(evaluation, joint, {})
-        if evaluation.rule == JOINT.id
+        _tempered(one, joint, {}, None)
+        if one.rule == JOINT.id
         else _tempered(
-            evaluation, gaps.get(evaluation.strategy), parts.get(evaluation.strategy, {})
+            one, gaps.get(one.strategy), parts.get(one.strategy, {}), since.get(one.strategy)
         )
-        for evaluation in evaluations
+        for one in evaluations
     ]
 
 
-def _tempered(evaluation: Evaluation, gap: _Gap | None, group: Mapping[str, Json]) -> Evaluation:
+def _waiting(reading: Reading, group: Group, as_of: date) -> list[str]:
+    """The members with a session up to `as_of` that has no row and has not closed yet."""
+    return [
+        member.name
+        for member in group.members
+        for day in reading.own_sessions(member.name)[len(member.sessions) :][:1]
+        if day <= np.datetime64(min(as_of, member.until or as_of), "D")
+    ]
+
+
+def _tempered(
+    evaluation: Evaluation, gap: _Gap | None, group: Mapping[str, Json], since: str | None
+) -> Evaluation:
     parts = {**evaluation.parts, **group}
+    if since and BY_ID[evaluation.rule].whole_life:
+        parts["live_since"] = since
+    if waiting := group.get("not_closed"):
+        text = f"{evaluation.message}; not closed yet: {waiting}"
+        evaluation = replace(evaluation, provisional=True, message=text)
     is_measured = evaluation.outcome in (Outcome.OK, Outcome.BREACH)
     if gap is None or not is_measured or (gap.is_earlier and BY_ID[evaluation.rule].newest_row):
         return replace(evaluation, parts=parts)
@@ -110,7 +140,7 @@ def _of_strategy(gaps: Dates, late: Dates) -> _Gap | None:
 def _of_group(found: Composition) -> _Gap | None:
     """What a group lacks; None where it lacks nothing."""
     missing = [
-        f"{name} since {absence.since}" if absence.since else name
+        f"{name} since {absence.since}{absence.why}" if absence.since else name
         for name, absence in sorted(found.missing.items())
     ]
     gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]

@@ -28,6 +28,7 @@ class Rule:
     the statistic that `projections.monitors` registers under the rule's id. `optional`: the rule
     has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
     `newest_row`: its outcome depends on the newest row alone, so that earlier ones may be missing.
+    `whole_life`: it depends on all live rows, so that none may be lost.
 
     `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
     names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.
@@ -44,6 +45,7 @@ class Rule:
     optional: bool = False
     info_only: bool = False
     newest_row: bool = False
+    whole_life: bool = False
     ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
     limits: Mapping[str, float] = field(default_factory=dict)
     accepts: Literal["number", "positive", "fraction"] = "positive"

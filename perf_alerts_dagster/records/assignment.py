@@ -10,6 +10,7 @@ from perf_alerts_dagster.records.desk import KeptCalendar
 from perf_alerts_dagster.records.inference import WINDOW, assume, infer, longest_gap, rows_per_year
 from perf_alerts_dagster.records.model import Dates, RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.sessions import (
+    OWN,
     SPARSE,
     WEEKDAYS,
     YEAR,
@@ -75,14 +76,15 @@ class CalendarAssigner:
                 id(one): replace(one, periods_per_year=overridden) for one in calendars.values()
             }
             calendars = {name: memo[id(one)] for name, one in calendars.items()}
+        given = self.records.strategies
         records = replace(
             self.records,
-            strategies={
-                name: record
-                for name, record in self.records.strategies.items()
-                if name not in faults
-            },
+            strategies={name: record for name, record in given.items() if name not in faults},
             faults={**self.records.faults, **faults},
+            faulty={
+                **self.records.faulty,
+                **{name: (given[name].group, given[name].currency) for name in faults},
+            },
             notes=(*self.records.notes, *_notes(calendars, self.records)),
         )
         return Assigned(records=records, calendars=calendars, inferred=inferred)
@@ -114,7 +116,9 @@ class CalendarAssigner:
             return self._listed(RECORD, self.records.dates)
         if kept is not None:
             made = self._named(kept.name, Origin.KEPT, dates, by_person=kept.by != "inferred")
-            return replace(made, periods_per_year=kept.periods_per_year, since=kept.since)
+            # A sparse book has as many rows a year as it has.
+            rate = made.periods_per_year if kept.name == SPARSE else kept.periods_per_year
+            return replace(made, periods_per_year=rate, since=kept.since)
         found = infer(dates)
         if found is not None:
             made = self._named(found[0], Origin.INFERRED, dates)
@@ -164,8 +168,7 @@ class CalendarAssigner:
             where=self.records.source,
             strategy=record.strategy,
             column="calendar",
-            rule="must be weekdays, 24/7, weekly, monthly, sparse, or a code that "
-            f"exchange_calendars can make, such as XNYS or XLON, not {name!r:.60}",
+            rule=f"must be {OWN}, not {name!r:.60}",
         )
 
 

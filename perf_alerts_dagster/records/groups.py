@@ -90,7 +90,12 @@ def _places(records: TrackRecords, group: str | None, currency: str | None) -> l
 def _lost(records: TrackRecords, vanished: Mapping[str, Seen]) -> tuple[dict[_Place, _Lost], _Lost]:
     """The strategies without readable rows, by their groups; and those whose are not known."""
     lost: dict[_Place, _Lost] = {}
-    for name in records.faults:
+    newest = max(
+        (record.dates[-1] for record in records.strategies.values()), default=_day(date.min)
+    )
+    # One that the strategies table has ended is missed by nobody.
+    faulty = [name for name in records.faults if _day(records.ended.get(name, date.max)) >= newest]
+    for name in faulty:
         for place in _places(records, *records.faulty[name]) if name in records.faulty else ():
             lost.setdefault(place, {})[name] = None
     for name, seen in vanished.items():
@@ -98,7 +103,7 @@ def _lost(records: TrackRecords, vanished: Mapping[str, Seen]) -> tuple[dict[_Pl
             # Capital in another currency than the group's is not known in the group's.
             known = seen.capital if place[1] == seen.currency else None
             lost.setdefault(place, {})[name] = known
-    return lost, {name: None for name in records.faults if name not in records.faulty}
+    return lost, {name: None for name in faulty if name not in records.faulty}
 
 
 def _rates(records: TrackRecords, record: StrategyRecord) -> FxRates:

@@ -25,7 +25,7 @@ WINDOW = 504
 _KOREAN = 0.03
 EXCHANGES = (
     "XNYS", "XLON", "XETR", "XPAR", "XSWX", "XTKS", "XHKG", "XSHG", "XASX", "XTSE", "XBOM",
-    "BVMF", "XJSE", "XSTO", "CMES", "XWAR", "XTAI", "XOSL", "XCSE", "XHEL", "XMAD", "XMIL",
+    "BVMF", "XJSE", "XSTO", "CMES", "XWAR", "XTAI", "XOSL", "XCSE", "XHEL", "XMIL",
     "XDUB", "XIST", "XSES", "XKLS", "XBKK", "XIDX", "XPHS", "XNZE", "XMEX", "XBOG", "XBUE",
     "XSGO", "XLIM", "XPRA", "XBUD", "XKRX",
 )  # fmt: skip

@@ -14,6 +14,7 @@ from perf_alerts_dagster.records.model import Dates, Flags, Floats, FxRates, Str
 # on more than these leaves its groups.
 NEWEST = 20
 _MAXIMUM_RATE_AGE = np.timedelta64(5, "D")
+_NO_RATE = " (no rate)"
 
 
 def without_rows(dates: Dates, sessions: Dates, due: date) -> tuple[Dates, Dates]:
@@ -33,10 +34,14 @@ def without_rows(dates: Dates, sessions: Dates, due: date) -> tuple[Dates, Dates
 
 
 class Absence(NamedTuple):
-    """A member without a row: its first session without one, and its last capital, if known."""
+    """A member without a row: its first session without one, and its last capital, if known.
+
+    `why` says what it lacks where that is no row.
+    """
 
     since: date | None
     capital: float | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +192,12 @@ class Group:
                 known = None if np.isnan(rate) else money
                 missing[member.name] = Absence(late[0].astype(object), known)
             elif np.isnan(rate):
-                missing[member.name] = Absence(session, None)
+                missing[member.name] = Absence(session, None, _NO_RATE)
             else:
                 capital[member.name] = money
-                if len(between):
-                    gaps[member.name] = tuple(between.astype(object).tolist())
+                recent = member.dates[max(rows - NEWEST, 0) : rows]
+                unrated = recent[np.isnan(member.rate(recent))]
+                for name, absent in ((member.name, between), (member.name + _NO_RATE, unrated)):
+                    if len(absent):
+                        gaps[name] = tuple(absent.astype(object).tolist())
         return Composition(capital=capital, missing=missing, left=left, gaps=gaps)

@@ -144,6 +144,8 @@ def _losses(before: SourceReading, records: TrackRecords, gone: list[str]) -> li
         if _is_much(len(lost), len(days)):
             of = f"{len(lost)} of {len(days)}"
             losses.append(f"{of} rows of {name} are gone, from {lost[0]} to {lost[-1]}")
+    if losses and gone and not _is_much(len(gone), len(before.accepted)):
+        losses.append(f"also gone: {_listed(gone)}")
     return losses
 
 

@@ -37,7 +37,7 @@ class AlertRun:
 
     `attempts` counts the attempts so far, 0 before the first began. `error` is the first line
     of the last attempt's error, None while none failed. `partition` is the requested as-of
-    date, `as_of` the newest one that was judged. `note` names the strategies with too little data.
+    date, `as_of` the newest one that was judged. `note` says what was not judged in full.
     """
 
     alert: str

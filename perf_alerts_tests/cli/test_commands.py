@@ -206,7 +206,8 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
 
     assert answer.returncode == 0
     assert young.startswith(
-        "ALL, new_a and new_b: 40 live rows, no backtest: now data and drawdown; from 63 live "
+        "ALL, new_a and new_b: 40 live rows, no backtest: now data and drawdown; "
+        "from 63 live rows ("
     )
     assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
     assert "old: 20 live rows, 380 backtest rows: now data, " in answer.stdout
@@ -214,7 +215,12 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
 
 def test_check_names_what_is_missing_of_a_strategy(run: Run, tmp_path: Path) -> None:
     days = np.busday_offset(np.datetime64("today"), np.arange(-99, 1), roll="backward")
-    rows = [f"{name},{day},0.001" for name in ("a", "b") for day in days]
+    returns = np.random.default_rng(5).normal(0.003, 0.01, (2, 100))
+    rows = [
+        f"{name},{day},{value:.8f}"
+        for name, values in zip("ab", returns, strict=True)
+        for day, value in zip(days, values, strict=True)
+    ]
     del rows[-10]
     (tmp_path / "daily.csv").write_text("\n".join(["strategy,date,return", *rows]) + "\n")
 
@@ -351,7 +357,8 @@ def test_strategies_shows_calendars_with_their_origin_and_the_last_final_row(
     daily.rename(declared / "daily.csv")
     (declared / "strategies.csv").write_text("strategy,calendar\nalpha,24/7\nbeta,NOWHERE\n")
     answer = run("strategies", "--records", str(declared), "--json")
-    alpha, beta = json.loads(answer.stdout)["strategies"]
+    listed = {one["strategy"]: one for one in json.loads(answer.stdout)["strategies"]}
+    alpha, beta = listed["alpha"], listed["beta"]
     table = run("strategies", "--records", str(declared)).stdout
 
     assert (alpha["calendar"], alpha["calendar_origin"], alpha["calendar_since"]) == (
@@ -364,3 +371,14 @@ def test_strategies_shows_calendars_with_their_origin_and_the_last_final_row(
     assert beta["status"] == "error"
     assert "not 'NOWHERE'" in beta["faults"][0]
     assert "24/7 (declared)" in " ".join(table.split())
+
+
+def test_a_group_whose_name_is_that_of_an_emoji_is_shown_as_written(
+    run: Run, tmp_path: Path
+) -> None:
+    rows = [f"{name},2026-01-0{day},0.01,book" for name in "ab" for day in (5, 6, 7)]
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,group", *rows]) + "\n")
+    answer = run("check", ALERT_RECORDS_URL=str(path))
+
+    assert "group:book: a 50.0%, b 50.0% of the capital" in answer.stdout

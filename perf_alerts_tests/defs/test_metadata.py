@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.metadata import outcome_word, output_metadata, sentence, too_little
+from perf_alerts_dagster.defs.metadata import not_judged, outcome_word, output_metadata, sentence
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
@@ -91,15 +91,15 @@ def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:
     execution = executed(fine(), *young())
 
     assert outcome_word(execution) == "insufficient_data"
-    assert too_little(execution) == f"new_ml: {WATCHED}"
+    assert not_judged(execution) == f"new_ml: {WATCHED}"
     assert sentence(execution) == (
         "daily_pnl_check: judged 2026-01-05; strategies: 1 insufficient_data, 1 ok; "
-        f"to notify of: 0; too little data: new_ml: {WATCHED}"
+        f"to notify of: 0; not judged in full: new_ml: {WATCHED}"
     )
 
 
 def test_many_young_strategies_are_counted() -> None:
-    found = too_little(executed(*(one for name in "abcdefgh" for one in young(name))))
+    found = not_judged(executed(*(one for name in "abcdefgh" for one in young(name))))
 
     assert found.startswith(f"a: {WATCHED} | b: ")
     assert found.endswith(" | and 3 more")
@@ -107,7 +107,7 @@ def test_many_young_strategies_are_counted() -> None:
 
 def test_a_run_in_which_no_strategy_is_due_has_judged_nothing() -> None:
     assert outcome_word(executed()) == "nothing judged"
-    assert too_little(executed(fine())) == ""
+    assert not_judged(executed(fine())) == ""
 
 
 def test_a_source_that_shrank_is_no_data_and_says_so() -> None:
@@ -119,3 +119,4 @@ def test_a_source_that_shrank_is_no_data_and_says_so() -> None:
     assert outcome_word(done) == "no_data"
     assert sentence(done) == f"daily_pnl_check: nothing was judged, since {shrunk}"
     assert output_metadata(done, pages="x") == {}
+    assert not_judged(done) == shrunk

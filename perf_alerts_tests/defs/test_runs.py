@@ -130,7 +130,7 @@ def test_a_run_over_a_young_strategy_says_so_in_its_tags_and_its_log(
 
     assert run.tags["perf_alerts/outcome"] == "insufficient_data"
     assert run.tags["perf_alerts/note"] == note
-    assert any(line.endswith(f"too little data: {note}") for line in log(instance, run))
+    assert any(line.endswith(f"not judged in full: {note}") for line in log(instance, run))
 
 
 def test_three_attempts_wait_the_initial_delay_and_then_its_multiple(

@@ -72,11 +72,22 @@ def test_another_membership_resolves_nothing_and_says_so_once() -> None:
 
     assert desk.only().status is Status.OPEN
     kept = [one.detail for one in desk.entries() if one.what == "kept"]
-    assert kept == [{"why": "its members changed: a person resolves it"}]
+    assert kept == [{"why": "its members or first live rows changed: a person resolves it"}]
     # It breaches again: from then on the new members count.
     desk.judge_next_day(breach(strategy="ALL", parts=USD | {"membership": "other"}))
     desk.judge_next_day(fine(strategy="ALL", parts=USD | {"membership": "other"}))
     assert desk.only().status is Status.RESOLVED
+
+
+@pytest.mark.parametrize(
+    ("now", "status"),
+    [("2025-03-02", Status.OPEN), ("2025-03-01", Status.RESOLVED), ("2024-12-01", Status.RESOLVED)],
+)
+def test_a_record_that_lost_its_first_live_rows_resolves_nothing(now: str, status: Status) -> None:
+    desk = opened(parts={"live_since": "2025-03-01"})
+    desk.judge_next_day(fine(parts={"live_since": now}))
+
+    assert desk.only().status is status
 
 
 @pytest.mark.parametrize(("before", "after"), [(USD, USD), ({}, USD), (USD, {}), ({}, {})], ids=str)

@@ -71,7 +71,10 @@ def test_the_day_follows_the_distance_of_the_strategys_own_rows() -> None:
     weekly = a_record(noise(40), dates=weekdays(200)[::5])
     (first, *_) = coverage(weekly).later
     (alone, *_) = coverage(a_record([0.01])).later
+    (young, *_) = coverage(a_record([0.01, -0.02, 0.01])).later
 
     # 23 more weeks after 2023-10-02.
     assert first == (63, date(2024, 3, 11), ("rolling Sharpe ratio",))
     assert alone[1] is None
+    # 60 more rows after Wednesday 2023-01-04, a day each.
+    assert young == (63, date(2023, 3, 5), ("rolling Sharpe ratio",))

@@ -17,6 +17,7 @@ from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Market, Reading, read
 from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.executions.trading_desk import a_strategy, after_close, day
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.incidents.incident_desk import IncidentDesk
@@ -174,6 +175,32 @@ def test_the_parts_of_a_group_state_its_members() -> None:
     assert (parts["group"], parts["currency"]) == ("ALL", "USD")
     assert parts["membership"] != whole["drawdown"].parts["membership"]
     assert whole["drawdown"].outcome is Outcome.OK
+
+
+def test_rules_over_the_whole_life_say_since_when_it_is_known() -> None:
+    found = judge(reading(money("a"), money("b")))
+
+    first = str(money("a").dates[money("a").live][0])
+    assert {
+        (one.strategy, one.rule) for one in found.evaluations if "live_since" in one.parts
+    } == {(name, rule) for name in ("a", "b", "ALL")
+          for rule in ("drawdown", "interval_breach", "life_cusum")}  # fmt: skip
+    assert of(found, "ALL")["drawdown"].parts["live_since"] == first
+
+
+def test_while_a_members_session_is_open_its_group_is_provisional() -> None:
+    west = money("west", without=(0,))
+    desk = {"east": money("east"), "west": replace(west, calendar="XNYS")}
+    source = FakeRecordsSource(TrackRecords(source="test", strategies=desk))
+    zone, now = ZoneInfo("UTC"), after_close(ROWS - 1)
+    found = read(source, MARKET, as_of=None, now=now, timezone=zone)
+    assert (found.as_of, found.last_final) == (LAST, LAST)
+    drawdown = of(judge(found), "ALL")["drawdown"]
+
+    assert (drawdown.outcome, drawdown.provisional) == (Outcome.OK, True)
+    assert drawdown.message.endswith("; not closed yet: west")
+    assert not of(judge(found), "east")["drawdown"].provisional
+    assert not of(judge(found, as_of=day(ROWS - 2)), "ALL")["drawdown"].provisional
 
 
 def test_with_a_faulty_member_the_number_of_members_counts() -> None:

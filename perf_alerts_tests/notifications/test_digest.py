@@ -142,6 +142,7 @@ def test_a_row_that_does_not_say_whether_all_is_well_claims_nothing(desk: Incide
     [
         (judged(fine()), True),
         (judged(fine(), provisional=True), False),
+        (judged(fine(), fine(strategy="ALL", provisional=True)), False),
         (judged(fine(), recorded_only=True), False),
         (judged(), False),
         *(
@@ -256,3 +257,10 @@ def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None
 
     with pytest.raises(UnreadableNotification):
         message_of(replace(row, payload={**row.payload, "incidents": "x"}), public_url=URL)
+
+
+def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDesk) -> None:
+    late = [fine(rule=rule, outcome=Outcome.NO_DATA) for rule in ("no_data", "drawdown", "cusum")]
+    desk.lifecycle.digest(judged(*late), now=desk.now)
+
+    assert digests(desk)[0].payload["unmeasured"] == [{"strategy": "trend", "rule": "no_data"}]

@@ -201,7 +201,21 @@ def test_with_rates_the_desk_is_one_record_in_the_base_currency() -> None:
     assert record.currency == "USD"
     assert found["ALL"].at(date(2026, 1, 10)).weights == {"a": 100 / 225, "b": 125 / 225}
     late = found["ALL"].at(date(2026, 1, 11))
-    assert (late.missing, late.share) == ({"b": (date(2026, 1, 11), None)}, 0.5)
+    assert (late.missing, late.share) == ({"b": (date(2026, 1, 11), None, " (no rate)")}, 0.5)
+
+
+def test_days_without_a_rate_are_gaps_of_the_member() -> None:
+    euro = FxRates(dates=days(10)[[0, 9]], rates=np.array([1.25, 1.25]))
+    found = groups(
+        book("a", [10.0] * 10, dates=days(10)),
+        book("b", [8.0] * 10, dates=days(10), currency="EUR"),
+        base_currency="USD",
+        fx={"EUR": euro},
+    )["ALL"]
+
+    without = tuple(date(2026, 1, number) for number in (11, 12, 13))
+    assert found.at(date(2026, 1, 14)).gaps == {"b (no rate)": without}
+    assert found.at(date(2026, 1, 10)).gaps == {}
 
 
 def test_without_any_rate_a_currency_is_missing_on_every_day() -> None:
@@ -242,7 +256,7 @@ def test_a_member_is_missing_on_its_own_sessions_without_a_row() -> None:
     assert found.record.returns == pytest.approx([6 / 400, 6 / 400, 4 / 300, 3 / 200, 3 / 200])
     last = found.at(date(2026, 1, 9))
     assert last.weights == {"a": 0.5, "gap": 0.5}
-    assert last.missing == {"late": (date(2026, 1, 8), 200.0)}
+    assert last.missing == {"late": (date(2026, 1, 8), 200.0, "")}
     assert (last.share, last.gaps) == (0.5, {"gap": (date(2026, 1, 7),)})
     assert found.at(date(2026, 1, 9), due=date(2026, 1, 7)).missing == {}
     # Members are the same, whether they have a row or not.
@@ -353,6 +367,15 @@ def test_faulty_and_vanished_members_are_missing_from_their_groups() -> None:
         "group:g": {"gone", "unknown"},
         "group:h:USD": {"bad", "unknown"},
     }
+
+
+def test_a_faulty_strategy_that_the_strategies_table_ended_is_not_missing() -> None:
+    faults = {"paused": FAULT, "going_on": FAULT}
+    two = [book(name, [1.0]) for name in "ab"]
+    ended = {"paused": date.min, "going_on": date(2030, 1, 1)}
+    found = groups(*two, faults=faults, ended=ended)["ALL"]
+
+    assert set(found.at(date(2023, 1, 2)).missing) == {"going_on"}
 
 
 def test_a_share_is_of_capital_where_that_of_all_is_known_else_of_their_number() -> None:

@@ -23,7 +23,7 @@ from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.server.app import Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_tests.builders import reader
+from perf_alerts_tests.builders import a_record, noise, reader
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 from perf_alerts_tests.server.fakes import (
@@ -57,7 +57,9 @@ class Proxy:
         self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
-        self.source = FakeRecordsSource(TrackRecords(source="test", strategies={}))
+        self.source = FakeRecordsSource(
+            TrackRecords(source="test", strategies={"other": a_record(noise(9), strategy="other")})
+        )
         self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
         self.app: FastAPI = create_app(self.settings, open_parts=self.opened)
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import accept_source, source_lines
+from perf_alerts_dagster.bootstrap.desk import accept_source, compared
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
@@ -17,7 +17,7 @@ from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.summary import Summary, by_strategy, listed, summary_of
+from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
 from perf_alerts_dagster.records.calendars import finality_notes
 
 _MAXIMUM_NAMES, _FEW = 8, 100
@@ -37,7 +37,8 @@ def check(*, accept: bool) -> None:
         change = change_of("accept", "source", datetime.now(UTC))
         output.OUT.print(escape(accept_source(settings, change)), highlight=False, soft_wrap=True)
     source = read_source(None, as_of=None)
-    reading = source.reading
+    reading, lacking = compared(settings, source.reading, source.now)
+    source = replace(source, reading=reading)
     note_faults(reading)
     bad = len(reading.records.faults) + len(reading.records.table_faults)
     output.OUT.print(
@@ -45,6 +46,8 @@ def check(*, accept: bool) -> None:
         f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
     )
+    for line in lacking:
+        output.OUT.print(escape(line), highlight=False, soft_wrap=True)
     for section in _SECTIONS:
         for line in section(source):
             output.OUT.print(escape(line), highlight=False, soft_wrap=True)
@@ -79,7 +82,7 @@ def coverage_lines(source: Source) -> Iterator[str]:
 def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     summary = summary_of(evaluations)
     if summary.outcome in (Outcome.ERROR, Outcome.NO_DATA):
-        return _unread(summary, evaluations)
+        return _missing(evaluations, summary.outcome) or summary.note
     if not coverage.now:
         # Too few rows for anything, or wiped out.
         breaches = [each.message for each in evaluations if each.outcome is Outcome.BREACH]
@@ -89,8 +92,8 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
         for rows, day, titles in coverage.later
     ]
     later += [f"{listed(titles)}: {what}" for what, titles in coverage.lacking]
-    is_partial = summary.outcome is Outcome.PARTIAL
-    partial = [f"partial: {_unread(summary, evaluations)}"] if is_partial else []
+    missing = _missing(evaluations, Outcome.PARTIAL)
+    partial = [f"partial: {missing}"] if missing else []
     if not later:
         return "; ".join(["judged", *partial])
     backtest = f"{coverage.backtest} backtest rows" if coverage.backtest else "no backtest"
@@ -98,13 +101,13 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])
 
 
-def _unread(summary: Summary, evaluations: Sequence[Evaluation]) -> str:
-    """What is missing, without the numbers of a message, which rest on few simulations here."""
+def _missing(evaluations: Sequence[Evaluation], outcome: Outcome) -> str:
+    """What rows are missing, without a message's numbers, which rest on few simulations here."""
     for each in evaluations:
         missing = each.parts.get("missing")
-        if each.outcome is summary.outcome and isinstance(missing, list):
+        if each.outcome is outcome and isinstance(missing, list):
             return f"no row of {listed([str(one) for one in missing[:_MAXIMUM_NAMES]])}"
-    return summary.note
+    return ""
 
 
 def calendar_lines(source: Source) -> Iterator[str]:
@@ -116,11 +119,6 @@ def calendar_lines(source: Source) -> Iterator[str]:
         now=source.now,
         zone=ZoneInfo(settings.timezone),
     )
-
-
-def missing_lines(source: Source) -> Iterator[str]:
-    """What the source no longer has."""
-    yield from source_lines(source.settings, source.reading, source.now)
 
 
 def weight_lines(source: Source) -> Iterator[str]:
@@ -137,7 +135,6 @@ def weight_lines(source: Source) -> Iterator[str]:
 
 # Printed below the summary, in this order.
 _SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (
-    missing_lines,
     calendar_lines,
     weight_lines,
     coverage_lines,

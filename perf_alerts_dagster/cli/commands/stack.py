@@ -205,7 +205,7 @@ def run(alert: Alert, as_of: date | None) -> None:
         sys.exit(1)
     OUT.print(f"{alert.name} finished: {tags.get(OUTCOME, '-')}, run {result.run_id}")
     if NOTE in tags:
-        ERR.print(f"too little data: {escape(tags[NOTE])}", highlight=False)
+        ERR.print(f"not judged in full: {escape(tags[NOTE])}", highlight=False)
 
 
 @click.command()

@@ -14,12 +14,8 @@ from perf_alerts_dagster.cli.session import change_of, user
 from perf_alerts_dagster.core.errors import SettingsError, UsageError
 from perf_alerts_dagster.executions.source import retire as end_strategy
 from perf_alerts_dagster.records.desk import KeptCalendar, Retirement
-from perf_alerts_dagster.records.sessions import open_calendar
+from perf_alerts_dagster.records.sessions import OWN, open_calendar
 from perf_alerts_dagster.settings import load_settings
-
-# Rows per year by convention; an exchange has as many as its sessions of the last ten years say.
-_PERIODS = {"24/7": 365.0, "weekdays": 252.0}
-_YEARS = 10
 
 
 @click.pass_context
@@ -68,7 +64,7 @@ def retire(name: str, since: date, reason: str) -> None:
 @click.argument("name")
 @click.argument("code")
 def calendar(name: str, code: str) -> None:
-    """Set a strategy's calendar: weekdays, 24/7, or an exchange's code such as XNYS.
+    """Set a strategy's calendar: weekdays, 24/7, weekly, monthly, sparse, or a code such as XNYS.
 
     It replaces the calendar that was inferred, from the next execution on. The `calendar` column
     of the strategies table wins over it.
@@ -76,26 +72,19 @@ def calendar(name: str, code: str) -> None:
     settings = load_settings()
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
-    kept = KeptCalendar(
-        name=code, periods_per_year=_periods_of(code, today), since=today, by=user()
-    )
+    kept = KeptCalendar(name=code, periods_per_year=_periods_of(code), since=today, by=user())
     with open_desk(settings) as (desk, _):
         desk.set_calendar(name, kept, change_of("calendar", f"strategies/{name}", now))
     OUT.print(
-        escape(f"{name} has the calendar {code}, {kept.periods_per_year:g} rows a year"),
+        escape(f"{name} has the calendar {code} from the next execution on"),
         highlight=False,
     )
 
 
-def _periods_of(code: str, today: date) -> float:
-    if code in _PERIODS:
-        return _PERIODS[code]
-    accepted = "weekdays, 24/7, or a code of exchange_calendars such as XNYS or XLON is accepted"
+def _periods_of(code: str) -> float:
     if code == "record":
-        raise UsageError(f"CODE {code!r} is no calendar of one strategy; {accepted}")
+        raise UsageError(f"CODE {code!r} is no calendar of one strategy; {OWN} is accepted")
     try:
-        market = open_calendar(code)
+        return open_calendar(code).periods_per_year
     except SettingsError as error:
-        raise UsageError(f"CODE {code!r} is no calendar; {accepted}") from error
-    first = date(today.year - _YEARS, 1, 1)
-    return float(round(len(market.sessions(first, date(today.year - 1, 12, 31))) / _YEARS))
+        raise UsageError(f"CODE {code!r} is no calendar; {OWN} is accepted") from error

@@ -20,6 +20,7 @@ RULE = Rule(
     family=Family.PROJECTION,
     unit="standard deviations of a session",
     plot="shortfall",
+    whole_life=True,
     gated=True,
     calibrated=True,
     ladder=Ladder(breach="at or above"),

@@ -33,6 +33,7 @@ INTERVAL = Rule(
     family=Family.PROJECTION,
     unit="return since the projection's issue",
     plot="band",
+    whole_life=True,
     gated=True,
     calibrated=True,
     ladder=Ladder(breach="below"),

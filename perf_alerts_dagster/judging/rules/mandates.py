@@ -18,7 +18,11 @@ from perf_alerts_dagster.statistics.rolling import drawdown_path
 
 _rule = partial(Rule, family=Family.THRESHOLD, optional=True)
 DRAWDOWN = _rule(
-    id="policy_drawdown", title="drawdown mandate", unit="share of the peak", plot="drawdown"
+    id="policy_drawdown",
+    title="drawdown mandate",
+    unit="share of the peak",
+    plot="drawdown",
+    whole_life=True,
 )
 DAILY_LOSS = _rule(
     id="policy_daily_loss",

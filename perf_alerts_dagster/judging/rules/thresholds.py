@@ -48,6 +48,7 @@ DRAWDOWN = Rule(
     family=Family.THRESHOLD,
     unit="share of the peak",
     plot="drawdown",
+    whole_life=True,
     gated=True,
     calibrated=True,
     # Limits of the depth, both positive.

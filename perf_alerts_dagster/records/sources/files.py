@@ -61,8 +61,10 @@ class ParquetTable(Table):
     def _with_written_times(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Times at a fixed offset, such as +05:30, as they are written there."""
         for column, kind in frame.schema.items():
-            zone = kind.time_zone if isinstance(kind, pl.Datetime) else None
-            if zone is None or _is_known(zone):
+            if not isinstance(kind, pl.Datetime) or kind.time_zone is None:
+                continue
+            zone = kind.time_zone
+            if _is_known(zone):
                 continue
             try:
                 offset = datetime.fromisoformat(f"2000-01-01T00:00{zone}").utcoffset()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from perf_alerts_dagster.bootstrap.desk import accept_source, kept_of, open_desk, source_lines
+from perf_alerts_dagster.bootstrap.desk import accept_source, compared, kept_of, open_desk
 from perf_alerts_dagster.bootstrap.executions import build_services
 from perf_alerts_dagster.bootstrap.records import migrate_store, open_market, open_source
 from perf_alerts_dagster.cli.main import cli
@@ -127,12 +127,14 @@ def test_a_date_that_is_none_is_refused(run: Run) -> None:
     assert "'yesterday' is no date: use YYYY-MM-DD" in done.output
 
 
-@pytest.mark.parametrize(("code", "periods"), [("24/7", 365), ("weekdays", 252), ("XLON", 253)])
+@pytest.mark.parametrize(
+    ("code", "periods"), [("24/7", 365), ("weekdays", 252), ("XLON", 253), ("weekly", 52)]
+)
 def test_a_person_sets_a_calendar(run: Run, code: str, periods: float) -> None:
     execute("first")
     done = run("strategies", "calendar", "a", code)
 
-    assert done.stdout == f"a has the calendar {code}, {periods} rows a year\n"
+    assert done.stdout == f"a has the calendar {code} from the next execution on\n"
     kept = kept_of(load_settings()).calendars["a"]
     assert (kept.name, kept.periods_per_year, kept.by) == (code, periods, ME)
     assert audited() == [(ME, "calendar", "strategies/a")]
@@ -154,7 +156,7 @@ def test_the_calendar_of_an_unknown_strategy_is_refused(run: Run) -> None:
 
 def test_without_a_store_nothing_is_kept_and_nothing_is_compared(run: Run) -> None:
     assert kept_of(load_settings()) == Kept()
-    assert source_lines(load_settings(), present(), NOW) == ()
+    assert compared(load_settings(), present(), NOW)[1] == ()
     assert not load_settings().state_dir.exists()
 
 
@@ -165,7 +167,7 @@ def test_a_check_names_what_is_gone_and_what_was_there_long_ago(run: Run) -> Non
     engine = open_engine(f"sqlite:///{settings.state_dir}/perf_alerts.db")
     SqlAlertStore(engine).save_month_hashes({("old", "2020-01"): "h"})
 
-    gone, older = source_lines(settings, present(), NOW)
+    gone, older = compared(settings, present(), NOW)[1]
     assert gone.startswith("a is no longer in the source, last seen on ")
     assert older == "read before, and not in this source: old"
     engine.dispose()
@@ -176,7 +178,7 @@ def test_a_person_accepts_a_source_that_shrank(run: Run) -> None:
     write("c", "d")
     assert execute("second").judgements == ()
     settings = load_settings()
-    shrunk, hint = source_lines(settings, present(), NOW)
+    shrunk, hint = compared(settings, present(), NOW)[1]
     assert shrunk.startswith("daily.csv shrank: 2 of 4 strategies are gone: a, b")
     assert "check --accept" in hint
 
@@ -196,5 +198,5 @@ def test_a_store_that_is_not_migrated_is_said(run: Run) -> None:
     settings.state_dir.mkdir()
     (settings.state_dir / "perf_alerts.db").touch()
 
-    (line,) = source_lines(settings, present(), NOW)
+    (line,) = compared(settings, present(), NOW)[1]
     assert line.startswith("not compared with the last accepted reading: ")
