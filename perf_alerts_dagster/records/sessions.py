@@ -14,7 +14,8 @@ from perf_alerts_dagster.records.model import Dates
 
 # Of a strategy, and of ALERT_CALENDAR.
 OWN = (
-    "weekdays, 24/7, weekly, monthly, sparse, or a code of exchange_calendars such as XNYS or XLON"
+    "weekdays, 24/7, weekly, monthly, sparse, or a code that exchange_calendars can make, such as "
+    "XNYS or XLON"
 )
 ACCEPTED = "record, weekdays, 24/7, or a code of exchange_calendars such as XNYS or XLON"
 # Rows per year of a weekday calendar, by convention.

@@ -215,7 +215,12 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
 
 def test_check_names_what_is_missing_of_a_strategy(run: Run, tmp_path: Path) -> None:
     days = np.busday_offset(np.datetime64("today"), np.arange(-99, 1), roll="backward")
-    rows = [f"{name},{day},0.001" for name in ("a", "b") for day in days]
+    returns = np.random.default_rng(5).normal(0.003, 0.01, (2, 100))
+    rows = [
+        f"{name},{day},{value:.8f}"
+        for name, values in zip("ab", returns, strict=True)
+        for day, value in zip(days, values, strict=True)
+    ]
     del rows[-10]
     (tmp_path / "daily.csv").write_text("\n".join(["strategy,date,return", *rows]) + "\n")
 

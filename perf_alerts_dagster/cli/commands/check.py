@@ -17,7 +17,7 @@ from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.summary import Summary, by_strategy, listed, summary_of
+from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
 from perf_alerts_dagster.records.calendars import finality_notes
 
 _MAXIMUM_NAMES, _FEW = 8, 100
@@ -82,7 +82,7 @@ def coverage_lines(source: Source) -> Iterator[str]:
 def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     summary = summary_of(evaluations)
     if summary.outcome in (Outcome.ERROR, Outcome.NO_DATA):
-        return _unread(summary, evaluations)
+        return _missing(evaluations, summary.outcome) or summary.note
     if not coverage.now:
         # Too few rows for anything, or wiped out.
         breaches = [each.message for each in evaluations if each.outcome is Outcome.BREACH]
@@ -92,8 +92,8 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
         for rows, day, titles in coverage.later
     ]
     later += [f"{listed(titles)}: {what}" for what, titles in coverage.lacking]
-    is_partial = summary.outcome is Outcome.PARTIAL
-    partial = [f"partial: {_unread(summary, evaluations)}"] if is_partial else []
+    missing = _missing(evaluations, Outcome.PARTIAL)
+    partial = [f"partial: {missing}"] if missing else []
     if not later:
         return "; ".join(["judged", *partial])
     backtest = f"{coverage.backtest} backtest rows" if coverage.backtest else "no backtest"
@@ -101,13 +101,13 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])
 
 
-def _unread(summary: Summary, evaluations: Sequence[Evaluation]) -> str:
-    """What is missing, without the numbers of a message, which rest on few simulations here."""
+def _missing(evaluations: Sequence[Evaluation], outcome: Outcome) -> str:
+    """What rows are missing, without a message's numbers, which rest on few simulations here."""
     for each in evaluations:
         missing = each.parts.get("missing")
-        if each.outcome is summary.outcome and isinstance(missing, list):
+        if each.outcome is outcome and isinstance(missing, list):
             return f"no row of {listed([str(one) for one in missing[:_MAXIMUM_NAMES]])}"
-    return summary.note
+    return ""
 
 
 def calendar_lines(source: Source) -> Iterator[str]:

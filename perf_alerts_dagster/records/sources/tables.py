@@ -185,7 +185,7 @@ def require(frame: pl.DataFrame, table: Table, *columns: str) -> None:
         raise RecordsInvalid(
             f"{table.name}: column {', '.join(missing)} is missing; "
             f"columns found: {listed(table.columns)}. "
-            "ALERT_RECORDS_COLUMNS maps other names"
+            "ALERT_RECORDS_COLUMNS maps other names; perf-alerts import reads other shapes"
         )
 
 
