@@ -193,6 +193,10 @@ class Executor:
                 at_or_before=at_or_before,
                 kept=kept,
             )
+            judged, by_default = self.store.watermark(alert.name), as_of is None or at_or_before
+            if judged and by_default and reading.as_of < judged <= (as_of or judged):
+                # The newest rows are gone, which is late data and no older date.
+                reading = replace(reading, as_of=judged, last_final=judged)
             today = now.astimezone(self.timezone).date()
             source = check_source(
                 self.desk, self.lifecycle, reading.records, kept=kept, today=today

@@ -310,3 +310,22 @@ def test_a_strategy_that_is_retired_and_still_in_the_source_is_not_judged(desk: 
 def test_an_unknown_strategy_is_not_retired(desk: Desk) -> None:
     with pytest.raises(UnknownStrategy, match="known are: a, b, c, d"):
         retire(desk.kept, lifecycle(desk), retirement("e"), change())
+
+
+@pytest.mark.parametrize("asked", [None, 4])
+def test_an_older_file_that_is_back_is_late_data_and_no_silence(
+    desk: Desk, asked: int | None
+) -> None:
+    for later in (1, 4):
+        now = after_close(FIRST - 1 + later)
+        as_of = None if asked is None else day(FIRST - 1 + later)
+        made = desk.run(
+            of(FIRST - 1), now, run_id=f"r{later}", as_of=as_of, at_or_before=asked is not None
+        )
+        assert dates(made) == [day(FIRST - 1)]
+        assert not made.judgements[0].recorded_only
+        assert Outcome.OK not in outcomes(made.judgements[0]).values()
+
+    assert [(one.strategy, one.rule) for one in made.incidents] == [("", "no_data")]
+    whole = execute(desk, FIRST + 4)
+    assert [one.is_resolved for one in whole.incidents if one.rule == "no_data"] == [True]
