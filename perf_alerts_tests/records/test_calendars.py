@@ -195,8 +195,8 @@ def test_a_declared_calendar_that_is_unknown_is_a_fault_of_its_strategy_alone() 
 
     (fault,) = found.faults["carry"]
     assert str(fault) == (
-        "test, column calendar: must be weekdays, 24/7, weekly, monthly, sparse, or a code of "
-        "exchange_calendars such as XNYS or XLON, not 'US'"
+        "test, column calendar: must be weekdays, 24/7, weekly, monthly, sparse, or a code that "
+        "exchange_calendars can make, such as XNYS or XLON, not 'US'"
     )
     assert "carry" not in found.strategies
     assert "trend" in found.strategies
