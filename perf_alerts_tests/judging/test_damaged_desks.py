@@ -318,7 +318,10 @@ def adds_up(data: st.DataObject) -> None:
             )
         )
     )
-    reading = desk.reading(last_day(desk))
+    lost = desk.faulty | desk.gone
+    # A day after all of these have ended is a session of none.
+    readable = [one for name, one in desk.strategies.items() if name not in lost]
+    reading = desk.reading(max(one.dates[-1] for one in readable).astype(object))
     for name, group in reading.groups.items():
         wanted = by_day(desk, members_of(desk, name))
         live = group.record.live
