@@ -329,7 +329,7 @@ def adds_up(data: st.DataObject) -> None:
         assert days == sorted(wanted)
         assert group.record.pnl is not None
         assert group.record.capital is not None
-        pairs = np.array([wanted[day] for day in days])
+        pairs = np.array([wanted[day] for day in days]).reshape(-1, 2)
         np.testing.assert_allclose(group.record.pnl[live], pairs[:, 0], rtol=1e-9, atol=1e-6)
         np.testing.assert_allclose(group.record.capital[live], pairs[:, 1], rtol=1e-9)
 
