@@ -7,13 +7,11 @@ from datetime import date
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.core.wording import first_few
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.records.restatement import Comparison, compare
-
-# A note lists at most this many days or strategies.
-_MAXIMUM_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +134,7 @@ def find_changes(
             restated[name] = found
     notes = _restatement_notes(restated)
     if trimmed:
-        notes.append(f"the source begins later, which restates nothing: {_listed(trimmed)}")
+        notes.append(f"the source begins later, which restates nothing: {first_few(trimmed)}")
     return Changes(sessions=tuple(sorted(sessions)), notes=tuple(notes), texts=texts)
 
 
@@ -166,15 +164,10 @@ def _restatement_notes(restated: Mapping[str, Comparison]) -> list[str]:
             part = f"{len(days)} of {found.compared}"
             wholesale.append(f"{name} ({part} from {min(found.days)} to {max(found.days)})")
         else:
-            notes.append(f"restated: final rows of {name} changed on {_listed(days, ' days')}")
+            notes.append(f"restated: final rows of {name} changed on {first_few(days, of=' days')}")
     if wholesale:
         notes.append(
             "restated: judged again as of the newest session only, since most final rows changed: "
-            + _listed(wholesale)
+            + first_few(wholesale)
         )
     return notes
-
-
-def _listed(words: Sequence[str], of: str = "") -> str:
-    rest = len(words) - _MAXIMUM_LISTED
-    return ", ".join(words[:_MAXIMUM_LISTED]) + (f" and {rest} more{of}" if rest > 0 else "")

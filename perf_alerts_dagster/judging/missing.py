@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.wording import SHOWN, first_few
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
@@ -18,7 +19,6 @@ from perf_alerts_dagster.records.reading import Reading
 
 # A group is judged on at least this share of its capital.
 _HALF = 0.5
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def without_good_news(
         }
         # Sessions before the newest have closed.
         if context.as_of == reading.as_of and (waiting := _waiting(reading, group, reading.as_of)):
-            parts[name]["not_closed"] = _listed(waiting)
+            parts[name]["not_closed"] = first_few(waiting)
     joint = _of_group(_desk(reading, singles, absent))
     return [
         _tempered(one, joint, {}, None)
@@ -123,12 +123,12 @@ def _tempered(
 
 def _of_strategy(gaps: Dates, late: Dates) -> _Gap | None:
     """What one strategy lacks; None where it lacks nothing."""
-    days = [str(day) for day in (*gaps, *late[:_SHOWN])]
+    days = [str(day) for day in (*gaps, *late[:SHOWN])]
     if not days:
         return None
     return _Gap(
         outcome=Outcome.NO_DATA if len(late) else Outcome.PARTIAL,
-        text=f"no row of {_listed(days)}",
+        text=f"no row of {first_few(days)}",
         missing=days,
         is_earlier=not len(late),
     )
@@ -142,7 +142,7 @@ def _of_group(found: Composition) -> _Gap | None:
     ]
     gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]
     if not missing:
-        text = f"no row of {_listed(gaps)}"
+        text = f"no row of {first_few(gaps)}"
         return (
             _Gap(outcome=Outcome.PARTIAL, text=text, missing=gaps, is_earlier=True)
             if gaps
@@ -153,7 +153,7 @@ def _of_group(found: Composition) -> _Gap | None:
     share = f", {math.floor(found.share * 100)} % of capital" if found.is_by_capital else ""
     return _Gap(
         outcome=Outcome.PARTIAL if found.share >= _HALF else Outcome.NO_DATA,
-        text=f"{present} of {members}{share}; missing: {_listed(missing)}",
+        text=f"{present} of {members}{share}; missing: {first_few(missing)}",
         missing=missing,
         is_earlier=False,
         parts={"members": members, "present": present, "capital_share": found.share},
@@ -183,8 +183,3 @@ def _desk(
             if len(days) and name not in late
         },
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{rest}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 
 from perf_alerts_dagster.core.errors import SettingsError
-from perf_alerts_dagster.records.calendars import RECORD, Origin, StrategyCalendar, joined
+from perf_alerts_dagster.core.wording import first_few
+from perf_alerts_dagster.records.calendars import RECORD, Origin, StrategyCalendar
 from perf_alerts_dagster.records.desk import KeptCalendar
 from perf_alerts_dagster.records.inference import WINDOW, assume, infer, longest_gap, rows_per_year
 from perf_alerts_dagster.records.model import Dates, RecordFault, StrategyRecord, TrackRecords
@@ -182,4 +183,4 @@ def _notes(calendars: Mapping[str, StrategyCalendar], records: TrackRecords) -> 
             if calendar.name == SPARSE:
                 text += f", {calendar.periods_per_year:g} a year: only active days are exported"
             alike.setdefault(text, []).append(name)
-    return [f"{joined(names)}: {text}" for text, names in alike.items()]
+    return [f"{first_few(names)}: {text}" for text, names in alike.items()]

@@ -4,13 +4,14 @@ A strategy's sessions are the dates of its rows and the days on which its calend
 Gaps, lateness, finality and rows per year follow them, whatever other strategies do.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 
 import numpy as np
 
+from perf_alerts_dagster.core.wording import first_few
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import Dates, TrackRecords
 from perf_alerts_dagster.records.sessions import (
@@ -27,7 +28,6 @@ from perf_alerts_dagster.records.sessions import (
 
 RECORD, GROUP = "record", "group"
 # A note names at most this many strategies.
-_SHOWN = 5
 
 
 class Origin(StrEnum):
@@ -152,12 +152,6 @@ def member_names(name: str, records: TrackRecords) -> list[str]:
     ]
 
 
-def joined(names: Sequence[str]) -> str:
-    """The first five names, and the number of the others."""
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
-
-
 def finality_notes(
     calendars: Mapping[str, StrategyCalendar], *, daily: time, now: datetime, zone: tzinfo
 ) -> list[str]:
@@ -182,7 +176,7 @@ def finality_notes(
         ).append(name)
         closings[calendar.closes] = _judges_yesterday(calendar, daily=daily, now=now, zone=zone)
     return [
-        *(f"{joined(names)}: {text}" for text, names in alike.items()),
+        *(f"{first_few(names)}: {text}" for text, names in alike.items()),
         *(note for note in closings.values() if note),
     ]
 

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from perf_alerts_dagster.core.wording import first_few
 from perf_alerts_dagster.records.desk import Kept, Pending, Seen, SourceReading
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
@@ -21,7 +22,6 @@ from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecord
 _MINIMUM_GONE = 2
 _ONE_IN = 10
 _DAYS_ALIKE = 3
-_MAXIMUM_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def compare(
     losses = _losses(before, records, gone)
     if not losses:
         return found
-    shrunk = f"{records.source} shrank: {_listed(losses, '; ')}"
+    shrunk = f"{records.source} shrank: {first_few(losses, between='; ')}"
     pending = _pending(before.pending, "\n".join([*losses, *gone]), today)
     if len(pending.days) >= _DAYS_ALIKE:
         note = f"{shrunk}; it was alike on three days and is accepted as it is"
@@ -131,7 +131,7 @@ def _losses(before: SourceReading, records: TrackRecords, gone: list[str]) -> li
     losses = []
     if _is_much(len(gone), len(before.accepted)):
         of = f"{len(gone)} of {len(before.accepted)}"
-        losses.append(f"{of} strategies are gone: {_listed(gone)}")
+        losses.append(f"{of} strategies are gone: {first_few(gone)}")
     for name, each in sorted(before.accepted.items()):
         record = records.strategies.get(name)
         if record is None:
@@ -145,17 +145,12 @@ def _losses(before: SourceReading, records: TrackRecords, gone: list[str]) -> li
             of = f"{len(lost)} of {len(days)}"
             losses.append(f"{of} rows of {name} are gone, from {lost[0]} to {lost[-1]}")
     if losses and gone and not _is_much(len(gone), len(before.accepted)):
-        losses.append(f"also gone: {_listed(gone)}")
+        losses.append(f"also gone: {first_few(gone)}")
     return losses
 
 
 def _is_much(gone: int, of: int) -> bool:
     return gone >= _MINIMUM_GONE and gone * _ONE_IN >= of
-
-
-def _listed(words: list[str], between: str = ", ") -> str:
-    rest = len(words) - _MAXIMUM_LISTED
-    return between.join(words[:_MAXIMUM_LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _pending(before: Pending | None, lacks: str, today: date) -> Pending:
