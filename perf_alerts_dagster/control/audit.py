@@ -30,7 +30,8 @@ class Change:
     """A change requested by a caller.
 
     `key_id` names the caller's key, `address` the client's host, `target` the changed thing.
-    `before` and `after` are the target's states, None where they are not known.
+    `before` and `after` are the target's states, None where they are not known. `request_id` is
+    as the caller named the request, `server_request_id` as this server did.
     """
 
     at: datetime
@@ -40,6 +41,7 @@ class Change:
     action: str
     target: str
     request_id: str
+    server_request_id: str = ""
     before: Json = None
     after: Json = None
 

@@ -149,6 +149,31 @@ def folder(value: str) -> Path:
     return path
 
 
+def readable_file(value: str) -> Path:
+    """A file that this user can read, as an absolute path."""
+    try:
+        path = Path(value).expanduser().absolute()
+        with path.open("rb"):
+            return path
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError("must be the path of a file that this user can read") from error
+
+
+def trusted_roles(value: str) -> dict[str, Any]:
+    """Groups and users of the authenticating proxy by the role that they get.
+
+    `{"viewer": ["*"], "operator": ["desk"], "admin": ["alice@example.org"]}`; `*` is everybody.
+    """
+    parsed = json_object(value)
+    _refuse_unknown(parsed, ("viewer", "operator", "admin"))
+    for role, names in parsed.items():
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and name.strip() == name != "" for name in names
+        ):
+            raise ValueError(f"{role!r} must be a list of groups and users")
+    return parsed
+
+
 def read(check: Callable[[str], Any]) -> BeforeValidator:
     """Apply a check to raw text; a default has its type already."""
     return BeforeValidator(lambda value: check(value) if isinstance(value, str) else value)

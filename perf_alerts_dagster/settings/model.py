@@ -168,6 +168,9 @@ class Settings(_AlertSettings):
     notify_allowed_hosts: Annotated[str | None, optional(urls.hosts)] = None
     webhook_secret: Secret = None
     heartbeat_url: Url = None
+    ca_bundle: Annotated[Path | None, optional(checks.readable_file)] = None
+    https_proxy: Url = None
+    pause_grace_minutes: Minutes = 15
     public_url: Annotated[str | None, optional(urls.page)] = None
 
     # Identity
@@ -184,6 +187,14 @@ class Settings(_AlertSettings):
     admin_api_key: Keys = None
     master_api_key: Keys = None
     auth_failures_per_minute: Count = 10
+    session_hours: Annotated[int, read(whole(1, YEAR // 3600))] = 12
+    session_idle_minutes: Annotated[int, read(whole(1, YEAR // 60))] = 60
+    trusted_proxies: Annotated[str | None, optional(urls.networks)] = None
+    trusted_user_header: Annotated[str, read(checks.header)] = "X-Forwarded-User"
+    trusted_groups_header: Annotated[str, read(checks.header)] = "X-Forwarded-Groups"
+    trusted_roles: Annotated[dict[str, Any], read(checks.trusted_roles)] = Field(
+        default_factory=dict
+    )
 
     # Processes and state
     state_dir: Annotated[Path, read(checks.folder)] = Field(
@@ -194,6 +205,9 @@ class Settings(_AlertSettings):
     proxy_host: Annotated[str, read(urls.host)] = "127.0.0.1"
     proxy_port: Port = 8089
     webserver_port: Port = 3000
+    start_seconds: Annotated[int, read(whole(10, 3600))] = 300
+    dagster_seconds: Annotated[int, read(whole(2, 300))] = 10
+    max_triggered_runs: Count = 3
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         read(one_of("debug", "info", "warning", "error")),

@@ -44,6 +44,18 @@ def hosts(value: str) -> str:
     return value
 
 
+def networks(value: str) -> str:
+    """IP addresses and networks, separated by commas."""
+    try:
+        for name in value.split(","):
+            ipaddress.ip_network(name.strip())
+    except ValueError as error:
+        raise ValueError(
+            "must be IP addresses or networks such as 10.0.0.0/8, separated by commas"
+        ) from error
+    return value
+
+
 def web(value: str) -> str:
     """An http or https URL."""
     if _scheme(value) not in ("http", "https") or not re.fullmatch(r"https?://[^\s/]\S*", value):

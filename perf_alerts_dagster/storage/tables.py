@@ -7,7 +7,7 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = sa.MetaData(
@@ -135,7 +135,9 @@ audit = sa.Table(
     sa.Column("before", JsonText, nullable=False),
     sa.Column("after", JsonText, nullable=False),
     sa.Column("outcome", sa.Text, nullable=False),
+    # As the caller named the request, which may be anything, and as this server did.
     sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("server_request_id", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.Index(None, "at"),
     sa.Index(None, "outcome", "at"),
 )
@@ -186,6 +188,37 @@ key_uses = sa.Table(
     metadata,
     sa.Column("key_id", sa.Text, primary_key=True),
     sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# Keys made at run time; those of the environment are in no table. `hash` is SHA-256 in hex.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("revoked_by", sa.Text),
+)
+
+# One row per login: of the pages (`kind` page, which may idle out) and of the API (token).
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_id", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Index(None, "user_id"),
+    sa.Index(None, "expires_at"),
 )
 
 # `live_key`, unique, is the dedup key until the incident is resolved, then NULL. `owes`: a message

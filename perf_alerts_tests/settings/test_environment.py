@@ -82,6 +82,9 @@ EVERYTHING = {
     "ALERT_NOTIFY_ALLOWED_HOSTS": "c,d",
     "ALERT_WEBHOOK_SECRET": " spaces stay ",
     "ALERT_HEARTBEAT_URL": "https://x.org/beat",
+    "ALERT_CA_BUNDLE": __file__,
+    "ALERT_HTTPS_PROXY": "http://p.org:3128",
+    "ALERT_PAUSE_GRACE_MINUTES": "1",
     "ALERT_PUBLIC_URL": "https://x.org",
     "ALERT_AUTH_ENABLED": "yes",
     "ALERT_JWT_SECRET": LONG + "!",
@@ -93,12 +96,21 @@ EVERYTHING = {
     "ALERT_ADMIN_API_KEY": "admin",
     "ALERT_MASTER_API_KEY": "m:master,sha256:" + "a" * 64,
     "ALERT_AUTH_FAILURES_PER_MINUTE": "1",
+    "ALERT_SESSION_HOURS": "1",
+    "ALERT_SESSION_IDLE_MINUTES": "5",
+    "ALERT_TRUSTED_PROXIES": "10.0.0.1, 10.1.0.0/16",
+    "ALERT_TRUSTED_USER_HEADER": "X-User",
+    "ALERT_TRUSTED_GROUPS_HEADER": "X-Groups",
+    "ALERT_TRUSTED_ROLES": '{"viewer": ["*"]}',
     "ALERT_STATE_DIR": "/tmp/perf alerts",
     "ALERT_DATABASE_URL": "sqlite:////tmp/x.db",
     "ALERT_DAGSTER_DATABASE_URL": "postgresql://u:p@h/d",
     "ALERT_PROXY_HOST": "localhost",
     "ALERT_PROXY_PORT": "8090",
     "ALERT_WEBSERVER_PORT": "3001",
+    "ALERT_START_SECONDS": "60",
+    "ALERT_DAGSTER_SECONDS": "20",
+    "ALERT_MAX_TRIGGERED_RUNS": "1",
     "ALERT_LOG_LEVEL": "warning",
 }
 
@@ -174,7 +186,7 @@ def test_secrets_can_come_from_files(name: str, tmp_path: Path) -> None:
 def test_the_file_variants_are_the_secrets_and_the_records() -> None:
     roles = [f"{role}_API_KEY" for role in ("VIEWER", "OPERATOR", "ADMIN", "MASTER")]
     others = ["JWT_SECRET", "WEBHOOK_SECRET", "DATABASE_URL", "DAGSTER_DATABASE_URL"]
-    urls = ["RECORDS_URL", "NOTIFY_URLS", "ESCALATION_URLS", "HEARTBEAT_URL"]
+    urls = ["RECORDS_URL", "NOTIFY_URLS", "ESCALATION_URLS", "HEARTBEAT_URL", "HTTPS_PROXY"]
 
     assert set(FILES) == {f"ALERT_{name}" for name in roles + others + urls}
 
