@@ -2,16 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Not isolated, or a package without a wheel would be built by tools that no lock holds.
+PIP_LOCKED = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --require-hashes
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock deploy/build.lock pyproject.toml
 	@echo "Setting up $(VENV): a few minutes the first time"
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "perf-alerts needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(PIP_LOCKED) -r deploy/build.lock
+	$(PIP_LOCKED) -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q $(VENV)/lib perf_alerts_dagster || true
 	touch $@
@@ -34,7 +37,11 @@ check: install ## Format, lint, types and import floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## All tests but the long ones, in under 15 minutes
+$(VENV)/.deploy-tools: deploy/tools.lock $(VENV)/.installed
+	$(PIP_LOCKED) -r deploy/tools.lock
+	touch $@
+
+test: check $(VENV)/.deploy-tools ## All tests but the long ones, in under 15 minutes
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not long"
 
 test-long: install ## Crash, fuzz and soak loops
@@ -49,7 +56,7 @@ coverage: install ## Branches that the tests of this process reach: all of judgi
 	$(BIN)/coverage report --include="$(IN_FULL)" --fail-under=100
 
 $(VENV)/.mutation: mutation.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r mutation.lock
+	$(PIP_LOCKED) -r mutation.lock
 	touch $@
 
 mutate: $(VENV)/.mutation ## Mutants of judging and incidents: 90 % must die (ONLY="perf_alerts_dagster.judging.limits*": of some)
@@ -60,11 +67,22 @@ mutate: $(VENV)/.mutation ## Mutants of judging and incidents: 90 % must die (ON
 bench: install ## Benchmarks: ratios against a named peer, in one run
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
+SBOM := dist/perf-alerts.cdx.json
+
+sbom: $(VENV)/.deploy-tools ## The bill of materials of what the image and the service install: CycloneDX, from the lock
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o $(SBOM) deploy/requirements.lock
+
+audit: $(VENV)/.deploy-tools ## Known vulnerabilities of the same packages; fails as well where the network allows no audit
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r deploy/requirements.lock
+
 COMPILED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-lock: install ## Pin what is allowed and not pinned yet: requirements.lock, deploy/'s without dev, mutation.lock (needs uv)
-	uv pip compile $(COMPILED) --extra dev --extra build pyproject.toml -o requirements.lock
-	uv pip compile $(COMPILED) --extra build --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+lock: install ## Pin what is allowed and not pinned yet: each lock; the runtime's has neither dev nor build tools (needs uv)
+	uv pip compile $(COMPILED) --extra dev --group pyproject.toml:build pyproject.toml -o requirements.lock
+	uv pip compile $(COMPILED) --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+	uv pip compile $(COMPILED) --group pyproject.toml:build --constraints requirements.lock -o deploy/build.lock
+	uv pip compile $(COMPILED) --group pyproject.toml:deploy --constraints requirements.lock -o deploy/tools.lock
 	uv pip compile $(COMPILED) --group pyproject.toml:mutation --constraints requirements.lock -o mutation.lock
 
-.PHONY: help install run fast check test test-long coverage mutate bench lock
+.PHONY: help install run fast check test test-long coverage mutate bench sbom audit lock

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from importlib.metadata import requires
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,16 @@ import perf_alerts_dagster
 ROOT = Path(perf_alerts_dagster.__file__).parents[1]
 # The benchmark's peer and what only it needs: 65 MB that no execution uses.
 PEER = {"arch", "statsmodels", "patsy", "formulaic"}
+RUNTIME_AND_BUILD = ("deploy/requirements.lock", "deploy/build.lock")
+LOCKS = ("requirements.lock", "mutation.lock", "deploy/tools.lock", *RUNTIME_AND_BUILD)
+
+
+def read(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
 
 
 def project() -> Any:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return tomllib.loads(read("pyproject.toml"))["project"]
 
 
 def needed(lines: list[str]) -> set[str]:
@@ -43,7 +50,7 @@ def needed(lines: list[str]) -> set[str]:
 
 def locked(file: str) -> dict[str, list[str]]:
     """By name the pins of a lock file, each with its hashes; for which platforms is left out."""
-    text = re.sub(r" ; .*(?= \\$)", "", (ROOT / file).read_text().strip(), flags=re.MULTILINE)
+    text = re.sub(r" ; .*(?= \\$)", "", read(file).strip(), flags=re.MULTILINE)
     pins = re.split(r"\n(?=\S)", text)
     found: dict[str, list[str]] = {}
     for pin in pins:
@@ -64,20 +71,40 @@ def test_a_lock_holds_all_that_an_installation_brings(file: str) -> None:
     assert needed(project()["dependencies"]) - set(locked(file)) == set()
 
 
-def test_the_image_has_the_pins_that_are_tested_and_not_what_only_development_uses() -> None:
-    image, tested = locked("deploy/requirements.lock"), locked("requirements.lock")
+@pytest.mark.parametrize("file", [*RUNTIME_AND_BUILD, "deploy/tools.lock", "mutation.lock"])
+def test_a_lock_has_the_pins_that_are_tested(file: str) -> None:
+    tested = locked("requirements.lock")
+    # What only the tools of a lock need is in no other lock.
+    shared = {name: pins for name, pins in locked(file).items() if name in tested}
 
-    assert {name: pins for name, pins in image.items() if tested.get(name) != pins} == {}
-    assert set(image) & (PEER | {"pytest", "mypy", "playwright"}) == set()
+    assert shared == {name: tested[name] for name in shared}
+    assert file not in RUNTIME_AND_BUILD or set(shared) == set(locked(file))
 
 
-def test_the_image_installs_its_own_lock() -> None:
-    lines = (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
+@pytest.mark.parametrize("file", LOCKS)
+def test_a_lock_has_a_hash_for_every_pin_and_names_no_index(file: str) -> None:
+    assert all("--hash=sha256:" in pin for pins in locked(file).values() for pin in pins)
+    assert re.findall(r"https?://|--\S*(?:index|find-links|host)\S*", read(file)) == []
 
-    assert [line for line in lines if line.startswith("COPY") and ".lock" in line] == [
-        "COPY deploy/requirements.lock ./"
-    ]
-    assert any("--require-hashes -r requirements.lock" in line for line in lines)
+
+def test_the_runtime_has_nothing_that_only_tests_and_builds_use() -> None:
+    groups = tomllib.loads(read("pyproject.toml"))["dependency-groups"]
+    asked = [*project()["optional-dependencies"]["dev"], *chain(*groups.values())]
+    tools = {canonicalize_name(Requirement(line).name) for line in asked}
+
+    assert {"pytest", "hypothesis", "mypy", "ruff", "playwright", "hatchling"} <= tools
+    pins = re.findall(r"(?m)^\S[^\\\n]*", read("deploy/requirements.lock"))
+    # Dagster asks for psutil on Windows.
+    here = [one for one in map(Requirement, pins) if one.marker is None or one.marker.evaluate()]
+    assert {canonicalize_name(one.name) for one in here} & (tools | PEER) == set()
+
+
+def test_what_builds_is_locked_as_a_whole() -> None:
+    tables = tomllib.loads(read("pyproject.toml"))
+    build = set(locked("deploy/build.lock"))
+
+    assert needed(tables["dependency-groups"]["build"]) <= build
+    assert {canonicalize_name(line) for line in tables["build-system"]["requires"]} <= build
 
 
 def test_no_module_of_the_product_loads_what_only_a_benchmark_uses() -> None:
