@@ -4,6 +4,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -15,12 +16,9 @@ from perf_alerts_tests.receivers import Receiver, http_receiver
 pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The SQLAlchemy URL of a real PostgreSQL, started for this session on a socket of its own.
-
-    Whoever asks for it shares its one database; `fresh_postgres_url` is one alone.
-    """
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """The SQLAlchemy URL of a real PostgreSQL, started on a socket of its own."""
     with warnings.catch_warnings():
         # It falls back to a folder under /tmp where XDG_RUNTIME_DIR is not set, and says so.
         warnings.simplefilter("ignore")
@@ -31,6 +29,16 @@ def postgres_url() -> Iterator[str]:
             yield server.get_uri(driver="psycopg")
         finally:
             server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of this session.
+
+    Whoever asks for it shares its one database; `fresh_postgres_url` is one alone.
+    """
+    with running_postgres() as url:
+        yield url
 
 
 @pytest.fixture
