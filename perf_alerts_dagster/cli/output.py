@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,10 +43,16 @@ def settings_with_warnings() -> Settings:
     Raises:
         SettingsError: a variable is wrong.
     """
+    # Before any fault: a misspelt name is often the cause of it.
+    _warn(unknown_names())
     settings = load_settings()
-    for warning in (*unknown_names(), *settings.warnings):
-        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
+    _warn(settings.warnings)
     return settings
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
