@@ -145,6 +145,12 @@ def load_settings(
     good = {name: value for name, value in raw.items() if name not in named and value.strip()}
     joint_faults, warnings = _check_together(good)
     faults += joint_faults
+    others = os.environ if environ is None else environ
+    if "https_proxy" not in good and (others.get("HTTPS_PROXY") or others.get("https_proxy")):
+        warnings.append(
+            "HTTPS_PROXY is set and not used: set ALERT_HTTPS_PROXY where messages and the "
+            "heartbeat are to go through it"
+        )
     if faults or settings is None:
         raise SettingsError("\n".join(sorted(set(faults))))
     return settings.model_copy(update={"warnings": tuple(warnings)})
