@@ -34,9 +34,7 @@ _NOW = partial(datetime.now, UTC)
 def build_outgoing(settings: Settings) -> Outgoing:
     """How webhooks, the heartbeat and other channels leave this machine."""
     proxy = settings.https_proxy
-    return Outgoing(
-        ca_bundle=settings.ca_bundle, proxy=proxy.get_secret_value() if proxy else None
-    )
+    return Outgoing(ca_bundle=settings.ca_bundle, proxy=proxy.get_secret_value() if proxy else None)
 
 
 def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:

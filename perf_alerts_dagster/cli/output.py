@@ -12,14 +12,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
+
+
+class _Console(Console):
+    """A console on which text from data moves no cursor; it may hold line ends of ours."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - those of rich
+        """The text, escaped."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
 
 # Into a file or a pipe, lines are not folded to a terminal's width.
 _WIDTH = None if sys.stdout.isatty() else 160
 # A name such as group:book: is no emoji.
-OUT = Console(width=_WIDTH, emoji=False)
-ERR = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
+OUT = _Console(width=_WIDTH, emoji=False)
+ERR = _Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 # Columns of whole sentences; all others keep to one line.
 _FOLDED = frozenset({"why", "outcome of the run"})
@@ -57,7 +68,10 @@ def _warn(warnings: Iterable[str]) -> None:
 
 def print_json(content: Mapping[str, Any]) -> None:
     """One JSON document on standard output, without NaN or infinity."""
-    click.echo(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        text = json.dumps(content, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+    click.echo(text)
 
 
 def styled(word: str) -> str:

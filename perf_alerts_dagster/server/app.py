@@ -18,7 +18,11 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
-from perf_alerts_dagster.bootstrap.notifications import build_outgoing, build_sweeper, open_all_channels
+from perf_alerts_dagster.bootstrap.notifications import (
+    build_outgoing,
+    build_sweeper,
+    open_all_channels,
+)
 from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.http.app import new_app

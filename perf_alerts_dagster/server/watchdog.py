@@ -149,5 +149,5 @@ class Watchdog:
         except DeliveryFailed as error:
             LOG.warning("the heartbeat to %s failed: %s", host, error)
             return
-        if status >= 300:  # noqa: PLR2004 - neither information nor success
+        if status >= 300:
             LOG.warning("the heartbeat to %s was answered with %d", host, status)

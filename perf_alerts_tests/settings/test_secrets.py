@@ -128,6 +128,16 @@ def test_an_open_bind_without_https_is_a_warning(public: str) -> None:
     assert "0.0.0.0" in said
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy"])
+def test_a_proxy_of_the_environment_is_said_not_to_be_used(name: str) -> None:
+    theirs = {name: "http://u:hush@proxy:3128"}
+    (said,) = load_settings(theirs, None).warnings
+
+    assert "ALERT_HTTPS_PROXY" in said
+    assert "hush" not in said
+    assert load_settings(theirs | {"ALERT_HTTPS_PROXY": "http://p:1"}, None).warnings == ()
+
+
 def test_proxies_that_are_trusted_with_nobody_are_a_warning() -> None:
     (said,) = warnings(trusted_proxies="10.0.0.1")
 

@@ -99,7 +99,7 @@ def split_targets(make: Callable[[], "NotifyBase"]) -> list["NotifyBase"]:
         targets += sorted((pair for pair in pairs if str(pair) not in known), key=str)
     lists = {name: found for name in _TARGETS if (found := _listed(plugin, name))}
     count = sum(map(len, lists.values()))
-    if count < 2 or (count != len(plugin) and not copies):  # noqa: PLR2004 - one is the URL's own
+    if count < 2 or (count != len(plugin) and not copies):
         return [plugin]
     plugins = []
     for name, found in lists.items():

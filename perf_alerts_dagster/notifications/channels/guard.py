@@ -89,4 +89,4 @@ def _merge_ours(
 
 
 sys.addaudithook(_check)
-requests.Session.merge_environment_settings = _merge_ours  # type: ignore[method-assign]
+requests.Session.merge_environment_settings = _merge_ours  # type: ignore[assignment]

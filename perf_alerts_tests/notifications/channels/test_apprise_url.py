@@ -167,7 +167,7 @@ def test_a_message_about_no_incident_is_only_information(receiver: Receiver) -> 
     assert receiver.got[0].json["type"] == "info"
 
 
-def rebound(monkeypatch: pytest.MonkeyPatch, port: int) -> Addresses:
+def rebound(monkeypatch: pytest.MonkeyPatch) -> Addresses:
     """Names have a public address where they are checked, and loopback where they are used."""
     real = socket.getaddrinfo
 
@@ -184,13 +184,15 @@ def test_a_name_that_leads_inside_after_the_check_is_refused_at_the_connection(
 ) -> None:
     port = mailbox.port if scheme == "mailto" else receiver.port
     more = {"mailto": "?from=a@example.com&to=b@example.com&mode=insecure"}
-    url = f"{scheme}://rebound.example:{port}/abcdefghijklmnopqrstuvwxyz012345{more.get(scheme, '')}"
+    url = (
+        f"{scheme}://rebound.example:{port}/abcdefghijklmnopqrstuvwxyz012345{more.get(scheme, '')}"
+    )
     if scheme == "mailto":
         url = (
             f"mailto://rebound.example:{port}?smtp=rebound.example&mode=insecure"
             "&from=alerts@example.com&to=desk@example.com"
         )
-    channel = opened(url, rebound(monkeypatch, port))
+    channel = opened(url, rebound(monkeypatch))
 
     with pytest.raises(DeliveryFailed, match="ALERT_NOTIFY_ALLOWED_HOSTS") as caught:
         channel.send(a_message("trend"))
@@ -203,7 +205,7 @@ def test_a_name_that_leads_inside_after_the_check_is_refused_at_the_connection(
 def test_a_host_of_the_settings_may_be_inside(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rebound(monkeypatch, receiver.port)
+    rebound(monkeypatch)
     named = Addresses(allowed=frozenset({"rebound.example"}))
     opened(f"json://rebound.example:{receiver.port}/", named).send(a_message("trend"))
 

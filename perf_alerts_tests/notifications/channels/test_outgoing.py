@@ -323,5 +323,3 @@ def test_a_bundle_that_has_gone_is_a_failed_delivery(tmp_path: Path) -> None:
     said = failure("https://hooks.example/hook", Outgoing(ca_bundle=tmp_path / "gone.pem"))
 
     assert said == "the certificates of ALERT_CA_BUNDLE cannot be read"
-
-

@@ -168,7 +168,9 @@ def test_an_address_inside_is_refused_for_good(address: str) -> None:
     assert "ALERT_NOTIFY_ALLOWED_HOSTS" in str(error)
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07::1", "64:ff9b::808:808"])
+@pytest.mark.parametrize(
+    "address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07::1", "64:ff9b::808:808"]
+)
 def test_an_address_outside_is_accepted(address: str) -> None:
     assert is_public(address)
 
