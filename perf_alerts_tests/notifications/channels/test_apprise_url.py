@@ -199,7 +199,7 @@ def test_a_name_that_leads_inside_after_the_check_is_refused_at_the_connection(
     assert caught.value.permanent
     assert (receiver.got, mailbox.mails) == ([], [])
     # The guard is of one delivery: this thread connects again.
-    socket.create_connection(("127.0.0.1", port)).close()
+    socket.create_connection(("127.0.0.1", receiver.port)).close()
 
 
 def test_a_host_of_the_settings_may_be_inside(

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from perf_alerts_dagster.bootstrap.notifications import build_outgoing
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels
@@ -25,6 +26,7 @@ from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
+from perf_alerts_dagster.settings import load_settings
 from perf_alerts_tests.receivers import Receiver, http_receiver
 
 MESSAGE = Message(key="k1", kind="normal", subject="s", text="t", payload={"incidents": []})
@@ -323,3 +325,20 @@ def test_a_bundle_that_has_gone_is_a_failed_delivery(tmp_path: Path) -> None:
     said = failure("https://hooks.example/hook", Outgoing(ca_bundle=tmp_path / "gone.pem"))
 
     assert said == "the certificates of ALERT_CA_BUNDLE cannot be read"
+
+
+async def test_the_heartbeat_has_the_certificates_and_the_proxy_of_the_settings(
+    secure: Receiver, authority: Authority, proxy: Proxy
+) -> None:
+    settings = load_settings(
+        {
+            "ALERT_CA_BUNDLE": str(authority.bundle),
+            "ALERT_HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}",
+        },
+        None,
+    )
+    url = f"https://localhost:{secure.port}/beat"
+    status, _ = await build_outgoing(settings).request("GET", url, seconds=5)
+
+    assert status == 200
+    assert proxy.asked == [f"CONNECT localhost:{secure.port} HTTP/1.1"]
