@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 ENCODE = (
-    "is no URL; percent-encode the password: %40 for @, %3A for :, %2F for /, %23 for #, "
-    "%3F for ?, %25 for %"
+    "is no URL; percent-encode the password (and the user's name): %40 for @, %3A for :, "
+    "%2F for /, %23 for #, %3F for ?, %25 for %"
 )
 _HOSTS = (
     "has several hosts with ports; write dialect://user:password@/database"
