@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -139,9 +140,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_receiver() -> Iterator[Receiver]:
+def http_receiver(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     """A receiver that answers 200 until it is told otherwise."""
     server = _Server(("127.0.0.1", 0), _Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     receiver = server.receiver = Receiver(port=server.server_port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -156,14 +159,25 @@ def http_receiver() -> Iterator[Receiver]:
 
 @dataclass
 class Mailbox:
-    """Mails that arrived, read as a mail program reads them."""
+    """Mails that arrived, read as a mail program reads them; `refused` recipients get none."""
 
     port: int = 0
     mails: list[Message] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.refused:
+            return "550 no such recipient"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)
+        self.recipients += envelope.rcpt_tos
         self.mails.append(message_from_bytes(content, policy=default))
         return "250 OK"
 

@@ -20,6 +20,7 @@ from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.context import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
+from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
@@ -28,6 +29,12 @@ from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
 
 _NOW = partial(datetime.now, UTC)
+
+
+def build_outgoing(settings: Settings) -> Outgoing:
+    """How webhooks, the heartbeat and other channels leave this machine."""
+    proxy = settings.https_proxy
+    return Outgoing(ca_bundle=settings.ca_bundle, proxy=proxy.get_secret_value() if proxy else None)
 
 
 def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
@@ -39,10 +46,13 @@ def open_channels(settings: Settings) -> tuple[tuple[Channel, ...], tuple[Channe
     allowed = (settings.notify_allowed_hosts or "").lower().split(",")
     addresses = Addresses(allowed=frozenset(host.strip().rstrip(".") for host in allowed if host))
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+    outgoing = build_outgoing(settings)
 
     def channels_of(urls: SecretStr | None, variable: str) -> tuple[Channel, ...]:
         single = split_channels(urls.get_secret_value()) if urls else ()
-        return open_urls(single, variable=variable, secret=secret, addresses=addresses)
+        return open_urls(
+            single, variable=variable, secret=secret, addresses=addresses, outgoing=outgoing
+        )
 
     return (
         channels_of(settings.notify_urls, "ALERT_NOTIFY_URLS"),

@@ -4,6 +4,7 @@ from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.core.urls import sqlite_url
 from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
@@ -93,7 +94,7 @@ def store_url(settings: Settings) -> str:
     """The alert store's URL: PostgreSQL where set, else a SQLite file in the state folder."""
     if settings.database_url is not None:
         return settings.database_url.get_secret_value()
-    return f"sqlite:///{settings.state_dir / 'perf_alerts.db'}"
+    return sqlite_url(settings.state_dir / "perf_alerts.db")
 
 
 def make_state_dir(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The command group: errors become one clear line and an exit code."""
 
+import logging
 import sys
 from importlib import import_module
 from keyword import iskeyword
@@ -7,6 +8,7 @@ from keyword import iskeyword
 import click
 
 from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
+from perf_alerts_dagster.core.logs import handler
 
 # The module of each command, in the order of the help. A module is imported when its command is
 # used: a process that runs for months must not load the other commands' libraries.
@@ -65,6 +67,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an error of this project is one line, not a traceback."""
+    # Where a command sets up no log of its own.
+    logging.lastResort = handler()
+    logging.lastResort.setLevel(logging.WARNING)
     try:
         cli()
     except PerfAlertsError as error:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,14 +12,25 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.settings import Settings, load_settings, unknown_names
+
+
+class _Console(Console):
+    """A console on which text from data moves no cursor; it may hold line ends of ours."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - those of rich
+        """The text, escaped."""
+        return super().render_str(printable(text, keep="\n"), **options)
+
 
 # Into a file or a pipe, lines are not folded to a terminal's width.
 _WIDTH = None if sys.stdout.isatty() else 160
 # A name such as group:book: is no emoji.
-OUT = Console(width=_WIDTH, emoji=False)
-ERR = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
+OUT = _Console(width=_WIDTH, emoji=False)
+ERR = _Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 # Columns of whole sentences; all others keep to one line.
 _FOLDED = frozenset({"why", "outcome of the run"})
@@ -43,15 +54,24 @@ def settings_with_warnings() -> Settings:
     Raises:
         SettingsError: a variable is wrong.
     """
+    # Before any fault: a misspelt name is often the cause of it.
+    _warn(unknown_names())
     settings = load_settings()
-    for warning in (*unknown_names(), *settings.warnings):
-        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
+    _warn(settings.warnings)
     return settings
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        ERR.print(f"[yellow]warning[/yellow]: {escape(warning)}", highlight=False)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """One JSON document on standard output, without NaN or infinity."""
-    click.echo(json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False))
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    if not text.replace("\n", "").isprintable():
+        text = json.dumps(content, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+    click.echo(text)
 
 
 def styled(word: str) -> str:

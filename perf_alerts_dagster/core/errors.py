@@ -6,9 +6,15 @@ others. A fault in one strategy's rows is no exception: it is a `RecordFault`, a
 evaluation is `error`.
 """
 
+from perf_alerts_dagster.core.wording import printable
+
 
 class PerfAlertsError(Exception):
     """Base of every error that this project raises on purpose; its text is safe to show."""
+
+    def __str__(self) -> str:
+        """The text, with what a source's names and cells may hold escaped."""
+        return printable(super().__str__(), keep="\n")
 
 
 class SettingsError(PerfAlertsError):

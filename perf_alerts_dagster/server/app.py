@@ -18,7 +18,11 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
-from perf_alerts_dagster.bootstrap.notifications import build_sweeper, open_all_channels
+from perf_alerts_dagster.bootstrap.notifications import (
+    build_outgoing,
+    build_sweeper,
+    open_all_channels,
+)
 from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.sql import Probe, SqlThresholds
 from perf_alerts_dagster.http.app import new_app
@@ -153,6 +157,7 @@ async def _watchdog(parts: Parts, resources: Resources, health: Health) -> Async
         checks=health.checks,
         probe=health.probe,
         heartbeat_url=url.get_secret_value() if url else None,
+        outgoing=build_outgoing(resources.settings),
         clock=parts.proxy.clock,
         outage=parts.outage,
     )

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-import httpx
-
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
+from perf_alerts_dagster.notifications.delivery import DeliveryFailed
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper, SweepResult
 from perf_alerts_dagster.scheduler import limits
@@ -45,7 +45,7 @@ class Watchdog:
     heartbeat_url: str | None
     outage: Outage | None = None
     clock: Callable[[], datetime]
-    transport: httpx.AsyncBaseTransport | None = None
+    outgoing: Outgoing = field(default_factory=Outgoing)
     _daemon_seen_at: datetime | None = field(default=None, init=False)
     # None while unknown: an earlier proxy may have opened an incident.
     _daemon_silent: bool | None = field(default=None, init=False)
@@ -143,16 +143,11 @@ class Watchdog:
         self._beaten_at = now
         host = urlsplit(self.heartbeat_url).hostname
         try:
-            async with httpx.AsyncClient(
-                timeout=_BEAT_TIMEOUT,
-                trust_env=False,
-                follow_redirects=False,
-                transport=self.transport,
-            ) as client:
-                answer = await client.get(self.heartbeat_url)
-        except httpx.HTTPError as error:
-            # The text of an error may hold the URL, which is a secret.
-            LOG.warning("the heartbeat to %s failed: %s", host, type(error).__name__)
+            status, _ = await self.outgoing.request(
+                "GET", self.heartbeat_url, seconds=_BEAT_TIMEOUT
+            )
+        except DeliveryFailed as error:
+            LOG.warning("the heartbeat to %s failed: %s", host, error)
             return
-        if answer.is_error or answer.is_redirect:
-            LOG.warning("the heartbeat to %s was answered with %d", host, answer.status_code)
+        if status >= 300:
+            LOG.warning("the heartbeat to %s was answered with %d", host, status)

@@ -3,10 +3,12 @@
 import difflib
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from perf_alerts_dagster.core.errors import SettingsError
@@ -19,6 +21,12 @@ from perf_alerts_dagster.settings.urls import is_loopback, masked_url
 # Bytes that are no UTF-8 reach os.environ as lone surrogates.
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _LONGEST_SHOWN = 200
+# The next variable, in a value whose quote was not closed on its line.
+_SWALLOWED = re.compile(r"[\r\n]\s*(?:export\s+)?ALERT_\w+\s*=", re.IGNORECASE)
+_SEPARATED = frozenset({"notify_urls", "escalation_urls"}) | {
+    name for name, field in model.Settings.model_fields.items() if "dict" in str(field.annotation)
+}
+_INVISIBLE_ENDS = " \t\r\n\v\f\x85\xa0\u2028\u2029\ufeff\u200b\u2060"
 
 
 def _read_variables(
@@ -31,7 +39,7 @@ def _read_variables(
     """
     faults: list[str] = []
     first = _ours(os.environ if environ is None else environ, faults)
-    second = _ours(_dotenv(dotenv, faults), faults)
+    second = _ours(dict(_dotenv(dotenv, faults)), faults)
     for name, file in model.FILES.items():
         if name in first or file in first:
             second.pop(name, None)
@@ -56,7 +64,7 @@ def _read_variables(
 def _ours(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     texts = {}
     for name, value in variables.items():
-        if not name.startswith(model.PREFIX):
+        if not name.upper().startswith(model.PREFIX):
             continue
         if _NO_TEXT.search(value):
             faults.append(f"{name}=***: must be UTF-8 text")
@@ -65,19 +73,30 @@ def _ours(variables: Mapping[str, str], faults: list[str]) -> dict[str, str]:
     return texts
 
 
-def _dotenv(path: Path | None, faults: list[str]) -> dict[str, str]:
+def _dotenv(path: Path | None, faults: list[str]) -> list[tuple[str, str]]:
+    """The names and values of `.env`, in its order; a fault names its line, and no value."""
+    pairs = []
     try:
         if path is None or not path.is_file():
-            return {}
-        # A secret may hold ${...}: nothing is expanded.
-        values = dotenv_values(path, interpolate=False)
+            return []
+        with path.open(encoding="utf-8") as file:
+            # A secret may hold ${...}: nothing is expanded.
+            for each in parse_stream(file):
+                text = each.original.string
+                blanks = text[: len(text) - len(text.lstrip())]
+                line = f"{path}, line {each.original.line + blanks.count(chr(10))}"
+                key, value = each.key or "", each.value
+                if each.error or (value is None and model.PREFIX in key.upper()):
+                    faults.append(f"{line}: cannot be read; must be NAME=value, with closed quotes")
+                elif _SWALLOWED.search(value or ""):
+                    faults.append(f"{line}: the quote is not closed on its line")
+                elif key:
+                    pairs.append((key, value or ""))
     except OSError as error:
         faults.append(f"{path}: cannot be read ({error.strerror})")
-        return {}
     except UnicodeDecodeError:
         faults.append(f"{path}: must be UTF-8 text")
-        return {}
-    return {name: value or "" for name, value in values.items()}
+    return pairs
 
 
 def _file(path: str) -> tuple[str, str]:
@@ -113,18 +132,25 @@ def load_settings(
         for name in model.FIELDS
         if model.variable(name) in variables
     }
-    faulty: set[str] = set()
+    named = {name: fault for name, value in raw.items() if (fault := _stray(name, value))}
     settings = None
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             name = str(detail["loc"][0])
-            faulty.add(name)
-            faults.append(_line(name, detail["msg"].removeprefix("Value error, "), raw[name]))
-    good = {name: value for name, value in raw.items() if name not in faulty and value.strip()}
+            stray = [named[name]] if name in named else []
+            named[name] = "; ".join([detail["msg"].removeprefix("Value error, "), *stray])
+    faults += [_line(name, fault, raw[name]) for name, fault in named.items()]
+    good = {name: value for name, value in raw.items() if name not in named and value.strip()}
     joint_faults, warnings = _check_together(good)
     faults += joint_faults
+    others = os.environ if environ is None else environ
+    if "https_proxy" not in good and (others.get("HTTPS_PROXY") or others.get("https_proxy")):
+        warnings.append(
+            "HTTPS_PROXY is set and not used: set ALERT_HTTPS_PROXY where messages and the "
+            "heartbeat are to go through it"
+        )
     if faults or settings is None:
         raise SettingsError("\n".join(sorted(set(faults))))
     return settings.model_copy(update={"warnings": tuple(warnings)})
@@ -133,19 +159,42 @@ def load_settings(
 def unknown_names(
     environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")
 ) -> tuple[str, ...]:
-    """One warning per unknown ALERT_* name, with the nearest known one."""
+    """One warning per unknown ALERT_* name, with the nearest known one.
+
+    A known name in other letters is unknown too. Of a name that is in `.env` twice the last value
+    counts, which is a warning as well.
+    """
     variables, _ = _read_variables(environ, dotenv)
     # Compared without the prefix, by which any two names are similar.
     known = [name.removeprefix(model.PREFIX) for name in (*model.KNOWN, *model.FILES.values())]
     warnings = []
     for name in sorted(variables):
-        own = name.removeprefix(model.PREFIX)
-        if own in known:
+        own = name[len(model.PREFIX) :]
+        if name.startswith(model.PREFIX) and own in known:
             continue
-        near = difflib.get_close_matches(own, known, n=1)
+        near = difflib.get_close_matches(own.upper(), known, n=1)
         hint = f"; did you mean {model.PREFIX}{near[0]}?" if near else ""
         warnings.append(f"{name} is no known variable and does nothing{hint}")
+    counts = Counter(name for name, _ in _dotenv(dotenv, []))
+    warnings += [
+        f"{name} is in {dotenv} {count} times; the last value counts"
+        for name, count in counts.items()
+        if count > 1 and name.startswith(model.PREFIX)
+    ]
     return tuple(warnings)
+
+
+def _stray(name: str, value: str) -> str | None:
+    """The fault of what a shell, a container's file or an editor left around a value."""
+    if not value.strip():
+        return None
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return "must be without the quotes around it"
+    # Blanks do no harm around JSON, nor around URLs that blanks separate.
+    ends = "\ufeff" if name in _SEPARATED else _INVISIBLE_ENDS
+    if value != value.strip(ends):
+        return "must be without blanks, line ends and invisible characters before or after it"
+    return None
 
 
 def _line(name: str, fault: str, value: str) -> str:
@@ -161,16 +210,31 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
     `raw` holds the individually valid texts.
     """
-    host = raw.get("proxy_host", "127.0.0.1")
+    host, public = raw.get("proxy_host", "127.0.0.1"), raw.get("public_url", "")
+    where = f"ALERT_PROXY_HOST is {host!r}"
     loopback = is_loopback(host)
+    # Behind a reverse proxy others reach a server on loopback too.
+    if loopback and public and not is_loopback(urlsplit(public).hostname or ""):
+        loopback, where = False, f"ALERT_PUBLIC_URL is {public!r}"
     keys = {role: raw[f"{role}_api_key"] for role in ROLES if f"{role}_api_key" in raw}
     faults, warnings = key_faults(keys, loopback=loopback)
     faults += _token_faults(raw, keys)
     if not checks.boolean(raw.get("auth_enabled", "true")):
         warnings.append("ALERT_AUTH_ENABLED is off: everyone who reaches the port may do anything")
         if not loopback:
-            message = f"may be off on a loopback address only, and ALERT_PROXY_HOST is {host!r}"
+            message = f"may be off where only this machine reaches the port, and {where}"
             faults.append(_line("auth_enabled", message, raw["auth_enabled"]))
+    if not is_loopback(host) and not public.startswith("https:"):
+        warnings.append(
+            f"ALERT_PROXY_HOST is {host!r} without an https ALERT_PUBLIC_URL: keys and sessions "
+            "pass the network in clear text; put a reverse proxy with TLS before it"
+        )
+    if "trusted_proxies" in raw and not checks.json_object(raw.get("trusted_roles", "{}")):
+        warnings.append(
+            "ALERT_TRUSTED_PROXIES is set and ALERT_TRUSTED_ROLES is not: nobody gets in by a "
+            "proxy's headers"
+        )
+    faults += _header_faults(raw)
     fault = records_fault(raw.get("records_url"))
     if fault:
         faults.append(_line("records_url", fault, raw["records_url"]))
@@ -178,6 +242,17 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
     if int(raw.get("proxy_port", "8089")) == int(port):
         faults.append(_line("webserver_port", "must differ from ALERT_PROXY_PORT", port))
     return faults, warnings
+
+
+def _header_faults(raw: Mapping[str, str]) -> list[str]:
+    seen: dict[str, str] = {}
+    faults = []
+    for name in ("api_key_header", "trusted_user_header", "trusted_groups_header"):
+        header = raw.get(name, str(model.Settings.model_fields[name].default))
+        other = seen.setdefault(header.lower(), name)
+        if other != name:
+            faults.append(_line(name, f"must differ from {model.variable(other)}", header))
+    return faults
 
 
 def _token_faults(raw: Mapping[str, str], keys: Mapping[str, str]) -> list[str]:

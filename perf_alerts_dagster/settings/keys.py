@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 ROLES = ("viewer", "operator", "admin", "master")
 MINIMUM_KEY = 32
+# A text of fewer different characters is typed, not generated.
+_MINIMUM_DIFFERENT = 12
 SECRET_BYTES = {"HS256": 32, "HS384": 48, "HS512": 64}
 _KNOWN_DEFAULTS = {
     "your-secret-key", "changeme", "change-me", "secret", "password", "test", "default",
@@ -50,7 +52,7 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
 
     Args:
         keys: The raw text by role, where one is set.
-        loopback: Whether the proxy listens on loopback only; a short key is a warning there.
+        loopback: Whether only this machine reaches the proxy; a weak key is a warning there.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -64,13 +66,21 @@ def key_faults(keys: Mapping[str, str], *, loopback: bool) -> tuple[list[str], l
                     f"{variable}=***: holds a key of ALERT_{other.upper()}_API_KEY too; "
                     "one key must have one role"
                 )
-            if key.startswith("sha256:") or len(key) >= MINIMUM_KEY:
+            if key.startswith("sha256:") or (
+                len(key) >= MINIMUM_KEY and len(set(key)) >= _MINIMUM_DIFFERENT
+            ):
                 continue
-            fault = f"{variable}=***: a key must have at least {MINIMUM_KEY} characters"
+            fault = (
+                f"{variable}=***: a key must have at least {MINIMUM_KEY} characters, "
+                f"{_MINIMUM_DIFFERENT} of them different; make one with `perf-alerts keygen`"
+            )
             if loopback:
                 warnings.append(f"{fault}; accepted on loopback only")
             else:
-                faults.append(f"{fault} where ALERT_PROXY_HOST is not loopback")
+                faults.append(
+                    f"{fault}; a weaker one is accepted where ALERT_PROXY_HOST is loopback and "
+                    "ALERT_PUBLIC_URL is not set"
+                )
     return faults, warnings
 
 
@@ -81,7 +91,6 @@ def secret_fault(secret: str, algorithm: str) -> str | None:
         return "is a known default; make one with `perf-alerts keygen`"
     if len(secret.encode()) < minimum:
         return f"must have at least {minimum} bytes for {algorithm}"
-    # A text of so few characters is typed, not generated.
-    if len(set(secret)) < 12:
+    if len(set(secret)) < _MINIMUM_DIFFERENT:
         return "has too few different characters; make one with `perf-alerts keygen`"
     return None

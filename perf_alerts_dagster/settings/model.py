@@ -168,8 +168,8 @@ class Settings(_AlertSettings):
     notify_allowed_hosts: Annotated[str | None, optional(urls.hosts)] = None
     webhook_secret: Secret = None
     heartbeat_url: Url = None
-    ca_bundle: Annotated[Path | None, optional(checks.readable_file)] = None
-    https_proxy: Url = None
+    ca_bundle: Annotated[Path | None, optional(checks.certificates)] = None
+    https_proxy: Annotated[SecretStr | None, optional(urls.proxy)] = None
     pause_grace_minutes: Minutes = 15
     public_url: Annotated[str | None, optional(urls.page)] = None
 
@@ -190,8 +190,8 @@ class Settings(_AlertSettings):
     session_hours: Annotated[int, read(whole(1, YEAR // 3600))] = 12
     session_idle_minutes: Annotated[int, read(whole(1, YEAR // 60))] = 60
     trusted_proxies: Annotated[str | None, optional(urls.networks)] = None
-    trusted_user_header: Annotated[str, read(checks.header)] = "X-Forwarded-User"
-    trusted_groups_header: Annotated[str, read(checks.header)] = "X-Forwarded-Groups"
+    trusted_user_header: Annotated[str, read(checks.user_header)] = "X-Forwarded-User"
+    trusted_groups_header: Annotated[str, read(checks.user_header)] = "X-Forwarded-Groups"
     trusted_roles: Annotated[dict[str, Any], read(checks.trusted_roles)] = Field(
         default_factory=dict
     )

@@ -3,7 +3,9 @@
 import ipaddress
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote
+
+from perf_alerts_dagster.core.urls import ENCODE, url_fault
 
 _NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*"
@@ -58,8 +60,15 @@ def networks(value: str) -> str:
 
 def web(value: str) -> str:
     """An http or https URL."""
-    if _scheme(value) not in ("http", "https") or not re.fullmatch(r"https?://[^\s/]\S*", value):
+    if not re.fullmatch(r"https?://[^\s/]\S*", value):
         raise ValueError("must be a URL that begins with https:// or http://")
+    return _sound(value, at_sign_beyond=True)
+
+
+def proxy(value: str) -> str:
+    """The URL of a web proxy."""
+    if not re.fullmatch(r"https?://[^/?#]+/?", _sound(web(value))):
+        raise ValueError("must have no path, query or fragment")
     return value
 
 
@@ -74,8 +83,17 @@ def page(value: str) -> str:
 
 def channels(value: str) -> str:
     """Apprise URLs, separated by commas or spaces."""
-    if not all(re.fullmatch(rf"{_START}\S+", url) for url in split_channels(value)):
-        raise ValueError("must be Apprise URLs such as slack://..., separated by commas or spaces")
+    for url in split_channels(value):
+        if not re.fullmatch(rf"{_START}\S+", url):
+            raise ValueError(
+                "must be Apprise URLs such as slack://..., separated by commas or spaces"
+            )
+        # Other services have tokens of any form in the place of a host.
+        user, at, _ = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")
+        if url.lower().startswith(("https:", "http:")):
+            _sound(url, at_sign_beyond=True)
+        elif at and not re.fullmatch("[^:@]*(:[^:@]*)?", user):
+            raise ValueError(ENCODE)
     return value
 
 
@@ -90,14 +108,16 @@ def store(value: str) -> str:
         raise ValueError(
             "must be sqlite:///<file> or postgresql+psycopg://user:password@host/database"
         )
-    return anchored(value)
+    if value.startswith("sqlite") and re.search(r"\?|:///?$|:memory:", value):
+        raise ValueError("must name a file, as in sqlite:///alerts.db; in its path ? is %3F")
+    return anchored(_sound(value))
 
 
 def dagster_store(value: str) -> str:
     """The URL of Dagster's own storage, where it is not SQLite in the state folder."""
     if not _DAGSTER_STORES.fullmatch(_scheme(value)):
         raise ValueError("must be postgresql://user:password@host/database")
-    return value
+    return _sound(value)
 
 
 def anchored(url: str) -> str:
@@ -109,7 +129,9 @@ def anchored(url: str) -> str:
             # `records_fault` reports it.
             return url
     match = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:?][^?]*)(.*)", url, re.DOTALL)
-    return url if match is None else f"{match[1]}{Path(match[2]).absolute()}{match[3]}"
+    if match is None:
+        return url
+    return f"{match[1]}{quote(str(Path.cwd()))}/{match[2]}{match[3]}"
 
 
 def masked_url(url: str) -> str:
@@ -120,13 +142,16 @@ def masked_url(url: str) -> str:
     """
     if "://" not in url:
         return re.sub(r":.*@", ":***@", url, flags=re.DOTALL)
-    masked = re.sub(r"(://[^:/?#@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
+    masked = re.sub(r"(://[^:]*):.*@", r"\1:***@", url, flags=re.DOTALL)
     before, mark, query = masked.partition("?")
     return before + mark + re.sub(r"=[^&]*", "=***", query)
 
 
 def _scheme(value: str) -> str:
-    try:
-        return urlsplit(value).scheme
-    except ValueError:
-        return ""
+    return value.partition("://")[0]
+
+
+def _sound(url: str, *, at_sign_beyond: bool = False) -> str:
+    if fault := url_fault(url, at_sign_beyond=at_sign_beyond):
+        raise ValueError(fault)
+    return url

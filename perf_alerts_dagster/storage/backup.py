@@ -68,12 +68,15 @@ class Archive:
     files: Mapping[str, int]
 
 
-def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
+def back_up(state_dir: Path, target: Path, *, now: datetime, store: Path | None = None) -> Archive:
     """Copy the state folder into `target`, a new folder that appears once it is whole and checked.
+
+    `store` is the alert store's file, relative to the state folder; None where it is not in it.
 
     Raises:
         UsageError: `target` exists already or lies in the state folder, or there is no state.
-        StoreUnavailable: a file cannot be read or written, or a copy is damaged.
+        StoreUnavailable: a file cannot be read or written, a copy is damaged, or the store is
+            missing.
     """
     target = target.absolute()
     if target.exists():
@@ -96,7 +99,7 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
             "files": files,
         }
         (draft / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-        archive = verify(draft)
+        archive = verify(draft, store=store)
         draft.rename(target)
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"the state cannot be backed up to {target}: {error}") from error
@@ -105,13 +108,18 @@ def back_up(state_dir: Path, target: Path, *, now: datetime) -> Archive:
     return replace(archive, folder=target)
 
 
-def verify(folder: Path) -> Archive:
+def verify(folder: Path, *, store: Path | None = None) -> Archive:
     """Read a backup and check every file: its digest, and the integrity of a database.
 
     Raises:
         UsageError: the folder is no backup, lacks a file, or a file was changed since.
+        StoreUnavailable: the alert store `store`, if any, is not among the files.
     """
     manifest = _manifest(folder)
+    if store is not None and str(store) not in manifest["files"]:
+        raise StoreUnavailable(
+            f"the alert store {store} is missing; is ALERT_STATE_DIR the right folder?"
+        )
     files = {}
     for name, digest in manifest["files"].items():
         path = folder / name
@@ -127,7 +135,9 @@ def verify(folder: Path) -> Archive:
     return Archive(folder=folder, made_at=datetime.fromisoformat(manifest["made_at"]), files=files)
 
 
-def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
+def restore(
+    folder: Path, state_dir: Path, *, now: datetime, store: Path | None = None
+) -> Path | None:
     """Replace the state folder by a backup, after checking the backup.
 
     Nothing may run on the state folder meanwhile. The old state is kept in a folder beside it,
@@ -135,9 +145,10 @@ def restore(folder: Path, state_dir: Path, *, now: datetime) -> Path | None:
 
     Raises:
         UsageError: it is no whole backup.
-        StoreUnavailable: the files cannot be written; the state is as it was.
+        StoreUnavailable: the files cannot be written, or the alert store `store` is not among
+            them; the state is as it was.
     """
-    archive = verify(folder)
+    archive = verify(folder, store=store)
     state_dir = state_dir.absolute()
     draft = state_dir.with_name(f".{state_dir.name}.{os.getpid()}.part")
     old_state = state_dir.with_name(f"{state_dir.name}.before-{now.astimezone(UTC):%Y%m%d_%H%M%S}")

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError, StatementError
 
 from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
+from perf_alerts_dagster.core.urls import url_fault
 
 if TYPE_CHECKING:
     import psycopg
@@ -44,10 +45,14 @@ def open_engine(url: str, *, wait: float = 30.0, pooled: bool = True) -> sa.Engi
         SettingsError: the URL is of another kind. The text does not repeat it: it may hold a
             password.
     """
+    if fault := url_fault(url):
+        raise SettingsError(f"the alert store's URL {fault}")
     try:
         parsed = sa.make_url(url)
-    except ArgumentError as exc:
-        raise SettingsError(f"the alert store's URL cannot be read; accepted: {_ACCEPTED}") from exc
+    except ArgumentError:
+        raise SettingsError(
+            f"the alert store's URL cannot be read; accepted: {_ACCEPTED}"
+        ) from None
     pool = sa.QueuePool if pooled else sa.NullPool
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         return _open_sqlite(parsed, wait, pool)

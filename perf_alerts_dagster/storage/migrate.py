@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from urllib.parse import unquote
 
 from sqlalchemy import Connection, Engine, inspect, select, table, text
 from sqlalchemy.sql import column
@@ -91,6 +92,13 @@ def _prepared(engine: Engine, file: Path) -> Iterator[None]:
 
     The lock is a file of its own: closing any handle on the database would drop SQLite's locks.
     """
+    # Where versions until 3.0 put it, which did not quote the path into a URL.
+    former = Path(unquote(str(file).partition("?")[0]))
+    if former != file and former.is_file() and not file.exists():
+        raise StoreUnavailable(
+            f"the alert store was kept at {former} until now, and belongs at {file}; move it, and "
+            f"the files beside it that begin with the same name; or remove it to begin anew"
+        )
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -54,6 +54,9 @@ def fault(**values: str) -> str:
         ("session_close", "", None),
         ("jwt_algorithm", "hs512", "HS512"),
         ("api_key_header", "X-My_Key.1", "X-My_Key.1"),
+        ("trusted_user_header", "X-Forwarded-Email", "X-Forwarded-Email"),
+        ("trusted_groups_header", "X-Auth-Request-Groups", "X-Auth-Request-Groups"),
+        ("timezone", "Etc/GMT+1", "Etc/GMT+1"),
         ("false_alarm_warning", "1", 1.0),
         ("backtest_haircut", "0", 0.0),
         ("periods_per_year", "12", 12.0),
@@ -97,6 +100,47 @@ def test_a_value_is_taken(name: str, text: str, value: object) -> None:
         ("jwt_algorithm", ["", "none", "RS256"], "HS256, HS384, HS512"),
         ("api_key_header", ["", "X Key", "X:Key", "X-Kéy"], "HTTP header name"),
         ("api_key_header", ["Authorization", "cookie", "HOST"], "means something else"),
+        (
+            "api_key_header",
+            [
+                "X-Request-ID",
+                "X-Forwarded-For",
+                "x-real-ip",
+                "TE",
+                "Trailer",
+                "Upgrade",
+                "Keep-Alive",
+                "Set-Cookie",
+                "Accept",
+                "Accept-Language",
+                "User-Agent",
+                "Referer",
+                "Via",
+                "Forwarded",
+                "Range",
+                "If-Match",
+                "Content-Language",
+                "Sec-Fetch-Site",
+                "Proxy-Connection",
+                "X-Forwarded-User",
+                "Traceparent",
+                "X-Forwarded-Groups",
+                "Cache-Control",
+                "Location",
+                "Expect",
+                "Date",
+            ],
+            "means something else",
+        ),
+        ("trusted_user_header", ["X-Forwarded-For", "X-Request-ID", "Cookie"], "means something"),
+        ("trusted_groups_header", ["X-Forwarded-Host", "Via"], "means something else"),
+        (
+            "timezone",
+            ["localtime", "Factory", "right/UTC", "posix/Europe/Berlin", "posixrules", "utc "],
+            "IANA",
+        ),
+        ("ca_bundle", ["/nowhere.pem", __file__], "PEM certificates"),
+        ("https_proxy", ["proxy:3128", "socks5://p:1", "http://p/path", "http://u:p@p/?a@b"], " "),
         ("false_alarm_critical", ["0", "1.01", "-0.1"], "above 0 and at most 1"),
         ("backtest_haircut", ["1.1", "-0.1"], "at most 1"),
         ("periods_per_year", ["0", "8785"], "at most 8784"),
@@ -110,6 +154,7 @@ def test_a_value_is_taken(name: str, text: str, value: object) -> None:
         ("public_url", ["https://x.org/alerts", "https://x.org?a", "https://x.org/#a"], "no path"),
         ("heartbeat_url", ["ping.example.org"], "https://"),
         ("notify_urls", ["slack", "slack://a b"], "Apprise"),
+        ("database_url", ["sqlite://", "sqlite:////a?b/x.db", "sqlite:///:memory:"], "a file"),
         ("database_url", ["mysql://x/y", "alerts.db", "postgresql+asyncpg://x/y"], "sqlite:///"),
         ("dagster_database_url", ["sqlite:///x.db", "http://["], "postgresql://"),
         ("log_level", ["", "verbose"], "debug, info"),
@@ -171,6 +216,42 @@ def test_budgets_per_rule_and_strategy_are_taken() -> None:
     assert load(false_alarm_rules=text).false_alarm_rules["default"]["drawdown"] == {
         "warning": 0.02
     }
+
+
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "records_url"])
+@pytest.mark.parametrize("around", ['"{}"', "'{}'", "\ufeff{}"])
+def test_quotes_and_marks_around_a_value_are_a_fault_of_any_variable(
+    name: str, around: str
+) -> None:
+    said = fault(**{name: around.format("0123456789-hush")})
+
+    assert said.startswith(f"{variable(name)}=")
+    assert len(said.splitlines()) == 1
+    assert name not in SECRETS or "hush" not in said
+    assert "quotes" in said or "invisible" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["webhook_secret", "jwt_secret", "admin_api_key", "state_dir", "records_table", "trials_table",
+     "heartbeat_url", "database_url", "public_url", "api_key_header", "base_currency"],
+)  # fmt: skip
+@pytest.mark.parametrize("around", ["{}\r", "{} ", " {}", "{}\n", "\t{}", "{}\u00a0", "{}\u200b"])
+def test_blanks_around_a_value_are_a_fault(name: str, around: str) -> None:
+    assert f"{variable(name)}=" in fault(**{name: around.format(SECRET)})
+
+
+def test_lines_of_a_block_around_json_and_channels_do_no_harm() -> None:
+    settings = load(thresholds=' {"default": {}}\n', notify_urls="\n json://a\n  json://b\n")
+
+    assert settings.thresholds == {"default": {}}
+
+
+def test_the_three_headers_differ() -> None:
+    said = fault(api_key_header="X-User", trusted_user_header="x-user")
+
+    assert said == "ALERT_TRUSTED_USER_HEADER='x-user': must differ from ALERT_API_KEY_HEADER"
+    assert "ALERT_TRUSTED_GROUPS_HEADER" in fault(trusted_groups_header="x-forwarded-user")
 
 
 @given(hour=st.integers(0, 23), minute=st.integers(0, 59))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import pytest
 from pydantic import ValidationError
 
@@ -80,9 +81,9 @@ EVERYTHING = {
     "ALERT_NOTIFY_URLS": "slack://a/b, json://c",
     "ALERT_ESCALATION_URLS": "json://d",
     "ALERT_NOTIFY_ALLOWED_HOSTS": "c,d",
-    "ALERT_WEBHOOK_SECRET": " spaces stay ",
+    "ALERT_WEBHOOK_SECRET": "spaces  stay",
     "ALERT_HEARTBEAT_URL": "https://x.org/beat",
-    "ALERT_CA_BUNDLE": __file__,
+    "ALERT_CA_BUNDLE": certifi.where(),
     "ALERT_HTTPS_PROXY": "http://p.org:3128",
     "ALERT_PAUSE_GRACE_MINUTES": "1",
     "ALERT_PUBLIC_URL": "https://x.org",
@@ -91,10 +92,10 @@ EVERYTHING = {
     "ALERT_JWT_ALGORITHM": "HS512",
     "ALERT_JWT_EXPIRE_HOURS": "1",
     "ALERT_API_KEY_HEADER": "X-Key",
-    "ALERT_VIEWER_API_KEY": "viewer",
-    "ALERT_OPERATOR_API_KEY": "operator",
-    "ALERT_ADMIN_API_KEY": "admin",
-    "ALERT_MASTER_API_KEY": "m:master,sha256:" + "a" * 64,
+    "ALERT_VIEWER_API_KEY": "viewer-" + LONG,
+    "ALERT_OPERATOR_API_KEY": "operator-" + LONG,
+    "ALERT_ADMIN_API_KEY": "admin-" + LONG,
+    "ALERT_MASTER_API_KEY": f"m:master-{LONG},sha256:" + "a" * 64,
     "ALERT_AUTH_FAILURES_PER_MINUTE": "1",
     "ALERT_SESSION_HOURS": "1",
     "ALERT_SESSION_IDLE_MINUTES": "5",
@@ -172,6 +173,67 @@ def test_a_dotenv_that_is_no_text_is_a_fault(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="must be UTF-8 text"):
         load_settings({}, tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# ours\n\nALERT_NOTIFY_URLS json://hush\n", 3),
+        ("\n  \nALERT_NOTIFY_URLS: json://hush\n", 3),
+        ("OTHER=1\r\nALERT_WEBHOOK_SECRET='hush\r\n", 2),
+        ('ALERT_WEBHOOK_SECRET="hush\nALERT_LOG_LEVEL=info\n', 1),
+        ('ALERT_WEBHOOK_SECRET="hush\nALERT_NOTIFY_URLS="json://hush"\n', 1),
+        ('ALERT_WEBHOOK_SECRET="hush\nexport ALERT_NOTIFY_URLS="\n', 1),
+        ("ALERT_LOG_LEVEL\n", 1),
+        ("ALERT_TIMEZONE='UTC' hush\n", 1),
+        ("two words\n", 1),
+    ],
+)
+def test_a_line_of_dotenv_that_cannot_be_read_is_a_fault_with_its_number(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    (tmp_path / ".env").write_bytes(text.encode())
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, tmp_path / ".env")
+    assert str(caught.value).startswith(f"{tmp_path}/.env, line {line}: ")
+    assert "hush" not in str(caught.value)
+
+
+def test_a_mark_line_ends_of_windows_and_export_are_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(
+        b"\xef\xbb\xbfALERT_DAILY_PNL_TIME=01:02\r\nexport ALERT_TIMEZONE=Europe/Berlin\r\n"
+        b"ALERT_THRESHOLDS='{\r\n}'\r\nUNSET\r\n"
+    )
+    settings = load_settings({}, tmp_path / ".env")
+
+    assert (settings.time_of(DAILY_PNL_CHECK), settings.timezone) == ("01:02", "Europe/Berlin")
+
+
+def test_names_in_other_letters_and_names_that_repeat_are_warned_about(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "alert_notify_urls=json://a\nALERT_TIMEZONE=UTC\nALERT_TIMEZONE=Europe/Berlin\nB=1\nB=2\n"
+    )
+
+    assert load_settings({}, tmp_path / ".env").timezone == "Europe/Berlin"
+    assert unknown_names({"Alert_Log_Level": "info"}, tmp_path / ".env") == (
+        "Alert_Log_Level is no known variable and does nothing; did you mean ALERT_LOG_LEVEL?",
+        "alert_notify_urls is no known variable and does nothing; did you mean ALERT_NOTIFY_URLS?",
+        f"ALERT_TIMEZONE is in {tmp_path}/.env 2 times; the last value counts",
+    )
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+@pytest.mark.parametrize("around", ["\ufeff{}", '"{}"\n'])
+def test_what_an_editor_left_in_a_file_is_a_fault_of_the_variable(
+    name: str, around: str, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text(around.format("hush"))
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings({FILES[name]: str(tmp_path / "secret")}, None)
+    assert str(caught.value).startswith(f"{name}=")
+    assert name == "ALERT_RECORDS_URL" or "hush" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -156,3 +156,15 @@ def test_a_backup_checks_out_on_its_own(state: Path, tmp_path: Path) -> None:
     made = back_up(state, tmp_path / "backup", now=NOW)
 
     assert verify(tmp_path / "backup").files == made.files
+
+
+def test_without_the_alert_store_it_is_no_backup(state: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match=r"the alert store other\.db is missing"):
+        back_up(state, tmp_path / "backup", now=NOW, store=Path("other.db"))
+    assert not (tmp_path / "backup").exists()
+
+    back_up(state, tmp_path / "backup", now=NOW, store=Path("perf_alerts.db"))
+    for check in (verify, lambda folder, store: restore(folder, state, now=NOW, store=store)):
+        with pytest.raises(StoreUnavailable, match="is missing"):
+            check(tmp_path / "backup", store=Path("other.db"))
+    assert numbers(state / "perf_alerts.db") == [7]

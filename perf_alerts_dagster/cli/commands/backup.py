@@ -25,9 +25,9 @@ def backup(target: Path | None) -> None:
 
     settings, now = load_settings(), datetime.now(UTC)
     target = target or Path(f"perf-alerts-backup-{now:%Y%m%d_%H%M%S}")
-    _note_postgres(settings)
+    _note_databases(settings)
     with working("copying"):
-        archive = back_up(settings.state_dir, target, now=now)
+        archive = back_up(settings.state_dir, target, now=now, store=_store_of(settings))
     size = sum(archive.files.values()) / 1e6
     OUT.print(
         f"{archive.folder}: {len(archive.files)} files, {size:.1f} MB, checked", highlight=False
@@ -53,25 +53,38 @@ def restore(source: Path, check: bool) -> None:
 
     settings, now = load_settings(), datetime.now(UTC)
     if check:
-        archive = verify(source)
+        archive = verify(source, store=_store_of(settings))
         made_at = f"{archive.made_at:%Y-%m-%d %H:%M:%S} UTC"
         OUT.print(f"{source}: {len(archive.files)} files of {made_at} are whole", highlight=False)
         return
-    _note_postgres(settings)
+    _note_databases(settings)
     make_state_dir(settings)
     with only_stack(settings.state_dir), working("restoring"):
-        old_state = put_back(source, settings.state_dir, now=now)
+        old_state = put_back(source, settings.state_dir, now=now, store=_store_of(settings))
     OUT.print(f"{settings.state_dir} is restored", highlight=False)
     if old_state is not None:
         OUT.print(f"what was there is kept in {old_state}", highlight=False)
 
 
-def _note_postgres(settings: Settings) -> None:
-    for name, url in (
-        ("ALERT_DATABASE_URL", settings.database_url),
-        ("ALERT_DAGSTER_DATABASE_URL", settings.dagster_database_url),
-    ):
-        if url is not None:
-            ERR.print(
-                f"{name} is PostgreSQL, which is not part of this: use pg_dump", style="yellow"
-            )
+def _store_of(settings: Settings) -> Path | None:
+    """The alert store's file relative to the state folder; None where it is not in it."""
+    from perf_alerts_dagster.bootstrap.records import store_url
+    from perf_alerts_dagster.storage.engine import open_engine, sqlite_file
+
+    file = sqlite_file(open_engine(store_url(settings)))
+    is_inside = file is not None and file.is_relative_to(settings.state_dir)
+    return file.relative_to(settings.state_dir) if file and is_inside else None
+
+
+def _note_databases(settings: Settings) -> None:
+    if settings.database_url is not None and _store_of(settings) is None:
+        ERR.print(
+            "the database of ALERT_DATABASE_URL is not in the state folder, and not part of this: "
+            "use pg_dump, or sqlite3's .backup",
+            style="yellow",
+        )
+    if settings.dagster_database_url is not None:
+        ERR.print(
+            "ALERT_DAGSTER_DATABASE_URL is PostgreSQL, which is not part of this: use pg_dump",
+            style="yellow",
+        )

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from perf_alerts_dagster.bootstrap.desk import accept_source, compared
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
+from perf_alerts_dagster.bootstrap.notifications import open_all_channels
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
 from perf_alerts_dagster.cli.session import change_of
@@ -33,6 +34,7 @@ def check(*, accept: bool) -> None:
     code 2 when a variable is wrong, 1 when the record has bad rows.
     """
     settings = output.settings_with_warnings()
+    channels = open_all_channels(settings)
     if accept:
         change = change_of("accept", "source", datetime.now(UTC))
         output.OUT.print(escape(accept_source(settings, change)), highlight=False, soft_wrap=True)
@@ -45,6 +47,12 @@ def check(*, accept: bool) -> None:
         f"settings are fine (version {settings.settings_version}); "
         f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
+    )
+    names = ", ".join(channel.name for channel in channels)
+    output.OUT.print(
+        f"notifies {escape(names)}" if names else "notifies nobody: ALERT_NOTIFY_URLS is not set",
+        highlight=False,
+        soft_wrap=True,
     )
     for line in lacking:
         output.OUT.print(escape(line), highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ import click
 
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.records.assignment import CalendarAssigner
 from perf_alerts_dagster.records.sessions import NEXT_DAY
 from perf_alerts_dagster.records.sources.exports.export import Values
@@ -82,10 +83,10 @@ def import_(
     if as_json:
         output.print_json({"rows": counts, "notes": notes, "strategies": figures})
         return
-    click.echo("\n".join(notes))
+    click.echo(printable("\n".join(notes), keep="\n"))
     for row in figures:
         cells = (f"{cell:.9g}" if isinstance(cell, float) else str(cell) for cell in row.values())
-        click.echo(", ".join(map(" ".join, zip(row, cells, strict=True))))
+        click.echo(printable(", ".join(map(" ".join, zip(row, cells, strict=True)))))
     for file, count in counts.items():
         click.echo(f"{out / file}: {count} rows")
     click.echo(f"ALERT_RECORDS_URL={out.resolve()}")

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote
+
+from perf_alerts_dagster.core.urls import url_fault
 
 # Of SQLAlchemy's own dialects: the module of each driver, and the package that brings it.
 _POSTGRES = {
@@ -87,22 +89,19 @@ _FORM = (
 
 def database_fault(url: str) -> str | None:
     """The reason why a SQLAlchemy URL cannot be read; None where it may be."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "is no URL"
     # A scheme that holds _, which SQLAlchemy allows, is none for urlsplit.
     scheme = url.partition("://")[0]
     dialect = scheme.partition("+")[0]
-    if fault := driver_fault(scheme):
+    if fault := driver_fault(scheme) or url_fault(url):
         return fault
     if dialect in _FILES:
-        path = url.partition("://")[2].removeprefix("/").partition("?")[0]
+        path = unquote(url.partition("://")[2].removeprefix("/").partition("?")[0])
         if not Path(path).is_file() and not path.startswith("md:"):
-            return f"there is no such {_FILES[dialect]} file"
+            hint = "; in a URL % is written %25, ? is %3F" if "%" in url or "?" in url else ""
+            return f"there is no such {_FILES[dialect]} file{hint}"
         if Path(path).is_file() and not os.access(path, os.R_OK):
             return "cannot be read by this user"
-    elif dialect in OWN_DRIVERS and not parts.path.strip("/") and not parts.query:
+    elif dialect in OWN_DRIVERS and not re.search(r"://[^/?]*(/+[^/?]|/*\?.)", url):
         return "must name a database, as in postgresql+psycopg://user@host/database"
     return None
 

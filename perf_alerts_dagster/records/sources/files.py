@@ -78,7 +78,10 @@ class ParquetTable(Table):
         return frame
 
     def _refuse_types(self) -> None:
-        for column, kind in pl.read_parquet_schema(self._path).items():
+        # An open file, since a path with brackets would be a pattern.
+        with self._path.open("rb") as file:
+            schema = pl.read_parquet_schema(file)
+        for column, kind in schema.items():
             if isinstance(kind, pl.Decimal) and kind.precision > _DECIMAL_DIGITS:
                 raise RecordsInvalid(
                     f"{self.name}: column {listed([column])} has the type "

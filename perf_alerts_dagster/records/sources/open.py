@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
+from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
 from perf_alerts_dagster.records.sources.daily import read_daily, with_safe_names
 from perf_alerts_dagster.records.sources.formats import CONVERSIONS, FORMATS, conversion, file_table
@@ -71,7 +72,7 @@ class TableSource(RecordsSource):
         return replace(
             records,
             source=self.name,
-            notes=(*records.notes, *of_tables, *self.notes),
+            notes=tuple(map(printable, (*records.notes, *of_tables, *self.notes))),
             faults=with_safe_names(records.faults),
             is_sample=self.is_sample,
         )

@@ -226,7 +226,7 @@ def _unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> 
     named = set(frame["strategy"].unique()) - {NO_NAME}
     unknown = sorted(named - set(records.strategies) - set(records.faults))
     rest = f" and {len(unknown) - _MAXIMUM_SHOWN} more" if len(unknown) > _MAXIMUM_SHOWN else ""
-    return [f"{heading}: {', '.join(unknown[:_MAXIMUM_SHOWN])}{rest}"] if unknown else []
+    return [f"{heading}: {tables.listed(unknown[:_MAXIMUM_SHOWN])}{rest}"] if unknown else []
 
 
 def _extended(

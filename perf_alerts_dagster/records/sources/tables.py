@@ -10,6 +10,7 @@ from typing import Protocol
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
+from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.records.model import RecordFault
 
 ROW = "__row__"
@@ -101,9 +102,8 @@ def listed(names: Iterable[str]) -> str:
 
 
 def _short(text: str, longest: int) -> str:
-    start = text[: longest + 1]
-    printable = start if start.isprintable() else ascii(start)[1:-1]
-    return printable if len(printable) <= longest else f"{printable[:longest]}..."
+    start = printable(text[: longest + 1])
+    return start if len(start) <= longest else f"{start[:longest]}..."
 
 
 def visible(name: str) -> str:

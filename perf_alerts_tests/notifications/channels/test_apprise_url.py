@@ -1,10 +1,14 @@
 """Apprise's channels against a real mail server, with names that want to do harm."""
 
+import hashlib
 import logging
+import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
@@ -161,3 +165,107 @@ def test_a_message_about_no_incident_is_only_information(receiver: Receiver) -> 
     channel.send(make_test(START, public_url=None))
 
     assert receiver.got[0].json["type"] == "info"
+
+
+def rebound(monkeypatch: pytest.MonkeyPatch) -> Addresses:
+    """Names have a public address where they are checked, and loopback where they are used."""
+    real = socket.getaddrinfo
+
+    def lead_inside(host: str, *more: Any, **named: Any) -> Any:
+        return real("127.0.0.1" if host == "rebound.example" else host, *more, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lead_inside)
+    return Addresses(resolve=lambda host, port: ["93.184.215.14"])
+
+
+@pytest.mark.parametrize("scheme", ["json", "mmost", "mailto", "gotify", "ntfy"])
+def test_a_name_that_leads_inside_after_the_check_is_refused_at_the_connection(
+    receiver: Receiver, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    port = mailbox.port if scheme == "mailto" else receiver.port
+    more = {"mailto": "?from=a@example.com&to=b@example.com&mode=insecure"}
+    url = (
+        f"{scheme}://rebound.example:{port}/abcdefghijklmnopqrstuvwxyz012345{more.get(scheme, '')}"
+    )
+    if scheme == "mailto":
+        url = (
+            f"mailto://rebound.example:{port}?smtp=rebound.example&mode=insecure"
+            "&from=alerts@example.com&to=desk@example.com"
+        )
+    channel = opened(url, rebound(monkeypatch))
+
+    with pytest.raises(DeliveryFailed, match="ALERT_NOTIFY_ALLOWED_HOSTS") as caught:
+        channel.send(a_message("trend"))
+    assert caught.value.permanent
+    assert (receiver.got, mailbox.mails) == ([], [])
+    # The guard is of one delivery: this thread connects again.
+    socket.create_connection(("127.0.0.1", receiver.port)).close()
+
+
+def test_a_host_of_the_settings_may_be_inside(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebound(monkeypatch)
+    named = Addresses(allowed=frozenset({"rebound.example"}))
+    opened(f"json://rebound.example:{receiver.port}/", named).send(a_message("trend"))
+
+    assert len(receiver.got) == 1
+
+
+def several(url: str) -> tuple[Channel, ...]:
+    return open_channels([url], variable="ALERT_NOTIFY_URLS", secret=None, addresses=LOCAL)
+
+
+def test_a_recipient_that_took_a_mail_does_not_get_it_again(mailbox: Mailbox) -> None:
+    mailbox.refused = {"gone@example.com", "left@example.com"}
+    url = mail_url(mailbox.port).replace("to=", "to=gone@example.com,boss@example.com,")
+    channels = several(url + "&cc=left@example.com,desk@example.com&bcc=risk@example.com")
+    waiting = list(channels)
+    for _ in range(3):
+        failed = []
+        for channel in waiting:
+            try:
+                channel.send(a_message("momentum"))
+            except DeliveryFailed:
+                failed.append(channel)
+        waiting = failed
+
+    assert (len(channels), len(waiting)) == (5, 2)
+    assert len({channel.name for channel in channels}) == 5
+    assert sorted(mailbox.recipients) == [
+        "boss@example.com",
+        "desk@example.com",
+        "risk@example.com",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "count"),
+    [
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/%23a/%23b", 2),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544/1231/77", 3),
+        ("mmost://127.0.0.1/abcdefghijklmnopqrstuvwxyz012345?to=a,b", 2),
+        ("ntfy://127.0.0.1/one/two", 2),
+        ("json://127.0.0.1/a/b", 1),
+        ("pagerduty://abcdefghijklmnopqrst@abcdefghijklmnopqrst", 1),
+    ],
+)
+def test_each_target_of_a_url_is_a_channel(url: str, count: int) -> None:
+    channels = several(url)
+
+    assert len(channels) == count
+    assert [channel.name for channel in channels] == [channel.name for channel in several(url)]
+    assert all(len(channel.plugin) == 1 for channel in channels)  # type: ignore[attr-defined]
+
+
+def test_a_url_with_one_target_keeps_the_name_that_stored_messages_have() -> None:
+    url = mail_url(25)
+
+    assert opened(url).name == f"mailto:{hashlib.sha256(url.encode()).hexdigest()[:8]}"
+
+
+@pytest.mark.parametrize("password", ["p/ss", "p#ss", "p?ss"])
+def test_a_url_that_a_password_broke_says_so_without_it(password: str) -> None:
+    with pytest.raises(SettingsError, match="percent-encode a password") as caught:
+        several(f"mailto://user:{password}@mail.example?to=desk@example.com")
+    assert "ss@" not in str(caught.value)

@@ -151,7 +151,10 @@ PRIVATE = (
     "127.0.0.1 10.0.0.1 172.16.0.1 192.168.1.1 169.254.169.254 0.0.0.0 100.64.0.1 224.0.0.1 "
     "255.255.255.255 192.0.2.1 198.18.0.1 ::1 :: fe80::1 fc00::1 ff02::1 ::ffff:127.0.0.1 "
     "::ffff:169.254.169.254 64:ff9b::7f00:1 64:ff9b::a9fe:a9fe 64:ff9b:1::7f00:1 2002:7f00:1:: "
-    "2001:db8::1 fe80::1%eth0 nonsense"
+    "2001:db8::1 fe80::1%eth0 nonsense ::127.0.0.1 ::8.8.8.8 ::ffff:0:127.0.0.1 ::ffff:0:8.8.8.8 "
+    "fec0::1 2002:808:808::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2606:2800:21f:cb07::1%eth0 "
+    "239.1.1.1 ff0e::1 100.127.255.255 192.0.0.9 192.0.0.170 192.88.99.1 198.19.255.255 240.0.0.1 "
+    "203.0.113.5 100::1 2001:2::1 2001:10::1 3fff::1 5f00::1 64:ff9b::6440:1 ::ffff:100.64.0.1"
 )
 
 
@@ -165,7 +168,9 @@ def test_an_address_inside_is_refused_for_good(address: str) -> None:
     assert "ALERT_NOTIFY_ALLOWED_HOSTS" in str(error)
 
 
-@pytest.mark.parametrize("address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07::1"])
+@pytest.mark.parametrize(
+    "address", ["93.184.215.14", "8.8.8.8", "2606:2800:21f:cb07::1", "64:ff9b::808:808"]
+)
 def test_an_address_outside_is_accepted(address: str) -> None:
     assert is_public(address)
 
