@@ -37,12 +37,9 @@ class Budgets:
 
     def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
         """The budgets of one rule of one strategy."""
-        common = self.rules.get(rule, {})
-        own = self.of_strategy.get(strategy, {}).get(rule, {})
-        return (
-            own.get("warning", common.get("warning", self.warning)),
-            own.get("critical", common.get("critical", self.critical)),
-        )
+        shares = {"warning": self.warning, "critical": self.critical, **self.rules.get(rule, {})}
+        shares |= self.of_strategy.get(strategy, {}).get(rule, {})
+        return shares["warning"], shares["critical"]
 
 
 def benjamini_hochberg(shares: Floats) -> Floats:

@@ -40,17 +40,13 @@ def to_row(evaluation: Evaluation) -> dict[str, Any]:
         ValueError: a number is NaN, which SQLite would store as NULL.
     """
     row: dict[str, Any] = {name: getattr(evaluation, name) for name in FIELDS}
-    for name in _NUMBERS:
-        if row[name] is not None:
-            row[name] = float(row[name]) + 0.0
-            if math.isnan(row[name]):
-                raise ValueError(
-                    f"{name} of {evaluation.strategy}, {evaluation.rule} is NaN; "
-                    "a number or None is accepted"
-                )
-    for name in _COUNTS:
-        if row[name] is not None:
-            row[name] = int(row[name])
+    for name in (name for name in _NUMBERS if row[name] is not None):
+        row[name] = float(row[name]) + 0.0
+        if math.isnan(row[name]):
+            where = f"{name} of {evaluation.strategy}, {evaluation.rule}"
+            raise ValueError(f"{where} is NaN; a number or None is accepted")
+    for name in (name for name in _COUNTS if row[name] is not None):
+        row[name] = int(row[name])
     row["parts"] = dict(evaluation.parts)
     return row
 
@@ -248,9 +244,8 @@ class SqlAlertStore(AlertStore):
                     # Rewriting an unchanged row costs as much as a change.
                     where=replace.excluded.hash != month_hashes.c.hash,
                 ),
+                # Always in the same order, so that two writers cannot deadlock on PostgreSQL.
                 [
-                    # Always in the same order, so that two writers cannot deadlock on
-                    # PostgreSQL.
                     {"strategy": strategy, "month": month, "hash": content_hash}
                     for (strategy, month), content_hash in sorted(hashes.items())
                 ],
@@ -288,14 +283,9 @@ class SqlAlertStore(AlertStore):
         self, *, strategy: str | None = None, rule: str | None = None
     ) -> Sequence[StoredEvaluation]:
         """One query per alert; the evaluation judged last wins."""
+        queries = [_newest_evaluations(alert.name, strategy, rule) for alert in ALERTS]
         with reading(self.engine) as connection:
-            rows = [
-                row
-                for alert in ALERTS
-                for row in connection.execute(
-                    _newest_evaluations(alert.name, strategy, rule)
-                ).mappings()
-            ]
+            rows = [row for query in queries for row in connection.execute(query).mappings()]
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
         try:
             for row in sorted(rows, key=lambda row: (row["as_of"], row["judged_at"])):
