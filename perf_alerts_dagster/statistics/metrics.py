@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.rolling import drawdown_path
+from perf_alerts_dagster.statistics.rolling import drawdown_path, refuse_wrong
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
 
@@ -28,10 +28,7 @@ def check_returns(returns: ArrayLike) -> Floats:
     array = np.asarray(returns, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"returns has {array.ndim} dimensions; accepted is one value per row")
-    wrong = np.flatnonzero(~(np.isfinite(array) & (array > -1.0)))
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"returns[{row}] is {array[row]}; accepted is a finite return above -1")
+    refuse_wrong(array)
     return array
 
 

@@ -83,9 +83,8 @@ def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:
     total = after_quiet + after_hit
     if total == 0:
         return None
-    same = _log_likelihood(
-        counts.n00 + counts.n10, counts.n01 + counts.n11, (counts.n01 + counts.n11) / total
-    )
+    hits = counts.n01 + counts.n11
+    same = _log_likelihood(total - hits, hits, hits / total)
     apart = 0.0
     if after_quiet:
         apart += _log_likelihood(counts.n00, counts.n01, counts.n01 / after_quiet)
