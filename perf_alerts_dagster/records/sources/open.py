@@ -55,12 +55,13 @@ class TableSource(RecordsSource):
     def load(self, today: date) -> TrackRecords:
         """Read the daily table, then add the optional tables to its strategies."""
         records = read_daily(self.daily, self.columns, today)
-        if self.strategies is not None:
-            records = with_strategies(records, self.strategies, self.columns)
-        if self.trades is not None:
-            records = with_trades(records, self.trades, self.columns)
-        if self.trials is not None:
-            records = with_trials(records, self.trials, self.columns)
+        for table, add in (
+            (self.strategies, with_strategies),
+            (self.trades, with_trades),
+            (self.trials, with_trials),
+        ):
+            if table is not None:
+                records = add(records, table, self.columns)
         if self.fx is not None:
             records = with_fx(records, self.fx, self.columns, self.base_currency)
         self._refuse_unknown_columns()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.model import RecordFault
+from perf_alerts_dagster.records.model import Dates, Floats, RecordFault
 
 ROW = "__row__"
 TORN = "__torn__"
@@ -291,6 +292,12 @@ def dates(frame: pl.DataFrame, column: str) -> dict[str, pl.Expr]:
     }
 
 
+def numbers(frame: pl.DataFrame, *columns: str) -> dict[str, pl.Expr]:
+    """Columns of numbers with what `number_rules` asks for."""
+    filled = {f"{column}__filled": is_filled(frame, column) for column in columns}
+    return {column: number(frame, column) for column in columns} | filled
+
+
 def date_rules(column: str, *, required: bool = True) -> list[Broken]:
     """The rules of a column of `dates`: present where required, a date, at midnight."""
     filled, parsed = pl.col(f"{column}__filled"), pl.col(column)
@@ -304,6 +311,16 @@ def date_rules(column: str, *, required: bool = True) -> list[Broken]:
             parsed.is_not_null() & ~pl.col(f"{column}__midnight"),
         ),
     ]
+
+
+def days_of(rows: pl.DataFrame, column: str) -> Dates:
+    """A column of dates without a null as an array."""
+    return rows[column].to_numpy().astype("datetime64[D]")
+
+
+def floats_of(rows: pl.DataFrame, column: str) -> Floats:
+    """A column of numbers without a null as an array."""
+    return rows[column].to_numpy().astype(np.float64)
 
 
 def once_a_day(rule: str, *names: str, kept: pl.Expr | None = None) -> Broken:
