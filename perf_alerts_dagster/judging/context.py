@@ -310,7 +310,6 @@ BACKTEST_ROWS = "backtest rows"
 def insufficient_data(
     strategy: str,
     rule: Rule,
-    *,
     observations: int = 0,
     required: int = 1,
     why: str = "",
@@ -340,13 +339,8 @@ def too_many_gaps(
     share = missing_share(record.dates, context.calendars[record.strategy].days, window)
     if share <= MAXIMUM_MISSING:
         return None
-    return insufficient_data(
-        record.strategy,
-        rule,
-        observations=len(record.dates[-window:]),
-        required=window,
-        why=f"{share:.0%} of the sessions in the window have no row",
-    )
+    why = f"{share:.0%} of the sessions in the window have no row"
+    return insufficient_data(record.strategy, rule, len(record.dates[-window:]), window, why)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -379,14 +373,8 @@ class Case:
         self, observations: int = 0, required: int = 1, why: str = "", lacking: str = LIVE_ROWS
     ) -> Evaluation:
         """See `insufficient_data`."""
-        return insufficient_data(
-            self.record.strategy,
-            self.rule,
-            observations=observations,
-            required=required,
-            why=why,
-            lacking=lacking,
-        )
+        strategy = self.record.strategy
+        return insufficient_data(strategy, self.rule, observations, required, why, lacking)
 
     def gaps(self, window: int) -> Evaluation | None:
         """See `too_many_gaps`."""

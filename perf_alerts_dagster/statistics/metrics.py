@@ -121,16 +121,14 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
 
 def skewness(returns: ArrayLike) -> float | None:
     """Skew m3 / m2^1.5 (population moments). Minimum rows: 3."""
-    array = check_returns(returns)
-    moments = sharpe_moments(array) if len(array) >= 3 else None
-    return None if moments is None else moments.skew
+    moments = sharpe_moments(array := check_returns(returns))
+    return None if moments is None or len(array) < 3 else moments.skew
 
 
 def kurtosis(returns: ArrayLike) -> float | None:
     """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Minimum rows: 4."""
-    array = check_returns(returns)
-    moments = sharpe_moments(array) if len(array) >= 4 else None
-    return None if moments is None else moments.kurtosis
+    moments = sharpe_moments(array := check_returns(returns))
+    return None if moments is None or len(array) < 4 else moments.kurtosis
 
 
 def _measured(

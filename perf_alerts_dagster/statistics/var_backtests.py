@@ -184,12 +184,8 @@ def _check(exceedances: int, rows: int, probability: float) -> None:
 
 def _log_likelihood(quiet: int, hits: int, share: float) -> float:
     """Ln[(1 - share)^quiet share^hits] with 0 ln 0 = 0."""
-    likelihood = 0.0
-    if quiet:
-        likelihood += quiet * math.log1p(-share)
-    if hits:
-        likelihood += hits * math.log(share)
-    return likelihood
+    likelihood = quiet * math.log1p(-share) if quiet else 0.0
+    return likelihood + (hits * math.log(share) if hits else 0.0)
 
 
 def _chi2_1(statistic: float) -> LikelihoodRatio:

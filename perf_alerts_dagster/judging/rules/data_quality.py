@@ -21,9 +21,9 @@ from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 
-_rule = partial(Rule, family=Family.DATA)
-FLAT_RUN = _rule(id="flat_run", title="flat run", unit="sessions", plot="returns")
-REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", unit="sessions", plot="returns")
+_rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
+FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns")
+REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", plot="returns")
 VOLATILITY_SHIFT = _rule(
     id="volatility_shift",
     title="volatility shift",
@@ -34,19 +34,14 @@ VOLATILITY_SHIFT = _rule(
 NO_DATA = _rule(
     id="no_data",
     title="no recent data",
-    unit="sessions",
-    plot="none",
     newest_row=True,
     hint="the job that writes the record: every judgement waits for it.",
 )
-STALE_DATA = _rule(
-    id="stale_data", title="stale data", unit="sessions", plot="none", newest_row=True
-)
+STALE_DATA = _rule(id="stale_data", title="stale data", newest_row=True)
 RECORD_ERROR = _rule(
     id="record_error",
     title="the record cannot be read",
     unit="none",
-    plot="none",
     optional=True,
     hint="the rows that are named; nothing is judged from them until they are fixed.",
 )
@@ -72,16 +67,15 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 
 def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     """The one evaluation of a strategy whose rows break the input contract."""
-    listed = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
-    rest = len(faults) - _SHOWN_FAULTS
+    listed, rest = [str(fault) for fault in faults], len(faults) - _SHOWN_FAULTS
     return Evaluation(
         strategy=strategy,
         rule=RECORD_ERROR.id,
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message=listed + (f"; and {rest} more" if rest > 0 else ""),
-        parts={"faults": [str(fault) for fault in faults]},
+        message="; ".join(listed[:_SHOWN_FAULTS] + [f"and {rest} more"] * (rest > 0)),
+        parts={"faults": [*listed]},
     )
 
 
@@ -133,18 +127,13 @@ def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]
     # A sparse book has no row on most days.
     is_stale = late > context.calendars[record.strategy].longest_gap
     newest = f"newest row is of {record.dates[-1]}"
-    allowed = float(context.allowed_lateness(record.strategy))
-    steps: list[tuple[Rule, Step, str]] = [
-        (NO_DATA, (None, allowed), newest),
-        (
-            STALE_DATA,
-            (Severity.INFO if is_stale else None, 1.0),
-            f"{newest}, {late} closed sessions behind",
-        ),
-    ]
+    value, rows = float(late), len(record)
+    allowed: Step = (None, float(context.allowed_lateness(record.strategy)))
+    stale: Step = (Severity.INFO if is_stale else None, 1.0)
+    text = f"{newest}, {late} closed sessions behind"
     return [
-        Case(rule, record, context).judged(float(late), step, text, observations=len(record))
-        for rule, step, text in steps
+        Case(NO_DATA, record, context).judged(value, allowed, newest, observations=rows),
+        Case(STALE_DATA, record, context).judged(value, stale, text, observations=rows),
     ]
 
 

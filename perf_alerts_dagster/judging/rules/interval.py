@@ -1,6 +1,7 @@
 """Interval breach (the live path against the simultaneous band) and P&L deviation."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -24,23 +25,20 @@ from perf_alerts_dagster.projections.projection import (
 )
 from perf_alerts_dagster.records.model import StrategyRecord
 
-INTERVAL = Rule(
+_rule = partial(Rule, family=Family.PROJECTION, plot="band")
+INTERVAL = _rule(
     id="interval_breach",
     title="interval breach",
-    family=Family.PROJECTION,
     unit="return since the projection's issue",
-    plot="band",
     whole_life=True,
     gated=True,
     calibrated=True,
     ladder=Ladder(breach="below"),
 )
-DEVIATION = Rule(
+DEVIATION = _rule(
     id="pnl_deviation",
     title="P&L deviation",
-    family=Family.PROJECTION,
     unit="share of the projected return",
-    plot="band",
     info_only=True,
     ladder=Ladder(breach="at or below", info=-0.25),
 )

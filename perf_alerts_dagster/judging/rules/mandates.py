@@ -16,7 +16,7 @@ from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
-_rule = partial(Rule, family=Family.THRESHOLD, optional=True)
+_rule = partial(Rule, family=Family.THRESHOLD, optional=True, unit="return", plot="returns")
 DRAWDOWN = _rule(
     id="policy_drawdown",
     title="drawdown mandate",
@@ -27,17 +27,11 @@ DRAWDOWN = _rule(
 DAILY_LOSS = _rule(
     id="policy_daily_loss",
     title="daily loss mandate",
-    unit="return",
-    plot="returns",
     kind=Kind.EVENT,
     newest_row=True,
 )
-WEEKLY_LOSS = _rule(
-    id="policy_weekly_loss", title="weekly loss mandate", unit="return", plot="returns"
-)
-MONTHLY_LOSS = _rule(
-    id="policy_monthly_loss", title="monthly loss mandate", unit="return", plot="returns"
-)
+WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate")
+MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate")
 COLUMN = _rule(
     id="policy_column",
     title="column bounds",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -28,27 +29,25 @@ from perf_alerts_dagster.statistics.out_of_sample import (
     out_of_sample,
 )
 
-STABILITY = Rule(
+_rule = partial(Rule, family=Family.SCORE)
+STABILITY = _rule(
     id="walk_forward_stability",
     title="walk-forward stability",
-    family=Family.SCORE,
     unit="points of 100",
     plot="folds",
     gated=True,
     ladder=Ladder(breach="below", warning=60.0, critical=50.0),
 )
-VALIDATION = Rule(
+VALIDATION = _rule(
     id="out_of_sample_validation",
     title="out-of-sample validation",
-    family=Family.SCORE,
     unit="share of resampled backtests",
     plot="sharpe_ratios",
     ladder=Ladder(breach="at or below", warning=0.05, critical=0.01),
 )
-OVERFITTING = Rule(
+OVERFITTING = _rule(
     id="overfitting",
     title="overfitting",
-    family=Family.SCORE,
     unit="share of the in-sample Sharpe ratio, or of splits",
     plot="sharpe_ratios",
     ladder=Ladder(breach="above", warning=0.3, critical=0.5),

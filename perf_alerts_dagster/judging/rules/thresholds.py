@@ -1,5 +1,7 @@
 """The documented limits: rolling Sharpe ratio, its degradation, the drawdown, the wipe-out."""
 
+from functools import partial
+
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
@@ -15,10 +17,10 @@ from perf_alerts_dagster.statistics.rolling import (
     rolling_sharpe,
 )
 
-ROLLING_SHARPE = Rule(
+_rule = partial(Rule, family=Family.THRESHOLD)
+ROLLING_SHARPE = _rule(
     id=SUMMARY_RULE,
     title="rolling Sharpe ratio",
-    family=Family.THRESHOLD,
     unit="annualised Sharpe ratio",
     plot="rolling_sharpe",
     gated=True,
@@ -27,20 +29,18 @@ ROLLING_SHARPE = Rule(
     limits={"rolling_sharpe_warning": 0.8, "rolling_sharpe_critical": 0.5},
     accepts="number",
 )
-SHARPE_DEGRADATION = Rule(
+SHARPE_DEGRADATION = _rule(
     id="sharpe_degradation",
     title="Sharpe degradation",
-    family=Family.THRESHOLD,
     unit="Sharpe points",
     plot="rolling_sharpe",
     info_only=True,
     ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
     limits={"sharpe_degradation_warning": 0.3, "sharpe_degradation_critical": 0.5},
 )
-DRAWDOWN = Rule(
+DRAWDOWN = _rule(
     id="drawdown",
     title="drawdown",
-    family=Family.THRESHOLD,
     unit="share of the peak",
     plot="drawdown",
     whole_life=True,
@@ -51,10 +51,9 @@ DRAWDOWN = Rule(
     limits={"drawdown_warning": 0.08, "drawdown_critical": 0.12, "drawdown_emergency": 0.20},
     accepts="fraction",
 )
-WIPE_OUT = Rule(
+WIPE_OUT = _rule(
     id="wipe_out",
     title="wipe-out",
-    family=Family.THRESHOLD,
     unit="return",
     plot="returns",
     kind=Kind.EVENT,
