@@ -170,12 +170,10 @@ def resolve_as_of(
     """
     bound = today if requested is None else requested
     earlier = [session for session in sessions if session <= bound]
+    if earlier and (requested is None or at_or_before or earlier[-1] == requested):
+        return earlier[-1]
     if requested is None or at_or_before:
-        if earlier:
-            return earlier[-1]
         raise UsageError(f"the record begins on {sessions[0]}, after {bound}")
-    if earlier and earlier[-1] == requested and requested <= sessions[-1]:
-        return requested
     near = f"; the session before it is {earlier[-1]}" if earlier else ""
     raise UsageError(
         f"the as-of date {requested} is no session of the record: it must be a session from "
