@@ -10,7 +10,13 @@ import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.groups import is_group
-from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.model import (
+    Dates,
+    Floats,
+    RecordFault,
+    StrategyRecord,
+    TrackRecords,
+)
 from perf_alerts_dagster.records.sources import tables
 from perf_alerts_dagster.records.sources.suspicions import suspicions
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
@@ -64,6 +70,16 @@ def name_rules(*columns: str) -> list[Broken]:
             Broken(column, "holds a control character", cell.str.contains(tables.CONTROLS)),
         ]
     return rules
+
+
+def days_of(rows: pl.DataFrame, column: str) -> Dates:
+    """A column of dates without a null as an array."""
+    return rows[column].to_numpy().astype("datetime64[D]")
+
+
+def floats_of(rows: pl.DataFrame, column: str) -> Floats:
+    """A column of numbers without a null as an array."""
+    return rows[column].to_numpy().astype(np.float64)
 
 
 def _money_rules(frame: pl.DataFrame) -> list[Broken]:
@@ -220,14 +236,14 @@ def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
 def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> StrategyRecord:
     pnl = capital = None
     if "pnl" not in rows.columns:
-        returns = tables.floats_of(rows, "return")
+        returns = floats_of(rows, "return")
     else:
-        pnl, capital = (tables.floats_of(rows, column) for column in ("pnl", "capital"))
+        pnl, capital = (floats_of(rows, column) for column in ("pnl", "capital"))
         # No capital and no P&L is an inactive day.
         returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
     return StrategyRecord(
         strategy=name,
-        dates=tables.days_of(rows, "date"),
+        dates=days_of(rows, "date"),
         returns=returns,
         live=(rows["segment"] == "live").to_numpy(),
         pnl=pnl,

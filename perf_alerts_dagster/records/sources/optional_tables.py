@@ -17,7 +17,7 @@ from perf_alerts_dagster.records.model import (
     Trades,
 )
 from perf_alerts_dagster.records.sources import tables
-from perf_alerts_dagster.records.sources.daily import name_rules
+from perf_alerts_dagster.records.sources.daily import days_of, floats_of, name_rules
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _MINIMUM_TRIALS = 2
@@ -55,8 +55,8 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
     by_strategy = good.sort(*reversed(times), tables.ROW).partition_by("strategy", as_dict=True)
     strategies = dict(records.strategies)
     for (name,), rows in by_strategy.items():
-        entries, exits = (tables.days_of(rows, name) for name in times)
-        pnl, cost = (tables.floats_of(rows, name) for name in ("pnl", "cost"))
+        entries, exits = (days_of(rows, name) for name in times)
+        pnl, cost = (floats_of(rows, name) for name in ("pnl", "cost"))
         trades = Trades(exits=exits, entries=entries, pnl=pnl, cost=cost)
         strategies[str(name)] = replace(strategies[str(name)], trades=trades)
     notes = _unknown_names(frame, records, f"{table.name}: trades of unknown strategies")
@@ -187,9 +187,7 @@ def with_fx(
     faults = tables.collect(frame, raw, table, rules)
     good = frame.filter(~pl.col("strategy").is_in(list(faults))).sort("strategy", "date")
     rates = {
-        str(currency): FxRates(
-            dates=tables.days_of(rows, "date"), rates=tables.floats_of(rows, "rate")
-        )
+        str(currency): FxRates(dates=days_of(rows, "date"), rates=floats_of(rows, "rate"))
         for (currency,), rows in good.partition_by("strategy", as_dict=True).items()
     }
     notes = [

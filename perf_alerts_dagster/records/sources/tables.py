@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Protocol
 
-import numpy as np
 import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
-from perf_alerts_dagster.records.model import Dates, Floats, RecordFault
+from perf_alerts_dagster.records.model import RecordFault
 
 ROW = "__row__"
 TORN = "__torn__"
@@ -311,16 +310,6 @@ def date_rules(column: str, *, required: bool = True) -> list[Broken]:
             parsed.is_not_null() & ~pl.col(f"{column}__midnight"),
         ),
     ]
-
-
-def days_of(rows: pl.DataFrame, column: str) -> Dates:
-    """A column of dates without a null as an array."""
-    return rows[column].to_numpy().astype("datetime64[D]")
-
-
-def floats_of(rows: pl.DataFrame, column: str) -> Floats:
-    """A column of numbers without a null as an array."""
-    return rows[column].to_numpy().astype(np.float64)
 
 
 def once_a_day(rule: str, *names: str, kept: pl.Expr | None = None) -> Broken:
