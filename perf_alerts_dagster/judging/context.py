@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rule import LimitBook, Rule
+from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.monitors import STATISTICS, documented_badness
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
@@ -36,12 +37,9 @@ class Budgets:
 
     def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
         """The budgets of one rule of one strategy."""
-        common = self.rules.get(rule, {})
-        own = self.of_strategy.get(strategy, {}).get(rule, {})
-        return (
-            own.get("warning", common.get("warning", self.warning)),
-            own.get("critical", common.get("critical", self.critical)),
-        )
+        shares = {"warning": self.warning, "critical": self.critical, **self.rules.get(rule, {})}
+        shares |= self.of_strategy.get(strategy, {}).get(rule, {})
+        return shares["warning"], shares["critical"]
 
 
 def benjamini_hochberg(shares: Floats) -> Floats:
@@ -163,21 +161,15 @@ def rating_with_power(
     calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
 ) -> Rating:
     """A rating of these shares, with the rule's power where there is a calibration."""
+    rating = Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
     if calibration is None:
-        return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
-    return Rating(
-        p_year=p_year,
-        false_alarm_rate=false_alarm_rate,
-        power=calibration.power.get(rule),
-        days_to_half=calibration.days_to_half(rule),
-        union=calibration.union,
-    )
+        return rating
+    power, half = calibration.power.get(rule), calibration.days_to_half(rule)
+    return replace(rating, power=power, days_to_half=half, union=calibration.union)
 
 
 # A window with a larger share of missing sessions is not judged.
 MAXIMUM_MISSING = 0.10
-
-
 _NOTHING = ProjectionsInForce()
 
 
@@ -280,9 +272,11 @@ def evaluation_of(
         rating = context.rating(strategy, rule, value)
     budgets = context.budgets_of(strategy, rule.id)
     share = rating.p_year if rating else None
-    together: dict[str, Json] = {}
-    if rating is not None and rating.union is not None:
-        together["union_false_alarm_rate"] = rating.union
+    union = rating.union if rating else None
+    together: dict[str, Json] = {} if union is None else {"union_false_alarm_rate": union}
+    evidence = evidence_of(severity, share, budgets)
+    if severity is not None and not needs_evidence:
+        evidence = Evidence.UNGATED
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -293,11 +287,7 @@ def evaluation_of(
         limit=limit,
         observations=observations,
         required=required,
-        evidence=(
-            evidence_of(severity, share, budgets)
-            if needs_evidence
-            else (None if severity is None else Evidence.UNGATED)
-        ),
+        evidence=evidence,
         p_year=share,
         false_alarm_rate=rating.false_alarm_rate if rating else None,
         power=rating.power if rating else None,
@@ -320,7 +310,6 @@ BACKTEST_ROWS = "backtest rows"
 def insufficient_data(
     strategy: str,
     rule: Rule,
-    *,
     observations: int = 0,
     required: int = 1,
     why: str = "",
@@ -350,10 +339,43 @@ def too_many_gaps(
     share = missing_share(record.dates, context.calendars[record.strategy].days, window)
     if share <= MAXIMUM_MISSING:
         return None
-    return insufficient_data(
-        record.strategy,
-        rule,
-        observations=len(record.dates[-window:]),
-        required=window,
-        why=f"{share:.0%} of the sessions in the window have no row",
-    )
+    why = f"{share:.0%} of the sessions in the window have no row"
+    return insufficient_data(record.strategy, rule, len(record.dates[-window:]), window, why)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A rule and the rows of a strategy that it judges."""
+
+    rule: Rule
+    record: StrategyRecord
+    context: JudgeContext
+
+    def step(self, value: float) -> Step:
+        """The severity of a value, and the limit beside it, by the strategy's limits."""
+        return self.rule.step(value, self.context.book.limits_for(self.record.strategy))
+
+    def judged(self, value: float, step: Step, message: str, **more: Any) -> Evaluation:  # noqa: ANN401
+        """See `evaluation_of`, which takes `more`."""
+        severity, limit = step
+        return evaluation_of(
+            self.context,
+            self.record.strategy,
+            self.rule,
+            severity=severity,
+            value=value,
+            limit=limit,
+            message=message,
+            **more,
+        )
+
+    def lacks(
+        self, observations: int = 0, required: int = 1, why: str = "", lacking: str = LIVE_ROWS
+    ) -> Evaluation:
+        """See `insufficient_data`."""
+        strategy = self.record.strategy
+        return insufficient_data(strategy, self.rule, observations, required, why, lacking)
+
+    def gaps(self, window: int) -> Evaluation | None:
+        """See `too_many_gaps`."""
+        return too_many_gaps(self.context, self.record, self.rule, window)

@@ -43,14 +43,13 @@ def coverage_of(record: StrategyRecord, evaluations: Sequence[Evaluation]) -> Co
         if not own or any(each.outcome is not Outcome.INSUFFICIENT_DATA for each in own):
             continue
         observations, required = own[0].observations or 0, own[0].required or 0
-        if LACKING in own[0].parts:
-            lacking.setdefault(f"{required} {own[0].parts[LACKING]} are needed", []).append(
-                rule.title
-            )
-        elif observations < required:
+        if LACKING not in own[0].parts and observations < required:
             later.setdefault(live + required - observations, []).append(rule.title)
-        else:
-            lacking.setdefault(own[0].message, []).append(rule.title)
+            continue
+        what = own[0].message
+        if LACKING in own[0].parts:
+            what = f"{required} {own[0].parts[LACKING]} are needed"
+        lacking.setdefault(what, []).append(rule.title)
     return Coverage(
         live=live,
         backtest=len(record) - live,

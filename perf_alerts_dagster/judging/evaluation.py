@@ -103,10 +103,8 @@ class Evaluation:
 
         Without the gate (ALERT_RULE_PRESET=documented) weak and unrated breaches are notified too.
         """
-        if self.outcome is not Outcome.BREACH or self.severity is None:
-            return False
-        notified = (self.notified_severity if gate else self.severity) or self.severity
-        if notified.rank < max(minimum.rank, Severity.WARNING.rank):
+        rank = severity_of(self, gate=gate).rank
+        if self.outcome is not Outcome.BREACH or rank < max(minimum.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)
 
@@ -157,18 +155,9 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
     if judgement.recorded_only:
         return []
     minimum = Severity(BY_NAME[judgement.alert].notifies_from)
-    breaches = [
-        evaluation
-        for evaluation in judgement.evaluations
-        if evaluation.is_notified(gate=gate, minimum=minimum)
-    ]
+    breaches = [one for one in judgement.evaluations if one.is_notified(gate=gate, minimum=minimum)]
     return sorted(
-        breaches,
-        key=lambda evaluation: (
-            -severity_of(evaluation, gate=gate).rank,
-            evaluation.strategy,
-            evaluation.rule,
-        ),
+        breaches, key=lambda one: (-severity_of(one, gate=gate).rank, one.strategy, one.rule)
     )
 
 

@@ -66,9 +66,10 @@ class Judge:
         """
         outlook = outlook or Outlook()
         cut = {
-            name: record.until(as_of) for name, record in sorted(reading.records.strategies.items())
+            name: rows
+            for name, record in sorted(reading.records.strategies.items())
+            if len(rows := record.until(as_of))
         }
-        cut = {name: record for name, record in cut.items() if len(record)}
         seed = seed_for(as_of, self.settings_version)
         context = JudgeContext(
             as_of=as_of,
@@ -181,11 +182,9 @@ def judge_strategy(
     """
     if not is_judged(record, context) or not len(record):
         return []
-    wiped_out = np.flatnonzero(record.returns <= -1.0)
-    if len(wiped_out):
+    if (record.returns <= -1.0).any():
         # Rows after a wipe-out are ignored.
-        ended = record.rows(0, int(wiped_out[0]) + 1)
-        return _in_order(_wiped_out(ended, families, context))
+        return _in_order(_wiped_out(record.until_wipe_out(), families, context))
     late = context.lateness.get(record.strategy, 0)
     if late > (allowed := context.allowed_lateness(record.strategy)):
         assumed = context.calendars[record.strategy].is_assumed
@@ -223,12 +222,9 @@ def _for_every_strategy(families: Collection[Family]) -> list[Rule]:
 def _wiped_out(
     record: StrategyRecord, families: Collection[Family], context: JudgeContext
 ) -> list[Evaluation]:
+    why = f"wiped out on {record.dates[-1]}, its statistics stop there"
     evaluations = [
-        insufficient_data(
-            record.strategy,
-            rule,
-            why=f"wiped out on {record.dates[-1]}, its statistics stop there",
-        )
+        insufficient_data(record.strategy, rule, why=why)
         for rule in _for_every_strategy(families)
         if rule is not WIPE_OUT
     ]

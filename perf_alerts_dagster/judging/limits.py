@@ -81,7 +81,10 @@ def _mandate(base: Mandate, values: Mapping[str, Any]) -> Mandate:
         if name == "columns":
             changed[name] = {**base.columns, **_columns(value)}
         elif name == "severity":
-            changed[name] = _severity(value)
+            words = [severity.value for severity in Severity if severity is not Severity.INFO]
+            if value not in words:
+                raise ValueError(f"'severity' must be one of {', '.join(words)}")
+            changed[name] = Severity(value)
         else:
             changed[name] = None if value is None else _share(name, value)
     return replace(base, **changed)
@@ -111,13 +114,6 @@ def _share(name: str, value: object) -> float:
     if not 0 < number <= 1:
         raise ValueError(f"{name!r} must be a fraction above 0 and at most 1, such as 0.1 for 10 %")
     return number
-
-
-def _severity(value: object) -> Severity:
-    words = [severity.value for severity in Severity if severity is not Severity.INFO]
-    if value not in words:
-        raise ValueError(f"'severity' must be one of {', '.join(words)}")
-    return Severity(str(value))
 
 
 def _columns(value: object) -> dict[str, tuple[float | None, float | None]]:

@@ -141,13 +141,11 @@ def _of_group(found: Composition) -> _Gap | None:
         for name, absence in sorted(found.missing.items())
     ]
     gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]
+    if not (missing or gaps):
+        return None
     if not missing:
         text = f"no row of {first_few(gaps)}"
-        return (
-            _Gap(outcome=Outcome.PARTIAL, text=text, missing=gaps, is_earlier=True)
-            if gaps
-            else None
-        )
+        return _Gap(outcome=Outcome.PARTIAL, text=text, missing=gaps, is_earlier=True)
     present = len(found.capital)
     members = present + len(missing)
     share = f", {math.floor(found.share * 100)} % of capital" if found.is_by_capital else ""
@@ -167,15 +165,13 @@ def _desk(
 ) -> Composition:
     """All strategies as one group, in which each counts the same."""
     late = {name: days for name, (_, days) in absent.items() if len(days)}
-    unreadable = dict.fromkeys((*reading.records.faults, *reading.vanished), Absence(None, None))
+    missing = dict.fromkeys((*reading.records.faults, *reading.vanished), Absence(None, None))
+    for name, days in late.items():
+        if len(days) <= NEWEST:
+            missing[name] = Absence(days[0].astype(object), None)
     return Composition(
         capital={name: 1.0 for name in singles if name not in late},
-        missing=unreadable
-        | {
-            name: Absence(days[0].astype(object), None)
-            for name, days in late.items()
-            if len(days) <= NEWEST
-        },
+        missing=missing,
         left={},
         gaps={
             name: tuple(days.astype(object).tolist())

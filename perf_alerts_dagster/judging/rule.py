@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder, Severity
@@ -12,6 +12,9 @@ HINT = (
     "the incident's band and live path, positions and costs of these sessions, and whether other "
     "strategies fell at the same time."
 )
+
+# A value's severity, None within the limits, and the limit that is shown beside it.
+Step = tuple[Severity | None, float]
 
 # The rule of the summary's `sharpe_status`, here since the proxy loads no rules.
 SUMMARY_RULE = "rolling_sharpe"
@@ -51,15 +54,12 @@ class Rule:
     accepts: Literal["number", "positive", "fraction"] = "positive"
     hint: str = HINT
 
-    def ladder_at(self, limits: Mapping[str, float]) -> Ladder:
-        """The rule's ladder with its steps at a strategy's limits."""
-        steps = {name.rpartition("_")[2]: limits[name] for name in self.limits}
-        return replace(
-            self.ladder,
-            warning=steps.get(Severity.WARNING.value, self.ladder.warning),
-            critical=steps.get(Severity.CRITICAL.value, self.ladder.critical),
-            emergency=steps.get(Severity.EMERGENCY.value, self.ladder.emergency),
-        )
+    def step(self, value: float, limits: Mapping[str, float] | None = None, **steps: Any) -> Step:  # noqa: ANN401 - floats
+        """The severity of a value and the limit beside it, by a strategy's limits or by `steps`."""
+        if limits is not None:
+            steps = {name.rpartition("_")[2]: limits[name] for name in self.limits}
+        ladder = replace(self.ladder, **steps)
+        return (severity := ladder.severity(value)), ladder.limit(severity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

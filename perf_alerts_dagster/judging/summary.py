@@ -87,9 +87,8 @@ def summary_of(evaluations: Sequence[Evaluation]) -> Summary:
     measured at all. Then an info of another rule, such as a late row, is no breach.
     """
     too_little = _too_little(evaluations)
-    if too_little is None:
-        seen = {each.outcome for each in evaluations} - {_LACKING}
-    else:
+    seen = {each.outcome for each in evaluations} - {_LACKING}
+    if too_little is not None:
         notable = (each.outcome for each in evaluations if each.severity is not Severity.INFO)
         seen = {*notable, _LACKING}
     outcome = min(seen, key=WORST_FIRST.index)
@@ -119,11 +118,8 @@ def outcomes(judgement: Judgement) -> dict[str, Outcome]:
 
 def too_little_notes(judgement: Judgement) -> dict[str, str]:
     """How much is there of what, and what is watched, of each strategy with too little data."""
-    return {
-        name: str(summary.too_little)
-        for name, summary in summaries(judgement).items()
-        if summary.too_little
-    }
+    seen = summaries(judgement)
+    return {name: str(each.too_little) for name, each in seen.items() if each.too_little}
 
 
 def _too_little(evaluations: Sequence[Evaluation]) -> TooLittle | None:

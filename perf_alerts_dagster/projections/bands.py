@@ -103,7 +103,6 @@ class Fan:
 # Days at which quantiles are taken; between them they are interpolated in the root of the day.
 _DAYS = (1, 5, 21, 63, 126, 252)
 _SHAPE_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
-_SUP_DAYS = (1, 5, 21, 63, 126, 252)
 _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
 _STRATEGIES = 256
@@ -129,9 +128,9 @@ def _days(wanted: Sequence[int], horizon: int) -> list[int]:
 
 
 def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
-    days, sup_days = _days(_DAYS, horizon), _days(_SUP_DAYS, horizon)
+    days = _days(_DAYS, horizon)
     shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    stats = _Stats(len(days), len(sup_days), draws.paths, columns.size)
+    stats = _Stats(len(days), draws.paths, columns.size)
     for paths in chunks(draws.paths, columns.size):
         walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
         total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
@@ -149,22 +148,19 @@ def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
             np.minimum(highest, away, out=highest)
             if day + 1 in days:
                 stats.at[days.index(day + 1), :, paths] = total.T
-            if day + 1 in sup_days:
-                stats.below[sup_days.index(day + 1), :, paths] = lowest.T
+                stats.below[days.index(day + 1), :, paths] = lowest.T
         highest /= -shape.ratio
         stats.above[:, paths] = highest.T
         stats.deepest[:, paths] = deepest.T
-    return [
-        _fan(stats, position, shape, days, sup_days, horizon) for position in range(columns.size)
-    ]
+    return [_fan(stats, position, shape, days, horizon) for position in range(columns.size)]
 
 
 class _Stats:
-    """Per path: its values on some days, its sups, its deepest drawdown."""
+    """Per path: its values and the sups below on some days, the sup above, the drawdown."""
 
-    def __init__(self, days: int, sup_days: int, paths: int, size: int) -> None:
+    def __init__(self, days: int, paths: int, size: int) -> None:
         self.at = np.empty((days, size, paths), dtype=np.float32)
-        self.below = np.empty((sup_days, size, paths), dtype=np.float32)
+        self.below = np.empty((days, size, paths), dtype=np.float32)
         self.above = np.empty((size, paths), dtype=np.float32)
         self.deepest = np.empty((size, paths), dtype=np.float32)
 
@@ -190,25 +186,15 @@ def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shap
             total += drift
             if day + 1 in days:
                 at[days.index(day + 1), :, paths] = total.T
-    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).reshape(
-        len(days), columns.size, len(_SHAPE)
-    )
-    low, middle, high = (
-        _interpolated(at_levels[:, :, level], days, horizon) for level in range(len(_SHAPE))
-    )
-    return _Shape(
-        median=middle.astype(np.float32),
-        below=np.maximum(middle - low, _MINIMUM_WIDTH).astype(np.float32),
-        ratio=(
-            np.maximum(high - middle, _MINIMUM_WIDTH)[-1]
-            / np.maximum(middle - low, _MINIMUM_WIDTH)[-1]
-        ).astype(np.float32),
-    )
+    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).T.reshape(len(_SHAPE), len(days), -1)
+    low, middle, high = (_interpolated(values, days, horizon) for values in at_levels)
+    below = np.maximum(middle - low, _MINIMUM_WIDTH)
+    ratio = np.maximum(high - middle, _MINIMUM_WIDTH)[-1] / below[-1]
+    median, below, ratio = (part.astype(np.float32) for part in (middle, below, ratio))
+    return _Shape(median=median, below=below, ratio=ratio)
 
 
-def _fan(
-    stats: _Stats, position: int, shape: _Shape, days: list[int], sup_days: list[int], horizon: int
-) -> Fan:
+def _fan(stats: _Stats, position: int, shape: _Shape, days: list[int], horizon: int) -> Fan:
     below, above = stats.below[:, position], stats.above[position]
     sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
     sup_quantiles = quantiles(sups, SUP_LEVELS)
@@ -218,7 +204,7 @@ def _fan(
         median=shape.median[:, position].astype(np.float64),
         below=shape.below[:, position].astype(np.float64),
         above=(shape.ratio[position] * shape.below[:, position]).astype(np.float64),
-        sup_days=np.array(sup_days, dtype=np.float64),
+        sup_days=np.array(days, dtype=np.float64),
         sup_below=sup_quantiles[:-2],
         sup_above=sup_quantiles[-2],
         sup_both=sup_quantiles[-1],

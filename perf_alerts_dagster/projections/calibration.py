@@ -26,11 +26,7 @@ from perf_alerts_dagster.projections.monitors import (
     Monitors,
 )
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import (
-    NEWEST,
-    Floats32,
-    Residuals,
-)
+from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 
 # Fewer paths than for the healthy years, since power is stated in per cent.
 POWER_PATHS = 1_000
@@ -65,16 +61,12 @@ def notified_by_day(
         wild = Monitors(strategies, bands, shape=shape, watched=_WILD)
         for rule, days in _quiet_days(columns, draws, paths, dull, wild, notified).items():
             quiet.setdefault(rule, []).append(days)
-    return {
-        rule: np.stack(
-            [
-                np.bincount(days, minlength=YEAR + 1)[:YEAR].cumsum() / count
-                for days in np.concatenate(parts).T
-            ],
-            axis=1,
-        )
-        for rule, parts in quiet.items()
+    all_days = {rule: np.concatenate(parts).T for rule, parts in quiet.items()}
+    curves = {
+        rule: [np.bincount(days, minlength=YEAR + 1)[:YEAR].cumsum() / count for days in each]
+        for rule, each in all_days.items()
     }
+    return {rule: np.stack(each, axis=1) for rule, each in curves.items()}
 
 
 def _quiet_days(
@@ -275,10 +267,8 @@ def _calibrate_batch(
     worst: dict[str, Floats32] = {}
     for paths in simulation.chunks(draws.paths, columns.size):
         monitors = Monitors(strategies, bands, shape=(paths.stop - paths.start, columns.size))
-        walk, drift = (
-            simulation.Walk(columns, draws, paths),
-            simulation.drifts(columns, draws, paths),
-        )
+        walk = simulation.Walk(columns, draws, paths)
+        drift = simulation.drifts(columns, draws, paths)
         for day in range(LIFE):
             returns = walk.step(day)
             returns += drift
@@ -291,12 +281,9 @@ def _calibrate_batch(
         for rule, values in worst.items()
     }
     curves = notified_by_day(strategies, bands, draws, notified)
+    sorted_residuals = [np.sort(residuals.standardised) for residuals in strategies]
     curves[TAIL_RULE] = np.stack(
-        [
-            wild_curve(np.sort(residuals.standardised), budget, stretch=WILD)
-            for residuals in strategies
-        ],
-        axis=1,
+        [wild_curve(each, budget, stretch=WILD) for each in sorted_residuals], axis=1
     )
     union = _union(worst, notified, budget)
     # Counts are exact: not interpolated.
@@ -319,9 +306,7 @@ def _calibrate_batch(
 
 
 def _union(
-    worst: Mapping[str, Floats32],
-    notified: Mapping[str, Floats32],
-    budget: float,
+    worst: Mapping[str, Floats32], notified: Mapping[str, Floats32], budget: float
 ) -> Floats:
     """Share of healthy years (S) in which any rule notifies.
 

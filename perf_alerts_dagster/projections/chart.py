@@ -35,9 +35,8 @@ def chart_of(record: StrategyRecord, projection: InForce, as_of: date) -> Chart:
     """The chart of one strategy, as of a session."""
     fan = projection.fan
     lower, upper = fan.both(_LEVEL)
-    path = np.log1p(
-        np.maximum(projection.returns_since(record.until(as_of)), -1.0 + 1e-12)
-    ).cumsum()
+    since = projection.returns_since(record.until(as_of))
+    path = np.log1p(np.maximum(since, -1.0 + 1e-12)).cumsum()
     return Chart(
         strategy=record.strategy,
         issued_on=projection.issued_on,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -42,6 +42,8 @@ CURRENT = "current"
 JUDGING = "judging"
 CALIBRATION = "calibration"
 _MONTHS = 12
+# The facts that rules read.
+_IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -52,10 +54,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
         kind=stored.kind,
         issued_on=stored.issued_on,
         fan=fan_of(stored.arrays),
-        mean=_number(stored.facts, "mean"),
-        log_mean=_number(stored.facts, "log_mean"),
-        log_sigma=_number(stored.facts, "log_sigma"),
-        haircut=_number(stored.facts, "haircut"),
+        **{name: _number(stored.facts, name) for name in _IN_FORCE},
     )
 
 
@@ -184,20 +183,17 @@ class ProjectionIssuer:
 
         `periods_per_year` are the rows per year of each strategy; others have no expectation.
         """
-        launched = self.store.projections(kind=LAUNCH, on_or_before=as_of)
-        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
-        calibrations = self.store.projections(kind=CALIBRATION, on_or_before=as_of)
-        now = self.store.projections(kind=CURRENT, on_or_before=as_of)
+        launched, judging, calibrations, now = (
+            self.store.projections(kind=kind, on_or_before=as_of)
+            for kind in (LAUNCH, JUDGING, CALIBRATION, CURRENT)
+        )
         before = self._month_before(now)
         return Outlook(
             projected=frozenset(launched),
             expectations={
-                name: (
-                    expectation(before.get(name), periods_per_year[name]),
-                    expectation(stored, periods_per_year[name]),
-                )
-                for name, stored in now.items()
-                if name in periods_per_year
+                name: (expectation(before.get(name), rate), expectation(now[name], rate))
+                for name, rate in periods_per_year.items()
+                if name in now
             },
             in_force={
                 name: ProjectionsInForce(
@@ -219,10 +215,8 @@ class ProjectionIssuer:
         projections: dict[str, StoredProjection] = {}
         for issued_on in sorted({stored.issued_on for stored in now.values()}):
             names = [name for name, stored in now.items() if stored.issued_on == issued_on]
-            earlier = date.fromordinal(issued_on.replace(day=1).toordinal() - 1)
-            projections |= self.store.projections(
-                kind=CURRENT, on_or_before=earlier, strategies=names
-            )
+            last = issued_on.replace(day=1) - timedelta(days=1)
+            projections |= self.store.projections(kind=CURRENT, on_or_before=last, strategies=names)
         return projections
 
     def _issue(
@@ -273,10 +267,8 @@ class ProjectionIssuer:
     ) -> list[StoredProjection]:
         if not projections:
             return []
-        documented = [
-            documented_badness(self.limits, periods_per_year=periods_per_year[projection.strategy])
-            for projection in projections
-        ]
+        rates = [periods_per_year[projection.strategy] for projection in projections]
+        documented = [documented_badness(self.limits, periods_per_year=rate) for rate in rates]
         calibrations = calibrate(
             [projection.residuals for projection in projections],
             [projection.fan for projection in projections],
@@ -287,13 +279,8 @@ class ProjectionIssuer:
             },
         )
         return [
-            replace(
-                launch,
-                kind=CALIBRATION,
-                facts=calibration_facts(calibration),
-                arrays=calibration.worst,
-            )
-            for launch, calibration in zip(stored, calibrations, strict=True)
+            replace(launch, kind=CALIBRATION, facts=calibration_facts(each), arrays=each.worst)
+            for launch, each in zip(stored, calibrations, strict=True)
         ]
 
 
@@ -303,11 +290,8 @@ def _rows_after(record: StrategyRecord, day: date) -> int:
 
 def _launch_day(record: StrategyRecord) -> date | None:
     """The day the launch projection in force began: the last backtest row, or 252 rows on."""
-    live: Sequence[int] = np.flatnonzero(record.live).tolist()
-    if not live:
+    if not record.live.any():
         return None
-    row = live[0] - 1
-    while row + LAUNCH_HORIZON < len(record):
-        row += LAUNCH_HORIZON
-    day: date = record.dates[max(row, 0)].astype(object)
+    last = range(int(record.live.argmax()) - 1, len(record), LAUNCH_HORIZON)[-1]
+    day: date = record.dates[max(last, 0)].astype(object)
     return day

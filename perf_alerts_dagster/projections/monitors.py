@@ -159,18 +159,14 @@ class Monitors:
         shape: tuple[int, int],
         watched: Collection[Watch] = tuple(Watch),
     ) -> None:
-        def row(values: Sequence[float]) -> Floats32:
-            return np.array(values, dtype=np.float32)
+        def row(value: Callable[[Residuals], float]) -> Floats32:
+            return np.array([value(residuals) for residuals in strategies], dtype=np.float32)
 
-        self._mean = row([residuals.mean for residuals in strategies])
-        self._per_sigma = row([-1.0 / residuals.sigma for residuals in strategies])
-        self._expected = row(
-            [residuals.mean / residuals.sigma - CUSUM_SLACK for residuals in strategies]
-        )
-        self._cut = row(
-            [float(np.quantile(residuals.tiled, EXCEEDANCE)) for residuals in strategies]
-        )
-        self._floor = row([residuals.floor for residuals in strategies])
+        self._mean = row(lambda each: each.mean)
+        self._per_sigma = row(lambda each: -1.0 / each.sigma)
+        self._expected = row(lambda each: each.mean / each.sigma - CUSUM_SLACK)
+        self._cut = row(lambda each: float(np.quantile(each.tiled, EXCEEDANCE)))
+        self._floor = row(lambda each: each.floor)
         self._median = np.stack([fan.median for fan in bands], axis=1).astype(np.float32)
         self._per_below = np.stack([1.0 / fan.below for fan in bands], axis=1).astype(np.float32)
 
@@ -178,7 +174,7 @@ class Monitors:
             return np.zeros(shape, dtype=np.float32)
 
         self._variance = path()
-        self._variance[:] = row([residuals.variance for residuals in strategies])
+        self._variance[:] = row(lambda each: each.variance)
         self._sum, self._squares, self._one, self._other = path(), path(), path(), path()
         self._total, self._peak, self._since, self._cusum = path(), path(), path(), path()
         self._band, self._drawdown, self._sharpe = path(), path(), path()

@@ -18,6 +18,8 @@ REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
 LAUNCH_HORIZON = 252
 CURRENT_HORIZON = 63
+# The arrays of a fan that are stored as they are.
+_AS_THEY_ARE = ("median", "below", "above", "sup_days", "sup_below", "sup_above", "sup_both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,14 +60,7 @@ class Projection:
         return {
             "bands": np.expm1(self.fan.pointwise),
             "drawdowns": np.expm1(self.fan.drawdowns),
-            "median": self.fan.median,
-            "below": self.fan.below,
-            "above": self.fan.above,
-            "sup_days": self.fan.sup_days,
-            "sup_below": self.fan.sup_below,
-            "sup_above": self.fan.sup_above,
-            "sup_both": self.fan.sup_both,
-            "sup_levels": self.fan.sup_levels,
+            **{name: getattr(self.fan, name) for name in (*_AS_THEY_ARE, "sup_levels")},
         }
 
 
@@ -80,13 +75,8 @@ def fan_of(arrays: Mapping[str, Floats]) -> Fan:
         drawdowns=np.log1p(arrays["drawdowns"]),
         # The first projections had even levels, which they did not store.
         sup_levels=arrays.get("sup_levels", np.linspace(0.0, 1.0, arrays["sup_both"].size)),
-        **{
-            name: arrays[name]
-            for name in (
-                "median", "below", "above", "sup_days", "sup_below", "sup_above", "sup_both",
-            )
-        },
-    )  # fmt: skip
+        **{name: arrays[name] for name in _AS_THEY_ARE},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,19 +113,17 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
     """
     backtest = record.returns[~record.live]
     if len(backtest):
-        window = backtest[-REFERENCE_ROWS:]
-        enough = len(window) >= MINIMUM_REFERENCE_ROWS
-    else:
-        window = record.returns[:REFERENCE_ROWS]
-        enough = len(window) >= REFERENCE_ROWS
-    return window if enough and bool((window > -1.0).all()) else None
+        return _usable(backtest[-REFERENCE_ROWS:], MINIMUM_REFERENCE_ROWS)
+    return _usable(record.returns[:REFERENCE_ROWS], REFERENCE_ROWS)
 
 
 def recent_returns(record: StrategyRecord) -> Floats | None:
     """The last 756 rows, at least 252, whatever their segment; None where there are too few."""
-    window = record.returns[-REFERENCE_ROWS:]
-    enough = len(window) >= MINIMUM_REFERENCE_ROWS
-    return window if enough and bool((window > -1.0).all()) else None
+    return _usable(record.returns[-REFERENCE_ROWS:], MINIMUM_REFERENCE_ROWS)
+
+
+def _usable(window: Floats, required: int) -> Floats | None:
+    return window if len(window) >= required and bool((window > -1.0).all()) else None
 
 
 def project(

@@ -111,13 +111,8 @@ def drifts(columns: Batch, draws: Draws, paths: slice) -> Floats32:
     for row in draws.errors:
         total += columns.tiled[row[paths]]
     # The residuals' own mean square, so that the sum has variance 1.
-    squares = np.array(
-        [
-            float(np.square(np.ascontiguousarray(columns.tiled[:, position])).mean())
-            for position in range(columns.size)
-        ],
-        dtype=np.float32,
-    )
+    each = (np.ascontiguousarray(residuals) for residuals in columns.tiled.T)
+    squares = np.array([float(np.square(one).mean()) for one in each], dtype=np.float32)
     total *= columns.error / np.sqrt(np.float32(len(draws.errors)) * squares)
     total += columns.mean
     return total

@@ -1,6 +1,7 @@
 """Issued projections in SQL: facts as JSON, arrays as one archive; never updated."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import fields
 from datetime import date
 from operator import itemgetter
 from typing import Any
@@ -13,10 +14,7 @@ from perf_alerts_dagster.storage import types
 from perf_alerts_dagster.storage.engine import upsert
 from perf_alerts_dagster.storage.tables import projections
 
-_PLAIN = (
-    "strategy", "kind", "issued_on", "horizon", "seed", "settings_version", "data_hash", "run_id",
-    "facts",
-)  # fmt: skip
+_PLAIN = tuple(part.name for part in fields(StoredProjection) if part.name != "arrays")
 # Values per statement, safely below either database's maximum.
 _BATCH = 1000
 
@@ -27,11 +25,7 @@ def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
         return
     connection.execute(
         upsert(connection, projections).on_conflict_do_nothing(
-            index_elements=[
-                projections.c.kind,
-                projections.c.strategy,
-                projections.c.issued_on,
-            ]
+            index_elements=["kind", "strategy", "issued_on"]
         ),
         [_to_row(projection) for projection in stored],
     )

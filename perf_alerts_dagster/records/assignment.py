@@ -14,7 +14,6 @@ from perf_alerts_dagster.records.sessions import (
     OWN,
     SPARSE,
     WEEKDAYS,
-    YEAR,
     Calendar,
     Closing,
     ExchangeCalendar,
@@ -71,11 +70,9 @@ class CalendarAssigner:
                 inferred[name] = KeptCalendar(
                     name=found.name, periods_per_year=found.periods_per_year, since=self.today
                 )
-        overridden = self.periods_per_year
-        if overridden is not None:
-            memo = {
-                id(one): replace(one, periods_per_year=overridden) for one in calendars.values()
-            }
+        if (rate := self.periods_per_year) is not None:
+            distinct = {id(one): one for one in calendars.values()}
+            memo = {key: replace(one, periods_per_year=rate) for key, one in distinct.items()}
             calendars = {name: memo[id(one)] for name, one in calendars.items()}
         given = self.records.strategies
         records = replace(
@@ -104,17 +101,11 @@ class CalendarAssigner:
             return self._named(record.calendar, Origin.DECLARED, dates)
         if self.setting is not None:
             name, calendar = self.setting
-            return StrategyCalendar(
-                name=name,
-                origin=Origin.SETTING,
-                periods_per_year=calendar.periods_per_year,
-                days=calendar,
-                counted=calendar,
-                closing=calendar,
-            )
+            return self._made_of(name, Origin.SETTING, calendar, calendar, calendar)
         if self.records.is_sample:
             # Its dates are shifted by weeks, so that no market's calendar fits them.
-            return self._listed(RECORD, self.records.dates)
+            days = ListedDays(days=self.records.dates)
+            return self._made_of(RECORD, Origin.ASSUMED, days, self._open(WEEKDAYS), self.closing)
         if kept is not None:
             made = self._named(kept.name, Origin.KEPT, dates, by_person=kept.by != "inferred")
             # A sparse book has as many rows a year as it has.
@@ -136,26 +127,24 @@ class CalendarAssigner:
         is_market = isinstance(calendar, ExchangeCalendar) and (
             by_person or origin is Origin.DECLARED
         )
-        sparse = name == SPARSE
-        days: Calendar = ListedDays(days=dates[:0]) if sparse else calendar
+        closing = calendar if is_market else self.closing
+        if name != SPARSE:
+            return self._made_of(name, origin, calendar, calendar, closing)
+        made = self._made_of(name, origin, ListedDays(days=dates[:0]), calendar, closing)
+        gap = longest_gap(dates)
+        return replace(made, periods_per_year=rows_per_year(dates), longest_gap=gap)
+
+    @staticmethod
+    def _made_of(
+        name: str, origin: Origin, days: Calendar, counted: Calendar, closing: Calendar | Closing
+    ) -> StrategyCalendar:
         return StrategyCalendar(
             name=name,
             origin=origin,
-            periods_per_year=rows_per_year(dates) if sparse else calendar.periods_per_year,
+            periods_per_year=days.periods_per_year,
             days=days,
-            counted=calendar,
-            closing=calendar if is_market else self.closing,
-            longest_gap=longest_gap(dates) if sparse else 0,
-        )
-
-    def _listed(self, name: str, days: Dates) -> StrategyCalendar:
-        return StrategyCalendar(
-            name=name,
-            origin=Origin.ASSUMED,
-            periods_per_year=YEAR,
-            days=ListedDays(days=days),
-            counted=self._open(WEEKDAYS),
-            closing=self.closing,
+            counted=counted,
+            closing=closing,
         )
 
     def _open(self, name: str) -> Calendar:

@@ -27,7 +27,6 @@ from perf_alerts_dagster.records.sessions import (
 )
 
 RECORD, GROUP = "record", "group"
-# A note names at most this many strategies.
 
 
 class Origin(StrEnum):
@@ -98,43 +97,35 @@ class StrategyCalendar:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _AnyMember:
+class _AnyMember(Calendar):
     """The days that any member of a group counts, closed when they are for all of them."""
 
     members: tuple[StrategyCalendar, ...]
     closing: Closing
-
-    @property
-    def periods_per_year(self) -> float:
-        """Those of its members, the largest where they differ."""
-        return max((member.periods_per_year for member in self.members), default=YEAR)
+    periods_per_year: float
 
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions of any member."""
         days = [member.counted.sessions(first, last) for member in self.members]
         return np.unique(np.concatenate(days)) if days else np.empty(0, "datetime64[D]")
 
-    def periods(self, dates: Dates) -> Dates:
-        """Every day is a period of its own."""
-        return dates
-
     def close(self, session: date) -> datetime:
         """When its rows are final for all members."""
-        return max(
-            (one.closing.close(session) for one in self.members),
-            default=self.closing.close(session),
-        )
+        closes = (one.closing.close(session) for one in self.members)
+        return max(closes, default=self.closing.close(session))
 
 
 def group_calendar(members: Iterable[StrategyCalendar], closing: Closing) -> StrategyCalendar:
     """A group's calendar: the dates of its own rows, late by the sessions of any member."""
     distinct = tuple({id(member): member for member in members}.values())
-    days = _AnyMember(members=distinct, closing=closing)
+    # Where they differ, the largest.
+    rate = max((member.periods_per_year for member in distinct), default=YEAR)
+    days = _AnyMember(members=distinct, closing=closing, periods_per_year=rate)
     young = all(member.is_assumed for member in distinct)
     return StrategyCalendar(
         name=GROUP,
         origin=Origin.ASSUMED if young else Origin.INFERRED,
-        periods_per_year=days.periods_per_year,
+        periods_per_year=rate,
         days=ListedDays(days=np.empty(0, "datetime64[D]")),
         counted=days,
         closing=days,

@@ -155,10 +155,8 @@ def _group(
         if counted.any():
             live.append(member(record, counted, until))
     firsts = sorted(each.dates[0] for each in live)
-    ends = [each.until or date.max for each in live] or [
-        _end(each) or date.max for each in strategies
-    ]
-    ends = sorted([*ends, *([date.max] * len(lost))])
+    ended = [each.until for each in live] or [_end(each) for each in strategies]
+    ends = sorted([*(day or date.max for day in ended), *([date.max] * len(lost))])
     if len(ends) < 2:
         return None
     started = {each.name for each in live if each.dates[0] <= firsts[:2][-1]}

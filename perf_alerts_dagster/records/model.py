@@ -76,14 +76,16 @@ class Trades:
         """Number of closed trades."""
         return len(self.exits)
 
+    def rows(self, first: int, last: int | None) -> "Trades":
+        """The trades first..last-1, or all from `first` on."""
+        part = slice(first, last)
+        exits, entries = self.exits[part], self.entries[part]
+        return Trades(exits=exits, entries=entries, pnl=self.pnl[part], cost=self.cost[part])
+
     def until(self, last: date) -> "Trades":
         """The trades closed on or before `last`."""
-        stop = int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right"))
-        return Trades(
-            exits=self.exits[:stop],
-            entries=self.entries[:stop],
-            pnl=self.pnl[:stop],
-            cost=self.cost[:stop],
+        return self.rows(
+            0, int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right"))
         )
 
 

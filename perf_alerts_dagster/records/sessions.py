@@ -1,10 +1,11 @@
 """Trading calendars by name: the days on which rows are expected, and when a day is closed."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,43 +51,30 @@ class Closing:
 NEXT_DAY = Closing()
 
 
-class Calendar(Protocol):
-    """The days on which a row is expected, and when each of them closes."""
+class Calendar(ABC):
+    """The days on which a row is expected, and when each of them closes.
 
-    @property
-    def periods_per_year(self) -> float:
-        """Its sessions in a year."""
+    `closing` closes a day that is no session; `periods_per_year` are the sessions in a year.
+    """
 
-    @property
-    def closing(self) -> Closing:
-        """What closes a day that is no session."""
+    closing: Closing
+    periods_per_year: float
 
+    @abstractmethod
     def sessions(self, first: date, last: date) -> Dates:
         """The sessions from `first` to `last`, both included, rising, as datetime64[D]."""
 
     def periods(self, dates: Dates) -> NDArray[Any]:
         """The period that each date belongs to: a row anywhere in it is that session's row."""
-
-    def close(self, session: date) -> datetime:
-        """The time in UTC at which `session` closes; its row is final from then on."""
-
-
-class _ByDays:
-    """What calendars share whose periods are single days, closed as any other day."""
-
-    closing: Closing
-
-    def periods(self, dates: Dates) -> NDArray[Any]:
-        """Every day is a period of its own."""
         return dates
 
     def close(self, session: date) -> datetime:
-        """As any day."""
+        """The time in UTC at which `session` closes; its row is final from then on."""
         return self.closing.close(session)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DayCalendar(_ByDays):
+class DayCalendar(Calendar):
     """A calendar without holidays: the days of the numpy `weekmask`."""
 
     weekmask: str
@@ -100,7 +88,7 @@ class DayCalendar(_ByDays):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ListedDays(_ByDays):
+class ListedDays(Calendar):
     """The sessions are the listed days, which rise."""
 
     days: Dates
@@ -113,7 +101,7 @@ class ListedDays(_ByDays):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PeriodCalendar(_ByDays):
+class PeriodCalendar(Calendar):
     """One row a week (Monday to Sunday) or a month, expected by its `position`.
 
     `position` is the weekday (Monday is 0), or the day of the month; a shorter month ends before.
@@ -124,22 +112,19 @@ class PeriodCalendar(_ByDays):
     closing: Closing = NEXT_DAY
 
     @property
-    def periods_per_year(self) -> float:
+    def periods_per_year(self) -> float:  # type: ignore[override] # follows from the period
         """12 or 52."""
         return 12.0 if self.monthly else 52.0
 
     def sessions(self, first: date, last: date) -> Dates:
         """The day of each week or month by which its row is expected."""
         days = _days(first, last)
-        expected: Dates = days[self.positions(days) == self._expected(days)]
-        return expected
-
-    def _expected(self, days: Dates) -> NDArray[np.int64]:
-        if not self.monthly:
-            return np.full(len(days), self.position)
-        months = days.astype("datetime64[M]")
-        length = (months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")
-        expected: NDArray[np.int64] = np.minimum(length.astype(np.int64), self.position)
+        is_expected = self.positions(days) == self.position
+        if self.monthly:
+            # A month that ends before.
+            is_last = self.positions(days + 1) == 1
+            is_expected |= is_last & (self.positions(days) < self.position)
+        expected: Dates = days[is_expected]
         return expected
 
     def positions(self, dates: Dates) -> NDArray[np.int64]:
@@ -185,12 +170,10 @@ def resolve_as_of(
     """
     bound = today if requested is None else requested
     earlier = [session for session in sessions if session <= bound]
+    if earlier and (requested is None or at_or_before or earlier[-1] == requested):
+        return earlier[-1]
     if requested is None or at_or_before:
-        if earlier:
-            return earlier[-1]
         raise UsageError(f"the record begins on {sessions[0]}, after {bound}")
-    if earlier and earlier[-1] == requested and requested <= sessions[-1]:
-        return requested
     near = f"; the session before it is {earlier[-1]}" if earlier else ""
     raise UsageError(
         f"the as-of date {requested} is no session of the record: it must be a session from "
@@ -256,7 +239,7 @@ def _exchange(code: str) -> tuple[Any, Dates]:
     return calendar, calendar.sessions.to_numpy().astype("datetime64[D]")
 
 
-class ExchangeCalendar:
+class ExchangeCalendar(Calendar):
     """An exchange's sessions and closing times, by `exchange_calendars`.
 
     Raises:
@@ -266,13 +249,10 @@ class ExchangeCalendar:
     def __init__(self, code: str, closing: Closing = NEXT_DAY) -> None:
         self.closing = closing
         self._calendar, self._days = _exchange(code)
-
-    @property
-    def periods_per_year(self) -> float:
-        """The mean number of sessions of a year since 2000, rounded: 252 in New York."""
+        # The mean number of sessions of a year since 2000: 252 in New York.
         years = self._days.astype("datetime64[Y]").astype(int) + 1970
         counted = years[(years >= max(2000, years[0] + 1)) & (years <= _COUNTED_TO)]
-        return float(round(len(counted) / len(np.unique(counted))))
+        self.periods_per_year = float(round(len(counted) / len(np.unique(counted))))
 
     def sessions(self, first: date, last: date) -> Dates:
         """The exchange's trading days; weekdays where its own are not known yet."""
@@ -283,10 +263,6 @@ class ExchangeCalendar:
             later = DayCalendar(weekmask="1111100").sessions(max(first, known + _DAY), last)
             days = np.concatenate([days, later])
         return days
-
-    def periods(self, dates: Dates) -> NDArray[Any]:
-        """Every day is a period of its own."""
-        return dates
 
     def close(self, session: date) -> datetime:
         """The exchange's close; a day that is no session closes as any other day."""

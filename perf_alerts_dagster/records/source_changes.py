@@ -62,23 +62,19 @@ def compare(
     absent = {name: each for name, each in known.items() if name not in present}
     ended = _ended(records, kept, today)
     missing = {name: each for name, each in absent.items() if name not in ended}
-    accepted = SourceReading(
-        accepted={name: each for name, each in sorted(present.items()) if each is not None},
-        vanished=dict(sorted(missing.items())),
-    )
-    found = Comparison(
-        accepted=accepted, ended={name: ended[name] for name in absent if name in ended}
-    )
+    there = {name: each for name, each in sorted(present.items()) if each is not None}
+    accepted = SourceReading(accepted=there, vanished=dict(sorted(missing.items())))
+    known_ends = {name: ended[name] for name in absent if name in ended}
+    found = Comparison(accepted=accepted, ended=known_ends)
     gone = sorted(missing.keys() & before.accepted.keys())
     losses = _losses(before, records, gone)
     if not losses:
         return found
     shrunk = f"{records.source} shrank: {first_few(losses, between='; ')}"
     pending = _pending(before.pending, "\n".join([*losses, *gone]), today)
-    if len(pending.days) >= _DAYS_ALIKE:
-        note = f"{shrunk}; it was alike on three days and is accepted as it is"
-        return replace(found, note=note)
-    return replace(found, shrunk=shrunk, pending=pending)
+    if len(pending.days) < _DAYS_ALIKE:
+        return replace(found, shrunk=shrunk, pending=pending)
+    return replace(found, note=f"{shrunk}; it was alike on three days and is accepted as it is")
 
 
 def seen(record: StrategyRecord) -> Seen:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, Engine, RowMapping, Table, select
 
 from perf_alerts_dagster.control import sql as audit
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.records.desk import (
     Desk,
     Kept,
@@ -87,33 +86,21 @@ class SqlDesk(Desk):
 
     def save_source(self, name: str, reading: SourceReading, change: Change | None = None) -> None:
         """One upsert; the last writer wins."""
-        pending = reading.pending
-        row = {
-            "source": name,
-            "accepted": {key: _jsonable(asdict(each)) for key, each in reading.accepted.items()},
-            "vanished": {key: _jsonable(asdict(each)) for key, each in reading.vanished.items()},
-            "pending": None
-            if pending is None
-            else {**asdict(pending), "days": [day.isoformat() for day in pending.days]},
-        }
         with writing(self.engine) as connection:
-            _upsert(connection, source_readings, row)
+            _upsert(connection, source_readings, {"source": name, **_jsonable(asdict(reading))})
             if change is not None:
                 audit.add(connection, change)
 
 
 def _source(row: RowMapping) -> SourceReading:
-    pending = row["pending"]
-    return SourceReading(
-        accepted={name: _seen(each) for name, each in row["accepted"].items()},
-        vanished={name: _seen(each) for name, each in row["vanished"].items()},
-        pending=None
-        if pending is None
-        else Pending(
-            fingerprint=pending["fingerprint"],
-            days=tuple(date.fromisoformat(day) for day in pending["days"]),
-        ),
+    accepted, vanished = (
+        {name: _seen(each) for name, each in row[part].items()} for part in ("accepted", "vanished")
     )
+    pending = None
+    if (given := row["pending"]) is not None:
+        days = tuple(map(date.fromisoformat, given["days"]))
+        pending = Pending(fingerprint=given["fingerprint"], days=days)
+    return SourceReading(accepted=accepted, vanished=vanished, pending=pending)
 
 
 def _seen(each: Mapping[str, Any]) -> Seen:
@@ -121,11 +108,12 @@ def _seen(each: Mapping[str, Any]) -> Seen:
     return Seen(**{**each, **days})
 
 
-def _jsonable(row: Mapping[str, Any]) -> dict[str, Json]:
-    return {
-        name: value.isoformat() if hasattr(value, "isoformat") else value
-        for name, value in row.items()
-    }
+def _jsonable(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, Mapping):
+        return {name: _jsonable(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [_jsonable(each) for each in value]
+    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _known(connection: Connection) -> frozenset[str]:
@@ -142,7 +130,7 @@ def _replace(connection: Connection, table: Table, row: dict[str, Any], change: 
     query = select(table).where(table.c.strategy == row["strategy"])
     before = connection.execute(query).mappings().one_or_none()
     _upsert(connection, table, row)
-    old = None if before is None else _jsonable(dict(before))
+    old = None if before is None else _jsonable(before)
     audit.add(connection, replace(change, before=old, after=_jsonable(row)))
 
 

@@ -7,6 +7,7 @@ J. Computational Finance 20(4), 2016.
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,8 +76,7 @@ def cscv(trials: Floats, blocks: int = BLOCKS) -> Cscv:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _BlockSums:
+class _BlockSums(NamedTuple):
     """Per block: sums of deviations and of their squares (S, N), in units of a trial's largest.
 
     `rows` is the number of rows of each half; deviations are from `means` (N).
@@ -96,12 +96,8 @@ def _block_sums(trials: Floats, blocks: int) -> _BlockSums:
     scaled = trials / np.where(largest > TINY, largest, 1.0)
     means = scaled.mean(axis=0)
     deviations = (scaled - means)[: size * blocks].reshape(blocks, size, -1)
-    return _BlockSums(
-        rows=size * blocks // 2,
-        sums=deviations.sum(axis=1),
-        squares=np.einsum("bij,bij->bj", deviations, deviations),
-        means=means,
-    )
+    squares = np.einsum("bij,bij->bj", deviations, deviations)
+    return _BlockSums(size * blocks // 2, deviations.sum(axis=1), squares, means)
 
 
 def _halves(blocks: int) -> Floats:

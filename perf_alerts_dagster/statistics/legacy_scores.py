@@ -72,14 +72,12 @@ def legacy_scores(months: Sequence[LegacyMonth]) -> LegacyScores | None:
     out_means, out_deviations = means[IN_SAMPLE_MONTHS:], deviations[IN_SAMPLE_MONTHS:]
     degradation = _mean_ratio(in_means - out_means, np.abs(in_means))
     change = _mean_ratio(np.abs(in_deviations - out_deviations), in_deviations)
-    consistency = 100.0 * float(means[-1]) / before if abs(before) > TINY else None
-    return LegacyScores(
-        stability=None if degradation is None else 100.0 - abs(100.0 * degradation),
-        validation=(
-            None if consistency is None else min(100.0, abs(100.0 - abs(100.0 - consistency)))
-        ),
-        overfitting=change,
-    )
+    stability = None if degradation is None else 100.0 - abs(100.0 * degradation)
+    validation = None
+    if abs(before) > TINY:
+        consistency = 100.0 * float(means[-1]) / before
+        validation = min(100.0, abs(100.0 - abs(100.0 - consistency)))
+    return LegacyScores(stability=stability, validation=validation, overfitting=change)
 
 
 def _pool(trades: Floats, means: Floats, deviations: Floats) -> tuple[float, float]:

@@ -38,14 +38,10 @@ def deepest_drawdown(returns: Floats) -> Drawdown | None:
     if len(path) == 0 or path.min() > -TINY:
         return None
     trough = int(path.argmin())
-    index = np.concatenate(([0.0], log_index(returns)))
-    before = index[: trough + 1]
-    # By rounding, a recovered index may be slightly below its peak.
-    peak = int(np.flatnonzero(before >= before.max() - TINY)[-1]) - 1
     back = np.flatnonzero(path[trough:] >= -TINY)
     return Drawdown(
         depth=float(path[trough]),
-        peak=peak,
+        peak=_peak(returns[:trough]),
         trough=trough,
         recovery=trough + int(back[0]) if len(back) else None,
     )
@@ -53,9 +49,15 @@ def deepest_drawdown(returns: Floats) -> Drawdown | None:
 
 def wipe_out(returns_before: Floats) -> Drawdown:
     """The drawdown of a record whose next row is a wipe-out, from its peak."""
-    index = np.concatenate(([0.0], log_index(returns_before)))
-    peak = int(np.flatnonzero(index >= index.max() - TINY)[-1]) - 1
-    return Drawdown(depth=-1.0, peak=peak, trough=len(returns_before), recovery=None)
+    trough = len(returns_before)
+    return Drawdown(depth=-1.0, peak=_peak(returns_before), trough=trough, recovery=None)
+
+
+def _peak(returns: Floats) -> int:
+    """The last row at which the compounded index was the highest, -1 for the start."""
+    index = np.concatenate(([0.0], log_index(returns)))
+    # By rounding, a recovered index may be slightly below its peak.
+    return int(np.flatnonzero(index >= index.max() - TINY)[-1]) - 1
 
 
 Segment = Literal["backtest", "live"]
@@ -63,37 +65,10 @@ Metric = float | int | str | None
 
 BENCHMARK_SHARPE = 0.0
 
-NAMES: tuple[str, ...] = (
-    "total_return",
-    "cagr",
-    "annual_volatility",
-    "sharpe_ratio",
-    "sortino_ratio",
-    "calmar_ratio",
-    "max_drawdown",
-    "max_drawdown_peak",
-    "max_drawdown_trough",
-    "max_drawdown_recovery",
-    "current_drawdown",
-    "value_at_risk_95",
-    "value_at_risk_99",
-    "expected_shortfall_95",
-    "expected_shortfall_99",
-    "skewness",
-    "kurtosis",
-    "win_rate",
-    "profit_factor",
-    "average_win",
-    "average_loss",
-    "longest_losing_run",
-    "probabilistic_sharpe_ratio",
-    "min_track_record_length",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """The metrics of one segment, by the names in `NAMES`, in that order, ready for JSON.
+    """The metrics of one segment by name, the same names for every segment, ready for JSON.
 
     Returns are fractions; drawdowns, value at risk and expected shortfall are negative for a
     loss; the `max_drawdown_*` are dates in ISO form; `min_track_record_length` counts rows. None
@@ -127,7 +102,7 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
         wiped = np.flatnonzero(returns <= -1.0)
         if len(wiped):
             dates, returns = dates[: wiped[0] + 1], returns[: wiped[0] + 1]
-            values = _wiped(dates, returns)
+            values = _values(dates, returns[:0], periods_per_year) | _wiped(dates, returns)
         else:
             values = _values(dates, returns, periods_per_year)
         measurements.append(
@@ -137,7 +112,7 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
                 first=_day(dates, 0),
                 last=_day(dates, -1),
                 observations=len(returns),
-                metrics={name: values.get(name) for name in NAMES},
+                metrics=values,
             )
         )
     return measurements
@@ -153,6 +128,7 @@ def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str,
         "sortino_ratio": metrics.sortino_ratio(array, periods_per_year=periods_per_year),
         "calmar_ratio": metrics.calmar_ratio(array, periods_per_year=periods_per_year),
         "max_drawdown": metrics.max_drawdown(array),
+        **_drawdown_dates(dates, deepest_drawdown(array)),
         "current_drawdown": metrics.current_drawdown(array),
         "value_at_risk_95": metrics.value_at_risk(array, 0.95),
         "value_at_risk_99": metrics.value_at_risk(array, 0.99),
@@ -165,35 +141,30 @@ def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str,
         "average_win": wins_losses.average_win(array),
         "average_loss": wins_losses.average_loss(array),
         "longest_losing_run": wins_losses.longest_losing_run(array),
-        **_drawdown_dates(dates, deepest_drawdown(array)),
         **_certainty(array),
     }
 
 
 def _certainty(returns: Floats) -> dict[str, Metric]:
     """The significance of the Sharpe ratio against a benchmark of 0, by the 2012 formulas."""
+    probability = length = None
     moments = sharpe_moments(returns)
-    if moments is None or moments.rows < sharpe.MIN_ROWS:
-        return {}
-    return {
-        "probabilistic_sharpe_ratio": sharpe.probabilistic_sharpe_ratio(
-            moments.sharpe, moments.rows, moments.skew, moments.kurtosis, BENCHMARK_SHARPE
-        ),
-        "min_track_record_length": sharpe.min_track_record_length(
-            moments.sharpe, moments.skew, moments.kurtosis, BENCHMARK_SHARPE
-        ),
-    }
+    if moments is not None and (rows := moments.rows) >= sharpe.MIN_ROWS:
+        shape = (moments.skew, moments.kurtosis, BENCHMARK_SHARPE)
+        probability = sharpe.probabilistic_sharpe_ratio(moments.sharpe, rows, *shape)
+        length = sharpe.min_track_record_length(moments.sharpe, *shape)
+    return {"probabilistic_sharpe_ratio": probability, "min_track_record_length": length}
 
 
 def _drawdown_dates(dates: Dates, deepest: Drawdown | None) -> dict[str, Metric]:
     """The rows' dates; a peak before the first row has the first row's date."""
-    if deepest is None:
-        return {}
-    recovery = deepest.recovery
+    rows: dict[str, int | None] = dict.fromkeys(("peak", "trough", "recovery"))
+    if deepest is not None:
+        rows |= {"peak": max(deepest.peak, 0), "trough": deepest.trough}
+        rows["recovery"] = deepest.recovery
     return {
-        "max_drawdown_peak": _day(dates, max(deepest.peak, 0)).isoformat(),
-        "max_drawdown_trough": _day(dates, deepest.trough).isoformat(),
-        "max_drawdown_recovery": None if recovery is None else _day(dates, recovery).isoformat(),
+        f"max_drawdown_{name}": None if row is None else _day(dates, row).isoformat()
+        for name, row in rows.items()
     }
 
 

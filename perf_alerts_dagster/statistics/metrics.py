@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.rolling import drawdown_path
+from perf_alerts_dagster.statistics.rolling import drawdown_path, refuse_wrong
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
 
@@ -28,10 +28,7 @@ def check_returns(returns: ArrayLike) -> Floats:
     array = np.asarray(returns, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError(f"returns has {array.ndim} dimensions; accepted is one value per row")
-    wrong = np.flatnonzero(~(np.isfinite(array) & (array > -1.0)))
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"returns[{row}] is {array[row]}; accepted is a finite return above -1")
+    refuse_wrong(array)
     return array
 
 
@@ -124,16 +121,14 @@ def expected_shortfall(returns: ArrayLike, level: float = 0.95) -> float | None:
 
 def skewness(returns: ArrayLike) -> float | None:
     """Skew m3 / m2^1.5 (population moments). Minimum rows: 3."""
-    array = check_returns(returns)
-    moments = sharpe_moments(array) if len(array) >= 3 else None
-    return None if moments is None else moments.skew
+    moments = sharpe_moments(array := check_returns(returns))
+    return None if moments is None or len(array) < 3 else moments.skew
 
 
 def kurtosis(returns: ArrayLike) -> float | None:
     """Kurtosis m4 / m2^2 (population moments; a normal has 3, not excess). Minimum rows: 4."""
-    array = check_returns(returns)
-    moments = sharpe_moments(array) if len(array) >= 4 else None
-    return None if moments is None else moments.kurtosis
+    moments = sharpe_moments(array := check_returns(returns))
+    return None if moments is None or len(array) < 4 else moments.kurtosis
 
 
 def _measured(

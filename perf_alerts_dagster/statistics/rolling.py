@@ -46,6 +46,18 @@ def rolling_sharpe(
     return ratios
 
 
+def refuse_wrong(returns: Floats) -> None:
+    """Refuse returns of which one is not finite or not above -1.
+
+    Raises:
+        ValueError: there is one; the text names the row.
+    """
+    wrong = np.flatnonzero(~(np.isfinite(returns) & (returns > -1.0)))
+    if len(wrong):
+        row = int(wrong[0])
+        raise ValueError(f"returns[{row}] is {returns[row]}; accepted is a finite return above -1")
+
+
 def log_index(returns: Floats) -> Floats:
     """Natural log of the compounded index after each row (n), from 0 before the first.
 
@@ -62,10 +74,7 @@ def drawdown_path(returns: Floats) -> Floats:
     Raises:
         ValueError: a return is not finite or not above -1; the text names the row.
     """
-    wrong = np.flatnonzero(~(np.isfinite(returns) & (returns > -1.0)))
-    if len(wrong):
-        row = int(wrong[0])
-        raise ValueError(f"returns[{row}] is {returns[row]}; accepted is a finite return above -1")
+    refuse_wrong(returns)
     index = log_index(returns)
     path: Floats = np.expm1(index - np.maximum(np.maximum.accumulate(index), 0.0))
     return path

@@ -74,9 +74,7 @@ def expected_max_sharpe_ratio(trials: float, standard_deviation: float = 1.0) ->
     trials' Sharpe ratios; 0 for one trial, None below one or for a negative deviation.
     Source: Bailey, Lopez de Prado, The Deflated Sharpe Ratio, JPM 40(5), 2014.
     """
-    if not (math.isfinite(trials) and math.isfinite(standard_deviation)):
-        return None
-    if trials < 1 or standard_deviation < 0:
+    if not (1 <= trials < math.inf and 0 <= standard_deviation < math.inf):
         return None
     if trials == 1:
         return 0.0

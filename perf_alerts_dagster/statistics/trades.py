@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from datetime import date
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 
@@ -92,12 +93,12 @@ def measure_trades(trades: Trades, *, years: float) -> TradeMeasures:
 
 def closed_from(trades: Trades, first: date) -> Trades:
     """The trades closed on or after `first`."""
-    return _part(trades, int(np.searchsorted(trades.exits, np.datetime64(first, "D"))))
+    return trades.rows(int(np.searchsorted(trades.exits, np.datetime64(first, "D"))), None)
 
 
 def last_closed(trades: Trades, count: int) -> Trades:
     """The last `count` closed trades, or all where there are fewer."""
-    return _part(trades, max(0, len(trades) - count))
+    return trades.rows(max(0, len(trades) - count), None)
 
 
 def win_rate_probability(wins: int, trades: int, backtest_rate: float) -> float | None:
@@ -171,16 +172,17 @@ def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shor
     if backtest.trades == 0:
         return None
     before, after = _factors(backtest, live), _factors(live, backtest)
-    all_before = _pnl_per_year(*[before] * len(PARTS))
-    difference = _pnl_per_year(*[after] * len(PARTS)) - all_before
+    all_before = _pnl_per_year(*before)
+    difference = _pnl_per_year(*after) - all_before
     if difference >= 0.0:
         return None
     shares = dict.fromkeys(PARTS, 0.0)
     orders = list(permutations(range(len(PARTS))))
     for order in orders:
-        sides, value = [before] * len(PARTS), all_before
+        sides: list[Any] = [*before]
+        value = all_before
         for place in order:
-            sides[place] = after
+            sides[place] = after[place]
             changed = _pnl_per_year(*sides)
             shares[PARTS[place]] += (changed - value) / len(orders)
             value = changed
@@ -189,27 +191,21 @@ def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shor
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Factors:
-    """The factors of P&L per year: shares of wins and losses, mean sizes, trades per year, cost."""
-
-    win_share: float
-    loss_share: float
-    win: float
-    loss: float
-    rate: float
-    cost: float
+# Shares of wins and losses, mean win, mean loss, trades per year, mean cost: each one of `PARTS`.
+_Factors = tuple[tuple[float, float], float, float, float, float]
 
 
 def _factors(side: TradeMeasures, other: TradeMeasures) -> _Factors:
     """The factors of one side; a size without trades is taken from the other side."""
-    return _Factors(
-        win_share=_first(side.gross_win_rate, other.gross_win_rate),
-        loss_share=_first(side.gross_loss_rate, other.gross_loss_rate),
-        win=_first(side.gross_win, other.gross_win),
-        loss=_first(side.gross_loss, other.gross_loss),
-        rate=side.trades_per_year,
-        cost=_first(side.cost_per_trade, other.cost_per_trade),
+    return (
+        (
+            _first(side.gross_win_rate, other.gross_win_rate),
+            _first(side.gross_loss_rate, other.gross_loss_rate),
+        ),
+        _first(side.gross_win, other.gross_win),
+        _first(side.gross_loss, other.gross_loss),
+        side.trades_per_year,
+        _first(side.cost_per_trade, other.cost_per_trade),
     )
 
 
@@ -218,11 +214,9 @@ def _first(value: float | None, fallback: float | None) -> float:
 
 
 def _pnl_per_year(
-    shares: _Factors, wins: _Factors, losses: _Factors, rate: _Factors, costs: _Factors
+    shares: tuple[float, float], win: float, loss: float, rate: float, cost: float
 ) -> float:
-    """P&L per year with each part, in the order of `PARTS`, from its own side."""
-    per_trade = shares.win_share * wins.win - shares.loss_share * losses.loss - costs.cost
-    return rate.rate * per_trade
+    return rate * (shares[0] * win - shares[1] * loss - cost)
 
 
 def _profit_factors(pnl: Floats) -> Floats:
@@ -232,12 +226,3 @@ def _profit_factors(pnl: Floats) -> Floats:
     without = np.where(wins > 0.0, np.inf, 1.0)
     factors: Floats = np.divide(wins, losses, out=without, where=losses > 0.0)
     return factors
-
-
-def _part(trades: Trades, first: int) -> Trades:
-    return Trades(
-        exits=trades.exits[first:],
-        entries=trades.entries[first:],
-        pnl=trades.pnl[first:],
-        cost=trades.cost[first:],
-    )

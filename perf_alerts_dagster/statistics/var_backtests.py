@@ -83,9 +83,8 @@ def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:
     total = after_quiet + after_hit
     if total == 0:
         return None
-    same = _log_likelihood(
-        counts.n00 + counts.n10, counts.n01 + counts.n11, (counts.n01 + counts.n11) / total
-    )
+    hits = counts.n01 + counts.n11
+    same = _log_likelihood(total - hits, hits, hits / total)
     apart = 0.0
     if after_quiet:
         apart += _log_likelihood(counts.n00, counts.n01, counts.n01 / after_quiet)
@@ -185,12 +184,8 @@ def _check(exceedances: int, rows: int, probability: float) -> None:
 
 def _log_likelihood(quiet: int, hits: int, share: float) -> float:
     """Ln[(1 - share)^quiet share^hits] with 0 ln 0 = 0."""
-    likelihood = 0.0
-    if quiet:
-        likelihood += quiet * math.log1p(-share)
-    if hits:
-        likelihood += hits * math.log(share)
-    return likelihood
+    likelihood = quiet * math.log1p(-share) if quiet else 0.0
+    return likelihood + (hits * math.log(share) if hits else 0.0)
 
 
 def _chi2_1(statistic: float) -> LikelihoodRatio:

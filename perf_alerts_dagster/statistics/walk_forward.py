@@ -70,14 +70,9 @@ def walk_forward_folds(live: Flags) -> tuple[Fold, ...] | Insufficient:
         if start >= MIN_IN_SAMPLE_ROWS
     ]
     if len(folds) < MIN_FOLDS:
-        return Insufficient(
-            observations=len(folds),
-            required=MIN_FOLDS,
-            reason=(
-                f"{len(folds)} of {MIN_FOLDS} complete live folds of {FOLD_ROWS} rows "
-                f"with {MIN_IN_SAMPLE_ROWS} rows before them"
-            ),
-        )
+        before = f"with {MIN_IN_SAMPLE_ROWS} rows before them"
+        kind = f"complete live folds of {FOLD_ROWS} rows {before}"
+        return _too_few(len(folds), MIN_FOLDS, kind)
     return tuple(folds[-MAX_FOLDS:])
 
 
@@ -91,23 +86,20 @@ def split_record(returns: Floats, live: Flags) -> Split | Insufficient:
     if start == 0:
         start = IN_SAMPLE_ROWS
         if len(returns) < start:
-            return Insufficient(
-                observations=len(returns),
-                required=IN_SAMPLE_ROWS,
-                reason=f"{len(returns)} of {IN_SAMPLE_ROWS} live rows to stand in for a backtest",
-            )
+            return _too_few(len(returns), start, "live rows to stand in for a backtest")
     reference = returns[max(0, start - IN_SAMPLE_ROWS) : start]
     after = returns[start:]
-    for rows, segment in ((len(reference), "backtest"), (len(after), "live")):
-        required = MIN_IN_SAMPLE_ROWS if segment == "backtest" else MIN_LIVE_ROWS
-        if rows < required:
-            return Insufficient(
-                observations=rows,
-                required=required,
-                reason=f"{rows} of {required} {segment} rows",
-            )
+    if len(reference) < MIN_IN_SAMPLE_ROWS:
+        return _too_few(len(reference), MIN_IN_SAMPLE_ROWS, "backtest rows")
+    if len(after) < MIN_LIVE_ROWS:
+        return _too_few(len(after), MIN_LIVE_ROWS, "live rows")
     latest = after[-LIVE_ROWS:]
     return Split(reference=reference, live=latest, live_start=len(returns) - len(latest))
+
+
+def _too_few(count: int, required: int, kind: str) -> Insufficient:
+    reason = f"{count} of {required} {kind}"
+    return Insufficient(observations=count, required=required, reason=reason)
 
 
 WEIGHT_PSR = 0.5
@@ -161,14 +153,10 @@ def stability(
     if isinstance(folds, Insufficient):
         return folds
     stitched = returns[folds[0].start : folds[-1].stop]
-    moments = sharpe_moments(stitched)
-    psr = (
-        None
-        if moments is None
-        else probabilistic_sharpe_ratio(
-            moments.sharpe, moments.rows, moments.skew, moments.kurtosis
-        )
-    )
+    moments, psr = sharpe_moments(stitched), None
+    if moments is not None:
+        shape = (moments.skew, moments.kurtosis)
+        psr = probabilistic_sharpe_ratio(moments.sharpe, moments.rows, *shape)
     if moments is None or psr is None:
         return Insufficient(
             observations=0,

@@ -10,9 +10,35 @@ from hypothesis import strategies as st
 
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics import metrics
-from perf_alerts_dagster.statistics.measurement import NAMES, measure
+from perf_alerts_dagster.statistics.measurement import measure
 from perf_alerts_dagster.statistics.sharpe import MIN_ROWS
 
+NAMES = (
+    "total_return",
+    "cagr",
+    "annual_volatility",
+    "sharpe_ratio",
+    "sortino_ratio",
+    "calmar_ratio",
+    "max_drawdown",
+    "max_drawdown_peak",
+    "max_drawdown_trough",
+    "max_drawdown_recovery",
+    "current_drawdown",
+    "value_at_risk_95",
+    "value_at_risk_99",
+    "expected_shortfall_95",
+    "expected_shortfall_99",
+    "skewness",
+    "kurtosis",
+    "win_rate",
+    "profit_factor",
+    "average_win",
+    "average_loss",
+    "longest_losing_run",
+    "probabilistic_sharpe_ratio",
+    "min_track_record_length",
+)
 DATED = {"max_drawdown_peak", "max_drawdown_trough", "max_drawdown_recovery"}
 
 

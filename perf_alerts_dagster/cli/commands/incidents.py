@@ -52,14 +52,13 @@ def list_(
         strategy=strategy,
         rule=rule,
     )
+    everything = everything or bool(status)
     listed: list[Incident] = []
     with open_stored_incidents() as stored:
         cursor: str | None = None
         while len(listed) < limit:
             page = stored.store.incidents(wanted, before=cursor, limit=limit)
-            listed += [
-                each for each in page.incidents if status or everything or not each.is_resolved
-            ]
+            listed += [each for each in page.incidents if everything or not each.is_resolved]
             cursor = page.last
             if cursor is None:
                 break
@@ -68,7 +67,7 @@ def list_(
         print_json({"incidents": [_json(incident) for incident in listed]})
         return
     if not listed:
-        OUT.print("no incident is open" if not (status or everything) else "no incident fits")
+        OUT.print("no incident fits" if everything else "no incident is open")
         return
     rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
     for incident in listed:

@@ -85,13 +85,20 @@ def read_source(
 
 def note_faults(reading: Reading) -> None:
     """Print the record's bad rows and notes on standard error."""
-    for name, faults in sorted(reading.records.faults.items()):
+    for name, faults in _faults(reading).items():
         for fault in faults:
-            output.ERR.print(f"[red]{escape(name)}[/red]: {escape(str(fault))}", highlight=False)
-    for fault in reading.records.table_faults:
-        output.ERR.print(f"[red]{escape(str(fault))}[/red]", highlight=False)
+            output.ERR.print(f"[red]{escape(name)}[/red]: {escape(fault)}", highlight=False)
+    for table_fault in reading.records.table_faults:
+        output.ERR.print(f"[red]{escape(str(table_fault))}[/red]", highlight=False)
     for note in reading.records.notes:
         output.ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
+
+
+def _faults(reading: Reading) -> dict[str, list[str]]:
+    return {
+        name: [str(fault) for fault in faults]
+        for name, faults in sorted(reading.records.faults.items())
+    }
 
 
 @click.command()
@@ -111,24 +118,17 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
         for name in sorted(reading.records.strategies)
     ]
     rows += [
-        {"strategy": name, "status": "error", "faults": [str(fault) for fault in faults]}
-        for name, faults in sorted(reading.records.faults.items())
+        {"strategy": name, "status": "error", "faults": faults}
+        for name, faults in _faults(reading).items()
     ]
     if as_json:
         output.print_json({"as_of": reading.as_of.isoformat(), "strategies": rows})
         return
+    shown = ("backtest_rows", "live_rows", "first", "live_since", "newest")
+    headings = ("strategy", "status", "group", *(name.replace("_", " ") for name in shown))
     listing = output.table(
         f"{reading.records.source}, as of {reading.as_of}",
-        "strategy",
-        "status",
-        "group",
-        "backtest rows",
-        "live rows",
-        "first",
-        "live since",
-        "newest",
-        "calendar",
-        "a year",
+        *(*headings, "calendar", "a year"),
         numeric=("backtest rows", "live rows", "a year"),
     )
     for row in rows:
@@ -136,10 +136,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
             escape(str(row["strategy"])),
             output.styled(str(row["status"])),
             escape(str(row.get("group") or "-")),
-            *(
-                str(row.get(name) if row.get(name) is not None else "-")
-                for name in ("backtest_rows", "live_rows", "first", "live_since", "newest")
-            ),
+            *(str("-" if row.get(name) is None else row[name]) for name in shown),
             f"{row['calendar']} ({row['calendar_origin']})" if "calendar" in row else "-",
             f"{row['periods_per_year']:g}" if "periods_per_year" in row else "-",
         )
@@ -188,23 +185,22 @@ def measure(
     perf-alerts measure --records daily.csv --json
     perf-alerts measure --records hourly.csv --periods-per-year 6048
     """
-    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
-    rates = source.reading.periods_per_year
+    reading = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year).reading
+    rates = reading.periods_per_year
     with output.working("measuring"):
         measurements = [
             measurement
-            for name in sorted(source.reading.records.strategies)
+            for name, record in sorted(reading.records.strategies.items())
             for measurement in measure_strategy(
-                source.reading.records.strategies[name].until(source.reading.as_of),
-                periods_per_year=rates[name],
+                record.until(reading.as_of), periods_per_year=rates[name]
             )
         ]
     common = set(rates.values())
-    note_faults(source.reading)
+    note_faults(reading)
     if as_json:
         output.print_json(
             {
-                "as_of": source.reading.as_of.isoformat(),
+                "as_of": reading.as_of.isoformat(),
                 # Null where the strategies' own ones differ.
                 "periods_per_year": common.pop() if len(common) == 1 else None,
                 "strategies": [
@@ -216,15 +212,12 @@ def measure(
                     }
                     for measurement in measurements
                 ],
-                "faults": {
-                    name: [str(fault) for fault in faults]
-                    for name, faults in sorted(source.reading.records.faults.items())
-                },
+                "faults": _faults(reading),
             }
         )
         return
     rows = output.table(
-        f"{source.reading.records.source}, as of {source.reading.as_of}",
+        f"{reading.records.source}, as of {reading.as_of}",
         "strategy",
         "segment",
         "rows",
@@ -288,12 +281,8 @@ def evaluate(
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
                 "strategies": [
-                    {
-                        "strategy": name,
-                        "outcome": summary.outcome.value,
-                        "note": summary.note or None,
-                    }
-                    for name, summary in summaries(judgement).items()
+                    {"strategy": name, "outcome": each.outcome.value, "note": each.note or None}
+                    for name, each in summaries(judgement).items()
                 ],
                 "evaluations": [
                     asdict(evaluation)
@@ -305,11 +294,9 @@ def evaluate(
     else:
         _show(judgement, source=reading.records.source, show_all=show_all)
     gate = source.settings.rule_preset == "evidence"
-    unknown = {evaluation.outcome for evaluation in judgement.evaluations} & {
-        Outcome.ERROR,
-        Outcome.NO_DATA,
-    }
-    sys.exit(1 if unknown or notified(judgement, gate=gate) else 0)
+    outcomes = {evaluation.outcome for evaluation in judgement.evaluations}
+    is_unknown = bool(outcomes & {Outcome.ERROR, Outcome.NO_DATA})
+    sys.exit(1 if is_unknown or notified(judgement, gate=gate) else 0)
 
 
 def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:

@@ -1,13 +1,12 @@
 """Life CUSUM: the cumulated shortfall against the reference since live began (slow decay)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.interval import no_projection
@@ -44,38 +43,27 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     The shares are the budgets of the evidence gate. Insufficient data without a launch projection
     or a calibration.
     """
+    case = Case(RULE, context.finals(record), context)
     projection = context.projections_of(record.strategy).launch
-    finals = context.finals(record)
-    live = finals.returns[finals.live]
+    live = case.record.returns[case.record.live]
     calibration = context.calibrations.get(record.strategy)
     if projection is None:
-        return [no_projection(finals, RULE)]
+        return [no_projection(case)]
     if calibration is None or not len(live):
-        why = "needs live rows and the projection's calibration"
-        return [
-            insufficient_data(record.strategy, RULE, observations=len(live), why=why),
-        ]
+        return [case.lacks(len(live), why="needs live rows and the projection's calibration")]
     statistic = cusum_name_after(len(live))
     value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
-    warning, critical = (
-        calibration.badness_at(statistic, share)
-        for share in context.budgets_of(record.strategy, RULE.id)
-    )
-    ladder = replace(RULE.ladder, warning=warning, critical=critical)
-    severity = ladder.severity(value)
-    limit = ladder.limit(severity)
+    shares = context.budgets_of(record.strategy, RULE.id)
+    warning, critical = (calibration.badness_at(statistic, share) for share in shares)
+    severity, limit = RULE.step(value, warning=warning, critical=critical)
     return [
-        evaluation_of(
-            context,
-            record.strategy,
-            RULE,
-            severity=severity,
-            value=value,
-            limit=limit,
+        case.judged(
+            value,
+            (severity, limit),
+            f"shortfall against the reference since live began: {value:.1f} standard "
+            f"deviations of a session, {limit:.1f} is rare for its age",
             observations=len(live),
             rating=context.rating(record.strategy, RULE, value, calibrated_as=statistic),
-            message=f"shortfall against the reference since live began: {value:.1f} standard "
-            f"deviations of a session, {limit:.1f} is rare for its age",
             parts={"slack": CUSUM_SLACK, "haircut": projection.haircut},
         )
     ]

@@ -12,20 +12,18 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import (
     BACKTEST_ROWS,
     LIVE_ROWS,
+    Case,
     JudgeContext,
-    evaluation_of,
-    insufficient_data,
-    too_many_gaps,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Step
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 
-_rule = partial(Rule, family=Family.DATA)
-FLAT_RUN = _rule(id="flat_run", title="flat run", unit="sessions", plot="returns")
-REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", unit="sessions", plot="returns")
+_rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
+FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns")
+REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", plot="returns")
 VOLATILITY_SHIFT = _rule(
     id="volatility_shift",
     title="volatility shift",
@@ -36,19 +34,14 @@ VOLATILITY_SHIFT = _rule(
 NO_DATA = _rule(
     id="no_data",
     title="no recent data",
-    unit="sessions",
-    plot="none",
     newest_row=True,
     hint="the job that writes the record: every judgement waits for it.",
 )
-STALE_DATA = _rule(
-    id="stale_data", title="stale data", unit="sessions", plot="none", newest_row=True
-)
+STALE_DATA = _rule(id="stale_data", title="stale data", newest_row=True)
 RECORD_ERROR = _rule(
     id="record_error",
     title="the record cannot be read",
     unit="none",
-    plot="none",
     optional=True,
     hint="the rows that are named; nothing is judged from them until they are fixed.",
 )
@@ -74,16 +67,15 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 
 def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     """The one evaluation of a strategy whose rows break the input contract."""
-    listed = "; ".join(str(fault) for fault in faults[:_SHOWN_FAULTS])
-    rest = len(faults) - _SHOWN_FAULTS
+    listed, rest = [str(fault) for fault in faults], len(faults) - _SHOWN_FAULTS
     return Evaluation(
         strategy=strategy,
         rule=RECORD_ERROR.id,
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message=listed + (f"; and {rest} more" if rest > 0 else ""),
-        parts={"faults": [str(fault) for fault in faults]},
+        message="; ".join(listed[:_SHOWN_FAULTS] + [f"and {rest} more"] * (rest > 0)),
+        parts={"faults": [*listed]},
     )
 
 
@@ -126,8 +118,7 @@ def vanished(strategy: str, seen: Seen) -> Evaluation:
 
 def newest_run(flags: Flags) -> int:
     """Length of the run of True that the last element ends; 0 where it is False."""
-    stops = np.flatnonzero(~flags)
-    return len(flags) - (int(stops[-1]) + 1 if len(stops) else 0)
+    return len(flags) - int(np.flatnonzero(np.r_[True, ~flags])[-1])
 
 
 def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
@@ -136,22 +127,13 @@ def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]
     # A sparse book has no row on most days.
     is_stale = late > context.calendars[record.strategy].longest_gap
     newest = f"newest row is of {record.dates[-1]}"
-    common = partial(
-        evaluation_of, context, record.strategy, value=float(late), observations=len(record)
-    )
+    value, rows = float(late), len(record)
+    allowed: Step = (None, float(context.allowed_lateness(record.strategy)))
+    stale: Step = (Severity.INFO if is_stale else None, 1.0)
+    text = f"{newest}, {late} closed sessions behind"
     return [
-        common(
-            NO_DATA,
-            severity=None,
-            limit=float(context.allowed_lateness(record.strategy)),
-            message=newest,
-        ),
-        common(
-            STALE_DATA,
-            severity=Severity.INFO if is_stale else None,
-            limit=1.0,
-            message=f"{newest}, {late} closed sessions behind",
-        ),
+        Case(NO_DATA, record, context).judged(value, allowed, newest, observations=rows),
+        Case(STALE_DATA, record, context).judged(value, stale, text, observations=rows),
     ]
 
 
@@ -171,78 +153,51 @@ def _run_rule(
 ) -> Evaluation:
     """Breach where the newest live run of flagged rows is longer than any in the backtest."""
     finals = context.finals(record)
+    case, rows = Case(rule, finals, context), _REFERENCE_ROWS
     amounts = finals.pnl if finals.pnl is not None else finals.returns
-    reference = amounts[~finals.live]
-    live = amounts[finals.live]
-    is_short = len(reference) < _REFERENCE_ROWS
+    reference, live = amounts[~finals.live], amounts[finals.live]
+    is_short = len(reference) < rows
     if is_short or not len(live):
-        return insufficient_data(
-            record.strategy,
-            rule,
-            observations=len(reference),
-            required=_REFERENCE_ROWS,
-            why="a run is compared with the backtest's longest",
-            lacking=BACKTEST_ROWS if is_short else LIVE_ROWS,
-        )
-    longest = longest_run(flags(reference))
-    run = newest_run(flags(live))
+        why = "a run is compared with the backtest's longest"
+        return case.lacks(len(reference), rows, why, BACKTEST_ROWS if is_short else LIVE_ROWS)
+    longest, run = longest_run(flags(reference)), newest_run(flags(live))
     limit = max(longest, minimum - 1)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=Severity.WARNING if run > limit else None,
-        value=float(run),
-        limit=float(limit),
+    return case.judged(
+        float(run),
+        (Severity.WARNING if run > limit else None, float(limit)),
+        f"run of {run} sessions, the backtest's longest is {longest}",
         observations=len(reference),
-        required=_REFERENCE_ROWS,
-        message=f"run of {run} sessions, the backtest's longest is {longest}",
+        required=rows,
         parts={"backtest_longest": longest},
     )
 
 
 def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """Realised volatility of the last 63 live rows over the backtest's, outside 0.5 to 2."""
-    rule = VOLATILITY_SHIFT
-    finals = context.finals(record)
-    reference = finals.returns[~finals.live][-756:]
-    live = finals.returns[finals.live][-_VOLATILITY_WINDOW:]
-    is_short = len(reference) < _REFERENCE_ROWS
-    if is_short or len(live) < _VOLATILITY_WINDOW:
-        return insufficient_data(
-            record.strategy,
-            rule,
-            observations=len(reference) if is_short else len(live),
-            required=_REFERENCE_ROWS if is_short else _VOLATILITY_WINDOW,
-            why=f"needs {_REFERENCE_ROWS} backtest rows as well",
-            lacking=BACKTEST_ROWS if is_short else LIVE_ROWS,
-        )
-    gaps = too_many_gaps(context, finals, rule, _VOLATILITY_WINDOW)
-    if gaps:
+    case = Case(VOLATILITY_SHIFT, context.finals(record), context)
+    returns, is_live = case.record.returns, case.record.live
+    reference, live = returns[~is_live][-756:], returns[is_live][-_VOLATILITY_WINDOW:]
+    why = f"needs {_REFERENCE_ROWS} backtest rows as well"
+    if len(reference) < _REFERENCE_ROWS:
+        return case.lacks(len(reference), _REFERENCE_ROWS, why, BACKTEST_ROWS)
+    if len(live) < _VOLATILITY_WINDOW:
+        return case.lacks(len(live), _VOLATILITY_WINDOW, why)
+    if gaps := case.gaps(_VOLATILITY_WINDOW):
         return gaps
     # An overflowing square gives infinity, which is no volatility.
     with np.errstate(over="ignore", invalid="ignore"):
         before, now = (float(np.std(returns, ddof=1)) for returns in (reference, live))
     if not (_TINY <= before < math.inf and now < math.inf):
-        return insufficient_data(
-            record.strategy,
-            rule,
-            observations=len(live),
-            required=_VOLATILITY_WINDOW,
-            why="the backtest does not vary" if before < _TINY else "a return is beyond numbers",
-        )
+        why = "the backtest does not vary" if before < _TINY else "a return is beyond numbers"
+        return case.lacks(len(live), _VOLATILITY_WINDOW, why)
     ratio = now / before
     limits = context.book.limits_for(record.strategy)
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=Severity.WARNING if outside else None,
-        value=ratio,
-        limit=low if ratio < 1 else high,
+    return case.judged(
+        ratio,
+        (Severity.WARNING if outside else None, low if ratio < 1 else high),
+        f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",
         observations=len(live),
         required=_VOLATILITY_WINDOW,
-        message=f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",
     )

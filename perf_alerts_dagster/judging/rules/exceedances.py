@@ -1,7 +1,7 @@
 """Exceedances of the one-day quantile: single, consecutive, their rate, and joint ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -10,13 +10,12 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import (
+    Case,
     JudgeContext,
     Rating,
     evaluation_of,
-    insufficient_data,
     of_own_year,
     rating_with_power,
-    too_many_gaps,
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
@@ -101,52 +100,33 @@ def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """The three exceedance rules of one strategy, over live final rows."""
     finals = context.finals(record)
+    daily, consecutive, rate = cases = [Case(rule, finals, context) for rule in RULES]
     live = int(finals.live.sum())
     if not live:
-        return [insufficient_data(record.strategy, rule, why="no live rows") for rule in RULES]
+        return [case.lacks(why="no live rows") for case in cases]
     newest = exceedances_of(finals.returns, 1)
     recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
         # Rows that come fill the rate's window first.
         required = MINIMUM_WINDOW + RATE_ROWS
-        return [
-            insufficient_data(
-                record.strategy,
-                rule,
-                observations=min(len(finals), required - 1),
-                required=required,
-                why="needs rows that vary, before the ones that are judged",
-            )
-            for rule in RULES
-        ]
-    return [
-        _daily(finals, context, newest),
-        _consecutive(finals, context, recent),
-        _rate(finals, context, recent),
-    ]
+        why = "needs rows that vary, before the ones that are judged"
+        return [case.lacks(min(len(finals), required - 1), required, why) for case in cases]
+    return [_daily(daily, newest), _consecutive(consecutive, recent), _rate(rate, recent)]
 
 
-def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -> Evaluation:
+def _daily(case: Case, newest: Exceedances) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
+    finals, context = case.record, case.context
     value, residuals = float(newest.standardised[0]), newest.residuals
-    worst = float(residuals[0])
-    ladder = replace(
-        DAILY.ladder,
-        info=float(np.quantile(residuals, _RARE)),
-        warning=worst,
-        critical=_BEYOND * worst,
-    )
-    severity = ladder.severity(value)
-    limit = ladder.limit(severity)
+    worst, rare = float(residuals[0]), float(np.quantile(residuals, _RARE))
+    severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
-    return evaluation_of(
-        context,
-        finals.strategy,
-        DAILY,
-        severity=severity if bool(finals.live[-1]) else None,
-        value=value,
-        limit=limit,
+    return case.judged(
+        value,
+        (severity if bool(finals.live[-1]) else None, limit),
+        f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
+        f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
         observations=len(residuals),
         required=MINIMUM_WINDOW,
         session=session,
@@ -157,8 +137,6 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
             # The budget is the share of healthy years that notify.
             false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
         ),
-        message=f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
-        f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
         parts={
             "return": actual,
             "one_day_quantile_5": newest.quantile,
@@ -167,49 +145,29 @@ def _daily(finals: StrategyRecord, context: JudgeContext, newest: Exceedances) -
     )
 
 
-def _consecutive(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
+def _consecutive(case: Case, recent: Exceedances) -> Evaluation:
     run = newest_run(recent.hits)
-    severity = CONSECUTIVE.ladder.severity(float(run))
-    return evaluation_of(
-        context,
-        finals.strategy,
-        CONSECUTIVE,
-        severity=severity,
-        value=float(run),
-        limit=CONSECUTIVE.ladder.limit(severity),
-        observations=len(recent.hits),
-        message=f"{run} sessions in a row below the 5 % quantile of their day",
-    )
+    text = f"{run} sessions in a row below the 5 % quantile of their day"
+    step = CONSECUTIVE.step(float(run))
+    return case.judged(float(run), step, text, observations=len(recent.hits))
 
 
-def _rate(finals: StrategyRecord, context: JudgeContext, recent: Exceedances) -> Evaluation:
-    rows = len(recent.hits)
+def _rate(case: Case, recent: Exceedances) -> Evaluation:
+    rows, hits = len(recent.hits), int(recent.hits.sum())
     if rows < MINIMUM_RATE_ROWS:
-        return insufficient_data(
-            finals.strategy, RATE, observations=rows, required=MINIMUM_RATE_ROWS
-        )
-    gaps = too_many_gaps(context, finals, RATE, rows)
-    if gaps:
-        return gaps
-    hits = int(recent.hits.sum())
-    value = hits / rows
-    severity = RATE.ladder.severity(value)
-    return evaluation_of(
-        context,
-        finals.strategy,
-        RATE,
-        severity=severity,
-        value=value,
-        limit=RATE.ladder.limit(severity),
+        return case.lacks(rows, MINIMUM_RATE_ROWS)
+    return case.gaps(rows) or case.judged(
+        hits / rows,
+        RATE.step(hits / rows),
+        f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         observations=rows,
         required=MINIMUM_RATE_ROWS,
         # Healthy years count over 30 rows; as many hits in fewer rows are at least as rare.
-        rating=context.rating(finals.strategy, RATE, hits / RATE_ROWS),
-        message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
+        rating=case.context.rating(case.record.strategy, RATE, hits / RATE_ROWS),
         parts={
             "hits": hits,
             "binomial_p": var_backtests.binomial_at_least(hits, rows, EXCEEDANCE),
-            **_backtests(finals),
+            **_backtests(case.record),
         },
     )
 
@@ -218,8 +176,7 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
     """Kupiec, Christoffersen and the traffic light over the last 250 live rows, if there are."""
     if int(finals.live.sum()) < _BACKTEST_ROWS:
         return {}
-    recent = exceedances_of(finals.returns, _BACKTEST_ROWS)
-    if recent is None:
+    if (recent := exceedances_of(finals.returns, _BACKTEST_ROWS)) is None:
         return {}
     hits = int(recent.hits.sum())
     proportion = var_backtests.kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
@@ -269,10 +226,8 @@ def judge_joint(
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` is its breach.
             continue
-        now, before = (
-            exceedances_of(finals.returns, 1),
-            filter_returns(finals.returns[:-1][-WINDOW:]),
-        )
+        now = exceedances_of(finals.returns, 1)
+        before = filter_returns(finals.returns[:-1][-WINDOW:])
         if now is None or before is None:
             continue
         cut = float(np.quantile(before.standardised, _RARE))

@@ -48,13 +48,21 @@ def forward_test_change(
         "standard_error_before": before.standard_error if before else None,
         "issued_before": before.issued_on if before else None,
     }
-    if now is None or before is None:
-        return _insufficient(strategy, "needs a projection of an earlier month", parts)
-    if abs(before.monthly) <= before.standard_error:
-        why = "the earlier expectation is smaller than its standard error, so none is measured"
-        return _insufficient(strategy, why, parts)
+    if now is None or before is None or abs(before.monthly) <= before.standard_error:
+        why = "needs a projection of an earlier month"
+        if now and before:
+            why = "the earlier expectation is smaller than its standard error, so none is measured"
+        return Evaluation(
+            strategy=strategy,
+            rule=RULE.id,
+            kind=RULE.kind,
+            outcome=Outcome.INSUFFICIENT_DATA,
+            limit=RULE.ladder.warning,
+            message=f"insufficient data: {why}",
+            parts=parts,
+        )
     change = (now.monthly - before.monthly) / abs(before.monthly)
-    severity = RULE.ladder.severity(change)
+    severity, limit = RULE.step(change)
     if severity is None and change >= _FALL:
         # A rise of as much is shown.
         severity = Severity.INFO
@@ -67,7 +75,7 @@ def forward_test_change(
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=change,
-        limit=RULE.ladder.limit(None if severity is Severity.INFO else severity),
+        limit=limit,
         evidence=evidence_of(severity, p_year, budgets),
         p_year=p_year,
         message=(
@@ -75,16 +83,4 @@ def forward_test_change(
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
         parts=parts | notified_as(severity, p_year, budgets),
-    )
-
-
-def _insufficient(strategy: str, why: str, parts: dict[str, Json]) -> Evaluation:
-    return Evaluation(
-        strategy=strategy,
-        rule=RULE.id,
-        kind=RULE.kind,
-        outcome=Outcome.INSUFFICIENT_DATA,
-        limit=RULE.ladder.warning,
-        message=f"insufficient data: {why}",
-        parts=parts,
     )

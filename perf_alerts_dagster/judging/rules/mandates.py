@@ -10,13 +10,13 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.context import Case, JudgeContext, evaluation_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Mandate, Rule
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
-_rule = partial(Rule, family=Family.THRESHOLD, optional=True)
+_rule = partial(Rule, family=Family.THRESHOLD, optional=True, unit="return", plot="returns")
 DRAWDOWN = _rule(
     id="policy_drawdown",
     title="drawdown mandate",
@@ -27,17 +27,11 @@ DRAWDOWN = _rule(
 DAILY_LOSS = _rule(
     id="policy_daily_loss",
     title="daily loss mandate",
-    unit="return",
-    plot="returns",
     kind=Kind.EVENT,
     newest_row=True,
 )
-WEEKLY_LOSS = _rule(
-    id="policy_weekly_loss", title="weekly loss mandate", unit="return", plot="returns"
-)
-MONTHLY_LOSS = _rule(
-    id="policy_monthly_loss", title="monthly loss mandate", unit="return", plot="returns"
-)
+WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate")
+MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate")
 COLUMN = _rule(
     id="policy_column",
     title="column bounds",
@@ -63,11 +57,10 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
         judge = partial(_drawdown, context=context, limit=mandate.drawdown)
         evaluations.append(_worse(record, context, judge))
     if mandate.daily_loss is not None:
-        evaluations.append(_daily_loss(record, context, mandate.daily_loss))
-    if mandate.weekly_loss is not None:
-        evaluations.append(_period_loss(record, context, WEEKLY_LOSS, mandate.weekly_loss))
-    if mandate.monthly_loss is not None:
-        evaluations.append(_period_loss(record, context, MONTHLY_LOSS, mandate.monthly_loss))
+        evaluations.append(_daily_loss(Case(DAILY_LOSS, record, context), mandate.daily_loss))
+    for rule, limit in ((WEEKLY_LOSS, mandate.weekly_loss), (MONTHLY_LOSS, mandate.monthly_loss)):
+        if limit is not None:
+            evaluations.append(_period_loss(Case(rule, context.finals(record), context), limit))
     evaluations += [
         _worse(record, context, partial(_column, context=context, mandate=mandate, column=column))
         for column in sorted(mandate.columns)
@@ -90,75 +83,40 @@ def _worse(
 
 
 def _compared(
-    record: StrategyRecord,
-    context: JudgeContext,
-    rule: Rule,
-    *,
-    value: float,
-    limit: float,
-    observations: int,
-    message: str,
-    session: date | None = None,
+    case: Case, value: float, limit: float, message: str, rows: int, session: date | None = None
 ) -> Evaluation:
     """A loss or drawdown, negative, against the positive fraction that the mandate allows."""
-    mandate = context.book.mandate_for(record.strategy)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=mandate.severity if _MANDATE.breaches(value, -limit) else None,
-        value=value,
-        limit=-limit,
-        observations=observations,
-        session=session,
-        provisional=context.is_open(record),
-        message=message,
-    )
+    mandate = case.context.book.mandate_for(case.record.strategy)
+    severity = mandate.severity if _MANDATE.breaches(value, -limit) else None
+    is_open = case.context.is_open(case.record)
+    more = {"observations": rows, "session": session, "provisional": is_open}
+    return case.judged(value, (severity, -limit), message, **more)
 
 
 def _drawdown(record: StrategyRecord, context: JudgeContext, limit: float) -> Evaluation:
-    live = record.returns[record.live]
+    case, live = Case(DRAWDOWN, record, context), record.returns[record.live]
     if not len(live):
-        return insufficient_data(record.strategy, DRAWDOWN)
+        return case.lacks()
     value = float(drawdown_path(live)[-1])
     message = f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}"
-    return _compared(
-        record,
-        context,
-        DRAWDOWN,
-        value=value,
-        limit=limit,
-        observations=len(live),
-        message=message,
-    )
+    return _compared(case, value, limit, message, len(live))
 
 
-def _daily_loss(record: StrategyRecord, context: JudgeContext, limit: float) -> Evaluation:
-    if not record.live[-1]:
-        why = "the newest row is no live one"
-        return insufficient_data(record.strategy, DAILY_LOSS, why=why)
-    value = float(record.returns[-1])
-    session: date = record.dates[-1].astype(object)
-    return _compared(
-        record,
-        context,
-        DAILY_LOSS,
-        value=value,
-        limit=limit,
-        observations=1,
-        session=session,
-        message=f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}",
-    )
+def _daily_loss(case: Case, limit: float) -> Evaluation:
+    if not case.record.live[-1]:
+        return case.lacks(why="the newest row is no live one")
+    value = float(case.record.returns[-1])
+    session: date = case.record.dates[-1].astype(object)
+    message = f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}"
+    return _compared(case, value, limit, message, 1, session)
 
 
-def _period_loss(
-    record: StrategyRecord, context: JudgeContext, rule: Rule, limit: float
-) -> Evaluation:
+def _period_loss(case: Case, limit: float) -> Evaluation:
     """Compounded return of the newest final row's week (from Monday) or calendar month."""
-    finals = context.finals(record)
+    finals = case.record
     if not finals.live.any():
-        return insufficient_data(record.strategy, rule)
-    if rule is WEEKLY_LOSS:
+        return case.lacks()
+    if case.rule is WEEKLY_LOSS:
         # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
         name, periods = "week", (finals.dates + np.timedelta64(3, "D")).astype("datetime64[W]")
     else:
@@ -166,28 +124,21 @@ def _period_loss(
     chosen = finals.returns[(periods == periods[-1]) & finals.live]
     grown = float(np.log1p(chosen).sum())
     if not len(chosen) or grown > _MAXIMUM_GROWTH:
-        why = f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
-        return insufficient_data(record.strategy, rule, why=why)
+        return case.lacks(
+            why=f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
+        )
     value = math.expm1(grown)
-    return _compared(
-        finals,
-        context,
-        rule,
-        value=value,
-        limit=limit,
-        observations=len(chosen),
-        message=f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}",
-    )
+    message = f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}"
+    return _compared(case, value, limit, message, len(chosen))
 
 
 def _column(
     record: StrategyRecord, context: JudgeContext, mandate: Mandate, column: str
 ) -> Evaluation:
-    minimum, maximum = mandate.columns[column]
+    case, (minimum, maximum) = Case(COLUMN, record, context), mandate.columns[column]
     values = record.extras.get(column)
     if values is None or not len(values) or not np.isfinite(values[-1]):
-        why = f"the newest row has no number in the column {column!r}"
-        return insufficient_data(record.strategy, COLUMN, why=why)
+        return case.lacks(why=f"the newest row has no number in the column {column!r}")
     value = float(values[-1])
     below = minimum is not None and value < minimum
     above = maximum is not None and value > maximum

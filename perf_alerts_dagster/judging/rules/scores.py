@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, Rating, evaluation_of
+from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
@@ -28,33 +29,29 @@ from perf_alerts_dagster.statistics.out_of_sample import (
     out_of_sample,
 )
 
-STABILITY = Rule(
+_rule = partial(Rule, family=Family.SCORE)
+STABILITY = _rule(
     id="walk_forward_stability",
     title="walk-forward stability",
-    family=Family.SCORE,
     unit="points of 100",
     plot="folds",
     gated=True,
     ladder=Ladder(breach="below", warning=60.0, critical=50.0),
 )
-VALIDATION = Rule(
+VALIDATION = _rule(
     id="out_of_sample_validation",
     title="out-of-sample validation",
-    family=Family.SCORE,
     unit="share of resampled backtests",
     plot="sharpe_ratios",
     ladder=Ladder(breach="at or below", warning=0.05, critical=0.01),
 )
-OVERFITTING = Rule(
+OVERFITTING = _rule(
     id="overfitting",
     title="overfitting",
-    family=Family.SCORE,
     unit="share of the in-sample Sharpe ratio, or of splits",
     plot="sharpe_ratios",
     ladder=Ladder(breach="above", warning=0.3, critical=0.5),
 )
-
-
 RULES = (STABILITY, VALIDATION, OVERFITTING)
 
 
@@ -64,13 +61,9 @@ class _Scored:
 
     record: StrategyRecord
     context: JudgeContext
+    periods_per_year: float
     split: walk_forward.Split | walk_forward.Insufficient
     legacy: LegacyScores | None
-
-    @property
-    def periods_per_year(self) -> float:
-        """The strategy's rows per year."""
-        return self.context.periods_of(self.record.strategy)
 
 
 def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
@@ -86,14 +79,12 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
     wiped_out = np.flatnonzero(finals.returns <= -1.0)
     if len(wiped_out):
         first = int(wiped_out[0])
-        reason = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
-        shortage = walk_forward.Insufficient(
-            observations=first, required=len(finals), reason=reason
-        )
-        return [_insufficient(finals, rule, shortage) for rule in RULES]
+        why = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
+        return [_insufficient(finals, rule, first, len(finals), why) for rule in RULES]
     scored = _Scored(
         record=finals,
         context=context,
+        periods_per_year=context.periods_of(record.strategy),
         split=walk_forward.split_record(finals.returns, finals.live),
         legacy=None if finals.trades is None else legacy_scores(months_from_trades(finals.trades)),
     )
@@ -108,24 +99,20 @@ def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
     result = walk_forward.stability(record.returns, record.live, scored.periods_per_year)
     if isinstance(result, walk_forward.Insufficient):
-        return _insufficient(record, STABILITY, result)
-    share = None
-    if STABILITY.ladder.severity(result.score) is not None:
-        # Only a breach is rated, since simulating 200 healthy lives is slow.
-        share = _share_of_lives(scored, result.score)
+        return _short(record, STABILITY, result)
+    # Only a breach is rated, since simulating 200 healthy lives is slow.
+    is_breach = STABILITY.ladder.severity(result.score) is not None
     return _evaluation(
         scored,
         STABILITY,
-        share=share,
-        value=result.score,
+        result.score,
+        f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
+        f"{result.share_profitable:.0%} of folds profitable, "
+        f"efficiency {_formatted(result.efficiency, '.2f')}",
+        stability_parts(record, result, scored.legacy),
         observations=len(result.folds),
         required=walk_forward.MIN_FOLDS,
-        text=(
-            f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
-            f"{result.share_profitable:.0%} of folds profitable, "
-            f"efficiency {_formatted(result.efficiency, '.2f')}"
-        ),
-        parts=stability_parts(record, result, scored.legacy),
+        share=_share_of_lives(scored, result.score) if is_breach else None,
     )
 
 
@@ -144,116 +131,98 @@ def _share_of_lives(scored: _Scored, score: float) -> float | None:
 def _judge_validation(scored: _Scored) -> Evaluation:
     split = scored.split
     if isinstance(split, walk_forward.Insufficient):
-        return _insufficient(scored.record, VALIDATION, split)
+        return _short(scored.record, VALIDATION, split)
     result = out_of_sample(split.reference, split.live, np.random.default_rng(scored.context.seed))
     if result is None:
-        return _insufficient(scored.record, VALIDATION, _still(split))
+        return _still(scored.record, VALIDATION, split)
     return _evaluation(
         scored,
         VALIDATION,
-        value=result.share_below,
+        result.share_below,
+        f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
+        f"score {result.score:.1f} of 100",
+        validation_parts(result, scored.periods_per_year, scored.legacy),
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
-        text=(
-            f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
-            f"score {result.score:.1f} of 100"
-        ),
-        parts=validation_parts(result, scored.periods_per_year, scored.legacy),
     )
 
 
 def _judge_missing(scored: _Scored) -> Evaluation:
     """Overfitting without a trial matrix: the part of the Sharpe ratio missing in live."""
-    split = scored.split
+    split, record = scored.split, scored.record
     if isinstance(split, walk_forward.Insufficient):
-        return _insufficient(scored.record, OVERFITTING, split)
+        return _short(record, OVERFITTING, split)
     result = missing_sharpe(split.reference, split.live)
     if result is None:
-        return _insufficient(scored.record, OVERFITTING, _still(split))
+        return _still(record, OVERFITTING, split)
     parts = overfitting_parts(result, None, scored.periods_per_year, scored.legacy)
     if result.missing is None:
-        shortage = walk_forward.Insufficient(
-            observations=len(split.reference),
-            required=walk_forward.MIN_IN_SAMPLE_ROWS,
-            reason="the in-sample Sharpe ratio is not positive, so none of it can be missing",
-        )
-        return _insufficient(scored.record, OVERFITTING, shortage, parts)
+        why = "the in-sample Sharpe ratio is not positive, so none of it can be missing"
+        rows, required = len(split.reference), walk_forward.MIN_IN_SAMPLE_ROWS
+        return _insufficient(record, OVERFITTING, rows, required, why, parts)
     return _evaluation(
         scored,
         OVERFITTING,
-        value=result.missing,
+        result.missing,
+        f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        parts,
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
-        text=f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
-        parts=parts,
     )
 
 
 def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
     """Overfitting with a trial matrix: PBO is the value, the rest is shown beside it."""
-    if len(trials) < walk_forward.MIN_IN_SAMPLE_ROWS:
-        shortage = walk_forward.Insufficient(
-            observations=len(trials),
-            required=walk_forward.MIN_IN_SAMPLE_ROWS,
-            reason=f"the trial matrix has {len(trials)} of {walk_forward.MIN_IN_SAMPLE_ROWS} rows",
-        )
-        return _insufficient(scored.record, OVERFITTING, shortage)
-    result = cscv(trials)
-    deflated = deflated_best_trial(trials)
+    rows, required = len(trials), walk_forward.MIN_IN_SAMPLE_ROWS
+    if rows < required:
+        why = f"the trial matrix has {rows} of {required} rows"
+        return _insufficient(scored.record, OVERFITTING, rows, required, why)
+    result, deflated = cscv(trials), deflated_best_trial(trials)
     missing: MissingSharpe | None = None
     if isinstance(scored.split, walk_forward.Split):
         missing = missing_sharpe(scored.split.reference, scored.split.live)
     return _evaluation(
         scored,
         OVERFITTING,
-        value=result.pbo,
+        result.pbo,
+        f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
+        f"trials, the deflated Sharpe ratio {_formatted(deflated, '.3f')}",
+        overfitting_parts(missing, (result, deflated), scored.periods_per_year, scored.legacy),
         observations=result.rows,
-        required=walk_forward.MIN_IN_SAMPLE_ROWS,
-        text=(
-            f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
-            f"trials, the deflated Sharpe ratio {_formatted(deflated, '.3f')}"
-        ),
-        parts=overfitting_parts(
-            missing, (result, deflated), scored.periods_per_year, scored.legacy
-        ),
+        required=required,
     )
 
 
 def _evaluation(
     scored: _Scored,
     rule: Rule,
-    *,
     value: float,
-    observations: int,
-    required: int,
     text: str,
     parts: Mapping[str, Json],
+    *,
     share: float | None = None,
+    **rows: int,
 ) -> Evaluation:
     """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
-    strategy = scored.record.strategy
-    severity = rule.ladder.severity(value)
-    limit = rule.ladder.limit(severity)
+    severity, limit = rule.step(value)
     verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
-    return evaluation_of(
-        scored.context,
-        strategy,
-        rule,
-        severity=severity,
-        value=value,
-        limit=limit,
-        observations=observations,
-        required=required,
+    title = f"{rule.title.capitalize()} of {scored.record.strategy}"
+    return Case(rule, scored.record, scored.context).judged(
+        value,
+        (severity, limit),
+        f"{title} is {verdict} limit {limit:g}: {text}.",
         rating=None if share is None else Rating(p_year=share),
-        message=f"{rule.title.capitalize()} of {strategy} is {verdict} limit {limit:g}: {text}.",
         parts=parts,
+        **rows,
     )
 
 
 def _insufficient(
     record: StrategyRecord,
     rule: Rule,
-    shortage: walk_forward.Insufficient,
+    observations: int,
+    required: int,
+    why: str,
     parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     return Evaluation(
@@ -261,22 +230,21 @@ def _insufficient(
         rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
         limit=rule.ladder.warning,
-        observations=shortage.observations,
-        required=shortage.required,
-        message=(
-            f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {shortage.reason}."
-        ),
+        observations=observations,
+        required=required,
+        message=f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {why}.",
         parts=parts or {},
     )
 
 
-def _still(split: walk_forward.Split) -> walk_forward.Insufficient:
+def _short(record: StrategyRecord, rule: Rule, of: walk_forward.Insufficient) -> Evaluation:
+    return _insufficient(record, rule, of.observations, of.required, of.reason)
+
+
+def _still(record: StrategyRecord, rule: Rule, split: walk_forward.Split) -> Evaluation:
     rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
-    return walk_forward.Insufficient(
-        observations=0,
-        required=walk_forward.MIN_LIVE_ROWS,
-        reason=f"the {rows} do not vary enough for a Sharpe ratio",
-    )
+    why = f"the {rows} do not vary enough for a Sharpe ratio"
+    return _insufficient(record, rule, 0, walk_forward.MIN_LIVE_ROWS, why)
 
 
 def _formatted(value: float | None, form: str) -> str:

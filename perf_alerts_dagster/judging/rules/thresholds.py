@@ -1,15 +1,12 @@
 """The documented limits: rolling Sharpe ratio, its degradation, the drawdown, the wipe-out."""
 
+from functools import partial
+
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
-from perf_alerts_dagster.judging.context import (
-    JudgeContext,
-    evaluation_of,
-    insufficient_data,
-    too_many_gaps,
-)
+from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import SUMMARY_RULE, Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -20,10 +17,10 @@ from perf_alerts_dagster.statistics.rolling import (
     rolling_sharpe,
 )
 
-ROLLING_SHARPE = Rule(
+_rule = partial(Rule, family=Family.THRESHOLD)
+ROLLING_SHARPE = _rule(
     id=SUMMARY_RULE,
     title="rolling Sharpe ratio",
-    family=Family.THRESHOLD,
     unit="annualised Sharpe ratio",
     plot="rolling_sharpe",
     gated=True,
@@ -32,20 +29,18 @@ ROLLING_SHARPE = Rule(
     limits={"rolling_sharpe_warning": 0.8, "rolling_sharpe_critical": 0.5},
     accepts="number",
 )
-SHARPE_DEGRADATION = Rule(
+SHARPE_DEGRADATION = _rule(
     id="sharpe_degradation",
     title="Sharpe degradation",
-    family=Family.THRESHOLD,
     unit="Sharpe points",
     plot="rolling_sharpe",
     info_only=True,
     ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
     limits={"sharpe_degradation_warning": 0.3, "sharpe_degradation_critical": 0.5},
 )
-DRAWDOWN = Rule(
+DRAWDOWN = _rule(
     id="drawdown",
     title="drawdown",
-    family=Family.THRESHOLD,
     unit="share of the peak",
     plot="drawdown",
     whole_life=True,
@@ -56,16 +51,16 @@ DRAWDOWN = Rule(
     limits={"drawdown_warning": 0.08, "drawdown_critical": 0.12, "drawdown_emergency": 0.20},
     accepts="fraction",
 )
-WIPE_OUT = Rule(
+WIPE_OUT = _rule(
     id="wipe_out",
     title="wipe-out",
-    family=Family.THRESHOLD,
     unit="return",
     plot="returns",
     kind=Kind.EVENT,
     ladder=Ladder(breach="at or below", emergency=-1.0),
 )
 _READINGS = 7
+_CONSTANT = "the returns do not vary"
 
 
 def judge_thresholds(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
@@ -80,83 +75,45 @@ def judge_thresholds(record: StrategyRecord, context: JudgeContext) -> list[Eval
 
 def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """Annualised Sharpe ratio of the last 63 live final rows, no fewer."""
-    rule = ROLLING_SHARPE
-    live = _live(context.finals(record))
-    if len(live) < SHARPE_WINDOW:
-        return insufficient_data(
-            record.strategy, rule, observations=len(live), required=SHARPE_WINDOW
-        )
-    gaps = too_many_gaps(context, context.finals(record), rule, SHARPE_WINDOW)
-    if gaps:
-        return gaps
-    value = last_reading(
-        rolling_sharpe(live[-SHARPE_WINDOW:], periods_per_year=context.periods_of(record.strategy))
-    )
+    case = Case(ROLLING_SHARPE, context.finals(record), context)
+    readings = _readings(case, SHARPE_WINDOW)
+    if isinstance(readings, Evaluation):
+        return readings
+    value = last_reading(readings)
     if value is None:
-        return insufficient_data(
-            record.strategy,
-            rule,
-            observations=SHARPE_WINDOW,
-            required=SHARPE_WINDOW,
-            why="the returns do not vary",
-        )
-    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
-    severity = ladder.severity(value)
-    limit = ladder.limit(severity)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=severity,
-        value=value,
-        limit=limit,
-        observations=SHARPE_WINDOW,
-        required=SHARPE_WINDOW,
-        message=f"Sharpe ratio of the last {SHARPE_WINDOW} live sessions is {value:.2f}"
-        + (f", at or below {limit:g}" if severity else ""),
-    )
+        return case.lacks(SHARPE_WINDOW, SHARPE_WINDOW, _CONSTANT)
+    severity, limit = case.step(value)
+    text = f"Sharpe ratio of the last {SHARPE_WINDOW} live sessions is {value:.2f}"
+    text += f", at or below {limit:g}" if severity else ""
+    rows = {"observations": SHARPE_WINDOW, "required": SHARPE_WINDOW}
+    return case.judged(value, (severity, limit), text, **rows)
 
 
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """The mean of the last 7 rolling Sharpe ratios minus that of the 7 before; info at most."""
-    rule = SHARPE_DEGRADATION
+    case = Case(SHARPE_DEGRADATION, context.finals(record), context)
     required = SHARPE_WINDOW + 2 * _READINGS - 1
-    live = _live(context.finals(record))[-required:]
-    if len(live) < required:
-        return insufficient_data(record.strategy, rule, observations=len(live), required=required)
-    gaps = too_many_gaps(context, context.finals(record), rule, required)
-    if gaps:
-        return gaps
-    readings = rolling_sharpe(live, periods_per_year=context.periods_of(record.strategy))[
-        -2 * _READINGS :
-    ]
+    readings = _readings(case, required)
+    if isinstance(readings, Evaluation):
+        return readings
+    readings = readings[-2 * _READINGS :]
     if not np.all(np.isfinite(readings)):
-        return insufficient_data(
-            record.strategy,
-            rule,
-            observations=int(np.isfinite(readings).sum()),
-            required=2 * _READINGS,
-            why="the returns do not vary",
-        )
+        return case.lacks(int(np.isfinite(readings).sum()), len(readings), _CONSTANT)
     before, now = float(readings[:_READINGS].mean()), float(readings[_READINGS:].mean())
     change = now - before
-    relative = change / abs(before) if before else None
     limits = context.book.limits_for(record.strategy)
     limit = -limits["sharpe_degradation_warning"] * abs(before)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=Severity.INFO if before and rule.ladder.breaches(change, limit) else None,
-        value=change,
-        limit=limit,
-        observations=len(live),
+    is_breach = before and SHARPE_DEGRADATION.ladder.breaches(change, limit)
+    return case.judged(
+        change,
+        (Severity.INFO if is_breach else None, limit),
+        f"rolling Sharpe ratio moved {change:+.2f} points, {before:.2f} to {now:.2f}",
+        observations=required,
         required=required,
-        message=f"rolling Sharpe ratio moved {change:+.2f} points, {before:.2f} to {now:.2f}",
         parts={
             "before": before,
             "now": now,
-            "relative_change": relative,
+            "relative_change": change / abs(before) if before else None,
             "documented_warning": -limits["sharpe_degradation_warning"],
             "documented_critical": -limits["sharpe_degradation_critical"],
         },
@@ -176,56 +133,43 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """A return of -100 % or worse: the capital is lost, and the statistics stop there."""
     newest = float(record.returns[-1])
     session = record.dates[-1].astype(object)
-    severity = WIPE_OUT.ladder.severity(newest)
-    return evaluation_of(
-        context,
-        record.strategy,
-        WIPE_OUT,
-        severity=severity,
-        value=newest,
-        limit=-1.0,
-        observations=len(record),
-        session=session,
-        provisional=context.is_open(record),
-        message=(
-            f"lost {-newest:.0%} of its capital on {session}: wiped out"
-            if severity
-            else f"return {newest:+.2%} on {session}"
-        ),
-    )
+    severity, limit = WIPE_OUT.step(newest)
+    text = f"return {newest:+.2%} on {session}"
+    if severity:
+        text = f"lost {-newest:.0%} of its capital on {session}: wiped out"
+    more = {"session": session, "provisional": context.is_open(record)}
+    case = Case(WIPE_OUT, record, context)
+    return case.judged(newest, (severity, limit), text, observations=len(record), **more)
+
+
+def _readings(case: Case, rows: int) -> Floats | Evaluation:
+    """The rolling Sharpe ratios of the last live rows, or the reason why there are none."""
+    live = case.record.returns[case.record.live][-rows:]
+    if len(live) < rows:
+        return case.lacks(len(live), rows)
+    periods = case.context.periods_of(case.record.strategy)
+    return case.gaps(rows) or rolling_sharpe(live, periods_per_year=periods)
 
 
 def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: bool) -> Evaluation:
-    rule = DRAWDOWN
-    live = _live(record)
-    if len(live) < 1:
-        return insufficient_data(record.strategy, rule)
+    case, live = Case(DRAWDOWN, record, context), record.returns[record.live]
+    if not len(live):
+        return case.lacks()
     path = drawdown_path(live)
     value = float(path[-1])
-    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
-    severity = ladder.severity(-value)
-    limit = ladder.limit(severity)
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=severity,
-        value=value,
-        limit=-limit,
+    severity, limit = case.step(-value)
+    text = f"live index is {-value:.1%} below its peak"
+    return case.judged(
+        value,
+        (severity, -limit),
+        text + (f", at or beyond {limit:.0%}" if severity else ""),
         observations=len(live),
         provisional=provisional,
         # Without a projection there is no evidence for a drawdown.
         gated=record.strategy in context.projected,
-        message=f"live index is {-value:.1%} below its peak"
-        + (f", at or beyond {limit:.0%}" if severity else ""),
         parts={"deepest": float(path.min())},
     )
 
 
 def _rank(evaluation: Evaluation) -> int:
     return -1 if evaluation.severity is None else evaluation.severity.rank
-
-
-def _live(record: StrategyRecord) -> Floats:
-    live: Floats = record.returns[record.live]
-    return live

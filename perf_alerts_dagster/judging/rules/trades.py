@@ -1,20 +1,19 @@
 """Rules of closed live trades against the backtest's: win rate, profit factor, losing run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of, insufficient_data
+from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
 from perf_alerts_dagster.statistics.trades import (
+    Shortfall,
     TradeMeasures,
     closed_from,
     largest_shortfall_part,
@@ -46,18 +45,6 @@ LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
 RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
 _MAXIMUM = 100
 _MINIMUM = 20
-_LIVE_TRADES = "closed live trades"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    """The measures of the backtest's trades and of the last live ones."""
-
-    before: TradeMeasures
-    live: TradeMeasures
-    before_trades: Trades
-    live_trades: Trades
-    parts: dict[str, Json]
 
 
 def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -70,121 +57,83 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
     finals = context.finals(record)
     if finals.trades is None or not len(finals.trades):
         return []
-    sides = _sides(finals, finals.trades, context)
-    if isinstance(sides, tuple):
-        observations, why = sides
-        return [
-            insufficient_data(
-                record.strategy,
-                rule,
-                observations=observations,
-                required=_MINIMUM,
-                why=why,
-                lacking=why,
-            )
-            for rule in RULES
-        ]
-    before, live = sides.before, sides.live
+    before_trades, live_trades = _sides(finals, finals.trades)
+    for trades, kind in ((live_trades, "live"), (before_trades, "backtest")):
+        if len(trades) < _MINIMUM:
+            lacking = f"closed {kind} trades"
+            return [
+                Case(rule, finals, context).lacks(len(trades), _MINIMUM, lacking, lacking)
+                for rule in RULES
+            ]
+    backtest_rows = int((~finals.live).sum())
+    live_rows = int((finals.dates[finals.live] >= live_trades.exits[0]).sum())
+    before, live = (
+        measure_trades(trades, years=max(1, rows) / context.periods_of(finals.strategy))
+        for trades, rows in ((before_trades, backtest_rows), (live_trades, live_rows))
+    )
+    judge = partial(_judge, live=live, shortfall=largest_shortfall_part(before, live))
     rng = np.random.default_rng(context.seed)
     return [
-        _judge(
-            record,
-            context,
-            sides,
-            rule=WIN_RATE,
-            value=live.win_rate,
-            limit=before.win_rate,
-            probability=win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
-            text=f"{live.wins} of {live.trades} live trades won",
+        judge(
+            Case(WIN_RATE, finals, context),
+            live.win_rate,
+            before.win_rate,
+            win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
+            f"{live.wins} of {live.trades} live trades won",
         ),
-        _judge(
-            record,
-            context,
-            sides,
-            rule=PROFIT_FACTOR,
-            value=live.profit_factor,
-            limit=before.profit_factor,
-            probability=profit_factor_probability(
-                sides.before_trades.pnl, sides.live_trades.pnl, rng
-            ),
-            text=f"profit factor of {live.trades} live trades",
+        judge(
+            Case(PROFIT_FACTOR, finals, context),
+            live.profit_factor,
+            before.profit_factor,
+            profit_factor_probability(before_trades.pnl, live_trades.pnl, rng),
+            f"profit factor of {live.trades} live trades",
         ),
-        _judge(
-            record,
-            context,
-            sides,
-            rule=LOSING_RUN,
-            value=None if live.longest_losing_run is None else float(live.longest_losing_run),
-            limit=None if before.longest_losing_run is None else float(before.longest_losing_run),
-            probability=losing_run_probability(
+        judge(
+            Case(LOSING_RUN, finals, context),
+            live.longest_losing_run,
+            before.longest_losing_run,
+            losing_run_probability(
                 live.longest_losing_run or 0, live.trades, before.losses / before.trades
             ),
-            text=f"longest losing run of {live.trades} live trades",
+            f"longest losing run of {live.trades} live trades",
         ),
     ]
 
 
-def _sides(
-    finals: StrategyRecord, trades: Trades, context: JudgeContext
-) -> _Sides | tuple[int, str]:
-    live_dates = finals.dates[finals.live]
-    if not len(live_dates):
-        return 0, _LIVE_TRADES
-    first_live: date = live_dates[0].astype(object)
-    before = trades.until(first_live - timedelta(days=1))
-    chosen = last_closed(closed_from(trades, first_live), _MAXIMUM)
-    if len(chosen) < _MINIMUM:
-        return len(chosen), _LIVE_TRADES
-    if len(before) < _MINIMUM:
-        return len(before), "closed backtest trades"
-    measured = measure_trades(
-        before, years=max(1, int((~finals.live).sum())) / context.periods_of(finals.strategy)
-    )
-    rows = int((live_dates >= chosen.exits[0]).sum())
-    live = measure_trades(chosen, years=max(1, rows) / context.periods_of(finals.strategy))
-    shortfall = largest_shortfall_part(measured, live)
-    return _Sides(
-        before=measured,
-        live=live,
-        before_trades=before,
-        live_trades=chosen,
-        parts={
-            "largest_part_of_shortfall": shortfall.largest if shortfall else None,
-            "shortfall_per_year": shortfall.per_year if shortfall else None,
-        },
-    )
+def _sides(finals: StrategyRecord, trades: Trades) -> tuple[Trades, Trades]:
+    """The backtest's trades, and the last live ones."""
+    live = finals.dates[finals.live]
+    first: date = live[0].astype(object) if len(live) else date.max
+    before = trades.until(first - timedelta(days=1))
+    return before, last_closed(closed_from(trades, first), _MAXIMUM)
 
 
 def _judge(
-    record: StrategyRecord,
-    context: JudgeContext,
-    sides: _Sides,
-    *,
-    rule: Rule,
+    case: Case,
     value: float | None,
     limit: float | None,
     probability: float | None,
     text: str,
+    *,
+    live: TradeMeasures,
+    shortfall: Shortfall | None,
 ) -> Evaluation:
-    count = sides.live.trades
     if value is None or limit is None or probability is None:
-        return insufficient_data(
-            record.strategy, rule, observations=count, required=_MINIMUM, why="no wins or no losses"
-        )
-    ladder = rule.ladder_at(context.book.limits_for(record.strategy))
-    severity = ladder.severity(probability)
-    largest = sides.parts["largest_part_of_shortfall"]
-    return evaluation_of(
-        context,
-        record.strategy,
-        rule,
-        severity=severity,
-        value=value,
-        limit=limit,
-        observations=count,
+        return case.lacks(live.trades, _MINIMUM, "no wins or no losses")
+    severity, _ = case.step(probability)
+    text += f": {value:.3g} against {limit:.3g} in the backtest, probability "
+    text += f"{probability:.3g} if nothing changed"
+    if severity and shortfall:
+        text += f"; largest part of the shortfall: {shortfall.largest}"
+    return case.judged(
+        float(value),
+        (severity, float(limit)),
+        text,
+        observations=live.trades,
         required=_MINIMUM,
-        message=f"{text}: {value:.3g} against {limit:.3g} in the backtest, probability "
-        f"{probability:.3g} if nothing changed"
-        + (f"; largest part of the shortfall: {largest}" if severity and largest else ""),
-        parts={"probability": probability, **sides.parts},
+        parts={
+            "probability": probability,
+            "largest_part_of_shortfall": shortfall.largest if shortfall else None,
+            "shortfall_per_year": shortfall.per_year if shortfall else None,
+        },
     )

@@ -40,17 +40,13 @@ def to_row(evaluation: Evaluation) -> dict[str, Any]:
         ValueError: a number is NaN, which SQLite would store as NULL.
     """
     row: dict[str, Any] = {name: getattr(evaluation, name) for name in FIELDS}
-    for name in _NUMBERS:
-        if row[name] is not None:
-            row[name] = float(row[name]) + 0.0
-            if math.isnan(row[name]):
-                raise ValueError(
-                    f"{name} of {evaluation.strategy}, {evaluation.rule} is NaN; "
-                    "a number or None is accepted"
-                )
-    for name in _COUNTS:
-        if row[name] is not None:
-            row[name] = int(row[name])
+    for name in (name for name in _NUMBERS if row[name] is not None):
+        row[name] = float(row[name]) + 0.0
+        if math.isnan(row[name]):
+            where = f"{name} of {evaluation.strategy}, {evaluation.rule}"
+            raise ValueError(f"{where} is NaN; a number or None is accepted")
+    for name in (name for name in _COUNTS if row[name] is not None):
+        row[name] = int(row[name])
     row["parts"] = dict(evaluation.parts)
     return row
 
@@ -101,52 +97,40 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
 def _add(connection: Connection, judgement: Judgement) -> None:
     row: dict[str, Any] = {name: getattr(judgement, name) for name in _JUDGEMENT}
     row["seed"] = int(row["seed"])
-    added = connection.scalar(
-        upsert(connection, judgements)
-        .on_conflict_do_nothing(
-            index_elements=[judgements.c.alert, judgements.c.as_of, judgements.c.run_id]
-        )
-        .returning(judgements.c.id),
-        row,
+    once = upsert(connection, judgements).on_conflict_do_nothing(
+        index_elements=["alert", "as_of", "run_id"]
     )
-    if added is None or not judgement.evaluations:
-        return
-    connection.execute(
-        insert(evaluation_rows),
-        [
-            {"judgement_id": added, "position": position, **to_row(evaluation)}
-            for position, evaluation in enumerate(judgement.evaluations)
-        ],
-    )
+    added = connection.scalar(once.returning(judgements.c.id), row)
+    rows = [
+        {"judgement_id": added, "position": position, **to_row(evaluation)}
+        for position, evaluation in enumerate(judgement.evaluations)
+    ]
+    if added is not None and rows:
+        connection.execute(insert(evaluation_rows), rows)
 
 
 def _advance_watermark(connection: Connection, alert: str, session: date) -> None:
     advance = upsert(connection, watermarks)
-    connection.execute(
-        advance.on_conflict_do_update(
-            index_elements=[watermarks.c.alert],
-            set_={"session": advance.excluded.session},
-            # In the statement itself: two processes may advance it at the same time.
-            where=advance.excluded.session > watermarks.c.session,
-        ),
-        {"alert": alert, "session": session},
+    advance = advance.on_conflict_do_update(
+        index_elements=["alert"],
+        set_={"session": advance.excluded.session},
+        # In the statement itself: two processes may advance it at the same time.
+        where=advance.excluded.session > watermarks.c.session,
     )
+    connection.execute(advance, {"alert": alert, "session": session})
 
 
 def _newest_evaluations(alert: str, strategy: str | None, rule: str | None) -> Select[Any]:
     """The evaluations of an alert's last judgement of its newest date."""
     last = _of_newest_date(select(judgements.c.id), alert).scalar_subquery()
-    query = (
+    wanted = ((evaluation_rows.c.strategy, strategy), (evaluation_rows.c.rule, rule))
+    return (
         select(evaluation_rows, judgements.c.alert, judgements.c.as_of, judgements.c.judged_at)
         .join(judgements, evaluation_rows.c.judgement_id == judgements.c.id)
         .where(judgements.c.id == last)
+        .where(*(column == value for column, value in wanted if value is not None))
         .order_by(evaluation_rows.c.position)
     )
-    if strategy is not None:
-        query = query.where(evaluation_rows.c.strategy == strategy)
-    if rule is not None:
-        query = query.where(evaluation_rows.c.rule == rule)
-    return query
 
 
 def _of_newest_date(query: Select[Any], alert: str) -> Select[Any]:
@@ -239,32 +223,27 @@ class SqlAlertStore(AlertStore):
         """Other pairs keep their hashes; rows that would not change are not rewritten."""
         if not hashes:
             return
+        # Always in the same order, so that two writers cannot deadlock on PostgreSQL.
+        rows = [
+            {"strategy": strategy, "month": month, "hash": content_hash}
+            for (strategy, month), content_hash in sorted(hashes.items())
+        ]
         with writing(self.engine) as connection:
             replace = upsert(connection, month_hashes)
-            connection.execute(
-                replace.on_conflict_do_update(
-                    index_elements=[month_hashes.c.strategy, month_hashes.c.month],
-                    set_={"hash": replace.excluded.hash},
-                    # Rewriting an unchanged row costs as much as a change.
-                    where=replace.excluded.hash != month_hashes.c.hash,
-                ),
-                [
-                    # Always in the same order, so that two writers cannot deadlock on
-                    # PostgreSQL.
-                    {"strategy": strategy, "month": month, "hash": content_hash}
-                    for (strategy, month), content_hash in sorted(hashes.items())
-                ],
+            replace = replace.on_conflict_do_update(
+                index_elements=["strategy", "month"],
+                set_={"hash": replace.excluded.hash},
+                # Rewriting an unchanged row costs as much as a change.
+                where=replace.excluded.hash != month_hashes.c.hash,
             )
+            connection.execute(replace, rows)
 
     def save_settings_version(self, version: str, content: str, at: datetime) -> None:
         """Insert the version, unless it is stored already."""
+        row = {"version": version, "content": content, "at": at}
         with writing(self.engine) as connection:
-            connection.execute(
-                upsert(connection, settings_versions).on_conflict_do_nothing(
-                    index_elements=[settings_versions.c.version]
-                ),
-                {"version": version, "content": content, "at": at},
-            )
+            once = upsert(connection, settings_versions)
+            connection.execute(once.on_conflict_do_nothing(index_elements=["version"]), row)
 
     def period(self, start: datetime, end: datetime) -> Period:
         """One query, which groups by strategy and outcome."""
@@ -288,23 +267,15 @@ class SqlAlertStore(AlertStore):
         self, *, strategy: str | None = None, rule: str | None = None
     ) -> Sequence[StoredEvaluation]:
         """One query per alert; the evaluation judged last wins."""
+        queries = [_newest_evaluations(alert.name, strategy, rule) for alert in ALERTS]
         with reading(self.engine) as connection:
-            rows = [
-                row
-                for alert in ALERTS
-                for row in connection.execute(
-                    _newest_evaluations(alert.name, strategy, rule)
-                ).mappings()
-            ]
+            rows = [row for query in queries for row in connection.execute(query).mappings()]
         newest: dict[tuple[str, str, str], StoredEvaluation] = {}
         try:
             for row in sorted(rows, key=lambda row: (row["as_of"], row["judged_at"])):
-                newest[row["strategy"], row["rule"], row["projection"] or ""] = StoredEvaluation(
-                    alert=row["alert"],
-                    as_of=row["as_of"],
-                    judged_at=row["judged_at"],
-                    evaluation=from_row(row),
-                )
+                of = {name: row[name] for name in ("alert", "as_of", "judged_at")}
+                key = (row["strategy"], row["rule"], row["projection"] or "")
+                newest[key] = StoredEvaluation(**of, evaluation=from_row(row))
         except ValueError as exc:
             raise StoreUnavailable(f"the alert store holds a damaged evaluation: {exc}") from exc
         return [newest[key] for key in sorted(newest)]

@@ -10,7 +10,13 @@ import polars as pl
 
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.groups import is_group
-from perf_alerts_dagster.records.model import RecordFault, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.model import (
+    Dates,
+    Floats,
+    RecordFault,
+    StrategyRecord,
+    TrackRecords,
+)
 from perf_alerts_dagster.records.sources import tables
 from perf_alerts_dagster.records.sources.suspicions import suspicions
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
@@ -26,7 +32,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     rules = [
         tables.TORN_ROW,
         Broken("strategy", "is empty", pl.col("strategy") == NO_NAME),
-        *(rule for column in ("strategy", "currency", "group") for rule in name_rules(column)),
+        *name_rules("strategy", "currency", "group"),
         Broken(
             "strategy",
             "is a group's name (ALL, ALL:... or group:...)",
@@ -54,17 +60,26 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     return [*rules, *number_rules("pnl"), *number_rules("capital"), *_money_rules(frame)]
 
 
-def name_rules(column: str) -> list[Broken]:
-    """The rules of a column of names: of strategies, groups, currencies or owners."""
-    cell = pl.col(column)
-    return [
-        Broken(
-            column,
-            f"is longer than {_LONGEST_NAME} characters",
-            cell.str.len_chars() > _LONGEST_NAME,
-        ),
-        Broken(column, "holds a control character", cell.str.contains(tables.CONTROLS)),
-    ]
+def name_rules(*columns: str) -> list[Broken]:
+    """The rules of columns of names: of strategies, groups, currencies or owners."""
+    rules = []
+    for column in columns:
+        cell, length = pl.col(column), f"is longer than {_LONGEST_NAME} characters"
+        rules += [
+            Broken(column, length, cell.str.len_chars() > _LONGEST_NAME),
+            Broken(column, "holds a control character", cell.str.contains(tables.CONTROLS)),
+        ]
+    return rules
+
+
+def days_of(rows: pl.DataFrame, column: str) -> Dates:
+    """A column of dates without a null as an array."""
+    return rows[column].to_numpy().astype("datetime64[D]")
+
+
+def floats_of(rows: pl.DataFrame, column: str) -> Floats:
+    """A column of numbers without a null as an array."""
+    return rows[column].to_numpy().astype(np.float64)
 
 
 def _money_rules(frame: pl.DataFrame) -> list[Broken]:
@@ -185,8 +200,7 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     ]
     columns: dict[str, pl.Expr] = {
         **tables.dates(raw, "date"),
-        **{name: tables.number(raw, name) for name in numbers},
-        **{f"{name}__filled": tables.is_filled(raw, name) for name in numbers},
+        **tables.numbers(raw, *numbers),
         "segment": tables.text(raw, "segment").str.to_lowercase()
         if has_segment
         else pl.lit("live"),
@@ -222,15 +236,14 @@ def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
 def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> StrategyRecord:
     pnl = capital = None
     if "pnl" not in rows.columns:
-        returns = rows["return"].to_numpy().astype(np.float64)
+        returns = floats_of(rows, "return")
     else:
-        pnl = rows["pnl"].to_numpy().astype(np.float64)
-        capital = rows["capital"].to_numpy().astype(np.float64)
+        pnl, capital = (floats_of(rows, column) for column in ("pnl", "capital"))
         # No capital and no P&L is an inactive day.
         returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
     return StrategyRecord(
         strategy=name,
-        dates=rows["date"].to_numpy().astype("datetime64[D]"),
+        dates=days_of(rows, "date"),
         returns=returns,
         live=(rows["segment"] == "live").to_numpy(),
         pnl=pnl,

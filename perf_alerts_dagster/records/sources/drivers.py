@@ -114,19 +114,16 @@ def driver_fault(scheme: str) -> str | None:
         return _FORM
     if driver in _ASYNC_ONLY:
         return f"{driver} is asynchronous only; write {dialect}+{_ASYNC_ONLY[driver]}://"
+    lacks = f"no driver for {scheme!r} is installed; pip install "
     known = {point.name for point in entry_points(group="sqlalchemy.dialects")}
     if {dialect, f"{dialect}.{driver}"} & known:
         return None
     if dialect in DIALECT_PACKAGES:
-        return _missing(scheme, DIALECT_PACKAGES[dialect])
+        return f"{lacks}{DIALECT_PACKAGES[dialect]}"
     if dialect not in OWN_DRIVERS:
         return f"no SQLAlchemy dialect {dialect!r} is installed; {_FORM}"
     if driver not in OWN_DRIVERS[dialect]:
         names = ", ".join(filter(None, OWN_DRIVERS[dialect]))
         return f"no driver {driver!r} of {dialect} is known; accepted: {names}"
     module, package = OWN_DRIVERS[dialect][driver]
-    return None if find_spec(module) else _missing(scheme, package)
-
-
-def _missing(scheme: str, package: str) -> str:
-    return f"no driver for {scheme!r} is installed; pip install {package}"
+    return None if find_spec(module) else f"{lacks}{package}"

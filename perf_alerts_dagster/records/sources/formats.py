@@ -2,7 +2,7 @@
 
 A format is a line in `FORMATS` and a `Table` that takes a path. The readers are imported when a
 file is read, since settings and Dagster's definitions need the endings only. What is not read is
-a line in `CONVERSIONS`.
+a line in `_CONVERSIONS`.
 """
 
 import os
@@ -23,55 +23,36 @@ FORMATS: Mapping[str, str] = {
     ".csv.gz": "CsvTable",
     ".tsv": "CsvTable",
 }
+_OUT = "to_csv({out!r}, index=False)"
 _PANDAS = 'python -c "import pandas as pd; {}"'
 _POLARS = 'python -c "import polars as pl; {}.write_csv({{out!r}})"'
-_EXCEL = (
-    "Excel is not read (dates and percents of a sheet are guesses)",
-    _PANDAS.format("pd.read_excel({name!r}).to_csv({out!r}, index=False)"),
-)
-_OPEN_DOCUMENT = ("OpenDocument is not read (dates and percents of a sheet are guesses)", _EXCEL[1])
-_ARROW = ("Arrow files are not read", _POLARS.format("pl.read_ipc({name!r})"))
-_JSON = ("JSON is not read", _PANDAS.format("pd.read_json({name!r}).to_csv({out!r}, index=False)"))
-_JSON_LINES = ("JSON lines are not read", _POLARS.format("pl.read_ndjson({name!r})"))
-_HDF = (
-    "HDF5 is not read",
-    _PANDAS.format("pd.read_hdf({name!r}).reset_index().to_csv({out!r}, index=False)"),
-)
-_PICKLE = (
-    "a pickle may run any code and is never loaded",
-    _PANDAS.format("pd.read_pickle({name!r}).reset_index().to_csv({out!r}, index=False)")
-    + "\nor "
-    + _PANDAS.format("pd.read_pickle({name!r}).reset_index().to_parquet({parquet!r})"),
-)
-_R = ("R's own files are not read", 'Rscript -e "write.csv({}, {{out!r}}, row.names = FALSE)"')
-# By ending: why files of a format are not read, and the line that converts one.
-CONVERSIONS: Mapping[str, tuple[str, str]] = {
-    ".xlsx": _EXCEL,
-    ".xls": _EXCEL,
-    ".xlsm": _EXCEL,
-    ".ods": _OPEN_DOCUMENT,
-    ".feather": _ARROW,
-    ".arrow": _ARROW,
-    ".ipc": _ARROW,
-    ".json": _JSON,
-    ".jsonl": _JSON_LINES,
-    ".ndjson": _JSON_LINES,
-    ".h5": _HDF,
-    ".hdf": _HDF,
-    ".hdf5": _HDF,
-    ".pkl": _PICKLE,
-    ".pickle": _PICKLE,
+_R = 'Rscript -e "write.csv({}, {{out!r}}, row.names = FALSE)"'
+_SHEET = _PANDAS.format(f"pd.read_excel({{name!r}}).{_OUT}")
+_PICKLE = "pd.read_pickle({name!r}).reset_index()."
+# By endings: why files of a format are not read, and the line that converts one.
+_CONVERSIONS = {
+    ".xlsx .xls .xlsm": ("Excel is not read (dates and percents of a sheet are guesses)", _SHEET),
+    ".ods": ("OpenDocument is not read (dates and percents of a sheet are guesses)", _SHEET),
+    ".feather .arrow .ipc": ("Arrow files are not read", _POLARS.format("pl.read_ipc({name!r})")),
+    ".json": ("JSON is not read", _PANDAS.format(f"pd.read_json({{name!r}}).{_OUT}")),
+    ".jsonl .ndjson": ("JSON lines are not read", _POLARS.format("pl.read_ndjson({name!r})")),
+    ".h5 .hdf .hdf5": (
+        "HDF5 is not read",
+        _PANDAS.format(f"pd.read_hdf({{name!r}}).reset_index().{_OUT}"),
+    ),
+    ".pkl .pickle": (
+        "a pickle may run any code and is never loaded",
+        f"{_PANDAS.format(_PICKLE + _OUT)}\nor "
+        + _PANDAS.format(_PICKLE + "to_parquet({parquet!r})"),
+    ),
     ".zip": ("archives are not read", "python -m zipfile -e {name!r} ."),
     ".xz": ("only gzip is decompressed", "xz -dk {name!r}"),
     ".bz2": ("only gzip is decompressed", "bzip2 -dk {name!r}"),
     ".zst": ("only gzip is decompressed", "zstd -dk {name!r}"),
-    ".orc": (
-        "ORC is not read",
-        _PANDAS.format("pd.read_orc({name!r}).to_csv({out!r}, index=False)"),
-    ),
+    ".orc": ("ORC is not read", _PANDAS.format(f"pd.read_orc({{name!r}}).{_OUT}")),
     ".avro": ("Avro is not read", _POLARS.format("pl.read_avro({name!r})")),
-    ".rds": (_R[0], _R[1].format("readRDS({name!r})")),
-    ".rdata": (_R[0], _R[1].format("get(load({name!r}))")),
+    ".rds": ("R's own files are not read", _R.format("readRDS({name!r})")),
+    ".rdata": ("R's own files are not read", _R.format("get(load({name!r}))")),
     ".mat": (
         "MATLAB's own files are not read",
         "in MATLAB: writetable(struct2table(load({name!r})), {out!r})",
@@ -80,9 +61,12 @@ CONVERSIONS: Mapping[str, tuple[str, str]] = {
         "NumPy's own files are not read (their columns have no names)",
         _PANDAS.format(
             "import numpy as np; pd.DataFrame(np.load({name!r}), columns=['strategy', 'date', "
-            "'return']).to_csv({out!r}, index=False)"
+            f"'return']).{_OUT}"
         ),
     ),
+}
+CONVERSIONS: Mapping[str, tuple[str, str]] = {
+    ending: form for endings, form in _CONVERSIONS.items() for ending in endings.split()
 }
 _FALLBACK = ".csv"
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.core.wording import printable
@@ -56,12 +58,13 @@ class TableSource(RecordsSource):
     def load(self, today: date) -> TrackRecords:
         """Read the daily table, then add the optional tables to its strategies."""
         records = read_daily(self.daily, self.columns, today)
-        if self.strategies is not None:
-            records = with_strategies(records, self.strategies, self.columns)
-        if self.trades is not None:
-            records = with_trades(records, self.trades, self.columns)
-        if self.trials is not None:
-            records = with_trials(records, self.trials, self.columns)
+        for table, add in (
+            (self.strategies, with_strategies),
+            (self.trades, with_trades),
+            (self.trials, with_trials),
+        ):
+            if table is not None:
+                records = add(records, table, self.columns)
         if self.fx is not None:
             records = with_fx(records, self.fx, self.columns, self.base_currency)
         self._refuse_unknown_columns()
@@ -113,29 +116,25 @@ def open_records(
         RecordsUnavailable: there is no such file, folder or table, or no driver for the database.
         RecordsInvalid: a folder holds one table in two forms, or in one that is not read.
     """
+    path = Path(url).expanduser()
     if "://" in url:
         present = tables_of(url, shown)
         source = _source(shown, lambda name: SqlTable(url, name), present.__contains__, tables)
-        return replace(source, columns=columns, base_currency=base_currency)
-    path = Path(url).expanduser()
-    if path.is_file():
-        return TableSource(
-            name=path.name,
-            daily=file_table(path),
-            columns=columns,
-            base_currency=base_currency,
+    elif path.is_file():
+        source = TableSource(name=path.name, daily=file_table(path))
+    elif path.is_dir():
+        source = _source(
+            path.name or shown,
+            lambda name: _in_folder(path, name, shown),
+            lambda name: bool(_files(path, name)),
+            tables,
         )
-    if not path.is_dir():
+        optional = (tables.trades, tables.strategies, tables.fx)
+        absent = [name for name in optional if not _files(path, name)]
+        source = replace(source, notes=tuple(chain(*(_unread(path, name) for name in absent))))
+    else:
         raise RecordsUnavailable(f"{shown}: there is no such file or folder")
-    source = _source(
-        path.name or shown,
-        lambda name: _in_folder(path, name, shown),
-        lambda name: bool(_files(path, name)),
-        tables,
-    )
-    optional = (tables.trades, tables.strategies, tables.fx)
-    notes = [note for name in optional if not _files(path, name) for note in _unread(path, name)]
-    return replace(source, columns=columns, base_currency=base_currency, notes=tuple(notes))
+    return replace(source, columns=columns, base_currency=base_currency)
 
 
 def _source(
@@ -146,18 +145,13 @@ def _source(
 ) -> TableSource:
     """The source of these tables; those with a usual name are optional unless they were renamed."""
     usual = TableNames()
-
-    def optional(given: str, usual_name: str) -> Table | None:
-        return table(given) if given != usual_name or is_present(given) else None
-
-    return TableSource(
-        name=name,
-        daily=table(names.daily),
-        trades=optional(names.trades, usual.trades),
-        strategies=optional(names.strategies, usual.strategies),
-        fx=optional(names.fx, usual.fx),
-        trials=None if names.trials is None else table(names.trials),
-    )
+    optional: dict[str, Any] = {
+        kind: table(given)
+        for kind in ("trades", "strategies", "fx")
+        if (given := getattr(names, kind)) != getattr(usual, kind) or is_present(given)
+    }
+    trials = None if names.trials is None else table(names.trials)
+    return TableSource(name=name, daily=table(names.daily), trials=trials, **optional)
 
 
 def _files(folder: Path, name: str) -> list[Path]:

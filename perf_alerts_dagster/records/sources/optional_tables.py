@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from perf_alerts_dagster.core.wording import first_few, printable
 from perf_alerts_dagster.records.model import (
     FxRates,
     RecordFault,
@@ -16,10 +17,9 @@ from perf_alerts_dagster.records.model import (
     Trades,
 )
 from perf_alerts_dagster.records.sources import tables
-from perf_alerts_dagster.records.sources.daily import name_rules
+from perf_alerts_dagster.records.sources.daily import days_of, floats_of, name_rules
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
-_MAXIMUM_SHOWN = 5
 _MINIMUM_TRIALS = 2
 _LONGEST_CALENDAR = 40
 
@@ -36,8 +36,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
         raw,
         {
             **{name: tables.day(raw, name) for name in times},
-            "pnl": tables.number(raw, "pnl"),
-            "pnl__filled": tables.is_filled(raw, "pnl"),
+            **tables.numbers(raw, "pnl"),
             "cost": tables.number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0),
         },
     )
@@ -56,12 +55,9 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
     by_strategy = good.sort(*reversed(times), tables.ROW).partition_by("strategy", as_dict=True)
     strategies = dict(records.strategies)
     for (name,), rows in by_strategy.items():
-        trades = Trades(
-            exits=rows["exit_time"].to_numpy().astype("datetime64[D]"),
-            entries=rows["entry_time"].to_numpy().astype("datetime64[D]"),
-            pnl=rows["pnl"].to_numpy().astype(np.float64),
-            cost=rows["cost"].to_numpy().astype(np.float64),
-        )
+        entries, exits = (days_of(rows, name) for name in times)
+        pnl, cost = (floats_of(rows, name) for name in ("pnl", "cost"))
+        trades = Trades(exits=exits, entries=entries, pnl=pnl, cost=cost)
         strategies[str(name)] = replace(strategies[str(name)], trades=trades)
     notes = _unknown_names(frame, records, f"{table.name}: trades of unknown strategies")
     return _extended(records, strategies, notes, faults)
@@ -85,7 +81,7 @@ def with_strategies(
     rules = [
         tables.TORN_ROW,
         Broken("strategy", "is there twice", ~pl.col("strategy").is_first_distinct()),
-        *(rule for column in ("group", "owner", "calendar") for rule in name_rules(column)),
+        *name_rules("group", "owner", "calendar"),
         Broken(
             "calendar",
             f"is longer than {_LONGEST_CALENDAR} characters",
@@ -115,15 +111,10 @@ def with_strategies(
                 judged_until=row["until"],
             )
     named = dict(frame.select("strategy", "group").drop_nulls().iter_rows())
-    records = replace(
-        records,
-        faulty={
-            name: (named.get(name, group), currency)
-            for name, (group, currency) in records.faulty.items()
-        },
-    )
+    faulty = {name: (named.get(name, of[0]), of[1]) for name, of in records.faulty.items()}
+    records = replace(records, faulty=faulty, ended=ended)
     notes = _unknown_names(frame, records, f"{table.name}: rows of unknown strategies")
-    return replace(_extended(records, strategies, notes, faults), ended=ended)
+    return _extended(records, strategies, notes, faults)
 
 
 def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
@@ -138,8 +129,7 @@ def with_trials(records: TrackRecords, table: Table, columns: Mapping[str, str])
         {
             "trial": tables.text(raw, "trial"),
             **tables.dates(raw, "date"),
-            "return": tables.number(raw, "return"),
-            "return__filled": tables.is_filled(raw, "return"),
+            **tables.numbers(raw, "return"),
         },
     )
     rules = [
@@ -182,8 +172,7 @@ def with_fx(
         {
             "currency": tables.text(raw, "currency"),
             **tables.dates(raw, "date"),
-            "rate": tables.number(raw, "rate"),
-            "rate__filled": tables.is_filled(raw, "rate"),
+            **tables.numbers(raw, "rate"),
         },
     )
     rules = [
@@ -198,35 +187,23 @@ def with_fx(
     faults = tables.collect(frame, raw, table, rules)
     good = frame.filter(~pl.col("strategy").is_in(list(faults))).sort("strategy", "date")
     rates = {
-        str(currency): FxRates(
-            dates=rows["date"].to_numpy().astype("datetime64[D]"),
-            rates=rows["rate"].to_numpy().astype(np.float64),
-        )
+        str(currency): FxRates(dates=days_of(rows, "date"), rates=floats_of(rows, "rate"))
         for (currency,), rows in good.partition_by("strategy", as_dict=True).items()
     }
-    return replace(
-        records,
-        base_currency=base,
-        fx=rates,
-        notes=(
-            *records.notes,
-            *(
-                f"{table.name}: {tables.listed([each])} cannot be converted: its rates have faults"
-                for each in sorted(faults)
-            ),
-        ),
-        table_faults=tuple(
-            replace(fault, strategy=None) for of_one in faults.values() for fault in of_one
-        ),
-    )
+    notes = [
+        f"{table.name}: {tables.listed([each])} cannot be converted: its rates have faults"
+        for each in sorted(faults)
+    ]
+    found = tuple(replace(fault, strategy=None) for each in faults.values() for fault in each)
+    known = replace(records, notes=(*records.notes, *notes), table_faults=found)
+    return replace(known, base_currency=base, fx=rates)
 
 
 def _unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:
     """A note on strategies, perhaps misspelt, that the daily table does not have."""
     named = set(frame["strategy"].unique()) - {NO_NAME}
     unknown = sorted(named - set(records.strategies) - set(records.faults))
-    rest = f" and {len(unknown) - _MAXIMUM_SHOWN} more" if len(unknown) > _MAXIMUM_SHOWN else ""
-    return [f"{heading}: {tables.listed(unknown[:_MAXIMUM_SHOWN])}{rest}"] if unknown else []
+    return [f"{heading}: {first_few([printable(name) for name in unknown])}"] if unknown else []
 
 
 def _extended(
@@ -240,10 +217,7 @@ def _extended(
     for name, added in faults.items():
         merged[name] = merged.get(name, ()) + added
     fallen = [record for name, record in strategies.items() if name in faults]
-    return replace(
-        records,
-        strategies={name: record for name, record in strategies.items() if name not in merged},
-        faults=merged,
-        faulty={**records.faulty, **{one.strategy: (one.group, one.currency) for one in fallen}},
-        notes=(*records.notes, *notes),
-    )
+    faulty = {**records.faulty, **{one.strategy: (one.group, one.currency) for one in fallen}}
+    good = {name: record for name, record in strategies.items() if name not in merged}
+    notes = [*records.notes, *notes]
+    return replace(records, strategies=good, faults=merged, faulty=faulty, notes=tuple(notes))

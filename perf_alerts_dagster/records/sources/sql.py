@@ -59,17 +59,13 @@ def _engine(url: str, shown: str) -> "Engine":
         raise RecordsUnavailable(f"{shown}: {why}") from None
 
 
-def _is_query(name: str) -> bool:
-    return _QUERY.match(name) is not None
-
-
 class SqlTable(Table):
     """A table of a database, or the result of a query; its errors never hold the password."""
 
     def __init__(self, url: str, table: str) -> None:
         self._url = url
         self._table = table.strip()
-        self.name = "query" if _is_query(table) else self._table
+        self.name = "query" if _QUERY.match(table) else self._table
 
     def read(self) -> pl.DataFrame:
         """One query over a connection of its own; numerics become floats."""
@@ -91,7 +87,7 @@ class SqlTable(Table):
         from sqlalchemy import select, text
         from sqlalchemy import table as sql_table
 
-        if _is_query(self._table):
+        if _QUERY.match(self._table):
             # A colon in a query is no parameter of ours.
             rows = connection.execute(text(_PARAMETER.sub(r"\:", self._table)))
         else:

@@ -291,6 +291,12 @@ def dates(frame: pl.DataFrame, column: str) -> dict[str, pl.Expr]:
     }
 
 
+def numbers(frame: pl.DataFrame, *columns: str) -> dict[str, pl.Expr]:
+    """Columns of numbers with what `number_rules` asks for."""
+    filled = {f"{column}__filled": is_filled(frame, column) for column in columns}
+    return {column: number(frame, column) for column in columns} | filled
+
+
 def date_rules(column: str, *, required: bool = True) -> list[Broken]:
     """The rules of a column of `dates`: present where required, a date, at midnight."""
     filled, parsed = pl.col(f"{column}__filled"), pl.col(column)
