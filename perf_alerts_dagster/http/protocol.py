@@ -37,6 +37,8 @@ _TICK = 0.25
 # Many closed at once would keep the good clients waiting.
 _BATCH = 500
 _LOGGED_EVERY = 60.0
+# A browser opens a connection ahead and closes none: a few are no news.
+_NOTABLE = 20
 # uvicorn warns of each unreadable request, which a hostile peer could repeat without end.
 _PROTOCOL_LOG = logging.getLogger("perf_alerts.protocol")
 _PROTOCOL_LOG.setLevel(logging.ERROR)
@@ -126,13 +128,13 @@ class Peers:
         few = len(self._idle) <= _FEW_IDLE
         more = self._sweep(self._idle, KEEP_ALIVE if few else SECONDS, now)
         more |= self._sweep(self._unfinished, SECONDS, now)
-        if self._closed and now - self._logged >= _LOGGED_EVERY:
+        if self._closed.total() >= _NOTABLE and now - self._logged >= _LOGGED_EVERY:
             why = ", ".join(f"{count} {reason}" for reason, count in self._closed.items())
             LOG.warning("connections closed since they were unfinished or idle: %s", why)
             self._closed.clear()
             self._logged = now
         self._timer = None
-        if self._unfinished or self._idle or self._closed:
+        if self._unfinished or self._idle:
             self._wait(_TICK / 10 if more else _TICK, loop)
 
     def _sweep(self, rank: Mapping["Connection", float], limit: float, now: float) -> bool:

@@ -35,6 +35,15 @@ _LARGEST_HEAD = 32 * 1024
 _SEND_BUFFER = 64 * 1024
 
 
+class _Utc(logging.Formatter):
+    """Writes the time in UTC."""
+
+    converter = time.gmtime  # type: ignore[assignment] # logging's documented way
+
+
+FORMATTER = _Utc("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+
 def run(settings: Settings, app: FastAPI) -> None:
     """Serve an application at the settings' address until SIGTERM or Ctrl-C.
 
@@ -47,21 +56,13 @@ def run(settings: Settings, app: FastAPI) -> None:
         StoreUnavailable: the alert store cannot be reached, or was not migrated.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        _Utc("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    )
+    handler.setFormatter(FORMATTER)
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     # One line per request to Dagster says nothing that the access log does not.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listening = listen(settings.proxy_host, settings.proxy_port)
     raise_open_files()
     _Server(config(settings, app), app.state.stopping).run(sockets=[listening])
-
-
-class _Utc(logging.Formatter):
-    """Writes the time in UTC."""
-
-    converter = time.gmtime  # type: ignore[assignment] # logging's documented way
 
 
 class _Server(uvicorn.Server):
