@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import resource
 import socket
 import threading
 import time
@@ -373,8 +374,8 @@ def test_the_soft_limit_of_open_files_is_raised_and_said(
     raised: int,
 ) -> None:
     limits = [(soft, hard)]
-    monkeypatch.setattr(server.resource, "getrlimit", lambda kind: limits[-1])
-    monkeypatch.setattr(server.resource, "setrlimit", lambda kind, pair: limits.append(pair))
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, pair: limits.append(pair))
     caplog.set_level(logging.INFO)
     server.raise_open_files()
 
