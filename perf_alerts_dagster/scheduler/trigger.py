@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
@@ -208,9 +208,16 @@ class Triggers:
         if run is not None:
             return run
         tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
-        return await self.scheduler.launch(
-            port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
-        )
+        launch = port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
+        try:
+            return await self.scheduler.launch(launch)
+        except port.SchedulerHung:
+            # Dagster makes the run at once; on a loaded machine its process takes long to start.
+            with suppress(port.SchedulerError):
+                run = await self._marked(claim)
+            if run is None:
+                raise
+            return run
 
     async def _unfinished(self, trigger: port.TriggerRequest) -> port.AlertRun | None:
         """At the limit, the unfinished run of the same as-of date; None below the limit.
@@ -230,8 +237,10 @@ class Triggers:
 
     async def _left_behind(self, claim: port.Claim) -> port.AlertRun | None:
         """The run that a crashed owner of the claim launched, if it did."""
-        if claim.status is not port.ClaimStatus.RESUMED:
-            return None
+        return await self._marked(claim) if claim.status is port.ClaimStatus.RESUMED else None
+
+    async def _marked(self, claim: port.Claim) -> port.AlertRun | None:
+        """The run that carries the claim's marker."""
         by_marker = port.RunFilter(tags={MARKER: claim.marker}, limit=1)
         for last in (False, True):
             page = await self.scheduler.runs(by_marker)

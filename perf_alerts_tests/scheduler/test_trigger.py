@@ -215,6 +215,22 @@ async def test_a_launch_whose_answer_was_lost_is_found_again(fault: SchedulerErr
     assert len(proxy.scheduler.launched) == 1
 
 
+async def test_a_launch_that_outlasts_its_time_is_answered_by_the_run_that_is_there() -> None:
+    proxy = Proxy()
+    launch = proxy.scheduler.launch
+
+    async def slow(wanted: Launch) -> AlertRun:
+        await launch(wanted)
+        raise SchedulerHung("the process takes long to start")
+
+    proxy.scheduler.launch = slow  # type: ignore[method-assign] # a slow double
+    run = await proxy.run("k")
+
+    assert run.run_id == proxy.scheduler.history[0].run_id
+    assert (await proxy.run("k")).run_id == run.run_id
+    assert len(proxy.scheduler.launched) == 1
+
+
 async def test_a_crash_before_the_launch_launches_at_the_next_request() -> None:
     proxy = Proxy()
     proxy.store.claim(

@@ -55,7 +55,7 @@ class Good:
                 began = time.monotonic()
                 try:
                     answer = httpx.get(
-                        f"http://127.0.0.1:{self.port}{BASE}{path}", headers=KEY, timeout=10
+                        f"http://127.0.0.1:{self.port}{BASE}{path}", headers=KEY, timeout=60
                     )
                     if answer.status_code != 200:
                         self.wrong.append(answer.text)
