@@ -1,10 +1,12 @@
 """The description of the API for authenticated callers: OpenAPI, and as a page."""
 
+import asyncio
 import json
+from functools import lru_cache
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from perf_alerts_dagster.identity.permissions import StatusViewer
 
@@ -14,13 +16,21 @@ router = APIRouter(include_in_schema=False)
 @router.get("/openapi.json")
 async def openapi(request: Request, who: StatusViewer) -> Response:
     """The OpenAPI document."""
-    return Response(json.dumps(request.app.openapi()), media_type="application/json")
+    content = await asyncio.to_thread(_rendered, request.app)
+    return Response(content, media_type="application/json")
+
+
+@lru_cache(maxsize=1)
+def _rendered(app: FastAPI) -> bytes:
+    """The document as JSON; to make it takes a second, which no other request waits for."""
+    return json.dumps(app.openapi()).encode()
 
 
 @router.get("/docs")
 async def docs(request: Request, who: StatusViewer) -> Response:
     """The endpoints as one page that loads nothing from elsewhere."""
-    return Response(page(request.app.openapi()), media_type="text/html; charset=utf-8")
+    document = await asyncio.to_thread(request.app.openapi)
+    return Response(page(document), media_type="text/html; charset=utf-8")
 
 
 def page(document: dict[str, Any]) -> str:

@@ -214,8 +214,8 @@ class Probe:
     execution can: an open connection proves nothing.
     """
 
-    def __init__(self, url: str) -> None:
-        self._leases = SqlLeases(open_engine(url, pooled=False))
+    def __init__(self, url: str, *, wait: float = 30.0) -> None:
+        self._leases = SqlLeases(open_engine(url, wait=wait, pooled=False))
         self._owner = uuid.uuid4().hex
 
     def __call__(self, now: datetime) -> None:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perf_alerts_dagster.http.paths import BASE, OPEN
 from perf_alerts_dagster.http.problems import MEDIA_TYPE, ProblemDocument, add_handlers
@@ -19,7 +20,7 @@ _ERRORS = {
     404: "There is no such alert, strategy or path.",
     405: "The path does not know the method.",
     422: "A value is not accepted.",
-    429: "Too many wrong credentials from this address.",
+    429: "Too many wrong credentials from this address, or too many unfinished runs.",
     502: "Dagster gave an unexpected answer.",
     503: "Dagster, the store or the record cannot be used now.",
     504: "Dagster did not answer in time.",
@@ -58,9 +59,32 @@ def new_app(lifespan: Lifespan, routers: Iterable[APIRouter], *, key_header: str
     for router in routers:
         base.include_router(router)
     app.include_router(base)
+    app.add_middleware(Head)
     _add_document(app, key_header)
     add_handlers(app)
     return app
+
+
+class Head:
+    """ASGI middleware that answers HEAD as GET, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; outside, in the log and the metrics, it stays a HEAD."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_headers(message: Message) -> None:
+            await send({**message, "body": b""} if "body" in message else message)
+
+        scope["method"] = "GET"
+        try:
+            await self._app(scope, receive, send_headers)
+        finally:
+            scope["method"] = "HEAD"
 
 
 def _add_document(app: FastAPI, key_header: str) -> None:

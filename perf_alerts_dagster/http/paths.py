@@ -24,5 +24,6 @@ def is_page(path: str) -> bool:
 
 
 def needs_no_credential(method: str, path: str) -> bool:
-    """Whether a request needs no credential."""
-    return (method, path) in OPEN or path in _BESIDE_PAGES or is_page(path)
+    """Whether a request needs no credential; HEAD is answered as GET."""
+    asked = ("GET" if method == "HEAD" else method, path)
+    return asked in OPEN or path in _BESIDE_PAGES or is_page(path)

@@ -70,8 +70,8 @@ FAULTS: Mapping[type[Exception], Fault] = {
     port.SchedulerHung: Fault(
         504,
         "upstream_timeout",
-        "Dagster did not answer in time; a change may still be carried out: repeat a trigger with "
-        "the same Idempotency-Key",
+        "Dagster did not answer in time (ALERT_DAGSTER_SECONDS); a change may still be carried "
+        "out: repeat a trigger with the same Idempotency-Key",
     ),
     port.SchedulerUnexpected: Fault(502, "upstream_error", "Dagster gave an unexpected answer"),
     port.DefinitionsNotLoaded: Fault(503, "alerts_unavailable", retry_after=5),

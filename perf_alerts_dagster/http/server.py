@@ -4,8 +4,10 @@ Stops at SIGTERM or Ctrl-C: running requests are answered, within 12 seconds.
 """
 
 import logging
+import resource
 import socket
 import sys
+import time
 from contextlib import ExitStack
 from threading import Event
 from types import FrameType
@@ -14,16 +16,32 @@ import uvicorn
 from fastapi import FastAPI
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.http.protocol import KEEP_ALIVE, Peers, bounded
 from perf_alerts_dagster.settings import Settings
 
-# Longer than the longest time budget of an upstream call (10 s), shorter than what the
+LOG = logging.getLogger(__name__)
+
+# Longer than the default time budget of an upstream call (10 s), shorter than what the
 # supervisor grants (15 s).
 _GRACE = 12
-_BACKLOG = 2048
-# Idle connections count too, so this is the last resort only.
-_MAXIMUM_CONNECTIONS = 2000
-_KEEP_ALIVE = 30
-_LARGEST_HEAD = 64 * 1024
+# The kernel bounds it by net.core.somaxconn.
+_BACKLOG = 4096
+_MAXIMUM_CONNECTIONS = 10_000
+# Open files beside the connections: the store, Dagster, the record's source, the log.
+_OTHER_FILES = 256
+_FILES = _MAXIMUM_CONNECTIONS + _OTHER_FILES
+_LARGEST_HEAD = 32 * 1024
+# Of one connection, in the kernel; what an answer has beyond it counts as unread.
+_SEND_BUFFER = 64 * 1024
+
+
+class _Utc(logging.Formatter):
+    """Writes the time in UTC."""
+
+    converter = time.gmtime  # type: ignore[assignment] # logging's documented way
+
+
+FORMATTER = _Utc("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
 
 def run(settings: Settings, app: FastAPI) -> None:
@@ -37,14 +55,13 @@ def run(settings: Settings, app: FastAPI) -> None:
         StackError: the address cannot be listened on.
         StoreUnavailable: the alert store cannot be reached, or was not migrated.
     """
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(FORMATTER)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     # One line per request to Dagster says nothing that the access log does not.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listening = listen(settings.proxy_host, settings.proxy_port)
+    raise_open_files()
     _Server(config(settings, app), app.state.stopping).run(sockets=[listening])
 
 
@@ -71,15 +88,30 @@ def config(settings: Settings, app: FastAPI) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         lifespan="on",
-        http="h11",
+        http=bounded(Peers(_maximum_connections(), settings.trusted_proxies)),
         ws="none",
         proxy_headers=False,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
-        limit_concurrency=_MAXIMUM_CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=_GRACE,
         backlog=_BACKLOG,
     )
+
+
+def raise_open_files() -> None:
+    """Raise the soft limit of open files to what connections need, within the hard limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    raised = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < raised:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+        LOG.info("the limit of open files is %d now, and was %d", raised, soft)
+    LOG.info("at most %d connections at once", _maximum_connections())
+
+
+def _maximum_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = _FILES if soft == resource.RLIM_INFINITY else min(soft, _FILES)
+    return max(files - _OTHER_FILES, files // 2)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -95,6 +127,8 @@ def listen(host: str, port: int) -> socket.socket:
         with ExitStack() as undo:
             listener = undo.enter_context(socket.socket(family, kind, protocol))
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # The accepted sockets inherit it.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
             listener.bind(address)
             listener.listen(_BACKLOG)
             undo.pop_all()

@@ -19,7 +19,8 @@ from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
 from perf_alerts_dagster.proxy import routes
 from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
-from perf_alerts_dagster.scheduler.graphql.client import connected
+from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
+from perf_alerts_dagster.scheduler.graphql.location import location_fault
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
@@ -45,7 +46,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
-    async with connected(settings.webserver_port) as client:
+    seconds = settings.dagster_seconds
+    budgets = Budgets(read=seconds / 2, launch=seconds)
+    async with connected(settings.webserver_port, budgets) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
             history=SqlAlertStore(engine),
@@ -58,6 +61,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             ),
             incidents=SqlIncidents(engine),
             outbox=SqlOutbox(engine),
+            location=lambda: location_fault(client),
         )
 
 

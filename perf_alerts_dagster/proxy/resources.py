@@ -28,9 +28,16 @@ from perf_alerts_dagster.scheduler.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 
 
+async def _answers() -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyParts:
-    """The adapters behind the proxy, and its clocks."""
+    """The adapters behind the proxy, and its clocks.
+
+    `location` is the reason why the code location does not answer, None where it does.
+    """
 
     scheduler: Scheduler
     history: AlertStore
@@ -39,6 +46,7 @@ class ProxyParts:
     identity: IdentityStores
     incidents: IncidentStore
     outbox: Outbox
+    location: Callable[[], Awaitable[str | None]] = _answers
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -117,6 +125,8 @@ async def open_proxy(
             clock=parts.clock,
             seconds=parts.seconds,
             stopping=stopping,
+            maximum=settings.max_triggered_runs,
+            patience=settings.dagster_seconds / 2,
             pause=parts.pause,
         ),
         toggles=Toggles(

@@ -15,6 +15,7 @@ from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.http import inputs, requests
 from perf_alerts_dagster.http.middleware import address_of
+from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import json_answer, openapi_of
 from perf_alerts_dagster.identity import permissions
 from perf_alerts_dagster.identity.authenticator import key_of
@@ -23,12 +24,14 @@ from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
 from perf_alerts_dagster.proxy.views import execution, status_data, summary_data
 from perf_alerts_dagster.scheduler import port
-from perf_alerts_dagster.scheduler.trigger import will_start
+from perf_alerts_dagster.scheduler.trigger import TooManyRuns, will_start
 
 auth_router = APIRouter(prefix="/auth", tags=["auth"])
 schedule_router = APIRouter(prefix="/schedule", tags=["schedule"])
 
 _MAXIMUM_HOURS = 168
+# About as long as a run takes.
+_RETRY_SECONDS = 10
 _PAGE = 500
 _MAXIMUM_PAGES = 100
 _HOURS = {"pattern": "^([1-9]|[1-9][0-9]|1[0-5][0-9]|16[0-8])$"}
@@ -184,12 +187,29 @@ async def trigger(request: Request, who: permissions.Triggerer, alert: Name) -> 
     seconds = requests.query_of(request, schemas.TriggerQuery).wait
     as_of = requests.checked(schemas.TriggerBody, texts, today=resources.today()).as_of
     key = requests.headers_of(request, schemas.TriggerHeaders).key
-    wanted = port.TriggerRequest(alert=alert, as_of=as_of, caller=who.user_id, key=key)
+    wanted = port.TriggerRequest(
+        alert=alert,
+        as_of=as_of,
+        caller=who.user_id,
+        key=key,
+        # Two queries, the wait for others and the launch, each within its budget.
+        lease=timedelta(seconds=3 * resources.settings.dagster_seconds),
+    )
     sent = {"as_of": as_of.isoformat() if as_of else None}
     record = recorder(request, who, "trigger", alert, sent)
-    run = await resources.triggers.run(
-        wanted, request_id=request.state.request_id, record=record.record
-    )
+    try:
+        run = await resources.triggers.run(
+            wanted, request_id=request.state.request_id, record=record.record
+        )
+    except TooManyRuns as error:
+        maximum = resources.settings.max_triggered_runs
+        raise Problem(
+            429,
+            "too_many_runs",
+            f"{alert} has {maximum} triggered runs that are not finished, or are being started; "
+            "more are allowed by ALERT_MAX_TRIGGERED_RUNS",
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+        ) from error
     resources.status.forget()
     if seconds:
         run = await _waited(resources, run, seconds)

@@ -222,18 +222,22 @@ class DefinitionsNotLoaded(SchedulerError):
 COLLAPSE = timedelta(seconds=5)
 # An answer to a request with a key is repeated for this long.
 KEEP = timedelta(hours=24)
-# A launch takes at most 10 s; a claim that is older and still open was left by a crash.
+# A launch takes at most 10 s, unless its caller says otherwise.
 LEASE = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRequest:
-    """A request for a run; `key` is the client's idempotency key, None without one."""
+    """A request for a run; `key` is the client's idempotency key, None without one.
+
+    An open claim that is older than `lease` was left by a crash.
+    """
 
     alert: str
     as_of: date | None
     caller: str
     key: str | None
+    lease: timedelta = LEASE
 
     @property
     def scope(self) -> str:
@@ -310,7 +314,7 @@ class SchedulerStore(ABC):
     def claim(self, request: TriggerRequest, now: datetime) -> Claim:
         """Claim a request; the first caller gets the claim, under a new marker.
 
-        A claim older than `request.keep` is void. An open one older than `LEASE` passes to
+        A claim older than `request.keep` is void. An open one older than `request.lease` passes to
         the next caller, with its marker.
         """
 

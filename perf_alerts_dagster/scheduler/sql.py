@@ -81,7 +81,7 @@ def _fresh(request: port.TriggerRequest, marker: str, now: datetime) -> dict[str
         "marker": marker,
         "run_id": None,
         "at": now,
-        "open_until": now + port.LEASE,
+        "open_until": now + request.lease,
     }
 
 
@@ -123,5 +123,5 @@ def _existing(
         return port.Claim(status=port.ClaimStatus.DONE, marker=row.marker, run_id=row.run_id)
     if row.open_until > now:
         return port.Claim(status=port.ClaimStatus.OPEN, marker=row.marker)
-    connection.execute(update(claims).where(_is(request)).values(open_until=now + port.LEASE))
+    connection.execute(update(claims).where(_is(request)).values(open_until=now + request.lease))
     return port.Claim(status=port.ClaimStatus.RESUMED, marker=row.marker)

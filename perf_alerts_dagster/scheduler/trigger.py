@@ -1,7 +1,9 @@
 """Launch an alert's run once per request, and check whether it will start."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
@@ -17,6 +19,13 @@ _POLL = 0.2
 _WAIT_POLL = 0.5
 # Seconds for which identical requests get the same answer.
 _SHARED = 0.5
+# Dagster starts a process per run, which slows its answers to the others.
+_LAUNCHES = 2
+_UNFINISHED = frozenset(state for state in port.RunState if not state.is_finished)
+# Runs of an alert that are looked at; more are not unfinished at once.
+_PAGE = 100
+# What runs that nobody triggered carry as their trigger.
+_SCHEDULE = (None, "schedule")
 
 
 class KeyInUse(Exception):
@@ -25,6 +34,13 @@ class KeyInUse(Exception):
 
 class KeyMismatch(Exception):
     """This key was used for another request."""
+
+
+class TooManyRuns(port.SchedulerError):
+    """The alert has as many unfinished runs that were triggered as are allowed."""
+
+    def __init__(self) -> None:
+        super().__init__("too many triggered runs are not finished", may_have_arrived=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +62,10 @@ class _Flight:
 class Triggers:
     """Launches runs for the callers of one proxy; claims keep several proxies apart.
 
-    `pause` sleeps for seconds. `stopping` is set once the proxy must stop. `clock` gives
-    the time, aware; `seconds` is a monotonic clock.
+    `maximum` is the number of unfinished runs of one alert that triggers may have started;
+    `patience` is how many seconds a launch waits for those before it. `pause` sleeps for seconds.
+    `stopping` is set once the proxy must stop. `clock` gives the time, aware; `seconds` is a
+    monotonic clock.
     """
 
     scheduler: port.Scheduler
@@ -56,9 +74,19 @@ class Triggers:
     clock: Callable[[], datetime]
     seconds: Callable[[], float]
     stopping: Event
+    maximum: int
+    patience: float = 5.0
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     _flights: dict[port.TriggerRequest, "_Flight"] = field(
         default_factory=dict, init=False, compare=False
+    )
+    # By the alert: the requests that launch or wait for it, and whose turn it is.
+    _launching: Counter[str] = field(default_factory=Counter, init=False, compare=False)
+    _turns: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock), init=False, compare=False
+    )
+    _launches: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_LAUNCHES), init=False, compare=False
     )
 
     async def run(
@@ -72,6 +100,7 @@ class Triggers:
         Raises:
             KeyInUse: another proxy is still working on it after ten seconds.
             KeyMismatch: the key belongs to another request.
+            TooManyRuns: nothing was launched.
             SchedulerError: it could not be launched; see `Scheduler`.
             StoreUnavailable: the claims cannot be read or written.
         """
@@ -139,28 +168,79 @@ class Triggers:
     ) -> port.AlertRun:
         run = await self._left_behind(claim) or await self._queued(trigger)
         if run is None:
-            tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
-            run = await record(lambda: self._launch(trigger, claim, tags))
+            try:
+                async with self._turn(trigger.alert):
+                    run = await record(lambda: self._launch(trigger, claim, request_id))
+            except port.SchedulerError as error:
+                # Where a run may have been launched, the claim stays: its next owner looks for it.
+                if not error.may_have_arrived:
+                    await asyncio.to_thread(self.store.release, trigger, claim.marker)
+                raise
         await asyncio.to_thread(self.store.settle, trigger, claim.marker, run.run_id)
         return run
 
-    async def _launch(
-        self, trigger: port.TriggerRequest, claim: port.Claim, tags: Mapping[str, str]
-    ) -> port.AlertRun:
+    @asynccontextmanager
+    async def _turn(self, alert: str) -> AsyncIterator[None]:
+        """The turn to count and launch, one request per alert at a time.
+
+        Raises:
+            TooManyRuns: as many requests are launching already, or for too long.
+        """
+        if self._launching[alert] >= self.maximum:
+            raise TooManyRuns
+        self._launching[alert] += 1
         try:
-            return await self.scheduler.launch(
-                port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
-            )
-        except port.SchedulerError as error:
-            # Where a run may have been launched, the claim stays: its next owner looks for the run.
-            if not error.may_have_arrived:
-                await asyncio.to_thread(self.store.release, trigger, claim.marker)
-            raise
+            async with AsyncExitStack() as turn:
+                try:
+                    async with asyncio.timeout(self.patience):
+                        await turn.enter_async_context(self._turns[alert])
+                        await turn.enter_async_context(self._launches)
+                except TimeoutError as error:
+                    raise TooManyRuns from error
+                yield
+        finally:
+            self._launching[alert] -= 1
+
+    async def _launch(
+        self, trigger: port.TriggerRequest, claim: port.Claim, request_id: str
+    ) -> port.AlertRun:
+        run = await self._unfinished(trigger)
+        if run is not None:
+            return run
+        tags = {TRIGGERED_BY: trigger.caller, REQUEST_ID: request_id, MARKER: claim.marker}
+        launch = port.Launch(alert=trigger.alert, as_of=trigger.as_of, tags=tags)
+        try:
+            return await self.scheduler.launch(launch)
+        except port.SchedulerHung:
+            # Dagster makes the run at once; on a loaded machine its process takes long to start.
+            with suppress(port.SchedulerError):
+                run = await self._marked(claim)
+            if run is None:
+                raise
+            return run
+
+    async def _unfinished(self, trigger: port.TriggerRequest) -> port.AlertRun | None:
+        """At the limit, the unfinished run of the same as-of date; None below the limit.
+
+        Raises:
+            TooManyRuns: at the limit, and there is none.
+        """
+        wanted = port.RunFilter(alert=trigger.alert, states=_UNFINISHED, limit=_PAGE)
+        page = await self.scheduler.runs(wanted)
+        triggered = [run for run in page.runs if run.triggered_by not in _SCHEDULE]
+        if len(triggered) < self.maximum:
+            return None
+        for run in triggered:
+            if run.partition == _partition(trigger):
+                return run
+        raise TooManyRuns
 
     async def _left_behind(self, claim: port.Claim) -> port.AlertRun | None:
         """The run that a crashed owner of the claim launched, if it did."""
-        if claim.status is not port.ClaimStatus.RESUMED:
-            return None
+        return await self._marked(claim) if claim.status is port.ClaimStatus.RESUMED else None
+
+    async def _marked(self, claim: port.Claim) -> port.AlertRun | None:
+        """The run that carries the claim's marker."""
         by_marker = port.RunFilter(tags={MARKER: claim.marker}, limit=1)
         for last in (False, True):
             page = await self.scheduler.runs(by_marker)
@@ -177,8 +257,11 @@ class Triggers:
         run = await self.scheduler.run(run_id) if run_id is not None else None
         if run is None or run.alert != trigger.alert or run.state.is_finished:
             return None
-        partition = trigger.as_of.isoformat() if trigger.as_of else None
-        return run if run.partition == partition else None
+        return run if run.partition == _partition(trigger) else None
+
+
+def _partition(trigger: port.TriggerRequest) -> str | None:
+    return trigger.as_of.isoformat() if trigger.as_of else None
 
 
 def will_start(

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Event
 
 from fastapi import FastAPI
@@ -45,13 +46,14 @@ class Parts:
     """The adapters of proxy and API, and the watchdog's own.
 
     `sweeper` sends messages while Dagster's sensor does not; None runs no watchdog. `outage`
-    notifies people while the alert store cannot be written.
+    notifies people while the alert store cannot be written, which `probe` finds patiently.
     """
 
     proxy: ProxyParts
     api: ApiParts
     sweeper: Sweeper | None = None
     outage: Outage | None = None
+    probe: Callable[[datetime], None] = lambda now: None
 
 
 @asynccontextmanager
@@ -74,11 +76,13 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
                     incidents=sweeper.incidents,
-                    probe=Probe(store_url(settings)),
+                    # Readiness must not wait behind a writer.
+                    probe=Probe(store_url(settings), wait=1.0),
                     channels=open_all_channels(settings),
                 ),
                 sweeper=sweeper,
                 outage=build_outage(settings),
+                probe=Probe(store_url(settings)),
             )
     finally:
         store.close()
@@ -127,11 +131,18 @@ def create_app(
                 open_proxy(settings, proxy, stopping, metrics.count_status_query) as resources,
             ):
                 health = Health(
-                    status=resources.fresh_status, probe=parts.api.probe, outbox=proxy.outbox
+                    status=resources.fresh_status,
+                    probe=parts.api.probe,
+                    outbox=proxy.outbox,
+                    location=proxy.location,
+                    seconds=seconds,
                 )
                 api = ApiResources(proxy=resources, parts=parts.api, health=health, metrics=metrics)
-                async with _watchdog(parts, resources, health):
-                    yield {"proxy": resources, "api": api, "control": control}
+                try:
+                    async with _watchdog(parts, resources, health):
+                        yield {"proxy": resources, "api": api, "control": control}
+                finally:
+                    await health.close()
 
     app = new_app(lifespan, _ROUTERS, key_header=settings.api_key_header)
     # The default paths of probes and scrapers.
@@ -155,7 +166,7 @@ async def _watchdog(parts: Parts, resources: Resources, health: Health) -> Async
         sweeper=parts.sweeper,
         status=resources.fresh_status,
         checks=health.checks,
-        probe=health.probe,
+        probe=parts.probe,
         heartbeat_url=url.get_secret_value() if url else None,
         outgoing=build_outgoing(resources.settings),
         clock=parts.proxy.clock,

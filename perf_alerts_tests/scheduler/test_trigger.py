@@ -5,10 +5,12 @@ from threading import Event
 
 import pytest
 
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.scheduler.names import MARKER, REQUEST_ID, TRIGGERED_BY
 from perf_alerts_dagster.scheduler.port import (
     LEASE,
     AlertRun,
+    Launch,
     RunState,
     SchedulerError,
     SchedulerHung,
@@ -19,6 +21,7 @@ from perf_alerts_dagster.scheduler.port import (
 from perf_alerts_dagster.scheduler.trigger import (
     KeyInUse,
     KeyMismatch,
+    TooManyRuns,
     Triggers,
     will_start,
 )
@@ -43,6 +46,8 @@ class Proxy:
             clock=self.time,
             seconds=self.time.seconds,
             stopping=self.stopping,
+            maximum=3,
+            patience=0.5,
             pause=self.time.pause,
         )
 
@@ -210,6 +215,22 @@ async def test_a_launch_whose_answer_was_lost_is_found_again(fault: SchedulerErr
     assert len(proxy.scheduler.launched) == 1
 
 
+async def test_a_launch_that_outlasts_its_time_is_answered_by_the_run_that_is_there() -> None:
+    proxy = Proxy()
+    launch = proxy.scheduler.launch
+
+    async def slow(wanted: Launch) -> AlertRun:
+        await launch(wanted)
+        raise SchedulerHung("the process takes long to start")
+
+    proxy.scheduler.launch = slow  # type: ignore[method-assign] # a slow double
+    run = await proxy.run("k")
+
+    assert run.run_id == proxy.scheduler.history[0].run_id
+    assert (await proxy.run("k")).run_id == run.run_id
+    assert len(proxy.scheduler.launched) == 1
+
+
 async def test_a_crash_before_the_launch_launches_at_the_next_request() -> None:
     proxy = Proxy()
     proxy.store.claim(
@@ -220,8 +241,9 @@ async def test_a_crash_before_the_launch_launches_at_the_next_request() -> None:
     run = await proxy.run("k")
 
     assert [one.run_id for one in proxy.scheduler.history] == [run.run_id]
-    # It looked twice: a launch that hung might have been carried out at that moment.
-    assert proxy.scheduler.calls == ["runs", "runs", "launch"]
+    # It looked twice: a launch that hung might have been carried out at that moment. Then it
+    # counted the unfinished runs.
+    assert proxy.scheduler.calls == ["runs", "runs", "runs", "launch"]
 
 
 async def test_after_a_launch_that_never_left_the_next_request_may_try_at_once() -> None:
@@ -278,6 +300,118 @@ async def test_a_waiting_run_that_will_not_judge_what_is_asked_is_not_given(
     proxy.let_wait("waits")
 
     assert (await proxy.run()).run_id != "waits"
+
+
+def days(count: int) -> list[date]:
+    return [date(2026, 1, 1) + timedelta(days=number) for number in range(count)]
+
+
+async def test_a_burst_of_dates_starts_a_bounded_number_of_runs() -> None:
+    proxy = Proxy()
+    burst = [proxy.run(as_of=day) for day in days(20)]
+    found = await asyncio.gather(*burst, return_exceptions=True)
+
+    assert len(proxy.scheduler.launched) == 3
+    assert sum(isinstance(one, AlertRun) for one in found) == 3
+    assert sum(isinstance(one, TooManyRuns) for one in found) == 17
+    # Nothing is left of the others: each may be asked for again.
+    assert len(proxy.store.claims) == 3
+
+
+async def test_one_after_another_is_bounded_too_until_a_run_ends() -> None:
+    proxy = Proxy()
+    runs = [await proxy.run(as_of=day) for day in days(3)]
+    with pytest.raises(TooManyRuns):
+        await proxy.run(as_of=date(2026, 1, 9))
+    proxy.scheduler.end(runs[1].run_id)
+    last = await proxy.run(as_of=date(2026, 1, 9))
+
+    assert last.partition == "2026-01-09"
+    assert len(proxy.scheduler.launched) == 4
+
+
+async def test_each_alert_has_its_own_bound() -> None:
+    proxy = Proxy()
+    for alert in ("daily_pnl_check", "weekly_stability_check"):
+        for day in days(3):
+            await proxy.run(alert=alert, as_of=day)
+        with pytest.raises(TooManyRuns):
+            await proxy.run(alert=alert, as_of=date(2026, 1, 9))
+
+
+async def test_runs_of_the_schedule_do_not_count() -> None:
+    proxy = Proxy()
+    proxy.scheduler.history += [
+        alert_run(run_id=f"s{number}", state=RunState.RUNNING, ended_at=None) for number in range(5)
+    ]
+
+    assert (await proxy.run()).triggered_by == "operator"
+
+
+async def test_at_the_bound_an_unfinished_run_of_the_same_date_is_the_answer() -> None:
+    proxy = Proxy()
+    runs = [await proxy.run(as_of=day) for day in days(3)]
+    again = await proxy.run("k", as_of=days(3)[1], caller="admin")
+    replayed = await proxy.run("k", as_of=days(3)[1], caller="admin")
+
+    assert again.run_id == replayed.run_id == runs[1].run_id
+    assert len(proxy.scheduler.launched) == 3
+
+
+async def test_a_key_that_had_launched_is_answered_at_the_bound() -> None:
+    proxy = Proxy()
+    first = await proxy.run("k")
+    for day in days(2):
+        await proxy.run(as_of=day)
+    proxy.time.now += timedelta(seconds=1)
+
+    assert (await proxy.run("k")).run_id == first.run_id
+
+
+async def test_a_key_that_was_refused_may_be_used_again() -> None:
+    proxy = Proxy()
+    runs = [await proxy.run(as_of=day) for day in days(3)]
+    with pytest.raises(TooManyRuns):
+        await proxy.run("k")
+    proxy.scheduler.end(runs[0].run_id)
+
+    assert (await proxy.run("k")).partition is None
+
+
+async def test_two_launches_go_on_at_once_and_no_more() -> None:
+    proxy = Proxy()
+    at_once, most = 0, 0
+    launch = proxy.scheduler.launch
+
+    async def slow(wanted: Launch) -> AlertRun:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.02)
+        at_once -= 1
+        return await launch(wanted)
+
+    proxy.scheduler.launch = slow  # type: ignore[method-assign] # a slow double
+    await asyncio.gather(
+        *(proxy.run(alert=alert.name, as_of=day) for alert in ALERTS for day in days(3))
+    )
+
+    assert most == 2
+    assert len(proxy.scheduler.launched) == 15
+
+
+async def test_a_launch_that_waits_long_for_others_is_refused() -> None:
+    proxy = Proxy()
+    proxy.scheduler.gate = asyncio.Event()
+    first = asyncio.create_task(proxy.run(as_of=days(1)[0]))
+    while not proxy.scheduler.calls:
+        await asyncio.sleep(0.001)
+    with pytest.raises(TooManyRuns):
+        await proxy.run(as_of=days(2)[1])
+    proxy.scheduler.gate.set()
+
+    assert (await first).partition == "2026-01-01"
+    assert len(proxy.store.claims) == 1
 
 
 async def test_waiting_ends_with_the_run() -> None:

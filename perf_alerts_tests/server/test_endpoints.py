@@ -1,3 +1,4 @@
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 
@@ -208,6 +209,24 @@ async def test_nothing_is_launched_without_an_intent_on_record() -> None:
     assert "launch" not in proxy.scheduler.calls
     assert "switch" not in proxy.scheduler.calls
     assert "reload" not in proxy.scheduler.calls
+
+
+async def test_a_burst_of_triggers_is_bounded_and_the_others_are_told_when_to_come_back() -> None:
+    proxy = Proxy(ALERT_MAX_TRIGGERED_RUNS="2")
+    async with serving(proxy) as client:
+        dates = [f"2026-01-{day:02d}" for day in range(1, 15)]
+        answers = await asyncio.gather(
+            *(client.post(TRIGGER, json={"as_of": as_of}) for as_of in dates)
+        )
+    refused = [answer for answer in answers if answer.status_code != 202]
+
+    assert len(proxy.scheduler.launched) == 2
+    assert [answer.status_code for answer in refused] == [429] * 12
+    assert {answer.json()["code"] for answer in refused} == {"too_many_runs"}
+    assert {answer.headers["retry-after"] for answer in refused} == {"10"}
+    assert all("2 triggered runs" in answer.json()["detail"] for answer in refused)
+    assert all("ALERT_MAX_TRIGGERED_RUNS" in answer.json()["detail"] for answer in refused)
+    assert {row.outcome for row in proxy.audit.rows} <= {"done", "failed"}
 
 
 async def test_a_hung_launch_is_unknown_in_the_audit_and_says_how_to_go_on() -> None:

@@ -227,6 +227,42 @@ def test_a_webserver_that_hangs_is_answered_in_time(live: Live) -> None:
     assert history.elapsed.total_seconds() < 6.5
 
 
+def test_a_burst_of_triggers_starts_a_bounded_number_of_runs(live: Live) -> None:
+    days = [datetime.now(UTC).date() - timedelta(days=back) for back in range(1, 40)]
+    dates = [day.isoformat() for day in days if day.weekday() < 5][:20]
+    path = "/schedule/trigger/weekly_stability_check"
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda day: live.call("POST", path, json={"as_of": day}), dates))
+    codes = [answer.status_code for answer in answers]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    runs = live.call("GET", "/schedule/executions?alert=weekly_stability_check").json()["data"]
+    triggered = [run for run in runs if run["triggered_by"] == "admin"]
+
+    assert set(codes) == {202, 429}
+    # A run may have ended while the last ones still asked.
+    assert 1 <= len(triggered) == codes.count(202) < 10
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert {answer.json()["code"] for answer in refused} == {"too_many_runs"}
+
+
+def test_a_code_server_that_hangs_is_named_and_nothing_else_is(live: Live) -> None:
+    eventually(lambda: answers(live.port), seconds=60, what="ready")
+    code_server = live.part("api grpc")
+    os.kill(code_server, signal.SIGSTOP)
+    try:
+        eventually(
+            lambda: "code_location" in live.call("GET", "/health/ready").json()["failing"],
+            seconds=90,
+            what="the code location is named",
+        )
+        alive = live.call("GET", "/health/live", None)
+    finally:
+        os.kill(code_server, signal.SIGCONT)
+
+    assert alive.status_code == 200
+    eventually(lambda: answers(live.port), seconds=90, what="ready again")
+
+
 def test_a_code_location_that_is_loaded_again_keeps_working(live: Live) -> None:
     assert live.call("POST", "/admin/reload").status_code == 200
     assert live.call("GET", "/schedule/status").status_code == 200

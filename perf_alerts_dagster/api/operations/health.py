@@ -1,63 +1,145 @@
 """The checks of readiness, and their answer."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
 from perf_alerts_dagster.api.operations.schemas import CheckResult, ReadyAnswer
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.incidents.ports import STUCK, Outbox, OutboxState
 from perf_alerts_dagster.scheduler import limits
-from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerHung, SchedulerStatus
+from perf_alerts_dagster.storage.locks import is_busy
 
-_STORE_SECONDS = 4.0
+T = TypeVar("T")
+
+# A store that was written, and a Dagster that answered, so long ago counts as there while it is
+# only slow or held by another writer: on a loaded machine readiness must not flap.
+_WRITTEN = 60.0
+_ANSWERED = 30.0
+_STORE_SECONDS = 2.0
+
+# The reason why a check does not hold at a time; None where it does.
+Check = Callable[[datetime], Awaitable[str | None]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Health:
-    """The checks of readiness; `probe` raises StoreUnavailable if the store is not writable."""
+    """The checks of readiness, made at most once a second for all who ask.
+
+    `probe` raises StoreUnavailable if the store is not writable. `location` is the reason why the
+    code location does not answer. `others` are further checks by name. `seconds` is a monotonic
+    clock.
+    """
 
     status: Callable[[], Awaitable[SchedulerStatus]]
     probe: Callable[[datetime], None]
     outbox: Outbox
+    location: Callable[[], Awaitable[str | None]]
+    others: Mapping[str, Check] = field(default_factory=dict)
+    seconds: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._now = datetime.now(UTC)
+        self._shared = Coalesced(self._all, clock=self.seconds)
+        self._status = _Tolerant(self.status, self.seconds)
+        self._location = _Tolerant(self.location, self.seconds)
+        self._writing: asyncio.Task[None] | None = None
+        self._written: tuple[float, str | None] | None = None
 
     async def checks(self, now: datetime) -> Mapping[str, str | None]:
         """The result of each check by its name: None if it passes, else the reason."""
-        (store, outbox), (dagster, heartbeat, ticks) = await asyncio.gather(
-            self._store(now), self._scheduler(now)
+        self._now = now
+        return (await self._shared.get()).value
+
+    async def close(self) -> None:
+        """Cancel the checks that are under way."""
+        await self._shared.close()
+
+    async def _all(self) -> Mapping[str, str | None]:
+        now = self._now
+        (store, outbox), (dagster, heartbeat, ticks), location, others = await asyncio.gather(
+            self._store(now),
+            self._scheduler(now),
+            self._code_location(),
+            asyncio.gather(*(check(now) for check in self.others.values())),
         )
         return {
             "dagster": dagster,
+            "code_location": location,
             "daemon_heartbeat": heartbeat,
             "store_writable": store,
             "outbox_not_stuck": outbox,
             "ticks_not_in_future": ticks,
+            **dict(zip(self.others, others, strict=True)),
         }
 
     async def _scheduler(self, now: datetime) -> tuple[str | None, str | None, str | None]:
         try:
-            status = await self.status()
+            status = await self._status.get()
         except SchedulerError as error:
             return str(error), "unknown: Dagster does not answer", None
         return None, silent_daemon(status, now), future_ticks(status, now)
 
+    async def _code_location(self) -> str | None:
+        try:
+            return await self._location.get()
+        except SchedulerError as error:
+            return f"unknown: {error}"
+
     async def _store(self, now: datetime) -> tuple[str | None, str | None]:
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(asyncio.to_thread(self._write, now))
+            # One that outlasts its time is asked by nobody.
+            self._writing.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             async with asyncio.timeout(_STORE_SECONDS):
-                state = await asyncio.to_thread(self._write, now)
-        except StoreUnavailable:
-            # Its text says where the store is, which callers must not learn.
-            return "the alert store cannot be written", "unknown: the store cannot be used"
+                await asyncio.shield(self._writing)
+        except StoreUnavailable as error:
+            if not is_busy(error):
+                # Its text says where the store is, which callers must not learn.
+                return "the alert store cannot be written", "unknown: the store cannot be used"
+            wrong = "another writer holds the alert store"
         except TimeoutError:
-            late = f"the alert store did not answer within {_STORE_SECONDS:g} s"
-            return late, "unknown: the store does not answer"
-        return None, stuck_outbox(state, now)
+            wrong = "the alert store does not answer"
+        else:
+            wrong = ""
+        if self._written is not None and self.seconds() - self._written[0] <= _WRITTEN:
+            return None, self._written[1]
+        return f"{wrong}, for {_WRITTEN:g} s or since the start", "unknown: the store is not read"
 
-    def _write(self, now: datetime) -> OutboxState:
+    def _write(self, now: datetime) -> None:
         self.probe(now)
-        return self.outbox.state()
+        self._written = self.seconds(), stuck_outbox(self.outbox.state(), now)
+
+
+class _Tolerant(Generic[T]):
+    """A question to Dagster whose last answer counts while Dagster is only slow."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]], seconds: Callable[[], float]) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._last: tuple[float, T] | None = None
+
+    async def get(self) -> T:
+        """The answer.
+
+        Raises:
+            SchedulerError: there is none, and none of the last half minute.
+        """
+        try:
+            answer = await self._ask()
+        except SchedulerHung:
+            if self._last is None or self._seconds() - self._last[0] > _ANSWERED:
+                raise
+            return self._last[1]
+        self._last = self._seconds(), answer
+        return answer
 
 
 def stuck_outbox(state: OutboxState, now: datetime) -> str | None:

@@ -77,7 +77,8 @@ class GraphQLClient:
             async with asyncio.timeout(seconds):
                 status, answer = await self._send(body)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
-            raise SchedulerHung(f"Dagster did not answer within {seconds:g} s") from error
+            late = f"Dagster did not answer within {seconds:g} s (ALERT_DAGSTER_SECONDS)"
+            raise SchedulerHung(late) from error
         except httpx.HTTPError as error:
             if _is_nonsense(error):
                 raise SchedulerUnexpected("Dagster's answer is no HTTP") from error
