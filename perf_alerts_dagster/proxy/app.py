@@ -45,7 +45,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
-    async with connected(settings.webserver_port) as client:
+    async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
             history=SqlAlertStore(engine),
