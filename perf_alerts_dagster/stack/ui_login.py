@@ -7,6 +7,7 @@ REST API says whose it is: this process knows no key and no secret.
 import asyncio
 import hmac
 import re
+import ssl
 from collections import OrderedDict
 from http import HTTPStatus
 from urllib.parse import quote
@@ -34,6 +35,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}", re.ASCII)
 _KEEP = 2.0
 _WAIT = 15.0
 _MAXIMUM_SESSIONS = 1000
+_CONNECTIONS = 50
 
 
 # A person, None where the session is none any more, a refusal where nobody says.
@@ -45,7 +47,15 @@ class Sessions:
 
     def __init__(self, url: str) -> None:
         """Prepare access to the REST API at the root `url`; nothing is connected yet."""
-        self._http = httpx.AsyncClient(base_url=url, timeout=_WAIT, trust_env=False)
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            timeout=_WAIT,
+            # A connection that is kept would be a stale one after a restart.
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=0),
+            trust_env=False,
+            # Plain HTTP on this machine; reading the authorities' certificates takes time.
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
         self._asked: OrderedDict[str, tuple[float, asyncio.Task[Whose]]] = OrderedDict()
 
     async def whose(self, token: str) -> Whose:

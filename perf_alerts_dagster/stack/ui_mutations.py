@@ -101,9 +101,9 @@ class Change:
         values = dict(_pairs(self.arguments))
         for name in _TARGETS:
             value = values.get(name)
-            if value and isinstance(value, str | list):
-                text = name_of(value) if isinstance(value, str) else ",".join(map(str, value))
-                return json.dumps(text)[1:-1][:_LONGEST_TARGET]
+            texts = value if isinstance(value, list) else [value]
+            if texts and all(isinstance(text, str) and text for text in texts):
+                return json.dumps(",".join(map(name_of, texts)))[1:-1][:_LONGEST_TARGET]
         # Run configuration and tags may hold anything; the rest is names.
         shown = {name: value for name, value in values.items() if isinstance(value, str | bool)}
         return json.dumps(shown, sort_keys=True)[:_LONGEST_TARGET]
@@ -197,8 +197,7 @@ def request_of(
     the schema does not have is left out: Dagster refuses the whole request for it.
 
     Raises:
-        GraphQLError: the text is no document.
-        RecursionError: it is nested too deeply.
+        GraphQLError: the text is no document, or nested too deeply.
     """
     document = parse(text, no_location=True)
     fragments = {
@@ -244,7 +243,7 @@ def only_subscribes(text: str) -> bool:
     """Whether a text is a document with subscriptions alone."""
     try:
         nodes = parse(text, no_location=True).definitions
-    except (GraphQLError, RecursionError):
+    except GraphQLError:
         return False
     kinds = {node.operation for node in nodes if isinstance(node, OperationDefinitionNode)}
     return kinds == {OperationType.SUBSCRIPTION}
@@ -302,13 +301,13 @@ def _is_reserved(tag: object) -> bool:
     return isinstance(key, str) and (key.startswith(_OURS) or key in _RESERVED)
 
 
-def _pairs(value: object) -> Iterator[tuple[str, Any]]:
-    """The entries of nested objects, the outermost of each name last."""
-    if isinstance(value, list):
+def _pairs(value: object, depth: int = 5) -> Iterator[tuple[str, Any]]:
+    """The entries of nested objects down to `depth`, the outermost of each name last."""
+    if isinstance(value, list) and depth:
         for item in value:
-            yield from _pairs(item)
-    elif isinstance(value, Mapping):
+            yield from _pairs(item, depth - 1)
+    elif isinstance(value, Mapping) and depth:
         for name, inner in value.items():
             if name not in ("runConfigData", "tags", "extraTags"):
-                yield from _pairs(inner)
+                yield from _pairs(inner, depth - 1)
                 yield name, inner

@@ -119,8 +119,6 @@ class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceReques
         except GraphQLError:
             # Dagster names the fault.
             return await execute(request, query, variables, operation_name)
-        except RecursionError:
-            return problem(Refusal(HTTPStatus.BAD_REQUEST, "the query is nested too deeply"))
         if len(wanted.changes) > ui_mutations.MAXIMUM_FIELDS:
             limit = f"one request makes at most {ui_mutations.MAXIMUM_FIELDS} changes"
             return problem(Refusal(HTTPStatus.BAD_REQUEST, limit))
@@ -196,6 +194,7 @@ def ping(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN
     try:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SELECT 1")
+        connection.rollback()
     except connection.Error as error:
         raise DisconnectionError from error
 
