@@ -65,7 +65,7 @@ class AuditedChanges:
                 return problem(Refusal(HTTPStatus.FORBIDDEN, text))
         audited = [change for change in changes if not change.is_harmless]
         try:
-            ids = await asyncio.to_thread(self._record_intents, audited, row)
+            ids = await asyncio.to_thread(self._record_intents, audited, row) if audited else ()
         except StoreUnavailable as error:
             LOG.warning("a change in the web UI was refused: %s", error)
             text = "nothing was changed: the alert store, which audits it, cannot be used now"

@@ -42,11 +42,11 @@ _TAGS = {
 }
 _LAUNCHES = (
     "launchRun", "launchPipelineExecution", "launchRunReexecution", "launchPipelineReexecution",
-    "launchMultipleRuns", "launchPartitionBackfill", "reexecutePartitionBackfill",
+    "launchMultipleRuns", "launchPartitionBackfill",
 )  # fmt: skip
 _TRIGGERS = (
-    *_LAUNCHES, "resumePartitionBackfill", "cancelPartitionBackfill", "terminateRun",
-    "terminateRuns", "terminatePipelineExecution",
+    *_LAUNCHES, "reexecutePartitionBackfill", "resumePartitionBackfill", "cancelPartitionBackfill",
+    "terminateRun", "terminateRuns", "terminatePipelineExecution",
 )  # fmt: skip
 _SWITCHES = (
     "startSchedule", "stopRunningSchedule", "resetSchedule",
@@ -61,6 +61,8 @@ PERMISSIONS: Mapping[str, Permission] = {
     **dict.fromkeys(_SWITCHES, Permission.TOGGLE),
 }
 MAXIMUM_FIELDS = 20
+# Dagster copies the tags of the first backfill, and with them the name of who launched it.
+UNDER_ANOTHER_NAME = "reexecutePartitionBackfill"
 
 _OURS = "perf_alerts/"
 # Dagster's own that would change how a run is judged or ended; see `scheduler.dagster_internals`.

@@ -122,6 +122,9 @@ class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, WorkspaceReques
         if len(wanted.changes) > ui_mutations.MAXIMUM_FIELDS:
             limit = f"one request makes at most {ui_mutations.MAXIMUM_FIELDS} changes"
             return problem(Refusal(HTTPStatus.BAD_REQUEST, limit))
+        if any(change.name == ui_mutations.UNDER_ANOTHER_NAME for change in wanted.changes):
+            text = "a backfill is repeated under another person's name: launch a new one"
+            return problem(Refusal(HTTPStatus.FORBIDDEN, text))
 
         async def work() -> JSONResponse:
             return await execute(request, text, values, operation_name)

@@ -278,6 +278,16 @@ def test_a_mutation_that_dagster_does_not_know_or_too_many_of_them_run_nothing(
     assert (unknown.status_code, broken.status_code, too_many.status_code) == (403, 400, 400)
 
 
+def test_no_backfill_is_repeated_under_the_name_of_who_launched_the_first(system: System) -> None:
+    repeat = """mutation($p: ReexecutionParams) {
+      reexecutePartitionBackfill(reexecutionParams: $p) { __typename } }"""
+    with visitor(system, "admin") as admin:
+        answer = ask(admin, repeat, p={"parentRunId": "first", "strategy": "ALL_STEPS"})
+
+    assert answer.status_code == 403
+    assert "launch a new one" in answer.json()["detail"]
+
+
 def test_a_refusal_that_is_repeated_is_recorded_once(system: System) -> None:
     wipe = "mutation { wipeAssets(assetPartitionRanges: []) { __typename } }"
     with visitor(system, "viewer") as viewer:
