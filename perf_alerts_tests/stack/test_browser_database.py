@@ -6,9 +6,11 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import URL, create_engine, event, make_url, text
+from sqlalchemy.pool import QueuePool
 
 from perf_alerts_dagster.http.paths import BASE
+from perf_alerts_dagster.stack.webserver import ping
 from perf_alerts_tests.stack.real import System, real_system
 from perf_alerts_tests.stack.stacks import eventually
 
@@ -59,3 +61,28 @@ def test_the_first_trigger_after_a_restart_of_dagsters_database_is_answered(
     assert closed > 0
     assert (trigger.status_code, listed.status_code) == (202, 200), (trigger.text, listed.text)
     assert len(listed.json()["data"]) == 1
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_a_pooled_connection_that_its_database_has_closed_is_replaced_unseen(
+    driver: str, tmp_path: Path, fresh_postgres_url: str
+) -> None:
+    url: str | URL = f"sqlite:///{tmp_path / 'x.db'}"
+    if driver != "sqlite":
+        url = make_url(fresh_postgres_url).set(drivername=driver)
+    engine = create_engine(url, poolclass=QueuePool, pool_size=1)
+    event.listen(engine, "checkout", ping)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE kept (a INTEGER)"))
+    if driver == "sqlite":
+        with engine.connect() as connection:
+            assert connection.connection.driver_connection is not None
+            connection.connection.driver_connection.close()
+    else:
+        assert close_all(fresh_postgres_url) == 1
+
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO kept VALUES (1)"))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT a FROM kept")).scalar_one() == 1
+    engine.dispose()
