@@ -32,7 +32,7 @@ from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
-from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient, token_file
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_dagster.storage.engine import open_engine
 
@@ -172,9 +172,9 @@ def fill_dagster(home: Path, runs: int) -> None:
         connection.execute("COMMIT")
 
 
-async def ask(ports: tuple[int, int]) -> tuple[Answers, float]:
+async def ask(state: Path, ports: tuple[int, int]) -> tuple[Answers, float]:
     """Median milliseconds per question, and the throughput of status over the bare query's."""
-    upstream = GraphQLClient(f"http://127.0.0.1:{ports[0]}")
+    upstream = GraphQLClient(f"http://127.0.0.1:{ports[0]}", token_file=token_file(state))
     scheduler = GraphQLScheduler(upstream)
     async with httpx.AsyncClient(
         base_url=api_url(ports[1]),
@@ -240,7 +240,7 @@ def measure(size: int) -> tuple[Answers, float]:
         copy_store(state / "perf_alerts.db", size // BASE - 1)
         fill_dagster(state / "dagster_home", size)
         with stack(state, ports):
-            return asyncio.run(ask(ports))
+            return asyncio.run(ask(state, ports))
 
 
 def main(sizes: tuple[int, ...]) -> None:

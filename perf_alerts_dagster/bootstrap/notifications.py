@@ -74,7 +74,7 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
         from perf_alerts_dagster.scheduler.graphql.client import connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-        async with connected(settings.webserver_port) as client:
+        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
             toggles = Toggles(
                 scheduler=GraphQLScheduler(client),
                 store=store,

@@ -12,6 +12,8 @@ list states the use of each name, or the consequence of its loss.
   own scheduler counts them over the changes of daylight saving.
 - SCHEDULE_NAME_TAG: which schedule started a run; without it a scheduled run counts as a person's.
 - PARTITION_NAME_TAG: the as-of date that `perf-alerts run --as-of` asks for.
+- TAGS_TO_MAYBE_OMIT_ON_RETRY: the tags that a run which is executed again does not copy; without
+  it the outcome of the first run and who asked for it would stand on the second.
 - WILL_RETRY_TAG: a failed run that Dagster runs again by itself is not reported yet.
 - GRPC_INFO_TAG: which code server started a run, so that only orphaned runs of this machine are
   ended.
@@ -45,6 +47,9 @@ if TYPE_CHECKING:
     from dagster._core.storage.tags import GRPC_INFO_TAG as GRPC_INFO_TAG
     from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_NAME_TAG
     from dagster._core.storage.tags import SCHEDULE_NAME_TAG as SCHEDULE_NAME_TAG
+    from dagster._core.storage.tags import (
+        TAGS_TO_MAYBE_OMIT_ON_RETRY as TAGS_TO_MAYBE_OMIT_ON_RETRY,
+    )
     from dagster._core.storage.tags import WILL_RETRY_TAG as WILL_RETRY_TAG
     from dagster._core.workspace.context import WorkspaceProcessContext as WorkspaceProcessContext
     from dagster._core.workspace.context import WorkspaceRequestContext as WorkspaceRequestContext
@@ -69,6 +74,7 @@ HOMES = {
     "GRPC_INFO_TAG": "dagster._core.storage.tags",
     "PARTITION_NAME_TAG": "dagster._core.storage.tags",
     "SCHEDULE_NAME_TAG": "dagster._core.storage.tags",
+    "TAGS_TO_MAYBE_OMIT_ON_RETRY": "dagster._core.storage.tags",
     "WILL_RETRY_TAG": "dagster._core.storage.tags",
     "WorkspaceProcessContext": "dagster._core.workspace.context",
     "WorkspaceRequestContext": "dagster._core.workspace.context",

@@ -11,7 +11,7 @@ FIRST_PARTITION = "2000-01-01"
 # The entry of a job's metadata that holds the public settings.
 SETTINGS_LABEL = "settings"
 
-# Tags of runs. The last is Dagster's own: the requested as-of date.
+# Tags of runs; PARTITION is Dagster's own: the requested as-of date.
 ALERT = "perf_alerts/alert"
 AS_OF = "perf_alerts/as_of"
 TRIGGERED_BY = "perf_alerts/triggered_by"
@@ -22,6 +22,8 @@ NOTE = "perf_alerts/note"
 REQUEST_ID = "perf_alerts/request_id"
 MARKER = "perf_alerts/marker"
 PARTITION = "dagster/partition"
+# Those that belong to one run only, and not to one that repeats it.
+OF_ONE_RUN = (AS_OF, TRIGGERED_BY, ATTEMPTS, ERROR, OUTCOME, NOTE, REQUEST_ID, MARKER)
 
 
 def schedule_name(alert: str) -> str:

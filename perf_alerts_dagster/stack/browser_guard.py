@@ -7,11 +7,11 @@ to 127.0.0.1 (DNS rebinding).
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 GRAPHQL = "/graphql"
@@ -141,7 +141,7 @@ class Guard:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refused.detail})
         else:
-            await _answer(refused, send)
+            await problem(refused)(scope, receive, send)
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -167,17 +167,17 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _answer(refused: Refusal, send: Send) -> None:
-    problem = {
+def problem(refused: Refusal) -> JSONResponse:
+    """The problem document of a refusal."""
+    content = {
         "type": "about:blank",
         "title": refused.status.phrase,
         "status": int(refused.status),
         "detail": refused.detail,
     }
-    headers: Sequence[tuple[bytes, bytes]] = [
-        (b"content-type", b"application/problem+json"),
-        (b"cache-control", b"no-store"),
-        *([(b"allow", refused.allow.encode())] if refused.allow else []),
-    ]
-    await send({"type": "http.response.start", "status": int(refused.status), "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(problem).encode()})
+    return JSONResponse(
+        content,
+        refused.status,
+        headers={"cache-control": "no-store"} | ({"allow": refused.allow} if refused.allow else {}),
+        media_type="application/problem+json",
+    )

@@ -239,7 +239,7 @@ def examine(settings: Settings, now: datetime, *, fix: bool = False) -> Iterator
     yield from _store(settings, now)
     if any("cannot be written" in finding.problem for finding in broken):
         return
-    yield from _locations(settings.webserver_port)
+    yield from _locations(settings)
     yield from _instance(settings, now, fix=fix)
 
 
@@ -260,10 +260,10 @@ def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
         )
 
 
-def _locations(port: int) -> Iterator[Finding]:
-    where = f"web UI http://127.0.0.1:{port}"
+def _locations(settings: Settings) -> Iterator[Finding]:
+    where = f"web UI http://127.0.0.1:{settings.webserver_port}"
     try:
-        workspace = asyncio.run(_workspace(port))
+        workspace = asyncio.run(_workspace(settings))
     except SchedulerError:
         yield Finding(
             where=where,
@@ -282,8 +282,10 @@ def _locations(port: int) -> Iterator[Finding]:
             )
 
 
-async def _workspace(port: int) -> Mapping[str, Any]:
-    async with connected(port, Budgets(connect=_SECONDS, read=_SECONDS)) as client:
+async def _workspace(settings: Settings) -> Mapping[str, Any]:
+    budgets = Budgets(connect=_SECONDS, read=_SECONDS)
+    port = settings.webserver_port
+    async with connected(port, budgets, state_dir=settings.state_dir) as client:
         answer = await client.ask(documents.LOCATIONS, {})
     return answer.get("workspaceOrError") or {}
 

@@ -70,7 +70,7 @@ def stack_specs(
             "--port", str(webserver_port), "--workspace", workspace,
         ),
         part(
-            "daemon", 2, _daemon_ready(webserver_port),
+            "daemon", 2, _daemon_ready(webserver_port, state_dir),
             DAEMON_MODULE, "run", "--workspace", workspace, "--log-format", "json",
         ),
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def _http_ready(port: int, path: str, *, host: str = "127.0.0.1") -> Probe:
     return _in_thread(check)
 
 
-def _daemon_ready(webserver_port: int) -> Probe:
+def _daemon_ready(webserver_port: int, state_dir: Path) -> Probe:
     """Ready when each daemon that the instance requires has a heartbeat since its start.
 
     `healthy` would not do: Dagster leaves it true for 30 minutes after a daemon's end.
@@ -125,7 +125,7 @@ def _daemon_ready(webserver_port: int) -> Probe:
 
     async def probe(started: float) -> bool:
         try:
-            async with connected(webserver_port) as client:
+            async with connected(webserver_port, state_dir=state_dir) as client:
                 answer = await client.ask(documents.HEARTBEATS, {})
             statuses = answer["instance"]["daemonHealth"]["allDaemonStatuses"]
             beats = [status["lastHeartbeatTime"] for status in statuses if status["required"]]

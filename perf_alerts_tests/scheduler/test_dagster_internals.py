@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.instance.runs import run_domain
 from dagster._core.storage.schedules.base import ScheduleStorage
 
 import perf_alerts_dagster
@@ -226,6 +227,14 @@ NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
         "people hear of a failed execution that is run again by itself",
         lambda: internals.WILL_RETRY_TAG == "dagster/will_retry",
     ),
+    "TAGS_TO_MAYBE_OMIT_ON_RETRY": (
+        "a run that is executed again keeps the outcome of the first one and who asked for it",
+        lambda: (
+            isinstance(internals.TAGS_TO_MAYBE_OMIT_ON_RETRY, set)
+            and vars(run_domain)["TAGS_TO_MAYBE_OMIT_ON_RETRY"]
+            is internals.TAGS_TO_MAYBE_OMIT_ON_RETRY
+        ),
+    ),
     "GRPC_INFO_TAG": (
         "dead runs that never began are not ended",
         lambda: internals.GRPC_INFO_TAG == ".dagster/grpc_info",
@@ -255,7 +264,11 @@ NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
     ),
     "WorkspaceRequestContext": (
         WEB,
-        lambda: inspect.isclass(internals.WorkspaceRequestContext),
+        lambda: accepts(
+            internals.WorkspaceRequestContext,
+            *("instance", "current_workspace", "process_context", "version", "source"),
+            "read_only",
+        ),
     ),
     "WorkspaceFileTarget": (
         WEB,
@@ -268,6 +281,20 @@ NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
             and takes(internals.DagsterWebserver.build_middleware)
             and takes(internals.DagsterWebserver.create_asgi_app)
             and hasattr(internals.DagsterWebserver, "__class_getitem__")
+            and takes(
+                internals.DagsterWebserver.execute_graphql_request,
+                *("request", "query", "variables", "operation_name"),
+            )
+            and takes(
+                internals.DagsterWebserver.execute_graphql_subscription,
+                *("websocket", "operation_id", "query", "variables", "operation_name"),
+            )
+            and all(
+                takes(
+                    getattr(internals.DagsterWebserver, f"report_asset_{kind}_endpoint"), "request"
+                )
+                for kind in ("materialization", "check", "observation")
+            )
         ),
     ),
 }

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
+from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient, token_file
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 from perf_alerts_dagster.scheduler.port import AlertSchedule
 from perf_alerts_dagster.stack import process_group
@@ -56,7 +56,9 @@ class Live:
         """Whether a schedule is on, as Dagster says: without the proxy."""
 
         async def ask() -> bool:
-            client = GraphQLClient(f"http://127.0.0.1:{self.webserver}")
+            client = GraphQLClient(
+                f"http://127.0.0.1:{self.webserver}", token_file=token_file(self.state)
+            )
             try:
                 found = await GraphQLScheduler(client).status(datetime.now(UTC))
                 return found.schedule(name).enabled
@@ -69,7 +71,9 @@ class Live:
         """Toggle as the web UI does: without the proxy."""
 
         async def switch() -> AlertSchedule:
-            client = GraphQLClient(f"http://127.0.0.1:{self.webserver}")
+            client = GraphQLClient(
+                f"http://127.0.0.1:{self.webserver}", token_file=token_file(self.state)
+            )
             try:
                 return await GraphQLScheduler(client).switch("daily_pnl_check", enabled=enabled)
             finally:

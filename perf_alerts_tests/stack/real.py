@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_tests.stack.stacks import Running, free_port
 
@@ -78,6 +79,10 @@ class System:
             **environ,
         }
         self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.environ, None)
 
     def start(self) -> float:
         """Start it and wait until it is up; the seconds that this took."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER, token_file
 from perf_alerts_dagster.stack import process_group
 
 UP = Path(__file__).with_name("up.py")
@@ -64,6 +65,10 @@ class Running:
     def supervisor(self) -> int:
         return int((self.state / "up.lock").read_text())
 
+    @property
+    def token(self) -> str:
+        return token_file(self.state).read_text()
+
     def members(self) -> list[int]:
         return process_group.members(process_group.marks_of(self.state))
 
@@ -77,9 +82,10 @@ class Running:
     def call(
         self, method: str, path: str, body: bytes = b"", **headers: str
     ) -> tuple[int, str, bytes]:
-        """Status, content type and body of one answer of the webserver."""
+        """Status, content type and body of one answer of the webserver, to a part of the stack."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named.setdefault(TOKEN_HEADER, self.token)
         connection.putrequest(method, path, skip_host="Host" in named)
         for name, value in named.items():
             connection.putheader(name, value)

@@ -1,4 +1,4 @@
-"""The guarded web UI in a real browser (Debian's chromium): load, launch a run, toggle."""
+"""The web UI in a real browser (Debian's chromium): log in, launch a run, toggle, be refused."""
 
 import http.server
 import shutil
@@ -6,10 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.stack.stacks import eventually
 
@@ -22,6 +25,10 @@ pytestmark = [
 
 
 DAILY = "daily_pnl_check"
+KEYS = {
+    role: f"pa_{role}_only-for-the-tests-0123456789abcdef"
+    for role in ("viewer", "operator", "admin")
+}
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -66,7 +73,11 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     ledger.begin(days[0])
     for day in days:
         ledger.add(day)
-    environ = {"ALERT_RECORDS_URL": str(ledger.path), "ALERT_PROJECTION_PATHS": "1000"}
+    environ = {
+        "ALERT_RECORDS_URL": str(ledger.path),
+        "ALERT_PROJECTION_PATHS": "1000",
+        **{f"ALERT_{role.upper()}_API_KEY": key for role, key in KEYS.items()},
+    }
     with real_system(folder / "state", environ) as running:
         running.start()
         yield running
@@ -88,8 +99,27 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-def runs(system: System) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = system.running.query(RUNS)["runsOrError"]["results"]
+def log_in(page: Page, system: System, path: str, role: str = "operator") -> None:
+    """Open a page of the web UI without a session: the login page asks, and leads back to it."""
+    page.goto(f"http://127.0.0.1:{system.port}{path}")
+    assert page.url.startswith(f"http://127.0.0.1:{system.proxy_port}/login?")
+    page.get_by_label("API key").fill(KEYS[role])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"http://127.0.0.1:{system.port}{path}")
+
+
+def audited(system: System, action: str) -> list[dict[str, Any]]:
+    """The audit's rows of an action, newest first."""
+    answer = httpx.get(
+        f"http://127.0.0.1:{system.proxy_port}{BASE}/admin/audit?limit=500",
+        headers={"X-Alert-API-Key": KEYS["admin"]},
+        timeout=30,
+    )
+    return [row for row in answer.json()["data"] if row["action"] == action]
+
+
+def runs(system: System) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = system.running.query(RUNS)["runsOrError"]["results"]
     return found
 
 
@@ -102,12 +132,11 @@ def is_on(system: System, name: str) -> bool:
 def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
     page: Page, system: System
 ) -> None:
-    at = f"http://127.0.0.1:{system.port}"
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     first = system.running.launch(DAILY)
     eventually(lambda: system.running.status(first) == "SUCCESS", seconds=60, what="the first run")
-    page.goto(f"{at}/runs/{first}")
+    log_in(page, system, f"/runs/{first}")
     page.get_by_role("button", name="Re-execute all").click()
     eventually(
         lambda: [run["status"] for run in runs(system)] == ["SUCCESS"] * 2,
@@ -115,7 +144,13 @@ def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
         what="the run that the button launched",
     )
 
-    page.goto(f"{at}/runs/{first}")
+    # Who asked for it is the person, although the button copies the first run's tags.
+    newest = {tag["key"]: tag["value"] for tag in runs(system)[0]["tags"]}
+    assert newest["perf_alerts/triggered_by"] == "operator"
+    (row,) = audited(system, "ui:launchPipelineReexecution")
+    assert (row["actor"], row["target"], row["outcome"]) == ("operator", first, "done")
+
+    page.goto(f"http://127.0.0.1:{system.port}/runs/{first}")
     page.get_by_text("[Show Markdown]").first.click()
     page.locator("img[alt^='band and live path']").first.wait_for()
 
@@ -124,7 +159,7 @@ def test_a_run_is_launched_by_its_button_and_shows_its_table_and_bands(
 
 
 def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None:
-    page.goto(f"http://127.0.0.1:{system.port}/automation")
+    log_in(page, system, "/automation")
     # Rows move while the page loads and their switches come with a query of their own: hold on to
     # what stands beside the schedule's link.
     link = page.locator(f"a[href$='/schedules/{DAILY}_schedule']")
@@ -136,6 +171,45 @@ def test_a_schedule_is_toggled_by_its_switch(page: Page, system: System) -> None
     turn(switch, system, on=False)
     turn(switch, system, on=True)
     expect(selecting).not_to_be_checked()
+    for action in ("ui:stopRunningSchedule", "ui:startSchedule"):
+        row = audited(system, action)[0]
+        assert (row["actor"], row["target"]) == ("operator", f"{DAILY}_schedule")
+
+
+def test_a_viewer_sees_a_run_and_finds_no_button_that_works(page: Page, system: System) -> None:
+    run = runs(system)[-1]["runId"] if runs(system) else system.running.launch(DAILY)
+    before = len(runs(system))
+
+    log_in(page, system, f"/runs/{run}", "viewer")
+
+    expect(page.get_by_role("button", name="Re-execute all")).to_be_disabled(timeout=60_000)
+    page.goto(f"http://127.0.0.1:{system.port}/automation")
+    link = page.locator(f"a[href$='/schedules/{DAILY}_schedule']")
+    switch = link.locator("xpath=following-sibling::div//input[@type='checkbox']")
+    expect(switch).to_be_disabled(timeout=60_000)
+    assert len(runs(system)) == before
+
+
+def test_an_operator_who_deletes_a_run_is_refused_in_words_and_the_page_goes_on(
+    page: Page, system: System
+) -> None:
+    run = system.running.launch(DAILY)
+    eventually(lambda: system.running.status(run) == "SUCCESS", seconds=120, what="the run")
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    log_in(page, system, "/runs")
+
+    expect(page.locator(f"a[href='/runs/{run}']").first).to_be_visible(timeout=60_000)
+    page.locator("button:has([aria-label=expand_more]):not([disabled])").first.click()
+    page.get_by_text("Delete").last.click()
+    page.get_by_role("button", name="Delete").last.click()
+
+    expect(page.get_by_text("Could not delete 1 run")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Done").click()
+    (row,) = audited(system, "ui:deletePipelineRun")
+    assert (row["actor"], row["outcome"]) == ("operator", "failed")
+    assert row["target"] in {found["runId"] for found in runs(system)}
+    assert errors == []
 
 
 def turn(switch: Locator, system: System, *, on: bool) -> None:
@@ -159,8 +233,8 @@ def turn(switch: Locator, system: System, *, on: bool) -> None:
 
 
 @contextmanager
-def elsewhere(text: str) -> Iterator[str]:
-    """A page of another origin on this machine."""
+def elsewhere(text: str, name: str) -> Iterator[str]:
+    """A page of another origin on this machine, under one of its names."""
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -175,14 +249,19 @@ def elsewhere(text: str) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield f"http://localhost:{server.server_port}/"
+        yield f"http://{name}:{server.server_port}/"
         server.shutdown()
         thread.join()
 
 
-def test_a_page_of_another_origin_launches_nothing_by_any_way(page: Page, system: System) -> None:
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
+def test_a_page_of_another_origin_launches_nothing_by_any_way(
+    page: Page, system: System, name: str
+) -> None:
+    log_in(page, system, "/runs")
     before = len(runs(system))
-    with elsewhere(EVIL.format(port=system.port, launch=LAUNCH.replace('\\"', "&quot;"))) as url:
+    text = EVIL.format(port=system.port, launch=LAUNCH.replace('\\"', "&quot;"))
+    with elsewhere(text, name) as url:
         page.goto(url)
         page.wait_for_function("document.title.startsWith('tried')")
         title = page.title()

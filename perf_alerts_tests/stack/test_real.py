@@ -71,12 +71,12 @@ def state_of(system: System) -> dict[str, str]:
 
 
 def test_a_start_is_the_first_one_until_an_execution_has_succeeded(system: System) -> None:
-    assert asyncio.run(is_first_start(system.port))
+    assert asyncio.run(is_first_start(system.settings))
 
     run = system.running.launch(DAILY)
     eventually(lambda: system.running.status(run) == "SUCCESS", seconds=60, what="the run")
 
-    assert not asyncio.run(is_first_start(system.port))
+    assert not asyncio.run(is_first_start(system.settings))
 
 
 def test_many_triggers_at_once_judge_a_date_once(system: System) -> None:

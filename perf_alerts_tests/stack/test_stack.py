@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from perf_alerts_dagster.scheduler.dagster_internals import DAEMON_MODULE
+from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER
 from perf_alerts_tests.stack.stacks import (
     LAUNCH,
     UP,
@@ -150,7 +151,7 @@ def test_a_link_from_another_site_opens_a_page(running: Running) -> None:
 
 def test_a_websocket_opens_for_the_ui_and_for_no_other_site(running: Running) -> None:
     url = f"ws://127.0.0.1:{running.port}/graphql"
-    own = {"Origin": f"http://127.0.0.1:{running.port}"}
+    own = {"Origin": f"http://127.0.0.1:{running.port}", TOKEN_HEADER: running.token}
 
     with connect(url, additional_headers=own, subprotocols=["graphql-ws"]) as socket:  # type: ignore[list-item]
         socket.send('{"type": "connection_init"}')

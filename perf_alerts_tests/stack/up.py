@@ -23,11 +23,15 @@ def main(state: str, port: str) -> None:
     state_dir = Path(state)
     try:
         check_port(int(port), "ALERT_WEBSERVER_PORT")
-        prepare_home(Settings(state_dir=state_dir, run_max_seconds=60))
+        settings = Settings(state_dir=state_dir, run_max_seconds=60)
+        prepare_home(settings)
         specs = stack_specs(
             state_dir=state_dir,
             webserver_port=int(port),
-            environment={"PYTHONPATH": str(Path(__file__).parents[2])},
+            environment={
+                **settings.environment(),
+                "PYTHONPATH": str(Path(__file__).parents[2]),
+            },
             module=TINY,
         )
         asyncio.run(up(specs, state_dir=state_dir, on_ready=notify))

@@ -22,7 +22,7 @@ _POLL_SECONDS = 0.5
 _LONGEST_SECONDS = 180.0
 
 
-async def is_first_start(port: int) -> bool:
+async def is_first_start(settings: Settings) -> bool:
     """Whether no execution of an alert has succeeded yet.
 
     Raises:
@@ -33,13 +33,13 @@ async def is_first_start(port: int) -> bool:
 
     wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
     try:
-        async with connected(port) as client:
+        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
             return not (await GraphQLScheduler(client).runs(wanted)).runs
     except SchedulerError as error:
         raise StackError(f"the runs of the past cannot be read: {error}") from error
 
 
-async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
+async def _launch_all(settings: Settings) -> AsyncIterator[AlertRun]:
     """Launch all alerts, then yield each run at its end, or at the end of the waiting.
 
     Raises:
@@ -51,7 +51,7 @@ async def _launch_all(port: int) -> AsyncIterator[AlertRun]:
 
     time = asyncio.get_running_loop().time
     try:
-        async with connected(port) as client:
+        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
             scheduler = GraphQLScheduler(client)
             runs = []
             for alert in ALERTS:
@@ -270,11 +270,11 @@ def _migrate(settings: Settings) -> None:
 
 async def _run_first(settings: Settings) -> None:
     """Where no execution has succeeded yet, launch all alerts and show their outcomes."""
-    if not await is_first_start(settings.webserver_port):
+    if not await is_first_start(settings):
         return
     ERR.print("nothing was executed yet: executing all alerts once ...")
     table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
-    async for run in _launch_all(settings.webserver_port):
+    async for run in _launch_all(settings):
         succeeded = run.state is RunState.SUCCESS
         table.add_row(
             run.alert,

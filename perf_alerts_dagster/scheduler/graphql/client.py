@@ -4,8 +4,10 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +24,8 @@ _CONNECTIONS = 20
 _LARGEST_ANSWER = 32 * 1024 * 1024
 # Dagster answers 500 with a typed error where its code server is down.
 _ANSWERED = (200, 500)
+# The webserver's token of this start, by which it knows our own processes.
+TOKEN_HEADER = "X-Perf-Alerts-Process"  # noqa: S105 - the name of a header
 # No connection was made, so nothing was sent.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -35,12 +39,24 @@ class Budgets:
     launch: float = 10.0
 
 
+def token_file(state_dir: Path) -> Path:
+    """The file with the webserver's token, which it writes at each start for its own user."""
+    return state_dir.absolute() / "dagster_home" / "ui_token"
+
+
 class GraphQLClient:
     """Sends requests to Dagster's webserver, over connections that it owns."""
 
-    def __init__(self, url: str, budgets: Budgets | None = None) -> None:
-        """Prepare access to `url`, the webserver's root; nothing is connected yet."""
+    def __init__(
+        self, url: str, budgets: Budgets | None = None, *, token_file: Path | None = None
+    ) -> None:
+        """Prepare access to `url`, the webserver's root; nothing is connected or read yet.
+
+        `token_file` holds the token of a webserver behind the login; None sends none.
+        """
         self._budgets = budgets or Budgets()
+        self._token_file = token_file
+        self._token = ""
         self._http = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(self._budgets.launch, connect=self._budgets.connect),
@@ -62,12 +78,15 @@ class GraphQLClient:
     async def ask(
         self, document: str, variables: Mapping[str, Any], *, launching: bool = False
     ) -> dict[str, Any]:
-        """The `data` of the answer, within the budget; nothing is sent a second time.
+        """The `data` of the answer, within the budget.
 
         `launching` gives a request that starts processes its longer budget.
 
+        Only what the webserver's login refused, so that nothing ran, is sent again: with the
+        token of a webserver that was started meanwhile.
+
         Raises:
-            SchedulerUnreachable: nothing answers, or the connection broke.
+            SchedulerUnreachable: nothing answers, the connection broke, or it refuses our token.
             SchedulerHung: there was no whole answer in time.
             SchedulerUnexpected: the answer is no GraphQL data.
         """
@@ -76,6 +95,8 @@ class GraphQLClient:
         try:
             async with asyncio.timeout(seconds):
                 status, answer = await self._send(body)
+                if status == HTTPStatus.UNAUTHORIZED and self._read_token():
+                    status, answer = await self._send(body)
         except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout) as error:
             late = f"Dagster did not answer within {seconds:g} s (ALERT_DAGSTER_SECONDS)"
             raise SchedulerHung(late) from error
@@ -90,6 +111,8 @@ class GraphQLClient:
 
     async def _send(self, body: str) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
+        if self._token or self._read_token():
+            headers[TOKEN_HEADER] = self._token
         async with self._http.stream(
             "POST", "/graphql", content=body.encode(), headers=headers
         ) as response:
@@ -102,11 +125,25 @@ class GraphQLClient:
                     raise SchedulerUnexpected("Dagster's answer is too large")
             return response.status_code, b"".join(parts)
 
+    def _read_token(self) -> bool:
+        """Read the token's file; whether it holds another token than the last one."""
+        before = self._token
+        if self._token_file is not None:
+            # A webserver of the version before writes none, and asks for none.
+            with suppress(OSError):
+                self._token = self._token_file.read_text().strip()
+        return self._token != before
+
 
 @asynccontextmanager
-async def connected(port: int, budgets: Budgets | None = None) -> AsyncIterator[GraphQLClient]:
-    """A client of the webserver on this machine, closed at the end of the block."""
-    client = GraphQLClient(f"http://127.0.0.1:{port}", budgets)
+async def connected(
+    port: int, budgets: Budgets | None = None, *, state_dir: Path
+) -> AsyncIterator[GraphQLClient]:
+    """A client of the webserver on this machine, closed at the end of the block.
+
+    `state_dir` is the state folder of the webserver's stack.
+    """
+    client = GraphQLClient(f"http://127.0.0.1:{port}", budgets, token_file=token_file(state_dir))
     try:
         yield client
     finally:
@@ -120,6 +157,12 @@ def _is_nonsense(error: httpx.HTTPError) -> bool:
 
 
 def _data(status: int, answer: bytes) -> dict[str, Any]:
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise SchedulerUnreachable(
+            "Dagster's web UI takes this process for none of its stack: it reads no current "
+            "dagster_home/ui_token in ALERT_STATE_DIR",
+            may_have_arrived=False,
+        )
     if status not in _ANSWERED:
         raise SchedulerUnexpected(f"Dagster answered with status {status}")
     try:
