@@ -48,9 +48,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
     """Dagster's webserver on this machine, and a store that is open already."""
     seconds = settings.dagster_seconds
     budgets = Budgets(read=seconds / 2, launch=seconds)
-    async with connected(
-        settings.webserver_port, budgets, state_dir=settings.state_dir
-    ) as client:
+    async with connected(settings.webserver_port, budgets, state_dir=settings.state_dir) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),
             history=SqlAlertStore(engine),
