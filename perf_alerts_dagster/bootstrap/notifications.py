@@ -71,10 +71,13 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
     store = SqlSchedulerStore(engine)
 
     async def ask_and_end() -> None:
-        from perf_alerts_dagster.scheduler.graphql.client import connected
+        from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
         from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
+        budgets = Budgets.within(settings.dagster_seconds)
+        async with connected(
+            settings.webserver_port, budgets, state_dir=settings.state_dir
+        ) as client:
             toggles = Toggles(
                 scheduler=GraphQLScheduler(client),
                 store=store,

@@ -6,8 +6,6 @@ Stops at SIGTERM or Ctrl-C: running requests are answered, within 12 seconds.
 import logging
 import resource
 import socket
-import sys
-import time
 from contextlib import ExitStack
 from threading import Event
 from types import FrameType
@@ -16,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.core.logs import handler
 from perf_alerts_dagster.http.protocol import KEEP_ALIVE, Peers, bounded
 from perf_alerts_dagster.settings import Settings
 
@@ -35,15 +34,6 @@ _LARGEST_HEAD = 32 * 1024
 _SEND_BUFFER = 64 * 1024
 
 
-class _Utc(logging.Formatter):
-    """Writes the time in UTC."""
-
-    converter = time.gmtime  # type: ignore[assignment] # logging's documented way
-
-
-FORMATTER = _Utc("%(asctime)s %(levelname)s %(name)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-
-
 def run(settings: Settings, app: FastAPI) -> None:
     """Serve an application at the settings' address until SIGTERM or Ctrl-C.
 
@@ -55,9 +45,7 @@ def run(settings: Settings, app: FastAPI) -> None:
         StackError: the address cannot be listened on.
         StoreUnavailable: the alert store cannot be reached, or was not migrated.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(FORMATTER)
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler()])
     # One line per request to Dagster says nothing that the access log does not.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     listening = listen(settings.proxy_host, settings.proxy_port)

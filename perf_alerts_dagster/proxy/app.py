@@ -46,8 +46,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
-    seconds = settings.dagster_seconds
-    budgets = Budgets(read=seconds / 2, launch=seconds)
+    budgets = Budgets.within(settings.dagster_seconds)
     async with connected(settings.webserver_port, budgets, state_dir=settings.state_dir) as client:
         yield ProxyParts(
             scheduler=GraphQLScheduler(client),

@@ -382,10 +382,3 @@ def test_the_soft_limit_of_open_files_is_raised_and_said(
     assert limits[-1] == (raised, hard)
     assert (f"is {raised} now, and was {soft}" in caplog.text) == (raised != soft)
     assert f"at most {min(raised - 256, 10_000)} connections" in caplog.text
-
-
-def test_the_servers_log_is_in_utc_with_an_offset() -> None:
-    record = logging.LogRecord("a", logging.INFO, "f", 1, "said", None, None)
-    record.created = 0.5
-
-    assert server.FORMATTER.format(record) == "1970-01-01T00:00:00Z INFO a said"

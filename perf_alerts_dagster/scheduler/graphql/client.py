@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -37,6 +37,11 @@ class Budgets:
     connect: float = 1.0
     read: float = 5.0
     launch: float = 10.0
+
+    @classmethod
+    def within(cls, seconds: float) -> Self:
+        """A launch may take so long, a read half of it."""
+        return cls(read=seconds / 2, launch=seconds)
 
 
 def token_file(state_dir: Path) -> Path:
