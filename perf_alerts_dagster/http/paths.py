@@ -14,7 +14,7 @@ OPEN = frozenset(
 )
 # The pages for people, each with what is below it. They ask for a session by themselves
 # (`pages.session`), and a login leads back to them.
-PAGES = ("/incidents",)
+PAGES = ("/incidents", "/sessions")
 _BESIDE_PAGES = frozenset({"/", "/login", "/logout", "/assets/pages.css"})
 
 

@@ -156,7 +156,7 @@ async def test_revoked_tokens_are_forgotten_once_they_have_run_out(gate: Gated) 
     second = await gate.login("viewer")
     await gate.http.post("/auth/logout", headers=bearer(second))
 
-    assert gate.stores.revocations.prune(gate.clock() + timedelta(hours=24)) == 1
+    assert gate.stores.sessions.prune(gate.clock() + timedelta(hours=24)) == 1
 
 
 async def test_who_came_with_a_key_has_no_token_to_end(gate: Gated) -> None:

@@ -41,6 +41,12 @@ NEEDS: dict[tuple[str, str], Permission | str] = {
     ("GET", "/config/thresholds"): Permission.CONFIGURE,
     ("PUT", "/config/thresholds"): Permission.CONFIGURE,
     ("GET", "/admin/audit"): Permission.ADMIN,
+    ("GET", "/keys"): Permission.ADMIN,
+    ("POST", "/keys"): Permission.ADMIN,
+    ("POST", "/keys/{id}/expire"): Permission.ADMIN,
+    ("DELETE", "/keys/{id}"): Permission.ADMIN,
+    ("GET", "/sessions"): ANYONE,
+    ("POST", "/sessions/end"): ANYONE,
     ("POST", "/admin/test-notification"): Permission.ADMIN,
     ("POST", "/admin/reload"): Permission.ADMIN,
 }
