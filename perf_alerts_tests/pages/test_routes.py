@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -87,7 +88,7 @@ async def test_a_login_leads_back_to_the_page_that_was_asked_for(
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
-    for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=86400"):
+    for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=43200"):
         assert part in cookie
     assert (await page.get(path)).status_code == 200
 
@@ -121,10 +122,120 @@ def test_every_page_is_let_in_to_ask_for_its_session() -> None:
 async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
     proxy = Proxy(ALERT_PUBLIC_URL="https://alerts.example")
     async with browser(proxy) as page:
+        page.headers["Host"] = "alerts.example"
         cookie = (await login(page)).headers["set-cookie"]
 
     assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie
+    assert "Max-Age=43200" in cookie
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8089", "localhost:8089", "[::1]:8089"])
+async def test_past_the_https_proxy_on_this_machine_the_cookie_reaches_the_web_ui(
+    host: str,
+) -> None:
+    async with browser(Proxy(ALERT_PUBLIC_URL="https://alerts.example")) as page:
+        page.headers["Host"] = host
+        cookie = (await login(page)).headers["set-cookie"]
+        inside = await page.get("/incidents", headers={"Cookie": cookie.partition(";")[0]})
+        forwarded = await page.post(
+            "/login",
+            data={"api_key": KEYS["operator"]},
+            headers={"X-Forwarded-Proto": "https", "Cookie": ""},
+        )
+
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "Secure" not in cookie
+    assert inside.status_code == 200
+    assert forwarded.headers["set-cookie"].startswith(f"__Host-{COOKIE}=")
+
+
+UI = "http://localhost:3000"
+
+
+async def test_a_login_leads_back_to_the_web_ui_under_the_same_host_name(
+    page: httpx.AsyncClient,
+) -> None:
+    wanted = f"{UI}/runs/8b462620?tab=logs"
+    form = await page.get("/login", params={"next": wanted})
+    policy = form.headers["content-security-policy"]
+    answer = await login(page, next_=wanted)
+    again = await page.get("/login", params={"next": wanted})
+
+    assert f"form-action 'self' {UI};" in policy
+    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+    assert (again.status_code, again.headers["location"]) == (303, wanted)
+
+
+@pytest.mark.parametrize(
+    ("host", "evil"),
+    [
+        ("localhost", "http://127.0.0.1:3000/"),
+        ("localhost", "https://localhost:3000/"),
+        ("localhost", "http://localhost:3001/"),
+        ("localhost", "http://localhost:3000@evil.example/"),
+        ("localhost", "http://localhost:3000.evil.example/"),
+        ("localhost", "http://localhost:30001"),
+        ("localhost", "http://localhost:3000\\@evil.example"),
+        ("localhost", "http://localhost:3000/\r\nSet-Cookie: a=b"),
+        ("localhost", "http://localhost:3000/#x"),
+        ("localhost", " http://localhost:3000/"),
+        ("localhost", "//localhost:3000/"),
+        ("evil.example", "http://evil.example:3000/"),
+        ("evil.example:8089", "http://evil.example:3000/"),
+        ("localhost.evil.example", "http://localhost.evil.example:3000/"),
+        ("LOCALHOST:x", "http://localhost:3000/"),
+    ],
+)
+async def test_a_login_leads_to_no_other_host_port_or_scheme(
+    page: httpx.AsyncClient, host: str, evil: str
+) -> None:
+    page.headers["Host"] = host
+    answer = await page.post("/login", data={"api_key": KEYS["viewer"], "next": evil})
+
+    assert answer.headers["location"] == "/incidents"
+
+
+async def test_the_login_page_names_who_is_logged_in(page: httpx.AsyncClient) -> None:
+    assert "You are" not in (await page.get("/login")).text
+    await login(page)
+
+    assert "You are operator" in (await page.get("/login")).text
+
+
+async def test_a_page_lists_the_persons_sessions_and_ends_them_all(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    async with httpx.AsyncClient(transport=page._transport, base_url="http://localhost") as other:
+        await login(other)
+        await login(page)
+        text = (await page.get("/sessions")).text
+        forged = await page.post("/sessions/end", data={"form_word": "x"})
+        ended = await page.post("/sessions/end", data={"form_word": await word(page, "/sessions")})
+
+        assert text.count("the pages") == 2
+        assert text.count("(this one)") == 1
+        assert forged.status_code == 403
+        assert (ended.status_code, ended.headers["location"]) == (303, "/login")
+        for browser_ in (page, other):
+            assert (await browser_.get("/incidents")).status_code == 303
+    assert proxy.audit.rows[-1].action == "end_sessions"
+    assert proxy.audit.rows[-1].after == {"ended": 2}
+
+
+@pytest.mark.parametrize(("role", "status"), [("operator", 303), ("admin", 303), ("viewer", 200)])
+async def test_a_session_of_who_may_act_ends_after_an_hour_without_a_request(
+    proxy: Proxy, page: httpx.AsyncClient, role: str, status: int
+) -> None:
+    await login(page, role)
+    for _ in range(3):
+        proxy.time.now += timedelta(minutes=59)
+        assert (await page.get("/incidents")).status_code == 200
+    proxy.time.now += timedelta(minutes=61)
+
+    assert (await page.get("/incidents")).status_code == status
+    proxy.time.now += timedelta(hours=12)
+    assert (await page.get("/incidents")).status_code == 303
 
 
 async def test_the_open_incidents_are_not_all_there_is_to_look_at(proxy: Proxy) -> None:

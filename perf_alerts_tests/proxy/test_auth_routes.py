@@ -112,7 +112,8 @@ async def test_a_logout_ends_one_token_for_good_and_is_recorded(gate: Gated) -> 
         "token_revoked",
     )
     assert (await gate.http.get("/auth/me", headers=bearer(other))).status_code == 200
-    (row,) = gate.stores.audit.entries().rows
+    row, *logins = gate.stores.audit.entries().rows
+    assert [one.action for one in logins] == ["login", "login"]
     assert (row.actor, row.action, row.outcome, row.address, row.request_id) == (
         "operator",
         "logout",

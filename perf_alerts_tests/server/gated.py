@@ -34,6 +34,8 @@ KEYS = {
 }
 SECRET = "2Ys9vLqfJ3kXw8ZbN5tRgHc7Dm4PaEuVi6oTyW1x"
 HEADER = "X-Alert-API-Key"
+# The audited actions of callers that change nothing.
+COMINGS = {"login", "logout", "failed_login", "wrong_key", "wrong_token", "no_role", "refused"}
 
 
 @dataclass

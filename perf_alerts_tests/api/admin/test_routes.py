@@ -31,6 +31,7 @@ async def test_a_change_is_shown_with_all_its_fields(gate: Gated) -> None:
                 "after": {"reason": "<b>é</b>"},
                 "outcome": "done",
                 "request_id": "r1",
+                "server_request_id": "",
             }
         ],
         "next_cursor": None,
