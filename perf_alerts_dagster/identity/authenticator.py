@@ -139,6 +139,10 @@ class Attempts:
             self._failures.popitem(last=False)
         return None
 
+    def is_over(self, address: str) -> bool:
+        """Whether the next failure may be too many."""
+        return len(self._failures.get(network_of(address), ())) >= self._limit
+
     async def delay(self, address: str) -> None:
         """Hold back the answer to a failure."""
         name = network_of(address)
@@ -208,6 +212,11 @@ class Identity:
                 return Admission(principal=self._used(await self._key(text, scope, "wrong_key")))
             case Bearer(text):
                 return await self._by_token(text, scope)
+
+    async def check_login(self, sent: ApiKey, scope: Scope) -> None:
+        """Refuse a login by a wrong key, as `login` does."""
+        if self.enabled:
+            await self._key(sent.text, scope, "failed_login")
 
     async def login(self, sent: ApiKey, scope: Scope, kind: Kind) -> Login:
         """A token in exchange for a key, and its session.

@@ -11,16 +11,24 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perf_alerts_dagster.http.middleware import Border
-from perf_alerts_dagster.http.paths import needs_no_credential
+from perf_alerts_dagster.http.body import read_body, strict_json
+from perf_alerts_dagster.http.middleware import Border, address_of
+from perf_alerts_dagster.http.paths import LOGIN, LOGIN_PAGE, needs_no_credential
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity import keys
-from perf_alerts_dagster.identity.authenticator import Ambiguous, Attempts, Identity, credential
+from perf_alerts_dagster.identity.authenticator import (
+    Ambiguous,
+    Attempts,
+    Identity,
+    credential,
+    key_of,
+)
 from perf_alerts_dagster.identity.sessions import Kind, Sessions
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.identity.stored_keys import StoredKeys
@@ -33,6 +41,7 @@ from perf_alerts_dagster.settings import Settings
 LOG = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_REFUSED = '<!doctype html><title>Log in</title><p><a href="/login">Log in</a> again later: '
 _YEAR = 365 * 24 * 3600
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
@@ -124,6 +133,15 @@ class Authentication:
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _admit(scope)
+            try:
+                receive = await _before_login(scope, receive)
+            except Problem as problem:
+                if scope["path"] != LOGIN_PAGE:
+                    raise
+                # For a person, and as cheap as a problem document.
+                page = HTMLResponse(f"{_REFUSED}{problem.detail}", problem.status, problem.headers)
+                await page(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
 
@@ -145,6 +163,47 @@ async def _admit(scope: Scope) -> None:
         refuse_foreign(scope["headers"], identity.public_host)
     scope["state"]["principal"] = admitted.principal
     scope["state"]["token"] = admitted.token
+
+
+async def _before_login(scope: Scope, receive: Receive) -> Receive:
+    """Refuse here, where it is cheap, a login by a wrong key from an address over its limit.
+
+    Every other login goes on, with a `receive` that gives its body again.
+
+    Raises:
+        Problem: 429; 408 and 413 as `read_body`.
+    """
+    identity: Identity = scope["app"].state.identity
+    is_login = scope["method"] == "POST" and scope["path"] in (LOGIN, LOGIN_PAGE)
+    if not is_login or not identity.attempts.is_over(address_of(scope)):
+        return receive
+    content = await read_body(Request(scope, receive))
+    text = _key_in(content, is_form=scope["path"] == LOGIN_PAGE)
+    if text is not None:
+        await identity.check_login(key_of(text.encode(errors="replace")), scope)
+    is_read = False
+
+    async def again() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return again
+
+
+def _key_in(content: bytes, *, is_form: bool) -> str | None:
+    """The key in the body of a login; None where it has none, which its endpoint refuses."""
+    try:
+        if is_form:
+            fields = parse_qs(content.decode("ascii"), max_num_fields=16, errors="strict")
+            return fields.get("api_key", [""])[0].strip()
+        body = strict_json(content)
+    except ValueError:
+        return None
+    text = body.get("api_key") if isinstance(body, dict) else None
+    return text if isinstance(text, str) and text else None
 
 
 def _refuse_foreign_pages(headers: Headers, own_hosts: frozenset[str]) -> None:

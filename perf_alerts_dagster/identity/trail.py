@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 
 from starlette.types import Scope
 
@@ -54,6 +55,7 @@ def change_in(
     )
 
 
+@lru_cache(4096)
 def network_of(address: str) -> str:
     """The address, or for IPv6 its /64 network, since one host holds a whole /64."""
     try:
@@ -123,7 +125,8 @@ class Trail:
         while not over.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), _FLUSH_SECONDS)
-            await self.flush(over=over.is_set())
+            await self.flush()
+        await self.flush(over=True)
 
     async def flush(self, *, over: bool = False) -> None:
         """Record new refusals, and the final counts of those whose minute, or all, is over.

@@ -40,8 +40,8 @@ class TrustedProxies:
 
         That is the last hop which is none of the proxies; text that is no address ends the way.
         """
-        peer = _address(_peer(scope))
-        if peer is None or not self._is_trusted(peer):
+        peer = self._proxy_of(scope)
+        if peer is None:
             return None
         sent = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
         for hop in reversed(sent.decode("latin-1").split(",")):
@@ -60,8 +60,7 @@ class TrustedProxies:
             Problem: 400, a header is given twice, too long, or no printable text.
             NoRole: no role is mapped to the person.
         """
-        peer = _address(_peer(scope))
-        if peer is None or not self._is_trusted(peer):
+        if self._proxy_of(scope) is None:
             return None
         name = _text(scope["headers"], self.user_header)
         if not name:
@@ -79,6 +78,12 @@ class TrustedProxies:
             key_id="",
         )
 
+    def _proxy_of(self, scope: Scope) -> IPv4Address | IPv6Address | None:
+        """The peer's address if it is a trusted proxy's."""
+        client = scope.get("client")
+        peer = _address(str(client[0])) if client and self.networks else None
+        return peer if peer is not None and self._is_trusted(peer) else None
+
     def _is_trusted(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self.networks)
 
@@ -92,11 +97,6 @@ def trusted_proxies(settings: Settings) -> TrustedProxies:
         groups_header=settings.trusted_groups_header,
         roles=settings.trusted_roles,
     )
-
-
-def _peer(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else ""
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

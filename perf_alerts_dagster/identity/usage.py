@@ -49,7 +49,7 @@ class Uses:
 
     def __init__(self, save: Callable[[Mapping[str, datetime]], None]) -> None:
         self._save = save
-        self._known: OrderedDict[str, datetime] = OrderedDict()
+        self.known: OrderedDict[str, datetime] = OrderedDict()
         self._unsaved: dict[str, datetime] = {}
         self._saved_at: datetime | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -60,19 +60,19 @@ class Uses:
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        self._known.update(await asyncio.to_thread(stored))
+        self.known.update(await asyncio.to_thread(stored))
 
     def last(self, id_: str) -> datetime | None:
         """The last use that this process knows of."""
-        return self._known.get(id_)
+        return self.known.get(id_)
 
     def used(self, id_: str, now: datetime) -> datetime | None:
         """Note a use now; returns the previous one, None for the first."""
-        before = self._known.get(id_)
-        self._known[id_] = self._unsaved[id_] = now
-        self._known.move_to_end(id_)
-        while len(self._known) > _MAXIMUM:
-            self._known.popitem(last=False)
+        before = self.known.get(id_)
+        self.known[id_] = self._unsaved[id_] = now
+        self.known.move_to_end(id_)
+        while len(self.known) > _MAXIMUM:
+            self.known.popitem(last=False)
         is_due = self._saved_at is None or now - self._saved_at >= _SAVING_INTERVAL
         if is_due and (self._saving is None or self._saving.done()):
             self._saved_at = now

@@ -510,3 +510,42 @@ async def test_a_breach_is_not_retired(proxy: Proxy, page: httpx.AsyncClient) ->
 
     assert "Retire" not in (await page.get(path)).text
     assert (await page.post(f"{path}/retire", data=form)).status_code == 404
+
+
+async def test_a_person_whom_the_trusted_proxy_names_needs_no_login_and_no_other_site_acts(
+    proxy: Proxy,
+) -> None:
+    behind = Proxy(
+        proxy,
+        ALERT_TRUSTED_PROXIES="127.0.0.1",
+        ALERT_TRUSTED_ROLES='{"operator": ["alice"], "viewer": ["*"]}',
+    )
+    path = path_of(behind)
+    async with browser(behind) as page:
+        page.headers["X-Forwarded-User"] = "alice"
+        shown = await page.get(path)
+        form = {"form_word": await word(page, path), "comment": "seen"}
+        page.headers["X-Forwarded-User"] = "bob"
+        others = await page.post(f"{path}/acknowledge", data=form)
+        page.headers["X-Forwarded-User"] = "alice"
+        forged = await page.post(f"{path}/acknowledge", data={"comment": "seen"})
+        done = await page.post(f"{path}/acknowledge", data=form)
+        to_ui = await page.get("/login", params={"next": f"{UI}/"})
+
+    assert shown.status_code == 200
+    assert [one.status_code for one in (others, forged, done)] == [403, 403, 303]
+    assert behind.incidents.by_id[path.rpartition("/")[2]].acknowledged is not None
+    assert (to_ui.status_code, "You are operator:alice" in to_ui.text) == (200, True)
+
+
+async def test_a_wrong_key_over_the_limit_is_still_answered_for_a_person(
+    page: httpx.AsyncClient,
+) -> None:
+    for _ in range(11):
+        answer = await page.post("/login", data={"api_key": "wrong"})
+    right = await login(page)
+
+    assert answer.status_code == 429
+    assert answer.headers["content-type"].startswith("text/html")
+    assert int(answer.headers["retry-after"]) > 0
+    assert right.status_code == 303

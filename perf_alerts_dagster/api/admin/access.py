@@ -43,14 +43,15 @@ _SETTINGS = {
 @keys.get("", response_model=schemas.KeysAnswer)
 async def all_keys(request: Request, who: Administrator) -> Response:
     """All keys, those of the settings first, and when each was used last."""
-    control, registry = control_of(request), identity_of(request).registry
-    now = control.clock()
+    control, identity = control_of(request), identity_of(request)
+    now, registry = control.clock(), identity.registry
     stored, uses = await asyncio.gather(
         asyncio.to_thread(control.identity.keys.all),
         asyncio.to_thread(control.identity.key_use.last_used),
     )
+    last_used = {**uses, **identity.uses.known}
     data = [
-        schemas.KeyEntry.model_validate(described(key, now, source, uses.get(key.key_id)))
+        schemas.KeyEntry.model_validate(described(key, now, source, last_used.get(key.key_id)))
         for source, found in ((registry.source, registry.keys), ("store", stored))
         for key in found
     ]
