@@ -293,7 +293,11 @@ class Identity:
         key = None
         if text is not None:
             with _answered():
-                key = self.registry.find(text) or await self.stored.find(text)
+                try:
+                    key = self.registry.find(text) or await self.stored.find(text)
+                except StoreUnavailable:
+                    self.trail.note(scope, action, "storage_unavailable", at=self.clock())
+                    raise
         if key is None:
             raise await self._wrong(
                 "invalid_credentials", "the API key is not accepted", scope, action

@@ -69,8 +69,9 @@ class SqlSessions:
         self.engine = engine
 
     def begin(self, session: Session, change: Change) -> None:
-        """Store a new session and audit its login."""
+        """Store a new session and audit its login; deletes those that have expired."""
         with writing(self.engine) as connection:
+            connection.execute(delete(sessions).where(sessions.c.expires_at <= session.began_at))
             connection.execute(insert(sessions), asdict(session))
             sql.add(connection, change)
 
