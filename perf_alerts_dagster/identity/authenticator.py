@@ -140,8 +140,9 @@ class Attempts:
         return None
 
     def is_over(self, address: str) -> bool:
-        """Whether the next failure may be too many."""
-        return len(self._failures.get(network_of(address), ())) >= self._limit
+        """Whether the next failure is too many."""
+        times = self._failures.get(network_of(address), ())
+        return len(times) >= self._limit and times[0] > self._seconds() - WINDOW
 
     async def delay(self, address: str) -> None:
         """Hold back the answer to a failure."""
