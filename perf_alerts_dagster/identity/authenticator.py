@@ -141,7 +141,7 @@ class Attempts:
 
     def is_over(self, address: str) -> bool:
         """Whether the next failure is too many."""
-        times = self._failures.get(network_of(address), ())
+        times = self._failures.get(network_of(address)) or deque()
         return len(times) >= self._limit and times[0] > self._seconds() - WINDOW
 
     async def delay(self, address: str) -> None:
