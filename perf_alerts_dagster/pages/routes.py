@@ -83,14 +83,22 @@ async def login_page(request: Request) -> Response:
     """The form that asks for a key; whoever is logged in goes on to the page that was asked for."""
     asked = request.query_params.get("next")
     wanted = _wanted(request, asked)
+    session = None
     try:
         session = await session_of(request)
     except sessions.LoginNeeded:
-        session = None
+        pass
+    except Problem as problem:
+        # A cookie that is no more accepted must not hide the form that replaces it.
+        if problem.status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise
     # The web UI knows the session by its cookie only: to send others there would be a circle.
     if session is not None and asked and (session.token or wanted.startswith("/")):
         return RedirectResponse(wanted, 303)
-    return _login_form(wanted, session=session)
+    page = _login_form(wanted, session=session)
+    if session is None:
+        sessions.end(request, page)
+    return page
 
 
 def _wanted(request: Request, asked: str | None) -> str:
@@ -281,7 +289,9 @@ async def to_login(request: Request, exc: Exception) -> Response:
         detail = "Your session is over. Log in and try again."
         return _problem_page(403, "Not logged in", detail)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
+    response = RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
+    sessions.end(request, response)
+    return response
 
 
 def _outcome(form: Mapping[str, str]) -> Resolution:

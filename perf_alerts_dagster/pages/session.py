@@ -128,7 +128,9 @@ def begin(request: Request, response: Response, token: str, seconds: int) -> Non
 
 
 def end(request: Request, response: Response) -> None:
-    """End the browser's session: delete the cookie."""
+    """End the browser's session: delete the cookie, if there is one."""
+    if cookie_name(request) not in request.cookies:
+        return
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=_is_secure(request)
     )

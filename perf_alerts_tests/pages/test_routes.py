@@ -549,3 +549,31 @@ async def test_a_wrong_key_over_the_limit_is_still_answered_for_a_person(
     assert answer.headers["content-type"].startswith("text/html")
     assert int(answer.headers["retry-after"]) > 0
     assert right.status_code == 303
+
+
+async def test_a_cookie_that_is_no_more_accepted_is_deleted_and_hides_no_login(
+    page: httpx.AsyncClient,
+) -> None:
+    stale = {"Cookie": f"{COOKIE}=of.another.secret"}
+    for _ in range(12):
+        answer = await page.get("/login", headers=stale)
+        assert answer.status_code == 200
+        assert 'name="api_key"' in answer.text
+        assert answer.headers["set-cookie"].startswith(f'{COOKIE}="";')
+    assert "set-cookie" not in (await page.get("/login")).headers
+
+
+async def test_the_web_uis_question_who_is_there_keeps_a_session_awake(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    await login(page)
+    asked = {"Authorization": f"Bearer {page.cookies[COOKIE]}", "Cookie": ""}
+    for _ in range(3):
+        proxy.time.now += timedelta(minutes=59)
+        answer = await page.get("/api/performance-alerts/auth/me", headers=asked)
+        assert answer.json()["user_id"] == "operator"
+    assert (await page.get("/incidents")).status_code == 200
+    proxy.time.now += timedelta(minutes=61)
+    answer = await page.get("/api/performance-alerts/auth/me", headers=asked)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "session_idle")
