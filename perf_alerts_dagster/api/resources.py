@@ -9,8 +9,9 @@ from fastapi import Request
 
 from perf_alerts_dagster.api.operations.health import Health
 from perf_alerts_dagster.api.operations.metrics import Metrics
-from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
+from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -90,9 +91,9 @@ def api_of(request: Request) -> ApiResources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """Audit and thresholds; `configured` is ALERT_THRESHOLDS, in force until a version is set."""
+    """Identity and thresholds; `configured`, ALERT_THRESHOLDS, is in force until one is set."""
 
-    audit: SqlAudit
+    identity: IdentityStores
     thresholds: SqlThresholds
     configured: Mapping[str, Json]
     clock: Callable[[], datetime]

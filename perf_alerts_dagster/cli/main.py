@@ -26,6 +26,8 @@ _COMMANDS = {
     "silence": "silences",
     "test-channel": "test_channel",
     "keygen": "keygen",
+    "keys": "keys",
+    "audit": "audit",
     "proxy": "stack",
     "home": "stack",
     "migrate": "stack",

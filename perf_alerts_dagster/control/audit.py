@@ -62,6 +62,19 @@ class AuditPage:
     last: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Rows recorded from `since` to before `until`, of an actor and of an action; None is all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    action: str | None = None
+
+
+ALL = AuditFilter()
+
+
 class Audit(Protocol):
     """The audit of changes that are made in Dagster, outside of the alert store.
 

@@ -1,7 +1,7 @@
 """Audit rows, threshold versions and leases in the alert store."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, insert, select, text, update
 
 from perf_alerts_dagster.control.audit import (
+    ALL,
     LONGEST_CHANGE,
+    AuditFilter,
     AuditOutcome,
     AuditPage,
     AuditRow,
@@ -22,6 +24,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.tables import audit, leases, threshold_versions
 
+_EXPORTED = 500
 _UNSETTLED = (AuditOutcome.OPEN.value, AuditOutcome.UNKNOWN.value)
 
 
@@ -29,6 +32,14 @@ def add(connection: Connection, change: Change, outcome: AuditOutcome = AuditOut
     """Record a change in the transaction that makes it, and return the id of its row."""
     row = asdict(change) | {"outcome": outcome.value}
     row_id: int = connection.execute(insert(audit).returning(audit.c.id), row).scalar_one()
+    return row_id
+
+
+def _count(connection: Connection, row_id: int | None, change: Change) -> int:
+    if row_id is None:
+        return add(connection, change, AuditOutcome.FAILED)
+    query = update(audit).where(audit.c.id == row_id).values(after=change.after)
+    connection.execute(query)
     return row_id
 
 
@@ -60,14 +71,25 @@ class SqlAudit:
                 .values(values)
             )
 
+    def count(self, rows: Sequence[tuple[int | None, Change]]) -> list[int]:
+        """Record refusals, or renew the `after` of those that have an id; returns the ids."""
+        with writing(self.engine) as connection:
+            return [_count(connection, row_id, change) for row_id, change in rows]
+
     def entries(
-        self, *, since: datetime | None = None, before: int | None = None, limit: int = 50
+        self, wanted: AuditFilter = ALL, *, before: int | None = None, limit: int = 50
     ) -> AuditPage:
-        """The rows recorded at or after `since`, newest first, with ids below `before`."""
+        """The rows that fit, newest first, with ids below `before`."""
         # One row more than asked for shows whether there is a next page.
         query = select(audit).order_by(audit.c.id.desc()).limit(limit + 1)
-        if since is not None:
-            query = query.where(audit.c.at >= since)
+        if wanted.since is not None:
+            query = query.where(audit.c.at >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(audit.c.at < wanted.until)
+        if wanted.actor is not None:
+            query = query.where(audit.c.actor == wanted.actor)
+        if wanted.action is not None:
+            query = query.where(audit.c.action == wanted.action)
         if before is not None:
             query = query.where(audit.c.id < before)
         with reading(self.engine) as connection:
@@ -78,6 +100,14 @@ class SqlAudit:
         if len(rows) <= limit:
             return AuditPage(rows=rows)
         return AuditPage(rows=rows[:limit], last=rows[limit - 1].id)
+
+    def every(self, wanted: AuditFilter) -> Iterator[AuditRow]:
+        """All rows that fit, newest first, read piece by piece."""
+        page = self.entries(wanted, limit=_EXPORTED)
+        yield from page.rows
+        while page.last is not None:
+            page = self.entries(wanted, before=page.last, limit=_EXPORTED)
+            yield from page.rows
 
     def sweep_open(self, now: datetime) -> int:
         """Mark as unknown the open rows that a crash left, and return their number.

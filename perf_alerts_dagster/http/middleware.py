@@ -36,7 +36,9 @@ _ALWAYS = {
 class Border:
     """ASGI middleware that gives each request an id, limits its head, and answers every error.
 
-    The id goes into `scope["state"]["request_id"]` and, as X-Request-ID, into the answer.
+    The caller's id goes into `scope["state"]["request_id"]` and, as X-Request-ID, into the answer;
+    our own, which no caller can choose, into `server_request_id` and X-Server-Request-ID.
+    The application's `state.more_headers` go into every answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,8 +54,11 @@ class Border:
             return
         ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
         sent = ids[0].decode("latin-1") if len(ids) == 1 else ""
-        request_id = sent if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        own_id = uuid.uuid4().hex
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else own_id
+        state = scope.setdefault("state", {})
+        state["request_id"], state["server_request_id"] = request_id, own_id
+        always = _ALWAYS | getattr(getattr(scope.get("app"), "state", None), "more_headers", {})
         has_begun = False
 
         async def send_headed(message: Message) -> None:
@@ -61,9 +66,10 @@ class Border:
             if message["type"] == "http.response.start":
                 has_begun = True
                 headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
+                for name, value in always.items():
                     headers.setdefault(name, value)
                 headers["X-Request-ID"] = request_id
+                headers["X-Server-Request-ID"] = own_id
             await send(message)
 
         try:
@@ -74,7 +80,7 @@ class Border:
                 raise
             await problem_response(problem, request_id)(scope, receive, send_headed)
         except Exception:
-            LOG.exception("request %s failed", request_id)
+            LOG.exception("request %s (%s) failed", request_id, own_id)
             if has_begun:
                 raise
             detail = f"something went wrong here; the log says more about the request {request_id}"
@@ -148,19 +154,27 @@ class AccessLog:
             route = str(getattr(scope.get("route"), "path", "unmatched"))
             self._count_answer(method=method, route=route, status=status, seconds=seconds)
         state = scope.get("state", {})
+        if state.get("is_repeated"):
+            # One of many refusals of a minute: the audit holds their number.
+            return
         who = getattr(state.get("principal"), "user_id", "-")
         ACCESS_LOG.info(
-            "%s %s %d %.1f ms user=%s request=%s",
+            "%s %s %d %.1f ms user=%s request=%s server_request=%s address=%s",
             method,
             quote(scope["path"][:_LONGEST_LOGGED_PATH]),
             status,
             seconds * 1000,
-            who,
+            quote(who, safe="@:._-"),
             state.get("request_id", "-"),
+            state.get("server_request_id", "-"),
+            address_of(scope) or "-",
         )
 
 
 def address_of(scope: Scope) -> str:
-    """The address of the peer; forwarding headers are not trusted, since anyone can send them."""
+    """The client's address: the peer's, or the one that a trusted proxy names.
+
+    From any other peer forwarding headers mean nothing, since anyone can send them.
+    """
     client = scope.get("client")
-    return str(client[0]) if client else ""
+    return scope.get("state", {}).get("address") or (str(client[0]) if client else "")

@@ -1,10 +1,12 @@
 """The API's base path, and the paths that need no credential."""
 
 BASE = "/api/performance-alerts"
+LOGIN = f"{BASE}/auth/login"
+LOGIN_PAGE = "/login"
 # All other paths need a credential.
 OPEN = frozenset(
     {
-        ("POST", f"{BASE}/auth/login"),
+        ("POST", LOGIN),
         *(
             ("GET", f"{prefix}/health/{name}")
             for prefix in ("", BASE)
@@ -14,8 +16,8 @@ OPEN = frozenset(
 )
 # The pages for people, each with what is below it. They ask for a session by themselves
 # (`pages.session`), and a login leads back to them.
-PAGES = ("/incidents",)
-_BESIDE_PAGES = frozenset({"/", "/login", "/logout", "/assets/pages.css"})
+PAGES = ("/incidents", "/sessions")
+_BESIDE_PAGES = frozenset({"/", LOGIN_PAGE, "/logout", "/assets/pages.css"})
 
 
 def is_page(path: str) -> bool:

@@ -1,33 +1,47 @@
 """Authentication: from a credential to its holder, or to a refusal.
 
-A request brings at most one credential. Failed attempts are counted per address, successes are not:
-a valid key works from an address that is over its limit, because many callers may share one
-address and keys are too long to be guessed.
+A request brings at most one credential. Failed attempts are counted per address and answered late,
+successes are not: a valid key works at once from an address that is over its limit, because many
+callers may share one address and keys are too long to be guessed.
 """
 
-import ipaddress
+import asyncio
 import logging
 import math
 import re
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from starlette.types import Scope
 
 from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.control.principal import SYSTEM, Principal
+from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, SYSTEM, Permission, Principal
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity.keys import Key, Registry
-from perf_alerts_dagster.identity.store import Revoked, Uses
+from perf_alerts_dagster.identity.sessions import Kind, Session, Sessions
+from perf_alerts_dagster.identity.stored_keys import StoredKeys
 from perf_alerts_dagster.identity.tokens import Token, TokenExpired, TokenInvalid, Tokens
+from perf_alerts_dagster.identity.trail import WINDOW, Trail, change_in, network_of
+from perf_alerts_dagster.identity.trusted import NoRole, TrustedProxies
+from perf_alerts_dagster.identity.usage import Uses
 
 LOG = logging.getLogger("perf_alerts.identity")
 
 _VISIBLE = re.compile(rb"[\x21-\x7e]{1,256}")
 _BEARER = re.compile(rb"bearer(?: (?P<token>.*))?", re.IGNORECASE | re.DOTALL)
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
-WINDOW = 60.0
+_ENDED = {
+    "token_revoked": "the token counts no more; log in again",
+    "session_idle": "the session had no request for too long; log in again",
+}
+_DELAY = 0.5
+# Of one address.
+_MAXIMUM_WAITING = 10
 # Bounds the memory: the addresses that were idle for longest are dropped.
 _MAXIMUM_ADDRESSES = 10_000
 
@@ -88,19 +102,29 @@ def _bearer(value: bytes) -> Bearer | None:
 
 
 class Attempts:
-    """The failures of each address within the last minute; `seconds` is a monotonic clock."""
+    """The failures of each address within the last minute, and the answers to them that wait.
 
-    def __init__(self, limit: int, seconds: Callable[[], float]) -> None:
+    `seconds` is a monotonic clock, `pause` waits.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        seconds: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._limit = limit
         self._seconds = seconds
+        self._pause = pause
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self._waiting: Counter[str] = Counter()
 
     def failed(self, address: str) -> int | None:
         """Count a failure; returns the seconds to wait (1 or more) if there were too many.
 
         A failure above the limit is not counted, so that the wait gets shorter.
         """
-        name = _network(address)
+        name = network_of(address)
         now = self._seconds()
         times = self._failures.setdefault(name, deque())
         self._failures.move_to_end(name)
@@ -108,23 +132,28 @@ class Attempts:
             times.popleft()
         if len(times) >= self._limit:
             return max(math.ceil(times[0] + WINDOW - now), 1)
+        if self._waiting.get(name, 0) >= _MAXIMUM_WAITING:
+            return 1
         times.append(now)
         while len(self._failures) > _MAXIMUM_ADDRESSES:
             self._failures.popitem(last=False)
         return None
 
+    def is_over(self, address: str) -> bool:
+        """Whether the next failure is too many."""
+        times = self._failures.get(network_of(address)) or deque()
+        return len(times) >= self._limit and times[0] > self._seconds() - WINDOW
 
-def _network(address: str) -> str:
-    """The address, or for IPv6 its /64 network, since one host holds a whole /64."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
+    async def delay(self, address: str) -> None:
+        """Hold back the answer to a failure."""
+        name = network_of(address)
+        self._waiting[name] += 1
+        try:
+            await self._pause(_DELAY)
+        finally:
+            self._waiting[name] -= 1
+            if not self._waiting[name]:
+                del self._waiting[name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,41 +177,54 @@ class Login:
 class Identity:
     """Authenticates callers. `enabled` is ALERT_AUTH_ENABLED, `key_header` the header of the keys.
 
-    `own_hosts` are the names, in lower case, under which this proxy is reached.
+    `own_hosts` are the names, in lower case, under which this proxy is reached, `public_host` that
+    of ALERT_PUBLIC_URL with its port, `lifetimes` those of the tokens of each kind.
     """
 
     enabled: bool
     key_header: str
     own_hosts: frozenset[str]
+    public_host: str
     registry: Registry
+    stored: StoredKeys
     tokens: Tokens
+    lifetimes: Mapping[Kind, timedelta]
     attempts: Attempts
-    revoked: Revoked
+    sessions: Sessions
+    trusted: TrustedProxies
+    trail: Trail
     uses: Uses
     clock: Callable[[], datetime]
 
-    async def admit(self, sent: ApiKey | Bearer | None, address: str) -> Admission:
-        """Authenticate the holder of a credential.
+    async def admit(self, sent: ApiKey | Bearer | None, scope: Scope) -> Admission:
+        """Authenticate the holder of a credential, or else the person that a trusted proxy names.
 
         Raises:
             Problem: 401 for a missing or wrong credential, 429 after too many wrong ones from this
-                address, 503 if the store cannot say whether a token was revoked.
+                address, 403 for a person without a role, 400 for a malformed name, 503 if the
+                store cannot say whether a credential is valid.
         """
         if not self.enabled:
             return Admission(principal=SYSTEM)
         match sent:
             case None:
-                raise self._refused("missing_credentials", "an API key or a token is needed")
+                return Admission(principal=self._named(scope))
             case ApiKey(text):
-                return Admission(principal=self._used(self._key(text, address)))
+                return Admission(principal=self._used(await self._key(text, scope, "wrong_key")))
             case Bearer(text):
-                return await self._by_token(text, address)
+                return await self._by_token(text, scope)
 
-    def login(self, sent: ApiKey, address: str) -> Login:
-        """A token in exchange for a key.
+    async def check_login(self, sent: ApiKey, scope: Scope) -> None:
+        """Refuse a login by a wrong key, as `login` does."""
+        if self.enabled:
+            await self._key(sent.text, scope, "failed_login")
+
+    async def login(self, sent: ApiKey, scope: Scope, kind: Kind) -> Login:
+        """A token in exchange for a key, and its session.
 
         Raises:
-            Problem: 400 where authentication is off, 401 and 429 as `admit`.
+            Problem: 400 where authentication is off, 401, 429 and 503 as `admit`.
+            StoreUnavailable: the session could not be stored.
         """
         if not self.enabled:
             raise Problem(
@@ -190,72 +232,121 @@ class Identity:
                 "authentication_disabled",
                 "authentication is off (ALERT_AUTH_ENABLED): no token is needed",
             )
-        key = self._key(sent.text, address)
+        key = await self._key(sent.text, scope, "failed_login")
+        lifetime = self.lifetimes[kind]
+        text = self.tokens.issue(key.user_id, key.key_id, lifetime)
+        token = self.tokens.read(text)
+        now = self.clock()
+        change = change_in(
+            scope,
+            "login",
+            token.token_id,
+            at=now,
+            actor=key.user_id,
+            key_id=key.key_id,
+            after={"kind": kind.value},
+        )
+        session = Session(
+            token_id=token.token_id,
+            user_id=key.user_id,
+            key_id=key.key_id,
+            kind=kind,
+            address=change.address,
+            began_at=now,
+            seen_at=now,
+            expires_at=token.expires_at,
+        )
+        await asyncio.to_thread(self.sessions.store.begin, session, change)
         return Login(
-            token=self.tokens.issue(key.user_id, key.key_id),
-            expires_in=self.tokens.lifetime_seconds,
-            principal=self._used(key),
+            token=text, expires_in=int(lifetime.total_seconds()), principal=self._used(key)
         )
 
     async def logout(self, token: Token | None, change: Change) -> None:
-        """Revoke the token that the caller sent.
+        """End the session of the token that the caller sent.
 
         Raises:
             Problem: 400, the caller sent no token.
-            StoreUnavailable: the revocation could not be stored.
+            StoreUnavailable: the end could not be stored.
         """
         if token is None:
             raise Problem(
                 400, "no_token", "log out with the token that is to end: Authorization: Bearer"
             )
-        await self.revoked.add(token.token_id, token.expires_at, change)
+        await self.sessions.end(token, change)
 
-    def _key(self, text: str | None, address: str) -> Key:
-        key = None if text is None else self.registry.find(text)
+    def _named(self, scope: Scope) -> Principal:
+        try:
+            principal = self.trusted.principal_of(scope)
+        except NoRole as error:
+            actor = f"proxy:{error.name}"
+            self.trail.note(scope, "no_role", "login", at=self.clock(), actor=actor)
+            raise Problem(
+                403,
+                "no_role",
+                "no role is mapped to this user or its groups; an administrator of perf-alerts "
+                "adds one of them to ALERT_TRUSTED_ROLES",
+            ) from error
+        if principal is None:
+            raise self._refused("missing_credentials", "an API key or a token is needed")
+        return principal
+
+    async def _key(self, text: str | None, scope: Scope, action: str) -> Key:
+        key = None
+        if text is not None:
+            with _answered():
+                try:
+                    key = self.registry.find(text) or await self.stored.find(text)
+                except StoreUnavailable:
+                    self.trail.note(scope, action, "storage_unavailable", at=self.clock())
+                    raise
         if key is None:
-            raise self._wrong("invalid_credentials", "the API key is not accepted", address)
+            raise await self._wrong(
+                "invalid_credentials", "the API key is not accepted", scope, action
+            )
         if key.role == "master":
-            LOG.warning("the master key %s was used from %s", key.key_id, address)
+            LOG.warning("the master key %s was used from %s", key.key_id, address_of(scope))
         return key
 
-    async def _by_token(self, text: str | None, address: str) -> Admission:
+    async def _by_token(self, text: str | None, scope: Scope) -> Admission:
+        error = 'error="invalid_token"'
         try:
             token = self.tokens.read(text or "")
-        except TokenInvalid as error:
-            raise self._wrong(
-                "invalid_token", "the token is not accepted", address, error="invalid_token"
-            ) from error
-        except TokenExpired as error:
+        except TokenInvalid:
+            raise await self._wrong(
+                "invalid_token", "the token is not accepted", scope, "wrong_token", error
+            ) from None
+        except TokenExpired as expired:
             raise self._refused(
                 "token_expired",
                 "the token has expired; log in again",
-                'error="invalid_token", error_description="expired"',
-            ) from error
-        key = self.registry.key_for(token.user_id, token.key_id)
-        if key is None or await self._is_revoked(token):
-            raise self._refused(
-                "token_revoked", "the token counts no more; log in again", 'error="invalid_token"'
+                f'{error}, error_description="expired"',
+            ) from expired
+        with _answered():
+            key = self.registry.key_for(token.user_id, token.key_id) or await self.stored.key_for(
+                token.user_id, token.key_id
             )
+            if key is None:
+                raise self._refused("token_revoked", _ENDED["token_revoked"], error)
+            may_idle = Permission.TOGGLE in ROLE_PERMISSIONS[key.role]
+            refusal = await self.sessions.refusal(token, self.clock(), may_idle=may_idle)
+        if refusal == "invalid_token":
+            raise await self._wrong(
+                refusal, "the token is not accepted", scope, "wrong_token", error
+            )
+        if refusal is not None:
+            raise self._refused(refusal, _ENDED[refusal], error)
         return Admission(principal=self._used(key), token=token)
-
-    async def _is_revoked(self, token: Token) -> bool:
-        try:
-            return await self.revoked.has(token.token_id)
-        except StoreUnavailable as error:
-            raise Problem(
-                503,
-                "storage_unavailable",
-                "whether the token was revoked cannot be known now",
-                headers={"Retry-After": "2"},
-            ) from error
 
     def _used(self, key: Key) -> Principal:
         return key.principal(self.uses.used(key.key_id, self.clock()))
 
-    def _wrong(self, code: str, detail: str, address: str, *, error: str = "") -> Problem:
-        """The problem for a wrong credential: 401, or 429 after too many from one address."""
+    async def _wrong(
+        self, code: str, detail: str, scope: Scope, action: str, error: str = ""
+    ) -> Problem:
+        """The problem for a wrong credential: 401 after a while, or 429 at once after too many."""
+        address = address_of(scope)
+        self.trail.note(scope, action, code, at=self.clock())
         wait = self.attempts.failed(address)
-        LOG.warning("%s from %s%s", code, address, "" if wait is None else ", over the limit")
         if wait is not None:
             return Problem(
                 429,
@@ -263,7 +354,8 @@ class Identity:
                 f"too many wrong credentials from this address; wait {wait} seconds",
                 headers={"Retry-After": str(wait)},
             )
-        return self._refused(code, detail, f'error="{error}"' if error else "")
+        await self.attempts.delay(address)
+        return self._refused(code, detail, error)
 
     def _refused(self, code: str, detail: str, bearer: str = "") -> Problem:
         own = 'realm="perf-alerts"'
@@ -272,3 +364,17 @@ class Identity:
             f'ApiKey {own}, header="{self.key_header}"',
         ]
         return Problem(401, code, detail, headers={"WWW-Authenticate": ", ".join(challenges)})
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Turn a store that cannot be asked into a refusal for now."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Problem(
+            503,
+            "storage_unavailable",
+            "whether the credential is valid cannot be known now",
+            headers={"Retry-After": "2"},
+        ) from error

@@ -56,12 +56,13 @@ class Key:
 
 
 class Registry:
-    """All valid keys; a token is valid only while the key it was issued for is among them."""
+    """The keys of the settings, or the generated admin key, as `source` says."""
 
-    def __init__(self, keys: Sequence[Key]) -> None:
-        self._keys = tuple(keys)
+    def __init__(self, keys: Sequence[Key], source: str = "environment") -> None:
+        self.keys = tuple(keys)
+        self.source = source
         self._by_id: Mapping[tuple[str, str], Key] = {
-            (key.user_id, key.key_id): key for key in self._keys
+            (key.user_id, key.key_id): key for key in self.keys
         }
 
     def find(self, candidate: str) -> Key | None:
@@ -72,7 +73,7 @@ class Registry:
         """
         digest_of_candidate = hashlib.sha256(candidate.encode()).digest()
         match = None
-        for key in self._keys:
+        for key in self.keys:
             if hmac.compare_digest(digest_of_candidate, key.hash) and match is None:
                 match = key
         return match
@@ -137,7 +138,7 @@ def registry(settings: Settings) -> Registry:
             "ALERT_ADMIN_API_KEY is not set, nor is a key of another role, and none was made yet"
         )
     text = _read(path, _HASH)
-    return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))])
+    return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))], "state_folder")
 
 
 def token_secret(settings: Settings) -> bytes:

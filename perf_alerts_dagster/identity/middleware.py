@@ -8,24 +8,41 @@ on `app.state.identity`. The middleware authenticates by it, and leaves behind i
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from perf_alerts_dagster.http.body import read_body, strict_json
 from perf_alerts_dagster.http.middleware import Border, address_of
-from perf_alerts_dagster.http.paths import needs_no_credential
+from perf_alerts_dagster.http.paths import LOGIN, LOGIN_PAGE, needs_no_credential
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity import keys
-from perf_alerts_dagster.identity.authenticator import Ambiguous, Attempts, Identity, credential
-from perf_alerts_dagster.identity.store import IdentityStores, Revoked, Uses
+from perf_alerts_dagster.identity.authenticator import (
+    Ambiguous,
+    Attempts,
+    Identity,
+    credential,
+    key_of,
+)
+from perf_alerts_dagster.identity.sessions import Kind, Sessions
+from perf_alerts_dagster.identity.store import IdentityStores
+from perf_alerts_dagster.identity.stored_keys import StoredKeys
 from perf_alerts_dagster.identity.tokens import Tokens
+from perf_alerts_dagster.identity.trail import Trail
+from perf_alerts_dagster.identity.trusted import Headers, trusted_proxies
+from perf_alerts_dagster.identity.usage import Uses
 from perf_alerts_dagster.settings import Settings
 
 LOG = logging.getLogger(__name__)
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_REFUSED = '<!doctype html><title>Log in</title><p><a href="/login">Log in</a> again later: '
+_YEAR = 365 * 24 * 3600
 
 _HOST = re.compile(rb"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
@@ -38,6 +55,7 @@ async def open_identity(
     *,
     clock: Callable[[], datetime],
     seconds: Callable[[], float],
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncIterator[None]:
     """Authenticate callers while this is open, after closing audit rows that a crash left open.
 
@@ -48,32 +66,52 @@ async def open_identity(
     swept = await asyncio.to_thread(stores.audit.sweep_open, clock())
     if swept:
         LOG.warning("cut off by a crash, and unknown in the audit: %d changes", swept)
-    await asyncio.to_thread(stores.revocations.prune, clock())
-    uses = Uses(stores.key_use)
-    await uses.load()
-    public = urlsplit(settings.public_url or "").hostname or ""
-    app.state.identity = Identity(
+    await asyncio.to_thread(stores.sessions.prune, clock())
+    uses = Uses(stores.key_use.used)
+    await uses.load(stores.key_use.last_used)
+    public = urlsplit(settings.public_url or "")
+    if public.scheme == "https":
+        # Browsers ignore it where they come by http.
+        app.state.more_headers = {"Strict-Transport-Security": f"max-age={_YEAR}"}
+    lifetimes = {
+        Kind.TOKEN: timedelta(hours=settings.jwt_expire_hours),
+        Kind.PAGE: timedelta(hours=settings.session_hours),
+    }
+    identity = app.state.identity = Identity(
         enabled=settings.auth_enabled,
         key_header=settings.api_key_header,
-        own_hosts=frozenset(
-            {"localhost", "127.0.0.1", "[::1]", settings.proxy_host.lower(), public}
-        ),
+        own_hosts=frozenset({*LOOPBACK_HOSTS, settings.proxy_host.lower(), public.hostname or ""}),
+        public_host=public.netloc.lower(),
         registry=await asyncio.to_thread(keys.registry, settings),
+        stored=StoredKeys(stores.keys, clock=clock, seconds=seconds),
         tokens=Tokens(
             secret=await asyncio.to_thread(keys.token_secret, settings),
             algorithm=settings.jwt_algorithm,
-            lifetime=timedelta(hours=settings.jwt_expire_hours),
+            lifetime=max(lifetimes.values()),
             clock=clock,
         ),
-        attempts=Attempts(settings.auth_failures_per_minute, seconds),
-        revoked=Revoked(stores.revocations, seconds),
+        lifetimes=lifetimes,
+        attempts=Attempts(settings.auth_failures_per_minute, seconds, pause),
+        sessions=Sessions(
+            stores.sessions,
+            lifetimes=lifetimes,
+            idle=timedelta(minutes=settings.session_idle_minutes),
+            seconds=seconds,
+        ),
+        trusted=trusted_proxies(settings),
+        trail=Trail(stores.audit, seconds),
         uses=uses,
         clock=clock,
     )
+    over = asyncio.Event()
+    recording = asyncio.create_task(identity.trail.run(over))
     try:
         yield
     finally:
+        over.set()
+        await recording
         await uses.close()
+        await identity.sessions.seen.close()
 
 
 class Authentication:
@@ -85,11 +123,25 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate a request and pass it on; `Border` answers a refusal (400 to 503)."""
+        if scope["type"] == "http":
+            identity: Identity = scope["app"].state.identity
+            client = identity.trusted.client_of(scope)
+            if client is not None:
+                scope.setdefault("state", {})["address"] = client
         await self._bordered(scope, receive, send)
 
     async def _authenticated(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await _admit(scope)
+            try:
+                receive = await _before_login(scope, receive)
+            except Problem as problem:
+                if scope["path"] != LOGIN_PAGE:
+                    raise
+                # For a person, and as cheap as a problem document.
+                page = HTMLResponse(f"{_REFUSED}{problem.detail}", problem.status, problem.headers)
+                await page(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
 
@@ -105,12 +157,56 @@ async def _admit(scope: Scope) -> None:
         raise Problem(
             400, "ambiguous_credentials", "exactly one credential is accepted, given once"
         ) from error
-    admitted = await identity.admit(sent, address_of(scope))
+    admitted = await identity.admit(sent, scope)
+    if sent is None and identity.enabled and scope["method"] not in ("GET", "HEAD"):
+        # Named by the proxy, whose cookie a browser sends along for any page.
+        refuse_foreign(scope["headers"], identity.public_host)
     scope["state"]["principal"] = admitted.principal
     scope["state"]["token"] = admitted.token
 
 
-def _refuse_foreign_pages(headers: list[tuple[bytes, bytes]], own_hosts: frozenset[str]) -> None:
+async def _before_login(scope: Scope, receive: Receive) -> Receive:
+    """Refuse here, where it is cheap, a login by a wrong key from an address over its limit.
+
+    Every other login goes on, with a `receive` that gives its body again.
+
+    Raises:
+        Problem: 429; 408 and 413 as `read_body`.
+    """
+    identity: Identity = scope["app"].state.identity
+    is_login = scope["method"] == "POST" and scope["path"] in (LOGIN, LOGIN_PAGE)
+    if not is_login or not identity.attempts.is_over(address_of(scope)):
+        return receive
+    content = await read_body(Request(scope, receive))
+    text = _key_in(content, is_form=scope["path"] == LOGIN_PAGE)
+    if text is not None:
+        await identity.check_login(key_of(text.encode(errors="replace")), scope)
+    is_read = False
+
+    async def again() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()
+        is_read = True
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return again
+
+
+def _key_in(content: bytes, *, is_form: bool) -> str | None:
+    """The key in the body of a login; None where it has none, which its endpoint refuses."""
+    try:
+        if is_form:
+            fields = parse_qs(content.decode("ascii"), max_num_fields=16, errors="strict")
+            return fields.get("api_key", [""])[0].strip()
+        body = strict_json(content)
+    except ValueError:
+        return None
+    text = body.get("api_key") if isinstance(body, dict) else None
+    return text if isinstance(text, str) and text else None
+
+
+def _refuse_foreign_pages(headers: Headers, own_hosts: frozenset[str]) -> None:
     """Without authentication, refuse requests that a foreign web page makes a browser send.
 
     Such a page sends them from its own origin, or under its own host name that resolves to us.
@@ -127,14 +223,20 @@ def _refuse_foreign_pages(headers: list[tuple[bytes, bytes]], own_hosts: frozens
             "without authentication, only this machine's own names and that of ALERT_PUBLIC_URL "
             "are served",
         )
-    origins = _values(headers, b"origin")
-    sites = _values(headers, b"sec-fetch-site")
-    own = {b"http://" + hosts[0], b"https://" + hosts[0]}
-    if set(origins) - own or set(sites) - {b"same-origin", b"none"}:
-        raise Problem(
-            403, "foreign_origin", "without authentication, pages of other origins are not served"
-        )
+    refuse_foreign(headers)
 
 
-def _values(headers: list[tuple[bytes, bytes]], wanted: bytes) -> list[bytes]:
+def refuse_foreign(headers: Headers, own: str = "") -> None:
+    """Refuse a request that the browser says comes from another site than this host, or `own`.
+
+    Raises:
+        Problem: 403.
+    """
+    hosts = {value.lower() for value in (*_values(headers, b"host"), own.encode()) if value}
+    origins = {value.lower().partition(b"://")[2] for value in _values(headers, b"origin")}
+    if origins - hosts or {*_values(headers, b"sec-fetch-site")} - {b"same-origin", b"none"}:
+        raise Problem(403, "foreign_origin", "requests of other sites' pages are not accepted")
+
+
+def _values(headers: Headers, wanted: bytes) -> list[bytes]:
     return [value for name, value in headers if name.lower() == wanted]

@@ -8,9 +8,11 @@ from fastapi import Depends, Request
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.control.principal import Permission, Principal
-from perf_alerts_dagster.http.middleware import address_of
-from perf_alerts_dagster.http.problems import Problem, request_id_of
+from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity.authenticator import Identity
+from perf_alerts_dagster.identity.trail import change_in
+
+_LONGEST_PATH = 200
 
 
 def principal_of(request: Request) -> Principal:
@@ -25,25 +27,52 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
+async def caller(request: Request) -> Principal:
+    """The caller; any permission will do."""
+    return principal_of(request)
+
+
 def require(permission: Permission) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that refuses callers without a permission and gives the caller."""
 
     async def permitted(request: Request) -> Principal:
         who = principal_of(request)
-        if permission not in who.permissions:
-            challenge = f'Bearer error="insufficient_scope", scope="{permission.value}"'
-            by_token = getattr(request.state, "token", None) is not None
-            raise Problem(
-                403,
-                "insufficient_permission",
-                f"{permission.value} is needed, and the role does not have it",
-                headers={"WWW-Authenticate": challenge} if by_token else None,
-            )
+        check(request, who, permission)
         return who
 
     return permitted
 
 
+def check(request: Request, who: Principal, permission: Permission, *, needed: str = "") -> None:
+    """Refuse a caller without a permission, and record it.
+
+    Raises:
+        Problem: 403; `needed` says what is needed beside the permission.
+    """
+    if permission in who.permissions and not needed:
+        return
+    identity = identity_of(request)
+    asked = {"method": request.method, "path": request.url.path[:_LONGEST_PATH]}
+    identity.trail.note(
+        request.scope,
+        "refused",
+        permission.value,
+        at=identity.clock(),
+        actor=who.user_id,
+        key_id=who.key_id,
+        after=asked,
+    )
+    challenge = f'Bearer error="insufficient_scope", scope="{permission.value}"'
+    by_token = getattr(request.state, "token", None) is not None
+    raise Problem(
+        403,
+        "insufficient_permission",
+        needed or f"{permission.value} is needed, and the role does not have it",
+        headers={"WWW-Authenticate": challenge} if by_token else None,
+    )
+
+
+Caller = Annotated[Principal, Depends(caller)]
 StatusViewer = Annotated[Principal, Depends(require(Permission.VIEW_STATUS))]
 HistoryViewer = Annotated[Principal, Depends(require(Permission.VIEW_HISTORY))]
 Triggerer = Annotated[Principal, Depends(require(Permission.TRIGGER))]
@@ -61,12 +90,4 @@ def change_of(
     request: Request, who: Principal, action: str, target: str, *, at: datetime
 ) -> Change:
     """A change for the audit: its actor, address and request."""
-    return Change(
-        at=at,
-        actor=who.user_id,
-        key_id=who.key_id,
-        address=address_of(request.scope),
-        action=action,
-        target=target,
-        request_id=request_id_of(request),
-    )
+    return change_in(request.scope, action, target, at=at, actor=who.user_id, key_id=who.key_id)

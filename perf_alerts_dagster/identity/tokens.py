@@ -48,17 +48,21 @@ class TokenExpired(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """The claims of a valid token: its holder, the key it was issued for, and its expiry."""
+    """The claims of a valid token: its holder, the key it was issued for, and its times."""
 
     token_id: str
     user_id: str
     key_id: str
+    issued_at: datetime
     expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Signs and reads tokens; `clock` gives the time, aware. The secret stays out of every repr."""
+    """Signs and reads tokens; `clock` gives the time, aware. The secret stays out of every repr.
+
+    `lifetime` is the longest of any token; longer ones are refused.
+    """
 
     secret: bytes = field(repr=False)
     algorithm: str
@@ -69,13 +73,8 @@ class Tokens:
     def _signer(self) -> jwt.PyJWS:
         return jwt.PyJWS(algorithms=[self.algorithm], options={"enforce_minimum_key_length": True})
 
-    @property
-    def lifetime_seconds(self) -> int:
-        """The lifetime of a new token in seconds."""
-        return int(self.lifetime.total_seconds())
-
-    def issue(self, user_id: str, key_id: str) -> str:
-        """A new token for the holder of a key."""
+    def issue(self, user_id: str, key_id: str, lifetime: timedelta | None = None) -> str:
+        """A new token for the holder of a key, of the longest lifetime unless given."""
         now = int(self.clock().timestamp())
         claims = {
             "iss": ISSUER,
@@ -84,7 +83,7 @@ class Tokens:
             "jti": uuid.uuid4().hex,
             "iat": now,
             "nbf": now,
-            "exp": now + self.lifetime_seconds,
+            "exp": now + int((lifetime or self.lifetime).total_seconds()),
             "key": key_id,
         }
         return self._signer.encode(
@@ -125,7 +124,9 @@ class Tokens:
             raise TokenInvalid
         if ends <= now:
             raise TokenExpired
-        return Token(token_id=token_id, user_id=user_id, key_id=key_id, expires_at=ends)
+        return Token(
+            token_id=token_id, user_id=user_id, key_id=key_id, issued_at=issued, expires_at=ends
+        )
 
 
 def _decoded(part: str) -> bytes:

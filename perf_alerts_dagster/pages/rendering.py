@@ -56,6 +56,9 @@ HEADERS: Mapping[str, str] = {
 }
 _NEXT = re.compile(r"(/[a-z]{1,64}(?:/[0-9a-f]{8,64})?)(\?[A-Za-z0-9_=&.-]{0,600})?", re.ASCII)
 
+_LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\]):[0-9]{1,5}", re.ASCII)
+_REST = r"(/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,2000})?"
+
 
 @cache
 def _environment() -> Environment:
@@ -79,7 +82,7 @@ def stylesheet() -> str:
 def rendered(
     template: str, *, session: Session | None, status: int = 200, **values: object
 ) -> Response:
-    """The HTML of a page; `session` is None on the login page."""
+    """The HTML of a page; `session` is None before the login."""
     text = _environment().get_template(template).render(session=session, **values)
     return Response(
         text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
@@ -100,7 +103,14 @@ def words(incident: Incident) -> dict[str, str]:
     }
 
 
-def local(path: str | None) -> str:
-    """The path to redirect to after the login; only our own pages are accepted."""
-    found = _NEXT.fullmatch(path or "")
-    return found[0] if found and is_page(found[1]) else "/incidents"
+def local(asked: str | None, *, web_ui: str = "") -> str:
+    """The address to redirect to after the login: our own pages, and Dagster's web UI.
+
+    `web_ui` is the origin of the web UI under the host name of the request; it is accepted where
+    that is this machine's own.
+    """
+    found = _NEXT.fullmatch(asked or "")
+    if found and is_page(found[1]):
+        return found[0]
+    is_ui = asked and _LOOPBACK.fullmatch(web_ui) and re.fullmatch(re.escape(web_ui) + _REST, asked)
+    return asked if asked and is_ui else "/incidents"

@@ -2,27 +2,33 @@
 
 The API accepts no cookie, so that other sites cannot make a browser call it. The pages' forms carry
 a token derived from the session's, which other sites cannot know (against forged requests).
+A person whom a trusted proxy names needs no cookie; one who has a session as well acts by that.
 """
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, urlsplit
+from http import HTTPStatus
+from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
 
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.http.body import read_body
-from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.identity.authenticator import Bearer
-from perf_alerts_dagster.identity.permissions import identity_of
+from perf_alerts_dagster.identity.middleware import LOOPBACK_HOSTS, refuse_foreign
+from perf_alerts_dagster.identity.permissions import check, identity_of
 from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.proxy.resources import resources_of
 
 FORM = "application/x-www-form-urlencoded"
 _NAME = "perf_alerts_session"
 _MAXIMUM_FIELDS = 16
+_FORWARDING = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
 
 
 class LoginNeeded(Exception):
@@ -31,16 +37,19 @@ class LoginNeeded(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The logged-in principal; `token` is None where authentication is off."""
+    """The logged-in principal; `token` is None without a login of its own.
+
+    `secret` is known to this session only; its forms carry what follows from it.
+    """
 
     who: Principal
     token: Token | None
-    text: str = field(repr=False)
+    secret: bytes = field(repr=False)
 
     @property
     def form_word(self) -> str:
         """The token against forged requests that each form of this session carries."""
-        return hmac.new(self.text.encode(), b"perf-alerts form", hashlib.sha256).hexdigest()
+        return hmac.new(self.secret, b"perf-alerts form", hashlib.sha256).hexdigest()
 
     @property
     def may_answer(self) -> bool:
@@ -53,21 +62,26 @@ async def session_of(request: Request) -> Session:
 
     Raises:
         LoginNeeded: there is none, or it has ended.
-        Problem: 403 where the role may see nothing, 429 and 503 as the API's.
+        Problem: 403 where the role may see nothing, 400, 429 and 503 as the API's.
     """
     identity = identity_of(request)
     text = request.cookies.get(cookie_name(request), "")
-    if identity.enabled and not text:
+    for sent in (Bearer(text), None) if text else (None,):
+        try:
+            admitted = await identity.admit(sent, request.scope)
+            break
+        except Problem as problem:
+            if problem.status != HTTPStatus.UNAUTHORIZED:
+                raise
+    else:
         raise LoginNeeded
-    try:
-        admitted = await identity.admit(Bearer(text), address_of(request.scope))
-    except Problem as problem:
-        if problem.status == 401:
-            raise LoginNeeded from problem
-        raise
-    if Permission.VIEW_HISTORY not in admitted.principal.permissions:
-        raise Problem(403, "insufficient_permission", "alert:view_history is needed")
-    return Session(who=admitted.principal, token=admitted.token, text=text)
+    check(request, admitted.principal, Permission.VIEW_HISTORY)
+    secret = text.encode()
+    if admitted.token is None:
+        named = f"perf-alerts form of {admitted.principal.user_id}"
+        secret = hmac.digest(identity.tokens.secret, named.encode(), hashlib.sha256)
+    request.state.principal = admitted.principal
+    return Session(who=admitted.principal, token=admitted.token, secret=secret)
 
 
 async def form_of(request: Request, session: Session | None) -> dict[str, str]:
@@ -80,7 +94,7 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
     Raises:
         Problem: 403 for the form of another page; 400, 413, 415 and 422 for a body that is no form.
     """
-    _refuse_foreign(request)
+    refuse_foreign(request.scope["headers"], identity_of(request).public_host)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
         raise Problem(415, "unsupported_media_type", f"a form ({FORM}) is accepted")
     try:
@@ -114,7 +128,9 @@ def begin(request: Request, response: Response, token: str, seconds: int) -> Non
 
 
 def end(request: Request, response: Response) -> None:
-    """End the browser's session: delete the cookie."""
+    """End the browser's session: delete the cookie, if there is one."""
+    if cookie_name(request) not in request.cookies:
+        return
     response.delete_cookie(
         cookie_name(request), path="/", httponly=True, samesite="lax", secure=_is_secure(request)
     )
@@ -126,17 +142,15 @@ def cookie_name(request: Request) -> str:
 
 
 def _is_secure(request: Request) -> bool:
+    """Whether the browser came by https; on this machine itself it may come past it."""
     url: str | None = resources_of(request).settings.public_url
-    return (url or "").lower().startswith("https:")
+    if not (url or "").startswith("https:"):
+        return False
+    is_forwarded = any(name in _FORWARDING for name in request.headers)
+    is_http = not request.headers.get("origin", "http:").startswith("https:")
+    return host_name(request) not in LOOPBACK_HOSTS or is_forwarded or not is_http
 
 
-def _refuse_foreign(request: Request) -> None:
-    """Refuse a request that the browser says comes from another site."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    public = urlsplit(resources_of(request).settings.public_url or "").netloc
-    own = {name.lower() for name in (host, public) if name}
-    is_own = origin is None or urlsplit(origin).netloc.lower() in own
-    if site not in ("same-origin", "none") or not is_own:
-        raise Problem(403, "foreign_origin", "forms of other pages are not accepted")
+def host_name(request: Request) -> str:
+    """The name by which the browser calls this server, without the port, in lower case."""
+    return re.sub(r":[0-9]*$", "", request.headers.get("host", "")).lower()

@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.bootstrap.records import store_url
-from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
+from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
-from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
+from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
@@ -53,11 +53,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             store=SqlSchedulerStore(engine),
-            identity=IdentityStores(
-                audit=SqlAudit(engine),
-                revocations=SqlRevocations(engine),
-                key_use=SqlKeyUse(engine),
-            ),
+            identity=identity_stores(engine),
             incidents=SqlIncidents(engine),
             outbox=SqlOutbox(engine),
             location=lambda: location_fault(client),
@@ -82,7 +78,14 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
         async with (
             open_parts(settings) as parts,
-            open_identity(app, settings, parts.identity, clock=parts.clock, seconds=parts.seconds),
+            open_identity(
+                app,
+                settings,
+                parts.identity,
+                clock=parts.clock,
+                seconds=parts.seconds,
+                pause=parts.pause,
+            ),
             open_proxy(settings, parts, stopping) as resources,
         ):
             yield {"proxy": resources}

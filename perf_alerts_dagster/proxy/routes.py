@@ -9,16 +9,15 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
-from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.http import inputs, requests
-from perf_alerts_dagster.http.middleware import address_of
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import json_answer, openapi_of
 from perf_alerts_dagster.identity import permissions
 from perf_alerts_dagster.identity.authenticator import key_of
+from perf_alerts_dagster.identity.sessions import Kind
 from perf_alerts_dagster.judging.rule import SUMMARY_RULE
 from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.proxy.resources import Resources, recorder, resources_of
@@ -39,14 +38,6 @@ _NAMES = {"enum": inputs.ALERT_NAMES}
 Name = Annotated[str, Path(json_schema_extra=_NAMES, examples=inputs.ALERT_NAMES[:1])]
 
 
-async def caller(request: Request) -> Principal:
-    """The caller; any permission will do."""
-    return permissions.principal_of(request)
-
-
-Caller = Annotated[Principal, Depends(caller)]
-
-
 @auth_router.post(
     "/login", response_model=schemas.LoginAnswer, openapi_extra=openapi_of(body=schemas.LoginBody)
 )
@@ -54,7 +45,7 @@ async def login(request: Request) -> Response:
     """Exchange an API key for a token."""
     body = await requests.body_of(request, schemas.LoginBody)
     key = key_of(body.api_key.encode())
-    access = permissions.identity_of(request).login(key, address_of(request.scope))
+    access = await permissions.identity_of(request).login(key, request.scope, Kind.TOKEN)
     return json_answer(
         schemas.LoginAnswer(
             access_token=access.token,
@@ -66,13 +57,13 @@ async def login(request: Request) -> Response:
 
 
 @auth_router.get("/me", response_model=schemas.MeAnswer)
-async def me(request: Request, who: Caller) -> Response:
+async def me(request: Request, who: permissions.Caller) -> Response:
     """The caller's name, roles and permissions."""
     return json_answer(schemas.MeAnswer.model_validate(who))
 
 
 @auth_router.post("/logout", response_model=schemas.DoneAnswer)
-async def logout(request: Request, who: Caller) -> Response:
+async def logout(request: Request, who: permissions.Caller) -> Response:
     """Revoke the token of this request; other tokens of the same key stay valid."""
     await requests.body_of(request, requests.Empty)
     identity = permissions.identity_of(request)

@@ -11,6 +11,7 @@ from threading import Event
 from fastapi import FastAPI
 
 from perf_alerts_dagster.api import documents
+from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
@@ -96,6 +97,8 @@ _ROUTERS = (
     operation_routes.router,
     admin_routes.config,
     admin_routes.router,
+    access_routes.keys,
+    access_routes.sessions,
     operation_routes.admin,
     documents.router,
 )
@@ -121,13 +124,15 @@ def create_app(
         async with open_parts(settings) as parts:
             proxy, clock, seconds = parts.proxy, parts.proxy.clock, parts.proxy.seconds
             control = Control(
-                audit=proxy.identity.audit,
+                identity=proxy.identity,
                 thresholds=parts.api.thresholds,
                 configured=settings.thresholds,
                 clock=clock,
             )
             async with (
-                open_identity(app, settings, proxy.identity, clock=clock, seconds=seconds),
+                open_identity(
+                    app, settings, proxy.identity, clock=clock, seconds=seconds, pause=proxy.pause
+                ),
                 open_proxy(settings, proxy, stopping, metrics.count_status_query) as resources,
             ):
                 health = Health(

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.audit import (
     LONGEST_CHANGE,
+    AuditFilter,
     AuditOutcome,
     AuditPage,
     AuditRow,
@@ -123,7 +124,7 @@ def test_rows_since_a_time_include_that_time(audit: SqlAudit) -> None:
     audit.intent(change(at=NOON - timedelta(microseconds=1)))
     wanted = audit.intent(change())
 
-    assert [row.id for row in audit.entries(since=NOON).rows] == [wanted]
+    assert [row.id for row in audit.entries(AuditFilter(since=NOON)).rows] == [wanted]
 
 
 def test_an_empty_audit_is_an_empty_last_page(audit: SqlAudit) -> None:

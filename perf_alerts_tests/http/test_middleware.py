@@ -1,10 +1,13 @@
 """The outermost layer: ids, sizes, headers, and errors that nobody foresaw."""
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy import Engine
 from starlette.types import Message, Receive, Scope, Send
 
 from perf_alerts_dagster.http.middleware import Border
-from perf_alerts_tests.server.gated import Gated, code, key
+from perf_alerts_tests.server.gated import Gated, code, gated, key, settings_of
 
 VIEWER = key("viewer")
 
@@ -153,3 +156,16 @@ async def test_a_value_that_does_not_fit_is_named_by_its_place_and_not_repeated(
     assert code(answer) == (422, "validation")
     assert "path.number" in answer.json()["detail"]
     assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("https://alerts.example", "max-age=31536000"), ("http://alerts.example", None), ("", None)],
+)
+async def test_behind_https_every_answer_asks_browsers_to_stay_there(
+    control_engine: Engine, tmp_path: Path, url: str, expected: str | None
+) -> None:
+    async with gated(settings_of(tmp_path, ALERT_PUBLIC_URL=url), control_engine) as gate:
+        for path in ("/auth/me", "/nowhere", f"/{'x' * 3000}"):
+            answer = await gate.http.get(path, headers=VIEWER)
+            assert answer.headers.get("strict-transport-security") == expected

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.identity.store import SqlKeyUse, Uses
+from perf_alerts_dagster.identity.usage import SqlKeyUse, Uses
 from perf_alerts_tests.server.fakes import Database
 
 NOON = datetime(2026, 1, 30, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ async def settled() -> None:
 
 
 async def test_a_use_tells_the_one_before_it() -> None:
-    uses = Uses(Kept())
+    uses = Uses(Kept().used)
 
     assert uses.used("a", NOON) is None
     assert uses.used("a", NOON + timedelta(seconds=1)) == NOON
@@ -48,8 +48,8 @@ async def test_a_use_tells_the_one_before_it() -> None:
 async def test_what_the_store_knows_counts_after_a_restart() -> None:
     kept = Kept()
     kept.used({"a": NOON})
-    uses = Uses(kept)
-    await uses.load()
+    uses = Uses(kept.used)
+    await uses.load(kept.last_used)
 
     assert uses.used("a", NOON + timedelta(days=1)) == NOON
     await uses.close()
@@ -57,7 +57,7 @@ async def test_what_the_store_knows_counts_after_a_restart() -> None:
 
 async def test_the_store_is_written_at_most_once_a_minute_and_at_the_end() -> None:
     kept = Kept()
-    uses = Uses(kept)
+    uses = Uses(kept.used)
     for second in range(61):
         uses.used("a", NOON + timedelta(seconds=second))
         await settled()
@@ -76,7 +76,7 @@ async def test_a_store_that_is_down_hinders_nobody_and_loses_nothing(
 ) -> None:
     kept = Kept()
     kept.is_down = True
-    uses = Uses(kept)
+    uses = Uses(kept.used)
     uses.used("a", NOON)
     await settled()
     kept.is_down = False

@@ -1,5 +1,7 @@
 """How often an address may be wrong."""
 
+import asyncio
+
 import pytest
 
 from perf_alerts_dagster.identity.authenticator import Attempts
@@ -77,3 +79,20 @@ def test_many_addresses_do_not_fill_the_memory_and_the_busy_ones_are_remembered(
 
     assert len(attempts._failures) <= 10_000
     assert attempts.failed("192.0.2.1") == 60
+
+
+async def test_of_one_address_ten_answers_wait_and_the_others_are_refused_at_once() -> None:
+    hold = asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        await hold.wait()
+
+    attempts = Attempts(1000, Steady(), pause)
+    waiting = [asyncio.create_task(attempts.delay("192.0.2.1")) for _ in range(10)]
+    await asyncio.sleep(0)
+
+    assert attempts.failed("192.0.2.1") == 1
+    assert attempts.failed("192.0.2.2") is None
+    hold.set()
+    await asyncio.gather(*waiting)
+    assert attempts.failed("192.0.2.1") is None

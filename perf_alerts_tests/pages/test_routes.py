@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -87,7 +88,7 @@ async def test_a_login_leads_back_to_the_page_that_was_asked_for(
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith(f"{COOKIE}=")
-    for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=86400"):
+    for part in ("HttpOnly", "SameSite=lax", "Path=/", "Max-Age=43200"):
         assert part in cookie
     assert (await page.get(path)).status_code == 200
 
@@ -121,10 +122,120 @@ def test_every_page_is_let_in_to_ask_for_its_session() -> None:
 async def test_over_https_the_cookie_is_bound_to_this_host() -> None:
     proxy = Proxy(ALERT_PUBLIC_URL="https://alerts.example")
     async with browser(proxy) as page:
+        page.headers["Host"] = "alerts.example"
         cookie = (await login(page)).headers["set-cookie"]
 
     assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie
+    assert "Max-Age=43200" in cookie
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8089", "localhost:8089", "[::1]:8089"])
+async def test_past_the_https_proxy_on_this_machine_the_cookie_reaches_the_web_ui(
+    host: str,
+) -> None:
+    async with browser(Proxy(ALERT_PUBLIC_URL="https://alerts.example")) as page:
+        page.headers["Host"] = host
+        cookie = (await login(page)).headers["set-cookie"]
+        inside = await page.get("/incidents", headers={"Cookie": cookie.partition(";")[0]})
+        forwarded = await page.post(
+            "/login",
+            data={"api_key": KEYS["operator"]},
+            headers={"X-Forwarded-Proto": "https", "Cookie": ""},
+        )
+
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "Secure" not in cookie
+    assert inside.status_code == 200
+    assert forwarded.headers["set-cookie"].startswith(f"__Host-{COOKIE}=")
+
+
+UI = "http://localhost:3000"
+
+
+async def test_a_login_leads_back_to_the_web_ui_under_the_same_host_name(
+    page: httpx.AsyncClient,
+) -> None:
+    wanted = f"{UI}/runs/8b462620?tab=logs"
+    form = await page.get("/login", params={"next": wanted})
+    policy = form.headers["content-security-policy"]
+    answer = await login(page, next_=wanted)
+    again = await page.get("/login", params={"next": wanted})
+
+    assert f"form-action 'self' {UI};" in policy
+    assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+    assert (again.status_code, again.headers["location"]) == (303, wanted)
+
+
+@pytest.mark.parametrize(
+    ("host", "evil"),
+    [
+        ("localhost", "http://127.0.0.1:3000/"),
+        ("localhost", "https://localhost:3000/"),
+        ("localhost", "http://localhost:3001/"),
+        ("localhost", "http://localhost:3000@evil.example/"),
+        ("localhost", "http://localhost:3000.evil.example/"),
+        ("localhost", "http://localhost:30001"),
+        ("localhost", "http://localhost:3000\\@evil.example"),
+        ("localhost", "http://localhost:3000/\r\nSet-Cookie: a=b"),
+        ("localhost", "http://localhost:3000/#x"),
+        ("localhost", " http://localhost:3000/"),
+        ("localhost", "//localhost:3000/"),
+        ("evil.example", "http://evil.example:3000/"),
+        ("evil.example:8089", "http://evil.example:3000/"),
+        ("localhost.evil.example", "http://localhost.evil.example:3000/"),
+        ("LOCALHOST:x", "http://localhost:3000/"),
+    ],
+)
+async def test_a_login_leads_to_no_other_host_port_or_scheme(
+    page: httpx.AsyncClient, host: str, evil: str
+) -> None:
+    page.headers["Host"] = host
+    answer = await page.post("/login", data={"api_key": KEYS["viewer"], "next": evil})
+
+    assert answer.headers["location"] == "/incidents"
+
+
+async def test_the_login_page_names_who_is_logged_in(page: httpx.AsyncClient) -> None:
+    assert "You are" not in (await page.get("/login")).text
+    await login(page)
+
+    assert "You are operator" in (await page.get("/login")).text
+
+
+async def test_a_page_lists_the_persons_sessions_and_ends_them_all(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    async with httpx.AsyncClient(transport=page._transport, base_url="http://localhost") as other:
+        await login(other)
+        await login(page)
+        text = (await page.get("/sessions")).text
+        forged = await page.post("/sessions/end", data={"form_word": "x"})
+        ended = await page.post("/sessions/end", data={"form_word": await word(page, "/sessions")})
+
+        assert text.count("the pages") == 2
+        assert text.count("(this one)") == 1
+        assert forged.status_code == 403
+        assert (ended.status_code, ended.headers["location"]) == (303, "/login")
+        for browser_ in (page, other):
+            assert (await browser_.get("/incidents")).status_code == 303
+    assert proxy.audit.rows[-1].action == "end_sessions"
+    assert proxy.audit.rows[-1].after == {"ended": 2}
+
+
+@pytest.mark.parametrize(("role", "status"), [("operator", 303), ("admin", 303), ("viewer", 200)])
+async def test_a_session_of_who_may_act_ends_after_an_hour_without_a_request(
+    proxy: Proxy, page: httpx.AsyncClient, role: str, status: int
+) -> None:
+    await login(page, role)
+    for _ in range(3):
+        proxy.time.now += timedelta(minutes=59)
+        assert (await page.get("/incidents")).status_code == 200
+    proxy.time.now += timedelta(minutes=61)
+
+    assert (await page.get("/incidents")).status_code == status
+    proxy.time.now += timedelta(hours=12)
+    assert (await page.get("/incidents")).status_code == 303
 
 
 async def test_the_open_incidents_are_not_all_there_is_to_look_at(proxy: Proxy) -> None:
@@ -399,3 +510,70 @@ async def test_a_breach_is_not_retired(proxy: Proxy, page: httpx.AsyncClient) ->
 
     assert "Retire" not in (await page.get(path)).text
     assert (await page.post(f"{path}/retire", data=form)).status_code == 404
+
+
+async def test_a_person_whom_the_trusted_proxy_names_needs_no_login_and_no_other_site_acts(
+    proxy: Proxy,
+) -> None:
+    behind = Proxy(
+        proxy,
+        ALERT_TRUSTED_PROXIES="127.0.0.1",
+        ALERT_TRUSTED_ROLES='{"operator": ["alice"], "viewer": ["*"]}',
+    )
+    path = path_of(behind)
+    async with browser(behind) as page:
+        page.headers["X-Forwarded-User"] = "alice"
+        shown = await page.get(path)
+        form = {"form_word": await word(page, path), "comment": "seen"}
+        page.headers["X-Forwarded-User"] = "bob"
+        others = await page.post(f"{path}/acknowledge", data=form)
+        page.headers["X-Forwarded-User"] = "alice"
+        forged = await page.post(f"{path}/acknowledge", data={"comment": "seen"})
+        done = await page.post(f"{path}/acknowledge", data=form)
+        to_ui = await page.get("/login", params={"next": f"{UI}/"})
+
+    assert shown.status_code == 200
+    assert [one.status_code for one in (others, forged, done)] == [403, 403, 303]
+    assert behind.incidents.by_id[path.rpartition("/")[2]].acknowledged is not None
+    assert (to_ui.status_code, "You are operator:alice" in to_ui.text) == (200, True)
+
+
+async def test_a_wrong_key_over_the_limit_is_still_answered_for_a_person(
+    page: httpx.AsyncClient,
+) -> None:
+    for _ in range(11):
+        answer = await page.post("/login", data={"api_key": "wrong"})
+    right = await login(page)
+
+    assert answer.status_code == 429
+    assert answer.headers["content-type"].startswith("text/html")
+    assert int(answer.headers["retry-after"]) > 0
+    assert right.status_code == 303
+
+
+async def test_a_cookie_that_is_no_more_accepted_is_deleted_and_hides_no_login(
+    page: httpx.AsyncClient,
+) -> None:
+    stale = {"Cookie": f"{COOKIE}=of.another.secret"}
+    for _ in range(12):
+        answer = await page.get("/login", headers=stale)
+        assert answer.status_code == 200
+        assert 'name="api_key"' in answer.text
+        assert answer.headers["set-cookie"].startswith(f'{COOKIE}="";')
+    assert "set-cookie" not in (await page.get("/login")).headers
+
+
+async def test_the_web_uis_question_who_is_there_keeps_a_session_awake(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    await login(page)
+    asked = {"Authorization": f"Bearer {page.cookies[COOKIE]}", "Cookie": ""}
+    for _ in range(3):
+        proxy.time.now += timedelta(minutes=59)
+        answer = await page.get("/api/performance-alerts/auth/me", headers=asked)
+        assert answer.json()["user_id"] == "operator"
+    assert (await page.get("/incidents")).status_code == 200
+    proxy.time.now += timedelta(minutes=61)
+    answer = await page.get("/api/performance-alerts/auth/me", headers=asked)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "session_idle")

@@ -83,6 +83,7 @@ async def test_the_documented_endpoints_work_without_the_others() -> None:
     ]
     assert (logout.status_code, after.json()["code"]) == (200, "token_revoked")
     assert [row.action for row in proxy.audit.rows] == [
+        "login",
         "trigger",
         "disable",
         "enable",

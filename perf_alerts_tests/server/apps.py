@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -14,7 +14,7 @@ from perf_alerts_dagster.api.resources import ApiParts, Records
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
+from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -71,11 +71,7 @@ class Proxy:
                 history=self.history,
                 leases=self.leases,
                 store=self.scheduled,
-                identity=IdentityStores(
-                    audit=self.audit,
-                    revocations=SqlRevocations(self.database.engine),
-                    key_use=SqlKeyUse(self.database.engine),
-                ),
+                identity=replace(identity_stores(self.database.engine), audit=self.audit),
                 incidents=self.incidents,
                 outbox=self.incidents,
                 clock=self.time,

@@ -1,8 +1,9 @@
 """A small application behind the real authentication, over a real SQLite store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,17 @@ import httpx
 from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.api.admin import routes
+from perf_alerts_dagster.api.admin import access, routes
 from perf_alerts_dagster.api.resources import Control
 from perf_alerts_dagster.control.principal import Permission, Principal
-from perf_alerts_dagster.control.sql import SqlAudit, SqlThresholds
+from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.http.body import json_object
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.http.problems import add_handlers
 from perf_alerts_dagster.identity.authenticator import Identity
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
 from perf_alerts_dagster.identity.permissions import require
-from perf_alerts_dagster.identity.store import IdentityStores, SqlKeyUse, SqlRevocations
+from perf_alerts_dagster.identity.store import IdentityStores, identity_stores
 from perf_alerts_dagster.proxy import routes as proxy_routes
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.server.apps import Stated
@@ -33,6 +34,8 @@ KEYS = {
 }
 SECRET = "2Ys9vLqfJ3kXw8ZbN5tRgHc7Dm4PaEuVi6oTyW1x"
 HEADER = "X-Alert-API-Key"
+# The audited actions of callers that change nothing.
+COMINGS = {"login", "logout", "failed_login", "wrong_key", "wrong_token", "no_role", "refused"}
 
 
 @dataclass
@@ -40,12 +43,17 @@ class Hands:
     """A clock that tests move by hand."""
 
     now: datetime = NOON
+    paused: list[float] = field(default_factory=list)
 
     def __call__(self) -> datetime:
         return self.now
 
     def seconds(self) -> float:
         return self.now.timestamp()
+
+    async def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+        await asyncio.sleep(0)
 
     def pass_by(self, **by: float) -> None:
         self.now += timedelta(**by)
@@ -58,20 +66,17 @@ def settings_of(folder: Path, **changes: str) -> Settings:
     return load_settings(given | changes, dotenv=None)
 
 
-def stores_of(engine: Engine) -> IdentityStores:
-    """The real stores of callers."""
-    return IdentityStores(
-        audit=SqlAudit(engine),
-        revocations=SqlRevocations(engine),
-        key_use=SqlKeyUse(engine),
-    )
-
-
 def gated_app() -> FastAPI:
     """The endpoints of identity and control, one per permission, one that reads, one that fails."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     base = APIRouter(prefix=BASE)
-    for router in (proxy_routes.auth_router, routes.config, routes.router):
+    for router in (
+        proxy_routes.auth_router,
+        routes.config,
+        routes.router,
+        access.keys,
+        access.sessions,
+    ):
         base.include_router(router)
     for permission in Permission:
         base.add_api_route(
@@ -142,10 +147,10 @@ async def gated(
     """An application that runs over a store, with a client on loopback."""
     time = clock or Hands()
     app = gated_app()
-    stores = stores_of(engine)
+    stores = identity_stores(engine)
     stored = SqlThresholds(engine)
     control = Control(
-        audit=stores.audit,
+        identity=stores,
         thresholds=stored,
         configured=settings.thresholds,
         clock=time,
@@ -153,7 +158,7 @@ async def gated(
     stated = Stated(app, {"control": control})
     transport = httpx.ASGITransport(stated, client=("127.0.0.1", 50000))
     async with (
-        open_identity(app, settings, stores, clock=time, seconds=time.seconds),
+        open_identity(app, settings, stores, clock=time, seconds=time.seconds, pause=time.pause),
         httpx.AsyncClient(transport=transport, base_url=f"http://localhost{BASE}") as http,
     ):
         yield Gated(

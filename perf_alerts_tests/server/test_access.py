@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.control.audit import AuditOutcome
 from perf_alerts_dagster.core.errors import SettingsError, StoreUnavailable
 from perf_alerts_dagster.identity import keys
+from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_tests.server.gated import (
     HEADER,
@@ -17,7 +18,6 @@ from perf_alerts_tests.server.gated import (
     bearer,
     gated,
     settings_of,
-    stores_of,
 )
 from perf_alerts_tests.storage.changes import change
 
@@ -27,7 +27,7 @@ NO_KEYS = {f"ALERT_{role}_API_KEY": "" for role in ("VIEWER", "OPERATOR", "ADMIN
 async def test_a_start_closes_what_a_crash_left_open_and_says_so(
     control_engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    audit = stores_of(control_engine).audit
+    audit = identity_stores(control_engine).audit
     audit.intent(change(at=NOON - timedelta(hours=1)))
     audit.intent(change(at=NOON))
 
@@ -41,12 +41,12 @@ async def test_a_start_closes_what_a_crash_left_open_and_says_so(
 async def test_a_start_forgets_revoked_tokens_that_have_run_out(
     control_engine: Engine, tmp_path: Path
 ) -> None:
-    revocations = stores_of(control_engine).revocations
-    revocations.revoke("old", NOON, change())
-    revocations.revoke("new", NOON + timedelta(seconds=1), change())
+    sessions = identity_stores(control_engine).sessions
+    sessions.end("old", NOON, change())
+    sessions.end("new", NOON + timedelta(seconds=1), change())
 
     async with gated(settings_of(tmp_path), control_engine):
-        assert [revocations.is_revoked(one) for one in ("old", "new")] == [False, True]
+        assert [sessions.state(one)[0] for one in ("old", "new")] == [False, True]
 
 
 async def test_the_key_of_the_first_start_opens_the_door_also_after_a_restart(

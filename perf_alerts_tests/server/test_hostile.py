@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perf_alerts_tests.identity.hostile import hostile
-from perf_alerts_tests.server.gated import HEADER, KEYS, SECRET, Gated, bearer, code
+from perf_alerts_tests.server.gated import COMINGS, HEADER, KEYS, SECRET, Gated, bearer, code
 
 FIXTURE = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -29,7 +29,7 @@ async def test_hundreds_of_hostile_tokens_are_refused(gate: Gated) -> None:
     assert len(tokens) > 300
     assert set(statuses) <= {401, 429, 431}
     assert (await gate.http.get("/probe/admin/x", headers=bearer(good))).status_code == 200
-    assert gate.stores.audit.entries().rows == ()
+    assert {row.action for row in gate.stores.audit.entries().rows} <= COMINGS
 
 
 @FIXTURE

@@ -1,6 +1,7 @@
 """Roles and the lives of tokens: what counts, for whom, and until when."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, Permission
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.identity.store import Revoked, SqlRevocations
+from perf_alerts_dagster.identity.sessions import Session, Sessions, SqlSessions
 from perf_alerts_tests.server.gated import (
     KEYS,
     Gated,
@@ -100,12 +101,17 @@ async def test_where_revocation_cannot_be_known_a_token_does_not_count(
 ) -> None:
     token = await gate.login("admin")
 
-    class Broken(SqlRevocations):
-        def is_revoked(self, token_id: str) -> bool:
+    class Broken(SqlSessions):
+        def state(self, token_id: str) -> tuple[bool, Session | None]:
             raise StoreUnavailable("down")
 
-    revoked = Revoked(Broken(control_engine), gate.clock.seconds)
-    gate.app.state.identity = replace(gate.identity, revoked=revoked)
+    sessions = Sessions(
+        Broken(control_engine),
+        lifetimes={},
+        idle=timedelta(hours=1),
+        seconds=gate.clock.seconds,
+    )
+    gate.app.state.identity = replace(gate.identity, sessions=sessions)
     answer = await gate.http.get("/auth/me", headers=bearer(token))
 
     assert code(answer) == (503, "storage_unavailable")

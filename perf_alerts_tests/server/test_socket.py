@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_tests.server.gated import HEADER, KEYS, Gated
+from perf_alerts_tests.server.gated import COMINGS, HEADER, KEYS, Gated
 
 ME = f"GET {BASE}/auth/me HTTP/1.1\r\n"
 HOST = "Host: localhost\r\n"
@@ -219,7 +219,7 @@ async def test_hundreds_of_damaged_requests_are_refused_and_hurt_nothing(gate: G
 
     assert len(found) > 200
     assert {one // 100 for one in found} == {4}
-    assert gate.stores.audit.entries().rows == ()
+    assert {row.action for row in gate.stores.audit.entries().rows} <= COMINGS
     assert gate.thresholds.current() is None
 
 

@@ -8,13 +8,16 @@ wins. The next evaluation uses them.
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain, islice
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import StreamingResponse
 
 from perf_alerts_dagster.api.admin import schemas
 from perf_alerts_dagster.api.resources import control_of
-from perf_alerts_dagster.control.audit import ThresholdVersion, VersionConflict
+from perf_alerts_dagster.control.audit import AuditFilter, ThresholdVersion, VersionConflict
+from perf_alerts_dagster.control.export import exported
 from perf_alerts_dagster.control.principal import Permission, Principal
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.json import Json
@@ -35,6 +38,7 @@ router = APIRouter(prefix="/admin", tags=["admin"])
 config = APIRouter(prefix="/config", tags=["config"])
 
 Configurator = Annotated[Principal, Depends(require(Permission.CONFIGURE))]
+_MEDIA_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _REQUEST = openapi_of(
     body=schemas.ThresholdsBody, headers=schemas.ThresholdsHeaders, body_required=True
 )
@@ -44,12 +48,25 @@ _REQUEST = openapi_of(
     "/audit", response_model=schemas.AuditAnswer, openapi_extra=openapi_of(query=schemas.AuditQuery)
 )
 async def audit(request: Request, who: Administrator) -> Response:
-    """The audited changes, newest first, with actor, address and outcome."""
+    """The audited changes, newest first, with actor, address and outcome; `format` exports all."""
     query = query_of(request, schemas.AuditQuery)
     control = control_of(request)
+    entries = control.identity.audit
+    wanted = AuditFilter(
+        since=query.since, until=query.until, actor=query.actor, action=query.action
+    )
+    if query.format is not None:
+        rows = entries.every(wanted)
+        # Read before the answer begins: a store that is down is still a problem document.
+        first = await asyncio.to_thread(list, islice(rows, 1))
+        return StreamingResponse(
+            exported(chain(first, rows), query.format),
+            media_type=_MEDIA_TYPES[query.format],
+            headers={"Content-Disposition": f'attachment; filename="audit.{query.format}"'},
+        )
     page = await asyncio.to_thread(
-        control.audit.entries,
-        since=query.since,
+        entries.entries,
+        wanted,
         before=None if query.cursor is None else int(query.cursor),
         limit=query.limit,
     )

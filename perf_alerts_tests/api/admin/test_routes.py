@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.control.audit import AuditOutcome
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_tests.server.gated import NOON, Gated, code, key
 from perf_alerts_tests.storage.changes import change
 
@@ -31,6 +32,7 @@ async def test_a_change_is_shown_with_all_its_fields(gate: Gated) -> None:
                 "after": {"reason": "<b>é</b>"},
                 "outcome": "done",
                 "request_id": "r1",
+                "server_request_id": "",
             }
         ],
         "next_cursor": None,
@@ -95,5 +97,46 @@ async def test_other_questions_are_refused(gate: Gated, query: str) -> None:
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 async def test_only_admins_read_it(gate: Gated, role: str) -> None:
     answer = await gate.http.get("/admin/audit?limit=no", headers=key(role))
+
+    assert code(answer) == (403, "insufficient_permission")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+async def test_an_export_has_all_rows_that_fit(gate: Gated, form: str) -> None:
+    for minute in range(1200):
+        gate.stores.audit.intent(change(at=NOON + timedelta(minutes=minute)))
+    gate.stores.audit.intent(change(at=NOON, actor="somebody"))
+    params = {
+        "format": form,
+        "since": "2026-01-30T12:01:00Z",
+        "until": "2026-01-31T07:59:00Z",
+        "actor": "operator:ci-bot",
+        "action": "trigger",
+        "limit": "5",
+    }
+    answer = await gate.http.get("/admin/audit", headers=key("admin"), params=params)
+    other = await gate.http.get(
+        "/admin/audit", headers=key("admin"), params=params | {"action": "no"}
+    )
+
+    assert answer.headers["content-disposition"] == f'attachment; filename="audit.{form}"'
+    assert len(answer.text.splitlines()) == 1198 + (form == "csv")
+    assert len(other.text.splitlines()) == (form == "csv")
+
+
+async def test_an_export_from_a_store_that_is_down_is_a_problem(
+    gate: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*args: object, **kwargs: object) -> None:
+        raise StoreUnavailable("down")
+
+    monkeypatch.setattr(gate.stores.audit, "entries", down)
+    for form in ("jsonl", "csv"):
+        answer = await gate.http.get(f"/admin/audit?format={form}", headers=key("admin"))
+        assert code(answer) == (503, "storage_unavailable")
+
+
+async def test_the_export_is_for_administrators(gate: Gated) -> None:
+    answer = await gate.http.get("/admin/audit?format=csv", headers=key("operator"))
 
     assert code(answer) == (403, "insufficient_permission")
