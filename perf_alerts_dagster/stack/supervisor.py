@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -23,14 +22,18 @@ from typing import Self
 
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.stack import process_group
-from perf_alerts_dagster.stack.dagster_home import only_stack
+from perf_alerts_dagster.stack.dagster_home import own_folder
 
-# Takes the start time of the process, in seconds since 1970; returns whether it is ready.
-Probe = Callable[[float], Awaitable[bool]]
+# Whether a process is ready. Asked once before it is started, too: what answers by then is not its.
+Probe = Callable[[], Awaitable[bool]]
 
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.1
+# Seconds between lines about a part that is not ready yet, and the longest a round of asking
+# takes: the rest is a machine that slept, and no waiting.
+_WAITING_SHOWN = 15.0
+_LONGEST_ROUND = 12.0
 # Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
 LOG_LIMIT = 10 * 1024 * 1024
 _TAIL_BYTES = 8192
@@ -63,7 +66,7 @@ class PartSpec:
     ready: Probe
     order: int
     folder: Path
-    start_seconds: float = 90.0
+    start_seconds: float = 300.0
 
 
 class Part:
@@ -87,15 +90,25 @@ class Part:
             StackError: The process ended or was not ready in time, and has been stopped; the
                 text holds the last lines of its log.
         """
-        started = time.time()
+        await self.spec.ready()
         process = await self.spawn()
-        deadline = time.monotonic() + self.spec.start_seconds
-        while not await self.spec.ready(started):
+        clock, limit = asyncio.get_running_loop().time, self.spec.start_seconds
+        last, waited, shown = clock(), 0.0, 0.0
+        while not await self.spec.ready():
             if process.returncode is not None:
                 raise StackError(self._failure(f"ended with exit code {process.returncode}"))
-            if time.monotonic() > deadline:
+            now = clock()
+            waited, last = waited + min(now - last, _LONGEST_ROUND), now
+            if waited > limit:
                 await self.stop(patience=1.0)
-                raise StackError(self._failure(f"was not ready in {self.spec.start_seconds:g} s"))
+                problem = f"was not ready in {limit:g} s; set ALERT_START_SECONDS to allow more"
+                raise StackError(self._failure(problem))
+            if waited - shown >= _WAITING_SHOWN:
+                shown = waited
+                LOG.warning(
+                    "waiting for the %s: %.0f s of %g (ALERT_START_SECONDS)",
+                    self.spec.name, waited, limit,
+                )  # fmt: skip
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _POLL)
         LOG.info("%s is ready in process %d", self.spec.name, process.pid)
@@ -147,7 +160,7 @@ class Part:
 
 def open_log(path: Path) -> int:
     """Open a log for appending, readable by its owner alone; returns the file descriptor."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_folder(path.parent)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
@@ -179,10 +192,10 @@ class Stack:
 
     A part that ends later is restarted after 0.5 s, then twice as long each time, 30 s at most.
     SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s. Active
-    runs get 8 s of them, none after a second signal.
+    runs get 8 s of them, none after a second signal. Its user holds `only_stack`.
 
     Raises:
-        StackError: On entering: another stack holds the state folder, or a part did not start.
+        StackError: On entering: a part did not start.
     """
 
     def __init__(self, specs: Sequence[PartSpec], *, state_dir: Path) -> None:
@@ -220,7 +233,6 @@ class Stack:
         await self._stop.wait()
 
     async def __aenter__(self) -> Self:
-        self._held.enter_context(only_stack(self._state_dir))
         try:
             # Before any child, since a child started earlier could outlive a signal.
             self._listen()
@@ -307,7 +319,7 @@ class Stack:
                 # Without waiting for readiness: the daemon's is read from the web UI, whose outage
                 # must not end the daemon.
                 await part.spawn()
-            except OSError as error:
+            except (OSError, StackError) as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
 
     async def _rotate_logs(self) -> None:
