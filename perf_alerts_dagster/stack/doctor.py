@@ -4,8 +4,6 @@ State folder, alert store, web UI, code location, daemon, runs, and the clock.
 """
 
 import asyncio
-import errno
-import os
 import shutil
 import socket
 import stat
@@ -266,8 +264,7 @@ def examine(settings: Settings, now: datetime, *, fix: bool = False) -> Iterator
     """
     folder = settings.state_dir
     try:
-        if not stat.S_ISDIR(folder.stat().st_mode):
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        folder.stat()
         yield from access(folder)
     except FileNotFoundError:
         yield Finding(
