@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
 LOG = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 5.0
+_PORT_TRIES = 20
+_PORT_PAUSE = 0.25
 
 # What `python -m` starts. `dagster api grpc`, since `dagster code-server` adds a process.
 CODE_SERVER = "dagster api grpc"
@@ -212,15 +215,25 @@ def part_environment(
 
 
 def check_port(port: int, variable: str) -> None:
-    """Raise `StackError` where a loopback port is taken, before anything is started."""
+    """Raise `StackError` where a loopback port stays taken, before anything is started.
+
+    It may be a part of a stack that was killed just now.
+    """
+    for _ in range(_PORT_TRIES):
+        if _is_free(port):
+            return
+        time.sleep(_PORT_PAUSE)
+    raise StackError(f"127.0.0.1:{port} is in use; stop what listens there, or set {variable}")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise StackError(
-                f"127.0.0.1:{port} is in use; stop what listens there, or set {variable}"
-            ) from error
+        except OSError:
+            return False
+    return True
 
 
 async def run_stack(

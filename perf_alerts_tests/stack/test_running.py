@@ -120,7 +120,9 @@ def test_only_the_proxy_has_the_api_keys_and_as_hashes(system: System) -> None:
 
     (proxy,) = with_key
     assert "perf_alerts_dagster.server.serve" in proxy
-    assert all(KEY not in str(psutil.Process(pid).environ()) for pid in system.running.members())
+    supervisor = psutil.Process(system.running.supervisor)
+    assert len(supervisor.children(recursive=True)) == 5
+    assert all(KEY not in str(child.environ()) for child in supervisor.children(recursive=True))
 
 
 def test_the_start_is_not_held_up_by_a_command_that_has_the_lock_for_a_moment(

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
 from perf_alerts_dagster.stack import process_group, supervisor
-from perf_alerts_dagster.stack.stack import part_environment, up
+from perf_alerts_dagster.stack.stack import _daemon_ready, part_environment, up
 from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
 from perf_alerts_tests.stack.stacks import eventually
 
@@ -90,7 +92,8 @@ async def test_a_part_that_never_answers_is_ended_and_named(tmp_path: Path) -> N
 async def test_a_part_that_ignores_sigterm_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("perf_alerts_dagster.stack.supervisor._LAST_PART_STOPS", 0.2)
+    for limit in ("_LAST_PART_STOPS", "_STOP"):
+        monkeypatch.setattr(f"perf_alerts_dagster.stack.supervisor.{limit}", 0.2)
 
     async with Stack([spec(tmp_path, code=DEAF)], state_dir=tmp_path / "state") as stack:
         pid = stack.pids["part"]
@@ -324,3 +327,22 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     assert supervisor.tail(path) == ""
     path.write_text("\n".join(map(str, range(10_000))))
     assert supervisor.tail(path, lines=2) == "9998\n9999"
+
+
+async def test_a_clock_that_is_set_back_during_the_start_does_not_hang_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The daemon is ready by a heartbeat that is new, not by its time."""
+    answers = iter([[2000.0, 2000.0], [2000.0, 2000.0], [500.0, 2000.0], [500.0, 501.0]])
+
+    async def ask(client: GraphQLClient, document: str, variables: object) -> dict[str, Any]:
+        statuses = [
+            {"daemonType": kind, "required": True, "lastHeartbeatTime": beat}
+            for kind, beat in zip(("SCHEDULER", "SENSOR"), next(answers), strict=True)
+        ]
+        return {"instance": {"daemonHealth": {"allDaemonStatuses": statuses}}}
+
+    monkeypatch.setattr(GraphQLClient, "ask", ask)
+    probe = _daemon_ready(1)
+
+    assert [await probe() for _ in range(4)] == [False, False, False, True]

@@ -24,6 +24,7 @@ from perf_alerts_dagster.scheduler.port import (
     Launch,
     RunFilter,
     RunState,
+    Scheduler,
     SchedulerError,
     SchedulerHung,
 )
@@ -34,19 +35,6 @@ from perf_alerts_dagster.settings import Settings, load_settings
 _POLL = 2.0
 _AGAIN = 15.0
 _SHOWN = 15.0
-
-
-async def is_first_start(port: int, budgets: Budgets | None = None) -> bool:
-    """Whether no execution of an alert has succeeded yet.
-
-    Raises:
-        SchedulerError: the webserver does not say.
-    """
-    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-
-    wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
-    async with connected(port, budgets) as client:
-        return not (await GraphQLScheduler(client).runs(wanted)).runs
 
 
 @click.command()
@@ -281,13 +269,17 @@ async def _run_first(settings: Settings) -> None:
 
     A courtesy: it is tried again until it works, and what fails is a warning.
     """
+    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+
     budgets = Budgets(read=settings.dagster_seconds / 2, launch=settings.dagster_seconds)
     tags = {TRIGGERED_BY: "first start", REQUEST_ID: uuid.uuid4().hex}
     is_first = False
     while True:
         try:
-            is_first = is_first or await is_first_start(settings.webserver_port, budgets)
-            runs = await _first_runs(settings.webserver_port, budgets, tags) if is_first else ()
+            async with connected(settings.webserver_port, budgets) as client:
+                scheduler = GraphQLScheduler(client)
+                is_first = is_first or await is_first_start(scheduler)
+                runs = await first_runs(scheduler, tags) if is_first else ()
             break
         except SchedulerError as error:
             more = ", ALERT_DAGSTER_SECONDS allows more" if isinstance(error, SchedulerHung) else ""
@@ -308,23 +300,20 @@ async def _run_first(settings: Settings) -> None:
     OUT.print(table)
 
 
-async def _first_runs(port: int, budgets: Budgets, tags: Mapping[str, str]) -> Sequence[AlertRun]:
-    """Launch each alert that has no run with these tags yet; all of the runs, once they ended.
+async def is_first_start(scheduler: Scheduler) -> bool:
+    """Whether no execution of an alert has succeeded yet."""
+    return not (await scheduler.runs(RunFilter(states=frozenset({RunState.SUCCESS}), limit=1))).runs
 
-    Raises:
-        SchedulerError: the webserver refused a run, or does not answer.
-    """
-    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
 
-    async with connected(port, budgets) as client:
-        scheduler = GraphQLScheduler(client)
-        # An attempt before this one may have launched some, and not heard so.
-        known = {run.alert for run in (await scheduler.runs(RunFilter(tags=tags))).runs}
-        for alert in [alert for alert in ALERTS if alert.name not in known]:
-            await scheduler.launch(Launch(alert=alert.name, tags=tags))
-            ERR.print(f"nothing was executed yet: launched {alert.name}")
-        while True:
-            runs = (await scheduler.runs(RunFilter(tags=tags))).runs
-            if all(run.state.is_finished for run in runs):
-                return runs[::-1]
-            await asyncio.sleep(_POLL)
+async def first_runs(scheduler: Scheduler, tags: Mapping[str, str]) -> Sequence[AlertRun]:
+    """Launch each alert that has no run with these tags yet; all of the runs, once they ended."""
+    # An attempt before this one may have launched some, and not heard so.
+    known = {run.alert for run in (await scheduler.runs(RunFilter(tags=tags))).runs}
+    for alert in [alert for alert in ALERTS if alert.name not in known]:
+        await scheduler.launch(Launch(alert=alert.name, tags=tags))
+        ERR.print(f"nothing was executed yet: launched {alert.name}")
+    while True:
+        runs = (await scheduler.runs(RunFilter(tags=tags))).runs
+        if all(run.state.is_finished for run in runs):
+            return runs[::-1]
+        await asyncio.sleep(_POLL)
