@@ -239,19 +239,29 @@ class Ownership:
         """
         seen: tuple[Owner, float] | None = None
         shown = -_SHOWN
-        while other := self.claim():
-            renewed = seen is not None and other[0] == seen[0] and other[1] > seen[1]
-            if not standby and (renewed or other[0].runs):
-                self._release()
-                raise StackError(
-                    f"another stack works over these databases: {other[0]}; stop that one, or wait "
-                    "for its end with `perf-alerts up --standby`"
-                )
-            seen = other if seen is None or other[0] != seen[0] else seen
+        while True:
+            try:
+                other = self.claim()
+                if other is None:
+                    return
+                problem = f"the databases belong to {other[0]}"
+            except StoreUnavailable as error:
+                if not standby:
+                    raise
+                other, problem = None, str(error)
+            if other is not None and not standby:
+                renewed = seen is not None and other[0] == seen[0] and other[1] > seen[1]
+                if renewed or other[0].runs:
+                    self._release()
+                    raise StackError(
+                        f"another stack works over these databases: {other[0]}; stop that one, or "
+                        "wait for its end with `perf-alerts up --standby`"
+                    )
+                seen = other if seen is None or other[0] != seen[0] else seen
             if time.monotonic() - shown >= _SHOWN:
                 shown = time.monotonic()
                 why = "its end" if standby else f"whether it runs, {TTL:g} s at most"
-                LOG.warning("the databases belong to %s; waiting for %s", other[0], why)
+                LOG.warning("%s; waiting for %s", problem, why)
             time.sleep(_POLL)
 
     def _renew(self, over: threading.Event) -> None:

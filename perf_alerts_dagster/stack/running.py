@@ -35,10 +35,14 @@ DATABASES = ("ALERT_DATABASE_URL", "ALERT_DAGSTER_DATABASE_URL")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
-    """The settings of a running stack, and the variables in which the caller's differ."""
+    """The settings that count, and the variables in which the caller's differ.
+
+    `is_read`: they are those of a running stack, and not the caller's.
+    """
 
     settings: Settings
     differ: Sequence[str] = ()
+    is_read: bool = False
 
     @property
     def warning(self) -> str:
@@ -63,7 +67,7 @@ def frozen_settings(settings: Settings) -> Frozen:
     ours, theirs = settings.environment(), frozen.environment()
     left_out = {"ALERT_STATE_DIR", *withheld(CODE_SERVER)}
     differ = [name for name in KNOWN if ours[name] != theirs[name] and name not in left_out]
-    return Frozen(settings=frozen, differ=differ)
+    return Frozen(settings=frozen, differ=differ, is_read=True)
 
 
 def open_home(settings: Settings) -> tuple[Path, Frozen]:
@@ -78,9 +82,10 @@ def open_home(settings: Settings) -> tuple[Path, Frozen]:
         StoreUnavailable: The state folder or the store cannot be used.
     """
     make_state_dir(settings)
+    home = settings.state_dir.absolute() / "dagster_home"
     try:
         with only_stack(settings.state_dir):
-            home = prepare_home(settings)
+            prepare_home(settings)
     except StackRunning:
         frozen = frozen_settings(settings)
         ours = settings.environment()
@@ -90,7 +95,11 @@ def open_home(settings: Settings) -> tuple[Path, Frozen]:
                 f"{settings.state_dir} are different; unset it here, or set ALERT_STATE_DIR to "
                 "another folder"
             ) from None
-        return settings.state_dir.absolute() / "dagster_home", frozen
+        if not frozen.is_read and Path("/proc/self").exists():
+            raise StackError(
+                f"the stack over {settings.state_dir} is starting, or waits as a standby; try again"
+            ) from None
+        return home, frozen
     migrate_store(settings)
     return home, Frozen(settings=settings)
 
@@ -114,7 +123,8 @@ def open_instance(settings: Settings) -> "Iterator[dg.DagsterInstance]":
     home = settings.state_dir.absolute() / "dagster_home"
     with tempfile.TemporaryDirectory() as copy:
         try:
-            if holder(settings.state_dir) is None:
+            # One that has not started yet holds the lock, and may have no home.
+            if holder(settings.state_dir) is None or not (home / "dagster.yaml").is_file():
                 storage = home if (home / "history" / "runs.db").is_file() else Path(copy)
                 home = Path(copy)
                 text = dagster_yaml(settings, storage, makes_tables=False)

@@ -173,6 +173,23 @@ def test_a_standby_takes_over_when_the_owner_stops(url: str, tmp_path: Path) -> 
     process.wait()
 
 
+def test_a_standby_waits_through_an_outage_of_the_database(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim, attempts = Ownership.claim, iter(range(100))
+
+    def fails_twice(self: Ownership) -> tuple[Owner, float] | None:
+        if next(attempts) < 2:
+            raise StoreUnavailable("connection refused")
+        return claim(self)
+
+    monkeypatch.setattr(Ownership, "claim", fails_twice)
+    with Ownership(settings_over(url, tmp_path)).hold(standby=True):
+        assert "connection refused; waiting for its end" in caplog.text
+    monkeypatch.setattr(Ownership, "claim", claim)
+    assert owners(settings_over(url, tmp_path)) == []
+
+
 @pytest.fixture
 def terminations() -> Iterator[list[int]]:
     found: list[int] = []

@@ -11,6 +11,7 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_dagster.stack.dagster_home import StackRunning, holder, only_stack
@@ -137,6 +138,13 @@ def test_the_start_is_not_held_up_by_a_command_that_has_the_lock_for_a_moment(
         assert holder(tmp_path) == os.getpid()
 
 
+def test_a_stack_that_is_not_up_yet_has_no_home_for_others(tmp_path: Path) -> None:
+    with only_stack(tmp_path), pytest.raises(StackError, match="is starting, or waits"):
+        open_home(Settings(state_dir=tmp_path))
+
+    assert not (tmp_path / "dagster_home").exists()
+
+
 def test_without_a_stack_home_renders_the_callers_settings(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "state", run_max_seconds=77)
 
@@ -160,7 +168,11 @@ def test_a_second_stack_over_the_same_databases_is_refused_and_a_standby_takes_o
             [sys.executable, "-m", "perf_alerts_dagster.cli", "up"],
             capture_output=True, text=True, env=other.environ, timeout=120, check=False,
         )  # fmt: skip
-        found = json.loads(beside(other, "doctor", "--json", **shared).stdout)["findings"]
+        with only_stack(other.state):
+            # As a standby has it: nothing of it is there yet, and the doctor makes nothing.
+            answer = beside(other, "doctor", "--json", **shared).stdout
+        found = json.loads(answer)["findings"]
+        assert not (other.state / "dagster_home").exists()
         supervisor = system.running.supervisor
         system.kill()
         other.start()
