@@ -117,7 +117,7 @@ def only_stack(state_dir: Path) -> Iterator[None]:
     with lock as file:
         # Commands that only look, or render the home, hold it for a moment.
         for _ in range(_LOCK_TRIES):
-            if _locked(file):
+            if _locked(file, fcntl.LOCK_EX):
                 break
             time.sleep(_LOCK_PAUSE)
         else:
@@ -136,14 +136,14 @@ def holder(state_dir: Path) -> int | None:
     """The process of the stack that runs over a state folder; None without one. Changes nothing."""
     try:
         with (state_dir / _LOCK).open() as file:
-            return None if _locked(file) else int(file.read() or 0)
+            return None if _locked(file, fcntl.LOCK_SH) else int(file.read() or 0)
     except (OSError, ValueError):
         return None
 
 
-def _locked(file: TextIO) -> bool:
+def _locked(file: TextIO, how: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

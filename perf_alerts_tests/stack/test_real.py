@@ -61,7 +61,7 @@ def command(system: System, *words: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         env=system.environ,
         cwd=system.state.parent,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -129,7 +129,7 @@ def test_the_documented_commands_work_beside_a_running_system(
     launched = subprocess.run(
         [str(Path(sys.executable).parent / "dagster"), "job", "launch", "-w",
          str(root / "workspace.yaml"), "-j", DAILY],
-        capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=90, check=False,
+        capture_output=True, text=True, env=environ, cwd=tmp_path, timeout=300, check=False,
     )  # fmt: skip
 
     assert launched.returncode == 0, launched.stderr[-2000:]
