@@ -1,5 +1,7 @@
 """Builds the records source, its calendar and the alert store from the settings."""
 
+import os
+import stat
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
@@ -98,19 +100,27 @@ def store_url(settings: Settings) -> str:
 
 
 def make_state_dir(settings: Settings) -> None:
-    """Make the state folder, where it is missing, readable by its owner only.
+    """Make the state folder where it is missing, and close it to other users.
 
     Raises:
-        StoreUnavailable: it cannot be made.
+        StoreUnavailable: it cannot be made or closed, or is another user's.
     """
     folder = settings.state_dir
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        found = folder.stat()
+        if found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) & 0o077:
+            folder.chmod(0o700)
     except OSError as error:
         raise StoreUnavailable(
-            f"the state folder {folder} cannot be made: {error.strerror}; "
+            f"the state folder {folder} cannot be made or closed to others: {error.strerror}; "
             "give this user its parent folder, or set ALERT_STATE_DIR to another one"
         ) from error
+    if found.st_uid != os.getuid():
+        raise StoreUnavailable(
+            f"the state folder {folder} belongs to the user with id {found.st_uid}, this is "
+            f"{os.getuid()}; run as that user, or set ALERT_STATE_DIR to a folder of your own"
+        )
 
 
 def migrate_store(settings: Settings) -> None:

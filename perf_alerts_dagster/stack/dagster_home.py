@@ -6,9 +6,11 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import SecretStr
 
@@ -21,20 +23,44 @@ TEMPLATE = Path(__file__).with_name("dagster.yaml")
 
 # Linux gives a unix socket's path 108 bytes, other systems 104, the closing zero included.
 _LONGEST_SOCKET_PATH = 100
+_LOCK = "up.lock"
+_LOCK_TRIES = 20
+_LOCK_PAUSE = 0.05
 _PLAIN_PATH = re.compile(r"[\w./+-]+", re.ASCII)
+
+
+class StackRunning(StackError):
+    """Another process holds the state folder."""
 
 
 def prepare_home(settings: Settings) -> Path:
     """Write `dagster.yaml` and `workspace.yaml` under the state folder; the path for DAGSTER_HOME.
 
-    Each file is replaced in one step and only where its text changes, so this is safe while
-    processes read them. They are readable by their owner alone, since the database URL may hold
-    a password.
+    Its caller holds `only_stack`: a running stack's files are its own. Each file is replaced in
+    one step and only where its text changes. They are readable by their owner alone, since the
+    database URL may hold a password.
 
     Raises:
         StackError: The folder cannot be written.
     """
     home = settings.state_dir.absolute() / "dagster_home"
+    server = {"socket": str(code_socket(settings.state_dir)), "location_name": LOCATION}
+    try:
+        own_folder(home)
+        _write(home / "dagster.yaml", dagster_yaml(settings, home))
+        _write(home / "workspace.yaml", _yaml(load_from=[{"grpc_server": server}]))
+    except OSError as error:
+        raise StackError(
+            f"the state folder {settings.state_dir} cannot be written: {error}"
+        ) from error
+    return home
+
+
+def dagster_yaml(settings: Settings, storage: Path, *, makes_tables: bool = True) -> str:
+    """The text of `dagster.yaml`, with Dagster's storage in a folder where it is SQLite.
+
+    `makes_tables`: whether opening it makes the tables that a PostgreSQL database lacks.
+    """
     template, count = re.subn(
         r"(?m)^( +max_runtime_seconds:).*$",
         rf"\1 {settings.run_max_seconds}",
@@ -42,17 +68,7 @@ def prepare_home(settings: Settings) -> Path:
     )
     if count != 1:
         raise StackError(f"{TEMPLATE} must hold max_runtime_seconds once")
-    server = {"socket": str(code_socket(settings.state_dir)), "location_name": LOCATION}
-    text = f"{template}\n{_storages(home, settings.dagster_database_url)}"
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(home / "dagster.yaml", text)
-        _write(home / "workspace.yaml", _yaml(load_from=[{"grpc_server": server}]))
-    except OSError as error:
-        raise StackError(
-            f"the state folder {settings.state_dir} cannot be written: {error}"
-        ) from error
-    return home
+    return f"{template}\n{_storages(storage, settings.dagster_database_url, makes_tables)}"
 
 
 def code_socket(state_dir: Path) -> Path:
@@ -87,40 +103,63 @@ def only_stack(state_dir: Path) -> Iterator[None]:
     """Lock the state folder; the kernel releases the lock when this process ends.
 
     Raises:
-        StackError: Another process holds it, or it cannot be written.
+        StackRunning: Another process holds it.
+        StackError: It cannot be written.
     """
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "up.lock").open("a+")
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (state_dir / _LOCK).open("a+")
     except OSError as error:
         raise StackError(
             f"the state folder {state_dir} cannot be written: {error.strerror}; "
             "give this user the folder, or set ALERT_STATE_DIR to another one"
         ) from error
     with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        # Commands that only look, or render the home, hold it for a moment.
+        for _ in range(_LOCK_TRIES):
+            if _locked(file, fcntl.LOCK_EX):
+                break
+            time.sleep(_LOCK_PAUSE)
+        else:
             file.seek(0)
-            raise StackError(
+            raise StackRunning(
                 f"perf-alerts is already up over {state_dir}, in process {file.read().strip()}; "
                 "stop that one, or set ALERT_STATE_DIR to another folder"
-            ) from error
+            )
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
 
 
-def _storages(home: Path, url: SecretStr | None) -> str:
+def holder(state_dir: Path) -> int | None:
+    """The process of the stack that runs over a state folder; None without one. Changes nothing."""
+    try:
+        with (state_dir / _LOCK).open() as file:
+            return None if _locked(file, fcntl.LOCK_SH) else int(file.read() or 0)
+    except (OSError, ValueError):
+        return None
+
+
+def _locked(file: TextIO, how: int) -> bool:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _storages(home: Path, url: SecretStr | None, makes_tables: bool) -> str:
     """Dagster's storage of runs, results and logs, as lines of `dagster.yaml`."""
     folder = {"base_dir": str(home)}
     if url is None:
-        storage: dict[str, object] = {"sqlite": folder}
+        storage: dict[str, dict[str, object]] = {"sqlite": {**folder}}
     else:
         # Explicit, since SQLAlchemy 2.1 defaults to psycopg, with which Dagster's NOTIFY fails.
         named = re.sub(r"^[^:]+(?=://)", "postgresql+psycopg2", url.get_secret_value())
         storage = {"postgres": {"postgres_url": named}}
+        if not makes_tables:
+            storage["postgres"]["should_autocreate_tables"] = False
     return _yaml(
         storage=storage,
         local_artifact_storage={

@@ -5,6 +5,8 @@ State folder, alert store, web UI, code location, daemon, runs, and the clock.
 
 import asyncio
 import shutil
+import socket
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -15,7 +17,7 @@ from typing import Any
 
 import dagster as dg
 
-from perf_alerts_dagster.core.errors import PerfAlertsError
+from perf_alerts_dagster.core.errors import PerfAlertsError, StackError, StoreUnavailable
 from perf_alerts_dagster.incidents.model import DEAD_LETTER, Status
 from perf_alerts_dagster.incidents.ports import STUCK, IncidentFilter, IncidentStore, Outbox
 from perf_alerts_dagster.scheduler import limits
@@ -28,10 +30,12 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
 from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
 from perf_alerts_dagster.scheduler.names import SENSOR
-from perf_alerts_dagster.scheduler.port import SchedulerError
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerUnreachable
 from perf_alerts_dagster.scheduler.run_lock import is_orphaned
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.stack.dagster_home import prepare_home
+from perf_alerts_dagster.stack.dagster_home import holder
+from perf_alerts_dagster.stack.ownership import owners
+from perf_alerts_dagster.stack.running import open_instance
 
 _MINIMUM_FREE = 200 * 2**20
 _SECONDS = 10.0
@@ -218,29 +222,72 @@ def _ago(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def access(folder: Path) -> Iterator[Finding]:
+    """Findings of a state folder, or one in it, that other users of this machine can enter."""
+    for path in (folder, folder / "dagster_home", folder / "logs"):
+        mode = stat.S_IMODE(path.stat().st_mode) if path.is_dir() else 0
+        if mode & 0o077:
+            yield Finding(
+                where=f"folder {path}",
+                problem=f"is open to other users of this machine (mode {mode:04o})",
+                fix=f"chmod 700 {path}; the next start of the stack closes it as well",
+            )
+
+
+def ownership(settings: Settings) -> Iterator[Finding]:
+    """A finding where a stack other than this state folder's works over the same databases."""
+    ours = (socket.gethostname(), holder(settings.state_dir))
+    try:
+        others = {owner for owner in owners(settings) if (owner.host, owner.pid) != ours}
+    except StoreUnavailable as error:
+        yield Finding(
+            where="lease of the databases",
+            problem=f"cannot be read: {error}",
+            fix="see that the database server runs and that this machine reaches it",
+        )
+        return
+    for owner in others:
+        yield Finding(
+            where="lease of the databases",
+            problem=f"another stack works over them: {owner}",
+            fix="stop one of the two, or give each databases of its own",
+        )
+
+
 def examine(settings: Settings, now: datetime, *, fix: bool = False) -> Iterator[Finding]:
     """All findings, in the order in which they should be fixed.
 
     Args:
-        settings: The settings of the system.
+        settings: The settings of the system: of the running stack, where there is one.
         now: The time of the examination, aware.
-        fix: Reset schedules with ticks in the future to now.
+        fix: Reset schedules with ticks in the future to now; else nothing is changed or made.
     """
     folder = settings.state_dir
-    if not folder.is_dir():
+    try:
+        folder.stat()
+        yield from access(folder)
+    except FileNotFoundError:
         yield Finding(
             where=f"state folder {folder}",
             problem="is not there",
             fix="start the stack once: `perf-alerts up`; or set ALERT_STATE_DIR",
         )
         return
+    except OSError as error:
+        yield Finding(
+            where=f"state folder {folder}",
+            problem=f"cannot be entered: {error.strerror}",
+            fix="run this as the stack's user, or set ALERT_STATE_DIR",
+        )
+        return
     broken = list(free_space(folder, minimum=_MINIMUM_FREE))
     yield from broken
+    yield from ownership(settings)
     yield from _store(settings, now)
     if any("cannot be written" in finding.problem for finding in broken):
         return
     yield from _locations(settings)
-    yield from _instance(settings, now, fix=fix)
+    yield from _dagster(settings, now, fix=fix)
 
 
 def _store(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -264,11 +311,18 @@ def _locations(settings: Settings) -> Iterator[Finding]:
     where = f"web UI http://127.0.0.1:{settings.webserver_port}"
     try:
         workspace = asyncio.run(_workspace(settings))
-    except SchedulerError:
+    except SchedulerUnreachable:
         yield Finding(
             where=where,
             problem="does not answer",
             fix="start the stack: `perf-alerts up`; its log is <state>/logs/webserver.log",
+        )
+        return
+    except SchedulerError as error:
+        yield Finding(
+            where=where,
+            problem=f"gives no answer about the code location: {error}",
+            fix="see <state>/logs/webserver.log; ALERT_DAGSTER_SECONDS gives it more time",
         )
         return
     for entry in workspace.get("locationEntries") or []:
@@ -283,19 +337,26 @@ def _locations(settings: Settings) -> Iterator[Finding]:
 
 
 async def _workspace(settings: Settings) -> Mapping[str, Any]:
-    budgets = Budgets(connect=_SECONDS, read=_SECONDS)
+    budgets = Budgets(connect=_SECONDS, read=settings.dagster_seconds)
     port = settings.webserver_port
     async with connected(port, budgets, state_dir=settings.state_dir) as client:
         answer = await client.ask(documents.LOCATIONS, {})
     return answer.get("workspaceOrError") or {}
 
 
-def _instance(settings: Settings, now: datetime, *, fix: bool) -> Iterator[Finding]:
-    home = prepare_home(settings)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        yield from daemon(instance, now)
-        yield from sweeper(instance)
-        yield from runs(instance, now, lambda run: is_orphaned(settings.state_dir, run))
-        if fix:
-            reset_ticks(instance, now)
-        yield from clock(instance, now)
+def _dagster(settings: Settings, now: datetime, *, fix: bool) -> Iterator[Finding]:
+    try:
+        with open_instance(settings) as instance:
+            yield from daemon(instance, now)
+            yield from sweeper(instance)
+            yield from runs(instance, now, lambda run: is_orphaned(settings.state_dir, run))
+            if fix:
+                reset_ticks(instance, now)
+            yield from clock(instance, now)
+    except StackError as error:
+        yield Finding(
+            where="Dagster's storage",
+            problem=f"cannot be used: {error}",
+            fix="see its database server, or <state>/dagster_home and its disk; a damaged "
+            "dagster.yaml is written anew at the next start",
+        )

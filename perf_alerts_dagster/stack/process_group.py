@@ -37,6 +37,16 @@ def runs(mark: str) -> list[int]:
     return [pid for pid in members(mark) if b"--multiprocessing-fork" in _read(pid, "cmdline")]
 
 
+def environment(mark: str, words: str) -> dict[str, str]:
+    """The variables of the member whose command line holds these words; none without one."""
+    wanted = os.fsencode(words.replace(" ", "\0"))
+    for pid in members(mark):
+        if wanted in _read(pid, "cmdline"):
+            entries = os.fsdecode(_read(pid, "environ")).split("\0")
+            return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+    return {}
+
+
 def send(pids: Iterable[int], number: signal.Signals) -> None:
     """Send a signal to processes; those that have ended already are skipped."""
     for pid in pids:

@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -23,23 +22,29 @@ from typing import Self
 
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.stack import process_group
-from perf_alerts_dagster.stack.dagster_home import only_stack
+from perf_alerts_dagster.stack.dagster_home import own_folder
 
-# Takes the start time of the process, in seconds since 1970; returns whether it is ready.
-Probe = Callable[[float], Awaitable[bool]]
+# Whether a process is ready. Asked once before it is started, too: what answers by then is not its.
+Probe = Callable[[], Awaitable[bool]]
 
 LOG = logging.getLogger(__name__)
 
 _POLL = 0.1
+# Seconds between lines about a part that is not ready yet, and the longest a round of asking
+# takes: the rest is a machine that slept, and no waiting.
+_WAITING_SHOWN = 15.0
+_LONGEST_ROUND = 12.0
 # Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
 LOG_LIMIT = 10 * 1024 * 1024
 _TAIL_BYTES = 8192
 
-# Seconds. Together they stay below the 15 s that a stop may take.
+# Seconds. Together they stay below the 15 s that a stop may take; the last part has what the
+# others left, and at least its own.
 _RUNS_FINISH = 8.0
 _RUNS_RECORD = 1.5
 _PART_STOPS = 8.0
 _LAST_PART_STOPS = 2.5
+_STOP = 12.0
 
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
@@ -63,7 +68,7 @@ class PartSpec:
     ready: Probe
     order: int
     folder: Path
-    start_seconds: float = 90.0
+    start_seconds: float = 300.0
 
 
 class Part:
@@ -87,15 +92,25 @@ class Part:
             StackError: The process ended or was not ready in time, and has been stopped; the
                 text holds the last lines of its log.
         """
-        started = time.time()
+        await self.spec.ready()
         process = await self.spawn()
-        deadline = time.monotonic() + self.spec.start_seconds
-        while not await self.spec.ready(started):
+        clock, limit = asyncio.get_running_loop().time, self.spec.start_seconds
+        last, waited, shown = clock(), 0.0, 0.0
+        while not await self.spec.ready():
             if process.returncode is not None:
                 raise StackError(self._failure(f"ended with exit code {process.returncode}"))
-            if time.monotonic() > deadline:
+            now = clock()
+            waited, last = waited + min(now - last, _LONGEST_ROUND), now
+            if waited > limit:
                 await self.stop(patience=1.0)
-                raise StackError(self._failure(f"was not ready in {self.spec.start_seconds:g} s"))
+                problem = f"was not ready in {limit:g} s; set ALERT_START_SECONDS to allow more"
+                raise StackError(self._failure(problem))
+            if waited - shown >= _WAITING_SHOWN:
+                shown = waited
+                LOG.warning(
+                    "waiting for the %s: %.0f s of %g (ALERT_START_SECONDS)",
+                    self.spec.name, waited, limit,
+                )  # fmt: skip
             with suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), _POLL)
         LOG.info("%s is ready in process %d", self.spec.name, process.pid)
@@ -147,7 +162,7 @@ class Part:
 
 def open_log(path: Path) -> int:
     """Open a log for appending, readable by its owner alone; returns the file descriptor."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_folder(path.parent)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
@@ -179,10 +194,10 @@ class Stack:
 
     A part that ends later is restarted after 0.5 s, then twice as long each time, 30 s at most.
     SIGTERM, Ctrl-C and SIGHUP end `wait`; leaving the context stops everything in 15 s. Active
-    runs get 8 s of them, none after a second signal.
+    runs get 8 s of them, none after a second signal. Its user holds `only_stack`.
 
     Raises:
-        StackError: On entering: another stack holds the state folder, or a part did not start.
+        StackError: On entering: a part did not start.
     """
 
     def __init__(self, specs: Sequence[PartSpec], *, state_dir: Path) -> None:
@@ -220,7 +235,6 @@ class Stack:
         await self._stop.wait()
 
     async def __aenter__(self) -> Self:
-        self._held.enter_context(only_stack(self._state_dir))
         try:
             # Before any child, since a child started earlier could outlive a signal.
             self._listen()
@@ -264,6 +278,12 @@ class Stack:
             "-m",
             "perf_alerts_dagster.stack.guardian",
             self._mark,
+            # It needs none of the settings, and so no secret.
+            env={
+                name: text
+                for name, text in os.environ.items()
+                if not name.startswith(("ALERT_", "PERF_ALERTS_"))
+            },
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -307,7 +327,7 @@ class Stack:
                 # Without waiting for readiness: the daemon's is read from the web UI, whose outage
                 # must not end the daemon.
                 await part.spawn()
-            except OSError as error:
+            except (OSError, StackError) as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
 
     async def _rotate_logs(self) -> None:
@@ -322,12 +342,15 @@ class Stack:
     async def _end(self) -> None:
         """Stop all parts: those that start runs first, those that hold runs last."""
         self._stop.set()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _STOP
         await _cancelled(*self._restarts)
         lowest = min((part.spec.order for part in self._parts), default=0)
         last = [part for part in self._parts if part.spec.order == lowest]
         others = [part for part in self._parts if part.spec.order > lowest]
         await asyncio.gather(self._finish_runs(), *(part.stop(_PART_STOPS) for part in others))
-        await asyncio.gather(*(part.stop(_LAST_PART_STOPS) for part in last))
+        patience = max(_LAST_PART_STOPS, deadline - clock())
+        await asyncio.gather(*(part.stop(patience) for part in last))
         await self._wait_for_end(self._mark, patience=0.0)
         if self._guardian and self._guardian.stdin:
             self._guardian.stdin.close()

@@ -63,12 +63,20 @@ def weekdays_before(today: date, count: int) -> list[date]:
 class System:
     """`perf-alerts up` over a state folder; `start` and `kill` as often as one likes.
 
-    `head` goes before the command, such as one that takes rights away.
+    `head` goes before the command, such as one that takes rights away; `words` are its options.
     """
 
-    def __init__(self, state: Path, environ: dict[str, str], head: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        state: Path,
+        environ: dict[str, str],
+        head: Sequence[str] = (),
+        words: Sequence[str] = ("--no-first-runs",),
+    ) -> None:
         self.state = state
         self.head = head
+        self.words = words
+        self.log = state.parent / f"{state.name}.up.log"
         self.port = free_port()
         self.proxy_port = free_port()
         self.environ = {
@@ -87,9 +95,9 @@ class System:
     def start(self) -> float:
         """Start it and wait until it is up; the seconds that this took."""
         began = time.monotonic()
-        log = (self.state.parent / "up.log").open("a")
+        log = self.log.open("a")
         self.process = subprocess.Popen(
-            [*self.head, sys.executable, "-m", "perf_alerts_dagster.cli", "up", "--no-first-runs"],
+            [*self.head, sys.executable, "-m", "perf_alerts_dagster.cli", "up", *self.words],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -134,9 +142,14 @@ class System:
 
 
 @contextmanager
-def real_system(state: Path, environ: dict[str, str], head: Sequence[str] = ()) -> Iterator[System]:
+def real_system(
+    state: Path,
+    environ: dict[str, str],
+    head: Sequence[str] = (),
+    words: Sequence[str] = ("--no-first-runs",),
+) -> Iterator[System]:
     """A system that leaves no process behind, whatever a test did to it."""
-    system = System(state, environ, head)
+    system = System(state, environ, head, words)
     try:
         yield system
     finally:

@@ -1,6 +1,9 @@
+import os
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +31,9 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
 from perf_alerts_dagster.scheduler.names import DEFINITIONS, SENSOR
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import doctor
+from perf_alerts_dagster.stack.dagster_home import only_stack, prepare_home
 from perf_alerts_dagster.stack.doctor import examine
+from perf_alerts_dagster.stack.ownership import Ownership
 from perf_alerts_tests.incidents.memory import MemoryIncidents
 
 SCHEDULE = "daily_pnl_check_schedule"
@@ -223,11 +228,12 @@ def test_a_state_folder_that_cannot_be_written_is_named() -> None:
     assert "cannot be written" in found.problem
 
 
-def settings_for(state: Path) -> Settings:
+def settings_for(state: Path, **more: str) -> Settings:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return load_settings({"ALERT_STATE_DIR": str(state), "ALERT_WEBSERVER_PORT": str(port)}, None)
+    variables = {"ALERT_STATE_DIR": str(state), "ALERT_WEBSERVER_PORT": str(port), **more}
+    return load_settings(variables, None)
 
 
 def test_before_the_first_start_the_doctor_says_how_to_start(tmp_path: Path, now: datetime) -> None:
@@ -254,3 +260,122 @@ def test_a_stack_that_is_down_is_named_part_by_part(tmp_path: Path, now: datetim
     assert found[f"web UI http://127.0.0.1:{settings.webserver_port}"].problem == "does not answer"
     assert "daemon scheduler" in found
     assert time.monotonic() - started < 60
+
+
+DOWN = "postgresql://desk:s3kret-word@127.0.0.1:1/elsewhere"
+
+
+def text_of(findings: Iterable[doctor.Finding]) -> dict[str, str]:
+    return {one.where: f"{one.problem}; {one.fix}" for one in findings}
+
+
+def test_a_diagnosis_makes_nothing_and_changes_nothing(tmp_path: Path, now: datetime) -> None:
+    settings = settings_for(tmp_path)
+    before = list(tmp_path.rglob("*"))
+
+    found = text_of(examine(settings, now))
+
+    assert "daemon scheduler" in found
+    assert list(tmp_path.rglob("*")) == before
+
+
+def test_dagsters_database_that_is_down_is_a_finding_without_its_password(
+    tmp_path: Path, now: datetime
+) -> None:
+    settings = settings_for(tmp_path, ALERT_DAGSTER_DATABASE_URL=DOWN)
+    migrate_store(settings)
+
+    found = text_of(examine(settings, now))
+
+    assert "Connection refused" in found["Dagster's storage"]
+    assert (
+        "cannot be read: the database (elsewhere on 127.0.0.1)" in found["lease of the databases"]
+    )
+    assert "s3kret-word" not in str(found)
+
+
+def test_an_alert_store_that_is_down_is_a_finding_without_its_password(
+    tmp_path: Path, now: datetime
+) -> None:
+    found = text_of(examine(settings_for(tmp_path, ALERT_DATABASE_URL=DOWN), now))
+
+    assert "refused" in found["alert store"]
+    assert "s3kret-word" not in str(found)
+
+
+def test_the_command_reports_a_database_that_is_down_in_lines_and_with_exit_code_1(
+    tmp_path: Path,
+) -> None:
+    variables = {"ALERT_STATE_DIR": str(tmp_path), "ALERT_DAGSTER_DATABASE_URL": DOWN}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "perf_alerts_dagster.cli", "doctor"],
+        env={**os.environ, **variables},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "Dagster's storage: cannot be used: " in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "s3kret-word" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("dagster.yaml", f"\t: {{ {DOWN}"),
+        ("dagster.yaml", "a text"),
+        ("dagster.yaml", "\udcff\udcfe"),
+        ("dagster.yaml", f"run_monitoring: {DOWN}"),
+        ("dagster.yaml", "storage: {postgres: {postgres_url: 'postgresql://d:s3kret-word@h:p/x'}}"),
+        ("history/runs.db", "no database" * 1000),
+        ("schedules/schedules.db", "no database" * 1000),
+    ],
+)
+def test_a_damaged_file_of_a_running_stack_is_a_finding_that_repeats_none_of_it(
+    tmp_path: Path, now: datetime, file: str, content: str
+) -> None:
+    settings = settings_for(tmp_path)
+    migrate_store(settings)
+    home = prepare_home(settings)
+    with dg.DagsterInstance.from_config(str(home)):
+        pass
+    (home / file).write_bytes(content.encode(errors="surrogateescape"))
+
+    with only_stack(tmp_path):
+        found = text_of(examine(settings, now))
+
+    assert "cannot be used: " in found["Dagster's storage"]
+    assert "s3kret-word" not in str(found)
+
+
+def test_an_alert_store_that_is_no_database_is_a_finding(tmp_path: Path, now: datetime) -> None:
+    (tmp_path / "perf_alerts.db").write_bytes(b"no database" * 1000)
+
+    assert "not a database" in text_of(examine(settings_for(tmp_path), now))["alert store"]
+
+
+def test_a_state_folder_that_cannot_be_entered_is_a_finding(tmp_path: Path, now: datetime) -> None:
+    (tmp_path / "file").touch()
+
+    (found,) = examine(settings_for(tmp_path / "file" / "state"), now)
+
+    assert found.problem == "cannot be entered: Not a directory"
+
+
+def test_another_stack_over_the_same_databases_is_named(
+    tmp_path: Path, fresh_postgres_url: str
+) -> None:
+    ours = settings_for(tmp_path, ALERT_DAGSTER_DATABASE_URL=fresh_postgres_url)
+    other = settings_for(tmp_path / "other", ALERT_DAGSTER_DATABASE_URL=fresh_postgres_url)
+
+    with Ownership(other).hold(standby=False):
+        (found,) = doctor.ownership(ours)
+        with only_stack(other.state_dir):
+            assert list(doctor.ownership(other)) == []
+
+    assert f"process {os.getpid()}, state folder {other.state_dir}" in found.problem
+    assert list(doctor.ownership(ours)) == []

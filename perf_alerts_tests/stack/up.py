@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.stack.dagster_home import prepare_home
+from perf_alerts_dagster.stack.dagster_home import only_stack, prepare_home
 from perf_alerts_dagster.stack.stack import check_port, stack_specs, up
 
 TINY = "perf_alerts_tests.stack.tiny"
@@ -22,19 +22,20 @@ def main(state: str, port: str) -> None:
     logging.basicConfig(level=logging.INFO)
     state_dir = Path(state)
     try:
-        check_port(int(port), "ALERT_WEBSERVER_PORT")
-        settings = Settings(state_dir=state_dir, run_max_seconds=60)
-        prepare_home(settings)
-        specs = stack_specs(
-            state_dir=state_dir,
-            webserver_port=int(port),
-            environment={
-                **settings.environment(),
-                "PYTHONPATH": str(Path(__file__).parents[2]),
-            },
-            module=TINY,
-        )
-        asyncio.run(up(specs, state_dir=state_dir, on_ready=notify))
+        with only_stack(state_dir):
+            check_port(int(port), "ALERT_WEBSERVER_PORT")
+            settings = Settings(state_dir=state_dir, run_max_seconds=60)
+            prepare_home(settings)
+            specs = stack_specs(
+                state_dir=state_dir,
+                webserver_port=int(port),
+                environment={
+                    **settings.environment(),
+                    "PYTHONPATH": str(Path(__file__).parents[2]),
+                },
+                module=TINY,
+            )
+            asyncio.run(up(specs, state_dir=state_dir, on_ready=notify))
     except StackError as error:
         sys.exit(str(error))
 

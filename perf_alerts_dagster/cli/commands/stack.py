@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from importlib import import_module
 
@@ -14,58 +16,25 @@ from rich.markup import escape
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.output import ERR, OUT
 from perf_alerts_dagster.core.alerts import ALERTS, Alert
-from perf_alerts_dagster.core.errors import StackError, StoreUnavailable
-from perf_alerts_dagster.scheduler.port import AlertRun, Launch, RunFilter, RunState, SchedulerError
+from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
+from perf_alerts_dagster.scheduler.names import REQUEST_ID, TRIGGERED_BY
+from perf_alerts_dagster.scheduler.port import (
+    AlertRun,
+    Launch,
+    RunFilter,
+    RunState,
+    Scheduler,
+    SchedulerError,
+    SchedulerHung,
+)
 from perf_alerts_dagster.settings import Settings, load_settings
 
-_POLL_SECONDS = 0.5
-_LONGEST_SECONDS = 180.0
-
-
-async def is_first_start(settings: Settings) -> bool:
-    """Whether no execution of an alert has succeeded yet.
-
-    Raises:
-        StackError: the webserver does not say.
-    """
-    from perf_alerts_dagster.scheduler.graphql.client import connected
-    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-
-    wanted = RunFilter(states=frozenset({RunState.SUCCESS}), limit=1)
-    try:
-        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
-            return not (await GraphQLScheduler(client).runs(wanted)).runs
-    except SchedulerError as error:
-        raise StackError(f"the runs of the past cannot be read: {error}") from error
-
-
-async def _launch_all(settings: Settings) -> AsyncIterator[AlertRun]:
-    """Launch all alerts, then yield each run at its end, or at the end of the waiting.
-
-    Raises:
-        StackError: the webserver refused a run, or does not answer any more.
-    """
-    from perf_alerts_dagster.scheduler.graphql.client import connected
-    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-    from perf_alerts_dagster.scheduler.names import ALERT, TRIGGERED_BY
-
-    time = asyncio.get_running_loop().time
-    try:
-        async with connected(settings.webserver_port, state_dir=settings.state_dir) as client:
-            scheduler = GraphQLScheduler(client)
-            runs = []
-            for alert in ALERTS:
-                tags = {ALERT: alert.name, TRIGGERED_BY: "first start"}
-                runs.append(await scheduler.launch(Launch(alert=alert.name, tags=tags)))
-                ERR.print(f"launched {alert.name}")
-            end = time() + _LONGEST_SECONDS
-            for run in runs:
-                while not run.state.is_finished and time() < end:
-                    await asyncio.sleep(_POLL_SECONDS)
-                    run = await scheduler.run(run.run_id) or run
-                yield run
-    except SchedulerError as error:
-        raise StackError(f"the first runs could not be launched: {error}") from error
+# Seconds: between questions about runs that work, between attempts after one that failed, and
+# between lines about something that takes long.
+_POLL = 2.0
+_AGAIN = 15.0
+_SHOWN = 15.0
 
 
 @click.command()
@@ -79,7 +48,12 @@ async def _launch_all(settings: Settings) -> AsyncIterator[AlertRun]:
     default=True,
     help="Serve the REST API as well; without it, start it elsewhere by `perf-alerts proxy`.",
 )
-def up(first_runs: bool, proxy: bool) -> None:
+@click.option(
+    "--standby",
+    is_flag=True,
+    help="Where another stack works over the same databases, wait for its end and take over.",
+)
+def up(first_runs: bool, proxy: bool, standby: bool) -> None:
     """Start the whole stack and keep it running; Ctrl-C or SIGTERM stops all of it.
 
     Code server, web UI (loopback only), daemon and REST API run as one supervised group: ready
@@ -87,41 +61,44 @@ def up(first_runs: bool, proxy: bool) -> None:
     State and logs are in ALERT_STATE_DIR. What it read from the environment and `.env` is frozen
     until the next start.
     """
+    from perf_alerts_dagster.bootstrap.records import make_state_dir
     from perf_alerts_dagster.identity.keys import first_admin_key
+    from perf_alerts_dagster.stack.dagster_home import only_stack
     from perf_alerts_dagster.stack.stack import run_stack
 
     settings = output.settings_with_warnings()
-    _migrate(settings)
-    key = first_admin_key(settings) if proxy else None
-    ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
+    make_state_dir(settings)
+    with only_stack(settings.state_dir), _databases(settings, standby=standby):
+        _migrate(settings)
+        key = first_admin_key(settings) if proxy else None
+        ERR.print(f"starting the stack, state in {escape(str(settings.state_dir))} ...")
 
-    async def ready() -> None:
-        OUT.print(f"web UI   http://127.0.0.1:{settings.webserver_port}")
-        if proxy:
-            _show_api(settings, key)
-        OUT.print(f"records  {escape(settings.records_shown)}")
-        OUT.print(f"state    {escape(str(settings.state_dir))}")
-        if first_runs:
-            await _run_first(settings)
-        OUT.print("the stack is up; Ctrl-C stops it")
+        async def ready() -> None:
+            OUT.print(f"web UI   http://127.0.0.1:{settings.webserver_port}")
+            if proxy:
+                _show_api(settings, key)
+            OUT.print(f"records  {escape(settings.records_shown)}")
+            OUT.print(f"state    {escape(str(settings.state_dir))}")
+            OUT.print("the stack is up; Ctrl-C stops it")
+            if first_runs:
+                await _run_first(settings)
 
-    asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy))
+        asyncio.run(run_stack(settings, on_ready=ready, with_proxy=proxy))
 
 
 @click.command()
 def home() -> None:
-    """Render the Dagster home into the state folder and print its path.
+    """Print the path of the Dagster home; rendered into the state folder where no stack runs.
 
     \b
     export DAGSTER_HOME="$(perf-alerts home)"
     dagster job launch -w workspace.yaml -j daily_pnl_check
     """
-    from perf_alerts_dagster.bootstrap.records import migrate_store
-    from perf_alerts_dagster.stack.dagster_home import prepare_home
+    from perf_alerts_dagster.stack.running import open_home
 
-    settings = load_settings()
-    migrate_store(settings)
-    click.echo(str(prepare_home(settings)))
+    path, frozen = open_home(load_settings())
+    _warn(frozen.warning)
+    click.echo(str(path))
 
 
 @click.command()
@@ -170,25 +147,24 @@ def run(alert: Alert, as_of: date | None) -> None:
     """Execute one alert now as a Dagster run, and wait for it.
 
     The run, its retries and its result are in Dagster's storage, as if a schedule had started
-    it; the stack need not be running. A date older than the newest judged one is recorded and
-    changes nothing else. Exit code 1 when the run fails.
+    it; the stack need not be running. Where it is, its settings count. A date older than the
+    newest judged one is recorded and changes nothing else. Exit code 1 when the run fails.
     """
-    from perf_alerts_dagster.stack.dagster_home import prepare_home
+    from perf_alerts_dagster.stack.running import open_home
 
-    settings = load_settings()
+    path, frozen = open_home(load_settings())
+    _warn(frozen.warning)
     # The run's process reads the same settings as this one, frozen.
-    os.environ.update(settings.environment())
-    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    os.environ.update(frozen.settings.environment())
+    os.environ["DAGSTER_HOME"] = str(path)
     import dagster as dg
 
-    from perf_alerts_dagster.bootstrap.records import migrate_store
     from perf_alerts_dagster.scheduler.dagster_internals import (
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
-    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, NOTE, OUTCOME, TRIGGERED_BY
+    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, NOTE, OUTCOME
 
-    migrate_store(settings)
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
     if as_of is not None:
         tags[PARTITION_NAME_TAG] = as_of.isoformat()
@@ -216,14 +192,16 @@ def doctor(mend: bool, as_json: bool) -> None:
 
     It looks at the state folder and its disk, the alert store, the web UI and the code location,
     the daemon's heartbeats by their age, runs that wait too long, exceed their time or that
-    are orphaned, and schedules whose ticks lie in the future. It changes nothing without
-    --mend. Exit code 1 when something is wrong.
+    are orphaned, and schedules whose ticks lie in the future. A running stack is examined with
+    its own settings. It changes nothing without --mend. Exit code 1 when something is wrong.
     """
     from perf_alerts_dagster.stack.doctor import examine
+    from perf_alerts_dagster.stack.running import frozen_settings
 
-    settings = load_settings()
+    frozen = frozen_settings(load_settings())
+    _warn(frozen.warning)
     with output.working("examining"):
-        findings = list(examine(settings, datetime.now(UTC), fix=mend))
+        findings = list(examine(frozen.settings, datetime.now(UTC), fix=mend))
     if as_json:
         rows = [
             {"where": finding.where, "what": finding.problem, "mend": finding.fix}
@@ -251,30 +229,68 @@ def _show_api(settings: Settings, key: str | None) -> None:
     click.echo(f'  curl -H "{settings.api_key_header}: {key}" {base}/schedule/status')
 
 
+def _warn(text: str) -> None:
+    if text:
+        ERR.print(f"[yellow]warning[/yellow]: {escape(text)}", highlight=False)
+
+
+def _databases(settings: Settings, *, standby: bool) -> AbstractContextManager[None]:
+    """The lease of the databases, where another stack could reach them; see `Ownership`."""
+    if settings.database_url is None and settings.dagster_database_url is None:
+        return nullcontext()
+    # Here, since it stays in memory.
+    from perf_alerts_dagster.stack.ownership import Ownership
+
+    return Ownership(settings).hold(standby=standby)
+
+
 def _migrate(settings: Settings) -> None:
     """Migrate in a process of its own: the modules needed once would stay in memory."""
-    from perf_alerts_dagster.bootstrap.records import make_state_dir
-
-    make_state_dir(settings)
-    process = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "perf_alerts_dagster.cli", "migrate"],
         env={**os.environ, **settings.environment()},
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+    while True:
+        try:
+            _, stderr = process.communicate(timeout=_SHOWN)
+            break
+        except subprocess.TimeoutExpired:
+            ERR.print("waiting for the migration of the alert store ...")
     if process.returncode != 0:
         ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
-        raise StoreUnavailable(process.stderr.strip() or ended)
+        raise StoreUnavailable(stderr.strip() or ended)
 
 
 async def _run_first(settings: Settings) -> None:
-    """Where no execution has succeeded yet, launch all alerts and show their outcomes."""
-    if not await is_first_start(settings):
+    """Where no execution has succeeded yet, execute all alerts once and show their outcomes.
+
+    A courtesy: it is tried again until it works, and what fails is a warning.
+    """
+    from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
+
+    budgets = Budgets.within(settings.dagster_seconds)
+    tags = {TRIGGERED_BY: "first start", REQUEST_ID: uuid.uuid4().hex}
+    is_first = False
+    while True:
+        try:
+            async with connected(
+                settings.webserver_port, budgets, state_dir=settings.state_dir
+            ) as client:
+                scheduler = GraphQLScheduler(client)
+                is_first = is_first or await is_first_start(scheduler)
+                runs = await first_runs(scheduler, tags) if is_first else ()
+            break
+        except SchedulerError as error:
+            more = ", ALERT_DAGSTER_SECONDS allows more" if isinstance(error, SchedulerHung) else ""
+            _warn(f"the first executions are tried again in {_AGAIN:g} s: {error}{more}")
+            await asyncio.sleep(_AGAIN)
+    if not runs:
         return
-    ERR.print("nothing was executed yet: executing all alerts once ...")
     table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
-    async for run in _launch_all(settings):
+    for run in runs:
         succeeded = run.state is RunState.SUCCESS
         table.add_row(
             run.alert,
@@ -284,3 +300,22 @@ async def _run_first(settings: Settings) -> None:
             run.run_id,
         )
     OUT.print(table)
+
+
+async def is_first_start(scheduler: Scheduler) -> bool:
+    """Whether no execution of an alert has succeeded yet."""
+    return not (await scheduler.runs(RunFilter(states=frozenset({RunState.SUCCESS}), limit=1))).runs
+
+
+async def first_runs(scheduler: Scheduler, tags: Mapping[str, str]) -> Sequence[AlertRun]:
+    """Launch each alert that has no run with these tags yet; all of the runs, once they ended."""
+    # An attempt before this one may have launched some, and not heard so.
+    known = {run.alert for run in (await scheduler.runs(RunFilter(tags=tags))).runs}
+    for alert in [alert for alert in ALERTS if alert.name not in known]:
+        await scheduler.launch(Launch(alert=alert.name, tags=tags))
+        ERR.print(f"nothing was executed yet: launched {alert.name}")
+    while True:
+        runs = (await scheduler.runs(RunFilter(tags=tags))).runs
+        if all(run.state.is_finished for run in runs):
+            return runs[::-1]
+        await asyncio.sleep(_POLL)

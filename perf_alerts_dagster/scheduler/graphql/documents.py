@@ -144,7 +144,7 @@ mutation Reload($location: String!) {
 
 HEARTBEATS = """
 query Heartbeats {
-  instance { daemonHealth { allDaemonStatuses { required lastHeartbeatTime } } }
+  instance { daemonHealth { allDaemonStatuses { daemonType required lastHeartbeatTime } } }
 }
 """
 
