@@ -21,7 +21,7 @@ from perf_alerts_dagster.proxy import routes
 from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
 from perf_alerts_dagster.scheduler.graphql.client import connected
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+from perf_alerts_dagster.scheduler.sql import SqlHistory, SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 
 ROUTERS = (routes.auth_router, routes.schedule_router)
@@ -47,7 +47,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
     """Dagster's webserver on this machine, and a store that is open already."""
     async with connected(settings.webserver_port) as client:
         yield ProxyParts(
-            scheduler=GraphQLScheduler(client),
+            scheduler=GraphQLScheduler(client, SqlHistory(engine).in_force),
             history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             store=SqlSchedulerStore(engine),

@@ -15,7 +15,7 @@ from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
-from perf_alerts_dagster.defs.sensors import FailedRun, failed_runs, overdue
+from perf_alerts_dagster.defs.sensors import FailedRun, InForce, failed_runs, overdue
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -28,6 +28,16 @@ from perf_alerts_dagster.scheduler.names import ERROR
 
 DAILY = "daily_pnl_check"
 DUE = datetime(2026, 1, 30, 17, tzinfo=UTC)
+BEGAN = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def in_force(
+    crons: list[str] | None = None, *, timezone: str = "UTC", since: datetime = BEGAN
+) -> dict[str, InForce]:
+    return {DAILY: InForce(crons or ["0 17 * * *"], timezone, since)}
+
+
+IN_FORCE = in_force()
 
 
 @pytest.fixture
@@ -84,8 +94,8 @@ def test_a_due_time_without_a_tick_is_overdue_after_the_grace(
     state = schedule(instance)
     tick(instance, state, DUE - timedelta(days=1))
 
-    assert overdue(instance, "UTC", DUE + MISSED_REPORTED - timedelta(seconds=1)) == {}
-    assert overdue(instance, "UTC", DUE + MISSED_REPORTED + timedelta(seconds=1)) == {DAILY: DUE}
+    assert overdue(instance, IN_FORCE, DUE + MISSED_REPORTED - timedelta(seconds=1)) == {}
+    assert overdue(instance, IN_FORCE, DUE + MISSED_REPORTED + timedelta(seconds=1)) == {DAILY: DUE}
 
 
 @pytest.mark.parametrize(
@@ -94,29 +104,29 @@ def test_a_due_time_without_a_tick_is_overdue_after_the_grace(
 def test_a_tick_that_came_is_not_overdue(instance: dg.DagsterInstance, status: TickStatus) -> None:
     tick(instance, schedule(instance), DUE, status)
 
-    assert overdue(instance, "UTC", DUE + timedelta(hours=1)) == {}
+    assert overdue(instance, IN_FORCE, DUE + timedelta(hours=1)) == {}
 
 
 def test_a_tick_that_failed_judged_nothing(instance: dg.DagsterInstance) -> None:
     tick(instance, schedule(instance), DUE, TickStatus.FAILURE)
 
-    assert overdue(instance, "UTC", DUE + timedelta(hours=1)) == {DAILY: DUE}
+    assert overdue(instance, IN_FORCE, DUE + timedelta(hours=1)) == {DAILY: DUE}
 
 
 def test_nothing_was_due_before_the_schedule_was_switched_on(instance: dg.DagsterInstance) -> None:
     schedule(instance, since=DUE + timedelta(seconds=1))
 
-    assert overdue(instance, "UTC", DUE + timedelta(hours=1)) == {}
+    assert overdue(instance, IN_FORCE, DUE + timedelta(hours=1)) == {}
 
 
 def test_a_schedule_that_is_off_is_never_overdue(instance: dg.DagsterInstance) -> None:
     schedule(instance, status=InstigatorStatus.STOPPED)
 
-    assert overdue(instance, "UTC", DUE + timedelta(hours=1)) == {}
+    assert overdue(instance, IN_FORCE, DUE + timedelta(hours=1)) == {}
 
 
 def test_a_schedule_that_never_was_is_not_overdue(instance: dg.DagsterInstance) -> None:
-    assert overdue(instance, "UTC", DUE) == {}
+    assert overdue(instance, IN_FORCE, DUE) == {}
 
 
 def test_of_several_crons_the_newest_due_time_counts(instance: dg.DagsterInstance) -> None:
@@ -124,7 +134,9 @@ def test_of_several_crons_the_newest_due_time_counts(instance: dg.DagsterInstanc
         instance, since=datetime(2025, 1, 1, tzinfo=UTC), cron=["0 9 29 1,3-12 *", "0 9 L 2 *"]
     )
 
-    found = overdue(instance, "UTC", datetime(2026, 3, 5, tzinfo=UTC))
+    found = overdue(
+        instance, in_force(["0 9 29 1,3-12 *", "0 9 L 2 *"]), datetime(2026, 3, 5, tzinfo=UTC)
+    )
 
     assert found == {DAILY: datetime(2026, 2, 28, 9, tzinfo=UTC)}
 
@@ -132,7 +144,7 @@ def test_of_several_crons_the_newest_due_time_counts(instance: dg.DagsterInstanc
 def test_due_times_are_those_of_the_settings_zone(instance: dg.DagsterInstance) -> None:
     schedule(instance)
 
-    found = overdue(instance, "America/New_York", DUE + timedelta(days=1))
+    found = overdue(instance, in_force(timezone="America/New_York"), DUE + timedelta(days=1))
 
     assert found == {DAILY: datetime(2026, 1, 30, 22, tzinfo=UTC)}
 
