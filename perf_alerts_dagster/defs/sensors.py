@@ -48,8 +48,15 @@ _UNDER_WAY = [
 ]
 
 
+class Crons(NamedTuple):
+    """When a schedule is due."""
+
+    crons: list[str]
+    timezone: str
+
+
 class InForce(NamedTuple):
-    """When a schedule is due, since when that is so."""
+    """When a schedule is due, and since when that is so."""
 
     crons: list[str]
     timezone: str
@@ -205,6 +212,45 @@ def caught_up(
     return replace(downtime, missed=missed, caught_up=tuple(ran))
 
 
+def sweep(
+    instance: dg.DagsterInstance,
+    sweeper: "Sweeper",
+    history: "SqlHistory",
+    timetables: Mapping[str, Crons],
+    *,
+    cursor: str | None,
+    now: datetime,
+) -> tuple[str, str]:
+    """Report failed and missed executions and sweep; returns a sentence, and the next cursor.
+
+    Raises:
+        StoreUnavailable: the alert store cannot be used.
+    """
+    since = history.in_force(
+        {alert: Timetable(str(each.crons), each.timezone) for alert, each in timetables.items()},
+        now,
+    )
+    schedules = {alert: InForce(*each, since[alert]) for alert, each in timetables.items()}
+    missed, cursor = _missed(overdue(instance, schedules, now), cursor, now)
+
+    def faults() -> None:
+        lifecycle = sweeper.incidents.lifecycle
+        for run in failed_runs(instance):
+            lifecycle.execution_failed(run.alert, run_id=run.run_id, error=run.error, now=now)
+        for alert, due_at in missed.items():
+            lifecycle.execution_missed(alert, due_at=due_at, now=now)
+        downtime = history.downtime(now)
+        if downtime is not None:
+            after = caught_up(instance, schedules, downtime)
+            if after != downtime:
+                history.keep_downtime(after)
+
+    drained = sweeper.sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
+    words = f"executions missed: {len(missed)}"
+    words += "; another process sweeps" if drained is None else f"; messages: {drained}"
+    return words, cursor
+
+
 def build_sensor(settings: Settings, crons: Mapping[str, list[str]]) -> dg.SensorDefinition:
     """The sensor of the code location; its first tick opens the store, for all its ticks.
 
@@ -212,6 +258,7 @@ def build_sensor(settings: Settings, crons: Mapping[str, list[str]]) -> dg.Senso
         settings: The settings that the definitions are built from.
         crons: By alert, when its schedule is due, in the settings' timezone.
     """
+    timetables = {alert: Crons(times, settings.timezone) for alert, times in crons.items()}
 
     @cache
     def opened() -> "tuple[Sweeper, SqlHistory]":
@@ -224,15 +271,6 @@ def build_sensor(settings: Settings, crons: Mapping[str, list[str]]) -> dg.Senso
 
         engine = open_store(store_url(settings)).engine
         return build_sweeper(settings, engine, owner=OWNER), SqlHistory(engine)
-
-    def in_force(history: "SqlHistory", now: datetime) -> Mapping[str, InForce]:
-        timetables = {
-            alert: Timetable(str(times), settings.timezone) for alert, times in crons.items()
-        }
-        since = history.in_force(timetables, now)
-        return {
-            alert: InForce(times, settings.timezone, since[alert]) for alert, times in crons.items()
-        }
 
     @dg.sensor(
         name=SENSOR,
@@ -249,26 +287,10 @@ def build_sensor(settings: Settings, crons: Mapping[str, list[str]]) -> dg.Senso
         ended = end_orphaned_runs(context.instance, settings.state_dir, now)
         for run_id in ended:
             context.log.warning("ended run %s, whose process is not running", run_id)
-        sweeper, history = opened()
-        schedules = in_force(history, now)
-        late = overdue(context.instance, schedules, now)
-        missed, cursor = _missed(late, context.cursor, now)
-
-        def faults() -> None:
-            lifecycle = sweeper.incidents.lifecycle
-            for run in failed_runs(context.instance):
-                lifecycle.execution_failed(run.alert, run_id=run.run_id, error=run.error, now=now)
-            for alert, due_at in missed.items():
-                lifecycle.execution_missed(alert, due_at=due_at, now=now)
-            downtime = history.downtime(now)
-            if downtime is not None:
-                after = caught_up(context.instance, schedules, downtime)
-                if after != downtime:
-                    history.keep_downtime(after)
-
-        drained = sweeper.sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
-        words = f"orphaned runs: {len(ended)}; executions missed: {len(missed)}"
-        words += "; another process sweeps" if drained is None else f"; messages: {drained}"
+        said, cursor = sweep(
+            context.instance, *opened(), timetables, cursor=context.cursor, now=now
+        )
+        words = f"orphaned runs: {len(ended)}; {said}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
 
     return watch

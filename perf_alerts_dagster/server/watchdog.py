@@ -194,6 +194,7 @@ class Watchdog:
         history, lifecycle = self.sweeper.history, self.sweeper.incidents.lifecycle
         if history is None:
             return
+        silent = model.system_key(model.WATCH_SILENT, "")
         # Seen twice: a switch of our own is stored at another time than Dagster shows it.
         twice, self._off = off & self._off, off
 
@@ -202,7 +203,7 @@ class Watchdog:
             self._late = history.switched_off(now)
             for name, since in self._late.items():
                 # A sensor that was silent before has its incident.
-                if name != names.SENSOR or model.WATCH_SILENT not in self._silent:
+                if name != names.SENSOR or lifecycle.store.live_incident(silent) is None:
                     lifecycle.report_since(model.SWITCHED_OFF, name, since=since, now=now)
             for name in sorted(self._switched - set(recorded)):
                 lifecycle.end(model.SWITCHED_OFF, name, now=now)
