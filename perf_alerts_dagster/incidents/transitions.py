@@ -224,7 +224,10 @@ def escalation_due(
     due, chain = incident.next_escalation_at, incident.chain
     if due is None or chain is None or up_since is None:
         return due
-    return due if up_since <= due - chain.delay <= now else up_since + chain.delay
+    if up_since <= due - chain.delay <= now:
+        return due
+    last = incident.escalated_at
+    return (last if last is not None and up_since <= last <= now else up_since) + chain.delay
 
 
 def unmute(incident: model.Incident, *, now: datetime) -> model.Incident:
