@@ -120,22 +120,6 @@ class Lifecycle:
         for rule in (model.STUCK, model.DEAD_LETTER):
             self.end(rule, channel, now=now)
 
-    def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Open the incident of a Dagster daemon without heartbeats: no alert runs."""
-        return self.report_since(model.DAEMON_SILENT, since=since, now=now)
-
-    def daemon_recovered(self, *, now: datetime) -> ports.Decisions:
-        """Resolve the incident of Dagster's daemon, which sends heartbeats again."""
-        return self.end(model.DAEMON_SILENT, now=now)
-
-    def sensor_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Open the incident of the sensor `watch`, which does not sweep though the daemon runs."""
-        return self.report_since(model.WATCH_SILENT, since=since, now=now)
-
-    def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
-        """Resolve the incident of the sensor `watch`, which sweeps again."""
-        return self.end(model.WATCH_SILENT, now=now)
-
     def source_shrunk(
         self, alert: str, *, shrunk: str, run_id: str, now: datetime
     ) -> ports.Decisions:

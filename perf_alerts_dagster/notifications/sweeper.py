@@ -28,11 +28,6 @@ class SweepResult:
     by: str
     drained: DeliveryCounts | None
 
-    @property
-    def is_by_sensor(self) -> bool:
-        """Whether the sensor holds the lease, so that no REST process has to sweep."""
-        return self.by == SENSOR
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:

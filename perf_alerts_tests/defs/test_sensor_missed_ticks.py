@@ -15,7 +15,8 @@ from dagster._core.scheduler.instigation import TickData
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster_shared.error import SerializableErrorInfo
 
-from perf_alerts_dagster.defs.sensors import FailedRun, InForce, failed_runs, overdue
+from perf_alerts_dagster.defs import sensors
+from perf_alerts_dagster.defs.sensors import FailedRun, InForce, caught_up, failed_runs, overdue
 from perf_alerts_dagster.scheduler.dagster_internals import (
     InstigatorState,
     InstigatorStatus,
@@ -25,6 +26,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
 )
 from perf_alerts_dagster.scheduler.limits import MISSED_REPORTED
 from perf_alerts_dagster.scheduler.names import ERROR
+from perf_alerts_dagster.scheduler.port import Downtime
 
 DAILY = "daily_pnl_check"
 DUE = datetime(2026, 1, 30, 17, tzinfo=UTC)
@@ -194,3 +196,80 @@ def test_a_cancelled_run_is_no_failure(instance: dg.DagsterInstance) -> None:
     a_run(instance, dg.DagsterRunStatus.CANCELED)
 
     assert failed_runs(instance) == []
+
+
+def test_a_due_time_before_its_timetable_came_into_force_is_not_overdue(
+    instance: dg.DagsterInstance,
+) -> None:
+    # The stored cron is of another time, as Dagster leaves it.
+    schedule(instance, cron="0 5 * * *")
+    later = DUE + timedelta(hours=1)
+
+    assert overdue(instance, in_force(since=DUE + timedelta(seconds=1)), later) == {}
+    assert overdue(instance, in_force(since=DUE), later) == {DAILY: DUE}
+
+
+@pytest.mark.parametrize(
+    ("timezone", "due"),
+    [
+        # 2:30 does not exist on that day, and exists twice on the other.
+        ("America/New_York", datetime(2026, 3, 8, 7, 0, tzinfo=UTC)),
+        ("Europe/Berlin", datetime(2026, 3, 8, 1, 30, tzinfo=UTC)),
+    ],
+)
+def test_due_times_follow_daylight_saving_as_dagsters_own(
+    instance: dg.DagsterInstance, timezone: str, due: datetime
+) -> None:
+    state = schedule(instance)
+    times = in_force(["30 2 * * *"], timezone=timezone, since=due - timedelta(hours=1))
+
+    assert overdue(instance, times, due + timedelta(hours=1)) == {DAILY: due}
+    tick(instance, state, due)
+    assert overdue(instance, times, due + timedelta(hours=1)) == {}
+
+
+def seen(late: datetime, cursor: str | None, now: datetime) -> tuple[bool, str]:
+    missed, after = sensors._missed({DAILY: late}, cursor, now)
+    return bool(missed), after
+
+
+@pytest.mark.parametrize(
+    ("gap", "reported"),
+    [
+        (timedelta(seconds=30), True),
+        (timedelta(seconds=121), False),
+        (timedelta(days=3), False),
+        (-timedelta(hours=1), False),
+    ],
+    ids=str,
+)
+def test_what_was_seen_before_a_silence_or_a_jump_counts_no_more(
+    gap: timedelta, reported: bool
+) -> None:
+    now, cursor = DUE + timedelta(minutes=6), None
+    for _ in range(4):
+        found, cursor = seen(DUE, cursor, now)
+        assert not found
+        now += timedelta(seconds=30)
+    found, cursor = seen(DUE, cursor, now - timedelta(seconds=30) + gap)
+    assert found is reported
+
+
+def test_a_cursor_of_the_version_before_is_begun_anew() -> None:
+    assert seen(DUE, f'{{"{DAILY} {DUE.isoformat()}": 5.0}}', DUE + timedelta(hours=1))[0] is False
+
+
+def test_a_downtime_counts_what_was_due_and_what_has_run_since(
+    instance: dg.DagsterInstance,
+) -> None:
+    schedule(instance)
+    now = datetime.now(UTC)
+    down = Downtime(since=now - timedelta(days=3), until=now - timedelta(minutes=1))
+    times = in_force(["0 */12 * * *"], since=BEGAN)
+
+    after = caught_up(instance, times, down)
+    assert (after.missed, after.caught_up) == ({DAILY: 6}, ())
+    a_run(instance, dg.DagsterRunStatus.SUCCESS)
+    assert caught_up(instance, times, after).caught_up == (DAILY,)
+    # Nothing was due before the times came into force.
+    assert caught_up(instance, in_force(since=now), down).missed == {}
