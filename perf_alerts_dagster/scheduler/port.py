@@ -36,7 +36,7 @@ class Downtime:
 
     since: datetime
     until: datetime
-    missed: dict[str, Json] | None = None
+    missed: dict[str, int] | None = None
     caught_up: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -269,7 +269,7 @@ def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDes
 
 def test_the_next_digest_says_once_that_the_system_was_down(desk: IncidentDesk) -> None:
     since = desk.now - DAY
-    missed: dict[str, Json] = {"daily_pnl_check": 1, "weekly_stability_check": 1}
+    missed = {"daily_pnl_check": 1, "weekly_stability_check": 1}
     waiting = [Downtime(since=since, until=desk.now, missed=missed)]
     lifecycle = replace(
         desk.lifecycle, take_downtime=lambda now: waiting.pop() if waiting else None
