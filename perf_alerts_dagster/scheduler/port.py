@@ -352,6 +352,12 @@ class History(Protocol):
         """The recorded that are off for longer than the grace, and since when."""
 
 
+def switched_off_words(late: Mapping[str, datetime]) -> str | None:
+    """What readiness, `doctor` and logs say of `History.switched_off`; None where all are on."""
+    each = [f"{name} is off since {since:%Y-%m-%dT%H:%MZ}" for name, since in late.items()]
+    return f"{', '.join(each)}, and nobody paused it through perf-alerts" if each else None
+
+
 class SchedulerStore(ABC):
     """The store of claims and pauses, shared by all proxies. Every method is one transaction.
 

@@ -27,7 +27,7 @@ from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import LEASE, SENSOR, Sweeper
 from perf_alerts_dagster.scheduler import names
-from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
+from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus, switched_off_words
 
 LOG = logging.getLogger(__name__)
 
@@ -236,7 +236,8 @@ class Watchdog:
             return
         checks = await self.checks(self.clock())
         failing = [name for name, wrong in checks.items() if wrong is not None]
-        failing += [f"{name} is switched off" for name in self._late]
+        off = switched_off_words(self._late)
+        failing += [off] if off else []
         if failing:
             LOG.warning("not ready, so no heartbeat is sent: %s", ", ".join(failing))
             return

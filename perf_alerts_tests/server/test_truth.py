@@ -284,6 +284,7 @@ def test_ten_changes_of_a_schedules_times_notify_nothing(world: World) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3000)
 def test_a_hundred_restarts_changes_jumps_and_sleeps_notify_nothing(world: World) -> None:
     restart_often(world, 100)
     change_times(world)
@@ -370,5 +371,5 @@ def test_a_long_downtime_is_kept_with_what_was_due(world: World) -> None:
 
     assert downtime.missed[DAILY] == 2 * 72
     assert downtime.until - downtime.since >= timedelta(days=2)
-    assert f"due meanwhile: {DAILY} 144" in str(downtime) or DAILY in str(downtime)
+    assert f"due meanwhile: {DAILY} 144, " in str(downtime)
     assert world.opened() == []

@@ -294,7 +294,7 @@ def switches(watchdog: Round) -> list[tuple[str, str, str]]:
 
 
 async def test_a_schedule_that_somebody_switched_off_is_told_after_the_grace(
-    receiver: Receiver,
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     watchdog = Round(beating=True, heartbeat_url=receiver.channel)
     watchdog.sweeping = False
@@ -309,6 +309,8 @@ async def test_a_schedule_that_somebody_switched_off_is_told_after_the_grace(
         OFF,
     ]
     assert len(receiver.got) < beats + 3
+    said = "daily_pnl_check is off since 2026-01-30T18:01Z, watch is off since 2026-01-30T18:00Z"
+    assert f"{said}, and nobody paused it through perf-alerts" in caplog.text
     assert switches(watchdog) == [
         ("web UI", "disable", "watch"),
         ("web UI", "disable", "daily_pnl_check"),
