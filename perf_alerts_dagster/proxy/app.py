@@ -45,9 +45,10 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
+    history = SqlHistory(engine)
     async with connected(settings.webserver_port) as client:
         yield ProxyParts(
-            scheduler=GraphQLScheduler(client, SqlHistory(engine).in_force),
+            scheduler=GraphQLScheduler(client, history.in_force),
             history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             store=SqlSchedulerStore(engine),
@@ -58,6 +59,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             ),
             incidents=SqlIncidents(engine),
             outbox=SqlOutbox(engine),
+            downtime=history.downtime,
         )
 
 
