@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from random import SystemRandom
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
+from perf_alerts_dagster.incidents.closed_days import can_change
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
+from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
@@ -23,8 +27,10 @@ from perf_alerts_dagster.notifications.channels.open import open_channels as ope
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.records.groups import is_group
+from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
-from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+from perf_alerts_dagster.scheduler.sql import SqlHistory, SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
 
@@ -93,6 +99,27 @@ def build_resume(settings: Settings, engine: Engine) -> Callable[[], None]:
     return resume
 
 
+def build_history(settings: Settings, engine: Engine) -> SqlHistory:
+    """What is kept of schedules in force, of switches and of signs of life."""
+    return SqlHistory(engine, grace=timedelta(minutes=settings.pause_grace_minutes))
+
+
+def build_can_change(settings: Settings, engine: Engine) -> Callable[[Incident, datetime], bool]:
+    """Whether an incident's number can change on the day of a time, by the kept calendars."""
+    desk, zone = SqlDesk(engine), ZoneInfo(settings.timezone)
+
+    def ask(incident: Incident, now: datetime) -> bool:
+        names = {settings.calendar}
+        if settings.calendar == "record":
+            kept = desk.kept().calendars
+            # Of a group any member's.
+            wanted = kept if is_group(incident.strategy) else {incident.strategy}
+            names = {kept[name].name for name in wanted if name in kept}
+        return can_change(incident, now.astimezone(zone).date(), names)
+
+    return ask
+
+
 def build_budgets(settings: Settings) -> Budgets:
     """The false-alarm budgets: which breaches people are notified of."""
     return Budgets(
@@ -131,7 +158,13 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
     return Incidents(
         store=store,
         outbox=SqlOutbox(engine),
-        lifecycle=Lifecycle(store=store, settings=build_notification_settings(settings)),
+        lifecycle=Lifecycle(
+            store=store,
+            settings=replace(
+                build_notification_settings(settings), can_change=build_can_change(settings, engine)
+            ),
+            take_downtime=SqlHistory(engine).take_downtime,
+        ),
     )
 
 
@@ -158,4 +191,5 @@ def build_sweeper(settings: Settings, engine: Engine, *, owner: str) -> Sweeper:
         leases=SqlLeases(engine),
         owner=owner,
         resume=build_resume(settings, engine),
+        history=build_history(settings, engine),
     )

@@ -53,7 +53,7 @@ def build_definitions(settings: Settings, open_services: Opener | None = None) -
             )
             for alert in ALERTS
         ],
-        sensors=[build_sensor(settings)],
+        sensors=[build_sensor(settings, {alert.name: crons(alert, settings) for alert in ALERTS})],
         resources={"services": _services(opener, settings)},
     )
 

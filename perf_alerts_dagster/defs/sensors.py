@@ -6,11 +6,12 @@ incidents escalate, repeat and close, silences and pauses end, and waiting messa
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dagster as dg
 
@@ -29,10 +30,12 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
     schedule_execution_time_iterator,
 )
 from perf_alerts_dagster.scheduler.names import ERROR, SENSOR, schedule_name
+from perf_alerts_dagster.scheduler.port import Downtime, Timetable
 from perf_alerts_dagster.settings import Settings
 
 if TYPE_CHECKING:
     from perf_alerts_dagster.notifications.sweeper import Sweeper
+    from perf_alerts_dagster.scheduler.sql import SqlHistory
 
 _SECONDS = 30
 # Within the 60 s that Dagster gives a sensor.
@@ -43,6 +46,21 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+
+
+class Crons(NamedTuple):
+    """When a schedule is due."""
+
+    crons: list[str]
+    timezone: str
+
+
+class InForce(NamedTuple):
+    """When a schedule is due, and since when that is so."""
+
+    crons: list[str]
+    timezone: str
+    since: datetime
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance, state_dir: Path, now: datetime) -> list[str]:
@@ -116,31 +134,46 @@ def failed_runs(instance: dg.DagsterInstance) -> list[FailedRun]:
     return failed
 
 
-def overdue(instance: dg.DagsterInstance, timezone: str, now: datetime) -> Mapping[str, datetime]:
+def overdue(
+    instance: dg.DagsterInstance, schedules: Mapping[str, InForce], now: datetime
+) -> Mapping[str, datetime]:
     """By alert, the newest due time, at least `MISSED_REPORTED` ago, without a successful tick."""
+    late = {}
+    for alert, (state, crons, timezone, since) in _switched_on(instance, schedules).items():
+        newest = schedule_execution_time_iterator(
+            (now - limits.MISSED_REPORTED).timestamp(), crons, timezone, ascending=False
+        )
+        due = next(newest).astimezone(UTC)
+        if due >= since and not _has_tick(instance, state, due):
+            late[alert] = due
+    return late
+
+
+def _switched_on(
+    instance: dg.DagsterInstance, schedules: Mapping[str, InForce]
+) -> Mapping[str, tuple[InstigatorState, list[str], str, datetime]]:
+    """By alert, its schedule's state if it is on, and its times in force, since it is on.
+
+    The cron in the state is that of its switch: Dagster renews it for no schedule that is on by
+    its declaration, though the daemon goes by that of the definitions.
+    """
     states = instance.all_instigator_state(
         instigator_type=InstigatorType.SCHEDULE,
         instigator_statuses={InstigatorStatus.RUNNING, InstigatorStatus.DECLARED_IN_CODE},
     )
     by_name = {state.instigator_name: state for state in states}
-    late = {}
-    for alert in ALERTS:
-        state = by_name.get(schedule_name(alert.name))
-        due = None if state is None else _due(state, timezone, now - limits.MISSED_REPORTED)
-        if state is not None and due is not None and not _has_tick(instance, state, due):
-            late[alert.name] = due
-    return late
-
-
-def _due(state: InstigatorState, timezone: str, before: datetime) -> datetime | None:
-    data = state.instigator_data
-    if not isinstance(data, ScheduleInstigatorData) or data.start_timestamp is None:
-        return None
-    earlier = schedule_execution_time_iterator(
-        before.timestamp(), data.cron_schedule, timezone, ascending=False
-    )
-    due = next(earlier)
-    return None if due.timestamp() < data.start_timestamp else due.astimezone(UTC)
+    on = {}
+    for alert, schedule in schedules.items():
+        state = by_name.get(schedule_name(alert))
+        data = None if state is None else state.instigator_data
+        if (
+            state is not None
+            and isinstance(data, ScheduleInstigatorData)
+            and data.start_timestamp is not None
+        ):
+            since = max(schedule.since, datetime.fromtimestamp(data.start_timestamp, UTC))
+            on[alert] = state, schedule.crons, schedule.timezone, since
+    return on
 
 
 def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetime) -> bool:
@@ -151,18 +184,93 @@ def _has_tick(instance: dg.DagsterInstance, state: InstigatorState, due: datetim
     return any(tick.status is not TickStatus.FAILURE for tick in ticks)
 
 
-def build_sensor(settings: Settings) -> dg.SensorDefinition:
-    """The sensor of the code location; its first tick opens the store, for all its ticks."""
+def caught_up(
+    instance: dg.DagsterInstance, schedules: Mapping[str, InForce], downtime: Downtime
+) -> Downtime:
+    """The downtime with what was due in it, if that is not known yet, and what has run since."""
+    missed = downtime.missed
+    if missed is None:
+        missed = {}
+        for alert, (_, crons, timezone, since) in _switched_on(instance, schedules).items():
+            first = max(since, downtime.since).timestamp()
+            due = schedule_execution_time_iterator(first, crons, timezone)
+            count = sum(1 for _ in takewhile(lambda at: at <= downtime.until, due))
+            missed |= {alert: count} if count else {}
+    ran = [
+        alert
+        for alert in missed
+        if alert in downtime.caught_up
+        or instance.get_runs(
+            dg.RunsFilter(
+                job_name=alert,
+                statuses=[dg.DagsterRunStatus.SUCCESS],
+                created_after=downtime.until,
+            ),
+            limit=1,
+        )
+    ]
+    return replace(downtime, missed=missed, caught_up=tuple(ran))
+
+
+def sweep(
+    instance: dg.DagsterInstance,
+    sweeper: "Sweeper",
+    history: "SqlHistory",
+    timetables: Mapping[str, Crons],
+    *,
+    cursor: str | None,
+    now: datetime,
+) -> tuple[str, str]:
+    """Report failed and missed executions and sweep; returns a sentence, and the next cursor.
+
+    Raises:
+        StoreUnavailable: the alert store cannot be used.
+    """
+    since = history.in_force(
+        {alert: Timetable(str(each.crons), each.timezone) for alert, each in timetables.items()},
+        now,
+    )
+    schedules = {alert: InForce(*each, since[alert]) for alert, each in timetables.items()}
+    missed, cursor = _missed(overdue(instance, schedules, now), cursor, now)
+
+    def faults() -> None:
+        lifecycle = sweeper.incidents.lifecycle
+        for run in failed_runs(instance):
+            lifecycle.execution_failed(run.alert, run_id=run.run_id, error=run.error, now=now)
+        for alert, due_at in missed.items():
+            lifecycle.execution_missed(alert, due_at=due_at, now=now)
+        downtime = history.downtime(now)
+        if downtime is not None:
+            after = caught_up(instance, schedules, downtime)
+            if after != downtime:
+                history.keep_downtime(after)
+
+    drained = sweeper.sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
+    words = f"executions missed: {len(missed)}"
+    words += "; another process sweeps" if drained is None else f"; messages: {drained}"
+    return words, cursor
+
+
+def build_sensor(settings: Settings, crons: Mapping[str, list[str]]) -> dg.SensorDefinition:
+    """The sensor of the code location; its first tick opens the store, for all its ticks.
+
+    Args:
+        settings: The settings that the definitions are built from.
+        crons: By alert, when its schedule is due, in the settings' timezone.
+    """
+    timetables = {alert: Crons(times, settings.timezone) for alert, times in crons.items()}
 
     @cache
-    def sweeper() -> "Sweeper":
+    def opened() -> "tuple[Sweeper, SqlHistory]":
         # Imported by the first tick: the store is heavy, loading the definitions must not be.
         from perf_alerts_dagster.bootstrap.notifications import build_sweeper
         from perf_alerts_dagster.bootstrap.records import store_url
         from perf_alerts_dagster.judging.store.sql import open_store
         from perf_alerts_dagster.notifications.sweeper import SENSOR as OWNER
+        from perf_alerts_dagster.scheduler.sql import SqlHistory
 
-        return build_sweeper(settings, open_store(store_url(settings)).engine, owner=OWNER)
+        engine = open_store(store_url(settings)).engine
+        return build_sweeper(settings, engine, owner=OWNER), SqlHistory(engine)
 
     @dg.sensor(
         name=SENSOR,
@@ -179,19 +287,10 @@ def build_sensor(settings: Settings) -> dg.SensorDefinition:
         ended = end_orphaned_runs(context.instance, settings.state_dir, now)
         for run_id in ended:
             context.log.warning("ended run %s, whose process is not running", run_id)
-        late = overdue(context.instance, settings.timezone, now)
-        missed, cursor = _missed(late, context.cursor, now)
-
-        def faults() -> None:
-            lifecycle = sweeper().incidents.lifecycle
-            for run in failed_runs(context.instance):
-                lifecycle.execution_failed(run.alert, run_id=run.run_id, error=run.error, now=now)
-            for alert, due_at in missed.items():
-                lifecycle.execution_missed(alert, due_at=due_at, now=now)
-
-        drained = sweeper().sweep_once(now, seconds=_DRAIN_SECONDS, report_problems=faults).drained
-        words = f"orphaned runs: {len(ended)}; executions missed: {len(missed)}"
-        words += "; another process sweeps" if drained is None else f"; messages: {drained}"
+        said, cursor = sweep(
+            context.instance, *opened(), timetables, cursor=context.cursor, now=now
+        )
+        words = f"orphaned runs: {len(ended)}; {said}"
         return dg.SensorResult(skip_reason=dg.SkipReason(words), cursor=cursor)
 
     return watch
@@ -200,12 +299,20 @@ def build_sensor(settings: Settings) -> dg.SensorDefinition:
 def _missed(
     late: Mapping[str, datetime], cursor: str | None, now: datetime
 ) -> tuple[dict[str, datetime], str]:
-    """The alerts overdue for `MISSED_SEEN`, and a cursor of when each was first seen overdue."""
+    """The alerts seen overdue for `MISSED_SEEN`, and a cursor of how long each was seen.
+
+    What was seen before a silence of the sensor, or before a jump of the clock, counts no more:
+    the daemon has just come back, and catches up.
+    """
     before = json.loads(cursor) if cursor else {}
-    since, missed = {}, {}
+    passed = now.timestamp() - before.get("at", now.timestamp())
+    known = (
+        before["seen"] if "seen" in before and 0 <= passed <= limits.SILENT.total_seconds() else {}
+    )
+    seen, missed = {}, {}
     for alert, due_at in late.items():
         key = f"{alert} {due_at.isoformat()}"
-        since[key] = min(before.get(key, now.timestamp()), now.timestamp())
-        if now.timestamp() - since[key] >= limits.MISSED_SEEN.total_seconds():
+        seen[key] = known[key] + passed if key in known else 0.0
+        if seen[key] >= limits.MISSED_SEEN.total_seconds():
             missed[alert] = due_at
-    return missed, json.dumps(since, sort_keys=True)
+    return missed, json.dumps({"at": now.timestamp(), "seen": seen}, sort_keys=True)

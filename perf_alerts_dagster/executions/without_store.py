@@ -13,12 +13,8 @@ from zoneinfo import ZoneInfo
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable, UsageError
 from perf_alerts_dagster.executions.session_judge import SessionJudge
-from perf_alerts_dagster.incidents.model import (
-    EXECUTION_FAILED,
-    Firing,
-    evaluation_firing,
-    system_firing,
-)
+from perf_alerts_dagster.incidents.model import EXECUTION_FAILED, Firing, evaluation_firing
+from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import notified, severity_of
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult
 from perf_alerts_dagster.notifications.outage import send
@@ -61,10 +57,10 @@ class Direct:
         """
         if self.observe_only:
             return ()
-        failure = system_firing(
+        failure = firing_of(
             EXECUTION_FAILED,
             alert.name,
-            message=f"{alert.name} could not be recorded: {error}",
+            error=f"it could not be recorded: {error}",
             alert=alert.name,
             run_id=run_id,
             as_of=as_of,

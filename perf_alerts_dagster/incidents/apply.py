@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, transitions
@@ -10,6 +10,7 @@ from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
+from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import (
     Evaluation,
     Judgement,
@@ -46,7 +47,7 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
 def fire(builder: DecisionBuilder, firing: model.Firing) -> model.Incident:
     """Open the incident of a firing, or count, raise or re-open the unresolved one of its key."""
     live = builder.live(firing.dedup_key)
-    chain = builder.settings.escalation.chain
+    chain = builder.settings.chain
     if live is None:
         incident = transitions.open_incident(firing, now=builder.now, chain=chain)
         builder.put(incident, "opened", **_facts(firing))
@@ -95,10 +96,9 @@ def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firin
     if checks and all(
         check.outcome is Outcome.NO_DATA and check.severity is not None for check in checks
     ):
-        source = model.system_firing(
+        source = firing_of(
             model.NO_DATA,
             model.RECORDS,
-            message="no strategy of the source has a recent row",
             alert=judgement.alert,
             run_id=judgement.run_id,
             as_of=judgement.as_of,
@@ -265,15 +265,20 @@ def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[
                 recover(builder, incident, transitions.IncidentEvent.EXPIRED)
 
 
-def sweep_incident(builder: DecisionBuilder, incident: model.Incident) -> None:
-    """Apply what is due by time: ended acknowledgements and silences, repeats, escalations."""
+def sweep_incident(
+    builder: DecisionBuilder, incident: model.Incident, up_since: datetime | None = None
+) -> None:
+    """Apply what is due by time: ended acknowledgements and silences, repeats, escalations.
+
+    `up_since` is when the system came up: its clocks of escalation run from then at the earliest.
+    """
     incident = _end_acknowledgement(builder, incident)
     incident = _end_mute(builder, incident)
     if incident.owed is None and is_repeat_due(incident, builder.now, builder.settings.repeat):
         builder.notify(incident, model.Reason.REPEATED)
     elif incident.owed is not None and not incident.muted:
         builder.notify(incident, incident.owed)
-    _escalate(builder, incident)
+    _escalate(builder, incident, up_since)
 
 
 def _end_acknowledgement(builder: DecisionBuilder, incident: model.Incident) -> model.Incident:
@@ -282,7 +287,7 @@ def _end_acknowledgement(builder: DecisionBuilder, incident: model.Incident) -> 
         return incident
     timed_out = escalation.has_timed_out(incident, builder.now)
     after = replace(
-        transitions.reopen(incident, now=builder.now, chain=escalation.chain),
+        transitions.reopen(incident, now=builder.now, chain=builder.settings.chain),
         timed_out=incident.timed_out or timed_out,
     )
     why = "acknowledged for too long" if timed_out else "the acknowledgement has ended"
@@ -299,9 +304,11 @@ def _end_mute(builder: DecisionBuilder, incident: model.Incident) -> model.Incid
     return after
 
 
-def _escalate(builder: DecisionBuilder, incident: model.Incident) -> None:
-    due = incident.next_escalation_at
-    if due is None or due > builder.now:
+def _escalate(
+    builder: DecisionBuilder, incident: model.Incident, up_since: datetime | None
+) -> None:
+    due = transitions.escalation_due(incident, now=builder.now, up_since=up_since)
+    if due is None or due > builder.now or not builder.settings.can_change(incident, builder.now):
         return
     if builder.is_silenced(incident):
         if not incident.muted:

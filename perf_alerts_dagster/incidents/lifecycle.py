@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.control.audit import Change
@@ -21,7 +21,9 @@ from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.digest import digest_payload
 from perf_alerts_dagster.incidents.notification import Notification, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.scheduler.port import Downtime
 
 # An unapplied judgement older than this was left by an execution that crashed.
 CRASH_AGE = timedelta(minutes=15)
@@ -37,12 +39,15 @@ _MAXIMUM_LATER = 500
 class Lifecycle:
     """Turns events into incidents and messages, each method in one transaction.
 
+    `take_downtime` gives the newest downtime that no digest has told of, once.
+
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
     store: ports.IncidentStore
     settings: NotificationSettings
+    take_downtime: Callable[[datetime], Downtime | None] = lambda now: None
 
     def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
@@ -84,6 +89,11 @@ class Lifecycle:
         incidents = self.store.snapshot(now=now, since=now).incidents
         live = [incident for incident in incidents if not incident.is_resolved]
         payload = digest_payload(judgement, live, gate=self.settings.gate)
+        downtime = self.take_downtime(now)
+        if downtime is not None:
+            caught_up = (*downtime.caught_up, judgement.alert)
+            ran = tuple(alert for alert in downtime.missed or () if alert in caught_up)
+            payload["downtime"] = str(replace(downtime, caught_up=ran))
         day = judgement.as_of.isoformat()
         rows = tuple(new_digest(payload, day, channel, now) for channel in self.settings.channels)
         self.store.apply(ports.Decisions(notifications=rows))
@@ -92,63 +102,36 @@ class Lifecycle:
         self, alert: str, *, run_id: str, error: str, now: datetime
     ) -> ports.Decisions:
         """Open the incident of an alert that failed; the alert's next success resolves it."""
-        text = f"{alert} failed: {error}"
-        return self._open_system(
-            model.EXECUTION_FAILED, alert, text, now, run_id=run_id, alert=alert
-        )
+        rule = model.EXECUTION_FAILED
+        return self.report(rule, alert, now=now, run_id=run_id, alert=alert, error=error)
 
     def execution_missed(self, alert: str, *, due_at: datetime, now: datetime) -> ports.Decisions:
         """Open the incident of a due execution that did not run, until the next success."""
-        text = f"{alert} was due at {due_at.isoformat()} and did not run"
-        run_id = due_at.isoformat()
-        return self._open_system(
-            model.EXECUTION_MISSED, alert, text, now, run_id=run_id, alert=alert
-        )
+        due = due_at.isoformat()
+        rule = model.EXECUTION_MISSED
+        return self.report(rule, alert, now=now, run_id=due, alert=alert, due=due)
 
     def dead_letter(self, channel: str, *, error: str, now: datetime) -> ports.Decisions:
         """Open the incident of a dead letter, notified over the other channels."""
-        text = f"a message could not be delivered to {channel}: {error}"
-        return self._open_system(model.DEAD_LETTER, channel, text, now)
+        return self.report(model.DEAD_LETTER, channel, now=now, error=error)
 
-    def channel_recovered(self, channel: str, *, now: datetime) -> ports.Decisions:
-        """Resolve the dead-letter incident of a channel that has delivered a message."""
-        return self._resolve_system(model.DEAD_LETTER, channel, now)
-
-    def daemon_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Open the incident of a Dagster daemon without heartbeats: no alert runs."""
-        text = f"the Dagster daemon has been silent since {since.isoformat()}: no alert runs"
-        return self._open_system(model.DAEMON_SILENT, "", text, now, run_id=since.isoformat())
-
-    def daemon_recovered(self, *, now: datetime) -> ports.Decisions:
-        """Resolve the incident of Dagster's daemon, which sends heartbeats again."""
-        return self._resolve_system(model.DAEMON_SILENT, "", now)
-
-    def sensor_silent(self, *, since: datetime, now: datetime) -> ports.Decisions:
-        """Open the incident of the sensor `watch`, which does not sweep though the daemon runs."""
-        text = (
-            f"the sensor `watch` has been silent since {since.isoformat()}: the REST process sends "
-            "messages in its place, and nobody is notified of failed or missed executions"
-        )
-        return self._open_system(model.WATCH_SILENT, "", text, now, run_id=since.isoformat())
-
-    def sensor_recovered(self, *, now: datetime) -> ports.Decisions:
-        """Resolve the incident of the sensor `watch`, which sweeps again."""
-        return self._resolve_system(model.WATCH_SILENT, "", now)
+    def channel_recovered(self, channel: str, *, now: datetime) -> None:
+        """Resolve the incidents of a channel that has delivered a message."""
+        for rule in (model.STUCK, model.DEAD_LETTER):
+            self.end(rule, channel, now=now)
 
     def source_shrunk(
         self, alert: str, *, shrunk: str, run_id: str, now: datetime
     ) -> ports.Decisions:
         """Open the incident of a source that shrank: no alert judges anything by it."""
-        text = (
-            f"{shrunk}. Nothing is judged by it until it is whole again, "
-            "`perf-alerts check --accept` accepts it, or it is read so on three days"
-        )
         about = model.RECORDS
-        return self._open_system(model.SOURCE_SHRUNK, about, text, now, run_id=run_id, alert=alert)
+        return self.report(
+            model.SOURCE_SHRUNK, about, now=now, run_id=run_id, alert=alert, shrunk=shrunk
+        )
 
     def source_accepted(self, *, now: datetime) -> ports.Decisions:
         """Resolve the incident of a source that shrank: it is whole again, or accepted."""
-        return self._resolve_system(model.SOURCE_SHRUNK, model.RECORDS, now)
+        return self.end(model.SOURCE_SHRUNK, model.RECORDS, now=now)
 
     def strategy_ended(self, strategy: str, *, by: str, comment: str, now: datetime) -> None:
         """Resolve a strategy's incident of missing data, as known to the person who ended it."""
@@ -215,32 +198,44 @@ class Lifecycle:
 
         return self._change(decide, incident_id, now, change)
 
-    def sweep(self, now: datetime) -> ports.Decisions:
-        """Apply what is due by time: escalations, ended acknowledgements and silences, repeats."""
+    def sweep(self, now: datetime, *, up_since: datetime | None = None) -> ports.Decisions:
+        """Apply what is due by time: escalations, ended acknowledgements and silences, repeats.
+
+        `up_since` is when the system came up, where that is known.
+        """
 
         def decide(builder: DecisionBuilder) -> None:
             expire(builder, self.store.judged_sessions)
             for incident in builder.incidents:
-                sweep_incident(builder, incident)
+                sweep_incident(builder, incident, up_since)
 
         return self._run(decide, now)
 
-    def _open_system(
+    def report(
         self,
         rule: str,
-        about: str,
-        message: str,
-        now: datetime,
+        about: str = "",
         *,
+        now: datetime,
         run_id: str = "",
         alert: str = "",
+        **facts: str,
     ) -> ports.Decisions:
-        firing = model.system_firing(
-            rule, about, message=message, alert=alert, run_id=run_id, as_of=None
-        )
+        """Open or count an incident about the system; `run_id` is counted once.
+
+        The arguments are those of `system.firing_of`.
+        """
+        firing = firing_of(rule, about, alert=alert, run_id=run_id, as_of=None, **facts)
         if run_id and self._is_known(firing):
             return ports.Decisions()
         return self._run(lambda builder: fire(builder, firing), now, run_id or _SWEEP)
+
+    def report_since(
+        self, rule: str, about: str = "", *, since: datetime, now: datetime
+    ) -> ports.Decisions:
+        """Open the incident of a fault that lasts since a time, once however often it is seen."""
+        text = since.isoformat()
+        return self.report(rule, about, now=now, run_id=text, since=text)
 
     def _is_known(self, firing: model.Firing) -> bool:
         """Whether the run or tick has had its incident; the sensor reports it repeatedly."""
@@ -248,8 +243,8 @@ class Lifecycle:
         keys = {(incident.dedup_key, incident.run_id) for incident in incidents}
         return (firing.dedup_key, firing.run_id) in keys
 
-    def _resolve_system(self, rule: str, about: str, now: datetime) -> ports.Decisions:
-        """Resolve the incident, if it is unresolved; in the common case one indexed read."""
+    def end(self, rule: str, about: str = "", *, now: datetime) -> ports.Decisions:
+        """Resolve an incident about the system, if it is unresolved; else one indexed read."""
         key = model.system_key(rule, about)
         if self.store.live_incident(key) is None:
             return ports.Decisions()

@@ -21,6 +21,8 @@ EXECUTION_MISSED = "execution_missed"
 DEAD_LETTER = "dead_letter"
 DAEMON_SILENT = "daemon_dead"
 WATCH_SILENT = "watch_silent"
+SWITCHED_OFF = "switched_off"
+STUCK = "message_stuck"
 STORE_UNAVAILABLE = "store_unavailable"
 SOURCE_SHRUNK = "source_shrunk"
 NO_DATA = "no_data"
@@ -250,15 +252,22 @@ def system_key(rule: str, about: str) -> str:
 
 
 def system_firing(
-    rule: str, about: str, *, message: str, alert: str = "", run_id: str = "", as_of: date | None
+    rule: str,
+    about: str,
+    *,
+    message: str,
+    severity: Severity = Severity.CRITICAL,
+    alert: str = "",
+    run_id: str = "",
+    as_of: date | None,
 ) -> Firing:
-    """A critical problem of the system; `about` is the alert or channel concerned."""
+    """A problem of the system; `about` is the alert, schedule or channel concerned."""
     return Firing(
         dedup_key=system_key(rule, about),
         strategy="",
         rule=rule,
         alert=alert,
-        severity=Severity.CRITICAL,
+        severity=severity,
         run_id=run_id,
         message=message,
         evidence=Evidence.UNGATED,

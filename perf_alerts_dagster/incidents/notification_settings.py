@@ -1,11 +1,17 @@
 """The settings of notifications: which channels get messages, how often, and when to escalate."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import DEAD_LETTER, EscalationChain, Incident, Status
+from perf_alerts_dagster.incidents.model import (
+    DEAD_LETTER,
+    STUCK,
+    EscalationChain,
+    Incident,
+    Status,
+)
 from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.judging.context import Budgets
 
@@ -15,8 +21,8 @@ class EscalationSettings:
     """When an unacknowledged critical incident escalates.
 
     `delay` is the time before each escalation; zero or less switches escalation off. `steps` is the
-    maximum number of escalations. `acknowledgement_timeout` is how long the acknowledgement of
-    a critical incident holds; None is without end.
+    maximum number of escalations to channels of their own. `acknowledgement_timeout` is how long
+    the acknowledgement of a critical incident holds; None is without end.
     """
 
     delay: timedelta = timedelta(minutes=15)
@@ -25,7 +31,7 @@ class EscalationSettings:
 
     @property
     def chain(self) -> EscalationChain | None:
-        """The chain that an incident gets when it becomes critical."""
+        """The chain of escalations to channels of their own."""
         if self.delay <= timedelta(0):
             return None
         return EscalationChain(delay=self.delay, steps=self.steps)
@@ -51,11 +57,12 @@ class EscalationSettings:
 class NotificationSettings:
     """The suppression, repetition and channels of messages.
 
-    `channels` and `escalation_channels` are names; without the latter, escalations go to the
+    `channels` and `escalation_channels` are names; without the latter, a reminder goes to the
     former. `minimum` holds the lowest severity of each channel that does not get everything.
     `window` is ALERT_SUPPRESS_SIMILAR_MINUTES, `repeat` ALERT_REPEAT_HOURS, `close_after`
     ALERT_EVENT_CLOSE_SESSIONS, `digest` ALERT_DAILY_DIGEST. `gate`: weak breaches are not
-    notified; off under ALERT_RULE_PRESET=documented.
+    notified; off under ALERT_RULE_PRESET=documented. `can_change` says whether an incident's
+    number can change on the day of a time: a level escalates on such days only.
     """
 
     channels: tuple[str, ...] = ()
@@ -69,13 +76,23 @@ class NotificationSettings:
     digest: bool = False
     gate: bool = True
     budgets: Budgets = field(default_factory=Budgets)
+    can_change: Callable[[Incident, datetime], bool] = lambda incident, now: True
+
+    @property
+    def chain(self) -> EscalationChain | None:
+        """The chain that an incident gets when it becomes critical.
+
+        Without channels for escalations it is one reminder to the normal ones.
+        """
+        chain = self.escalation.chain
+        return chain and (chain if self.escalation_channels else replace(chain, steps=1))
 
     def receivers(self, kind: MessageKind, incident: Incident) -> tuple[str, ...]:
-        """The channels to notify; a dead letter never goes to the channel that it is about."""
+        """The channels to notify; that a channel fails is never sent to that channel."""
         names = self.channels
         if kind is MessageKind.ESCALATION and self.escalation_channels:
             names = self.escalation_channels
-        if incident.rule == DEAD_LETTER:
+        if incident.rule in (DEAD_LETTER, STUCK):
             every = dict.fromkeys((*names, *self.channels, *self.escalation_channels))
             names = tuple(name for name in every if name != incident.parts.get("about"))
         return tuple(name for name in names if self._accepts(name, incident.severity))

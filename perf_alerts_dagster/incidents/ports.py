@@ -13,6 +13,7 @@ from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import Notification, PastNotification
 from perf_alerts_dagster.incidents.suppression import Silence
 from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.scheduler.limits import STUCK as STUCK
 
 
 class UnknownIncident(PerfAlertsError):
@@ -129,10 +130,6 @@ class PeriodCounts:
     escalated: int
 
 
-# A message that waits for this long has failed several times.
-STUCK = timedelta(minutes=5)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxState:
     """Counts of the outbox; `oldest` is when the oldest waiting row was made."""
@@ -234,7 +231,8 @@ class Outbox(ABC):
     ) -> Sequence[Notification]:
         """Lease due rows, oldest first; a row has one owner at a time.
 
-        A pending row is due from `next_at` on, a leased one when its lease has run out. A row
+        A pending row is due from `next_at` on, a leased one when its lease has run out, and either
+        at once where the clock has been set back since it was made or leased. A row
         waits while an earlier one about one of its dedup keys is due or leased for the same
         channel: messages about one key, also of successive incidents, are sent in order.
         """
@@ -261,6 +259,10 @@ class Outbox(ABC):
     @abstractmethod
     def channels(self) -> Collection[str]:
         """The channels of the waiting rows."""
+
+    @abstractmethod
+    def failing(self) -> Mapping[str, int]:
+        """By channel, the id of the oldest waiting row whose delivery has failed."""
 
     @abstractmethod
     def row(self, key: str) -> Notification | None:

@@ -131,7 +131,8 @@ def suppression_reason(
     similar = history.similar(incident, channel)
     if any(past.state.is_waiting for past in similar):
         return SuppressionReason.PENDING
-    if any(past.sent_at is not None and now - past.sent_at < window for past in similar):
+    # A delivery far in the future is one before the clock was set back.
+    if any(past.sent_at is not None and abs(now - past.sent_at) < window for past in similar):
         return SuppressionReason.WINDOW
     return None
 

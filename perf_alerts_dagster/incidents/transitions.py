@@ -213,6 +213,23 @@ def escalate(incident: model.Incident, *, now: datetime) -> model.Incident:
     return replace(incident, escalation_step=incident.escalation_step + 1, escalated_at=now)
 
 
+def escalation_due(
+    incident: model.Incident, *, now: datetime, up_since: datetime | None
+) -> datetime | None:
+    """When the next escalation is due; None where none is.
+
+    A delay that ran while the system was down or asleep, or that began at a time which is in the
+    future since the clock was set back, begins again at `up_since`: nobody could answer meanwhile.
+    """
+    due, chain = incident.next_escalation_at, incident.chain
+    if due is None or chain is None or up_since is None:
+        return due
+    if up_since <= due - chain.delay <= now:
+        return due
+    last = incident.escalated_at
+    return (last if last is not None and up_since <= last <= now else up_since) + chain.delay
+
+
 def unmute(incident: model.Incident, *, now: datetime) -> model.Incident:
     """No longer muted by a silence: the escalation clock restarts."""
     after = replace(incident, muted=False)

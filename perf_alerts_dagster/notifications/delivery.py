@@ -22,7 +22,10 @@ LEASE = timedelta(seconds=60)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=15)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
+# A message is given up after this time and so many attempts: after a jump of the clock, or days
+# without the machine, the first failure is not the last attempt.
 GIVE_UP = timedelta(hours=24)
+GIVE_UP_ATTEMPTS = 20
 
 
 class DeliveryFailed(Exception):
@@ -182,7 +185,8 @@ class Deliverer:
 
     def _failed(self, row: Notification, error: DeliveryFailed) -> DeliveryCounts:
         now = self.clock()
-        if error.permanent or now - row.created_at >= GIVE_UP:
+        is_tried = row.attempts >= GIVE_UP_ATTEMPTS or row.channel not in self.channels
+        if error.permanent or (now - row.created_at >= GIVE_UP and is_tried):
             return self._give_up(row, str(error))
         wait = self._wait(row.attempts)
         if error.retry_after is not None:

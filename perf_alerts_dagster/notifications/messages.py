@@ -17,6 +17,7 @@ SHOWN = 20
 # The same for programs, so that no receiver refuses a message for its size.
 LISTED = 200
 _MAXIMUM_SUBJECT = 150
+_MAXIMUM_DOWNTIME = 500
 # A digest's lists and what their counts are called.
 _DIGEST_LISTS = (
     ("incidents", "open"),
@@ -191,6 +192,8 @@ def _digest_text(
             lines += _bullets(
                 [f"{wording.clean(each['strategy'])}: {_named(each)}" for each in lists[name]]
             )
+    if payload.get("downtime"):
+        lines.append(wording.clean(payload["downtime"], _MAXIMUM_DOWNTIME))
     if public_url:
         lines.append(f"{public_url}/incidents")
     return "\n".join(lines)

@@ -12,19 +12,16 @@ from typing import Protocol
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.incidents.model import (
-    STORE_UNAVAILABLE,
-    Firing,
-    Reason,
-    system_firing,
-)
+from perf_alerts_dagster.incidents.model import STORE_UNAVAILABLE, Firing, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
+from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.notifications.delivery import Channel, ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_dagster.scheduler import limits
 
-# A locked or restarting store recovers within this. Also the interval of retries to channels.
-PATIENCE = timedelta(seconds=60)
+# Also the interval of retries to channels.
+PATIENCE = limits.STORE
 # How often the record is judged during an outage.
 JUDGE_INTERVAL = timedelta(hours=1)
 # Of all alerts it has the most rules.
@@ -64,6 +61,11 @@ class Outage:
         self._breaches = ()
         self._notified.clear()
 
+    def wait_again(self) -> None:
+        """Begin the first minute anew: the machine slept, or its clock was set."""
+        if self._tried_at is None:
+            self._since = None
+
     def report(self, now: datetime) -> Sequence[ChannelResult]:
         """Notify of an outage that lasts a minute or longer, and of breaches during it.
 
@@ -71,15 +73,17 @@ class Outage:
         in the same hour use the same message keys.
         """
         since = self._since = self._since or now
-        if not self.channels or now - since < PATIENCE:
+        # By their size: the clock may be set back during an outage.
+        if not self.channels or (self._tried_at is None and abs(now - since) < PATIENCE):
             return ()
-        if self._tried_at is not None and now - self._tried_at < PATIENCE:
+        if self._tried_at is not None and abs(now - self._tried_at) < PATIENCE:
             return ()
         self._tried_at = now
         window = f"{since:%Y-%m-%dT%H}"
         # Before judging, which the cause of the outage may prevent as well.
-        results = self._notify([_unavailable(since)], "", window, now)
-        if self._judged_at is None or now - self._judged_at >= JUDGE_INTERVAL:
+        outage = firing_of(STORE_UNAVAILABLE, since=f"{since:%Y-%m-%dT%H:%M:%SZ}")
+        results = self._notify([outage], "", window, now)
+        if self._judged_at is None or abs(now - self._judged_at) >= JUDGE_INTERVAL:
             self._judged_at = now
             self._breaches = self._judged(window, now)
         return [*results, *self._notify(self._breaches, _ALERT.name, window, now)]
@@ -114,16 +118,6 @@ class Outage:
                 self._notified |= set(new)
             results += attempts
         return results
-
-
-def _unavailable(since: datetime) -> Firing:
-    return system_firing(
-        STORE_UNAVAILABLE,
-        "",
-        message=f"nothing could be recorded since {since:%Y-%m-%dT%H:%M:%SZ}: executions fail, and "
-        "breaches are notified directly, without silences, suppression and history",
-        as_of=None,
-    )
 
 
 MARK = "[sent directly, the alert store cannot be used] "

@@ -12,6 +12,7 @@ from perf_alerts_dagster.control.leases import Leases, LeaseStatus
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.notifications.delivery import Deliverer, DeliveryCounts
+from perf_alerts_dagster.scheduler.port import History
 
 LEASE = "sweep"
 # The sensor's name as the owner of the lease.
@@ -27,17 +28,13 @@ class SweepResult:
     by: str
     drained: DeliveryCounts | None
 
-    @property
-    def is_by_sensor(self) -> bool:
-        """Whether the sensor holds the lease, so that no REST process has to sweep."""
-        return self.by == SENSOR
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweeper:
     """One sweeper; `owner` names it in the lease, and is the same after a restart.
 
-    `resume` switches on the schedules whose pause has ended.
+    `resume` switches on the schedules whose pause has ended. `history` keeps each
+    sweep as a sign of life.
     """
 
     incidents: Incidents
@@ -45,6 +42,7 @@ class Sweeper:
     leases: Leases
     owner: str
     resume: Callable[[], None] = lambda: None
+    history: History | None = None
 
     def sweep_once(
         self,
@@ -66,6 +64,7 @@ class Sweeper:
             StoreUnavailable: the store cannot be read or written. Where a single step fails, such
                 as by a damaged judgement, the others have been done.
         """
+        up_since = None if self.history is None else self.history.alive(now)
         state = self.leases.acquire(LEASE, self.owner, now, TTL)
         if state.status is not LeaseStatus.HELD:
             return SweepResult(by=state.holder or "", drained=None)
@@ -73,7 +72,7 @@ class Sweeper:
         steps = (
             lambda: lifecycle.catch_up(now),
             report_problems,
-            lambda: lifecycle.sweep(now),
+            lambda: lifecycle.sweep(now, up_since=up_since),
             self.resume,
         )
         failed: list[StoreUnavailable] = []

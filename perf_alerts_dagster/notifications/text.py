@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.rule import HINT
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
@@ -12,26 +13,6 @@ Payload = Mapping[str, Json]
 _MAXIMUM_NAME = 80
 _MAXIMUM_SENTENCE = 600
 
-_TITLES = {
-    "execution_failed": "an alert's execution failed",
-    "execution_missed": "an alert did not run",
-    "dead_letter": "a channel does not deliver",
-    "daemon_dead": "the scheduler is down",
-    "watch_silent": "the sensor `watch` is silent",
-    "store_unavailable": "the alert store cannot be used",
-    "source_shrunk": "the source shrank: nothing is judged",
-}
-_HINTS = {
-    "execution_failed": "the run's log in the web UI, then the records' source.",
-    "execution_missed": "`perf-alerts doctor`, the daemon and its schedules in the web UI.",
-    "dead_letter": "the channel's address and account; then `perf-alerts test-channel`.",
-    "daemon_dead": "the machine and its `perf-alerts up` or daemon service.",
-    "watch_silent": "its switch and its last ticks in the web UI, under Automation.",
-    "store_unavailable": "the disk and its free space; then `perf-alerts doctor`.",
-    "source_shrunk": "the job that writes the record; then `perf-alerts check`.",
-    "no_data": "the job that writes the record: every judgement waits for it.",
-    "record_error": "the rows that are named; nothing is judged from them until they are fixed.",
-}
 _REASONS = {
     "opened": "",
     "raised": "now worse",
@@ -65,7 +46,7 @@ def title(incident: Payload) -> str:
     rule = clean(incident["rule"])
     if rule in BY_ID:
         return BY_ID[rule].title
-    return _TITLES.get(rule, rule.replace("_", " "))
+    return SYSTEM[rule].title if rule in SYSTEM else rule.replace("_", " ")
 
 
 def affected(incident: Payload) -> str:
@@ -118,15 +99,21 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
 
 def _end(incident: Payload) -> str:
     """How it ended, in a sentence; empty where there is none."""
-    if incident["rule"] == "source_shrunk" and incident["resolution"] == "recovered":
-        return "The source is whole again, or was accepted."
+    if (
+        not incident["strategy"]
+        and incident["rule"] in SYSTEM
+        and incident["resolution"] == "recovered"
+    ):
+        return SYSTEM[str(incident["rule"])].over
     return _ENDS.get(str(incident["resolution"]), "")
 
 
 def hint(incident: Payload) -> str:
     """The rule's hint where to look first."""
     rule = str(incident["rule"])
-    return BY_ID[rule].hint if rule in BY_ID else _HINTS.get(rule, HINT)
+    if rule in BY_ID:
+        return BY_ID[rule].hint
+    return SYSTEM[rule].hint if rule in SYSTEM else HINT
 
 
 def incident_link(incident_id: Json, public_url: str | None) -> str | None:

@@ -190,7 +190,7 @@ async def incidents(request: Request) -> Response:
     cursor = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
-    store = api_of(request).parts.incidents.store
+    store, proxy = api_of(request).parts.incidents.store, api_of(request).proxy
     wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
     try:
         before = from_cursor(cursor) if cursor else None
@@ -214,6 +214,7 @@ async def incidents(request: Request) -> Response:
         more=to_cursor(page.last),
         unjudged=list(unjudged.items()),
         shown=SHOWN,
+        downtime=await asyncio.to_thread(proxy.parts.downtime, proxy.now()),
     )
 
 

@@ -22,7 +22,7 @@ from perf_alerts_dagster.proxy.resources import ProxyParts, open_proxy
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
 from perf_alerts_dagster.scheduler.graphql.location import location_fault
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+from perf_alerts_dagster.scheduler.sql import SqlHistory, SqlSchedulerStore
 from perf_alerts_dagster.settings import Settings
 
 ROUTERS = (routes.auth_router, routes.schedule_router)
@@ -46,10 +46,11 @@ async def open_parts(settings: Settings) -> AsyncIterator[ProxyParts]:
 @asynccontextmanager
 async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyParts]:
     """Dagster's webserver on this machine, and a store that is open already."""
+    history = SqlHistory(engine)
     budgets = Budgets.within(settings.dagster_seconds)
     async with connected(settings.webserver_port, budgets, state_dir=settings.state_dir) as client:
         yield ProxyParts(
-            scheduler=GraphQLScheduler(client),
+            scheduler=GraphQLScheduler(client, history.in_force),
             history=SqlAlertStore(engine),
             leases=SqlLeases(engine),
             store=SqlSchedulerStore(engine),
@@ -57,6 +58,7 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             incidents=SqlIncidents(engine),
             outbox=SqlOutbox(engine),
             location=lambda: location_fault(client),
+            downtime=history.downtime,
         )
 
 

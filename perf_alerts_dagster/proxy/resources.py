@@ -23,7 +23,7 @@ from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
-from perf_alerts_dagster.scheduler.port import Scheduler, SchedulerStatus, SchedulerStore
+from perf_alerts_dagster.scheduler.port import Downtime, Scheduler, SchedulerStatus, SchedulerStore
 from perf_alerts_dagster.scheduler.trigger import Triggers
 from perf_alerts_dagster.settings import Settings
 
@@ -47,6 +47,7 @@ class ProxyParts:
     incidents: IncidentStore
     outbox: Outbox
     location: Callable[[], Awaitable[str | None]] = _answers
+    downtime: Callable[[datetime], Downtime | None] = lambda now: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -75,6 +76,7 @@ class Resources:
                 live=self.parts.incidents.live(),
                 outbox=self.parts.outbox.state(),
                 pauses=self.parts.store.pauses(),
+                downtime=self.parts.downtime(self.now()),
             )
         except StoreUnavailable:
             return None

@@ -206,11 +206,20 @@ class IncidentCounts(Model):
     messages_given_up: int
 
 
+class Downtime(Model):
+    """A time without a sign of life: what was due in it, and which alerts have run since."""
+
+    since: Time
+    until: Time
+    missed: dict[str, int] | None
+    caught_up: list[str]
+
+
 class StatusData(Model):
     """The scheduler and its alerts.
 
     `stale` is true while Dagster does not answer and this is its last known state. `incidents` is
-    null while the alert store cannot be read.
+    null while the alert store cannot be read. `downtime` is the last one of the last week.
     """
 
     scheduler_running: bool
@@ -219,6 +228,7 @@ class StatusData(Model):
     stale: bool
     as_of: Time
     incidents: IncidentCounts | None
+    downtime: Downtime | None
     configuration: Configuration
     scheduled_alerts: list[ScheduledAlert]
 

@@ -20,6 +20,7 @@ from perf_alerts_dagster.proxy import schemas
 from perf_alerts_dagster.scheduler.port import (
     AlertRun,
     AlertSchedule,
+    Downtime,
     Pause,
     RunState,
     SchedulerStatus,
@@ -40,6 +41,7 @@ class Kept:
     live: Mapping[Status, int]
     outbox: OutboxState
     pauses: Mapping[str, Pause]
+    downtime: Downtime | None = None
 
 
 def status_data(
@@ -61,6 +63,7 @@ def status_data(
             stale=stale,
             as_of=timestamp(status.at),
             incidents=None if kept is None else _incidents(kept, now),
+            downtime=_downtime(kept),
             configuration=schemas.Configuration.model_validate(status.settings),
             scheduled_alerts=[
                 _alert(schedule, status.settings, kept.pauses.get(schedule.name) if kept else None)
@@ -88,6 +91,18 @@ def _incidents(kept: Kept, now: datetime) -> schemas.IncidentCounts:
         messages_waiting=kept.outbox.pending + kept.outbox.leased,
         oldest_message_seconds=None if oldest is None else (now - oldest).total_seconds(),
         messages_given_up=kept.outbox.dead,
+    )
+
+
+def _downtime(kept: Kept | None) -> schemas.Downtime | None:
+    if kept is None or kept.downtime is None:
+        return None
+    one = kept.downtime
+    return schemas.Downtime(
+        since=timestamp(one.since),
+        until=timestamp(one.until),
+        missed=one.missed,
+        caught_up=list(one.caught_up),
     )
 
 

@@ -1,4 +1,4 @@
-"""Time limits of Dagster's daemon, schedules and runs, beyond which they count as faulty."""
+"""Time limits of Dagster's daemon, schedules, runs and messages: beyond them they are faulty."""
 
 from datetime import timedelta
 
@@ -12,7 +12,17 @@ SILENT = timedelta(seconds=120)
 # late tick comes first.
 MISSED = timedelta(seconds=120)
 MISSED_REPORTED = timedelta(minutes=5)
-MISSED_SEEN = timedelta(seconds=90)
+MISSED_SEEN = timedelta(seconds=105)
+
+# The alert store counts as unavailable after this: a locked or restarting one has recovered.
+STORE = timedelta(seconds=60)
+# A message that waits for this long has failed several times.
+STUCK = timedelta(minutes=5)
+
+# Without a sign of life for this long the system was down, asleep, or its clock was set; a
+# planned restart is shorter. Several times within REMEMBERED are one.
+DOWN = timedelta(minutes=5)
+REMEMBERED = timedelta(hours=1)
 
 # A tick carries its due time. A tick further in the future than two clocks differ means that the
 # clock jumped, and its schedule stays silent until then.

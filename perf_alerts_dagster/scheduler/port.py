@@ -6,13 +6,48 @@ The scheduler is Dagster, over GraphQL (`graphql/`); nothing here depends on tha
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.scheduler import limits
+
+# Missed ticks and downtimes are shown for this long.
+LOOK_BACK = timedelta(days=7)
+
+
+class Timetable(NamedTuple):
+    """When a schedule is due: its crons, as the text of their list, and their timezone."""
+
+    cron: str
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downtime:
+    """A time without a sign of life: the system was down or asleep, or its clock was set.
+
+    `missed` counts the due times in it by alert, None while they are not known; `caught_up` are
+    the alerts of those that have run since.
+    """
+
+    since: datetime
+    until: datetime
+    missed: dict[str, int] | None = None
+    caught_up: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The sentence of pages and digests."""
+        words = f"No sign of life from {self.since:%Y-%m-%dT%H:%MZ} to {self.until:%Y-%m-%dT%H:%MZ}"
+        words += " (down, asleep, or the clock was set)"
+        if self.missed is None:
+            return f"{words}."
+        missed = ", ".join(f"{alert} {count}" for alert, count in self.missed.items())
+        caught_up = f"; run since: {', '.join(self.caught_up) or 'none'}" if missed else ""
+        return f"{words}; due meanwhile: {missed or 'nothing'}{caught_up}."
 
 
 class RunState(StrEnum):
@@ -88,13 +123,16 @@ class SchedulerStatus:
     """The state of the scheduler at the time `at`.
 
     `settings` is the public view of the settings that the running definitions were built from.
-    `heartbeat_at` is the scheduling daemon's last heartbeat.
+    `heartbeat_at` is the scheduling daemon's last heartbeat. `switched_off` are the alerts whose
+    schedule somebody switched off, and the sensor's name if it is; a schedule that was never on,
+    as under ALERT_SCHEDULES_START=stopped, is not among them.
     """
 
     at: datetime
     heartbeat_at: datetime | None
     settings: Mapping[str, Json]
     alerts: tuple[AlertSchedule, ...]
+    switched_off: frozenset[str] = frozenset()
 
     def heartbeat_age(self, now: datetime) -> float | None:
         """Seconds since the daemon's last heartbeat, never negative; None before its first."""
@@ -301,6 +339,27 @@ class Pause:
     def is_over(self, now: datetime) -> bool:
         """Whether the pause has ended at `now`."""
         return self.until is not None and self.until <= now
+
+
+class History(Protocol):
+    """What the watchdog and the sweepers keep of the system; see `sql.SqlHistory`."""
+
+    def alive(self, now: datetime) -> datetime:
+        """Note a sign of life, and return since when the system has given them."""
+
+    def record_switches(
+        self, off: Collection[str], sure: Collection[str], now: datetime
+    ) -> Collection[str]:
+        """Record which of `off` nobody paused, new ones of `sure` only; returns the recorded."""
+
+    def switched_off(self, now: datetime) -> Mapping[str, datetime]:
+        """The recorded that are off for longer than the grace, and since when."""
+
+
+def switched_off_words(late: Mapping[str, datetime]) -> str | None:
+    """What readiness, `doctor` and logs say of `History.switched_off`; None where all are on."""
+    each = [f"{name} is off since {since:%Y-%m-%dT%H:%MZ}" for name, since in late.items()]
+    return f"{', '.join(each)}, and nobody paused it through perf-alerts" if each else None
 
 
 class SchedulerStore(ABC):

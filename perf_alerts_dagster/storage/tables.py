@@ -7,7 +7,7 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = sa.MetaData(
@@ -164,6 +164,38 @@ pauses = sa.Table(
     sa.Column("since", UtcDateTime, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("until", UtcDateTime),
+)
+
+# By alert: its schedule's cron and timezone in force, and since when.
+timetables = sa.Table(
+    "timetables",
+    metadata,
+    sa.Column("alert", sa.Text, primary_key=True),
+    sa.Column("cron", sa.Text, nullable=False),
+    sa.Column("timezone", sa.Text, nullable=False),
+    sa.Column("since", UtcDateTime, nullable=False),
+)
+
+# Schedules (by alert) and the sensor that are off and that nobody paused through us.
+switches = sa.Table(
+    "switches",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("off_since", UtcDateTime, nullable=False),
+)
+
+# One row: since when the system runs, its last sign of life, and the newest time without one,
+# from `down_from` to `began_at`. `said`: a digest has told of it.
+uptime = sa.Table(
+    "uptime",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("began_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("down_from", UtcDateTime),
+    sa.Column("missed", JsonText, nullable=False),
+    sa.Column("caught_up", JsonText, nullable=False),
+    sa.Column("said", sa.Boolean, nullable=False),
 )
 
 threshold_versions = sa.Table(

@@ -278,6 +278,10 @@ class MemoryIncidents(IncidentStore, Outbox):
     def channels(self) -> Collection[str]:
         return {one.channel for one in self.rows.values() if one.state.is_waiting}
 
+    def failing(self) -> Mapping[str, int]:
+        failed = [one for one in self.rows.values() if one.state.is_waiting and one.attempts]
+        return {one.channel: one.id for one in reversed(failed)}
+
     def row(self, key: str) -> Notification | None:
         return next((self._read(one) for one in self.rows.values() if one.key == key), None)
 
@@ -300,8 +304,10 @@ class MemoryIncidents(IncidentStore, Outbox):
 
 def _is_due(one: Notification, now: datetime) -> bool:
     if one.state is DeliveryState.LEASED:
-        return one.lease_until is not None and one.lease_until <= now
-    return one.state is DeliveryState.PENDING and one.next_at <= now
+        until = one.lease_until
+        return until is not None and (until <= now or until > now + 2 * timedelta(seconds=60))
+    is_set_back = one.next_at >= one.created_at > now + timedelta(minutes=5)
+    return one.state is DeliveryState.PENDING and (one.next_at <= now or is_set_back)
 
 
 def _is_about(one: Notification, other: Notification) -> bool:

@@ -13,6 +13,7 @@ from perf_alerts_dagster.incidents.notification_settings import (
 )
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
+    HOUR,
     INSTANT,
     MINUTE,
     START,
@@ -91,11 +92,38 @@ def test_two_sweepers_make_one_step(desk: IncidentDesk) -> None:
     assert desk.waiting() == [ESCALATED]
 
 
-def test_without_channels_of_its_own_it_goes_to_the_normal_ones(desk: IncidentDesk) -> None:
+def test_without_channels_of_its_own_the_normal_ones_get_one_reminder(desk: IncidentDesk) -> None:
     desk.set(escalation_channels=())
     opened(desk)
 
     assert sweep_at(desk, 15) == ["mail: escalation escalated critical trend/max_drawdown"]
+    assert [sweep_at(desk, minutes) for minutes in (30, 45, 600)] == [[], [], []]
+
+
+@pytest.mark.parametrize("down", [HOUR, 3 * DAY, -HOUR, -DAY], ids=str)
+def test_after_a_downtime_or_a_jump_the_delay_begins_again_and_no_step_is_lost_or_doubled(
+    desk: IncidentDesk, down: timedelta
+) -> None:
+    desk.set(repeat=timedelta(0))
+    opened(desk)
+    desk.now = START + 5 * MINUTE + down
+    up_since = desk.now
+
+    def sweep_after(minutes: float) -> list[str]:
+        desk.now = up_since + minutes * MINUTE
+        desk.lifecycle.sweep(desk.now, up_since=up_since)
+        return desk.deliver()
+
+    found = [sweep_after(minutes) for minutes in (0, 14.9, 15, 15, 29.9, 30, 45, 60, 600)]
+    assert found == [[], [], [ESCALATED], [], [], [ESCALATED], [ESCALATED], [], []]
+
+
+def test_a_short_restart_changes_no_delay(desk: IncidentDesk) -> None:
+    opened(desk)
+    desk.now = START + 15 * MINUTE
+    desk.lifecycle.sweep(desk.now, up_since=START - DAY)
+
+    assert desk.deliver() == [ESCALATED]
 
 
 def test_an_acknowledgement_stops_it(desk: IncidentDesk) -> None:

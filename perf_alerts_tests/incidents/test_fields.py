@@ -30,7 +30,7 @@ def test_fields_that_do_not_apply_are_left_out(incident: Incident) -> None:
 
 def test_an_incident_about_the_system_has_no_session_and_no_value() -> None:
     desk = IncidentDesk()
-    desk.lifecycle.daemon_silent(since=START, now=desk.now)
+    desk.lifecycle.report_since("daemon_dead", since=START, now=desk.now)
 
     fields = shown_fields(desk.only())
     assert (fields["Since"], fields["Alert"]) == ("2026-01-05T18:00:00Z", "-")

@@ -238,3 +238,12 @@ def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
     assert why(replace(sent, channel="chat")) is None
     assert why(replace(sent, state=DeliveryState.DEAD, sent_at=None)) is None
     assert why(replace(sent, incident_id="another", sent_at=desk.now)) is SuppressionReason.WINDOW
+
+
+@pytest.mark.parametrize("jump", [-timedelta(days=1), -timedelta(hours=2)], ids=str)
+def test_a_clock_that_was_set_back_does_not_make_the_window_longer(
+    desk: IncidentDesk, jump: timedelta
+) -> None:
+    flap(desk, jump)
+
+    assert desk.waiting() == [OPENED]

@@ -215,13 +215,13 @@ def test_a_dead_letter_is_over_when_its_channel_works() -> None:
 
 
 def test_a_silent_daemon_is_notified_once_and_when_it_is_back(desk: IncidentDesk) -> None:
-    desk.lifecycle.daemon_silent(since=START, now=desk.now)
-    desk.lifecycle.daemon_silent(since=START, now=desk.now + MINUTE)
+    desk.lifecycle.report_since("daemon_dead", since=START, now=desk.now)
+    desk.lifecycle.report_since("daemon_dead", since=START, now=desk.now + MINUTE)
     assert desk.deliver() == ["mail: opened critical /daemon_dead"]
     assert desk.only().breaches == 1
 
-    desk.lifecycle.daemon_recovered(now=desk.now)
-    desk.lifecycle.daemon_recovered(now=desk.now)
+    desk.lifecycle.end("daemon_dead", now=desk.now)
+    desk.lifecycle.end("daemon_dead", now=desk.now)
     assert desk.deliver() == ["mail: recovered critical /daemon_dead"]
 
 
@@ -276,23 +276,23 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
 
 def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> None:
     for minutes in (2, 3):
-        desk.lifecycle.sensor_silent(since=START, now=START + minutes * MINUTE)
+        desk.lifecycle.report_since("watch_silent", since=START, now=START + minutes * MINUTE)
     assert desk.only().rule == "watch_silent"
 
-    desk.lifecycle.sensor_recovered(now=START + 4 * MINUTE)
+    desk.lifecycle.end("watch_silent", now=START + 4 * MINUTE)
     assert desk.only().status is Status.RESOLVED
 
 
 def test_what_another_process_ended_in_between_is_left_as_it_is(
     desk: IncidentDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.lifecycle.daemon_silent(since=START, now=START)
+    desk.lifecycle.report_since("daemon_dead", since=START, now=START)
     seen = desk.only()
-    desk.lifecycle.daemon_recovered(now=START + MINUTE)
+    desk.lifecycle.end("daemon_dead", now=START + MINUTE)
     # It was live when it was looked up, and is over in the snapshot that decides.
     monkeypatch.setattr(desk.memory, "live_incident", lambda key: seen)
 
-    assert desk.lifecycle.daemon_recovered(now=START + DAY).is_empty
+    assert desk.lifecycle.end("daemon_dead", now=START + DAY).is_empty
 
 
 def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
@@ -303,7 +303,7 @@ def test_incidents_that_others_change_again_and_again_are_an_unavailable_store(
 
     monkeypatch.setattr(desk.memory, "apply", overtaken)
     with pytest.raises(StoreUnavailable, match="other processes changed incidents"):
-        desk.lifecycle.daemon_silent(since=START, now=START)
+        desk.lifecycle.report_since("daemon_dead", since=START, now=START)
 
 
 def test_a_source_that_shrank_is_notified_once_and_when_it_is_accepted(desk: IncidentDesk) -> None:

@@ -17,6 +17,7 @@ from perf_alerts_dagster.notifications.messages import (
     UnreadableNotification,
     message_of,
 )
+from perf_alerts_dagster.scheduler.port import Downtime
 from perf_alerts_tests.builders import a_record, noise
 from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.incidents.incident_desk import (
@@ -264,3 +265,21 @@ def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDes
     desk.lifecycle.digest(judged(*late), now=desk.now)
 
     assert digests(desk)[0].payload["unmeasured"] == [{"strategy": "trend", "rule": "no_data"}]
+
+
+def test_the_next_digest_says_once_that_the_system_was_down(desk: IncidentDesk) -> None:
+    since = desk.now - DAY
+    missed = {"daily_pnl_check": 1, "weekly_stability_check": 1}
+    waiting = [Downtime(since=since, until=desk.now, missed=missed)]
+    lifecycle = replace(
+        desk.lifecycle, take_downtime=lambda now: waiting.pop() if waiting else None
+    )
+    lifecycle.digest(judged(fine()), now=desk.now)
+    lifecycle.digest(judged(fine(), as_of=desk.day + DAY), now=desk.now + DAY)
+
+    first, _, later, _ = digests(desk)
+    # The alert that sends the digest has run by now.
+    line = str(Downtime(since=since, until=desk.now, missed=missed, caught_up=("daily_pnl_check",)))
+    assert line in first.text.splitlines()
+    assert first.payload["downtime"] == line
+    assert "sign of life" not in later.text

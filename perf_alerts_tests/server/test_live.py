@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,10 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
+from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.defs.build import crons
 from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient, token_file
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
-from perf_alerts_dagster.scheduler.port import AlertSchedule
+from perf_alerts_dagster.scheduler.port import AlertSchedule, Timetable
+from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_tests.stack.stacks import command_line, eventually, free_port
 
@@ -192,6 +195,35 @@ def test_toggles_show_in_rest_and_in_dagster(live: Live) -> None:
     assert [(one["enabled"], one["next_run"]) for one in off] == [(False, None)] * 2
     assert on["enabled"]
     assert on["next_run"] > datetime.now(UTC).isoformat()
+
+
+def test_dagster_says_what_somebody_switched_off_and_by_which_times(live: Live) -> None:
+    async def ask() -> tuple[frozenset[str], dict[str, Timetable]]:
+        asked: dict[str, Timetable] = {}
+
+        def in_force(timetables: Mapping[str, Timetable], now: datetime) -> Mapping[str, datetime]:
+            asked.update(timetables)
+            return {}
+
+        client = GraphQLClient(f"http://127.0.0.1:{live.webserver}")
+        try:
+            status = await GraphQLScheduler(client, in_force).status(datetime.now(UTC))
+            return status.switched_off, asked
+        finally:
+            await client.close()
+
+    before, timetables = asyncio.run(ask())
+    live.web_ui(enabled=False)
+    off, _ = asyncio.run(ask())
+    live.web_ui(enabled=True)
+
+    found = [set(each) for each in (before, off, asyncio.run(ask())[0])]
+    assert found == [set(), {"daily_pnl_check"}, set()]
+    # As the sensor writes it: the two must not take each other's for a change.
+    settings = load_settings({}, dotenv=None)
+    assert timetables == {
+        alert.name: Timetable(str(crons(alert, settings)), "UTC") for alert in ALERTS
+    }
 
 
 def test_a_pause_ends_by_itself_without_any_proxy(live: Live) -> None:

@@ -1,7 +1,8 @@
 """The outbox in SQLite or PostgreSQL, with fenced leases: only a row's last owner marks it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -14,6 +15,7 @@ from perf_alerts_dagster.incidents.notification import (
     NotificationItem,
 )
 from perf_alerts_dagster.incidents.ports import Outbox, OutboxState
+from perf_alerts_dagster.scheduler import limits
 from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import incidents, notification_items, notifications
 
@@ -38,9 +40,9 @@ class SqlOutbox(Outbox):
     ) -> Sequence[Notification]:
         """Lease the rows under row locks, skipping those that another worker has locked."""
         row = notifications.c
+        is_expired = sa.or_(row.lease_until <= now, row.lease_until > now + 2 * ttl)
         due = sa.or_(
-            sa.and_(row.state == DeliveryState.PENDING.value, row.next_at <= now),
-            sa.and_(row.state == DeliveryState.LEASED.value, row.lease_until <= now),
+            _is_due(row, now), sa.and_(row.state == DeliveryState.LEASED.value, is_expired)
         )
         query = sa.select(row.id).where(due, ~_is_behind(now)).order_by(row.next_at, row.id)
         if channels is not None:
@@ -127,6 +129,17 @@ class SqlOutbox(Outbox):
         query = sa.select(notifications.c.channel).where(notifications.c.state.in_(WAITING))
         with reading(self.engine) as connection:
             return set(connection.scalars(query.distinct()))
+
+    def failing(self) -> Mapping[str, int]:
+        """One query, by the index of states."""
+        row = notifications.c
+        query = (
+            sa.select(row.channel, sa.func.min(row.id))
+            .where(row.state.in_(WAITING), row.attempts > 0)
+            .group_by(row.channel)
+        )
+        with reading(self.engine) as connection:
+            return {channel: int(row_id) for channel, row_id in connection.execute(query)}
 
     def row(self, key: str) -> Notification | None:
         """Read the row with its items."""
@@ -223,13 +236,20 @@ def withdraw(connection: sa.Connection, ids: Sequence[str]) -> None:
     )
 
 
+def _is_due(row: sa.ColumnCollection[str, Any], now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a row waits and is due; also where the clock was set back after it was made."""
+    is_set_back = sa.and_(row.created_at > now + limits.DOWN, row.next_at >= row.created_at)
+    is_due = sa.or_(row.next_at <= now, is_set_back)
+    return sa.and_(row.state == DeliveryState.PENDING.value, is_due)
+
+
 def _is_behind(now: datetime) -> sa.ColumnElement[bool]:
     """Whether an earlier message about one of a row's dedup keys is due or leased."""
     mine, theirs = notification_items.alias("mine"), notification_items.alias("theirs")
     earlier = notifications.alias("earlier")
     is_next = sa.or_(
         earlier.c.state == DeliveryState.LEASED.value,
-        sa.and_(earlier.c.state == DeliveryState.PENDING.value, earlier.c.next_at <= now),
+        _is_due(earlier.c, now),
     )
     # Joined from the few waiting messages to their items: the reverse would look up every message
     # ever sent about a key.

@@ -28,6 +28,9 @@ SCHEDULE = """
 fragment ScheduleFacts on Schedule {
   name
   pipelineName
+  cronSchedule
+  executionTimezone
+  canReset
   futureTicks(cursor: $ticksFrom, until: $ticksUntil) { results { timestamp } }
   scheduleState {
     id
@@ -62,6 +65,7 @@ query Status(
     ... on Repository {
       jobs { name metadataEntries { __typename label ... on JsonMetadataEntry { jsonString } } }
       schedules { ...ScheduleFacts }
+      sensors { name canReset sensorState { status } }
     }
   }
 """

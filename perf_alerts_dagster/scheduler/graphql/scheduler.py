@@ -1,13 +1,15 @@
 """Dagster as the scheduler, over its GraphQL; an answer of another shape is an error."""
 
+import asyncio
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.scheduler import limits, names, port
 from perf_alerts_dagster.scheduler.graphql import documents
@@ -15,7 +17,6 @@ from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
 
 _RECENT_RUNS = 5
 _TICKS = 30
-_LOOK_BACK = timedelta(days=7)
 
 # Dagster's states of a run, by their names in GraphQL.
 STATES = {
@@ -34,6 +35,9 @@ STATES = {
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# By alert: since when these timetables are in force.
+InForce = Callable[[Mapping[str, port.Timetable], datetime], Mapping[str, datetime]]
+
 
 def checked(read: Callable[P, T]) -> Callable[P, T]:
     """Decorate a reader of answers: an unexpected shape raises `SchedulerUnexpected`."""
@@ -49,23 +53,36 @@ def checked(read: Callable[P, T]) -> Callable[P, T]:
 
 
 class GraphQLScheduler(port.Scheduler):
-    """The scheduler behind Dagster's webserver; requests are constant documents with variables."""
+    """The scheduler behind Dagster's webserver; requests are constant documents with variables.
 
-    def __init__(self, client: GraphQLClient) -> None:
+    `in_force` is asked since when the running definitions' timetables are; nothing counts as
+    missed before. Without it every due time since the schedule was switched on counts.
+    """
+
+    def __init__(self, client: GraphQLClient, in_force: InForce | None = None) -> None:
         self._client = client
+        self._in_force = in_force
 
     async def status(self, now: datetime) -> port.SchedulerStatus:
         """One query: the daemon's heartbeat, the settings, the schedules and their newest runs."""
         variables: dict[str, Any] = {
             "repository": _repository(),
-            "ticksFrom": (now - _LOOK_BACK).timestamp(),
+            "ticksFrom": (now - port.LOOK_BACK).timestamp(),
             "ticksUntil": now.timestamp(),
             "ticks": _TICKS,
             "runs": _RECENT_RUNS,
         }
         for alert, name in documents.RUNS_VARIABLES.items():
             variables[name] = {"pipelineName": alert}
-        return _status(await self._client.ask(documents.STATUS, variables), now)
+        answer = await self._client.ask(documents.STATUS, variables)
+        since: Mapping[str, datetime] = {}
+        if self._in_force is not None:
+            try:
+                since = await asyncio.to_thread(self._in_force, _timetables(answer), now)
+            except StoreUnavailable:
+                # What was due before cannot be told from what a change of times made due.
+                since = dict.fromkeys(BY_NAME, now)
+        return _status(answer, now, since)
 
     async def runs(self, filter_: port.RunFilter) -> port.RunPage:
         """One page of `runsOrError`; the cursor is a run id."""
@@ -132,7 +149,19 @@ def _kind(answer: Mapping[str, Any], name: str) -> object:
 
 
 @checked
-def _status(answer: Mapping[str, Any], now: datetime) -> port.SchedulerStatus:
+def _timetables(answer: Mapping[str, Any]) -> Mapping[str, port.Timetable]:
+    schedules = member(answer, "repositoryOrError", "Repository")["schedules"]
+    return {
+        facts["pipelineName"]: port.Timetable(facts["cronSchedule"], facts["executionTimezone"])
+        for facts in schedules
+        if facts["pipelineName"] in BY_NAME
+    }
+
+
+@checked
+def _status(
+    answer: Mapping[str, Any], now: datetime, since: Mapping[str, datetime]
+) -> port.SchedulerStatus:
     repository = member(answer, "repositoryOrError", "Repository")
     by_job = {facts["pipelineName"]: facts for facts in repository["schedules"]}
     if not set(BY_NAME) <= set(by_job):
@@ -146,8 +175,17 @@ def _status(answer: Mapping[str, Any], now: datetime) -> port.SchedulerStatus:
                 by_job[alert.name],
                 runs_of(member(answer, alert.name, "Runs")["results"]),
                 now,
+                since.get(alert.name),
             )
             for alert in ALERTS
+        ),
+        switched_off=frozenset(
+            [name for name in BY_NAME if _is_switched_off(by_job[name], "scheduleState")]
+            + [
+                facts["name"]
+                for facts in repository["sensors"]
+                if facts["name"] == names.SENSOR and _is_switched_off(facts, "sensorState")
+            ]
         ),
     )
 
@@ -262,11 +300,22 @@ def runs_of(rows: Iterable[Mapping[str, Any]]) -> tuple[port.AlertRun, ...]:
     return tuple(run for run in map(run_of, rows) if run is not None)
 
 
+def _is_switched_off(facts: Mapping[str, Any], state: str) -> bool:
+    """Whether somebody switched it off: only a stored switch can be reset, no declared default."""
+    return bool(facts["canReset"]) and not is_enabled(facts[state])
+
+
 @checked
 def schedule_of(
-    facts: Mapping[str, Any], runs: tuple[port.AlertRun, ...], now: datetime
+    facts: Mapping[str, Any],
+    runs: tuple[port.AlertRun, ...],
+    now: datetime,
+    in_force: datetime | None = None,
 ) -> port.AlertSchedule:
-    """The schedule of one alert, from Dagster's answer about it and from its newest runs."""
+    """The schedule of one alert, from Dagster's answer about it and from its newest runs.
+
+    `in_force` is since when its timetable is in force, None where that is not known.
+    """
     state = facts["scheduleState"]
     enabled = is_enabled(state)
     ticks = _times(state["ticks"])
@@ -276,7 +325,7 @@ def schedule_of(
         enabled=enabled,
         next_run=next_run(state),
         newest_tick=max(ticks, default=None),
-        missed=_missed(due, ticks, _since(state), now) if enabled else 0,
+        missed=_missed(due, ticks, (_since(state), in_force), now) if enabled else 0,
         runs=runs,
     )
 
@@ -303,14 +352,19 @@ def _since(state: Mapping[str, Any]) -> datetime | None:
 
 
 def _missed(
-    due: Iterable[datetime], ticks: Iterable[datetime], since: datetime | None, now: datetime
+    due: Iterable[datetime],
+    ticks: Iterable[datetime],
+    since: tuple[datetime | None, datetime | None],
+    now: datetime,
 ) -> int:
-    """The number of due times without a tick since the schedule was turned on."""
-    if since is None:
+    """The number of due times without a tick since it was turned on and its times are in force."""
+    turned_on, in_force = since
+    if turned_on is None:
         return 0
+    first = max(turned_on, in_force or turned_on)
     seen = {int(tick.timestamp()) for tick in ticks}
     return sum(
-        1 for at in due if since <= at <= now - limits.MISSED and int(at.timestamp()) not in seen
+        1 for at in due if first <= at <= now - limits.MISSED and int(at.timestamp()) not in seen
     )
 
 

@@ -374,3 +374,35 @@ def test_a_silence_is_ended_once(bench: Bench) -> None:
     assert not bench.incidents.end_silence("x", START, change())
     assert list(bench.incidents.silences(START + MINUTE)) == []
     assert bench.changes() == ["trigger"]
+
+
+def test_a_clock_that_was_set_back_holds_no_message_up(bench: Bench) -> None:
+    one = an_incident("b")
+    bench.incidents.apply(Decisions(opened=(one,)))
+    posted(bench, a_row(one, window="first"))
+    (row,) = bench.outbox.claim(START, "a", TTL)
+    # Its owner died, and the clock with it.
+    for back in (60 * MINUTE, 24 * 60 * MINUTE):
+        (row,) = bench.outbox.claim(START - back, "b", TTL)
+    assert bench.outbox.claim(START - 24 * 60 * MINUTE, "c", TTL) == []
+    bench.outbox.mark_for_retry(row.id, row.fence, START - 24 * 60 * MINUTE + MINUTE, "it failed")
+
+    # It waits for its retry by the clock of now.
+    assert bench.outbox.claim(START - 24 * 60 * MINUTE, "c", TTL) == []
+    assert len(bench.outbox.claim(START - 24 * 60 * MINUTE + MINUTE, "c", TTL)) == 1
+
+
+def test_the_oldest_message_that_fails_is_known_by_channel(bench: Bench) -> None:
+    incidents = [an_incident(name) for name in "bcd"]
+    bench.incidents.apply(Decisions(opened=tuple(incidents)))
+    posted(bench, *(a_row(one, window=one.id) for one in incidents))
+    assert bench.outbox.failing() == {}
+    rows = bench.outbox.claim(START, "a", TTL, limit=3)
+    for row in rows[:2]:
+        bench.outbox.mark_for_retry(row.id, row.fence, START, "it failed")
+    bench.outbox.mark_dead(rows[2].id, rows[2].fence, "it is gone")
+    assert bench.outbox.failing() == {rows[0].channel: rows[0].id}
+    (row,) = bench.outbox.claim(START, "a", TTL)
+    bench.outbox.mark_sent(row.id, row.fence, START)
+
+    assert bench.outbox.failing() == {rows[1].channel: rows[1].id}

@@ -44,6 +44,9 @@ def schedule(job: str, **state: Any) -> dict[str, Any]:
     return {
         "name": f"{job}_schedule",
         "pipelineName": job,
+        "cronSchedule": "['0 17 * * *']",
+        "executionTimezone": "UTC",
+        "canReset": False,
         "futureTicks": {"results": []},
         "scheduleState": {
             "id": "origin::selector",
@@ -74,6 +77,7 @@ def status() -> dict[str, Any]:
                 *({"name": alert.name, "metadataEntries": [entry]} for alert in ALERTS),
             ],
             "schedules": [schedule(alert.name) for alert in reversed(ALERTS)],
+            "sensors": [{"name": "watch", "canReset": False, "sensorState": {"status": "RUNNING"}}],
         },
     }
     for alert in ALERTS:

@@ -137,6 +137,17 @@ def test_what_was_due_before_the_schedule_was_turned_on_is_not_missed() -> None:
     assert ticking([at(17, day=28), at(17, day=29)], [], at(12, day=29)).missed == 1
 
 
+def test_what_was_due_before_the_times_came_into_force_is_not_missed() -> None:
+    facts = schedule("daily_pnl_check")
+    facts["futureTicks"] = {
+        "results": [{"timestamp": at(17, day=day).timestamp()} for day in (28, 29)]
+    }
+
+    assert scheduler.schedule_of(facts, (), NOW, at(18, day=28)).missed == 1
+    assert scheduler.schedule_of(facts, (), NOW, at(18, day=29)).missed == 0
+    assert scheduler.schedule_of(facts, (), NOW).missed == 2
+
+
 def test_a_tick_of_this_minute_may_still_come() -> None:
     assert ticking([NOW - timedelta(seconds=60)], [], at(0, day=1)).missed == 0
 

@@ -1,10 +1,11 @@
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
 from perf_alerts_dagster.scheduler.graphql.scheduler import GraphQLScheduler
@@ -14,6 +15,7 @@ from perf_alerts_dagster.scheduler.port import (
     RunFilter,
     RunState,
     SchedulerUnexpected,
+    Timetable,
 )
 from perf_alerts_tests.scheduler.graphql.examples import NOW, run, schedule, status
 from perf_alerts_tests.server.faults import FaultServer, fault_server
@@ -30,6 +32,49 @@ async def scheduler(server: FaultServer) -> AsyncIterator[GraphQLScheduler]:
     client = GraphQLClient(server.url)
     yield GraphQLScheduler(client)
     await client.close()
+
+
+async def test_only_a_stored_switch_that_is_off_was_switched_off_by_somebody(
+    scheduler: GraphQLScheduler, server: FaultServer
+) -> None:
+    def switched(can_reset: bool, status_: str) -> dict[str, Any]:
+        answer = status()
+        repository = answer["repositoryOrError"]
+        daily = next(one for one in repository["schedules"] if "daily" in one["name"])
+        daily["canReset"] = repository["sensors"][0]["canReset"] = can_reset
+        daily["scheduleState"]["status"] = status_
+        repository["sensors"][0]["sensorState"]["status"] = status_
+        return answer
+
+    found = []
+    for can_reset in (True, False):
+        for state in ("STOPPED", "RUNNING"):
+            server.answer = switched(can_reset, state)
+            found.append((await scheduler.status(NOW)).switched_off)
+    assert found == [{"daily_pnl_check", "watch"}, set(), set(), set()]
+
+
+async def test_what_is_due_is_counted_since_its_times_are_in_force(server: FaultServer) -> None:
+    asked: list[Timetable] = []
+
+    def in_force(timetables: Mapping[str, Timetable], now: datetime) -> Mapping[str, datetime]:
+        asked.append(timetables["daily_pnl_check"])
+        if len(asked) == 3:
+            raise StoreUnavailable("the disk is full")
+        return dict.fromkeys(timetables, NOW - timedelta(hours=30 * len(asked)))
+
+    server.answer = status()
+    for one in server.answer["repositoryOrError"]["schedules"]:
+        times = [NOW.timestamp() - 3600 * hours for hours in (20, 44)]
+        one["futureTicks"] = {"results": [{"timestamp": time} for time in times]}
+    client = GraphQLClient(server.url)
+    scheduler = GraphQLScheduler(client, in_force)
+    missed = [(await scheduler.status(NOW)).alerts[0].missed for _ in range(3)]
+    await client.close()
+
+    assert asked[0] == Timetable("['0 17 * * *']", "UTC")
+    # Without the store it is not known.
+    assert missed == [1, 2, 0]
 
 
 async def test_one_query_gives_the_whole_status(
