@@ -106,8 +106,13 @@ def _is(slot: Slot | None, owner: str) -> bool:
     return slot is not None and slot.owner == owner
 
 
+# Far above the ttl of any lease.
+_LONGEST = timedelta(hours=1)
+
+
 def _valid(slot: Slot | None, now: datetime) -> Slot | None:
-    return slot if slot is not None and slot.until > now else None
+    # One that ends much later was taken before the clock was set back.
+    return slot if slot is not None and now < slot.until < now + _LONGEST else None
 
 
 Decision = TypeVar("Decision", bound=LeaseQueue | None)

@@ -22,9 +22,9 @@ from perf_alerts_dagster.identity.middleware import LOOPBACK_HOSTS, refuse_forei
 from perf_alerts_dagster.identity.permissions import check, identity_of
 from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.proxy.resources import resources_of
+from perf_alerts_dagster.stack.ui_login import SESSION_COOKIES
 
 FORM = "application/x-www-form-urlencoded"
-_NAME = "perf_alerts_session"
 _MAXIMUM_FIELDS = 16
 _FORWARDING = frozenset(
     {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
@@ -138,7 +138,8 @@ def end(request: Request, response: Response) -> None:
 
 def cookie_name(request: Request) -> str:
     """The cookie's name; over https with a prefix by which no other host can set it."""
-    return f"__Host-{_NAME}" if _is_secure(request) else _NAME
+    plain, secure = SESSION_COOKIES
+    return secure if _is_secure(request) else plain
 
 
 def _is_secure(request: Request) -> bool:

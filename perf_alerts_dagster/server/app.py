@@ -27,6 +27,7 @@ from perf_alerts_dagster.bootstrap.notifications import (
 )
 from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.sql import Probe, SqlThresholds
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.http.app import new_app
 from perf_alerts_dagster.http.middleware import AccessLog
 from perf_alerts_dagster.identity.middleware import Authentication, open_identity
@@ -38,6 +39,7 @@ from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
 from perf_alerts_dagster.records.sql import SqlDesk
+from perf_alerts_dagster.scheduler.port import switched_off_words
 from perf_alerts_dagster.server.watchdog import Watchdog
 from perf_alerts_dagster.settings import Settings
 
@@ -55,6 +57,16 @@ class Parts:
     sweeper: Sweeper | None = None
     outage: Outage | None = None
     probe: Callable[[datetime], None] = lambda now: None
+
+    async def schedules_on(self, now: datetime) -> str | None:
+        """The schedules that somebody switched off outside of this system; None without one."""
+        history = self.sweeper.history if self.sweeper else None
+        if history is None:
+            return None
+        try:
+            return switched_off_words(await asyncio.to_thread(history.switched_off, now))
+        except StoreUnavailable:
+            return "unknown: the store cannot be used"
 
 
 @asynccontextmanager
@@ -140,6 +152,7 @@ def create_app(
                     probe=parts.api.probe,
                     outbox=proxy.outbox,
                     location=proxy.location,
+                    others={"schedules_on": parts.schedules_on},
                     seconds=seconds,
                 )
                 api = ApiResources(proxy=resources, parts=parts.api, health=health, metrics=metrics)

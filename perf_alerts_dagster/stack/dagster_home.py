@@ -68,7 +68,24 @@ def dagster_yaml(settings: Settings, storage: Path, *, makes_tables: bool = True
     )
     if count != 1:
         raise StackError(f"{TEMPLATE} must hold max_runtime_seconds once")
-    return f"{template}\n{_storages(storage, settings.dagster_database_url, makes_tables)}"
+    return f"{template}\n{_storages(_plain(storage), settings.dagster_database_url, makes_tables)}"
+
+
+def _plain(home: Path) -> Path:
+    """The home, by a link where Dagster would read its path as an escape or a query of a URL."""
+    if not re.search("[%?]", str(home)):
+        return home
+    link = _short_folder() / hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    own_folder(link.parent)
+    if not (link.is_symlink() and link.readlink() == home):
+        link.unlink(missing_ok=True)
+        link.symlink_to(home)
+    return link
+
+
+def _short_folder() -> Path:
+    """A folder of this user for what cannot be under the state folder's path."""
+    return Path(tempfile.gettempdir()) / f"perf-alerts-{os.getuid()}"
 
 
 def code_socket(state_dir: Path) -> Path:
@@ -80,7 +97,7 @@ def code_socket(state_dir: Path) -> Path:
     if len(os.fsencode(inside)) <= _LONGEST_SOCKET_PATH and _PLAIN_PATH.fullmatch(str(inside)):
         return inside
     name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"perf-alerts-{os.getuid()}" / f"{name}.sock"
+    return _short_folder() / f"{name}.sock"
 
 
 def own_folder(folder: Path) -> None:

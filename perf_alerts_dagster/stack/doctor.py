@@ -8,8 +8,8 @@ import shutil
 import socket
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 
+from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError, StackError, StoreUnavailable
 from perf_alerts_dagster.incidents.model import DEAD_LETTER, Status
 from perf_alerts_dagster.incidents.ports import STUCK, IncidentFilter, IncidentStore, Outbox
@@ -29,7 +30,7 @@ from perf_alerts_dagster.scheduler.dagster_internals import (
 )
 from perf_alerts_dagster.scheduler.graphql import documents
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
-from perf_alerts_dagster.scheduler.names import SENSOR
+from perf_alerts_dagster.scheduler.names import SENSOR, schedule_name
 from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerUnreachable
 from perf_alerts_dagster.scheduler.run_lock import is_orphaned
 from perf_alerts_dagster.settings import Settings
@@ -79,15 +80,20 @@ def daemon(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
             )
 
 
-def sweeper(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """A finding where the sensor that sweeps incidents and messages is switched off."""
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        if state.instigator_name == SENSOR and state.status is InstigatorStatus.STOPPED:
+def switches(instance: dg.DagsterInstance, paused: Container[str]) -> Iterator[Finding]:
+    """Findings of the sensor and of schedules that are off though nobody paused them through us."""
+    effects = {schedule_name(alert.name): (alert.name, "it does not run") for alert in ALERTS}
+    effects[SENSOR] = (
+        SENSOR,
+        "failed and missed executions are not reported, and messages wait for the REST process",
+    )
+    for state in instance.all_instigator_state():
+        name, effect = effects.get(state.instigator_name, ("", ""))
+        if name and name not in paused and state.status is InstigatorStatus.STOPPED:
             yield Finding(
-                where=f"sensor {SENSOR}",
-                problem="is switched off: failed and missed executions are not reported, and "
-                "messages wait for the REST process",
-                fix="switch it on in the web UI, under Automation",
+                where=f"{state.instigator_type.value.lower()} {state.instigator_name}",
+                problem=f"was switched off, and nobody paused it through perf-alerts: {effect}",
+                fix="switch it on in the web UI under Automation, or pause it through perf-alerts",
             )
 
 
@@ -344,11 +350,22 @@ async def _workspace(settings: Settings) -> Mapping[str, Any]:
     return answer.get("workspaceOrError") or {}
 
 
+def _paused(settings: Settings) -> Container[str]:
+    from perf_alerts_dagster.bootstrap.records import store_url
+    from perf_alerts_dagster.judging.store.sql import open_store
+    from perf_alerts_dagster.scheduler.sql import SqlSchedulerStore
+
+    # A store that cannot be read is a finding of its own.
+    with suppress(PerfAlertsError), closing(open_store(store_url(settings))) as store:
+        return SqlSchedulerStore(store.engine).pauses()
+    return ()
+
+
 def _dagster(settings: Settings, now: datetime, *, fix: bool) -> Iterator[Finding]:
     try:
         with open_instance(settings) as instance:
             yield from daemon(instance, now)
-            yield from sweeper(instance)
+            yield from switches(instance, _paused(settings))
             yield from runs(instance, now, lambda run: is_orphaned(settings.state_dir, run))
             if fix:
                 reset_ticks(instance, now)

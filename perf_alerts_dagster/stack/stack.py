@@ -204,7 +204,8 @@ def part_environment(
 
     No variable of this process for Dagster, the settings or the command line is passed on, since a
     stray DAGSTER_WEBSERVER_HOST=0.0.0.0 or DAGSTER_GRPC_PORT would affect the parts, and
-    PERF_ALERTS_KEY is a key. What `withheld` names is blank, and API keys are hashes.
+    PERF_ALERTS_KEY is a key. What `withheld` names is blank, and API keys are hashes. Logs are in
+    UTC.
     """
     others = {
         name: value
@@ -213,7 +214,8 @@ def part_environment(
     }
     blank = dict.fromkeys(withheld(program) & environment.keys(), "")
     keys = {name: _hashed(environment[name]) for name in _KEYS if environment.get(name)}
-    return {**others, **environment, **keys, **blank, "DAGSTER_HOME": str(home)}
+    named = {"TZ": "UTC", "DAGSTER_HOME": str(home)}
+    return {**others, **environment, **keys, **blank, **named}
 
 
 def check_port(port: int, variable: str) -> None:

@@ -19,7 +19,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from perf_alerts_dagster.http.paths import BASE
-from perf_alerts_dagster.pages import session as pages_session
 from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER, token_file
 from perf_alerts_dagster.stack.ui_login import SESSION_COOKIES, WHOSE
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
@@ -112,7 +111,6 @@ def run_of(answer: httpx.Response, field: str = "launchRun") -> str:
 
 
 def test_cookie_and_path_are_those_of_the_rest_api() -> None:
-    assert SESSION_COOKIES[0] == pages_session._NAME
     assert f"{BASE}/auth/me" == WHOSE
 
 

@@ -86,21 +86,30 @@ def test_a_daemon_is_silent_after_two_minutes_though_dagster_calls_it_healthy(
     assert "gave its last sign of life 10 min ago; schedules are not executed" in found[0].problem
 
 
-def test_a_sensor_that_was_switched_off_is_named(instance: dg.DagsterInstance) -> None:
-    assert list(doctor.sweeper(instance)) == []
+@pytest.mark.parametrize(
+    ("name", "kind", "alert"),
+    [
+        (SENSOR, InstigatorType.SENSOR, SENSOR),
+        ("daily_pnl_check_schedule", InstigatorType.SCHEDULE, "daily_pnl_check"),
+    ],
+)
+def test_what_was_switched_off_and_not_paused_is_named(
+    instance: dg.DagsterInstance, name: str, kind: InstigatorType, alert: str
+) -> None:
+    assert list(doctor.switches(instance, ())) == []
     origin = RemoteInstigatorOrigin(
         RemoteRepositoryOrigin(
             InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=DEFINITIONS), None),
             "__repository__",
         ),
-        SENSOR,
+        name,
     )
-    instance.add_instigator_state(
-        InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, None)
-    )
+    instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus.STOPPED, None))
 
-    (found,) = doctor.sweeper(instance)
-    assert "is switched off" in found.problem
+    (found,) = doctor.switches(instance, ())
+    assert found.where == f"{kind.value.lower()} {name}"
+    assert "was switched off" in found.problem
+    assert list(doctor.switches(instance, {alert})) == []
 
 
 def test_messages_that_do_not_arrive_and_channels_that_were_given_up_are_named(
