@@ -19,6 +19,8 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     handler = logging.StreamHandler(written)
     handler.setFormatter(LogFormat())
     log = logging.getLogger("desk")
+    # What pytest captures of it could not be sent to another process.
+    monkeypatch.setattr(log, "propagate", False)
     log.addHandler(handler)
     log.warning("%s has no rows", HOSTILE)
     log.error("broken", exc_info=ValueError(HOSTILE))
