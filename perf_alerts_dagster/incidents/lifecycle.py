@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
+from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
@@ -234,8 +235,8 @@ class Lifecycle:
         self, rule: str, about: str = "", *, since: datetime, now: datetime
     ) -> ports.Decisions:
         """Open the incident of a fault that lasts since a time, once however often it is seen."""
-        text = since.isoformat()
-        return self.report(rule, about, now=now, run_id=text, since=text)
+        # The exact time tells one such fault from the next.
+        return self.report(rule, about, now=now, run_id=since.isoformat(), since=timestamp(since))
 
     def _is_known(self, firing: model.Firing) -> bool:
         """Whether the run or tick has had its incident; the sensor reports it repeatedly."""

@@ -26,6 +26,8 @@ _SWALLOWED = re.compile(r"[\r\n]\s*(?:export\s+)?ALERT_\w+\s*=", re.IGNORECASE)
 _SEPARATED = frozenset({"notify_urls", "escalation_urls"}) | {
     name for name, field in model.Settings.model_fields.items() if "dict" in str(field.annotation)
 }
+# A chat or a document makes typographic ones of those that were typed.
+_QUOTES = ('""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u201e\u201c")
 _INVISIBLE_ENDS = " \t\r\n\v\f\x85\xa0\u2028\u2029\ufeff\u200b\u2060"
 
 
@@ -188,7 +190,7 @@ def _stray(name: str, value: str) -> str | None:
     """The fault of what a shell, a container's file or an editor left around a value."""
     if not value.strip():
         return None
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+    if len(value) > 1 and value[0] + value[-1] in _QUOTES:
         return "must be without the quotes around it"
     # Blanks do no harm around JSON, nor around URLs that blanks separate.
     ends = "\ufeff" if name in _SEPARATED else _INVISIBLE_ENDS

@@ -11,6 +11,7 @@ _NAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_-]{1,63})*"
 )
 _START = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_HOSTED = ("https:", "http:", "mailto:", "mailtos:")
 _STORES = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _DAGSTER_STORES = re.compile(r"postgres(ql)?(\+\w+)?")
 
@@ -90,7 +91,7 @@ def channels(value: str) -> str:
             )
         # Other services have tokens of any form in the place of a host.
         user, at, _ = re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")
-        if url.lower().startswith(("https:", "http:")):
+        if url.lower().startswith(_HOSTED):
             _sound(url, at_sign_beyond=True)
         elif at and not re.fullmatch("[^:@]*(:[^:@]*)?", user):
             raise ValueError(ENCODE)

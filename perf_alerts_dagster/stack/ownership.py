@@ -238,7 +238,7 @@ class Ownership:
         or it renews. One that crashed on another host is waited for until its lease ends.
         """
         seen: tuple[Owner, float] | None = None
-        shown = -_SHOWN
+        said, shown = "", 0.0
         while True:
             try:
                 other = self.claim()
@@ -258,8 +258,9 @@ class Ownership:
                         "wait for its end with `perf-alerts up --standby`"
                     )
                 seen = other if seen is None or other[0] != seen[0] else seen
-            if time.monotonic() - shown >= _SHOWN:
-                shown = time.monotonic()
+            # A standby may wait for months.
+            if problem != said or (not standby and time.monotonic() - shown >= _SHOWN):
+                said, shown = problem, time.monotonic()
                 why = "its end" if standby else f"whether it runs, {TTL:g} s at most"
                 LOG.warning("%s; waiting for %s", problem, why)
             time.sleep(_POLL)

@@ -1,6 +1,6 @@
 """Incidents about the source, groups and the system itself: opened once, ended by success."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -281,6 +281,13 @@ def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> 
 
     desk.lifecycle.end("watch_silent", now=START + 4 * MINUTE)
     assert desk.only().status is Status.RESOLVED
+
+
+def test_the_start_of_a_fault_is_written_to_the_second_in_utc(desk: IncidentDesk) -> None:
+    since = datetime(2026, 1, 31, 18, 0, 15, 842585, timezone(timedelta(hours=1)))
+    desk.lifecycle.report_since("switched_off", "daily_pnl_check", since=since, now=desk.now)
+
+    assert "switched off since 2026-01-31T17:00:15Z, and" in desk.only().message
 
 
 def test_what_another_process_ended_in_between_is_left_as_it_is(

@@ -219,7 +219,9 @@ def test_budgets_per_rule_and_strategy_are_taken() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name != "records_url"])
-@pytest.mark.parametrize("around", ['"{}"', "'{}'", "\ufeff{}"])
+@pytest.mark.parametrize(
+    "around", ['"{}"', "'{}'", "`{}`", "\u201c{}\u201d", "\u201e{}\u201c", "\ufeff{}"]
+)
 def test_quotes_and_marks_around_a_value_are_a_fault_of_any_variable(
     name: str, around: str
 ) -> None:

@@ -254,9 +254,12 @@ def test_a_password_as_typed_in_a_url_of_the_web_is_a_fault(name: str, password:
     assert "percent-encode the password" in said
 
 
-@pytest.mark.parametrize("password", ["hu@sh", "hu:sh"])
-def test_a_password_as_typed_in_a_mail_channel_is_a_fault(password: str) -> None:
-    url = f"slack://a/b/c, mailto://u:{password}@mail.example?to=desk@example.com"
+@pytest.mark.parametrize("scheme", ["mailto", "mailtos"])
+@pytest.mark.parametrize(
+    "password", ["hu@sh", "hu:sh", "hu/sh", "hu#sh", "hu?sh", "hu%sh", "hush/", "[hush]"]
+)
+def test_a_password_as_typed_in_a_mail_channel_is_a_fault(scheme: str, password: str) -> None:
+    url = f"slack://a/b/c, {scheme}://u:{password}@mail.example:587?to=desk@example.com"
 
     assert "percent-encode the password" in faults(notify_urls=url)[0]
 

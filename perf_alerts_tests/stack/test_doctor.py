@@ -312,13 +312,20 @@ def test_an_alert_store_that_is_down_is_a_finding_without_its_password(
     assert "s3kret-word" not in str(found)
 
 
-def test_the_command_reports_a_database_that_is_down_in_lines_and_with_exit_code_1(
-    tmp_path: Path,
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["doctor"], "Dagster's storage: cannot be used: "),
+        (["run", "daily_pnl_check"], "the database (elsewhere on 127.0.0.1) cannot be used: "),
+    ],
+)
+def test_a_command_reports_a_database_that_is_down_in_lines_and_with_exit_code_1(
+    tmp_path: Path, words: list[str], named: str
 ) -> None:
     variables = {"ALERT_STATE_DIR": str(tmp_path), "ALERT_DAGSTER_DATABASE_URL": DOWN}
 
     done = subprocess.run(
-        [sys.executable, "-m", "perf_alerts_dagster.cli", "doctor"],
+        [sys.executable, "-m", "perf_alerts_dagster.cli", *words],
         env={**os.environ, **variables},
         cwd=tmp_path,
         capture_output=True,
@@ -327,7 +334,7 @@ def test_the_command_reports_a_database_that_is_down_in_lines_and_with_exit_code
     )
 
     assert done.returncode == 1
-    assert "Dagster's storage: cannot be used: " in done.stdout
+    assert named in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "s3kret-word" not in done.stdout + done.stderr
 

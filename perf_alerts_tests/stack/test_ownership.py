@@ -173,6 +173,19 @@ def test_a_standby_takes_over_when_the_owner_stops(url: str, tmp_path: Path) -> 
     process.wait()
 
 
+def test_a_standby_says_once_whom_it_waits_for(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(ownership, "_SHOWN", 0.0)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(4)"])
+    started = ownership._started(process.pid)
+    another(url, tmp_path, pid=process.pid, kernel=this_stack(tmp_path).kernel, started=started)
+
+    with Ownership(settings_over(url, tmp_path)).hold(standby=True):
+        assert caplog.text.count("waiting for its end") == 1
+    process.wait()
+
+
 def test_a_standby_waits_through_an_outage_of_the_database(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

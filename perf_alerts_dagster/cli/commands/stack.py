@@ -164,11 +164,14 @@ def run(alert: Alert, as_of: date | None) -> None:
         ReconstructableRepository,
     )
     from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, NOTE, OUTCOME
+    from perf_alerts_dagster.stack.ownership import owners
 
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
     if as_of is not None:
         tags[PARTITION_NAME_TAG] = as_of.isoformat()
     repository = ReconstructableRepository.for_module(DEFINITIONS, "defs")
+    # Dagster itself ends in a traceback where its database is down.
+    owners(frozen.settings)
     with dg.DagsterInstance.get() as instance:
         result = dg.execute_job(
             repository.get_reconstructable_job(alert.name), instance=instance, tags=tags
