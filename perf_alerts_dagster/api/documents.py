@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -16,13 +15,15 @@ router = APIRouter(include_in_schema=False)
 @router.get("/openapi.json")
 async def openapi(request: Request, who: StatusViewer) -> Response:
     """The OpenAPI document."""
-    content = await asyncio.to_thread(_rendered, request.app)
+    state = request.app.state
+    if not hasattr(state, "rendered"):
+        # To make it takes a second: once, and no other request waits for it.
+        state.rendered = asyncio.create_task(asyncio.to_thread(_rendered, request.app))
+    content = await asyncio.shield(state.rendered)
     return Response(content, media_type="application/json")
 
 
-@lru_cache(maxsize=1)
 def _rendered(app: FastAPI) -> bytes:
-    """The document as JSON; to make it takes a second, which no other request waits for."""
     return json.dumps(app.openapi()).encode()
 
 

@@ -1,13 +1,13 @@
 """The outermost middleware: request ids, size limits, headers, the access log, fallback errors."""
 
 import logging
+import random
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perf_alerts_dagster.http.problems import Problem, problem_response
@@ -15,6 +15,8 @@ from perf_alerts_dagster.http.problems import Problem, problem_response
 LOG = logging.getLogger(__name__)
 ACCESS_LOG = logging.getLogger("perf_alerts.access")
 
+# Of the system's randomness once: to ask it for each request lets other threads go first.
+_IDS = random.Random(secrets.token_bytes(32))  # noqa: S311 - an id needs to be unique, not secret
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _LONGEST_PATH = 2 * 1024
 _LARGEST_HEADER = 8 * 1024
@@ -24,13 +26,13 @@ _LONGEST_LOGGED_PATH = 200
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"})
 # The status that is logged where the connection closed without an answer.
 _OPEN_ENDED = 599
-_ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 
 
 class Border:
@@ -54,22 +56,25 @@ class Border:
             return
         ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
         sent = ids[0].decode("latin-1") if len(ids) == 1 else ""
-        own_id = uuid.uuid4().hex
+        own_id = f"{_IDS.getrandbits(128):032x}"
         request_id = sent if _REQUEST_ID.fullmatch(sent) else own_id
         state = scope.setdefault("state", {})
         state["request_id"], state["server_request_id"] = request_id, own_id
-        always = _ALWAYS | getattr(getattr(scope.get("app"), "state", None), "more_headers", {})
+        more = getattr(getattr(scope.get("app"), "state", None), "more_headers", ())
+        always = (*_ALWAYS, *more)
         has_begun = False
 
         async def send_headed(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                headers = MutableHeaders(scope=message)
-                for name, value in always.items():
-                    headers.setdefault(name, value)
-                headers["X-Request-ID"] = request_id
-                headers["X-Server-Request-ID"] = own_id
+                headers = message["headers"] = [*message["headers"]]
+                present = {name for name, _ in headers}
+                headers += [header for header in always if header[0] not in present]
+                headers += [
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-server-request-id", own_id.encode()),
+                ]
             await send(message)
 
         try:

@@ -72,7 +72,7 @@ async def open_identity(
     public = urlsplit(settings.public_url or "")
     if public.scheme == "https":
         # Browsers ignore it where they come by http.
-        app.state.more_headers = {"Strict-Transport-Security": f"max-age={_YEAR}"}
+        app.state.more_headers = [(b"strict-transport-security", b"max-age=%d" % _YEAR)]
     lifetimes = {
         Kind.TOKEN: timedelta(hours=settings.jwt_expire_hours),
         Kind.PAGE: timedelta(hours=settings.session_hours),
@@ -168,17 +168,19 @@ async def _admit(scope: Scope) -> None:
 async def _before_login(scope: Scope, receive: Receive) -> Receive:
     """Refuse here, where it is cheap, a login by a wrong key from an address over its limit.
 
-    Every other login goes on, with a `receive` that gives its body again.
+    Every other login goes on, with a `receive` that gives its body again: one whose body never
+    comes is not even routed.
 
     Raises:
         Problem: 429; 408 and 413 as `read_body`.
     """
     identity: Identity = scope["app"].state.identity
     is_login = scope["method"] == "POST" and scope["path"] in (LOGIN, LOGIN_PAGE)
-    if not is_login or not identity.attempts.is_over(address_of(scope)):
+    if not is_login:
         return receive
     content = await read_body(Request(scope, receive))
-    text = _key_in(content, is_form=scope["path"] == LOGIN_PAGE)
+    is_over = identity.attempts.is_over(address_of(scope))
+    text = _key_in(content, is_form=scope["path"] == LOGIN_PAGE) if is_over else None
     if text is not None:
         await identity.check_login(key_of(text.encode(errors="replace")), scope)
     is_read = False

@@ -133,3 +133,15 @@ def test_only_a_genuine_token_is_told_that_it_expired() -> None:
 def test_a_secret_that_is_too_short_for_the_algorithm_signs_nothing() -> None:
     with pytest.raises(jwt.InvalidKeyError):
         tokens(algorithm="HS512").issue("admin", "0123456789abcdef")
+
+
+def test_a_token_with_another_signature_is_refused_before_it_is_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr("perf_alerts_dagster.identity.tokens.strict_json", parsed.append)
+
+    with pytest.raises(TokenInvalid):
+        tokens(secret=LONG_SECRET).read(GOOD)
+
+    assert parsed == []
