@@ -60,8 +60,8 @@ class PartSpec:
     of one order together, the next once these are ready. The parts of the lowest order stop last,
     when no run is left. `start_seconds` is the maximum time until ready. `folder` is the working
     directory, which must hold no `.env`: Dagster's commands would load it over their environment.
-    A part with `after_set_back` goes by the clock: it is restarted where that was set back, and
-    this command is run then and at the start.
+    A part with `after_set_back` goes by the clock: where that was set back, it is restarted after
+    this command.
     """
 
     name: str
@@ -96,6 +96,9 @@ class Part:
                 text holds the last lines of its log.
         """
         await self.spec.ready()
+        # Its log is of the future where the clock was set back while nothing ran.
+        if self.log.is_file() and self.log.stat().st_mtime > time.time() + SKEW.total_seconds():
+            await self.follow_clock()
         process = await self.spawn()
         clock, limit = asyncio.get_running_loop().time, self.spec.start_seconds
         last, waited, shown = clock(), 0.0, 0.0
@@ -320,13 +323,9 @@ class Stack:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
 
     async def _watch_clock(self) -> None:
-        """Restart the daemon where the clock is set back: it is silent until its last beat's time.
-
-        The clock may have been set back while nothing ran, too.
-        """
+        """Restart the daemon where the clock is set back: else it is silent until it was."""
         parts = [part for part in self._parts if part.spec.after_set_back]
         seconds = asyncio.get_running_loop().time
-        await asyncio.gather(*(part.follow_clock() for part in parts))
         before = time.time() - seconds()
         while True:
             await asyncio.sleep(_CLOCK_CHECKS)
