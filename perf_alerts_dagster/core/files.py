@@ -1,10 +1,18 @@
-"""Write files atomically: each appears whole or not at all, readable by its owner only."""
+"""Write files atomically: each appears whole or not at all, readable by its owner only.
+
+And keep logs short.
+"""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
+LOG_LIMIT = 10 * 1024 * 1024
+_TAIL_BYTES = 8192
 
 
 @contextmanager
@@ -61,3 +69,26 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:
+    """Move a log's text to `<name>.1` where it is larger than `limit` bytes; True where it was.
+
+    The text is copied and the file truncated, so that its writer, which appends to the open file,
+    needs no signal. A line written between the two steps is lost.
+    """
+    if not path.is_file() or path.stat().st_size <= limit:
+        return False
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    os.truncate(path, 0)
+    return True
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log, none where it is missing."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])

@@ -7,6 +7,8 @@ list states the use of each name, or the consequence of its loss.
   the sensor is switched on, since when, and at what times it is due. Without them missed
   executions are not found, a schedule that is switched on after a pause catches up what the pause
   left out on purpose, and `doctor` sees neither a sensor that is off nor a clock that jumped.
+- SensorInstigatorData: the sensor's last tick, which is forgotten where the clock was set back;
+  without it the sensor is silent until that time.
 - TickStatus: a tick that failed did not start the execution that was due.
 - schedule_execution_time_iterator: the due times of a cron schedule in its timezone, as Dagster's
   own scheduler counts them over the changes of daylight saving.
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from dagster._core.scheduler.instigation import InstigatorState as InstigatorState
     from dagster._core.scheduler.instigation import InstigatorStatus as InstigatorStatus
     from dagster._core.scheduler.instigation import ScheduleInstigatorData as ScheduleInstigatorData
+    from dagster._core.scheduler.instigation import SensorInstigatorData as SensorInstigatorData
     from dagster._core.scheduler.instigation import TickStatus as TickStatus
     from dagster._core.storage.tags import GRPC_INFO_TAG as GRPC_INFO_TAG
     from dagster._core.storage.tags import PARTITION_NAME_TAG as PARTITION_NAME_TAG
@@ -70,6 +73,7 @@ HOMES = {
     "InstigatorState": "dagster._core.scheduler.instigation",
     "InstigatorStatus": "dagster._core.scheduler.instigation",
     "ScheduleInstigatorData": "dagster._core.scheduler.instigation",
+    "SensorInstigatorData": "dagster._core.scheduler.instigation",
     "TickStatus": "dagster._core.scheduler.instigation",
     "GRPC_INFO_TAG": "dagster._core.storage.tags",
     "PARTITION_NAME_TAG": "dagster._core.storage.tags",

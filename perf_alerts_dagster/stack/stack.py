@@ -38,6 +38,7 @@ _PORT_PAUSE = 0.25
 CODE_SERVER = "dagster api grpc"
 _WEBSERVER = "perf_alerts_dagster.stack.webserver"
 _PROXY = "perf_alerts_dagster.server.serve"
+_SENSOR_TICKS = "perf_alerts_dagster.defs.sensor_ticks"
 
 # The variables that may hold a secret, those of the identity among them.
 _SECRET = frozenset(FILES)
@@ -69,7 +70,14 @@ def stack_specs(
     own_folder(listens.parent)
     workspace = str(home / "workspace.yaml")
 
-    def part(name: str, order: int, ready: Probe, program: str, *arguments: str) -> PartSpec:
+    def part(
+        name: str,
+        order: int,
+        ready: Probe,
+        program: str,
+        *arguments: str,
+        after_set_back: tuple[str, ...] = (),
+    ) -> PartSpec:
         return PartSpec(
             name=name,
             argv=(sys.executable, "-m", *program.split(), *arguments),
@@ -78,6 +86,7 @@ def stack_specs(
             order=order,
             folder=home,
             start_seconds=start_seconds,
+            after_set_back=after_set_back,
         )
 
     specs = [
@@ -93,6 +102,7 @@ def stack_specs(
         part(
             "daemon", 2, _daemon_ready(webserver_port, state_dir), DAEMON_MODULE,
             "run", "--workspace", workspace, "--log-format", "json",
+            after_set_back=(sys.executable, "-m", _SENSOR_TICKS),
         ),
     ]  # fmt: skip
     if proxy is not None:

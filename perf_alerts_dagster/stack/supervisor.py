@@ -8,9 +8,9 @@ code server or the processes left after a kill -9.
 import asyncio
 import logging
 import os
-import shutil
 import signal
 import sys
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Self
 
 from perf_alerts_dagster.core.errors import StackError
+from perf_alerts_dagster.core.files import rotate, tail
+from perf_alerts_dagster.scheduler.limits import SKEW
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_dagster.stack.dagster_home import own_folder
 
@@ -34,9 +36,6 @@ _POLL = 0.1
 # takes: the rest is a machine that slept, and no waiting.
 _WAITING_SHOWN = 15.0
 _LONGEST_ROUND = 12.0
-# Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
-LOG_LIMIT = 10 * 1024 * 1024
-_TAIL_BYTES = 8192
 
 # Seconds. Together they stay below the 15 s that a stop may take; the last part has what the
 # others left, and at least its own.
@@ -50,6 +49,7 @@ _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 30.0
 _STEADY = 60.0
 _LOG_CHECKS = 30.0
+_CLOCK_CHECKS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,8 @@ class PartSpec:
     of one order together, the next once these are ready. The parts of the lowest order stop last,
     when no run is left. `start_seconds` is the maximum time until ready. `folder` is the working
     directory, which must hold no `.env`: Dagster's commands would load it over their environment.
+    A part with `after_set_back` goes by the clock: where that was set back, it is restarted after
+    this command.
     """
 
     name: str
@@ -69,6 +71,7 @@ class PartSpec:
     order: int
     folder: Path
     start_seconds: float = 300.0
+    after_set_back: tuple[str, ...] = ()
 
 
 class Part:
@@ -93,6 +96,9 @@ class Part:
                 text holds the last lines of its log.
         """
         await self.spec.ready()
+        # Its log is of the future where the clock was set back while nothing ran.
+        if self.log.is_file() and self.log.stat().st_mtime > time.time() + SKEW.total_seconds():
+            await self.follow_clock()
         process = await self.spawn()
         clock, limit = asyncio.get_running_loop().time, self.spec.start_seconds
         last, waited, shown = clock(), 0.0, 0.0
@@ -117,12 +123,21 @@ class Part:
 
     async def spawn(self) -> asyncio.subprocess.Process:
         """Start the process, without waiting until it is ready."""
+        self._process = await self._launch(self.spec.argv)
+        return self._process
+
+    async def follow_clock(self) -> None:
+        """Do what is due after the clock was set back."""
+        if self.spec.after_set_back:
+            await (await self._launch(self.spec.after_set_back)).wait()
+
+    async def _launch(self, argv: Sequence[str]) -> asyncio.subprocess.Process:
         output = open_log(self.log)
         launcher = (sys.executable, "-m", "perf_alerts_dagster.stack.child", str(os.getpid()))
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *launcher,
-                *self.spec.argv,
+                *argv,
                 env=dict(self.spec.environment),
                 cwd=self.spec.folder,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -133,7 +148,6 @@ class Part:
             )
         finally:
             os.close(output)
-        return self._process
 
     async def ended(self) -> int:
         """Wait for the process's end; its exit code."""
@@ -164,29 +178,6 @@ def open_log(path: Path) -> int:
     """Open a log for appending, readable by its owner alone; returns the file descriptor."""
     own_folder(path.parent)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:
-    """Move a log's text to `<name>.1` where it is larger than `limit` bytes; True where it was.
-
-    The text is copied and the file truncated, so that its writer, which appends to the open file,
-    needs no signal. A line written between the two steps is lost.
-    """
-    if not path.is_file() or path.stat().st_size <= limit:
-        return False
-    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-    os.truncate(path, 0)
-    return True
-
-
-def tail(path: Path, lines: int = 15) -> str:
-    """The last lines of a log, none where it is missing."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        text = file.read().decode(errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
 
 
 class Stack:
@@ -300,6 +291,7 @@ class Stack:
                 await starting
                 self._restarts = [asyncio.create_task(self._restart(part)) for part in self._parts]
                 self._restarts.append(asyncio.create_task(self._rotate_logs()))
+                self._restarts.append(asyncio.create_task(self._watch_clock()))
         finally:
             await _cancelled(starting, stopping)
 
@@ -329,6 +321,21 @@ class Stack:
                 await part.spawn()
             except (OSError, StackError) as error:
                 LOG.error("the %s did not start again: %s", part.spec.name, error)
+
+    async def _watch_clock(self) -> None:
+        """Restart the daemon where the clock is set back: else it is silent until it was."""
+        parts = [part for part in self._parts if part.spec.after_set_back]
+        seconds = asyncio.get_running_loop().time
+        before = time.time() - seconds()
+        while True:
+            await asyncio.sleep(_CLOCK_CHECKS)
+            ahead = time.time() - seconds()
+            if before - ahead > SKEW.total_seconds():
+                LOG.warning("the clock was set back by %.0f s", before - ahead)
+                for part in parts:
+                    await part.stop(_PART_STOPS)
+                    await part.follow_clock()
+            before = ahead
 
     async def _rotate_logs(self) -> None:
         while True:

@@ -207,6 +207,12 @@ NAMES: dict[str, tuple[str, Callable[[], bool]]] = {
             *("cron_schedule", "start_timestamp", "last_iteration_timestamp"),
         ),
     ),
+    "SensorInstigatorData": (
+        "the sensor is silent after the clock was set back",
+        lambda: accepts(
+            internals.SensorInstigatorData, "last_tick_timestamp", "last_tick_start_timestamp"
+        ),
+    ),
     "TickStatus": (
         "a tick that failed counts as an execution",
         lambda: members(internals.TickStatus, "FAILURE"),

@@ -130,7 +130,7 @@ class System:
         """Stop it as an operator does; its exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(25)
+        code = self.process.wait(90)
         self._reap()
         return code
 

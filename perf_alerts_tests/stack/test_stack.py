@@ -219,7 +219,7 @@ def test_killing_the_supervisor_leaves_no_process_not_even_a_run(tmp_path: Path)
 
 def test_a_background_job_in_a_folder_with_a_long_name_stops_on_sigterm(tmp_path: Path) -> None:
     """SIGINT is ignored there; the run in flight is interrupted, and nothing is left."""
-    state = tmp_path / ("a folder with a rather long name " * 4)
+    state = tmp_path / ("a folder with a rather long name " * 4).strip()
     with running_stack(state, shell="trap '' INT; exec") as stack:
         run_id = stack.launch("slow")
         eventually(lambda: stack.status(run_id) == "STARTED", seconds=30, what="the run starts")

@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perf_alerts_dagster.core import files
 from perf_alerts_dagster.core.errors import StackError
 from perf_alerts_dagster.scheduler.graphql.client import GraphQLClient
 from perf_alerts_dagster.stack import process_group, supervisor
@@ -311,8 +314,8 @@ def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> Non
     writer = supervisor.open_log(path)
     os.write(writer, b"old line\n" * 10)
 
-    assert not supervisor.rotate(path, limit=1000)
-    assert supervisor.rotate(path, limit=50)
+    assert not files.rotate(path, limit=1000)
+    assert files.rotate(path, limit=50)
     os.write(writer, b"new line\n")
     os.close(writer)
 
@@ -324,9 +327,9 @@ def test_a_large_log_moves_aside_while_its_writer_goes_on(tmp_path: Path) -> Non
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     path = tmp_path / "part.log"
 
-    assert supervisor.tail(path) == ""
+    assert files.tail(path) == ""
     path.write_text("\n".join(map(str, range(10_000))))
-    assert supervisor.tail(path, lines=2) == "9998\n9999"
+    assert files.tail(path, lines=2) == "9998\n9999"
 
 
 async def test_a_clock_that_is_set_back_during_the_start_does_not_hang_it(
@@ -346,3 +349,43 @@ async def test_a_clock_that_is_set_back_during_the_start_does_not_hang_it(
     probe = _daemon_ready(1, tmp_path)
 
     assert [await probe() for _ in range(4)] == [False, False, False, True]
+
+
+async def test_a_part_that_goes_by_the_clock_is_restarted_where_that_is_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(supervisor, "_CLOCK_CHECKS", 0.05)
+    offset = 0.0
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + offset)
+    repaired = tmp_path / "repaired"
+    repair = (sys.executable, "-c", f"open({str(repaired)!r}, 'a').write('x')")
+    parts = [
+        replace(spec(tmp_path, "daemon"), after_set_back=repair),
+        spec(tmp_path, "other"),
+    ]
+
+    def times() -> int:
+        return len(repaired.read_text()) if repaired.exists() else 0
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    log = tmp_path / "state" / "logs" / "daemon.log"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    os.utime(log, (real() + 3600, real() + 3600))
+
+    async with Stack(parts, state_dir=tmp_path / "state") as stack:
+        before = stack.pids
+        # It was set back while nothing ran.
+        assert times() == 1
+        offset = 3600.0
+        await asyncio.sleep(0.5)
+        assert (stack.pids, times()) == (before, 1)
+        offset = 0.0
+        await until(lambda: times() == 2 and stack.pids["daemon"] not in {before["daemon"], None})
+        assert stack.pids["other"] == before["other"]
