@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
 from importlib import import_module
+from itertools import count
 
 import click
 from rich.markup import escape
@@ -26,7 +27,6 @@ from perf_alerts_dagster.scheduler.port import (
     RunState,
     Scheduler,
     SchedulerError,
-    SchedulerHung,
 )
 from perf_alerts_dagster.settings import Settings, load_settings
 
@@ -256,12 +256,12 @@ def _migrate(settings: Settings) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while True:
+    for waited in count(1):
         try:
             _, stderr = process.communicate(timeout=_SHOWN)
             break
         except subprocess.TimeoutExpired:
-            ERR.print("waiting for the migration of the alert store ...")
+            ERR.print(f"waiting for the migration of the alert store, {waited * _SHOWN:g} s ...")
     if process.returncode != 0:
         ended = f"`perf-alerts migrate` ended with exit code {process.returncode}"
         raise StoreUnavailable(stderr.strip() or ended)
@@ -287,8 +287,7 @@ async def _run_first(settings: Settings) -> None:
                 runs = await first_runs(scheduler, tags) if is_first else ()
             break
         except SchedulerError as error:
-            more = ", ALERT_DAGSTER_SECONDS allows more" if isinstance(error, SchedulerHung) else ""
-            _warn(f"the first executions are tried again in {_AGAIN:g} s: {error}{more}")
+            _warn(f"the first executions are tried again in {_AGAIN:g} s: {error}")
             await asyncio.sleep(_AGAIN)
     if not runs:
         return
