@@ -106,6 +106,10 @@ def _maximum_connections() -> int:
     return max(files - _OTHER_FILES, files // 2)
 
 
+# Of the web UI's process, which loads it by this name: it is of a lower room.
+WEB_UI = bounded(Peers(_maximum_connections()))
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on the address, opened before anything else.
 

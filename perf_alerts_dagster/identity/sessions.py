@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     exists,
     insert,
+    or_,
     select,
     true,
     update,
@@ -29,7 +30,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.identity.tokens import Token
 from perf_alerts_dagster.identity.usage import Uses
 from perf_alerts_dagster.storage.engine import reading, upsert, writing
-from perf_alerts_dagster.storage.tables import revoked_tokens, sessions
+from perf_alerts_dagster.storage.tables import api_keys, revoked_tokens, sessions
 
 # How late another proxy's logout may reach this one.
 _FRESH_SECONDS = 1.0
@@ -99,7 +100,11 @@ class SqlSessions:
         self, now: datetime, *, user_id: str | None = None, key_id: str | None = None
     ) -> list[Session]:
         """The newest 1,000 sessions that go on, newest first: all, or of a user, or of its key."""
-        query = select(sessions).where(_lasting(now, user_id, key_id))
+        ended = exists().where(
+            api_keys.c.key_id == sessions.c.key_id,
+            or_(api_keys.c.revoked_at.is_not(None), api_keys.c.expires_at <= now),
+        )
+        query = select(sessions).where(_lasting(now, user_id, key_id), ~ended)
         query = query.order_by(sessions.c.began_at.desc(), sessions.c.token_id).limit(_LISTED)
         with reading(self.engine) as connection:
             return [_session(row) for row in connection.execute(query).mappings()]

@@ -65,10 +65,14 @@ MAXIMUM_FIELDS = 20
 UNDER_ANOTHER_NAME = "reexecutePartitionBackfill"
 
 _OURS = "perf_alerts/"
-# Dagster's own that would change how a run is judged or ended; see `scheduler.dagster_internals`.
+# Dagster's own that would change how a run is judged or ended (see `scheduler.dagster_internals`),
+# or whom its pages name for it.
 _RESERVED = frozenset(
-    {"dagster/max_runtime", "dagster/schedule_name", "dagster/sensor_name", "dagster/will_retry"}
-)
+    {
+        "dagster/max_runtime", "dagster/schedule_name", "dagster/sensor_name",
+        "dagster/will_retry", "user",
+    }
+)  # fmt: skip
 
 # The names of targets, in the order in which they are looked for. An id names a schedule or sensor.
 _TARGETS = (
@@ -300,7 +304,9 @@ def _stamped(value: object, way: tuple[str, ...], tags: Mapping[str, str]) -> ob
 
 def _is_reserved(tag: object) -> bool:
     key = tag.get("key") if isinstance(tag, dict) else None
-    return isinstance(key, str) and (key.startswith(_OURS) or key in _RESERVED)
+    # One that differs in blanks or case looks like ours on a page.
+    name = key.strip().lower() if isinstance(key, str) else ""
+    return name.startswith(_OURS) or name in _RESERVED
 
 
 def _pairs(value: object, depth: int = 5) -> Iterator[tuple[str, Any]]:

@@ -55,6 +55,9 @@ _STATEMENT_TIMEOUT = 15_000
 _POOL_RECYCLE = 3600
 _POOL_OVERFLOW = 20
 
+# Browsers send the cookies of every program under this host name.
+_LARGEST_HEAD = 64 * 1024
+
 # Seconds for open requests at a stop; the UI's websockets never end by themselves.
 _GRACE = 3
 
@@ -252,6 +255,9 @@ def main(arguments: list[str]) -> None:
                 log_level="warning",
                 proxy_headers=False,
                 server_header=False,
+                # Any account of this machine connects: it gets the limits of the REST API.
+                http="perf_alerts_dagster.http.server:WEB_UI",
+                h11_max_incomplete_event_size=_LARGEST_HEAD,
                 timeout_graceful_shutdown=_GRACE,
             )
             uvicorn.Server(config).run(sockets=[bound])

@@ -104,6 +104,21 @@ def test_sessions_are_listed_by_user_and_key_and_end_as_revoked_tokens(engine: E
     assert stored.listed(NOON) == []
 
 
+def test_the_sessions_of_a_key_that_has_ended_are_not_listed(engine: Engine) -> None:
+    stored, keys = SqlSessions(engine), SqlKeys(engine)
+    for name in ("revoked", "expired", "live"):
+        key = a_key(name)
+        keys.create(key, change(at=NOON))
+        stored.begin(a_session(name, key_id=key.key_id, expires_at=NOON + 9 * HOUR), change())
+        if name == "revoked":
+            keys.revoke(key.key_id, change(at=NOON))
+        if name == "live":
+            keys.expire(key.key_id, NOON + 8 * HOUR, change(at=NOON))
+
+    assert {one.token_id for one in stored.listed(NOON)} == {"expired", "live"}
+    assert [one.token_id for one in stored.listed(NOON + HOUR)] == ["live"]
+
+
 def test_the_last_request_of_a_session_never_moves_back(engine: Engine) -> None:
     stored = SqlSessions(engine)
     stored.begin(a_session("a"), change())

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from socket import create_connection
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -439,6 +441,26 @@ def test_a_second_account_of_the_machine_gets_nothing(system: System) -> None:
     seen = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
 
     assert seen.stdout.splitlines() == ["denied PermissionError", "refused 401", "refused 401"]
+
+
+def test_stalled_peers_of_the_web_ui_are_closed_while_others_are_served(system: System) -> None:
+    host = f"Host: 127.0.0.1:{system.port}\r\n".encode()
+    head = b"GET /runs HTTP/1.1\r\n" + host
+    body = b"POST /graphql HTTP/1.1\r\n" + host + b"Content-Type: application/json\r\n"
+    body += b"Content-Length: 99\r\n\r\n"
+    with ExitStack() as stack:
+        peers = []
+        for number in range(600):
+            peer = stack.enter_context(create_connection(("127.0.0.1", system.port), 30))
+            peer.sendall((head, body, b"")[number % 3])
+            peers.append(peer)
+        with visitor(system, "viewer") as viewer:
+            assert ask(viewer, "{ version }").status_code == 200
+        for peer in peers:
+            # An answer, where there is one, and then the end; a time-out where it stays open.
+            with suppress(ConnectionResetError):
+                while peer.recv(1 << 16):
+                    pass
 
 
 def test_many_requests_at_once_ask_for_one_session_once(system: System) -> None:

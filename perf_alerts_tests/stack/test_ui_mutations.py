@@ -172,6 +172,15 @@ def test_other_tags_of_a_launch_stay() -> None:
     assert found["executionParams"]["executionMetadata"]["tags"] == kept
 
 
+@pytest.mark.parametrize("key", [" perf_alerts/triggered_by", "PERF_ALERTS/TRIGGERED_BY", "user"])
+def test_no_tag_passes_that_a_person_reads_as_the_name_of_who_launched(key: str) -> None:
+    tags = [{"key": key, "value": "admin"}]
+
+    found = stamped(LAUNCH, p={"selector": SELECTOR, "executionMetadata": {"tags": tags}})
+
+    assert found["executionParams"]["executionMetadata"]["tags"] == OWN
+
+
 INLINE = """
 mutation Go($job: String!, $tags: [ExecutionTag!] = %s) {
   ...launch
