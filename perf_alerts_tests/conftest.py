@@ -44,6 +44,13 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
     """The SQLAlchemy URL of an empty PostgreSQL database that only this test uses."""
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(postgres_url: str) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database on a PostgreSQL, deleted at the end."""
     name = f"test_{uuid.uuid4().hex}"
     url = make_url(postgres_url)
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -205,7 +205,9 @@ def test_dagster_says_what_somebody_switched_off_and_by_which_times(live: Live) 
             asked.update(timetables)
             return {}
 
-        client = GraphQLClient(f"http://127.0.0.1:{live.webserver}")
+        client = GraphQLClient(
+            f"http://127.0.0.1:{live.webserver}", token_file=token_file(live.state)
+        )
         try:
             status = await GraphQLScheduler(client, in_force).status(datetime.now(UTC))
             return status.switched_off, asked

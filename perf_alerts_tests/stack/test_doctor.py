@@ -87,14 +87,23 @@ def test_a_daemon_is_silent_after_two_minutes_though_dagster_calls_it_healthy(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "alert"),
+    ("name", "kind", "alert", "data"),
     [
-        (SENSOR, InstigatorType.SENSOR, SENSOR),
-        ("daily_pnl_check_schedule", InstigatorType.SCHEDULE, "daily_pnl_check"),
+        (SENSOR, InstigatorType.SENSOR, SENSOR, None),
+        (
+            "daily_pnl_check_schedule",
+            InstigatorType.SCHEDULE,
+            "daily_pnl_check",
+            ScheduleInstigatorData(["0 17 * * *"]),
+        ),
     ],
 )
 def test_what_was_switched_off_and_not_paused_is_named(
-    instance: dg.DagsterInstance, name: str, kind: InstigatorType, alert: str
+    instance: dg.DagsterInstance,
+    name: str,
+    kind: InstigatorType,
+    alert: str,
+    data: ScheduleInstigatorData | None,
 ) -> None:
     assert list(doctor.switches(instance, ())) == []
     origin = RemoteInstigatorOrigin(
@@ -104,7 +113,7 @@ def test_what_was_switched_off_and_not_paused_is_named(
         ),
         name,
     )
-    instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus.STOPPED, None))
+    instance.add_instigator_state(InstigatorState(origin, kind, InstigatorStatus.STOPPED, data))
 
     (found,) = doctor.switches(instance, ())
     assert found.where == f"{kind.value.lower()} {name}"

@@ -16,6 +16,7 @@ from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_dagster.stack import process_group
 from perf_alerts_dagster.stack.dagster_home import StackRunning, holder, only_stack
 from perf_alerts_dagster.stack.running import frozen_settings, open_home
+from perf_alerts_tests.conftest import fresh_database
 from perf_alerts_tests.stack.real import System, real_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
@@ -26,15 +27,16 @@ ELSEWHERE = "postgresql://desk:s3kret-word@127.0.0.1:1/elsewhere"
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[System]:
-    environ = {
-        "ALERT_DAGSTER_DATABASE_URL": postgres_url,
-        "ALERT_ADMIN_API_KEY": f"alice:{KEY}",
-        "ALERT_SCHEDULES_START": "stopped",
-        "ALERT_RUN_MAX_SECONDS": "321",
-    }
-    with real_system(tmp_path_factory.mktemp("running") / "state", environ) as running:
-        running.start()
-        yield running
+    with fresh_database(postgres_url) as url:
+        environ = {
+            "ALERT_DAGSTER_DATABASE_URL": url,
+            "ALERT_ADMIN_API_KEY": f"alice:{KEY}",
+            "ALERT_SCHEDULES_START": "stopped",
+            "ALERT_RUN_MAX_SECONDS": "321",
+        }
+        with real_system(tmp_path_factory.mktemp("running") / "state", environ) as running:
+            running.start()
+            yield running
 
 
 def beside(system: System, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
