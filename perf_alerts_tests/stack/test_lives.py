@@ -145,7 +145,7 @@ def live(folder: Path) -> None:
         assert "ended with" not in log, log
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_life_on_a_busy_machine_ends_and_notifies_nothing_unasked(
     busy: None, tmp_path: Path
