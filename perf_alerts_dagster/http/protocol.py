@@ -34,8 +34,9 @@ _FEW_IDLE = 100
 # A younger one is not closed for others: what a good client has sent may not have been read yet.
 _SETTLED = 1.0
 _TICK = 0.25
-# Many closed at once would keep the good clients waiting.
+# Many closed, or read, at once would keep the good clients waiting.
 _BATCH = 500
+_READ_AT_ONCE = 32
 _LOGGED_EVERY = 60.0
 # A browser opens a connection ahead and closes none: a few are no news.
 _NOTABLE = 20
@@ -71,6 +72,7 @@ class Peers:
         ]
         self._unfinished: OrderedDict[Connection, float] = OrderedDict()
         self._idle: OrderedDict[Connection, float] = OrderedDict()
+        self._unread: dict[Connection, bytes] = {}
         self._due = 0.0
         self._is_late = False
         self._timer: asyncio.TimerHandle | None = None
@@ -94,12 +96,31 @@ class Peers:
         """Note that a connection is in another phase now; None once it is closed."""
         self._unfinished.pop(connection, None)
         self._idle.pop(connection, None)
+        if phase is None:
+            self._unread.pop(connection, None)
         if phase is Phase.IDLE:
             self._idle[connection] = connection.loop.time()
         elif phase in (Phase.HEAD, Phase.BODY, Phase.ANSWER):
             self._unfinished[connection] = connection.loop.time()
         if self._timer is None and (self._unfinished or self._idle):
             self._wait(_TICK, connection.loop)
+
+    def read(self, connection: "Connection", data: bytes) -> None:
+        """Let a connection read what came, a few in each round of the loop and the newest first.
+
+        So who comes into a flood of others does not wait behind all of them.
+        """
+        if not self._unread:
+            connection.loop.call_soon(self._read_some, connection.loop)
+        self._unread[connection] = self._unread.get(connection, b"") + data
+        connection.transport.pause_reading()
+
+    def _read_some(self, loop: asyncio.AbstractEventLoop) -> None:
+        for _ in range(min(_READ_AT_ONCE, len(self._unread))):
+            connection, data = self._unread.popitem()
+            connection.read(data)
+        if self._unread:
+            loop.call_soon(self._read_some, loop)
 
     def make_room(self) -> bool:
         """Close the oldest connection that is not being served; False where all are."""
@@ -187,7 +208,15 @@ class Connection(H11Protocol):
         self._enter(None)
 
     def data_received(self, data: bytes) -> None:
+        """Have it read in its turn."""
+        self.peers.read(self, data)
+
+    def read(self, data: bytes) -> None:
         """Read on, and see what is still missing."""
+        if self.transport.is_closing():
+            return
+        if not self.flow.read_paused:
+            self.transport.resume_reading()
         super().data_received(data)
         self._look()
 

@@ -7,8 +7,9 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import cast
 
 import h11
 import httpx
@@ -382,3 +383,55 @@ def test_the_soft_limit_of_open_files_is_raised_and_said(
     assert limits[-1] == (raised, hard)
     assert (f"is {raised} now, and was {soft}" in caplog.text) == (raised != soft)
     assert f"at most {min(raised - 256, 10_000)} connections" in caplog.text
+
+
+class Reader:
+    """What `Peers.read` needs of a connection; it keeps what it reads, in common with others."""
+
+    def __init__(self, loop: "Rounds", read: list[bytes]) -> None:
+        self.loop, self._read, self.transport = loop, read, self
+        self.is_paused = False
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def read(self, data: bytes) -> None:
+        self._read.append(data)
+
+
+class Rounds:
+    """A loop whose rounds a test makes."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+
+    def call_soon(self, call: Callable[..., None], *given: object) -> None:
+        self.due.append(lambda: call(*given))
+
+    def round(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+
+def test_of_many_that_come_at_once_the_newest_are_read_first_and_a_few_in_a_round() -> None:
+    rounds, read = Rounds(), list[bytes]()
+    peers = Peers(1000)
+    readers = [Reader(rounds, read) for _ in range(100)]
+    for number, reader in enumerate(readers):
+        peers.read(cast("Connection", reader), b"%d" % number)
+    assert read == []
+    assert all(reader.is_paused for reader in readers)
+
+    rounds.round()
+    assert read == [b"%d" % number for number in range(99, 99 - len(read), -1)]
+    assert 0 < len(read) < 50
+    late = Reader(rounds, read)
+    peers.read(cast("Connection", late), b"late ")
+    peers.read(cast("Connection", late), b"and whole")
+    before = len(read)
+    rounds.round()
+    assert read[before] == b"late and whole"
+    while rounds.due:
+        rounds.round()
+    assert len(read) == 101
