@@ -147,3 +147,13 @@ def test_where_people_only_observe_nothing_is_judged() -> None:
     down.outage.report(down.now + MINUTE)
 
     assert down.judged == []
+
+
+def test_a_minute_begins_anew_after_a_sleep_unless_people_were_notified() -> None:
+    down = Down()
+    down.after(timedelta(0))
+    down.outage.wait_again()
+    assert down.after(MINUTE) == []
+    assert down.after(MINUTE) == [STORE]
+    down.outage.wait_again()
+    assert down.after(MINUTE) == [STORE]

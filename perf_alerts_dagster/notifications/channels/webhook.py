@@ -54,17 +54,15 @@ class Webhook(Channel):
         """Post the message to the checked addresses, in at most 10 s."""
         addresses = self._addresses()
         body = json.dumps(message.payload, allow_nan=False).encode()
-        status, headers = asyncio.run(
-            self.outgoing.request(
-                "POST",
-                self.url,
-                seconds=_TOTAL_SECONDS,
-                addresses=addresses,
-                content=body,
-                headers=self._headers(body, message.key),
-            )
+        posted = self.outgoing.request(
+            "POST",
+            self.url,
+            seconds=_TOTAL_SECONDS,
+            addresses=addresses,
+            content=body,
+            headers=self._headers(body, message.key),
         )
-        self._check(status, headers)
+        self._check(*asyncio.run(posted))
 
     def _headers(self, body: bytes, key: str) -> dict[str, str]:
         headers = {

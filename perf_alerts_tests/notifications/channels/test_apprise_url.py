@@ -4,15 +4,18 @@ import hashlib
 import logging
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import requests
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.apprise_url import AppriseChannel
 from perf_alerts_dagster.notifications.channels.open import open_channels
+from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, message_of
 from perf_alerts_dagster.notifications.messages import test_message as make_test
@@ -269,3 +272,21 @@ def test_a_url_that_a_password_broke_says_so_without_it(password: str) -> None:
     with pytest.raises(SettingsError, match="percent-encode a password") as caught:
         several(f"mailto://user:{password}@mail.example?to=desk@example.com")
     assert "ss@" not in str(caught.value)
+
+
+def test_a_service_that_names_no_server_may_reach_the_proxy_and_nothing_else_inside() -> None:
+    channel = opened("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")
+    assert isinstance(channel, AppriseChannel)
+    assert channel._reachable() == frozenset()
+
+    proxied = replace(channel, outgoing=Outgoing(proxy="http://127.0.0.1:3128"))
+    assert proxied._reachable() == frozenset({"127.0.0.1"})
+
+
+def test_requests_outside_of_a_message_keep_their_own_settings() -> None:
+    session = requests.Session()
+    session.trust_env = False
+    mine = {"https": "http://p.example:3128"}
+
+    merged = session.merge_environment_settings("https://a.example", mine, None, True, None)
+    assert merged["proxies"] == mine

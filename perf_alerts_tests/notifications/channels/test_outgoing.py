@@ -1,6 +1,7 @@
 """Certificates, proxies, addresses in turn, and failures in words, against real servers."""
 
 import base64
+import errno
 import select
 import socket
 import socketserver
@@ -22,7 +23,7 @@ from perf_alerts_dagster.bootstrap.notifications import build_outgoing
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
+from perf_alerts_dagster.notifications.channels.outgoing import Outgoing, reason
 from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
@@ -342,3 +343,22 @@ async def test_the_heartbeat_has_the_certificates_and_the_proxy_of_the_settings(
 
     assert status == 200
     assert proxy.asked == [f"CONNECT localhost:{secure.port} HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(), "the host's name is unknown"),
+        (ConnectionRefusedError(), "the connection was refused"),
+        (BrokenPipeError(), "the connection was reset"),
+        (TimeoutError(), "timed out"),
+        (OSError(errno.EHOSTUNREACH, "x"), "there is no route to the host"),
+        (OSError(errno.EIO, "x"), "the connection broke"),
+        (ValueError("a secret"), "the connection broke"),
+        (ExceptionGroup("both", [ConnectionRefusedError()]), "the connection was refused"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_each_way_in_which_a_connection_fails_has_its_words(error: Exception, words: str) -> None:
+    assert reason(error) == words
+    assert reason(error, proxied=True) == f"the proxy: {words}"
