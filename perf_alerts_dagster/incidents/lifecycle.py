@@ -40,7 +40,7 @@ _MAXIMUM_LATER = 500
 class Lifecycle:
     """Turns events into incidents and messages, each method in one transaction.
 
-    `take_downtime` gives the newest downtime that no digest has told of, once.
+    `take_downtime` gives the newest downtime that no digest has reported, once.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -235,7 +235,7 @@ class Lifecycle:
         self, rule: str, about: str = "", *, since: datetime, now: datetime
     ) -> ports.Decisions:
         """Open the incident of a fault that lasts since a time, once however often it is seen."""
-        # The exact time tells one such fault from the next.
+        # The exact time distinguishes one such fault from the next.
         return self.report(rule, about, now=now, run_id=since.isoformat(), since=timestamp(since))
 
     def _is_known(self, firing: model.Firing) -> bool:

@@ -26,6 +26,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def reached_at(host: str) -> str:
+    """The address by which this machine reaches `host`: loopback for a wildcard address."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+
+
 def host(value: str) -> str:
     """A host name or an IP address, without a port."""
     try:

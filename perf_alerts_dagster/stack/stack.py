@@ -25,6 +25,7 @@ from perf_alerts_dagster.scheduler.port import SchedulerError
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries
 from perf_alerts_dagster.settings.model import FILES
+from perf_alerts_dagster.settings.urls import reached_at
 from perf_alerts_dagster.stack.dagster_home import code_socket, own_folder, prepare_home
 from perf_alerts_dagster.stack.supervisor import PartSpec, Probe, Stack
 
@@ -107,7 +108,7 @@ def stack_specs(
     ]  # fmt: skip
     if proxy is not None:
         host, port = proxy
-        ready = _http_ready(port, "/health/live", host=_reached_at(host))
+        ready = _http_ready(port, "/health/live", host=reached_at(host))
         specs.append(part("proxy", 2, ready, _PROXY))
     return tuple(specs)
 
@@ -130,11 +131,6 @@ def _hashed(keys: str) -> str:
         f"{name}:sha256:{digest(key)}" if name else f"sha256:{digest(key)}"
         for name, key in entries(keys)
     )
-
-
-def _reached_at(host: str) -> str:
-    """The address by which this machine reaches `host`: loopback for a wildcard address."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
 
 
 def _code_server_ready(path: Path) -> Probe:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perf_alerts_dagster.control.principal import SYSTEM, Permission, Principal
 from perf_alerts_dagster.scheduler.graphql.client import TOKEN_HEADER
 from perf_alerts_dagster.settings import Settings
-from perf_alerts_dagster.settings.urls import is_loopback
+from perf_alerts_dagster.settings.urls import is_loopback, reached_at
 from perf_alerts_dagster.stack.browser_guard import Refusal, problem
 
 # As `pages.session` names the cookie; the prefix is that of https.
@@ -111,9 +111,9 @@ class Login:
         self._enabled = settings.auth_enabled
         self._port = settings.proxy_port
         host = settings.proxy_host
-        # A wildcard address is reached by loopback.
-        here = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(host, host)  # noqa: S104 - read
-        self._sessions = Sessions(f"http://{here}:{self._port}")
+        here = reached_at(host)
+        named = f"[{here}]" if ":" in here else here
+        self._sessions = Sessions(f"http://{named}:{self._port}")
         self._elsewhere = None if here != host or is_loopback(host) else host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

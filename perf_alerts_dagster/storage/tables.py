@@ -185,7 +185,7 @@ switches = sa.Table(
 )
 
 # One row: since when the system runs, its last sign of life, and the newest time without one,
-# from `down_from` to `began_at`. `said`: a digest has told of it.
+# from `down_from` to `began_at`. `said`: a digest has reported it.
 uptime = sa.Table(
     "uptime",
     metadata,

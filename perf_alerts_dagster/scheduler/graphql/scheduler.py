@@ -80,7 +80,7 @@ class GraphQLScheduler(port.Scheduler):
             try:
                 since = await asyncio.to_thread(self._in_force, _timetables(answer), now)
             except StoreUnavailable:
-                # What was due before cannot be told from what a change of times made due.
+                # What was due before cannot be distinguished from what a change of times made due.
                 since = dict.fromkeys(BY_NAME, now)
         return _status(answer, now, since)
 
