@@ -57,8 +57,9 @@ def guarded(outgoing: Outgoing, reachable: frozenset[str] | None) -> Iterator[No
         raise DeliveryFailed(INSIDE, permanent=True)
 
 
-# Nothing is traced within an audit hook, so that no coverage is seen.
-def _check(event: str, arguments: tuple[Any, ...]) -> None:  # pragma: no cover
+def _check(
+    event: str, arguments: tuple[Any, ...]
+) -> None:  # pragma: no cover - an audit hook is not traced
     """Refuse a connection of a guarded thread to an address inside, before it is made."""
     if event not in _CONNECTS or (sending := _THREAD.sending) is None or not arguments:
         return
