@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from perf_alerts_dagster.projections.monitors import documented_badness
 
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.judging.rules.exceedances import exceedances_of
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
-from perf_alerts_dagster.projections.monitors import documented_badness
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample

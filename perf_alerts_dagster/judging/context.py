@@ -13,8 +13,8 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
 from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.monitors import STATISTICS, documented_badness
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
+from perf_alerts_dagster.projections.watchers import BY_NAME, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing_share
@@ -142,7 +142,7 @@ def rating_of(
     """
     if rule not in calibration.worst:
         return None
-    statistic = STATISTICS.get(rule)
+    statistic = BY_NAME.get(rule)
     reached = calibration.p_year(rule, (documented or {}).get(rule, -math.inf))
     badness = value if statistic is None else statistic.badness(value, periods_per_year)
     return rating_with_power(
@@ -228,7 +228,8 @@ class JudgeContext:
             calibrated_as or rule.id,
             value,
             periods_per_year=self.periods_of(strategy),
-            budget=self.budgets_of(strategy, rule.id)[0],
+            # A rule without the gate is notified whenever its documented limit is reached.
+            budget=self.budgets_of(strategy, rule.id)[0] if rule.gated else 1.0,
             documented=documented_badness(
                 self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
             ),
@@ -268,7 +269,7 @@ def evaluation_of(
     `gated` overrides the catalogue; `rating` the calibration, for a rule with its own evidence.
     """
     needs_evidence = rule.gated if gated is None else gated
-    if needs_evidence and rating is None:
+    if rating is None and (needs_evidence or rule.calibrated):
         rating = context.rating(strategy, rule, value)
     budgets = context.budgets_of(strategy, rule.id)
     share = rating.p_year if rating else None

@@ -28,7 +28,7 @@ class Rule:
     that of the rule's value and limit. `plot` is the name of the drawing that shows the rule.
 
     `gated`: a breach is notified only with strong evidence. `calibrated`: that evidence comes from
-    the statistic that `projections.monitors` registers under the rule's id. `optional`: the rule
+    the statistic that `projections.watchers` registers under the rule's id. `optional`: the rule
     has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
     `newest_row`: its outcome depends on the newest row alone, so that earlier ones may be missing.
     `whole_life`: it depends on all live rows, so that none may be lost.

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from perf_alerts_dagster.projections.simulation import (
-    Batch,
     Draws,
-    Walk,
-    batch,
-    chunks,
-    drifts,
+    Filtered,
+    Measured,
+    filtered,
+    measure,
     quantiles,
 )
 from perf_alerts_dagster.records.model import Floats
@@ -105,7 +104,8 @@ _DAYS = (1, 5, 21, 63, 126, 252)
 _SHAPE_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
 _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
-_STRATEGIES = 256
+# Strategies at once: what is kept of their paths stays a few megabytes.
+_STRATEGIES = 16
 _MINIMUM_WIDTH = 1e-9
 
 
@@ -119,7 +119,11 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
     all_fans: list[Fan] = []
     for first in range(0, len(strategies), _STRATEGIES):
-        all_fans += _fans_of_batch(batch(strategies[first : first + _STRATEGIES]), draws, horizon)
+        known = filtered(strategies[first : first + _STRATEGIES])
+        shape = _shape(known, draws, horizon)
+        days = _days(_DAYS, horizon)
+        measured = measure(known, draws, days, shape.median, np.float32(1.0) / shape.below)
+        all_fans += [_fan(measured, place, shape, days) for place in range(known.size)]
     return all_fans
 
 
@@ -127,88 +131,48 @@ def _days(wanted: Sequence[int], horizon: int) -> list[int]:
     return sorted({day for day in wanted if day < horizon} | {horizon})
 
 
-def _fans_of_batch(columns: Batch, draws: Draws, horizon: int) -> list[Fan]:
-    days = _days(_DAYS, horizon)
-    shape = _shape(columns, draws, _days(_SHAPE_DAYS, horizon), horizon)
-    stats = _Stats(len(days), draws.paths, columns.size)
-    for paths in chunks(draws.paths, columns.size):
-        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
-        total, peak, deepest, away = (np.zeros_like(drift) for _ in range(4))
-        lowest, highest = np.full_like(drift, -np.inf), np.full_like(drift, np.inf)
-        per_below = 1.0 / shape.below
-        for day in range(horizon):
-            total += walk.step(day)
-            total += drift
-            np.maximum(peak, total, out=peak)
-            np.subtract(total, peak, out=away)
-            np.minimum(deepest, away, out=deepest)
-            np.subtract(shape.median[day], total, out=away)
-            away *= per_below[day]
-            np.maximum(lowest, away, out=lowest)
-            np.minimum(highest, away, out=highest)
-            if day + 1 in days:
-                stats.at[days.index(day + 1), :, paths] = total.T
-                stats.below[days.index(day + 1), :, paths] = lowest.T
-        highest /= -shape.ratio
-        stats.above[:, paths] = highest.T
-        stats.deepest[:, paths] = deepest.T
-    return [_fan(stats, position, shape, days, horizon) for position in range(columns.size)]
-
-
-class _Stats:
-    """Per path: its values and the sups below on some days, the sup above, the drawdown."""
-
-    def __init__(self, days: int, paths: int, size: int) -> None:
-        self.at = np.empty((days, size, paths), dtype=np.float32)
-        self.below = np.empty((days, size, paths), dtype=np.float32)
-        self.above = np.empty((size, paths), dtype=np.float32)
-        self.deepest = np.empty((size, paths), dtype=np.float32)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Shape:
-    """Median and width below it per day (H, S); the width above is `ratio` (S) times that."""
+    """Median and width below it per day (S, H); the width above is `ratio` (S) times that."""
 
     median: Floats32
     below: Floats32
     ratio: Floats32
 
 
-def _shape(columns: Batch, draws: Draws, days: list[int], horizon: int) -> _Shape:
-    """The pilot's median and widths per day (H, S)."""
-    pilot = min(_PILOT, draws.paths)
-    at = np.empty((len(days), columns.size, pilot), dtype=np.float32)
-    for paths in chunks(pilot, columns.size):
-        walk, drift = Walk(columns, draws, paths), drifts(columns, draws, paths)
-        total = np.zeros_like(drift)
-        for day in range(horizon):
-            total += walk.step(day)
-            total += drift
-            if day + 1 in days:
-                at[days.index(day + 1), :, paths] = total.T
-    at_levels = quantiles(at.reshape(-1, pilot), _SHAPE).T.reshape(len(_SHAPE), len(days), -1)
-    low, middle, high = (_interpolated(values, days, horizon) for values in at_levels)
+def _shape(strategies: Filtered, draws: Draws, horizon: int) -> _Shape:
+    """The shape of the first paths, the pilot."""
+    days, pilot = _days(_SHAPE_DAYS, horizon), draws.first(_PILOT)
+    flat = np.zeros((strategies.size, horizon), dtype=np.float32)
+    total = measure(strategies, pilot, days, flat, flat).total
+    at_levels = quantiles(total.reshape(-1, pilot.paths), _SHAPE).T
+    low, middle, high = (
+        _interpolated(values.reshape(len(days), -1), days, horizon).T for values in at_levels
+    )
     below = np.maximum(middle - low, _MINIMUM_WIDTH)
-    ratio = np.maximum(high - middle, _MINIMUM_WIDTH)[-1] / below[-1]
-    median, below, ratio = (part.astype(np.float32) for part in (middle, below, ratio))
-    return _Shape(median=median, below=below, ratio=ratio)
+    ratio = np.maximum(high - middle, _MINIMUM_WIDTH)[:, -1] / below[:, -1]
+    return _Shape(
+        median=np.ascontiguousarray(middle, dtype=np.float32),
+        below=np.ascontiguousarray(below, dtype=np.float32),
+        ratio=ratio.astype(np.float32),
+    )
 
 
-def _fan(stats: _Stats, position: int, shape: _Shape, days: list[int], horizon: int) -> Fan:
-    below, above = stats.below[:, position], stats.above[position]
+def _fan(measured: Measured, place: int, shape: _Shape, days: list[int]) -> Fan:
+    below, above = measured.below[:, place], measured.above[place] / shape.ratio[place]
     sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
     sup_quantiles = quantiles(sups, SUP_LEVELS)
-    at_days = quantiles(stats.at[:, position], PROBABILITIES)
+    at_days = quantiles(measured.total[:, place], PROBABILITIES)
     return Fan(
-        pointwise=np.ascontiguousarray(_interpolated(at_days, days, horizon).T),
-        median=shape.median[:, position].astype(np.float64),
-        below=shape.below[:, position].astype(np.float64),
-        above=(shape.ratio[position] * shape.below[:, position]).astype(np.float64),
+        pointwise=np.ascontiguousarray(_interpolated(at_days, days, days[-1]).T),
+        median=shape.median[place].astype(np.float64),
+        below=shape.below[place].astype(np.float64),
+        above=(shape.ratio[place] * shape.below[place]).astype(np.float64),
         sup_days=np.array(days, dtype=np.float64),
         sup_below=sup_quantiles[:-2],
         sup_above=sup_quantiles[-2],
         sup_both=sup_quantiles[-1],
-        drawdowns=quantiles(stats.deepest[position : position + 1], DRAWDOWN_PROBABILITIES)[0],
+        drawdowns=quantiles(measured.deepest[place : place + 1], DRAWDOWN_PROBABILITIES)[0],
     )
 
 

@@ -11,11 +11,11 @@ from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.projections.calibration import (
     LIFE,
-    PATHS,
+    LIVES,
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.monitors import documented_badness
+from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
@@ -31,8 +31,9 @@ from perf_alerts_dagster.projections.projection import (
     recent_returns,
     reference_returns,
     seed_for,
+    whole_reference,
 )
-from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 
@@ -125,7 +126,7 @@ class ProjectionIssuer:
     settings_version: str
     limits: Mapping[str, float]
     budget: float = 0.05
-    lives: int = PATHS
+    lives: int = LIVES
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
@@ -255,12 +256,15 @@ class ProjectionIssuer:
         ]
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
-            stored += self._calibrations(projections, stored, seed, periods_per_year)
+            records = {record.strategy: record for record, _ in members}
+            of_each = [records[projection.strategy] for projection in projections]
+            stored += self._calibrations(projections, of_each, stored, seed, periods_per_year)
         self.store.save_projections(stored)
 
     def _calibrations(
         self,
         projections: Sequence[Projection],
+        records: Sequence[StrategyRecord],
         stored: Sequence[StoredProjection],
         seed: int,
         periods_per_year: Mapping[str, float],
@@ -270,9 +274,15 @@ class ProjectionIssuer:
         rates = [periods_per_year[projection.strategy] for projection in projections]
         documented = [documented_badness(self.limits, periods_per_year=rate) for rate in rates]
         calibrations = calibrate(
-            [projection.residuals for projection in projections],
-            [projection.fan for projection in projections],
-            draw(seed, self.lives, LIFE),
+            [
+                life_of(whole_reference(record), projection.residuals)
+                for record, projection in zip(records, projections, strict=True)
+            ],
+            [
+                Known(residuals=projection.residuals, band=projection.fan)
+                for projection in projections
+            ],
+            draw_lives(seed, self.lives, LIFE),
             budget=self.budget,
             documented={
                 rule: np.array([badness[rule] for badness in documented]) for rule in documented[0]

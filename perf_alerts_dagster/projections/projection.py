@@ -117,6 +117,14 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
     return _usable(record.returns[:REFERENCE_ROWS], REFERENCE_ROWS)
 
 
+def whole_reference(record: StrategyRecord) -> Floats:
+    """All backtest rows since the last wipe-out; without a backtest the first 756 live rows."""
+    backtest = record.returns[~record.live]
+    rows = backtest if len(backtest) else record.returns[:REFERENCE_ROWS]
+    wiped_out = np.flatnonzero(rows <= -1.0)
+    return rows[wiped_out[-1] + 1 :] if len(wiped_out) else rows
+
+
 def recent_returns(record: StrategyRecord) -> Floats | None:
     """The last 756 rows, at least 252, whatever their segment; None where there are too few."""
     return _usable(record.returns[-REFERENCE_ROWS:], MINIMUM_REFERENCE_ROWS)

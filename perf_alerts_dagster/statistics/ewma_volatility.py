@@ -75,7 +75,7 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
         return None
     whole = float(shocks.var())
     floor = FLOOR * whole
-    variances = _variances(shocks, floor)
+    variances = one_step_variances(shocks, floor)
     volatility = np.sqrt(variances[:-1])
     raw = shocks / volatility
     back = raw[::-1][np.arange(WINDOW) % len(raw)]
@@ -94,8 +94,8 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     )
 
 
-def _variances(shocks: Floats, floor: float) -> Floats:
-    """One-step-ahead variances (n + 1); the last one is of the row after the window."""
+def one_step_variances(shocks: Floats, floor: float) -> Floats:
+    """One-step-ahead EWMA variances (n + 1) of shocks (n); the last is of the row after them."""
     variances = np.empty(len(shocks) + 1)
     now = max(float(shocks[:_FIRST_ROWS].var()), floor)
     for row, square in enumerate((shocks * shocks).tolist()):

@@ -7,18 +7,14 @@ import numpy as np
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
-from perf_alerts_dagster.projections.monitors import documented_badness
+from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.watchers import BY_NAME, Known, documented_badness
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
-RULES = {
-    "rolling_sharpe", "drawdown", "exceedance_rate", "consecutive_exceedances",
-    "interval_breach", "life_cusum_1", "life_cusum_2", "life_cusum_3",
-}  # fmt: skip
-
-
+RULES = set(BY_NAME)
 # Of a first year of life: the later CUSUMs are calibrated too and seen later.
 YEARLY = sorted(RULES - {"life_cusum_2", "life_cusum_3"})
 Make = Callable[[int, np.random.Generator], Floats]
@@ -50,4 +46,10 @@ def known(window: Floats) -> Residuals:
 def calibrated(windows: list[Floats], *, seed: int = 1, paths: int = 1000) -> list[Calibration]:
     strategies = [known(window) for window in windows]
     bands = fans(strategies, draw(seed, 2000, 252), 252)
-    return calibrate(strategies, bands, draw(seed, paths, LIFE), budget=0.05, documented=DOCUMENTED)
+    return calibrate(
+        [life_of(window, one) for window, one in zip(windows, strategies, strict=True)],
+        [Known(residuals=one, band=band) for one, band in zip(strategies, bands, strict=True)],
+        draw_lives(seed, paths, LIFE),
+        budget=0.05,
+        documented=DOCUMENTED,
+    )

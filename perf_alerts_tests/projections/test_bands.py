@@ -14,7 +14,7 @@ from perf_alerts_dagster.projections.bands import (
     fans,
 )
 from perf_alerts_dagster.projections.projection import fan_of
-from perf_alerts_dagster.projections.simulation import Draws, Walk, batch, draw, drifts
+from perf_alerts_dagster.projections.simulation import Draws, draw, filtered, returns_of
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
@@ -29,12 +29,8 @@ def residuals() -> Residuals:
 
 def walked(strategy: Residuals, draws: Draws) -> Floats:
     """Every path's cumulative log return (B, H)."""
-    given = batch([strategy])
-    whole = slice(0, draws.paths)
-    walk, drift = Walk(given, draws, whole), drifts(given, draws, whole)
-    steps = [(walk.step(day) + drift)[:, 0].astype(np.float64) for day in range(draws.horizon)]
-    found: Floats = np.stack(steps, axis=1).cumsum(axis=1)
-    return found
+    found: Floats = np.array(list(returns_of(filtered([strategy]), 0, draws))).astype(np.float64)
+    return found.cumsum(axis=0).T
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from perf_alerts_dagster.judging.context import rating_of
 from perf_alerts_dagster.judging.rules.cusum import cusum
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration, calibrate
-from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, Monitors, Watch, cusum_name_after
+from perf_alerts_dagster.projections.lives import draw_lives
 from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.walk import badness_of
+from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, STATISTICS, Known
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 from perf_alerts_tests.projections.honest import (
     RULES,
@@ -97,39 +99,38 @@ def test_a_wilder_market_is_seen_by_single_days_though_rarely(one: Calibration) 
     assert 0.005 < one.power["daily_exceedance"] < 0.5
 
 
-def test_the_monitors_measure_what_the_rules_measure() -> None:
+def test_the_watchers_measure_what_the_rules_measure() -> None:
     returns = student(315, np.random.default_rng(5))
     residuals = known(student(756, np.random.default_rng(6)))
     (band,) = fans([residuals], draw(1, 1000, 252), 252)
-    monitors = Monitors([residuals], [band], shape=(1, 1))
-    logs = np.log1p(returns).astype(np.float32)
-    for day, value in enumerate(logs):
-        monitors.see(np.array([[value]], dtype=np.float32), day)
+    badness = {
+        rule: values[:, 0]
+        for rule, values in badness_of(
+            np.log1p(returns[:, None]), Known(residuals=residuals, band=band)
+        ).items()
+    }
 
-    sharpe = rolling_sharpe(returns, periods_per_year=1)[63:]
-    assert monitors.worst["rolling_sharpe"][0, 0] == pytest.approx(-np.nanmin(sharpe), rel=2e-3)
-    drawdown = -np.log1p(drawdown_path(returns)[63:].min())
-    assert monitors.worst["drawdown"][0, 0] == pytest.approx(drawdown, rel=1e-4)
-    life = max(
-        cusum(np.log1p(returns[:day]), mean=residuals.mean, sigma=residuals.sigma)
-        for day in range(1, 253)
-    )
-    assert monitors.worst["life_cusum_1"][0, 0] == pytest.approx(life, rel=1e-3)
+    sharpe = STATISTICS["rolling_sharpe"].badness
+    expected = [sharpe(value, 1.0) for value in rolling_sharpe(returns, periods_per_year=1)[62:]]
+    assert badness["rolling_sharpe"][62:] == pytest.approx(expected, rel=2e-3, abs=1e-6)
+    assert (badness["rolling_sharpe"][:62] == -np.inf).all()
+    drawdown = -np.log1p(drawdown_path(returns))
+    assert badness["drawdown"] == pytest.approx(drawdown, rel=1e-4, abs=1e-6)
+    for day in (1, 100, 252):
+        life = cusum(np.log1p(returns[:day]), mean=residuals.mean, sigma=residuals.sigma)
+        assert badness["life_cusum"][day - 1] == pytest.approx(life, rel=1e-3, abs=1e-4)
     path = np.log1p(returns[:252]).cumsum()
-    assert monitors.worst["interval_breach"][0, 0] == pytest.approx(
-        band.distance_below(path), rel=1e-3
-    )
+    assert badness["interval_breach"].max() == pytest.approx(band.distance_below(path), rel=1e-3)
 
 
 def test_only_what_is_watched_is_measured() -> None:
     residuals = known(normal(756, np.random.default_rng(1)))
     (band,) = fans([residuals], draw(1, 1000, 252), 252)
-    monitors = Monitors([residuals], [band], shape=(2, 1), watched=[Watch.DRAWDOWN])
-    for day in range(70):
-        monitors.see(np.full((2, 1), -0.001, dtype=np.float32), day)
+    falling = np.full((70, 2), -0.001)
+    badness = badness_of(falling, Known(residuals=residuals, band=band), rules=["drawdown"])
 
-    assert set(monitors.worst) == {"drawdown"}
-    assert monitors.worst["drawdown"][0, 0] == pytest.approx(0.07, rel=1e-3)
+    assert set(badness) == {"drawdown"}
+    assert badness["drawdown"][-1] == pytest.approx([0.07, 0.07], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_only_what_is_watched_is_measured() -> None:
     [(1, "life_cusum_1"), (252, "life_cusum_1"), (253, "life_cusum_2"), (5000, "life_cusum_3")],
 )
 def test_the_cusum_is_weighed_by_its_year_of_life(rows: int, name: str) -> None:
-    assert cusum_name_after(rows) == name
+    assert STATISTICS["life_cusum"].name_after(rows) == name
 
 
 def test_the_worked_example_of_the_cusum_is_met() -> None:
@@ -176,4 +177,4 @@ def test_the_false_alarm_rate_is_that_of_the_strategys_own_budget_and_limit(
 
 def test_draws_shorter_than_a_life_are_refused() -> None:
     with pytest.raises(ValueError, match="fewer than 756"):
-        calibrate([], [], draw(1, 10, 252), budget=0.05, documented={})
+        calibrate([], [], draw_lives(1, 10, 252), budget=0.05, documented={})

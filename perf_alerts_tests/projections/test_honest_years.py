@@ -5,8 +5,9 @@ import pytest
 
 from perf_alerts_dagster.judging.rules.exceedances import judge_exceedances
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.monitors import WARM_UP, YEAR, Monitors
 from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.walk import badness_of
+from perf_alerts_dagster.projections.watchers import BY_NAME, WARM_UP, YEAR, Known
 from perf_alerts_tests.builders import a_record, context_of
 from perf_alerts_tests.projections.honest import (
     DOCUMENTED,
@@ -34,13 +35,15 @@ def years_notified(
     strategies = [known(life[:756]) for life in lives]
     bands = fans(strategies, draw(1, 2000, 252), 252)
     calibrations = calibrated([life[:756] for life in lives], paths=paths)
-    monitors = Monitors(strategies, bands, shape=(1, count))
-    logs = np.log1p(np.array([life[756:] for life in lives])).astype(np.float32)
-    for day in range(WARM_UP + YEAR):
-        monitors.see(logs[None, :, day].copy(), day)
+    badness = [
+        badness_of(np.log1p(life[756:, None]), Known(residuals=one, band=band))
+        for life, one, band in zip(lives, strategies, bands, strict=True)
+    ]
     gated, documented = {}, {}
     for rule in YEARLY:
-        worst = monitors.worst[rule][0]
+        statistic = BY_NAME[rule]
+        year = slice(statistic.starts, statistic.starts + YEAR)
+        worst = np.array([float(each[statistic.rule][year].max()) for each in badness])
         passes = worst >= DOCUMENTED.get(rule, -np.inf)
         shares = np.array(
             [one.p_year(rule, float(bad)) for one, bad in zip(calibrations, worst, strict=True)]

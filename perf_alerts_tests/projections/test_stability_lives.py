@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
+from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_tests.builders import noise
 
 

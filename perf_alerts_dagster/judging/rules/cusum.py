@@ -10,7 +10,7 @@ from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.interval import no_projection
-from perf_alerts_dagster.projections.monitors import CUSUM_SLACK, cusum_name_after
+from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 RULE = Rule(
@@ -51,7 +51,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
         return [no_projection(case)]
     if calibration is None or not len(live):
         return [case.lacks(len(live), why="needs live rows and the projection's calibration")]
-    statistic = cusum_name_after(len(live))
+    statistic = STATISTICS[RULE.id].name_after(len(live))
     value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
     shares = context.budgets_of(record.strategy, RULE.id)
     warning, critical = (calibration.badness_at(statistic, share) for share in shares)

@@ -29,6 +29,7 @@ VOLATILITY_SHIFT = _rule(
     title="volatility shift",
     unit="ratio of volatilities",
     plot="volatility",
+    calibrated=True,
     limits={"volatility_low": 0.5, "volatility_high": 2.0},
 )
 NO_DATA = _rule(

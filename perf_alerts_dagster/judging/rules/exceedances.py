@@ -22,7 +22,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.calibration import yearly_share
-from perf_alerts_dagster.projections.monitors import (
+from perf_alerts_dagster.projections.watchers import (
     EXCEEDANCE,
     RATE_ROWS,
     RATE_WARNING,
@@ -122,6 +122,8 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
     severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
+    share = of_own_year(yearly_share(value, residuals), context.periods_of(finals.strategy))
+    healthy = context.rating(finals.strategy, DAILY, value)
     return case.judged(
         value,
         (severity if bool(finals.live[-1]) else None, limit),
@@ -133,7 +135,8 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
         rating=rating_with_power(
             context.calibrations.get(finals.strategy),
             DAILY.id,
-            p_year=of_own_year(yearly_share(value, residuals), context.periods_of(finals.strategy)),
+            # The tail of one record's residuals may be too thin; drawn lives hold no worse day.
+            p_year=share if healthy is None else max(share, healthy.p_year),
             # The budget is the share of healthy years that notify.
             false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
         ),

@@ -13,7 +13,7 @@ from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.projections.simulation import lowest_scores, share_as_low
+from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics import walk_forward
 from perf_alerts_dagster.statistics.cscv import Cscv, cscv, deflated_best_trial

@@ -17,9 +17,9 @@ from perf_alerts_dagster.judging.rules.thresholds import (
 )
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
-from perf_alerts_dagster.projections.monitors import cusum_name_after
 from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 from perf_alerts_tests.projections.honest import calibrated, known
@@ -72,7 +72,7 @@ def falling(rows: int, value: float) -> Floats:
 def test_the_shares_of_healthy_lives_of_that_age_are_the_limits(
     rows: int, share: float, severity: Severity | None
 ) -> None:
-    minimum = CALIBRATION.badness_at(cusum_name_after(rows), share)
+    minimum = CALIBRATION.badness_at(STATISTICS["life_cusum"].name_after(rows), share)
     found = judge(falling(rows, minimum))
 
     assert found.value == pytest.approx(minimum, rel=1e-6)

@@ -1,0 +1,35 @@
+"""Compile the simulations into numba's cache: `python -m perf_alerts_dagster.projections`."""
+
+import sys
+import time
+
+import numpy as np
+
+from perf_alerts_dagster.projections import calibration, compiled, lives, simulation, walk
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.watchers import Known
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
+
+
+def main() -> None:
+    """Project and calibrate one small strategy, which calls every kernel."""
+    started = time.monotonic()
+    window = np.where(np.arange(252) % 2, 0.01, -0.009)
+    residuals = filter_returns(window)
+    if residuals is None:
+        raise ValueError("the window varies")
+    (band,) = fans([residuals], simulation.draw(0, 4, 252), 252)
+    calibration.calibrate(
+        [lives.life_of(window, residuals)],
+        [Known(residuals=residuals, band=band)],
+        lives.draw_lives(0, 4, walk.days_of()),
+        budget=0.05,
+        documented={},
+    )
+    seconds = time.monotonic() - started
+    kernels = [kernel for kernel in compiled.Kernel.all if kernel.is_compiled]
+    sys.stdout.write(f"{len(kernels)} simulation kernels are compiled ({seconds:.0f} s)\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Healthy lives: years of a strategy that does not change, by a bootstrap of its own rows.
+
+The rows are drawn in blocks (stationary bootstrap: Politis, Romano, JASA 89, 1994; mean block 20,
+the first row after the last). A block begins at a row whose volatility has nearly the rank of that
+of the row after the last block's end, the first one near today's. Matched blocks (Carlstein, Do,
+Hall, Hesterberg, Kuensch, Bernoulli 4, 1998) keep clusters of volatility, autocorrelation, skew
+and jumps without a recursion that could explode. What the reference does not know for certain, its
+mean and its scale, is drawn anew for each life.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import (
+    FLOOR,
+    Floats32,
+    Residuals,
+    one_step_variances,
+)
+
+BLOCK = 20
+# The next block's first row is within this share of all rows, by the rank of its volatility.
+NEIGHBOURS = 0.05
+# Rows of the blocks by which the variances of the mean and of the scale are estimated, so that
+# autocorrelation and clusters of volatility widen them.
+_MEAN_BLOCK, _SCALE_BLOCK = 20, 63
+# The variance of the mean is at least this share of that of independent rows: negative
+# autocorrelation of a short record is no certainty.
+_MINIMUM_MEAN_VARIANCE = 0.25
+# Standardised rows are bounded here where the error of the scale is estimated.
+_LARGEST = 3.0
+_NUMBERS = 1 << 16
+# Lives that are drawn together.
+_GROUP = 500
+# Of the numbers drawn for each day, those below this one begin a block there.
+_BEGINS = round(_NUMBERS / BLOCK)
+
+Whole = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LifeDraws:
+    """The draws of a seed, shared by all strategies: blocks, and two normal numbers per life.
+
+    The blocks that begin on day t are `first[t]` to `first[t + 1]` (T + 1) of `lives` (K), whose
+    they are, and of `numbers` (K), uniform in [0, `_BEGINS`): where in the record each begins.
+    Every life has one on day 0. `errors` (2, N) are normal.
+    """
+
+    first: Whole
+    lives: Whole
+    numbers: Whole
+    errors: Floats32
+
+    @property
+    def days(self) -> int:
+        """Days T."""
+        return len(self.first) - 1
+
+    @property
+    def size(self) -> int:
+        """Lives N."""
+        return int(self.errors.shape[1])
+
+    def first_lives(self, lives: int) -> "LifeDraws":
+        """The draws of the first lives alone."""
+        return self.parts(lives)[0]
+
+    def parts(self, lives: int) -> list["LifeDraws"]:
+        """The draws in parts of so many lives."""
+        day = np.repeat(np.arange(self.days), np.diff(self.first))
+        return [
+            LifeDraws(
+                first=_first(day[mine], self.days),
+                lives=self.lives[mine] - start,
+                numbers=self.numbers[mine],
+                errors=np.ascontiguousarray(self.errors[:, start : start + lives]),
+            )
+            for start in range(0, self.size, lives)
+            if len(mine := np.flatnonzero(self.lives // lives == start // lives))
+        ]
+
+
+def draw_lives(seed: int, lives: int, days: int) -> LifeDraws:
+    """Draw once for all strategies; longer and more lives begin with the same ones."""
+    begin, owner, numbers = [], [], []
+    for start in range(0, lives, _GROUP):
+        drawn = np.random.default_rng([seed, 3, start]).integers(
+            0, _NUMBERS, (days, _GROUP), dtype=np.uint16
+        )[:, : lives - start]
+        begins = drawn < _BEGINS
+        begins[0] = True
+        day, life = np.nonzero(begins)
+        begin.append(day)
+        owner.append(life + start)
+        numbers.append(drawn[day, life] % _BEGINS)
+    day = np.concatenate(begin)
+    order = np.argsort(day, kind="stable")
+    errors = np.random.default_rng([seed, 4]).standard_normal((lives, 2), dtype=np.float32)
+    return LifeDraws(
+        first=_first(day, days),
+        lives=np.concatenate(owner)[order].astype(np.int32),
+        numbers=np.concatenate(numbers)[order].astype(np.int32),
+        errors=np.ascontiguousarray(errors.T),
+    )
+
+
+def _first(day: NDArray[np.int64], days: int) -> Whole:
+    counts = np.bincount(day, minlength=days)
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Life:
+    """One strategy's rows as its healthy lives draw them.
+
+    `rows` (n) are log returns minus their mean, oldest first. `rank` (n) is the rank of each
+    row's one-step-ahead volatility, `order` (n) the rows by that rank, `start` the rank of the
+    volatility that lives begin with. `mean` is the drift per row; `mean_error` and `scale_error`
+    are the standard errors of the drift and of the log of the scale.
+    """
+
+    rows: Floats32
+    rank: Whole
+    order: Whole
+    start: int
+    mean: float
+    mean_error: float
+    scale_error: float
+
+    @property
+    def neighbours(self) -> int:
+        """The ranks to either side that a block may begin at."""
+        return min(max(3, int(NEIGHBOURS * len(self.rows))), len(self.rows) - 1)
+
+
+def life_of(returns: Floats, reference: Residuals) -> Life:
+    """The healthy lives of a strategy.
+
+    Args:
+        returns: All backtest rows, simple returns above -1 (n), oldest first; at least two that
+            differ. They give the shape of a life.
+        reference: The filtered reference segment. Lives have its mean, which the rules expect,
+            with the error of a mean over its rows, and begin with its next row's volatility.
+    """
+    logs = np.log1p(np.asarray(returns, dtype=np.float64))
+    shocks = logs - logs.mean()
+    variances = one_step_variances(shocks, FLOOR * float(shocks.var()))[:-1]
+    order = np.argsort(variances, kind="stable").astype(np.int32)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    start = int(np.searchsorted(variances[order], reference.variance))
+    deviation = float(shocks.std(ddof=1))
+    of_mean = max(_long_run_variance(shocks / deviation, _MEAN_BLOCK), _MINIMUM_MEAN_VARIANCE)
+    sizes = np.minimum(np.abs(shocks) / deviation, _LARGEST)
+    of_scale = _long_run_variance(sizes, _SCALE_BLOCK) / max(float(sizes.mean()) ** 2, 1e-12)
+    return Life(
+        rows=shocks.astype(np.float32),
+        rank=rank,
+        order=order,
+        start=min(start, len(order) - 1),
+        mean=reference.mean,
+        mean_error=deviation * math.sqrt(of_mean / reference.rows),
+        scale_error=math.sqrt(of_scale / len(shocks)),
+    )
+
+
+def _long_run_variance(values: Floats, rows: int) -> float:
+    """Variance of a mean of values times their number, by means of blocks of rows."""
+    blocks = len(values) // rows
+    if blocks < 2:
+        return float(values.var(ddof=1))
+    means = values[len(values) - blocks * rows :].reshape(blocks, rows).mean(axis=1)
+    return float(rows * means.var(ddof=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A planted change from a day (0-based) on: a part of the mean is lost, the shocks grow.
+
+    The draws stay the same, so that a changed life differs from the healthy one by the change.
+    """
+
+    day: int = 0
+    lost_mean: float = 0.0
+    stretch: float = 1.0
+
+
+NO_CHANGE = Change()
+
+
+def returns_of(life: Life, draws: LifeDraws, change: Change, returns: Floats32) -> None:
+    """Write the log returns (days, N) of one strategy's lives, the same in whichever parts."""
+    drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0]
+    scale = np.exp(np.float32(life.scale_error) * draws.errors[1])
+    lost, stretch = np.float32(change.lost_mean * life.mean), np.float32(change.stretch)
+    drifts, scales = np.stack([drift, drift - lost]), np.stack([scale, scale * stretch])
+    # As if the day before the first one had ended a block, before a row of today's volatility.
+    row = np.full(draws.size, int(life.order[life.start]) - 1).astype(np.uint32)
+    known = (life.rows, life.rank, life.order, life.neighbours)
+    blocks = (draws.first, draws.lives, draws.numbers)
+    if _draw_blocks.run(*known, *blocks, scales, drifts, change.day, row, returns):
+        return
+    rows, rank, order, near = known
+    for day, (start, stop) in enumerate(itertools.pairwise(draws.first[: len(returns) + 1])):
+        row += 1
+        # The record's first row follows its last one.
+        row[row >= len(rows)] = 0
+        owner, away = draws.lives[start:stop], draws.numbers[start:stop] * (2 * near + 1)
+        place = np.abs(rank[row[owner]] + away // _BEGINS - near)
+        row[owner] = order[np.where(place < len(rows), place, 2 * (len(rows) - 1) - place)]
+        changed = int(day >= change.day)
+        returns[day] = rows[row] * scales[changed] + drifts[changed]
+
+
+@Kernel
+def _draw_blocks(
+    rows: Floats32,
+    rank: Whole,
+    order: Whole,
+    near: int,
+    first: Whole,
+    lives: Whole,
+    numbers: Whole,
+    scales: Floats32,
+    drifts: Floats32,
+    change: int,
+    row: NDArray[np.uint32],
+    returns: Floats32,
+) -> None:
+    count, size = len(rows), len(row)
+    drawn = np.empty(size, dtype=np.float32)
+    for day in range(len(returns)):
+        for life in range(size):
+            after = row[life] + 1
+            row[life] = after if after < count else 0
+        for block in range(first[day], first[day + 1]):
+            life = lives[block]
+            away = numbers[block] * (2 * near + 1) // _BEGINS
+            place = abs(rank[row[life]] + away - near)
+            row[life] = order[place if place < count else 2 * (count - 1) - place]
+        for life in range(size):
+            drawn[life] = rows[row[life]]
+        changed = 1 if day >= change else 0
+        for life in range(size):
+            returns[day, life] = drawn[life] * scales[changed, life] + drifts[changed, life]

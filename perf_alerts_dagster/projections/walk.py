@@ -1,0 +1,206 @@
+"""The walk of healthy lives past every watcher: yearly extremes, and first passages of limits.
+
+Lives are walked in parts that fit into a core's cache. Each part is made once and passed to the
+watchers of the rules that are asked for; a changed life is the same draw with the change planted.
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.lives import NO_CHANGE, Change, Life, LifeDraws, returns_of
+from perf_alerts_dagster.projections.watchers import (
+    LANES,
+    STATISTICS,
+    WATCHERS,
+    YEAR,
+    Alternative,
+    Known,
+    Statistic,
+    Watcher,
+)
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32
+
+
+def days_of(rules: Collection[str] = tuple(STATISTICS), years: int | None = None) -> int:
+    """Days of a life in which every rule has its years; see `Walk.yearly_worst`."""
+    return max(STATISTICS[rule].stops(years) for rule in rules)
+
+
+class Walk:
+    """Walks one strategy's lives after the other along shared draws; not for two threads."""
+
+    def __init__(self, draws: LifeDraws) -> None:
+        self._parts = draws.parts(LANES)
+        self._days = draws.days
+        # Fresh memory for each part would cost as much as the walk.
+        self._returns = np.empty(draws.days * LANES, dtype=np.float32)
+        most = max(len(watcher.rules) for watcher in WATCHERS)
+        self._badness = np.empty(most * draws.days * LANES, dtype=np.float32)
+
+    def yearly_worst(
+        self,
+        life: Life,
+        known: Known,
+        *,
+        rules: Collection[str] = tuple(STATISTICS),
+        years: int | None = None,
+        change: Change = NO_CHANGE,
+    ) -> dict[str, Floats32]:
+        """The worst badness of each year of each life (years, N), by rule, in its unit.
+
+        Args:
+            life: The strategy's healthy lives.
+            known: What its rules know.
+            rules: The rules to watch.
+            years: Years of life, for rules that can be watched as long; None for those that each
+                rule is calibrated for.
+            change: Planted in every life.
+
+        Raises:
+            ValueError: the draws are shorter than `days_of(rules, years)`.
+        """
+        days = days_of(rules, years)
+        self._require(days)
+        watching = _watching(rules, known)
+        worst: dict[str, list[Floats32]] = {rule: [] for rule in rules}
+        for part in self._parts:
+            returns = self._walked(life, part, days, change)
+            for watcher, inputs in watching:
+                watched = [rule for rule in watcher.rules if rule in rules]
+                stop = max(STATISTICS[rule].stops(years) for rule in watched)
+                badness = self._watched(watcher, returns[:stop], inputs)
+                for rule in watched:
+                    worst[rule].append(_worst_by_year(badness[rule], STATISTICS[rule], years))
+        return {rule: np.concatenate(found, axis=1) for rule, found in worst.items()}
+
+    def first_passages(
+        self, life: Life, known: Known, limits: Mapping[str, float]
+    ) -> dict[str, Floats32]:
+        """Rows of each changed life (N) before the rule first is at its limit; 252 if never.
+
+        The change is the rule's own alternative. It begins with the rule's first year of life.
+        `limits` are badness by rule, in the rule's unit.
+
+        Raises:
+            ValueError: the draws are shorter than `days_of(limits, 1)`.
+        """
+        self._require(days_of(limits, 1))
+        passages: dict[str, list[Floats32]] = {rule: [] for rule in limits}
+        cases: dict[tuple[Alternative, int], list[str]] = {}
+        for rule in limits:
+            statistic = STATISTICS[rule]
+            cases.setdefault((statistic.alternative, statistic.starts), []).append(rule)
+        watching = {case: _watching(rules, known) for case, rules in cases.items()}
+        for part in self._parts:
+            for (alternative, start), rules in cases.items():
+                change = alternative.change(start)
+                returns = self._walked(life, part, start + YEAR, change)
+                for watcher, inputs in watching[alternative, start]:
+                    badness = self._watched(watcher, returns, inputs)
+                    for rule in set(rules) & set(watcher.rules):
+                        limit = _in_rows(STATISTICS[rule], limits[rule])
+                        passages[rule].append(_passages(badness[rule], start, limit))
+        return {rule: np.concatenate(found) for rule, found in passages.items()}
+
+    def _require(self, days: int) -> None:
+        if self._days < days:
+            raise ValueError(f"the draws hold {self._days} days, fewer than {days}")
+
+    def _walked(self, life: Life, part: LifeDraws, days: int, change: Change) -> Floats32:
+        returns = self._returns[: days * part.size].reshape(days, part.size)
+        returns_of(life, part, change, returns)
+        return returns
+
+    def _watched(
+        self, watcher: Watcher, returns: Floats32, inputs: tuple[Any, ...]
+    ) -> dict[str, Floats32]:
+        shape = (len(watcher.rules), *returns.shape)
+        badness = self._badness[: math.prod(shape)].reshape(shape)
+        watcher.watch(returns, inputs, badness)
+        return dict(zip(watcher.rules, badness, strict=True))
+
+
+def badness_of(
+    returns: Floats, known: Known, *, rules: Collection[str] = tuple(STATISTICS)
+) -> dict[str, Floats32]:
+    """The badness of each day of given rows, by rule, in its unit: the rules of many days at once.
+
+    Args:
+        returns: Log returns (days, N) since live began, oldest first.
+        known: What the rules know.
+        rules: The rules to watch; the band's ends with its horizon.
+
+    Returns:
+        By rule (days, N); minus infinity before a window is full.
+    """
+    badness: dict[str, list[Floats32]] = {rule: [] for rule in rules}
+    for first in range(0, returns.shape[1], LANES):
+        part = np.ascontiguousarray(returns[:, first : first + LANES], dtype=np.float32)
+        for watcher, inputs in _watching(rules, known):
+            longest = min(STATISTICS[rule].longest for rule in watcher.rules)
+            days = part[: YEAR * longest]
+            found = np.empty((len(watcher.rules), *days.shape), dtype=np.float32)
+            watcher.watch(days, inputs, found)
+            for rule, values in zip(watcher.rules, found, strict=True):
+                if rule in rules:
+                    badness[rule].append(values / np.float32(STATISTICS[rule].rows or 1))
+    return {rule: np.concatenate(found, axis=1) for rule, found in badness.items()}
+
+
+def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple[Any, ...]]]:
+    """The watchers of rules, with what each needs of the strategy."""
+    return [
+        (watcher, watcher.inputs(known))
+        for watcher in WATCHERS
+        if not set(rules).isdisjoint(watcher.rules)
+    ]
+
+
+def _in_rows(statistic: Statistic, limit: float) -> float:
+    """A limit in the unit of the paths: of a share of rows, the smallest number that reaches it."""
+    if statistic.rows is None:
+        return limit
+    shares = np.arange(statistic.rows + 2, dtype=np.float32) / np.float32(statistic.rows)
+    return float(np.searchsorted(shares, np.float32(limit)))
+
+
+def _worst_by_year(badness: Floats32, statistic: Statistic, years: int | None) -> Floats32:
+    start = statistic.starts
+    count = (statistic.stops(years) - start) // YEAR
+    worst = np.empty((count, badness.shape[1]), dtype=np.float32)
+    if not _maxima.run(badness, start, YEAR, worst):
+        worst[:] = badness[start : start + count * YEAR].reshape(count, YEAR, -1).max(axis=1)
+    return worst if statistic.rows is None else worst / np.float32(statistic.rows)
+
+
+@Kernel
+def _maxima(badness: Floats32, start: int, rows: int, worst: Floats32) -> None:
+    for year in range(len(worst)):
+        for path in range(worst.shape[1]):
+            worst[year, path] = badness[start + year * rows, path]
+        for day in range(start + year * rows + 1, start + (year + 1) * rows):
+            for path in range(worst.shape[1]):
+                now = badness[day, path]
+                worst[year, path] = worst[year, path] if worst[year, path] > now else now
+
+
+def _passages(badness: Floats32, start: int, limit: float) -> Floats32:
+    first = np.full(badness.shape[1], YEAR, dtype=np.float32)
+    if not _first.run(badness, start, YEAR, np.float32(limit), first):
+        reached = badness[start : start + YEAR] >= np.float32(limit)
+        first[:] = np.where(reached.any(axis=0), reached.argmax(axis=0), YEAR)
+    return first
+
+
+@Kernel
+def _first(badness: Floats32, start: int, rows: int, limit: np.float32, first: Floats32) -> None:
+    for day in range(rows):
+        now = np.float32(day)
+        for path in range(len(first)):
+            passes = badness[start + day, path] >= limit and first[path] > now
+            first[path] = now if passes else first[path]
