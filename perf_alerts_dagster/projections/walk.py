@@ -103,7 +103,7 @@ class Walk:
                 for watcher, inputs in watching[alternative, start]:
                     badness = self._watched(watcher, returns, inputs)
                     for rule in set(rules) & set(watcher.rules):
-                        limit = _in_rows(STATISTICS[rule], limits[rule])
+                        limit = STATISTICS[rule].on_paths(limits[rule])
                         passages[rule].append(_passages(badness[rule], start, limit))
         return {rule: np.concatenate(found) for rule, found in passages.items()}
 
@@ -148,7 +148,7 @@ def badness_of(
             watcher.watch(days, inputs, found)
             for rule, values in zip(watcher.rules, found, strict=True):
                 if rule in rules:
-                    badness[rule].append(values / np.float32(STATISTICS[rule].rows or 1))
+                    badness[rule].append(STATISTICS[rule].in_unit(values))
     return {rule: np.concatenate(found, axis=1) for rule, found in badness.items()}
 
 
@@ -161,21 +161,13 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
     ]
 
 
-def _in_rows(statistic: Statistic, limit: float) -> float:
-    """A limit in the unit of the paths: of a share of rows, the smallest number that reaches it."""
-    if statistic.rows is None:
-        return limit
-    shares = np.arange(statistic.rows + 2, dtype=np.float32) / np.float32(statistic.rows)
-    return float(np.searchsorted(shares, np.float32(limit)))
-
-
 def _worst_by_year(badness: Floats32, statistic: Statistic, years: int | None) -> Floats32:
     start = statistic.starts
     count = (statistic.stops(years) - start) // YEAR
     worst = np.empty((count, badness.shape[1]), dtype=np.float32)
     if not _maxima.run(badness, start, YEAR, worst):
         worst[:] = badness[start : start + count * YEAR].reshape(count, YEAR, -1).max(axis=1)
-    return worst if statistic.rows is None else worst / np.float32(statistic.rows)
+    return statistic.in_unit(worst)
 
 
 @Kernel

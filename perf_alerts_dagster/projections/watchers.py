@@ -39,7 +39,7 @@ EXCEEDANCE = 0.05
 RATE_WARNING = 0.15
 RUN_WARNING = 3
 _TINY = np.float32(1e-10)
-# mean / sd = sum / n / sqrt((squares - sum^2 / n) / (n - 1)); see `_signed_square`.
+# mean / sd = sum / n / sqrt((squares - sum^2 / n) / (n - 1)); squared.
 _PER_ROW = np.float32(1.0 / ROLLING_ROWS)
 _SHARPE = np.float32(-(ROLLING_ROWS - 1) / ROLLING_ROWS**2)
 # Badness before a window is full.
@@ -79,7 +79,8 @@ class Statistic:
     in log returns per row. `documented` gives, from the limits by their names in
     ALERT_THRESHOLDS, the value of the rule's documented warning; None for a rule without one.
     `minimum` gives, from the reference, the badness below which the rule never breaches.
-    `rows` are the rows of a window of which the value is a share, and the badness a number.
+    `rows`: on paths the badness is a number of rows of a window of so many, not a share of them.
+    `squared`: on paths the badness is squared with its sign: it ranks alike and needs no root.
     `from_the_first_day`: it begins with the projection or with live, not after the warm-up.
     `years` of life it is calibrated for, each by itself; it ends after `longest`. `in_union`: it
     counts for the false-alarm rate of all rules together.
@@ -91,6 +92,7 @@ class Statistic:
     documented: Callable[[Mapping[str, float]], float] | None = None
     minimum: Callable[[Known], float] = lambda known: -math.inf
     rows: int | None = None
+    squared: bool = False
     from_the_first_day: bool = False
     years: int = 1
     longest: int = 1_000
@@ -106,6 +108,21 @@ class Statistic:
         watched = self.years if years is None else min(years, self.longest)
         return self.starts + YEAR * watched
 
+    def in_unit(self, badness: Floats32) -> Floats32:
+        """Badness of paths in the rule's unit."""
+        if self.squared:
+            return np.copysign(np.sqrt(np.abs(badness)), badness)
+        return badness if self.rows is None else badness / np.float32(self.rows)
+
+    def on_paths(self, limit: float) -> float:
+        """A limit in the rule's unit as the badness of paths that reaches it."""
+        if self.squared:
+            return _signed_square(limit)
+        if self.rows is None:
+            return limit
+        shares = np.arange(self.rows + 2, dtype=np.float32) / np.float32(self.rows)
+        return float(np.searchsorted(shares, np.float32(limit)))
+
     def name(self, year: int) -> str:
         """Its name in a calibration for a year of life, from 1 on; later years use the last."""
         return self.rule if self.years == 1 else f"{self.rule}_{min(year, self.years)}"
@@ -113,11 +130,6 @@ class Statistic:
     def name_after(self, rows: int) -> str:
         """Its name in a calibration for a strategy with `rows` live rows."""
         return self.name((max(rows, 1) - 1) // YEAR + 1)
-
-
-def _signed_square(value: float) -> float:
-    """The square with the sign of the value: it ranks alike, and needs no root on the paths."""
-    return value * abs(value)
 
 
 STATISTICS: Mapping[str, Statistic] = {
@@ -131,23 +143,25 @@ STATISTICS: Mapping[str, Statistic] = {
         ),
         Statistic(
             rule="rolling_sharpe",
-            badness=lambda value, periods: -_signed_square(value) / periods,
+            badness=lambda value, periods: -value / math.sqrt(periods),
             documented=lambda limits: limits["rolling_sharpe_warning"],
+            squared=True,
         ),
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            # Of variances, whichever is larger.
-            badness=lambda value, periods: max(value, 1.0 / max(value, 1e-12)) ** 2,
+            badness=lambda value, periods: max(value, 1.0 / max(value, 1e-12)),
             documented=lambda limits: min(limits["volatility_high"], 1 / limits["volatility_low"]),
+            squared=True,
             # It is notified by its own limits, whatever the share of years that pass them.
             in_union=False,
         ),
         Statistic(
             rule="daily_exceedance",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: -_signed_square(value),
-            minimum=lambda known: -_signed_square(float(known.residuals.standardised.min())),
+            badness=lambda value, periods: -value,
+            minimum=lambda known: -float(known.residuals.standardised.min()),
+            squared=True,
         ),
         Statistic(
             rule="exceedance_rate",
@@ -169,6 +183,10 @@ BY_NAME: Mapping[str, Statistic] = {
     for statistic in STATISTICS.values()
     for year in range(1, statistic.years + 1)
 }
+
+
+def _signed_square(value: float) -> float:
+    return value * abs(value)
 
 
 def documented_badness(limits: Mapping[str, float], *, periods_per_year: float) -> dict[str, float]:
