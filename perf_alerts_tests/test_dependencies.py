@@ -18,6 +18,7 @@ import perf_alerts_dagster
 ROOT = Path(perf_alerts_dagster.__file__).parents[1]
 # The benchmark's peer and what only it needs: 65 MB that no execution uses.
 PEER = {"arch", "statsmodels", "patsy", "formulaic"}
+COMPILER = {"numba", "llvmlite"}
 RUNTIME_AND_BUILD = ("deploy/requirements.lock", "deploy/build.lock")
 LOCKS = ("requirements.lock", "mutation.lock", "deploy/tools.lock", *RUNTIME_AND_BUILD)
 
@@ -107,7 +108,48 @@ def test_what_builds_is_locked_as_a_whole() -> None:
     assert {canonicalize_name(line) for line in tables["build-system"]["requires"]} <= build
 
 
-def test_no_module_of_the_product_loads_what_only_a_benchmark_uses() -> None:
+def machine(system: str, processor: str, python: str, made_by: str = "CPython") -> dict[str, str]:
+    return {
+        "sys_platform": system,
+        "platform_machine": processor,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_python_implementation": made_by,
+    }
+
+
+def compilers(lines: list[str], on: dict[str, str]) -> set[str]:
+    """Which of numba and llvmlite these requirements bring to a machine."""
+    found = [one for one in map(Requirement, lines) if one.name in COMPILER]
+    return {one.name for one in found if one.marker is None or one.marker.evaluate(dict(on))}
+
+
+@pytest.mark.parametrize(
+    ("on", "wheel"),
+    [
+        *[(machine("linux", "x86_64", f"3.{minor}"), True) for minor in (11, 12, 13, 14, 15)],
+        (machine("linux", "aarch64", "3.11"), True),
+        (machine("darwin", "arm64", "3.11"), True),
+        (machine("win32", "AMD64", "3.11"), True),
+        (machine("linux", "x86_64", "3.16"), False),
+        (machine("linux", "x86_64", "3.11", "PyPy"), False),
+        (machine("linux", "ppc64le", "3.11"), False),
+        (machine("linux", "arm64", "3.11"), False),
+        (machine("darwin", "x86_64", "3.11"), False),
+        (machine("win32", "ARM64", "3.11"), False),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_the_compiler_is_installed_only_where_it_has_a_wheel(
+    on: dict[str, str], wheel: bool
+) -> None:
+    assert compilers(project()["dependencies"], on) == ({"numba"} if wheel else set())
+    for lock in ("requirements.lock", "deploy/requirements.lock"):
+        pins = re.findall(r"(?m)^\S.*(?= \\$)", read(lock))
+        assert compilers(pins, on) == (COMPILER if wheel else set()), lock
+
+
+def test_no_module_of_the_product_loads_a_compiler_or_what_only_a_benchmark_uses() -> None:
     package = ROOT / "perf_alerts_dagster"
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -117,7 +159,7 @@ def test_no_module_of_the_product_loads_what_only_a_benchmark_uses() -> None:
     code = (
         "import sys, importlib\n"
         f"[importlib.import_module(name) for name in {names!r}]\n"
-        f"print(sorted({PEER!r} & set(sys.modules)))"
+        f"print(sorted({PEER | COMPILER!r} & set(sys.modules)))"
     )
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
