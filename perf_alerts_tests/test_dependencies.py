@@ -1,8 +1,11 @@
 """What an installation of the product brings with it, and what it does not."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from importlib.metadata import requires
 from itertools import chain
@@ -165,3 +168,31 @@ def test_no_module_of_the_product_loads_a_compiler_or_what_only_a_benchmark_uses
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "[]"
+
+
+def test_the_set_up_compiles_once_and_again_where_the_source_changed_and_never_fails_by_it(
+    tmp_path: Path,
+) -> None:
+    program, calls = tmp_path / ".venv/bin/python", tmp_path / "calls"
+    source = tmp_path / "perf_alerts_dagster/projections/deeper/kernels.py"
+    for path in (program, source):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for name in ("Makefile", "requirements.lock", "deploy/build.lock", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    program.chmod(0o700)
+    (tmp_path / ".venv/.installed").touch()
+
+    def after_install(code: int) -> list[str]:
+        program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexit {code}\n')
+        subprocess.run(["make", "install"], cwd=tmp_path, check=True, capture_output=True)
+        return calls.read_text().splitlines()
+
+    once = ["-m perf_alerts_dagster.projections.compiled"]
+    assert after_install(1) == once
+    assert after_install(0) == once * 2
+    assert after_install(0) == once * 2
+    later = time.time() + 60
+    os.utime(source, (later, later))
+    assert after_install(0) == once * 3
