@@ -1,8 +1,11 @@
 """What an installation of the product brings with it, and what it does not."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from importlib.metadata import requires
 from itertools import chain
@@ -18,6 +21,7 @@ import perf_alerts_dagster
 ROOT = Path(perf_alerts_dagster.__file__).parents[1]
 # The benchmark's peer and what only it needs: 65 MB that no execution uses.
 PEER = {"arch", "statsmodels", "patsy", "formulaic"}
+COMPILER = {"numba", "llvmlite"}
 RUNTIME_AND_BUILD = ("deploy/requirements.lock", "deploy/build.lock")
 LOCKS = ("requirements.lock", "mutation.lock", "deploy/tools.lock", *RUNTIME_AND_BUILD)
 
@@ -107,7 +111,48 @@ def test_what_builds_is_locked_as_a_whole() -> None:
     assert {canonicalize_name(line) for line in tables["build-system"]["requires"]} <= build
 
 
-def test_no_module_of_the_product_loads_what_only_a_benchmark_uses() -> None:
+def machine(system: str, processor: str, python: str, made_by: str = "CPython") -> dict[str, str]:
+    return {
+        "sys_platform": system,
+        "platform_machine": processor,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "platform_python_implementation": made_by,
+    }
+
+
+def compilers(lines: list[str], on: dict[str, str]) -> set[str]:
+    """Which of numba and llvmlite these requirements bring to a machine."""
+    found = [one for one in map(Requirement, lines) if one.name in COMPILER]
+    return {one.name for one in found if one.marker is None or one.marker.evaluate(dict(on))}
+
+
+@pytest.mark.parametrize(
+    ("on", "wheel"),
+    [
+        *[(machine("linux", "x86_64", f"3.{minor}"), True) for minor in (11, 12, 13, 14, 15)],
+        (machine("linux", "aarch64", "3.11"), True),
+        (machine("darwin", "arm64", "3.11"), True),
+        (machine("win32", "AMD64", "3.11"), True),
+        (machine("linux", "x86_64", "3.16"), False),
+        (machine("linux", "x86_64", "3.11", "PyPy"), False),
+        (machine("linux", "ppc64le", "3.11"), False),
+        (machine("linux", "arm64", "3.11"), False),
+        (machine("darwin", "x86_64", "3.11"), False),
+        (machine("win32", "ARM64", "3.11"), False),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_the_compiler_is_installed_only_where_it_has_a_wheel(
+    on: dict[str, str], wheel: bool
+) -> None:
+    assert compilers(project()["dependencies"], on) == ({"numba"} if wheel else set())
+    for lock in ("requirements.lock", "deploy/requirements.lock"):
+        pins = re.findall(r"(?m)^\S.*(?= \\$)", read(lock))
+        assert compilers(pins, on) == (COMPILER if wheel else set()), lock
+
+
+def test_no_module_of_the_product_loads_a_compiler_or_what_only_a_benchmark_uses() -> None:
     package = ROOT / "perf_alerts_dagster"
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -117,9 +162,37 @@ def test_no_module_of_the_product_loads_what_only_a_benchmark_uses() -> None:
     code = (
         "import sys, importlib\n"
         f"[importlib.import_module(name) for name in {names!r}]\n"
-        f"print(sorted({PEER!r} & set(sys.modules)))"
+        f"print(sorted({PEER | COMPILER!r} & set(sys.modules)))"
     )
 
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert out.stdout.strip() == "[]"
+
+
+def test_the_set_up_compiles_once_and_again_where_the_source_changed_and_never_fails_by_it(
+    tmp_path: Path,
+) -> None:
+    program, calls = tmp_path / ".venv/bin/python", tmp_path / "calls"
+    source = tmp_path / "perf_alerts_dagster/projections/deeper/kernels.py"
+    for path in (program, source):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for name in ("Makefile", "requirements.lock", "deploy/build.lock", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    program.chmod(0o700)
+    (tmp_path / ".venv/.installed").touch()
+
+    def after_install(code: int) -> list[str]:
+        program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexit {code}\n')
+        subprocess.run(["make", "install"], cwd=tmp_path, check=True, capture_output=True)
+        return calls.read_text().splitlines()
+
+    once = ["-m perf_alerts_dagster.projections.compiled"]
+    assert after_install(1) == once
+    assert after_install(0) == once * 2
+    assert after_install(0) == once * 2
+    later = time.time() + 60
+    os.utime(source, (later, later))
+    assert after_install(0) == once * 3

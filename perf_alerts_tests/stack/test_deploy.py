@@ -157,6 +157,31 @@ def test_the_rest_api_is_reachable_in_kubernetes() -> None:
     assert settings.proxy_host == "0.0.0.0"
 
 
+def environment_of(name: str) -> Mapping[str, str]:
+    """The variables that a deployment sets."""
+    if name == "Dockerfile":
+        lines = (DEPLOY / name).read_text().split("\nENV ")[1].replace("\\\n", " ").splitlines()
+        return dict(word.split("=", 1) for word in lines[0].split())
+    if name == "kubernetes.yaml":
+        return {one["name"]: one["value"] for one in container()["env"]}
+    if name == "perf-alerts.service":
+        text = (DEPLOY / name).read_text()
+        return dict(re.findall(r"(?m)^Environment=(\w+)=(.*)$", text))
+    variables: Mapping[str, str] = loaded(name)["services"]["perf-alerts"]["environment"]
+    return variables
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", *COMPOSE, "kubernetes.yaml", "perf-alerts.service"])
+def test_compiled_code_is_kept_in_the_state_folder_since_the_rest_is_read_only(name: str) -> None:
+    variables = environment_of(name)
+
+    assert variables["NUMBA_CACHE_DIR"] == f"{variables['ALERT_STATE_DIR']}/numba"
+
+
+def test_the_unit_lets_compiled_code_be_loaded() -> None:
+    assert "MemoryDenyWriteExecute" not in unit()
+
+
 def pod_settings(**secret: str) -> Settings:
     named = {one["name"]: str(one["value"]) for one in container()["env"]}
     return load_settings({**named, **secret}, dotenv=None)
