@@ -189,7 +189,7 @@ def test_the_set_up_compiles_once_and_again_where_the_source_changed_and_never_f
         subprocess.run(["make", "install"], cwd=tmp_path, check=True, capture_output=True)
         return calls.read_text().splitlines()
 
-    once = ["-m perf_alerts_dagster.projections.compiled"]
+    once = ["-m perf_alerts_dagster.projections"]
     assert after_install(1) == once
     assert after_install(0) == once * 2
     assert after_install(0) == once * 2
