@@ -27,8 +27,13 @@ def main() -> None:
         documented={},
     )
     seconds = time.monotonic() - started
-    kernels = [kernel for kernel in compiled.Kernel.all if kernel.is_compiled]
-    sys.stdout.write(f"{len(kernels)} simulation kernels are compiled ({seconds:.0f} s)\n")
+    kernels = compiled.Kernel.all
+    ready = sum(bool(kernel.signatures) for kernel in kernels)
+    new = sum(kernel.is_new for kernel in kernels)
+    sys.stdout.write(
+        f"{ready} of {len(kernels)} simulation kernels are compiled, {new} of them now "
+        f"({seconds:.0f} s)\n"
+    )
 
 
 if __name__ == "__main__":

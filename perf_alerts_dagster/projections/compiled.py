@@ -8,37 +8,39 @@ there is no compiled code; a test compares them.
 
 numba finds a cached kernel by the file that holds it and by the types of its arguments. So a
 kernel uses no constant and no function of another module, and is always called with the same
-types; tests watch both.
+types; tests watch both. numba keeps no checksum either, and damaged machine code ends the process
+or gives wrong numbers: beside a kernel's files is one, and without it they are made anew.
 """
 
+import hashlib
 import importlib
 import logging
-import pickle
+import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 _log = logging.getLogger(__name__)
-# Raised where a file of the cache is damaged, or cannot be written. numba keeps no checksum.
-_CACHE_ERRORS = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    pickle.UnpicklingError,
-)
 
 
 @cache
 def _numba() -> Any:  # noqa: ANN401 - a module without types
-    """The numba module; None where it is missing or does not run with this numpy."""
+    """The numba module; None where it is missing, switched off, or does not run here."""
     try:
-        return importlib.import_module("numba")
-    except ImportError as exc:
+        numba = importlib.import_module("numba")
+    # The latter where its own library cannot be loaded.
+    except (ImportError, OSError) as exc:
         _log.info("simulations are not compiled, which is slower: %s", exc)
         return None
+    # Where NUMBA_DISABLE_JIT is set, kernels would run as loops of Python.
+    return None if numba.config.DISABLE_JIT else numba
+
+
+@cache
+def _warn(text: str) -> None:
+    """Warn once in a process: what befalls one kernel befalls all."""
+    _log.warning(text)
 
 
 class Kernel:
@@ -57,42 +59,73 @@ class Kernel:
         self._is_numpy = False
 
     @property
-    def is_compiled(self) -> bool:
-        """Whether it has been called and compiled."""
-        return self._compiled is not None
+    def signatures(self) -> int:
+        """Types of arguments that it has been compiled or loaded for."""
+        return 0 if self._compiled is None else len(self._compiled.signatures)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this process compiled it, and did not load it."""
+        return self._compiled is not None and not self._compiled.stats.cache_hits
 
     def run(self, *arguments: Any) -> bool:  # noqa: ANN401 - arrays and numbers
         """Run the compiled loops; False, and nothing done, where there is no compiled code."""
+        if self._compiled is None and not self._is_numpy:
+            self._compiled = self._load(arguments)
+            self._is_numpy = self._compiled is None
         if self._compiled is not None:
             self._compiled(*arguments)
-        elif not self._is_numpy:
-            self._compiled = self._first_call(arguments)
-            self._is_numpy = self._compiled is None
-        return self._compiled is not None
+        return not self._is_numpy
 
-    def _first_call(self, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a dispatcher
-        """The compiled loops after their first call; None where nothing can be compiled."""
+    def _load(self, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a dispatcher
+        """The compiled loops, from the cache where it has them; None without a compiler."""
         numba = _numba()
         if numba is None:
             return None
+        # Numbers are divided as numpy divides them: a division by zero raises nothing.
         try:
-            # Numbers are divided as numpy divides them: a division by zero raises nothing.
             compiled = numba.njit(cache=True, error_model="numpy")(self.loops)
-        except RuntimeError as exc:
-            # To compile in every process would take longer than numpy.
-            _log.warning(
-                "simulations are not compiled, which is slower: NUMBA_CACHE_DIR names no folder "
-                "that can be written: %s",
-                exc,
+        except RuntimeError:
+            _warn(
+                "simulations are not compiled, which is slower: "
+                f"NUMBA_CACHE_DIR={numba.config.CACHE_DIR!r} names no folder that can be written"
             )
             return None
+        folder = Path(compiled.stats.cache_path)
+        types = tuple(numba.typeof(argument) for argument in arguments)
         try:
-            compiled(*arguments)
-        except _CACHE_ERRORS as exc:
-            _log.warning("compiling %s anew: numba's cache: %r", self.loops.__name__, exc)
-            try:
+            if not self._is_whole(folder):
+                _warn(f"compiled simulations in {folder} are incomplete or damaged: made anew")
                 compiled.recompile()
-            except OSError:
+            # Without a call: what fails here has not yet written into the arguments.
+            compiled.compile(types)
+            if not self._is_whole(folder):
+                self._sum_file(folder).write_bytes(self._sum(folder))
+        except OSError as exc:
+            _warn(f"compiled simulations cannot be kept in {folder}: {exc.strerror or exc}")
+            if not compiled.signatures:
                 compiled = numba.njit(error_model="numpy")(self.loops)
-            compiled(*arguments)
         return compiled
+
+    def _is_whole(self, folder: Path) -> bool:
+        """Whether the kernel's files in numba's cache are those that were stored, or none."""
+        stored = self._sum_file(folder)
+        return self._sum(folder) == (stored.read_bytes() if stored.exists() else b"")
+
+    def _sum(self, folder: Path) -> bytes:
+        """The checksum of the kernel's files in numba's cache; empty where there are none."""
+        files = sorted(folder.glob(f"{self._stem}*.nb[ci]"))
+        total = hashlib.sha256()
+        for file in files:
+            total.update(file.read_bytes())
+        return total.digest() if files else b""
+
+    def _sum_file(self, folder: Path) -> Path:
+        return folder / f"{self._stem}.sha256"
+
+    @property
+    def _stem(self) -> str:
+        """What the names of the kernel's files begin with, as numba makes them."""
+        code = self.loops.__code__
+        python = f"py{sys.version_info[0]}{sys.version_info[1]}"
+        return f"{Path(code.co_filename).stem}.{code.co_name}-{code.co_firstlineno}.{python}"
