@@ -3,18 +3,21 @@
 10,000 paths of 252 days per strategy: quantiles, all-day sup-t, drawdowns; then the calibration.
 arch's loop draws as many paths, takes the same pointwise bands and the drawdowns, and has no
 sup-t; the plain loop makes paths only. Both run for one strategy (the plain one on every 20th
-path) and are scaled up. Each size runs in a process of its own, so that its peak memory is its
-own. Reads /proc: Linux only. Run: `OMP_NUM_THREADS=1 python benchmarks/projection.py`, two
-minutes; or with sizes.
+path) and are scaled up. All is CPU time, the best of some rounds in which everything takes its
+turn, so that other work on the machine slows all alike. Each size runs in a process of its own;
+up to ten strategies once more without the compiler. Reads /proc: Linux only. Run:
+`OMP_NUM_THREADS=1 python benchmarks/projection.py`, three minutes; or with sizes.
 """
 
 import json
+import os
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -30,6 +33,9 @@ from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_return
 
 PATHS, HORIZON, SIZES, EVERY, BLOCK = 10_000, 252, (1, 10, 100, 1_000), 20, 10
 MANY = 5_000
+# Strategies up to which numpy alone is measured as well.
+BY_NUMPY = 10
+Result = TypeVar("Result")
 
 
 def history(strategies: int) -> Floats:
@@ -39,54 +45,75 @@ def history(strategies: int) -> Floats:
     return found
 
 
+class Clock:
+    """The best CPU seconds of each piece of work."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def run(self, name: str, work: Callable[[], Result]) -> Result:
+        """Do the work once."""
+        started = time.process_time()
+        result = work()
+        seconds = time.process_time() - started
+        self.seconds[name] = min(seconds, self.seconds.get(name, seconds))
+        return result
+
+
 def peak() -> float:
     """Most memory that this process ever held, in MB; unlike ru_maxrss without its parent's."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def timed(work: Callable[[], object], repeats: int = 1) -> float:
-    """The best of some runs, in seconds."""
-    best = float("inf")
-    for _ in range(repeats):
-        started = time.process_time()
-        work()
-        best = min(best, time.process_time() - started)
-    return best
-
-
-def measure(strategies: int) -> dict[str, float]:
-    """Seconds and MB above the start for one size; and of longer and more lives."""
+def measure(strategies: int) -> dict[str, dict[str, float]]:
+    """Seconds of each piece of work for one size, and MB above the start after each."""
     windows = history(strategies)
-    project(windows[:1])
-    before = peak()
-    started = time.process_time()
-    known = project(windows)
-    projection, memory = time.process_time() - started, peak() - before
-    lives = [life_of(window, one.residuals) for window, one in zip(windows, known, strict=True)]
-    few = Walk(draw_lives(1, LIVES, days_of(years=1)))
-    one_year = timed(
-        lambda: [few.yearly_worst(*pair, years=1) for pair in zip(lives, known, strict=True)]
-    )
     documented = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
-    draws = draw_lives(1, LIVES, LIFE)
-    calibration = timed(lambda: calibrate(lives, known, draws, budget=0.05, documented=documented))
-    all_mb = peak() - before
-    found = {
-        "projection": projection,
-        "projection_mb": memory,
-        "one_year": one_year,
-        "calibration": calibration,
-        "all_mb": all_mb,
+
+    def calibration(windows: Floats, known: list[Known]) -> None:
+        lives = lives_of(windows, known)
+        calibrate(lives, known, draw_lives(1, LIVES, LIFE), budget=0.05, documented=documented)
+
+    megabytes = {"start": peak()}
+    # What happens once in a process is no part of any: imports, and code loaded or compiled.
+    calibration(windows[:1], project(windows[:1]))
+    megabytes["compiler"] = peak()
+    known = project(windows)
+    megabytes["projection"] = peak()
+    calibration(windows, known)
+    megabytes["calibration"] = peak()
+    lives = lives_of(windows, known)
+    few, many, long = (
+        Walk(draw_lives(1, lives, days_of(years=years)))
+        for lives, years in ((LIVES, 1), (MANY, 1), (MANY, 10))
+    )
+    long.yearly_worst(lives[0], known[0], years=10)
+    megabytes["many"] = peak()
+
+    def a_year() -> None:
+        for life, one in zip(lives, known, strict=True):
+            few.yearly_worst(life, one, years=1)
+
+    arch_loop(windows[0])
+    clock = Clock()
+    for _ in range(5 if strategies <= BY_NUMPY else 3 if strategies <= 100 else 2):
+        clock.run("arch", lambda: arch_loop(windows[0]))
+        clock.run("projection", lambda: project(windows))
+        clock.run("arch", lambda: arch_loop(windows[0]))
+        clock.run("calibration", lambda: calibration(windows, known))
+        clock.run("year", a_year)
+        clock.run("many", lambda: many.yearly_worst(lives[0], known[0], years=1))
+        clock.run("long", lambda: long.yearly_worst(lives[0], known[0], years=10))
+    return {
+        "seconds": clock.seconds,
+        "added": {name: value - megabytes["start"] for name, value in megabytes.items()},
     }
-    found |= {f"many_{years}": of_many(lives[0], known[0], years) for years in (1, 10)}
-    return found | {"many_mb": peak() - before}
 
 
-def of_many(life: Life, known: Known, years: int) -> float:
-    """Seconds for many lives of one strategy; the draws are shared by all, and left out."""
-    walk = Walk(draw_lives(1, MANY, days_of(years=years)))
-    return timed(lambda: walk.yearly_worst(life, known, years=years))
+def lives_of(windows: Floats, known: list[Known]) -> list[Life]:
+    """The healthy lives of some strategies."""
+    return [life_of(window, one.residuals) for window, one in zip(windows, known, strict=True)]
 
 
 def project(windows: Floats) -> list[Known]:
@@ -130,30 +157,44 @@ def main(sizes: tuple[int, ...]) -> None:
         f"{PATHS} paths x {HORIZON} days, one thread, Python {platform.python_version()}, "
         f"numpy {np.__version__}, {_processor()}\n"
     )
-    one = history(1)[0]
-    arch_loop(one)  # Its import and its compilation are no part of the loop.
-    arch, plain = (
-        timed(lambda: arch_loop(one), 3),
-        EVERY * timed(lambda: plain_loop(one, PATHS // EVERY)),
+    clock, one = Clock(), history(1)[0]
+    for _ in range(3):
+        clock.run("plain", lambda: plain_loop(one, PATHS // EVERY))
+    plain = EVERY * clock.seconds["plain"]
+    for compiled in (True, False):
+        before = None
+        for size in sizes:
+            if compiled or size <= BY_NUMPY:
+                before = report(size, plain, before, compiled=compiled)
+
+
+def report(size: int, plain: float, before: float | None, *, compiled: bool) -> float:
+    """Measure one size in a process of its own, write its lines, and return seconds a strategy."""
+    text = subprocess.run(
+        [sys.executable, __file__, "measure", str(size)],
+        env=os.environ | ({} if compiled else {"NUMBA_DISABLE_JIT": "1"}),
+        check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    found = json.loads(text)
+    seconds, added = found["seconds"], found["added"]
+    projection, arch = seconds["projection"], seconds["arch"]
+    each = projection / size
+    growth = "" if before is None else f"; per strategy {each / before:.2f} of the last size's"
+    sys.stdout.write(
+        f"{size} strategies{'' if compiled else ' by numpy alone'}:\n"
+        f"  projection {projection:.3f} s, {arch / each:.0f}x arch's loop ({arch:.3f} s), "
+        f"{plain / each:.0f}x the plain one{growth}\n"
+        f"  {LIVES} lives of a year with all daily statistics "
+        f"{seconds['year'] / projection:.2f} of the projection, the whole calibration "
+        f"{seconds['calibration'] / projection:.2f}\n"
+        f"  {MANY} lives of one strategy: a year {seconds['many']:.3f} s, ten years "
+        f"{seconds['long']:.3f} s\n"
+        f"  memory: compiler and imports +{added['compiler']:.0f} MB, with the projection "
+        f"+{added['projection']:.0f}, the calibration +{added['calibration']:.0f}, "
+        f"{MANY} lives of ten years +{added['many']:.0f}\n"
     )
-    write(f"one strategy: arch's loop {arch:.3f} s, plain Python loop {plain:.1f} s\n")
-    for size in sizes:
-        text = subprocess.run(
-            [sys.executable, __file__, "measure", str(size)],
-            check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
-        found = json.loads(text)
-        projection = found["projection"]
-        write(
-            f"{size:5d} strategies: projection {projection:7.3f} s, "
-            f"+{found['projection_mb']:.0f} MB, {size * arch / projection:.0f}x arch's loop, "
-            f"{size * plain / projection:.0f}x the plain loop; {LIVES} lives of a year with all "
-            f"daily statistics {found['one_year'] / projection:.2f} of the projection, the whole "
-            f"calibration {found['calibration'] / projection:.2f}, +{found['all_mb']:.0f} MB in "
-            f"all; {MANY} lives of one strategy {found['many_1']:.3f} s, of ten years "
-            f"{found['many_10']:.3f} s, +{found['many_mb']:.0f} MB\n"
-        )
-        sys.stdout.flush()
+    sys.stdout.flush()
+    return float(each)
 
 
 def _processor() -> str:
