@@ -85,6 +85,10 @@ class Calibration:
     def p_year(self, rule: str, badness: float) -> float:
         """Share of healthy years in which the rule is at least this bad at any time."""
         rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
+        statistic = BY_NAME.get(rule)
+        counts = statistic is not None and statistic.counts
+        # A share of rows was divided in single precision.
+        badness = float(np.float32(badness)) if counts else badness
         position = int(np.searchsorted(rising, badness, side="left"))
         if position == 0:
             return 1.0
@@ -92,9 +96,9 @@ class Calibration:
         minimum = 1.0 / (LIVES + 1)
         if position == len(rising):
             return minimum
-        if rising[position] == badness:
-            # A count is reached by all years with that count.
-            return max(float(shares[position]), minimum)
+        if counts:
+            # As many years reach the count as lie between two kept shares: the larger is meant.
+            return max(float(shares[position - 1]), minimum)
         part = (badness - rising[position - 1]) / (rising[position] - rising[position - 1])
         return max(
             float(shares[position - 1] + part * (shares[position] - shares[position - 1])), minimum
@@ -161,6 +165,10 @@ def _calibrate_one(
         for rule, all_years in years.items()
         for year, values in enumerate(all_years, start=1)
     }
+    for name, values in worst.items():
+        if (by_chance := BY_NAME[name].by_chance) is not None:
+            order = np.argsort(values, kind="stable")
+            values[order] = np.maximum(values[order], by_chance(len(values)))
     notified = {
         name: max(
             _rarer(values, budget),
@@ -177,9 +185,14 @@ def _calibrate_one(
         / len(rows)
         for rule, rows in few.first_passages(life, known, first_year).items()
     }
-    tails = quantiles(np.stack(list(worst.values())), _FROM_THE_TOP)
+    tails = dict(zip(worst, quantiles(np.stack(list(worst.values())), _FROM_THE_TOP), strict=True))
+    tails |= {
+        name: np.quantile(values.astype(np.float64), _FROM_THE_TOP, method="inverted_cdf")
+        for name, values in worst.items()
+        if BY_NAME[name].counts
+    }
     return Calibration(
-        worst=dict(zip(worst, tails, strict=True)),
+        worst=tails,
         notified=notified,
         power={name: float(curve[SOON - 1]) for name, curve in curves.items()},
         half={name: _half(curve) for name, curve in curves.items()},
@@ -199,7 +212,7 @@ def _union(worst: Mapping[str, Floats32], notified: Mapping[str, float]) -> floa
 
 def _rarer(values: Floats32, budget: float) -> float:
     """The minimum badness that at most `budget` of the years (N) reach; counts have ties."""
-    place = len(values) - 1 - int(budget * len(values))
+    place = max(len(values) - 1 - int(budget * len(values)), 0)
     ranked = np.partition(values, place)
     return float(np.nextafter(ranked[place], np.float32(np.inf)))
 

@@ -23,6 +23,7 @@ from perf_alerts_dagster.statistics.ewma_volatility import (
     Residuals,
     one_step_variances,
 )
+from perf_alerts_dagster.statistics.rolling import refuse_wrong
 
 BLOCK = 20
 # The next block's first row is within this share of all rows, by the rank of its volatility.
@@ -148,7 +149,13 @@ def life_of(returns: Floats, reference: Residuals) -> Life:
             differ. They give the shape of a life.
         reference: The filtered reference segment. Lives have its mean, which the rules expect,
             with the error of a mean over its rows, and begin with its next row's volatility.
+
+    Raises:
+        ValueError: a return is not finite or not above -1, or all are alike.
     """
+    refuse_wrong(returns)
+    if not np.ptp(returns):
+        raise ValueError("all returns are alike; accepted are at least two that differ")
     logs = np.log1p(np.asarray(returns, dtype=np.float64))
     shocks = logs - logs.mean()
     variances = one_step_variances(shocks, FLOOR * float(shocks.var()))[:-1]

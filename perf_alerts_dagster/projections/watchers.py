@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,14 @@ EXCEEDANCE = 0.05
 # Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
 RATE_WARNING = 0.15
 RUN_WARNING = 3
-_TINY = np.float32(1e-10)
+# A window whose variance is below this share of the reference's is constant: single precision
+# holds no smaller difference of sums. It has no Sharpe ratio, as in the rule, and never breaches.
+_CONSTANT = np.float32(1e-5)
+_NEVER = np.float32(-1e9)
 # mean / sd = sum / n / sqrt((squares - sum^2 / n) / (n - 1)); squared.
 _PER_ROW = np.float32(1.0 / ROLLING_ROWS)
 _SHARPE = np.float32(-(ROLLING_ROWS - 1) / ROLLING_ROWS**2)
-# Badness before a window is full.
+# Badness before a window is full, and after the band's last day.
 _NONE = np.float32(-np.inf)
 
 
@@ -80,6 +84,8 @@ class Statistic:
     ALERT_THRESHOLDS, the value of the rule's documented warning; None for a rule without one.
     `minimum` gives, from the reference, the badness below which the rule never breaches.
     `rows`: on paths the badness is a number of rows of a window of so many, not a share of them.
+    `counts`: the badness takes few values, which many years share. `by_chance` gives, for so many
+    years, the rising worst values of independent rows, which the lives' own are never below.
     `squared`: on paths the badness is squared with its sign: it ranks alike and needs no root.
     `from_the_first_day`: it begins with the projection or with live, not after the warm-up.
     `years` of life it is calibrated for, each by itself; it ends after `longest`. `in_union`: it
@@ -92,6 +98,8 @@ class Statistic:
     documented: Callable[[Mapping[str, float]], float] | None = None
     minimum: Callable[[Known], float] = lambda known: -math.inf
     rows: int | None = None
+    counts: bool = False
+    by_chance: Callable[[int], Floats32] | None = None
     squared: bool = False
     from_the_first_day: bool = False
     years: int = 1
@@ -132,6 +140,28 @@ class Statistic:
         return self.name((max(rows, 1) - 1) // YEAR + 1)
 
 
+@cache
+def _longest_runs(years: int) -> Floats32:
+    """The rising longest runs of exceedances of so many years of independent rows (years).
+
+    A record of a few years holds few runs or none, and blocks of it repeat what it holds.
+    """
+    longest, length = np.zeros(years, dtype=np.float32), 0
+    while reached := round(years * (1.0 - _without_run(length + 1))):
+        length += 1
+        longest[years - reached :] = length
+    return longest
+
+
+def _without_run(length: int) -> float:
+    """Probability that a year has no run of so many exceedances."""
+    without = [1.0] * length + [1.0 - EXCEEDANCE**length]
+    for day in range(length + 1, YEAR + 1):
+        ends = (1.0 - EXCEEDANCE) * EXCEEDANCE**length * without[day - length - 1]
+        without.append(without[-1] - ends)
+    return without[YEAR]
+
+
 STATISTICS: Mapping[str, Statistic] = {
     statistic.rule: statistic
     for statistic in (
@@ -168,11 +198,14 @@ STATISTICS: Mapping[str, Statistic] = {
             alternative=Alternative.WILD,
             documented=lambda limits: RATE_WARNING,
             rows=RATE_ROWS,
+            counts=True,
         ),
         Statistic(
             rule="consecutive_exceedances",
             alternative=Alternative.WILD,
             documented=lambda limits: float(RUN_WARNING),
+            counts=True,
+            by_chance=lambda years: _longest_runs(years),
         ),
         Statistic(rule="life_cusum", from_the_first_day=True, years=CUSUM_YEARS),
     )
@@ -220,7 +253,7 @@ class Watcher:
 
 
 def _cusum(returns: Floats32, mean: np.float32, per_sigma: np.float32) -> Days:
-    total = np.zeros_like(returns[0])
+    total = np.zeros(returns.shape[1], dtype=np.float32)
     for row in returns:
         total = np.maximum(total + ((mean - row) * per_sigma - np.float32(CUSUM_SLACK)), 0)
         yield (total,)
@@ -241,26 +274,27 @@ def _cusum_loops(
 
 
 def _band(returns: Floats32, median: Floats32, per_width: Floats32) -> Days:
-    total = np.zeros_like(returns[0])
-    for row, middle, narrow in zip(returns, median, per_width, strict=False):
+    total = np.zeros(returns.shape[1], dtype=np.float32)
+    for day, row in enumerate(returns):
         total = total + row
-        yield ((middle - total) * narrow,)
+        yield ((median[day] - total) * per_width[day] if day < len(median) else _NONE,)
 
 
 @Kernel
 def _band_loops(
     returns: Floats32, median: Floats32, per_width: Floats32, badness: Floats32
 ) -> None:
-    total = np.zeros(returns.shape[1], dtype=np.float32)
+    total, one = np.zeros(returns.shape[1], dtype=np.float32), np.float32(1.0)
     for day in range(len(returns)):
         for path in range(len(total)):
             total[path] += returns[day, path]
+        middle, narrow = (median[day], per_width[day]) if day < len(median) else (_NONE, one)
         for path in range(len(total)):
-            badness[0, day, path] = (median[day] - total[path]) * per_width[day]
+            badness[0, day, path] = (middle - total[path]) * narrow
 
 
 def _drawdown(returns: Floats32) -> Days:
-    total, peak = np.zeros_like(returns[:2])
+    total, peak = np.zeros((2, returns.shape[1]), dtype=np.float32)
     for row in returns:
         total = total + row
         peak = np.maximum(peak, total)
@@ -281,7 +315,8 @@ def _drawdown_loops(returns: Floats32, badness: Floats32) -> None:
 
 
 def _rolling(returns: Floats32, per_spread: np.float32) -> Days:
-    total, squares = np.zeros_like(returns[:2])
+    total, squares = np.zeros((2, returns.shape[1]), dtype=np.float32)
+    constant = _CONSTANT / per_spread
     # Simple returns to second order: what the rules themselves measure.
     simple = returns * returns * np.float32(0.5) + returns
     for day, new in enumerate(simple):
@@ -291,9 +326,10 @@ def _rolling(returns: Floats32, per_spread: np.float32) -> Days:
         if day < ROLLING_ROWS - 1:
             yield _NONE, _NONE
             continue
-        spread = np.maximum(squares - total * total * _PER_ROW, _TINY)
+        spread = np.maximum(squares - total * total * _PER_ROW, constant)
+        sharpe = np.where(spread > constant, total * np.abs(total) / spread * _SHARPE, _NEVER)
         ratio = spread * per_spread
-        yield total * np.abs(total) / spread * _SHARPE, np.maximum(ratio, 1 / ratio)
+        yield sharpe, np.maximum(ratio, 1 / ratio)
 
 
 @Kernel
@@ -301,6 +337,7 @@ def _rolling_loops(returns: Floats32, per_spread: np.float32, badness: Floats32)
     size, one, half = returns.shape[1], np.float32(1.0), np.float32(0.5)
     # The new and the old row, the sum, the squares, and the results.
     state = np.zeros(6 * LANES, dtype=np.float32)
+    constant = _CONSTANT / per_spread
     for day in range(len(returns)):
         for path in range(size):
             state[path] = returns[day, path]
@@ -316,8 +353,9 @@ def _rolling_loops(returns: Floats32, per_spread: np.float32, badness: Floats32)
             state[2 * LANES + path] = total
             state[3 * LANES + path] = squares
             spread = squares - total * total * _PER_ROW
-            spread = spread if spread > _TINY else _TINY
-            state[4 * LANES + path] = total * abs(total) / spread * _SHARPE
+            spread = spread if spread > constant else constant
+            sharpe = total * abs(total) / spread * _SHARPE
+            state[4 * LANES + path] = sharpe if spread > constant else _NEVER
             ratio = spread * per_spread
             inverse = one / ratio
             state[5 * LANES + path] = ratio if ratio > inverse else inverse
@@ -337,8 +375,8 @@ def _exceedances(
     keep: np.float32,
     newest: np.float32,
 ) -> Days:
-    now = np.full_like(returns[0], variance)
-    rate, run = np.zeros_like(returns[:2])
+    now = np.full(returns.shape[1], variance)
+    rate, run = np.zeros((2, returns.shape[1]), dtype=np.float32)
     hits = np.zeros((RATE_ROWS, returns.shape[1]), dtype=np.float32)
     for day, row in enumerate(returns):
         shocks = row - mean
