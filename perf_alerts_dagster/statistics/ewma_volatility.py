@@ -24,7 +24,7 @@ PULL = 0.02
 FLOOR = 0.15
 # Maximum mean square of the residuals, above which the recursion grows. With a floor of 0.1 and
 # 1.15 the strategies with many flat days leave their 95 % band in 9.7 % of quarters, with these
-# values in 8.6 % (docs/studies/coverage.py).
+# values in 8.6 % (docs/studies/band_coverage.py).
 MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12
