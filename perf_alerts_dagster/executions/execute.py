@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,6 +30,10 @@ from perf_alerts_dagster.records.reading import Market, Reading, read
 
 # The page of a run shows the worst strategies only.
 MAXIMUM_CHARTS = 6
+# Alerts that begin together need the same projections: the first one simulates, and the others
+# find what it stored. The lease only saves work, so that nobody waits for it without end.
+_SIMULATION = "projections"
+_LONGEST_SIMULATION = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,10 +330,17 @@ class Executor:
         repeats: dict[date, str] = {}
         outlook = Outlook()
         provisional = () if plan.provisional is None else (plan.provisional,)
-        for session in (*plan.finals, *provisional):
+        sessions = (*plan.finals, *provisional)
+        if not sessions:
+            return (), repeats, outlook
+        session_judge = self.session_judge.for_sessions(
+            sessions,
+            lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
+        )
+        for session in sessions:
             # Projections are issued for final sessions that move the watermark only.
             counts = session != plan.provisional and not plan.recorded_only
-            judgement, outlook = self.session_judge.judge_session(
+            judgement, outlook = session_judge.judge_session(
                 alert,
                 reading,
                 session,

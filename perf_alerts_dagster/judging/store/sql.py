@@ -203,13 +203,13 @@ class SqlAlertStore(AlertStore):
         with writing(self.engine) as connection:
             issued.add(connection, projections)
 
-    def projections(
-        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
-    ) -> Mapping[str, StoredProjection]:
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
         """Query the strategies in batches within the limit of one statement."""
         with reading(self.engine) as connection:
-            return issued.newest(
-                connection, kind=kind, on_or_before=on_or_before, strategies=strategies
+            return issued.within(
+                connection, kind=kind, first=first, last=last, strategies=strategies
             )
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
