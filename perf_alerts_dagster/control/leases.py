@@ -168,7 +168,8 @@ class Lease:
     """The result of waiting for a lease.
 
     `taken_by` is None where the owner holds the lease; else the run that waits already and
-    replaces this one, or that holds it for too long. `check` raises `TurnLost` once the owner has lost the lease.
+    replaces this one, or that holds it for too long. `check` raises `TurnLost` once the owner has
+    lost the lease.
     """
 
     taken_by: str | None

@@ -33,9 +33,12 @@ class SessionJudge:
         sessions: Sequence[date],
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> "SessionJudge":
-        """The judge of one execution's sessions, at least one: it reads the projections once."""
+        """The judge of one execution, for sessions of one reading, of which there is at least one.
+
+        It reads and unpacks the projections once.
+        """
         issuer = self.issuer.for_sessions(min(sessions), max(sessions))
-        return replace(self, issuer=issuer, turn=turn)
+        return replace(self, judge=self.judge.for_sessions(), issuer=issuer, turn=turn)
 
     def judge_session(
         self,

@@ -1,10 +1,10 @@
 """The inputs of rules, and the evaluation of a measured value with its evidence."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from perf_alerts_dagster.projections.monitors import STATISTICS, documented_badn
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
 from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.records.sessions import missing_share
+from perf_alerts_dagster.records.sessions import missing
 
 Shares = Mapping[str, float]
 
@@ -37,6 +37,8 @@ class Budgets:
 
     def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
         """The budgets of one rule of one strategy."""
+        if not self.rules and not self.of_strategy:
+            return self.warning, self.critical
         shares = {"warning": self.warning, "critical": self.critical, **self.rules.get(rule, {})}
         shares |= self.of_strategy.get(strategy, {}).get(rule, {})
         return shares["warning"], shares["critical"]
@@ -168,9 +170,12 @@ def rating_with_power(
     return replace(rating, power=power, days_to_half=half, union=calibration.union)
 
 
+# The rows of the longest window that rules look for gaps in.
+_LONGEST = 126
 # A window with a larger share of missing sessions is not judged.
 MAXIMUM_MISSING = 0.10
 _NOTHING = ProjectionsInForce()
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,7 +187,7 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
     by strategy. `projected` are the strategies with a projection in force: without one a
-    drawdown needs no evidence.
+    drawdown needs no evidence. `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -196,6 +201,20 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    made: dict[Hashable, Any] = field(default_factory=dict)
+    kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], Made], *, of_session: bool = True) -> Made:
+        """What `make` gives, made once for all that ask by the same key.
+
+        That is once a session, or once for all sessions of an execution where `of_session` is
+        False: then the key says what it depends on, and it is small.
+        """
+        known = self.made if of_session else self.kept
+        if key not in known:
+            known[key] = make()
+        made: Made = known[key]
+        return made
 
     def projections_of(self, strategy: str) -> ProjectionsInForce:
         """The projections in force for a strategy."""
@@ -229,8 +248,12 @@ class JudgeContext:
             value,
             periods_per_year=self.periods_of(strategy),
             budget=self.budgets_of(strategy, rule.id)[0],
-            documented=documented_badness(
-                self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
+            documented=self.once(
+                ("documented", strategy),
+                lambda: documented_badness(
+                    self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
+                ),
+                of_session=False,
             ),
         )
 
@@ -336,7 +359,13 @@ def too_many_gaps(
     context: JudgeContext, record: StrategyRecord, rule: Rule, window: int
 ) -> Evaluation | None:
     """Insufficient data where more than a tenth of the window's sessions have no row."""
-    share = missing_share(record.dates, context.calendars[record.strategy].days, window)
+    days = context.calendars[record.strategy].days
+    absent = context.once(
+        ("absent", record.strategy, len(record)), lambda: missing(record.dates[-_LONGEST:], days)
+    )
+    rows = record.dates[-window:]
+    gaps = int((absent > rows[0]).sum()) if window <= _LONGEST else len(missing(rows, days))
+    share = gaps / (gaps + len(rows))
     if share <= MAXIMUM_MISSING:
         return None
     why = f"{share:.0%} of the sessions in the window have no row"

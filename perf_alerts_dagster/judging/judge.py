@@ -1,9 +1,10 @@
 """Judge all strategies of a reading for one date; stores nothing."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,11 @@ class Judge:
     max_lag_sessions: int
     budgets: Budgets
     settings_version: str
+    kept: dict[Hashable, Any] | None = None
+
+    def for_sessions(self) -> "Judge":
+        """The same for sessions of one reading, which keeps what does not depend on the session."""
+        return replace(self, kept={})
 
     def judge(
         self,
@@ -86,6 +92,7 @@ class Judge:
             projected=outlook.projected,
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
+            kept={} if self.kept is None else self.kept,
         )
         evaluations = [
             evaluation

@@ -104,8 +104,11 @@ def _waiting(reading: Reading, group: Group, as_of: date) -> list[str]:
 def _tempered(
     evaluation: Evaluation, gap: _Gap | None, group: Mapping[str, Json], since: str | None
 ) -> Evaluation:
+    is_whole = since and BY_ID[evaluation.rule].whole_life
+    if gap is None and not group and not is_whole:
+        return evaluation
     parts = {**evaluation.parts, **group}
-    if since and BY_ID[evaluation.rule].whole_life:
+    if is_whole:
         parts["live_since"] = since
     if "not_closed" in group:
         text = f"{evaluation.message}; not closed yet: {group['not_closed']}"

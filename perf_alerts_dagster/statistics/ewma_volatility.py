@@ -28,6 +28,10 @@ FLOOR = 0.15
 MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12
+# The weight that is left of a variance some rows later, and that a row's square has once it is
+# divided by its own: 0.06 / 0.94^756 is far from overflowing.
+_LEFT = (1.0 - NEWEST) ** np.arange(WINDOW + 1)
+_WEIGHTS = NEWEST / _LEFT[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,15 +74,17 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     logs = np.log1p(np.maximum(lowered, -1.0 + 1e-12))
     mean = float(logs.mean())
     shocks = logs - mean
-    sigma = float(logs.std(ddof=1))
+    whole = float(shocks @ shocks) / len(shocks)
+    sigma = math.sqrt(whole * len(shocks) / (len(shocks) - 1))
     if sigma < _TINY:
         return None
-    whole = float(shocks.var())
     floor = FLOOR * whole
-    variances = _variances(shocks, floor)
+    first = shocks[:_FIRST_ROWS] - shocks[:_FIRST_ROWS].sum() / min(_FIRST_ROWS, len(shocks))
+    start = float(first @ first) / len(first)
+    variances = variances_after(max(start, floor), shocks, floor)
     volatility = np.sqrt(variances[:-1])
     raw = shocks / volatility
-    back = raw[::-1][np.arange(WINDOW) % len(raw)]
+    back = raw[::-1] if len(raw) == WINDOW else raw[::-1][np.arange(WINDOW) % len(raw)]
     centre, scale = _centred(back)
     return Residuals(
         rows=len(returns),
@@ -94,14 +100,24 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     )
 
 
-def _variances(shocks: Floats, floor: float) -> Floats:
-    """One-step-ahead variances (n + 1); the last one is of the row after the window."""
+def variances_after(first: float, shocks: Floats, floor: float) -> Floats:
+    """One-step-ahead variances (n + 1) of shocks (n <= 756), from `first`, never below the floor.
+
+    The last one is of the row after them.
+    """
     variances = np.empty(len(shocks) + 1)
-    now = max(float(shocks[:_FIRST_ROWS].var()), floor)
-    for row, square in enumerate((shocks * shocks).tolist()):
-        variances[row] = now
-        now = max((1.0 - NEWEST) * now + NEWEST * square, floor)
-    variances[-1] = now
+    variances[0] = first
+    # The recursion without the floor, as a sum: v_t / 0.94^t = v_0 + sum of 0.06 s_i^2 / 0.94^i.
+    np.cumsum(shocks * shocks * _WEIGHTS[: len(shocks)], out=variances[1:])
+    variances[1:] += first
+    variances[1:] *= _LEFT[1 : len(variances)]
+    below = variances < floor
+    if below.any():
+        row = int(below.argmax())
+        now = variances[row] = floor
+        for after, shock in enumerate(shocks[row:].tolist(), row + 1):
+            now = max((1.0 - NEWEST) * now + NEWEST * shock * shock, floor)
+            variances[after] = now
     return variances
 
 

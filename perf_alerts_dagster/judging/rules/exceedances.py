@@ -1,8 +1,9 @@
 """Exceedances of the one-day quantile: single, consecutive, their rate, and joint ones."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -30,7 +31,7 @@ from perf_alerts_dagster.projections.monitors import (
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
 from perf_alerts_dagster.statistics import var_backtests
-from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns, variances_after
 
 _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
 DAILY = _rule(
@@ -65,12 +66,13 @@ class Exceedances:
     """Rows (n) compared with the residuals of the rows before them.
 
     `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
-    the 5 % quantile of the earlier residuals, `residuals` (m), sorted. `quantile` is the newest
-    row's conditional 5 % quantile, as a simple return.
+    the 5 % quantile of the earlier residuals, which are `before` (m), and `residuals`, sorted.
+    `quantile` is the newest row's conditional 5 % quantile, as a simple return.
     """
 
     standardised: Floats
     hits: Flags
+    before: Floats
     residuals: Floats
     quantile: float
 
@@ -84,17 +86,30 @@ def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
     if known is None:
         return None
     residuals = np.sort(known.standardised)
-    cut = float(np.quantile(residuals, EXCEEDANCE))
-    variance = known.variance
-    standardised, quantile = np.empty(newest), 0.0
-    for row, shock in enumerate((np.log1p(after) - known.mean).tolist()):
-        volatility = variance**0.5
-        quantile = float(np.expm1(known.mean + volatility * cut))
-        standardised[row] = shock / volatility
-        variance = max((1.0 - NEWEST) * variance + NEWEST * shock * shock, known.floor)
+    cut = quantile_of(residuals, EXCEEDANCE)
+    shocks = np.log1p(after) - known.mean
+    volatility = np.sqrt(variances_after(known.variance, shocks, known.floor)[:-1])
+    standardised = shocks / volatility
     return Exceedances(
-        standardised=standardised, hits=standardised < cut, residuals=residuals, quantile=quantile
+        standardised=standardised,
+        hits=standardised < cut,
+        before=known.standardised,
+        residuals=residuals,
+        quantile=math.expm1(known.mean + float(volatility[-1]) * cut),
     )
+
+
+def quantile_of(rising: Floats, share: float) -> float:
+    """The quantile, of a share below 1, of at least two sorted values; linear between them."""
+    place = share * (len(rising) - 1)
+    first = int(place)
+    lower, upper = rising[first : first + 2].tolist()
+    return float(lower + (place - first) * (upper - lower))
+
+
+def _newest(finals: StrategyRecord, context: JudgeContext) -> Exceedances | None:
+    """The newest row, for the strategy's own rules and for the joint one."""
+    return context.once(("exceedances", finals.strategy), lambda: exceedances_of(finals.returns, 1))
 
 
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -104,7 +119,7 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     live = int(finals.live.sum())
     if not live:
         return [case.lacks(why="no live rows") for case in cases]
-    newest = exceedances_of(finals.returns, 1)
+    newest = _newest(finals, context)
     recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
     if newest is None or recent is None:
         # Rows that come fill the rate's window first.
@@ -118,7 +133,7 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     finals, context = case.record, case.context
     value, residuals = float(newest.standardised[0]), newest.residuals
-    worst, rare = float(residuals[0]), float(np.quantile(residuals, _RARE))
+    worst, rare = float(residuals[0]), quantile_of(residuals, _RARE)
     severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
@@ -166,7 +181,7 @@ def _rate(case: Case, recent: Exceedances) -> Evaluation:
         rating=case.context.rating(case.record.strategy, RATE, hits / RATE_ROWS),
         parts={
             "hits": hits,
-            "binomial_p": var_backtests.binomial_at_least(hits, rows, EXCEEDANCE),
+            "binomial_p": _binomial_p(hits, rows),
             **_backtests(case.record),
         },
     )
@@ -178,11 +193,14 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         return {}
     if (recent := exceedances_of(finals.returns, _BACKTEST_ROWS)) is None:
         return {}
-    hits = int(recent.hits.sum())
+    counts = var_backtests.transitions(recent.hits.tolist())
+    return dict(_backtests_of(int(recent.hits.sum()), counts))
+
+
+@cache
+def _backtests_of(hits: int, counts: var_backtests.Transitions) -> dict[str, Json]:
     proportion = var_backtests.kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = var_backtests.christoffersen_independence(
-        var_backtests.transitions(recent.hits.tolist())
-    )
+    independence = var_backtests.christoffersen_independence(counts)
     light = var_backtests.traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,
@@ -190,6 +208,11 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         "christoffersen_p": independence.p_value if independence else None,
         "traffic_light": light.zone if light else None,
     }
+
+
+@cache
+def _binomial_p(hits: int, rows: int) -> float:
+    return var_backtests.binomial_at_least(hits, rows, EXCEEDANCE)
 
 
 JOINT = Rule(
@@ -226,13 +249,12 @@ def judge_joint(
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` is its breach.
             continue
-        now = exceedances_of(finals.returns, 1)
-        before = filter_returns(finals.returns[:-1][-WINDOW:])
-        if now is None or before is None:
+        now = _newest(finals, context)
+        if now is None:
             continue
-        cut = float(np.quantile(before.standardised, _RARE))
+        cut = quantile_of(now.residuals, _RARE)
         hits[name] = float(now.standardised[0]) < cut
-        flags.append((finals.dates[:-1][-WINDOW:], before.standardised < cut))
+        flags.append((finals.dates[:-1][-WINDOW:], now.before < cut))
     if len(hits) < _MINIMUM_TOGETHER:
         return []
     days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)

@@ -85,7 +85,9 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
         .order_by(evaluation_rows.c.position)
     )
     try:
-        evaluations = tuple(from_row(stored) for stored in connection.execute(query).mappings())
+        evaluations = tuple(
+            from_row(stored) for stored in connection.execute(query).mappings().all()
+        )
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's judgement of {row['alert']} at {row['as_of']} "
