@@ -193,7 +193,7 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         return {}
     if (recent := exceedances_of(finals.returns, _BACKTEST_ROWS)) is None:
         return {}
-    counts = var_backtests.transitions(recent.hits.tolist())
+    counts = var_backtests.transitions(recent.hits)
     return dict(_backtests_of(int(recent.hits.sum()), counts))
 
 
