@@ -187,7 +187,8 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
     by strategy. `projected` are the strategies with a projection in force: without one a
-    drawdown needs no evidence. `made` and `kept` are for `once`.
+    drawdown needs no evidence. `records` are those of the session, for
+    what is computed of all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -201,6 +202,7 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)
 

@@ -92,6 +92,7 @@ class Judge:
             projected=outlook.projected,
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
+            records=cut,
             kept={} if self.kept is None else self.kept,
         )
         evaluations = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Flags, Floats
 
 Floats32 = NDArray[np.float32]
 
@@ -71,58 +71,91 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     if len(returns) < 2:
         return None
     lowered = returns - haircut * max(float(returns.mean()), 0.0)
-    logs = np.log1p(np.maximum(lowered, -1.0 + 1e-12))
-    mean = float(logs.mean())
-    shocks = logs - mean
-    whole = float(shocks @ shocks) / len(shocks)
-    sigma = math.sqrt(whole * len(shocks) / (len(shocks) - 1))
-    if sigma < _TINY:
+    known = filter_logs(np.log1p(np.maximum(lowered, -1.0 + 1e-12))[np.newaxis])
+    if not known.is_varying[0]:
         return None
-    floor = FLOOR * whole
-    first = shocks[:_FIRST_ROWS] - shocks[:_FIRST_ROWS].sum() / min(_FIRST_ROWS, len(shocks))
-    start = float(first @ first) / len(first)
-    variances = variances_after(max(start, floor), shocks, floor)
-    volatility = np.sqrt(variances[:-1])
-    raw = shocks / volatility
-    back = raw[::-1] if len(raw) == WINDOW else raw[::-1][np.arange(WINDOW) % len(raw)]
-    centre, scale = _centred(back)
+    standardised = known.standardised[0]
+    sigma = float(known.sigma[0])
     return Residuals(
         rows=len(returns),
-        tiled=((back - centre) * scale).astype(np.float32),
-        mean=mean,
+        tiled=standardised[_offsets(len(returns))].astype(np.float32),
+        mean=float(known.mean[0]),
         sigma=sigma,
         error=sigma / math.sqrt(len(returns)),
-        variance=float(variances[-1]),
-        mean_variance=float(variances[:-1].mean()),
-        floor=floor,
-        volatility=volatility,
-        standardised=(raw - centre) * scale,
+        variance=float(known.variances[0, -1]),
+        mean_variance=float(known.variances[0, :-1].mean()),
+        floor=float(known.floor[0]),
+        volatility=np.sqrt(known.variances[0, :-1]),
+        standardised=standardised,
     )
 
 
-def variances_after(first: float, shocks: Floats, floor: float) -> Floats:
-    """One-step-ahead variances (n + 1) of shocks (n <= 756), from `first`, never below the floor.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilteredWindows:
+    """Filtered windows (S, n), see `Residuals`; none depends on the others.
 
-    The last one is of the row after them.
+    `variances` (S, n + 1) are one step ahead. Where a window is not `is_varying`, its residuals
+    are no numbers.
     """
-    variances = np.empty(len(shocks) + 1)
-    variances[0] = first
+
+    is_varying: Flags
+    mean: Floats
+    sigma: Floats
+    floor: Floats
+    variances: Floats
+    standardised: Floats
+
+
+def filter_logs(logs: Floats) -> FilteredWindows:
+    """Filter windows (S, n) of log returns, 2 <= n <= 756, oldest first."""
+    rows = logs.shape[1]
+    mean = logs.mean(axis=1)
+    shocks = logs - mean[:, np.newaxis]
+    whole = (shocks * shocks).mean(axis=1)
+    sigma = np.sqrt(whole * (rows / (rows - 1)))
+    floor = FLOOR * whole
+    first = np.maximum(shocks[:, :_FIRST_ROWS].var(axis=1), floor)
+    variances = variances_after(first, shocks, floor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standardised = shocks / np.sqrt(variances[:, :-1])
+        back = standardised if rows == WINDOW else standardised[:, _offsets(rows)]
+        # Their mean becomes 0, and their mean square at most `MAXIMUM_SQUARE`.
+        centre = back.mean(axis=1)
+        square = ((back - centre[:, np.newaxis]) ** 2).mean(axis=1)
+        standardised -= centre[:, np.newaxis]
+        standardised *= np.sqrt(MAXIMUM_SQUARE / np.maximum(square, MAXIMUM_SQUARE))[:, np.newaxis]
+    return FilteredWindows(
+        is_varying=sigma >= _TINY,
+        mean=mean,
+        sigma=sigma,
+        floor=floor,
+        variances=variances,
+        standardised=standardised,
+    )
+
+
+def variances_after(first: Floats, shocks: Floats, floor: Floats) -> Floats:
+    """One-step-ahead variances (S, n + 1) of shocks (S, n), n <= 756.
+
+    They begin with `first` (S) and are never below the floor (S); the last one is of the row after
+    the shocks.
+    """
+    variances = np.empty((len(shocks), shocks.shape[1] + 1))
+    variances[:, 0] = first
     # The recursion without the floor, as a sum: v_t / 0.94^t = v_0 + sum of 0.06 s_i^2 / 0.94^i.
-    np.cumsum(shocks * shocks * _WEIGHTS[: len(shocks)], out=variances[1:])
-    variances[1:] += first
-    variances[1:] *= _LEFT[1 : len(variances)]
-    below = variances < floor
-    if below.any():
-        row = int(below.argmax())
-        now = variances[row] = floor
-        for after, shock in enumerate(shocks[row:].tolist(), row + 1):
-            now = max((1.0 - NEWEST) * now + NEWEST * shock * shock, floor)
-            variances[after] = now
+    np.cumsum(shocks * shocks * _WEIGHTS[: shocks.shape[1]], axis=1, out=variances[:, 1:])
+    variances[:, 1:] += first[:, np.newaxis]
+    variances[:, 1:] *= _LEFT[1 : variances.shape[1]]
+    below = variances < floor[:, np.newaxis]
+    for one in np.flatnonzero(below.any(axis=1)).tolist():
+        row, minimum = int(below[one].argmax()), float(floor[one])
+        after = [minimum]
+        for shock in shocks[one, row:].tolist():
+            after.append(max((1.0 - NEWEST) * after[-1] + NEWEST * shock * shock, minimum))
+        variances[one, row:] = after
     return variances
 
 
-def _centred(back: Floats) -> tuple[float, float]:
-    """Centre and factor that make the mean 0 and the mean square at most `MAXIMUM_SQUARE`."""
-    centre = float(back.mean())
-    square = float(((back - centre) ** 2).mean())
-    return centre, 1.0 if square <= MAXIMUM_SQUARE else math.sqrt(MAXIMUM_SQUARE / square)
+def _offsets(rows: int) -> NDArray[np.intp]:
+    """The place in a window of each of 756 offsets back from its end."""
+    return rows - 1 - np.arange(WINDOW) % rows

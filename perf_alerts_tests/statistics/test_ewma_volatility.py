@@ -1,10 +1,16 @@
 """The variances of a window: in closed form what the recursion gives row by row."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.judging.rules.cusum import cusum
-from perf_alerts_dagster.judging.rules.exceedances import quantile_of
+from perf_alerts_dagster.judging.rules.exceedances import (
+    exceedances_of,
+    exceedances_of_many,
+    quantile_of,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
     FLOOR,
@@ -22,6 +28,11 @@ def recursion(first: float, shocks: Floats, floor: float) -> Floats:
     return np.array(variances)
 
 
+def after(first: float, shocks: Floats, floor: float) -> Floats:
+    (found,) = variances_after(np.array([first]), shocks[np.newaxis], np.array([floor]))
+    return found
+
+
 @pytest.mark.parametrize("rows", [1, 2, 60, 252, WINDOW])
 @pytest.mark.parametrize("flat", [0.0, 0.3, 0.9, 1.0])
 @pytest.mark.parametrize("scale", [1e-9, 0.01, 300.0])
@@ -31,7 +42,7 @@ def test_the_closed_form_is_the_recursion(rows: int, flat: float, scale: float) 
     shocks[: rows // 3] = 0.0 if flat else shocks[: rows // 3]
     floor = FLOOR * max(float(shocks.var()), scale**2 / 10)
 
-    found = variances_after(2.0 * floor, shocks, floor)
+    found = after(2.0 * floor, shocks, floor)
 
     np.testing.assert_allclose(found, recursion(2.0 * floor, shocks, floor), rtol=1e-12, atol=0)
     assert (found >= floor).all()
@@ -58,9 +69,28 @@ def test_a_huge_row_is_forgotten_as_in_the_recursion() -> None:
     shocks = np.full(WINDOW, 0.001)
     shocks[5] = 700.0
 
-    np.testing.assert_allclose(
-        variances_after(1e-6, shocks, 1e-9), recursion(1e-6, shocks, 1e-9), rtol=1e-12
-    )
+    np.testing.assert_allclose(after(1e-6, shocks, 1e-9), recursion(1e-6, shocks, 1e-9), rtol=1e-12)
+
+
+@pytest.mark.parametrize("newest", [1, 30, 250])
+def test_the_exceedances_of_many_are_bit_for_bit_those_of_each_alone(newest: int) -> None:
+    rng = np.random.default_rng(3)
+    many = {
+        f"s{number}": rng.standard_t(3, rows) * 0.01 * (rng.random(rows) > number % 3 / 3)
+        for number, rows in enumerate([251, 300, 502, 600, 1200, *[1006] * 70])
+    }
+    many["still"] = np.zeros(900)
+
+    found = exceedances_of_many({name: (each, newest) for name, each in many.items()})
+
+    assert "still" not in found
+    for name, returns in many.items():
+        alone = exceedances_of(returns, newest)
+        assert (alone is None) == (name not in found), name
+        if alone is not None:
+            for part in fields(alone):
+                one, other = getattr(alone, part.name), getattr(found[name], part.name)
+                assert np.array_equal(one, other), (name, part.name)
 
 
 def test_a_quantile_of_sorted_values_is_numpys() -> None:
