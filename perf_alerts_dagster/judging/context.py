@@ -187,8 +187,8 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
     by strategy. `projected` are the strategies with a projection in force: without one a
-    drawdown needs no evidence. `records` are those of the session, for
-    what is computed of all at once; `made` and `kept` are for `once`.
+    drawdown needs no evidence. `records` are those of the session, for what is computed of
+    all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date

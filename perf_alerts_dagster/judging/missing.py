@@ -59,8 +59,12 @@ def without_good_news(
     due = context.last_final
     if due is None:
         return list(evaluations)
+
+    def due_sessions(name: str) -> Dates:
+        return context.once(("due", name), lambda: reading.due_sessions(name), of_session=False)
+
     absent = {
-        name: without_rows(record.dates, reading.due_sessions(name), due)
+        name: without_rows(record.dates, due_sessions(name), due)
         for name, record in singles.items()
         # After a wipe-out nothing is missed.
         if record.returns[-1] > -1.0

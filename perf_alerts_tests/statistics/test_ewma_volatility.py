@@ -29,7 +29,7 @@ def recursion(first: float, shocks: Floats, floor: float) -> Floats:
 
 
 def after(first: float, shocks: Floats, floor: float) -> Floats:
-    (found,) = variances_after(np.array([first]), shocks[np.newaxis], np.array([floor]))
+    found: Floats = variances_after(np.array([first]), shocks[np.newaxis], np.array([floor]))[0]
     return found
 
 
