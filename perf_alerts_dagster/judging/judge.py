@@ -14,8 +14,8 @@ from perf_alerts_dagster.judging.context import (
     Budgets,
     JudgeContext,
     insufficient_data,
-    with_discovery,
 )
+from perf_alerts_dagster.judging.discovery import with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
