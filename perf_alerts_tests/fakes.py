@@ -15,7 +15,7 @@ from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
-from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.desk import (
     Desk,
     Kept,
@@ -91,18 +91,13 @@ class FakeAlertStore(AlertStore):
             kept = replace(copy.deepcopy(one), facts=_through_json(one.facts))
             self._projections.setdefault((one.strategy, one.kind, one.issued_on), kept)
 
-    def projections(
-        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
-    ) -> Mapping[str, StoredProjection]:
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
         self._reach()
-        found = {
-            one.strategy: one
-            for one in sorted(self._projections.values(), key=lambda one: one.issued_on)
-            if one.kind == kind
-            and one.issued_on <= on_or_before
-            and (strategies is None or one.strategy in strategies)
-        }
-        return copy.deepcopy(dict(sorted(found.items())))
+        kept = MemoryProjections()
+        kept.save_projections(copy.deepcopy(list(self._projections.values())))
+        return kept.issued(kind=kind, first=first, last=last, strategies=strategies)
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
         self._reach()

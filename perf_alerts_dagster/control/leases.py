@@ -1,5 +1,7 @@
 """Leases: one execution of an alert runs, one waits, and any further one gives up.
 
+The simulation of projections has a lease as well, for which all wait that need it.
+
 A lease belongs to its owner (a run id) until a time, and is renewed while the owner runs. After
 a crash it expires. `LeaseQueue` decides; the store only keeps it, with one change at a time.
 """
@@ -165,8 +167,9 @@ TTL = timedelta(seconds=30)
 class Lease:
     """The result of waiting for a lease.
 
-    `taken_by` is the run that waits already and replaces this one; None where the owner holds
-    the lease. `check` raises `TurnLost` once the owner has lost the lease.
+    `taken_by` is None where the owner holds the lease; else the run that waits already and
+    replaces this one, or that holds it for too long. `check` raises `TurnLost` once the owner has
+    lost the lease.
     """
 
     taken_by: str | None
@@ -183,21 +186,28 @@ class LeaseManager:
     poll: float = 0.5
 
     @contextmanager
-    def hold(self, name: str, owner: str) -> Iterator[Lease]:
+    def hold(self, name: str, owner: str, *, at_most: timedelta | None = None) -> Iterator[Lease]:
         """Wait for the lease and renew it in the background until the end of the block.
+
+        Without `at_most` only one owner waits, and any further one gives up. With it all wait, and
+        one that has waited so long goes on without the lease; `taken_by` is its holder then.
 
         Raises:
             StoreUnavailable: the leases cannot be read or written.
         """
-        pause = threading.Event()
+        pause, waited = threading.Event(), timedelta()
         state = self.leases.acquire(name, owner, self.clock(), self.ttl)
         try:
-            while state.status is LeaseStatus.WAITING:
+            while state.status is not LeaseStatus.HELD:
+                if state.status is LeaseStatus.TAKEN if at_most is None else waited >= at_most:
+                    yield Lease(
+                        taken_by=state.waiter if at_most is None else state.holder,
+                        check=lambda: None,
+                    )
+                    return
                 pause.wait(self.poll)
+                waited += timedelta(seconds=self.poll)
                 state = self.leases.acquire(name, owner, self.clock(), self.ttl)
-            if state.status is LeaseStatus.TAKEN:
-                yield Lease(taken_by=state.waiter, check=lambda: None)
-                return
             with self._renewed(name, owner):
                 yield Lease(taken_by=None, check=lambda: self._check(name, owner))
         finally:

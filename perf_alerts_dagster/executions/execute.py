@@ -1,8 +1,10 @@
 """One execution of one alert: read, plan, judge and record each due session, notify."""
 
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,10 @@ from perf_alerts_dagster.records.reading import Market, Reading, read
 
 # The page of a run shows the worst strategies only.
 MAXIMUM_CHARTS = 6
+# Alerts that begin together need the same projections: the first one simulates, and the others
+# find what it stored. The lease only saves work, so that nobody waits for it without end.
+_SIMULATION = "projections"
+_LONGEST_SIMULATION = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,22 @@ class Execution:
     def newest(self) -> Judgement | None:
         """The judgement of the newest date; None when nothing was judged."""
         return self.judgements[-1] if self.judgements else None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Look for no cyclic garbage meanwhile.
+
+    An execution makes millions of objects without cycles that live until its end, and each full
+    collection would visit all of them.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _worst_first(decisions: Decisions) -> tuple[Incident, ...]:
@@ -170,7 +192,7 @@ class Executor:
             StoreUnavailable: the store cannot be read or written.
             TurnLost: this process paused for too long, and another one took its turn.
         """
-        with self.leases.hold(alert.name, run_id) as turn:
+        with self.leases.hold(alert.name, run_id) as turn, _no_collection():
             if turn.taken_by is not None:
                 return Execution(
                     alert=alert.name,
@@ -326,10 +348,17 @@ class Executor:
         repeats: dict[date, str] = {}
         outlook = Outlook()
         provisional = () if plan.provisional is None else (plan.provisional,)
-        for session in (*plan.finals, *provisional):
+        sessions = (*plan.finals, *provisional)
+        if not sessions:
+            return (), repeats, outlook
+        session_judge = self.session_judge.for_sessions(
+            sessions,
+            lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
+        )
+        for session in sessions:
             # Projections are issued for final sessions that move the watermark only.
             counts = session != plan.provisional and not plan.recorded_only
-            judgement, outlook = self.session_judge.judge_session(
+            judgement, outlook = session_judge.judge_session(
                 alert,
                 reading,
                 session,

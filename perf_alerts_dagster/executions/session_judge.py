@@ -4,11 +4,12 @@ All judgements are made here: executions use the alert store; `evaluate` and out
 use projections that are kept in memory.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
@@ -18,10 +19,26 @@ from perf_alerts_dagster.records.reading import Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionJudge:
-    """A judge, and the issuer of the projections that it judges by."""
+    """A judge, and the issuer of the projections that it judges by.
+
+    `turn` is entered to simulate them, where any are due.
+    """
 
     judge: Judge
     issuer: ProjectionIssuer
+    turn: Callable[[], AbstractContextManager[object]] = nullcontext
+
+    def for_sessions(
+        self,
+        sessions: Sequence[date],
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> "SessionJudge":
+        """The judge of one execution, for sessions of one reading, of which there is at least one.
+
+        It reads and unpacks the projections once.
+        """
+        issuer = self.issuer.for_sessions(min(sessions), max(sessions))
+        return replace(self, judge=self.judge.for_sessions(), issuer=issuer, turn=turn)
 
     def judge_session(
         self,
@@ -48,8 +65,10 @@ class SessionJudge:
             StoreUnavailable: the store of projections cannot be read or written.
         """
         for day in issue_on:
-            self.issuer.issue_for(alert, reading, day, run_id=run_id)
-        outlook = self.issuer.outlook(session, reading.periods_per_year)
+            self.issuer.issue_for(alert, reading, day, run_id=run_id, turn=self.turn)
+        outlook = self.issuer.outlook(
+            session, reading.periods_per_year, monthly=Family.FORWARD in alert.families
+        )
         judgement = self.judge.judge(
             alert,
             reading,
@@ -78,11 +97,12 @@ class SessionJudge:
         that this judgement is compared with.
         """
         last = reading.last_final
-        judgement, _ = self.judge_session(
+        issue_on = () if last is None else (*issued_before, last)
+        judgement, _ = self.for_sessions((*issue_on, reading.as_of)).judge_session(
             alert,
             reading,
             reading.as_of,
-            issue_on=() if last is None else (*issued_before, last),
+            issue_on=issue_on,
             run_id=run_id,
             now=now,
             provisional=last is None or reading.as_of > last,

@@ -1,10 +1,10 @@
 """The inputs of rules, and the evaluation of a measured value with its evidence."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
 from perf_alerts_dagster.projections.watchers import BY_NAME, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.records.sessions import missing_share
+from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.records.sessions import missing
 
 Shares = Mapping[str, float]
 
@@ -37,42 +37,11 @@ class Budgets:
 
     def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
         """The budgets of one rule of one strategy."""
+        if not self.rules and not self.of_strategy:
+            return self.warning, self.critical
         shares = {"warning": self.warning, "critical": self.critical, **self.rules.get(rule, {})}
         shares |= self.of_strategy.get(strategy, {}).get(rule, {})
         return shares["warning"], shares["critical"]
-
-
-def benjamini_hochberg(shares: Floats) -> Floats:
-    """Adjusted p-values (n): of each test the lowest false discovery rate that rejects it.
-
-    Source: Benjamini, Hochberg, J. R. Stat. Soc. B 57, 1995.
-    """
-    count = len(shares)
-    order = np.argsort(shares, kind="stable")
-    ranked = shares[order] * count / np.arange(1, count + 1)
-    adjusted = np.empty(count)
-    adjusted[order] = np.minimum(np.minimum.accumulate(ranked[::-1])[::-1], 1.0)
-    return adjusted
-
-
-def with_discovery(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Put the Benjamini-Hochberg value of `p_year`, across strategies, into each rule's parts.
-
-    It is shown only: it gates nothing.
-    """
-    positions: dict[str, list[int]] = {}
-    for position, evaluation in enumerate(evaluations):
-        if evaluation.p_year is not None:
-            positions.setdefault(evaluation.rule, []).append(position)
-    adjusted = list(evaluations)
-    for members in positions.values():
-        shares = np.array([adjusted[position].p_year for position in members], dtype=np.float64)
-        for position, value in zip(members, benjamini_hochberg(shares).tolist(), strict=True):
-            evaluation = adjusted[position]
-            adjusted[position] = replace(
-                evaluation, parts={**evaluation.parts, "benjamini_hochberg": value}
-            )
-    return adjusted
 
 
 def evidence_of(
@@ -168,9 +137,12 @@ def rating_with_power(
     return replace(rating, power=power, days_to_half=half, union=calibration.union)
 
 
+# The rows of the longest window that rules look for gaps in.
+_LONGEST = 126
 # A window with a larger share of missing sessions is not judged.
 MAXIMUM_MISSING = 0.10
 _NOTHING = ProjectionsInForce()
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -182,7 +154,8 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
     evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
     by strategy. `projected` are the strategies with a projection in force: without one a
-    drawdown needs no evidence.
+    drawdown needs no evidence. `records` are those of the session, for what is computed of
+    all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -196,6 +169,21 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    records: Mapping[str, StrategyRecord] = field(default_factory=dict)
+    made: dict[Hashable, Any] = field(default_factory=dict)
+    kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def once(self, key: Hashable, make: Callable[[], Made], *, of_session: bool = True) -> Made:
+        """What `make` gives, made once for all that ask by the same key.
+
+        That is once a session, or once for all sessions of an execution where `of_session` is
+        False: then the key says what it depends on, and it is small.
+        """
+        known = self.made if of_session else self.kept
+        if key not in known:
+            known[key] = make()
+        made: Made = known[key]
+        return made
 
     def projections_of(self, strategy: str) -> ProjectionsInForce:
         """The projections in force for a strategy."""
@@ -230,8 +218,12 @@ class JudgeContext:
             periods_per_year=self.periods_of(strategy),
             # A rule without the gate is notified whenever its documented limit is reached.
             budget=self.budgets_of(strategy, rule.id)[0] if rule.gated else 1.0,
-            documented=documented_badness(
-                self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
+            documented=self.once(
+                ("documented", strategy),
+                lambda: documented_badness(
+                    self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
+                ),
+                of_session=False,
             ),
         )
 
@@ -337,7 +329,13 @@ def too_many_gaps(
     context: JudgeContext, record: StrategyRecord, rule: Rule, window: int
 ) -> Evaluation | None:
     """Insufficient data where more than a tenth of the window's sessions have no row."""
-    share = missing_share(record.dates, context.calendars[record.strategy].days, window)
+    days = context.calendars[record.strategy].days
+    absent = context.once(
+        ("absent", record.strategy, len(record)), lambda: missing(record.dates[-_LONGEST:], days)
+    )
+    rows = record.dates[-window:]
+    gaps = int((absent > rows[0]).sum()) if window <= _LONGEST else len(missing(rows, days))
+    share = gaps / (gaps + len(rows))
     if share <= MAXIMUM_MISSING:
         return None
     why = f"{share:.0%} of the sessions in the window have no row"

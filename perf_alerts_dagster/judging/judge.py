@@ -1,9 +1,10 @@
 """Judge all strategies of a reading for one date; stores nothing."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,8 @@ from perf_alerts_dagster.judging.context import (
     Budgets,
     JudgeContext,
     insufficient_data,
-    with_discovery,
 )
+from perf_alerts_dagster.judging.discovery import with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
@@ -37,6 +38,11 @@ class Judge:
     max_lag_sessions: int
     budgets: Budgets
     settings_version: str
+    kept: dict[Hashable, Any] | None = None
+
+    def for_sessions(self) -> "Judge":
+        """The same for sessions of one reading, which keeps what does not depend on the session."""
+        return replace(self, kept={})
 
     def judge(
         self,
@@ -86,6 +92,8 @@ class Judge:
             projected=outlook.projected,
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
+            records=cut,
+            kept={} if self.kept is None else self.kept,
         )
         evaluations = [
             evaluation

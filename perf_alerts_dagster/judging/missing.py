@@ -59,8 +59,12 @@ def without_good_news(
     due = context.last_final
     if due is None:
         return list(evaluations)
+
+    def due_sessions(name: str) -> Dates:
+        return context.once(("due", name), lambda: reading.due_sessions(name), of_session=False)
+
     absent = {
-        name: without_rows(record.dates, reading.due_sessions(name), due)
+        name: without_rows(record.dates, due_sessions(name), due)
         for name, record in singles.items()
         # After a wipe-out nothing is missed.
         if record.returns[-1] > -1.0
@@ -104,8 +108,11 @@ def _waiting(reading: Reading, group: Group, as_of: date) -> list[str]:
 def _tempered(
     evaluation: Evaluation, gap: _Gap | None, group: Mapping[str, Json], since: str | None
 ) -> Evaluation:
+    is_whole = since and BY_ID[evaluation.rule].whole_life
+    if gap is None and not group and not is_whole:
+        return evaluation
     parts = {**evaluation.parts, **group}
-    if since and BY_ID[evaluation.rule].whole_life:
+    if is_whole:
         parts["live_since"] = since
     if "not_closed" in group:
         text = f"{evaluation.message}; not closed yet: {group['not_closed']}"

@@ -58,7 +58,7 @@ class Rule:
         """The severity of a value and the limit beside it, by a strategy's limits or by `steps`."""
         if limits is not None:
             steps = {name.rpartition("_")[2]: limits[name] for name in self.limits}
-        ladder = replace(self.ladder, **steps)
+        ladder = replace(self.ladder, **steps) if steps else self.ladder
         return (severity := ladder.severity(value)), ladder.limit(severity)
 
 

@@ -1,9 +1,11 @@
 """Issue due projections with their calibrations, and look up those in force."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cache
 
 import numpy as np
 
@@ -16,7 +18,11 @@ from perf_alerts_dagster.projections.calibration import (
     calibrate,
 )
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
-from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProjection
+from perf_alerts_dagster.projections.ports import (
+    ProjectionsOfSessions,
+    ProjectionStore,
+    StoredProjection,
+)
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
@@ -36,6 +42,7 @@ from perf_alerts_dagster.projections.projection import (
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
 LAUNCH = "launch"
 CURRENT = "current"
@@ -112,12 +119,17 @@ def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
     }
 
 
+# A strategy's rows up to the day of issue, and what is projected of it.
+_Member = tuple[StrategyRecord, Subject]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionIssuer:
     """Issues and looks up projections.
 
     `budget` is the share of healthy years in which a warning may be notified, found on `lives`
     simulated ones; `limits` are the limits of rules by their names in ALERT_THRESHOLDS.
+    `unpack` and `unpack_calibration` make of the stored form what rules read.
     """
 
     store: ProjectionStore
@@ -127,6 +139,17 @@ class ProjectionIssuer:
     limits: Mapping[str, float]
     budget: float = 0.05
     lives: int = LIVES
+    unpack: Callable[[StoredProjection | None], InForce | None] = in_force
+    unpack_calibration: Callable[[StoredProjection], Calibration] = stored_calibration
+
+    def for_sessions(self, first: date, last: date) -> "ProjectionIssuer":
+        """The same for one execution: it reads the store once, and unpacks each projection once."""
+        return replace(
+            self,
+            store=ProjectionsOfSessions(self.store, first, last),
+            unpack=cache(in_force),
+            unpack_calibration=cache(stored_calibration),
+        )
 
     def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue a launch projection for each live strategy that has none in force.
@@ -135,20 +158,7 @@ class ProjectionIssuer:
         day's volatility, together with its calibration; at its end it is issued again from the
         same reference. Strategies of one day of issue are projected together.
         """
-        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
-        due: dict[date, list[tuple[StrategyRecord, Subject]]] = {}
-        for name, record in sorted(reading.records.strategies.items()):
-            rows = record.until(as_of)
-            start = _launch_day(rows)
-            if start is None or (name in known and known[name].issued_on >= start):
-                continue
-            window = reference_returns(rows)
-            if window is not None:
-                recent = recent_returns(rows.until(start))
-                due.setdefault(start, []).append(
-                    (rows.until(start), Subject(strategy=name, window=window, recent=recent))
-                )
-        for day, members in sorted(due.items()):
+        for day, members in sorted(self._due_launches(reading, as_of).items()):
             self._issue(members, LAUNCH, day, run_id, reading.periods_per_year)
 
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
@@ -157,35 +167,60 @@ class ProjectionIssuer:
         Each is stored and drawn. One judges for its full 63 rows, and after its end the next one
         issued, so that judging windows do not overlap.
         """
-        known = self.store.projections(kind=CURRENT, on_or_before=as_of)
+        members = self._due_current(reading, as_of)
+        if not members:
+            return
         judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
-        members, follow = [], set()
-        for name, record in sorted(reading.records.strategies.items()):
-            rows = record.until(as_of)
-            window = recent_returns(rows)
-            if window is None or (name in known and known[name].issued_on == as_of):
-                continue
-            members.append((rows, Subject(strategy=name, window=window)))
-            if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON:
-                follow.add(name)
-        if members:
-            self._issue(members, CURRENT, as_of, run_id, reading.periods_per_year, judging=follow)
+        follow = {
+            name
+            for name, rows in ((record.strategy, record) for record, _ in members)
+            if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON
+        }
+        self._issue(members, CURRENT, as_of, run_id, reading.periods_per_year, judging=follow)
 
-    def issue_for(self, alert: Alert, reading: Reading, as_of: date, *, run_id: str) -> None:
-        """Issue the projections that `alert` judges by, where they are due."""
-        if Family.FORWARD in alert.families:
-            self.issue_current(reading, as_of, run_id=run_id)
+    def issue_for(
+        self,
+        alert: Alert,
+        reading: Reading,
+        as_of: date,
+        *,
+        run_id: str,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        """Issue the projections that `alert` judges by, where they are due.
+
+        `turn` is entered only if any are due; what others have issued until then is not again.
+        """
+        current = Family.FORWARD in alert.families
         # The evidence of a limit comes from the projection as well.
-        if {Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families:
-            self.issue_launch(reading, as_of, run_id=run_id)
+        launch = bool({Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families)
+        due = self._due_current(reading, as_of) if current else []
+        if launch:
+            due += [
+                one for members in self._due_launches(reading, as_of).values() for one in members
+            ]
+        if not due:
+            return
+        with turn():
+            if isinstance(self.store, ProjectionsOfSessions):
+                self.store.look_again({record.strategy for record, _ in due})
+            if current:
+                self.issue_current(reading, as_of, run_id=run_id)
+            if launch:
+                self.issue_launch(reading, as_of, run_id=run_id)
 
-    def outlook(self, as_of: date, periods_per_year: Mapping[str, float]) -> Outlook:
+    def outlook(
+        self, as_of: date, periods_per_year: Mapping[str, float], *, monthly: bool = True
+    ) -> Outlook:
         """The projections that are in force on `as_of`.
 
         `periods_per_year` are the rows per year of each strategy; others have no expectation.
+        Without `monthly`, the expectations and the earlier month's projections are left out.
         """
         launched, judging, calibrations, now = (
             self.store.projections(kind=kind, on_or_before=as_of)
+            if monthly or kind != CURRENT
+            else {}
             for kind in (LAUNCH, JUDGING, CALIBRATION, CURRENT)
         )
         before = self._month_before(now)
@@ -198,19 +233,50 @@ class ProjectionIssuer:
             },
             in_force={
                 name: ProjectionsInForce(
-                    launch=in_force(launched.get(name)), judging=in_force(judging.get(name))
+                    launch=self.unpack(launched.get(name)),
+                    judging=self.unpack(judging.get(name)),
                 )
                 for name in {*launched, *judging}
             },
             monthly={
                 name: projection
                 for name, stored in before.items()
-                if (projection := in_force(stored))
+                if (projection := self.unpack(stored))
             },
             calibrations={
-                name: stored_calibration(stored) for name, stored in calibrations.items()
+                name: self.unpack_calibration(stored) for name, stored in calibrations.items()
             },
         )
+
+    def _due_launches(self, reading: Reading, as_of: date) -> dict[date, list[_Member]]:
+        """The strategies without a launch projection in force, by the day it begins."""
+        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        due: dict[date, list[_Member]] = {}
+        for name, record in sorted(reading.records.strategies.items()):
+            start = _launch_day(record, as_of)
+            if start is None or (name in known and known[name].issued_on >= start):
+                continue
+            rows = record.until(as_of)
+            window = reference_returns(rows)
+            # Where nothing varies there is nothing to resample, now or on any later day.
+            if window is not None and filter_returns(window) is not None:
+                before = rows.until(start)
+                subject = Subject(strategy=name, window=window, recent=recent_returns(before))
+                due.setdefault(start, []).append((before, subject))
+        return due
+
+    def _due_current(self, reading: Reading, as_of: date) -> list[_Member]:
+        """The strategies without a monthly projection of this day."""
+        known = self.store.projections(kind=CURRENT, on_or_before=as_of)
+        due = []
+        for name, record in sorted(reading.records.strategies.items()):
+            rows = record.until(as_of)
+            window = recent_returns(rows)
+            if window is None or (name in known and known[name].issued_on == as_of):
+                continue
+            if filter_returns(window) is not None:
+                due.append((rows, Subject(strategy=name, window=window)))
+        return due
 
     def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
         projections: dict[str, StoredProjection] = {}
@@ -298,10 +364,12 @@ def _rows_after(record: StrategyRecord, day: date) -> int:
     return int((record.dates > np.datetime64(day, "D")).sum())
 
 
-def _launch_day(record: StrategyRecord) -> date | None:
+def _launch_day(record: StrategyRecord, as_of: date) -> date | None:
     """The day the launch projection in force began: the last backtest row, or 252 rows on."""
-    if not record.live.any():
+    rows = int(np.searchsorted(record.dates, np.datetime64(as_of, "D"), side="right"))
+    first = int(record.live.argmax())
+    if not record.live[first] or first >= rows:
         return None
-    last = range(int(record.live.argmax()) - 1, len(record), LAUNCH_HORIZON)[-1]
+    last = range(first - 1, rows, LAUNCH_HORIZON)[-1]
     day: date = record.dates[max(last, 0)].astype(object)
     return day

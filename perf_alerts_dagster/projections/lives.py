@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from perf_alerts_dagster.projections.compiled import Kernel
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
-    FLOOR,
     Floats32,
     Residuals,
     one_step_variances,
@@ -158,7 +157,7 @@ def life_of(returns: Floats, reference: Residuals) -> Life:
         raise ValueError("all returns are alike; accepted are at least two that differ")
     logs = np.log1p(np.asarray(returns, dtype=np.float64))
     shocks = logs - logs.mean()
-    variances = one_step_variances(shocks, FLOOR * float(shocks.var()))[:-1]
+    variances = one_step_variances(shocks)
     order = np.argsort(variances, kind="stable").astype(np.int32)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)

@@ -39,10 +39,21 @@ class ProjectionStore(ABC):
         """Store issued projections; an already stored one is left unchanged."""
 
     @abstractmethod
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
+        """The projections of `kind` that are in force on some day from `first` to `last`.
+
+        That is per strategy the newest one issued on or before `first`, and all that were issued
+        after it until `last`; sorted by strategy, then by day of issue.
+        """
+
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
         """Per strategy the newest projection of `kind` issued on or before a date."""
+        found = self.issued(kind=kind, first=on_or_before, last=on_or_before, strategies=strategies)
+        return {projection.strategy: projection for projection in found}
 
 
 class MemoryProjections(ProjectionStore):
@@ -58,17 +69,102 @@ class MemoryProjections(ProjectionStore):
                 (projection.strategy, projection.kind, projection.issued_on), projection
             )
 
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
+        """From the dictionary."""
+        found = [
+            projection
+            for projection in self._stored.values()
+            if projection.kind == kind
+            and projection.issued_on <= last
+            and (strategies is None or projection.strategy in strategies)
+        ]
+        newest: dict[str, date] = {}
+        for projection in found:
+            if projection.issued_on <= first:
+                before = newest.get(projection.strategy, date.min)
+                newest[projection.strategy] = max(before, projection.issued_on)
+        return sorted(
+            (one for one in found if one.issued_on >= newest.get(one.strategy, date.min)),
+            key=lambda one: (one.strategy, one.issued_on),
+        )
+
+
+class ProjectionsOfSessions(ProjectionStore):
+    """A store that is read once for the sessions from `first` to `last`, and written through.
+
+    What others issue meanwhile is not seen unless `look_again` asks for it.
+    """
+
+    def __init__(self, store: ProjectionStore, first: date, last: date) -> None:
+        self._store, self._first, self._last = store, first, last
+        # By kind and strategy, by day of issue.
+        self._known: dict[str, dict[str, dict[date, StoredProjection]]] = {}
+        # By kind and a day before the first session.
+        self._earlier: dict[tuple[str, date], dict[str, StoredProjection]] = {}
+        self._asked: dict[tuple[str, date], set[str]] = {}
+
+    def save_projections(self, projections: Sequence[StoredProjection]) -> None:
+        """Store them, and know them from now on."""
+        self._store.save_projections(projections)
+        for projection in projections:
+            self._add(self._of(projection.kind), [projection])
+
+    def look_again(self, strategies: Collection[str]) -> None:
+        """Read what was issued for these strategies since."""
+        for kind, known in self._known.items():
+            self._add(known, self._read(kind, strategies))
+
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
+        """Read from the store each time."""
+        return self._store.issued(kind=kind, first=first, last=last, strategies=strategies)
+
     def projections(
         self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
     ) -> Mapping[str, StoredProjection]:
-        """The newest of each strategy, sorted by the strategies' names."""
-        newest = {
-            projection.strategy: projection
-            for projection in sorted(
-                self._stored.values(), key=lambda projection: projection.issued_on
-            )
-            if projection.kind == kind
-            and projection.issued_on <= on_or_before
-            and (strategies is None or projection.strategy in strategies)
-        }
+        """Chosen among what is known; of a day before the first session each is read once."""
+        known = self._of(kind)
+        wanted = known.keys() if strategies is None else known.keys() & set(strategies)
+        newest, unknown = {}, set()
+        for name in sorted(wanted):
+            issued = known[name]
+            if days := [day for day in issued if day <= on_or_before]:
+                newest[name] = issued[max(days)]
+            elif on_or_before < self._first and min(issued) <= self._first:
+                # Of the days before the first session only the newest one is known.
+                unknown.add(name)
+        if unknown:
+            newest |= self._before(kind, on_or_before, unknown)
         return dict(sorted(newest.items()))
+
+    def _of(self, kind: str) -> dict[str, dict[date, StoredProjection]]:
+        if kind not in self._known:
+            known: dict[str, dict[date, StoredProjection]] = {}
+            self._add(known, self._read(kind))
+            self._known[kind] = known
+        return self._known[kind]
+
+    def _before(self, kind: str, day: date, names: set[str]) -> dict[str, StoredProjection]:
+        asked = self._asked.setdefault((kind, day), set())
+        found = self._earlier.setdefault((kind, day), {})
+        if more := names - asked:
+            found |= self._store.projections(kind=kind, on_or_before=day, strategies=more)
+            asked |= more
+        return {name: found[name] for name in names & found.keys()}
+
+    def _read(
+        self, kind: str, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
+        return self._store.issued(
+            kind=kind, first=self._first, last=self._last, strategies=strategies
+        )
+
+    @staticmethod
+    def _add(
+        known: dict[str, dict[date, StoredProjection]], projections: Sequence[StoredProjection]
+    ) -> None:
+        for projection in projections:
+            known.setdefault(projection.strategy, {}).setdefault(projection.issued_on, projection)

@@ -6,7 +6,7 @@ from datetime import date
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import Connection, RowMapping, func, or_, select
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -31,27 +31,29 @@ def add(connection: Connection, stored: Sequence[StoredProjection]) -> None:
     )
 
 
-def newest(
+def within(
     connection: Connection,
     *,
     kind: str,
-    on_or_before: date,
+    first: date,
+    last: date,
     strategies: Collection[str] | None,
-) -> dict[str, StoredProjection]:
-    """Per strategy the newest projection of a kind up to a date, in the strategies' order."""
-    last = (
+) -> list[StoredProjection]:
+    """See `ProjectionStore.issued`."""
+    newest = (
         select(projections.c.strategy, func.max(projections.c.issued_on).label("issued_on"))
-        .where(projections.c.kind == kind, projections.c.issued_on <= on_or_before)
+        .where(projections.c.kind == kind, projections.c.issued_on <= first)
         .group_by(projections.c.strategy)
         .subquery()
     )
-    query = select(projections).join(
-        last,
-        and_(
+    query = (
+        select(projections)
+        .outerjoin(newest, projections.c.strategy == newest.c.strategy)
+        .where(
             projections.c.kind == kind,
-            projections.c.strategy == last.c.strategy,
-            projections.c.issued_on == last.c.issued_on,
-        ),
+            projections.c.issued_on <= last,
+            or_(newest.c.issued_on.is_(None), projections.c.issued_on >= newest.c.issued_on),
+        )
     )
     if strategies is None:
         rows = list(connection.execute(query).mappings())
@@ -59,12 +61,12 @@ def newest(
         names = sorted(set(strategies))
         rows = [
             row
-            for first in range(0, len(names), _BATCH)
+            for start in range(0, len(names), _BATCH)
             for row in connection.execute(
-                query.where(projections.c.strategy.in_(names[first : first + _BATCH]))
+                query.where(projections.c.strategy.in_(names[start : start + _BATCH]))
             ).mappings()
         ]
-    return {row["strategy"]: _from_row(row) for row in sorted(rows, key=itemgetter("strategy"))}
+    return [_from_row(row) for row in sorted(rows, key=itemgetter("strategy", "issued_on"))]
 
 
 def _to_row(projection: StoredProjection) -> dict[str, Any]:

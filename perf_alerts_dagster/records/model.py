@@ -145,8 +145,8 @@ class StrategyRecord:
 
     def until(self, last: date) -> "StrategyRecord":
         """The rows dated on or before `last`; possibly none."""
-        stop = int(np.searchsorted(self.dates, np.datetime64(last, "D"), side="right"))
-        return self.rows(0, stop)
+        stop = int(self.dates.searchsorted(np.datetime64(last, "D"), side="right"))
+        return self if self.trades is None and stop == len(self) else self.rows(0, stop)
 
     def until_wipe_out(self) -> "StrategyRecord":
         """The rows up to the first return at or below -1, which is included; else all rows."""

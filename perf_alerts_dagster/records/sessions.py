@@ -209,13 +209,6 @@ def missing(dates: Dates, calendar: Calendar, last: date | None = None) -> Dates
     return absent
 
 
-def missing_share(dates: Dates, calendar: Calendar, window: int) -> float:
-    """The share of sessions without a row, in [0, 1), over the span of the last `window` rows."""
-    part = dates[-window:]
-    gaps = len(missing(part, calendar))
-    return gaps / (gaps + len(part)) if len(part) else 0.0
-
-
 @cache
 def _exchange(code: str) -> tuple[Any, Dates]:
     """The library's calendar, as far back as it goes, and its days; making one takes .1 to 2 s."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Flags, Floats
 
 Floats32 = NDArray[np.float32]
 
@@ -28,6 +28,10 @@ FLOOR = 0.15
 MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12
+# The weight that is left of a variance some rows later, and that a row's square has once it is
+# divided by its own: 0.06 / 0.94^756 is far from overflowing.
+_LEFT = (1.0 - NEWEST) ** np.arange(WINDOW + 1)
+_WEIGHTS = NEWEST / _LEFT[1:]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,9 +41,8 @@ class Residuals:
     `tiled` (756) are the standardised residuals by their offset back from the window's end; a
     shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
     the window's average, `floor` the minimum; `mean` is the drift, `error` its standard error.
-    `volatility` (n) is the one-step-ahead volatility of each row of the window, `standardised`
-    (n) its shock over it, neither centred nor scaled: what later rows are compared with.
-    `simple_sigma` alone is of simple returns.
+    `standardised` (n) is each row's shock over its one-step-ahead volatility, neither centred nor
+    scaled: what later rows are compared with. `simple_sigma` alone is of simple returns.
     """
 
     rows: int
@@ -51,7 +54,6 @@ class Residuals:
     variance: float
     mean_variance: float
     floor: float
-    volatility: Floats
     standardised: Floats
 
 
@@ -70,47 +72,104 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     if len(returns) < 2:
         return None
     lowered = returns - haircut * max(float(returns.mean()), 0.0)
-    logs = np.log1p(np.maximum(lowered, -1.0 + 1e-12))
-    mean = float(logs.mean())
-    shocks = logs - mean
-    sigma = float(logs.std(ddof=1))
-    if sigma < _TINY:
+    known = filter_logs(np.log1p(np.maximum(lowered, -1.0 + 1e-12))[np.newaxis])
+    if not known.is_varying[0]:
         return None
-    whole = float(shocks.var())
-    floor = FLOOR * whole
-    variances = one_step_variances(shocks, floor)
-    volatility = np.sqrt(variances[:-1])
-    raw = shocks / volatility
-    back = raw[::-1][np.arange(WINDOW) % len(raw)]
-    centre, scale = _centred(back)
+    standardised = known.standardised[0]
+    back, sigma = standardised[_offsets(len(returns))], float(known.sigma[0])
+    centre = back.mean()
+    square = float(((back - centre) ** 2).mean())
+    # Their mean becomes 0, and their mean square at most `MAXIMUM_SQUARE`.
+    scale = math.sqrt(MAXIMUM_SQUARE / max(square, MAXIMUM_SQUARE))
     return Residuals(
         rows=len(returns),
         tiled=((back - centre) * scale).astype(np.float32),
-        mean=mean,
+        mean=float(known.mean[0]),
         sigma=sigma,
         simple_sigma=float(lowered.std(ddof=1)),
         error=sigma / math.sqrt(len(returns)),
-        variance=float(variances[-1]),
-        mean_variance=float(variances[:-1].mean()),
-        floor=floor,
-        volatility=volatility,
-        standardised=raw,
+        variance=float(known.variances[0, -1]),
+        mean_variance=float(known.variances[0, :-1].mean()),
+        floor=float(known.floor[0]),
+        standardised=standardised,
     )
 
 
-def one_step_variances(shocks: Floats, floor: float) -> Floats:
-    """One-step-ahead EWMA variances (n + 1) of shocks (n); the last is of the row after them."""
-    variances = np.empty(len(shocks) + 1)
-    now = max(float(shocks[:_FIRST_ROWS].var()), floor)
-    for row, square in enumerate((shocks * shocks).tolist()):
-        variances[row] = now
-        now = max((1.0 - NEWEST) * now + NEWEST * square, floor)
-    variances[-1] = now
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FilteredWindows:
+    """Filtered windows (S, n), see `Residuals`; none depends on the others.
+
+    `variances` (S, n + 1) are one step ahead. Where a window is not `is_varying`, its residuals
+    are no numbers.
+    """
+
+    is_varying: Flags
+    mean: Floats
+    sigma: Floats
+    floor: Floats
+    variances: Floats
+    standardised: Floats
+
+
+def filter_logs(logs: Floats) -> FilteredWindows:
+    """Filter windows (S, n) of log returns, 2 <= n <= 756, oldest first."""
+    rows = logs.shape[1]
+    mean = logs.mean(axis=1)
+    shocks = logs - mean[:, np.newaxis]
+    whole = (shocks * shocks).mean(axis=1)
+    sigma = np.sqrt(whole * (rows / (rows - 1)))
+    floor = FLOOR * whole
+    variances = variances_after(_first_variance(shocks, floor), shocks, floor)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standardised = shocks / np.sqrt(variances[:, :-1])
+    return FilteredWindows(
+        is_varying=sigma >= _TINY,
+        mean=mean,
+        sigma=sigma,
+        floor=floor,
+        variances=variances,
+        standardised=standardised,
+    )
+
+
+def one_step_variances(shocks: Floats) -> Floats:
+    """One-step-ahead variances of shocks (n), any number of them, in their order."""
+    floor = np.array([FLOOR * float(shocks.var())])
+    first, parts = _first_variance(shocks[np.newaxis], floor), []
+    for start in range(0, len(shocks), WINDOW):
+        (after,) = variances_after(first, shocks[np.newaxis, start : start + WINDOW], floor)
+        parts.append(after[:-1])
+        first = after[-1:]
+    variances: Floats = np.concatenate(parts)
     return variances
 
 
-def _centred(back: Floats) -> tuple[float, float]:
-    """Centre and factor that make the mean 0 and the mean square at most `MAXIMUM_SQUARE`."""
-    centre = float(back.mean())
-    square = float(((back - centre) ** 2).mean())
-    return centre, 1.0 if square <= MAXIMUM_SQUARE else math.sqrt(MAXIMUM_SQUARE / square)
+def _first_variance(shocks: Floats, floor: Floats) -> Floats:
+    return np.maximum(shocks[:, :_FIRST_ROWS].var(axis=1), floor)
+
+
+def variances_after(first: Floats, shocks: Floats, floor: Floats) -> Floats:
+    """One-step-ahead variances (S, n + 1) of shocks (S, n), n <= 756.
+
+    They begin with `first` (S) and are never below the floor (S); the last one is of the row after
+    the shocks.
+    """
+    variances = np.empty((len(shocks), shocks.shape[1] + 1))
+    variances[:, 0] = first
+    # The recursion without the floor, as a sum: v_t / 0.94^t = v_0 + sum of 0.06 s_i^2 / 0.94^i.
+    np.cumsum(shocks * shocks * _WEIGHTS[: shocks.shape[1]], axis=1, out=variances[:, 1:])
+    variances[:, 1:] += first[:, np.newaxis]
+    variances[:, 1:] *= _LEFT[1 : variances.shape[1]]
+    below = variances < floor[:, np.newaxis]
+    for one in np.flatnonzero(below.any(axis=1)).tolist():
+        row, minimum = int(below[one].argmax()), float(floor[one])
+        after = [minimum]
+        for shock in shocks[one, row:].tolist():
+            after.append(max((1.0 - NEWEST) * after[-1] + NEWEST * shock * shock, minimum))
+        variances[one, row:] = after
+    return variances
+
+
+def _offsets(rows: int) -> NDArray[np.intp]:
+    """The place in a window of each of 756 offsets back from its end."""
+    return rows - 1 - np.arange(WINDOW) % rows

@@ -4,11 +4,14 @@ Counts are rows in which the loss was beyond the quantile ("exceedances"). All f
 or closed.
 """
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+
+from perf_alerts_dagster.records.model import Flags
 
 Zone = Literal["green", "yellow", "red"]
 
@@ -61,12 +64,11 @@ def kupiec(exceedances: int, rows: int, probability: float) -> LikelihoodRatio |
     return _chi2_1(2.0 * (_log_likelihood(quiet, exceedances, share) - claimed))
 
 
-def transitions(hits: Sequence[bool]) -> Transitions:
+def transitions(hits: Sequence[bool] | Flags) -> Transitions:
     """Count the transitions from each row to the next, oldest first; True is an exceedance."""
-    counts = [[0, 0], [0, 0]]
-    for before, after in itertools.pairwise(hits):
-        counts[int(before)][int(after)] += 1
-    return Transitions(n00=counts[0][0], n01=counts[0][1], n10=counts[1][0], n11=counts[1][1])
+    rows = np.asarray(hits, dtype=np.int64)
+    n00, n01, n10, n11 = np.bincount(2 * rows[:-1] + rows[1:], minlength=4).tolist()
+    return Transitions(n00=n00, n01=n01, n10=n10, n11=n11)
 
 
 def christoffersen_independence(counts: Transitions) -> LikelihoodRatio | None:

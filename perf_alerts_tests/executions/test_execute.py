@@ -1,7 +1,10 @@
+import gc
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from perf_alerts_dagster.control.leases import TTL
@@ -339,3 +342,46 @@ def test_a_session_that_is_still_open_issues_no_projection() -> None:
 
     desk.run(record(BACKTEST + 1), after_close(BACKTEST), run_id="c")
     assert desk.store.projections(kind="launch", on_or_before=day(BACKTEST)).keys() == {"trend"}
+
+
+def test_a_catch_up_judges_each_session_as_if_it_were_the_only_one() -> None:
+    rng = np.random.default_rng(5)
+    flat, gappy, young = (a_strategy(name, 430, seed=9) for name in ("flat", "gappy", "young"))
+    flat.returns[rng.random(430) < 0.6] = 0.0
+    kept = (rng.random(430) > 0.04) | (np.arange(430) >= 425)
+    whole = [
+        a_strategy("plain", 430, seed=8),
+        flat,
+        replace(gappy, dates=gappy.dates[kept], returns=gappy.returns[kept], live=gappy.live[kept]),
+        # Goes live in the middle of the sessions that are caught up.
+        replace(young, live=np.arange(430) >= 415),
+    ]
+
+    def until(place: int) -> TrackRecords:
+        cut = [one.until(day(place)) for one in whole]
+        return TrackRecords(source="test", strategies={one.strategy: one for one in cut})
+
+    at_once, one_by_one = Desk(), Desk()
+    for desk in (at_once, one_by_one):
+        desk.run(until(409), after_close(409), run_id="first")
+    caught_up = at_once.run(until(429), after_close(429), run_id="late")
+    alone = [
+        one_by_one.run(until(place), after_close(place), run_id=f"{place}").judgements[-1]
+        for place in range(410, 430)
+    ]
+
+    assert dates(caught_up) == [one.as_of for one in alone]
+    for one, other in zip(caught_up.judgements, alone, strict=True):
+        assert one.evaluations == other.evaluations, one.as_of
+
+
+def test_an_execution_leaves_the_collection_of_garbage_as_it_was() -> None:
+    desk, seen = Desk(), []
+    desk.clock = lambda: seen.append(gc.isenabled()) or after_close(409)  # type: ignore[func-returns-value]
+
+    desk.run(record(410), after_close(409))
+    with pytest.raises(UsageError):
+        desk.run(record(410), after_close(409), as_of=date(2024, 1, 6))
+
+    assert gc.isenabled()
+    assert False in seen

@@ -1,5 +1,6 @@
 """A desk whose record grows from one execution to the next, over fakes."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from shutil import rmtree
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from perf_alerts_dagster.control.leases import LeaseManager
+from perf_alerts_dagster.control.leases import TTL, LeaseManager, Leases
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.executions.execute import Execution, Executor
 from perf_alerts_dagster.executions.session_judge import SessionJudge
@@ -100,9 +101,11 @@ class Desk:
         state = Path(mkdtemp())
         finalize(self, rmtree, state)
         self.state_dir = state
-        self.leases = FakeLeases()
+        self.leases: Leases = FakeLeases()
         self.incidents: IncidentStore = MemoryIncidents()
         self.catch_up = catch_up
+        self.clock: Callable[[], datetime] | None = None
+        self.ttl = TTL
         self.policy = NotificationSettings()
 
     def written(self) -> list[str]:
@@ -131,7 +134,9 @@ class Desk:
             session_judge=a_session_judge(self.store),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
-            leases=LeaseManager(leases=self.leases, clock=lambda: now, poll=0.01),
+            leases=LeaseManager(
+                leases=self.leases, clock=self.clock or (lambda: now), ttl=self.ttl, poll=0.01
+            ),
             market=MARKET,
             timezone=ZoneInfo("UTC"),
             catch_up=self.catch_up,

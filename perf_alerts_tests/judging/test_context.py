@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import (
+    MAXIMUM_MISSING,
     Rating,
     evaluation_of,
     insufficient_data,
@@ -12,6 +14,7 @@ from perf_alerts_dagster.judging.context import (
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.records.sessions import missing, open_calendar
 from perf_alerts_tests.builders import a_record, context_of, noise
 
 RECORD = a_record([0.01])
@@ -233,3 +236,41 @@ def test_a_record_without_rows_has_no_open_row() -> None:
     record = a_record(noise(5))
 
     assert not context_of(record).is_open(record.rows(0, 0))
+
+
+@pytest.mark.parametrize("name", ["weekdays", "24/7", "weekly", "monthly"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gaps_of_a_window_are_those_between_its_own_rows(name: str, seed: int) -> None:
+    calendar = open_calendar(name)
+    days = calendar.sessions(date(2000, 1, 1), date(2025, 12, 31))[-300:]
+    rng = np.random.default_rng(seed)
+    # Rows of a weekly or monthly book may come on another day than the one they are expected on.
+    moved = days - rng.integers(0, 3, len(days)) * (name in ("weekly", "monthly"))
+    dates = moved[rng.random(len(days)) > 0.09]
+    record = replace(a_record([0.01]), dates=dates, returns=np.zeros(len(dates)))
+    context = context_of(record)
+    context = replace(
+        context, calendars={"trend": replace(context.calendars["trend"], days=calendar)}
+    )
+
+    for window in (1, 20, 30, 63, 76, 126, 127, 250):
+        rows = dates[-window:]
+        gaps = len(missing(rows, calendar))
+        share = gaps / (gaps + len(rows))
+        found = too_many_gaps(context, record, BY_ID["drawdown"], window)
+        assert (found is not None) == (share > MAXIMUM_MISSING), window
+        assert found is None or f"{share:.0%} of the sessions" in found.message
+
+
+def test_what_several_rules_need_is_made_once() -> None:
+    context, made = context_of(RECORD), []
+
+    def make() -> int:
+        made.append(1)
+        return 7
+
+    later = replace(context, made={})
+    assert [each.once("key", make) for each in (context, context, later)] == [7, 7, 7]
+    assert len(made) == 2
+    assert [each.once("key", make, of_session=False) for each in (context, later)] == [7, 7]
+    assert len(made) == 3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.context import benjamini_hochberg, with_discovery
+from perf_alerts_dagster.judging.discovery import benjamini_hochberg, with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 
 

@@ -13,7 +13,11 @@ from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
-from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
+from perf_alerts_dagster.projections.ports import (
+    MemoryProjections,
+    ProjectionStore,
+    StoredProjection,
+)
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_tests.builders import MARKET
@@ -33,7 +37,7 @@ PATHS = 200
 LAST_BACKTEST = day(BACKTEST - 1)
 
 
-def projections_issuer(store: MemoryProjections | None = None, **changes: Any) -> ProjectionIssuer:
+def projections_issuer(store: ProjectionStore | None = None, **changes: Any) -> ProjectionIssuer:
     made = ProjectionIssuer(
         store=store or MemoryProjections(),
         paths=PATHS,

@@ -54,20 +54,6 @@ def test_residuals_are_centred_and_bounded_and_the_variance_floored() -> None:
     assert abs(float(found.tiled.mean())) < 1e-6
     assert float(np.square(found.tiled).mean()) <= MAXIMUM_SQUARE * (1 + 1e-6)
     assert found.floor == pytest.approx(FLOOR * float(np.log1p(window).var()))
-    assert float(found.volatility.min()) ** 2 >= found.floor * (1 - 1e-12)
-
-
-def test_the_volatility_is_the_ewma_of_the_shocks() -> None:
-    window = noise(300)
-    found = known(window)
-    logs = np.log1p(window)
-    shocks = logs - logs.mean()
-    variance = shocks[:60].var()
-    for place in range(300):
-        assert found.volatility[place] == pytest.approx(
-            np.sqrt(max(variance, found.floor)), rel=1e-9
-        )
-        variance = max(0.94 * variance + 0.06 * shocks[place] ** 2, found.floor)
 
 
 def test_a_short_window_repeats_its_own_rows_by_offset_from_its_end() -> None:

@@ -13,7 +13,6 @@ from perf_alerts_dagster.records.sessions import (
     closed_through,
     lateness,
     missing,
-    missing_share,
     open_calendar,
     resolve_as_of,
 )
@@ -71,9 +70,6 @@ def test_gaps_are_counted_between_the_first_and_the_last_row() -> None:
     assert missing(rows, calendar).astype(str).tolist() == [
         "2026-01-05", "2026-01-07", "2026-01-08",
     ]  # fmt: skip
-    assert missing_share(rows, calendar, 4) == pytest.approx(3 / 7)
-    assert missing_share(rows, calendar, 2) == pytest.approx(2 / 4)
-    assert missing_share(rows[:0], calendar, 2) == 0.0
 
 
 def weekly(position: int) -> PeriodCalendar:

@@ -28,7 +28,7 @@ CALLS: dict[str, Callable[[AlertStore], object]] = {
     "judgements": lambda store: store.judgements(),
     "latest": lambda store: store.latest("a"),
     "save_projections": lambda store: store.save_projections([projection()]),
-    "projections": lambda store: store.projections(kind="current", on_or_before=MONDAY),
+    "issued": lambda store: store.issued(kind="current", first=MONDAY, last=MONDAY),
     "month_hashes": lambda store: store.month_hashes(),
     "save_month_hashes": lambda store: store.save_month_hashes({("s", "2026-01"): "h"}),
     "save_settings_version": lambda store: store.save_settings_version("v", "{}", NOON),

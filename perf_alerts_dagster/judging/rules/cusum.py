@@ -31,10 +31,11 @@ def cusum(logs: Floats, *, mean: float, sigma: float, slack: float = CUSUM_SLACK
 
     Source: Page, Biometrika 41, 1954.
     """
-    total = 0.0
-    for step in ((mean - logs) / sigma - slack).tolist():
-        total = max(0.0, total + step)
-    return total
+    if not len(logs):
+        return 0.0
+    # The height of the sum above its lowest value so far, the start among them.
+    total = np.cumsum((mean - logs) / sigma - slack)
+    return float(total[-1] - min(0.0, float(total.min())))
 
 
 def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:

@@ -119,7 +119,7 @@ def vanished(strategy: str, seen: Seen) -> Evaluation:
 
 def newest_run(flags: Flags) -> int:
     """Length of the run of True that the last element ends; 0 where it is False."""
-    return len(flags) - int(np.flatnonzero(np.r_[True, ~flags])[-1])
+    return len(flags) if flags.all() else int(flags[::-1].argmin())
 
 
 def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
@@ -140,7 +140,8 @@ def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]
 
 def _repeats(amounts: Floats) -> Flags:
     """The same non-zero P&L as on the row before: a feed that repeats its last row."""
-    same: Flags = np.r_[False, (amounts[1:] == amounts[:-1]) & (amounts[1:] != 0.0)]
+    same: Flags = np.zeros(len(amounts), dtype=bool)
+    same[1:] = (amounts[1:] == amounts[:-1]) & (amounts[1:] != 0.0)
     return same
 
 
@@ -156,18 +157,24 @@ def _run_rule(
     finals = context.finals(record)
     case, rows = Case(rule, finals, context), _REFERENCE_ROWS
     amounts = finals.pnl if finals.pnl is not None else finals.returns
-    reference, live = amounts[~finals.live], amounts[finals.live]
-    is_short = len(reference) < rows
+    live = amounts[finals.live]
+    backtest = len(finals) - len(live)
+    is_short = backtest < rows
     if is_short or not len(live):
         why = "a run is compared with the backtest's longest"
-        return case.lacks(len(reference), rows, why, BACKTEST_ROWS if is_short else LIVE_ROWS)
-    longest, run = longest_run(flags(reference)), newest_run(flags(live))
+        return case.lacks(backtest, rows, why, BACKTEST_ROWS if is_short else LIVE_ROWS)
+    longest = context.once(
+        (rule.id, record.strategy, backtest),
+        lambda: longest_run(flags(amounts[~finals.live])),
+        of_session=False,
+    )
+    run = newest_run(flags(live))
     limit = max(longest, minimum - 1)
     return case.judged(
         float(run),
         (Severity.WARNING if run > limit else None, float(limit)),
         f"run of {run} sessions, the backtest's longest is {longest}",
-        observations=len(reference),
+        observations=backtest,
         required=rows,
         parts={"backtest_longest": longest},
     )
@@ -187,7 +194,12 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         return gaps
     # An overflowing square gives infinity, which is no volatility.
     with np.errstate(over="ignore", invalid="ignore"):
-        before, now = (float(np.std(returns, ddof=1)) for returns in (reference, live))
+        before = context.once(
+            (VOLATILITY_SHIFT.id, record.strategy, int(is_live.argmax())),
+            lambda: float(np.std(reference, ddof=1)),
+            of_session=False,
+        )
+        now = float(np.std(live, ddof=1))
     if not (_TINY <= before < math.inf and now < math.inf):
         why = "the backtest does not vary" if before < _TINY else "a return is beyond numbers"
         return case.lacks(len(live), _VOLATILITY_WINDOW, why)

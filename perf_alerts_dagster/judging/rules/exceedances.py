@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from perf_alerts_dagster.projections.watchers import (
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
 from perf_alerts_dagster.statistics import var_backtests
-from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, WINDOW, filter_returns
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_logs, variances_after
 
 _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
 DAILY = _rule(
@@ -56,6 +56,10 @@ RULES = (DAILY, CONSECUTIVE, RATE)
 MINIMUM_WINDOW = 252
 MINIMUM_RATE_ROWS = 20
 _BACKTEST_ROWS = 250
+# A strategy that was wiped out is not judged.
+_LOWEST = -1.0 + 1e-12
+# Strategies that are filtered together: their windows fit into a processor's cache.
+_TOGETHER = 32
 _RARE = 0.01
 _BEYOND = 1.5
 
@@ -65,36 +69,82 @@ class Exceedances:
     """Rows (n) compared with the residuals of the rows before them.
 
     `standardised` is each row's shock over its one-step-ahead volatility; `hits` are those below
-    the 5 % quantile of the earlier residuals, `residuals` (m), sorted. `quantile` is the newest
-    row's conditional 5 % quantile, as a simple return.
+    the 5 % quantile of the earlier residuals, which are `before` (m), and `residuals`, sorted.
+    `quantile` is the newest row's conditional 5 % quantile, as a simple return.
     """
 
     standardised: Floats
     hits: Flags
+    before: Floats
     residuals: Floats
     quantile: float
 
 
 def exceedances_of(returns: Floats, newest: int) -> Exceedances | None:
     """The last `newest` rows against the 252 to 756 rows before them; None below 252."""
-    before, after = returns[:-newest][-WINDOW:], returns[-newest:]
-    if len(before) < MINIMUM_WINDOW:
-        return None
-    known = filter_returns(before)
-    if known is None:
-        return None
-    residuals = np.sort(known.standardised)
-    cut = float(np.quantile(residuals, EXCEEDANCE))
-    variance = known.variance
-    standardised, quantile = np.empty(newest), 0.0
-    for row, shock in enumerate((np.log1p(after) - known.mean).tolist()):
-        volatility = variance**0.5
-        quantile = float(np.expm1(known.mean + volatility * cut))
-        standardised[row] = shock / volatility
-        variance = max((1.0 - NEWEST) * variance + NEWEST * shock * shock, known.floor)
-    return Exceedances(
-        standardised=standardised, hits=standardised < cut, residuals=residuals, quantile=quantile
-    )
+    return exceedances_of_many({"": (returns, newest)}).get("")
+
+
+def exceedances_of_many(cases: Mapping[str, tuple[Floats, int]]) -> dict[str, Exceedances]:
+    """`exceedances_of` of many strategies at once; none depends on the others."""
+    alike: dict[tuple[int, int], list[str]] = {}
+    for name, (returns, newest) in cases.items():
+        before = min(len(returns) - newest, WINDOW)
+        if before >= MINIMUM_WINDOW:
+            alike.setdefault((before, newest), []).append(name)
+    found: dict[str, Exceedances] = {}
+    for (before, newest), names in alike.items():
+        for first in range(0, len(names), _TOGETHER):
+            part = names[first : first + _TOGETHER]
+            rows = np.stack([cases[name][0][-before - newest :] for name in part])
+            found |= _compared(part, np.log1p(np.maximum(rows, _LOWEST)), newest)
+    return found
+
+
+def _compared(names: Sequence[str], logs: Floats, newest: int) -> dict[str, Exceedances]:
+    known = filter_logs(logs[:, :-newest])
+    residuals = np.sort(known.standardised, axis=1)
+    cuts = quantile_of(residuals, EXCEEDANCE)
+    shocks = logs[:, -newest:] - known.mean[:, np.newaxis]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variances = variances_after(known.variances[:, -1], shocks, known.floor)[:, :-1]
+        standardised = shocks / np.sqrt(variances)
+        hits = standardised < cuts[:, np.newaxis]
+        quantiles = np.expm1(known.mean + np.sqrt(variances[:, -1]) * cuts)
+    return {
+        name: Exceedances(
+            standardised=standardised[place],
+            hits=hits[place],
+            before=known.standardised[place],
+            residuals=residuals[place],
+            quantile=float(quantiles[place]),
+        )
+        for place, name in enumerate(names)
+        if known.is_varying[place]
+    }
+
+
+def quantile_of(rising: Floats, share: float) -> Floats:
+    """The quantile, of a share below 1, of sorted values (..., n), n >= 2; linear between them."""
+    place = share * (rising.shape[-1] - 1)
+    lower, upper = rising[..., int(place)], rising[..., int(place) + 1]
+    quantile: Floats = lower + (place - int(place)) * (upper - lower)
+    return quantile
+
+
+def _of_all(record: StrategyRecord, context: JudgeContext, newest: int) -> Exceedances | None:
+    """As many of its newest live rows, else its newest one; of all strategies at once."""
+
+    def make() -> dict[str, Exceedances]:
+        finals = {name: context.finals(one) for name, one in context.records.items()}
+        return exceedances_of_many({name: rows_of(one) for name, one in finals.items()})
+
+    def rows_of(one: StrategyRecord) -> tuple[Floats, int]:
+        return one.returns, max(1, min(newest, int(one.live.sum())))
+
+    if record.strategy not in context.records:
+        return exceedances_of(*rows_of(record))
+    return context.once(("exceedances", newest), make).get(record.strategy)
 
 
 def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -104,8 +154,8 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     live = int(finals.live.sum())
     if not live:
         return [case.lacks(why="no live rows") for case in cases]
-    newest = exceedances_of(finals.returns, 1)
-    recent = exceedances_of(finals.returns, min(RATE_ROWS, live))
+    newest = _of_all(finals, context, 1)
+    recent = _of_all(finals, context, RATE_ROWS)
     if newest is None or recent is None:
         # Rows that come fill the rate's window first.
         required = MINIMUM_WINDOW + RATE_ROWS
@@ -118,7 +168,7 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
     """The newest row: 1 % is info, worse than every residual a warning, 1.5 times it critical."""
     finals, context = case.record, case.context
     value, residuals = float(newest.standardised[0]), newest.residuals
-    worst, rare = float(residuals[0]), float(np.quantile(residuals, _RARE))
+    worst, rare = float(residuals[0]), float(quantile_of(residuals, _RARE))
     severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
@@ -169,23 +219,26 @@ def _rate(case: Case, recent: Exceedances) -> Evaluation:
         rating=case.context.rating(case.record.strategy, RATE, hits / RATE_ROWS),
         parts={
             "hits": hits,
-            "binomial_p": var_backtests.binomial_at_least(hits, rows, EXCEEDANCE),
-            **_backtests(case.record),
+            "binomial_p": _binomial_p(hits, rows),
+            **_backtests(case.record, case.context),
         },
     )
 
 
-def _backtests(finals: StrategyRecord) -> dict[str, Json]:
+def _backtests(finals: StrategyRecord, context: JudgeContext) -> dict[str, Json]:
     """Kupiec, Christoffersen and the traffic light over the last 250 live rows, if there are."""
     if int(finals.live.sum()) < _BACKTEST_ROWS:
         return {}
-    if (recent := exceedances_of(finals.returns, _BACKTEST_ROWS)) is None:
+    if (recent := _of_all(finals, context, _BACKTEST_ROWS)) is None:
         return {}
-    hits = int(recent.hits.sum())
+    counts = var_backtests.transitions(recent.hits)
+    return dict(_backtests_of(int(recent.hits.sum()), counts))
+
+
+@cache
+def _backtests_of(hits: int, counts: var_backtests.Transitions) -> dict[str, Json]:
     proportion = var_backtests.kupiec(hits, _BACKTEST_ROWS, EXCEEDANCE)
-    independence = var_backtests.christoffersen_independence(
-        var_backtests.transitions(recent.hits.tolist())
-    )
+    independence = var_backtests.christoffersen_independence(counts)
     light = var_backtests.traffic_light(hits, _BACKTEST_ROWS, EXCEEDANCE)
     return {
         "hits_250": hits,
@@ -193,6 +246,11 @@ def _backtests(finals: StrategyRecord) -> dict[str, Json]:
         "christoffersen_p": independence.p_value if independence else None,
         "traffic_light": light.zone if light else None,
     }
+
+
+@cache
+def _binomial_p(hits: int, rows: int) -> float:
+    return var_backtests.binomial_at_least(hits, rows, EXCEEDANCE)
 
 
 JOINT = Rule(
@@ -229,13 +287,12 @@ def judge_joint(
         if bool((finals.returns <= -1.0).any()):
             # Wiped out: its statistics stop, and `wipe_out` is its breach.
             continue
-        now = exceedances_of(finals.returns, 1)
-        before = filter_returns(finals.returns[:-1][-WINDOW:])
-        if now is None or before is None:
+        now = _of_all(finals, context, 1)
+        if now is None:
             continue
-        cut = float(np.quantile(before.standardised, _RARE))
+        cut = float(quantile_of(now.residuals, _RARE))
         hits[name] = float(now.standardised[0]) < cut
-        flags.append((finals.dates[:-1][-WINDOW:], before.standardised < cut))
+        flags.append((finals.dates[:-1][-WINDOW:], now.before < cut))
     if len(hits) < _MINIMUM_TOGETHER:
         return []
     days, places = np.unique(np.concatenate([dates for dates, _ in flags]), return_inverse=True)

@@ -86,8 +86,12 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
     fan, day = projection.fan, len(since)
     path = np.log1p(since).cumsum()
     warning, critical = LEVELS[projection.kind]
-    lowest, lower = (float(fan.lower(level)[day - 1]) for level in (critical, warning))
-    upper, now = float(fan.upper(warning)[day - 1]), float(path[-1])
+    bounds = case.context.once(
+        projection,
+        lambda: (fan.lower(critical), fan.lower(warning), fan.upper(warning)),
+        of_session=False,
+    )
+    (lowest, lower, upper), now = (float(each[day - 1]) for each in bounds), float(path[-1])
     severity, limit = INTERVAL.step(now, warning=lower, critical=lowest)
     if severity is None and now > upper:
         severity, limit = Severity.INFO, upper

@@ -60,6 +60,7 @@ WIPE_OUT = _rule(
     ladder=Ladder(breach="at or below", emergency=-1.0),
 )
 _READINGS = 7
+_DEGRADATION_ROWS = SHARPE_WINDOW + 2 * _READINGS - 1
 _CONSTANT = "the returns do not vary"
 
 
@@ -92,7 +93,7 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     """The mean of the last 7 rolling Sharpe ratios minus that of the 7 before; info at most."""
     case = Case(SHARPE_DEGRADATION, context.finals(record), context)
-    required = SHARPE_WINDOW + 2 * _READINGS - 1
+    required = _DEGRADATION_ROWS
     readings = _readings(case, required)
     if isinstance(readings, Evaluation):
         return readings
@@ -144,11 +145,15 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
 
 def _readings(case: Case, rows: int) -> Floats | Evaluation:
     """The rolling Sharpe ratios of the last live rows, or the reason why there are none."""
-    live = case.record.returns[case.record.live][-rows:]
+    record, context = case.record, case.context
+    live = record.returns[record.live][-_DEGRADATION_ROWS:]
     if len(live) < rows:
         return case.lacks(len(live), rows)
-    periods = case.context.periods_of(case.record.strategy)
-    return case.gaps(rows) or rolling_sharpe(live, periods_per_year=periods)
+    periods = context.periods_of(record.strategy)
+    return case.gaps(rows) or context.once(
+        ("sharpe", record.strategy, len(record)),
+        lambda: rolling_sharpe(live, periods_per_year=periods),
+    )
 
 
 def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: bool) -> Evaluation:

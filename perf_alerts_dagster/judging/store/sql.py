@@ -85,7 +85,9 @@ def _judgement(connection: Connection, row: RowMapping) -> Judgement:
         .order_by(evaluation_rows.c.position)
     )
     try:
-        evaluations = tuple(from_row(stored) for stored in connection.execute(query).mappings())
+        evaluations = tuple(
+            from_row(stored) for stored in connection.execute(query).mappings().all()
+        )
     except ValueError as exc:
         raise StoreUnavailable(
             f"the alert store's judgement of {row['alert']} at {row['as_of']} "
@@ -203,13 +205,13 @@ class SqlAlertStore(AlertStore):
         with writing(self.engine) as connection:
             issued.add(connection, projections)
 
-    def projections(
-        self, *, kind: str, on_or_before: date, strategies: Collection[str] | None = None
-    ) -> Mapping[str, StoredProjection]:
+    def issued(
+        self, *, kind: str, first: date, last: date, strategies: Collection[str] | None = None
+    ) -> Sequence[StoredProjection]:
         """Query the strategies in batches within the limit of one statement."""
         with reading(self.engine) as connection:
-            return issued.newest(
-                connection, kind=kind, on_or_before=on_or_before, strategies=strategies
+            return issued.within(
+                connection, kind=kind, first=first, last=last, strategies=strategies
             )
 
     def month_hashes(self) -> Mapping[tuple[str, str], str]:
