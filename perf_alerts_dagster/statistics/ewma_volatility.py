@@ -41,8 +41,8 @@ class Residuals:
     `tiled` (756) are the standardised residuals by their offset back from the window's end; a
     shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
     the window's average, `floor` the minimum; `mean` is the drift, `error` its standard error.
-    `standardised` (n) is each row's shock over its one-step-ahead volatility, neither centred nor
-    scaled: what later rows are compared with. `simple_sigma` alone is of simple returns.
+    `standardised` (n) are the same, a row after the other. `simple_sigma` alone is of simple
+    returns.
     """
 
     rows: int
@@ -75,15 +75,10 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
     known = filter_logs(np.log1p(np.maximum(lowered, -1.0 + 1e-12))[np.newaxis])
     if not known.is_varying[0]:
         return None
-    standardised = known.standardised[0]
-    back, sigma = standardised[_offsets(len(returns))], float(known.sigma[0])
-    centre = back.mean()
-    square = float(((back - centre) ** 2).mean())
-    # Their mean becomes 0, and their mean square at most `MAXIMUM_SQUARE`.
-    scale = math.sqrt(MAXIMUM_SQUARE / max(square, MAXIMUM_SQUARE))
+    standardised, sigma = known.standardised[0], float(known.sigma[0])
     return Residuals(
         rows=len(returns),
-        tiled=((back - centre) * scale).astype(np.float32),
+        tiled=standardised[_offsets(len(returns))].astype(np.float32),
         mean=float(known.mean[0]),
         sigma=sigma,
         simple_sigma=float(lowered.std(ddof=1)),
@@ -122,6 +117,12 @@ def filter_logs(logs: Floats) -> FilteredWindows:
     variances = variances_after(_first_variance(shocks, floor), shocks, floor)
     with np.errstate(divide="ignore", invalid="ignore"):
         standardised = shocks / np.sqrt(variances[:, :-1])
+        back = standardised if rows == WINDOW else standardised[:, _offsets(rows)]
+        # Their mean becomes 0, and their mean square at most `MAXIMUM_SQUARE`.
+        centre = back.mean(axis=1)
+        square = ((back - centre[:, np.newaxis]) ** 2).mean(axis=1)
+        standardised -= centre[:, np.newaxis]
+        standardised *= np.sqrt(MAXIMUM_SQUARE / np.maximum(square, MAXIMUM_SQUARE))[:, np.newaxis]
     return FilteredWindows(
         is_varying=sigma >= _TINY,
         mean=mean,
