@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from perf_alerts_dagster.projections.simulation import (
+    SIDE_BY_SIDE,
     Draws,
     Filtered,
     Measured,
@@ -104,8 +105,6 @@ _DAYS = (1, 5, 21, 63, 126, 252)
 _SHAPE_DAYS = (1, 2, 5, 10, 21, 42, 63, 105, 168, 252)
 _PILOT = 1_000
 _SHAPE = (0.05, 0.5, 0.95)
-# Strategies at once: what is kept of their paths stays a few megabytes.
-_STRATEGIES = 16
 _MINIMUM_WIDTH = 1e-9
 
 
@@ -118,12 +117,12 @@ def fans(strategies: Sequence[Residuals], draws: Draws, horizon: int) -> list[Fa
     if draws.horizon < horizon:
         raise ValueError(f"the draws hold {draws.horizon} days, fewer than {horizon}")
     all_fans: list[Fan] = []
-    for first in range(0, len(strategies), _STRATEGIES):
-        known = filtered(strategies[first : first + _STRATEGIES])
+    for first in range(0, len(strategies), SIDE_BY_SIDE):
+        known = filtered(strategies[first : first + SIDE_BY_SIDE])
         shape = _shape(known, draws, horizon)
         days = _days(_DAYS, horizon)
         measured = measure(known, draws, days, shape.median, np.float32(1.0) / shape.below)
-        all_fans += [_fan(measured, place, shape, days) for place in range(known.size)]
+        all_fans += _fans_of(measured, shape, days)
     return all_fans
 
 
@@ -145,10 +144,8 @@ def _shape(strategies: Filtered, draws: Draws, horizon: int) -> _Shape:
     days, pilot = _days(_SHAPE_DAYS, horizon), draws.first(_PILOT)
     flat = np.zeros((strategies.size, horizon), dtype=np.float32)
     total = measure(strategies, pilot, days, flat, flat).total
-    at_levels = quantiles(total.reshape(-1, pilot.paths), _SHAPE).T
-    low, middle, high = (
-        _interpolated(values.reshape(len(days), -1), days, horizon).T for values in at_levels
-    )
+    at_levels = np.moveaxis(quantiles(total, _SHAPE), -1, 0)
+    low, middle, high = (_interpolated(values, days, horizon).T for values in at_levels)
     below = np.maximum(middle - low, _MINIMUM_WIDTH)
     ratio = np.maximum(high - middle, _MINIMUM_WIDTH)[:, -1] / below[:, -1]
     return _Shape(
@@ -158,22 +155,30 @@ def _shape(strategies: Filtered, draws: Draws, horizon: int) -> _Shape:
     )
 
 
-def _fan(measured: Measured, place: int, shape: _Shape, days: list[int]) -> Fan:
-    below, above = measured.below[:, place], measured.above[place] / shape.ratio[place]
-    sups = np.concatenate([below, above[None], np.maximum(below[-1], above)[None]])
-    sup_quantiles = quantiles(sups, SUP_LEVELS)
-    at_days = quantiles(measured.total[:, place], PROBABILITIES)
-    return Fan(
-        pointwise=np.ascontiguousarray(_interpolated(at_days, days, days[-1]).T),
-        median=shape.median[place].astype(np.float64),
-        below=shape.below[place].astype(np.float64),
-        above=(shape.ratio[place] * shape.below[place]).astype(np.float64),
-        sup_days=np.array(days, dtype=np.float64),
-        sup_below=sup_quantiles[:-2],
-        sup_above=sup_quantiles[-2],
-        sup_both=sup_quantiles[-1],
-        drawdowns=quantiles(measured.deepest[place : place + 1], DRAWDOWN_PROBABILITIES)[0],
-    )
+def _fans_of(measured: Measured, shape: _Shape, days: list[int]) -> list[Fan]:
+    above = measured.above / shape.ratio[:, np.newaxis]
+    both = np.maximum(measured.below[-1], above)
+    sup_below = quantiles(measured.below, SUP_LEVELS)
+    sup_above, sup_both = quantiles(above, SUP_LEVELS), quantiles(both, SUP_LEVELS)
+    at_days = quantiles(measured.total, PROBABILITIES)
+    pointwise = _interpolated(at_days.reshape(len(days), -1), days, days[-1])
+    drawdowns = quantiles(measured.deepest, DRAWDOWN_PROBABILITIES)
+    return [
+        Fan(
+            pointwise=np.ascontiguousarray(of_each.T),
+            median=shape.median[place].astype(np.float64),
+            below=shape.below[place].astype(np.float64),
+            above=(shape.ratio[place] * shape.below[place]).astype(np.float64),
+            sup_days=np.array(days, dtype=np.float64),
+            sup_below=np.ascontiguousarray(sup_below[:, place]),
+            sup_above=sup_above[place].copy(),
+            sup_both=sup_both[place].copy(),
+            drawdowns=drawdowns[place].copy(),
+        )
+        for place, of_each in enumerate(
+            np.moveaxis(pointwise.reshape(days[-1], len(above), -1), 1, 0)
+        )
+    ]
 
 
 def _interpolated(values: Floats, days: list[int], horizon: int) -> Floats:

@@ -52,11 +52,20 @@ class Kernel:
 
     all: ClassVar[list["Kernel"]] = []
 
-    def __init__(self, loops: Callable[..., None]) -> None:
+    def __init__(self, loops: Callable[..., None] | str) -> None:
+        """`loops` may be `module:function`, where the module itself imports numba."""
         self.all.append(self)
-        self.loops = loops
+        self._loops = loops
         self._compiled: Any = None
         self._is_numpy = False
+
+    @property
+    def loops(self) -> Callable[..., None]:
+        """The loops, as a function of Python."""
+        if isinstance(self._loops, str):
+            module, _, name = self._loops.partition(":")
+            self._loops = getattr(importlib.import_module(module), name)
+        return self._loops
 
     @property
     def signatures(self) -> int:

@@ -6,7 +6,7 @@ number of paths at once, bit for bit.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,6 @@ from perf_alerts_dagster.statistics.ewma_volatility import (
 )
 
 Offsets = NDArray[np.uint16]
-# Numbers of four strategies, side by side as one.
-Fours = NDArray[np.complex128]
 
 # Shared residuals that are summed to the error of a path's drift: the sum is near normal, and
 # the errors of two strategies correlate as their returns do.
@@ -113,41 +111,18 @@ def filtered(strategies: Sequence[Residuals]) -> Filtered:
     )
 
 
-def drifts(strategies: Filtered, draws: Draws) -> Floats32:
-    """Each path's drift per day (S, B): the mean, and an error N(0, s^2 / n) of its own."""
-    drift = np.empty((strategies.size, draws.paths), dtype=np.float32)
-    if _drifts.run(strategies.residuals, strategies.mean, strategies.error, draws.errors, drift):
-        return drift
-    for total, residuals, mean, error in zip(
-        drift, strategies.residuals, strategies.mean, strategies.error, strict=True
-    ):
-        total[:] = 0.0
-        for row in draws.errors:
-            total += residuals.take(row)
-        total *= error
-        total += mean
-    return drift
-
-
-@Kernel
-def _drifts(
-    residuals: Floats32, mean: Floats32, error: Floats32, rows: Offsets, drift: Floats32
-) -> None:
-    for strategy in range(len(residuals)):
-        known = residuals[strategy]
-        total = drift[strategy]
-        total[:] = 0.0
-        for draw in range(len(rows)):
-            for path in range(len(total)):
-                total[path] += known[rows[draw, path]]
-        for path in range(len(total)):
-            total[path] = total[path] * error[strategy] + mean[strategy]
+def _drift(strategies: Filtered, strategy: int, draws: Draws) -> Floats32:
+    """Each path's drift per day (B): the mean, and an error N(0, s^2 / n) of its own."""
+    total = np.zeros(draws.paths, dtype=np.float32)
+    for row in draws.errors:
+        total += strategies.residuals[strategy].take(row)
+    return total * strategies.error[strategy] + strategies.mean[strategy]
 
 
 def returns_of(strategies: Filtered, strategy: int, draws: Draws) -> Iterator[Floats32]:
     """Each day's log returns (B) of one strategy."""
     known, fresh = strategies.residuals[strategy], strategies.fresh[strategy]
-    drift = drifts(strategies, draws)[strategy]
+    drift = _drift(strategies, strategy, draws)
     variance = np.full(draws.paths, strategies.variance[strategy], dtype=np.float32)
     for row in draws.days:
         residuals = known.take(row)
@@ -171,19 +146,14 @@ class Measured:
     deepest: Floats32
 
 
-# Numbers of each kind that are walked at once: they stay in a core's first cache.
-_LANES = 256
-# Four strategies are walked side by side: their residuals of a drawn day are one number of
-# sixteen bytes, so that looking it up, which is half of the work, costs a quarter.
-_SIDE_BY_SIDE = 4
+# Strategies that the compiled walk takes at once, as `fused` has them.
+SIDE_BY_SIDE = 16
 
 
-def _fours(values: Floats32) -> Fours:
-    """Values (S, ...) of four strategies beside each other as one number (S / 4, ...)."""
-    missing = -len(values) % _SIDE_BY_SIDE
-    padded = np.concatenate([values, np.repeat(values[-1:], missing, axis=0)])
-    four = padded.reshape(-1, _SIDE_BY_SIDE, *values.shape[1:])
-    return np.ascontiguousarray(np.moveaxis(four, 1, -1)).view(np.complex128)[..., 0]
+def _side_by_side(values: Floats32) -> Floats32:
+    """Values (S, ...) of sixteen strategies, the last one repeated, flat with S as the last axis."""
+    padded = np.concatenate([values, np.repeat(values[-1:], SIDE_BY_SIDE - len(values), axis=0)])
+    return np.moveaxis(padded, 0, -1).ravel()
 
 
 def measure(
@@ -196,7 +166,7 @@ def measure(
     """Walk all paths and measure them against a shape.
 
     Args:
-        strategies: S strategies.
+        strategies: S strategies, at most `SIDE_BY_SIDE`.
         draws: Of B paths, of at least as many days as the last of `days`.
         days: The M days, 1-based, rising, on which totals and distances are kept.
         median: The middle of the shape (S, H), in cumulative log returns.
@@ -209,12 +179,12 @@ def measure(
         above=np.empty(shape, dtype=np.float32),
         deepest=np.empty(shape, dtype=np.float32),
     )
-    known = (strategies.residuals, strategies.fresh, strategies.variance, median, per_width)
+    known = (*(getattr(strategies, part.name) for part in fields(strategies)), median, per_width)
     if not _measure.run(
-        *(_fours(each) for each in known),
-        _fours(drifts(strategies, draws)),
+        *(_side_by_side(each) for each in known),
         _KEEP,
         draws.days,
+        draws.errors,
         np.asarray(days),
         measured.total,
         measured.below,
@@ -249,105 +219,22 @@ def _measure_one(
         if day + 1 in days:
             place = days.index(day + 1)
             measured.total[place, strategy], measured.below[place, strategy] = total, below
-    measured.above[strategy] = -above
+    measured.above[strategy] = np.float32(0.0) - above
 
 
-@Kernel
-def _measure(  # noqa: C901
-    residuals: Fours,
-    fresh: Fours,
-    variance: Fours,
-    median: Fours,
-    per_width: Fours,
-    drift: Fours,
-    keep: np.float32,
-    drawn: Offsets,
-    days: NDArray[np.int64],
-    totals: Floats32,
-    belows: Floats32,
-    above: Floats32,
-    deepest: Floats32,
-) -> None:
-    paths = _LANES // 4
-    wide = np.empty(11 * paths, dtype=np.complex128)
-    # The same memory, number by number: the variance, total, peak, drawdown, distances to both
-    # sides, drift, today's residual, median and width, and the weight of the square.
-    state = wide.view(np.float32)
-    one = np.float32(1.0)
-    rows = np.empty((days[-1], paths), dtype=np.uint16)
-    for first in range(0, drawn.shape[1], paths):
-        width = min(paths, drawn.shape[1] - first)
-        for day in range(days[-1]):
-            for path in range(width):
-                rows[day, path] = drawn[day, first + path]
-        for four in range(len(residuals)):
-            known = residuals[four]
-            for path in range(paths):
-                wide[path] = variance[four]
-                wide[6 * paths + path] = 0.0
-                wide[7 * paths + path] = 0.0
-                wide[10 * paths + path] = fresh[four]
-            for path in range(width):
-                wide[6 * paths + path] = drift[four, first + path]
-            for lane in range(_LANES):
-                state[_LANES + lane] = 0.0
-                state[2 * _LANES + lane] = 0.0
-                state[3 * _LANES + lane] = 0.0
-                state[4 * _LANES + lane] = -np.inf
-                state[5 * _LANES + lane] = np.inf
-            day = 0
-            for place in range(len(days)):
-                while day < days[place]:
-                    row = rows[day]
-                    # A loop of its own, or the next one would not use vectors.
-                    for path in range(width):
-                        wide[7 * paths + path] = known[row[path]]
-                    middle = median[four, day]
-                    narrow = per_width[four, day]
-                    for path in range(paths):
-                        wide[8 * paths + path] = middle
-                        wide[9 * paths + path] = narrow
-                    for lane in range(_LANES):
-                        shock = state[7 * _LANES + lane]
-                        old = state[lane]
-                        total = state[_LANES + lane] + (
-                            shock * np.sqrt(old) + state[6 * _LANES + lane]
-                        )
-                        state[lane] = old * (shock * shock * state[10 * _LANES + lane] + keep) + one
-                        state[_LANES + lane] = total
-                        peak = state[2 * _LANES + lane]
-                        peak = peak if peak > total else total
-                        state[2 * _LANES + lane] = peak
-                        depth = total - peak
-                        old = state[3 * _LANES + lane]
-                        state[3 * _LANES + lane] = old if old < depth else depth
-                        away = (state[8 * _LANES + lane] - total) * state[9 * _LANES + lane]
-                        old = state[4 * _LANES + lane]
-                        state[4 * _LANES + lane] = old if old > away else away
-                        old = state[5 * _LANES + lane]
-                        state[5 * _LANES + lane] = old if old < away else away
-                    day += 1
-                for side in range(min(4, totals.shape[1] - 4 * four)):
-                    for path in range(width):
-                        totals[place, 4 * four + side, first + path] = state[
-                            _LANES + 4 * path + side
-                        ]
-                        belows[place, 4 * four + side, first + path] = state[
-                            4 * _LANES + 4 * path + side
-                        ]
-            for side in range(min(4, totals.shape[1] - 4 * four)):
-                for path in range(width):
-                    above[4 * four + side, first + path] = -state[5 * _LANES + 4 * path + side]
-                    deepest[4 * four + side, first + path] = state[3 * _LANES + 4 * path + side]
+_measure = Kernel("perf_alerts_dagster.projections.fused:measure")
 
 
 def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:
-    """Linear (type 7) quantiles (R, L) of each row (R, B), exact, in double precision."""
-    places = np.asarray(levels) * (values.shape[1] - 1)
+    """Linear (type 7) quantiles (..., L) of values (..., B), exact, in double precision.
+
+    The values are sorted in place: a copy would cost as much as the order.
+    """
+    places = np.asarray(levels) * (values.shape[-1] - 1)
     low = places.astype(np.int64)
-    high, part = np.minimum(low + 1, values.shape[1] - 1), places - low
-    # Single precision is sorted with vectors: four times as fast as a partition at many places.
-    ordered = np.sort(values, axis=1)
-    result: Floats = ordered[:, low].astype(np.float64) * (1.0 - part)
-    result += ordered[:, high].astype(np.float64) * part
+    high, part = np.minimum(low + 1, values.shape[-1] - 1), places - low
+    # Single precision is sorted with vectors: faster than a partition at as many places.
+    values.sort(axis=-1)
+    result: Floats = values[..., low] * (1.0 - part)
+    result += values[..., high] * part
     return result
