@@ -403,14 +403,6 @@ def _exceedances_loops(
                 badness[result, day, path] = state[(4 + result) * LANES + path]
 
 
-def _cut_of(quantile: float) -> float:
-    """The signed square below which a row exceeds; a row at the quantile itself does not.
-
-    Flat rows are often at it, and single precision must not make exceedances of them.
-    """
-    return _signed_square(quantile - 1e-5 * abs(quantile))
-
-
 def _single(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(number) for number in numbers)
 
@@ -436,7 +428,7 @@ WATCHERS: tuple[Watcher, ...] = (
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
         inputs=lambda known: _single(
             known.residuals.mean,
-            _cut_of(float(np.quantile(known.residuals.standardised, EXCEEDANCE))),
+            _signed_square(float(np.quantile(known.residuals.standardised, EXCEEDANCE))),
             known.residuals.floor,
             known.residuals.variance,
             1.0 - NEWEST,

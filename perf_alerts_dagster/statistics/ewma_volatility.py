@@ -37,9 +37,8 @@ class Residuals:
     `tiled` (756) are the standardised residuals by their offset back from the window's end; a
     shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
     the window's average, `floor` the minimum; `mean` is the drift, `error` its standard error.
-    `volatility` (n) is the one-step-ahead volatility of each row of the window, `standardised`
-    (n) its shock over it, neither centred nor scaled: what later rows are compared with.
-    `simple_sigma` alone is of simple returns.
+    `volatility` (n) is the one-step-ahead volatility of each row of the window. `simple_sigma`
+    alone is of simple returns.
     """
 
     rows: int
@@ -94,7 +93,7 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
         mean_variance=float(variances[:-1].mean()),
         floor=floor,
         volatility=volatility,
-        standardised=raw,
+        standardised=(raw - centre) * scale,
     )
 
 
