@@ -39,6 +39,10 @@ EXCEEDANCE = 0.05
 # Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
 RATE_WARNING = 0.15
 RUN_WARNING = 3
+# A volatility below this share of the reference's counts as this share: a power of two, so that
+# a window without P&L is as bad to the rule as on paths, to the bit.
+CALMEST = 1.0 / 32.0
+_CALMEST_SQUARE = np.float32(CALMEST**2)
 # A window whose variance is below this share of the reference's is constant: single precision
 # holds no smaller difference of sums. It has no Sharpe ratio, as in the rule, and never breaches.
 _CONSTANT = np.float32(1e-5)
@@ -46,6 +50,8 @@ _NEVER = np.float32(-1e9)
 # mean / sd = sum / n / sqrt((squares - sum^2 / n) / (n - 1)); squared.
 _PER_ROW = np.float32(1.0 / ROLLING_ROWS)
 _SHARPE = np.float32(-(ROLLING_ROWS - 1) / ROLLING_ROWS**2)
+# exp(x) - 1 = x + x^2 / 2! + ... + x^5 / 5!
+_P2, _P3, _P4, _P5 = (np.float32(1 / math.factorial(power)) for power in range(2, 6))
 # Badness before a window is full, and after the band's last day.
 _NONE = np.float32(-np.inf)
 
@@ -180,7 +186,7 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, 1e-12)),
+            badness=lambda value, periods: max(value, 1.0 / max(value, CALMEST)),
             documented=lambda limits: min(limits["volatility_high"], 1 / limits["volatility_low"]),
             squared=True,
             # It is notified by its own limits, whatever the share of years that pass them.
@@ -317,8 +323,8 @@ def _drawdown_loops(returns: Floats32, badness: Floats32) -> None:
 def _rolling(returns: Floats32, per_spread: np.float32) -> Days:
     total, squares = np.zeros((2, returns.shape[1]), dtype=np.float32)
     constant = _CONSTANT / per_spread
-    # Simple returns to second order: what the rules themselves measure.
-    simple = returns * returns * np.float32(0.5) + returns
+    # Simple returns, which the rules measure: exp - 1 to an odd order, which keeps the ranks.
+    simple = (((returns * _P5 + _P4) * returns + _P3) * returns + _P2) * returns * returns + returns
     for day, new in enumerate(simple):
         old = simple[day - ROLLING_ROWS] if day >= ROLLING_ROWS else np.float32(0.0)
         total = total + (new - old)
@@ -328,13 +334,13 @@ def _rolling(returns: Floats32, per_spread: np.float32) -> Days:
             continue
         spread = np.maximum(squares - total * total * _PER_ROW, constant)
         sharpe = np.where(spread > constant, total * np.abs(total) / spread * _SHARPE, _NEVER)
-        ratio = spread * per_spread
+        ratio = np.maximum(spread * per_spread, _CALMEST_SQUARE)
         yield sharpe, np.maximum(ratio, 1 / ratio)
 
 
 @Kernel
 def _rolling_loops(returns: Floats32, per_spread: np.float32, badness: Floats32) -> None:
-    size, one, half = returns.shape[1], np.float32(1.0), np.float32(0.5)
+    size, one = returns.shape[1], np.float32(1.0)
     # The new and the old row, the sum, the squares, and the results.
     state = np.zeros(6 * LANES, dtype=np.float32)
     constant = _CONSTANT / per_spread
@@ -346,8 +352,8 @@ def _rolling_loops(returns: Floats32, per_spread: np.float32, badness: Floats32)
                 state[LANES + path] = returns[day - ROLLING_ROWS, path]
         for path in range(LANES):
             new, old = state[path], state[LANES + path]
-            new = new * new * half + new
-            old = old * old * half + old
+            new = (((new * _P5 + _P4) * new + _P3) * new + _P2) * new * new + new
+            old = (((old * _P5 + _P4) * old + _P3) * old + _P2) * old * old + old
             total = state[2 * LANES + path] + (new - old)
             squares = state[3 * LANES + path] + (new * new - old * old)
             state[2 * LANES + path] = total
@@ -357,6 +363,7 @@ def _rolling_loops(returns: Floats32, per_spread: np.float32, badness: Floats32)
             sharpe = total * abs(total) / spread * _SHARPE
             state[4 * LANES + path] = sharpe if spread > constant else _NEVER
             ratio = spread * per_spread
+            ratio = ratio if ratio > _CALMEST_SQUARE else _CALMEST_SQUARE
             inverse = one / ratio
             state[5 * LANES + path] = ratio if ratio > inverse else inverse
         is_full = day >= ROLLING_ROWS - 1
@@ -387,7 +394,8 @@ def _exceedances(
         now = np.maximum(now, floor)
         rate = rate + (hit - hits[day % RATE_ROWS])
         hits[day % RATE_ROWS] = hit
-        run = (run + 1) * hit
+        # No longer than the rows that the rule looks back over.
+        run = np.minimum(run + 1, np.float32(RATE_ROWS)) * hit
         yield -squares, rate, run
 
 
@@ -403,6 +411,7 @@ def _exceedances_loops(
     badness: Floats32,
 ) -> None:
     size, one, zero = returns.shape[1], np.float32(1.0), np.float32(0.0)
+    longest = np.float32(RATE_ROWS)
     # The row, its variance, the hit that leaves the window, the new one, and the results.
     state = np.zeros(7 * LANES, dtype=np.float32)
     hits = np.zeros((RATE_ROWS, LANES), dtype=np.float32)
@@ -423,7 +432,8 @@ def _exceedances_loops(
             state[3 * LANES + path] = hit
             state[4 * LANES + path] = -square
             state[5 * LANES + path] += hit - state[2 * LANES + path]
-            state[6 * LANES + path] = (state[6 * LANES + path] + one) * hit
+            run = state[6 * LANES + path] + one
+            state[6 * LANES + path] = (run if run < longest else longest) * hit
         for path in range(size):
             hits[slot, path] = state[3 * LANES + path]
         for result in range(3):
@@ -448,7 +458,7 @@ WATCHERS: tuple[Watcher, ...] = (
     Watcher(rules=("drawdown",), inputs=lambda known: (), follow=_drawdown, loops=_drawdown_loops),
     Watcher(
         rules=("rolling_sharpe", "volatility_shift"),
-        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.sigma**2)),
+        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
         follow=_rolling,
         loops=_rolling_loops,
     ),

@@ -24,7 +24,7 @@ PULL = 0.02
 FLOOR = 0.15
 # Maximum mean square of the residuals, above which the recursion grows. With a floor of 0.1 and
 # 1.15 the strategies with many flat days leave their 95 % band in 9.7 % of quarters, with these
-# values in 8.6 % (docs/studies/coverage.py).
+# values in 8.6 % (docs/studies/band_coverage.py).
 MAXIMUM_SQUARE = 1.2
 _FIRST_ROWS = 60
 _TINY = 1e-12
@@ -37,13 +37,15 @@ class Residuals:
     `tiled` (756) are the standardised residuals by their offset back from the window's end; a
     shorter window repeats itself. Their mean is 0. `variance` is the next row's, `mean_variance`
     the window's average, `floor` the minimum; `mean` is the drift, `error` its standard error.
-    `volatility` (n) is the one-step-ahead volatility of each row of the window.
+    `volatility` (n) is the one-step-ahead volatility of each row of the window. `simple_sigma`
+    alone is of simple returns.
     """
 
     rows: int
     tiled: Floats32
     mean: float
     sigma: float
+    simple_sigma: float
     error: float
     variance: float
     mean_variance: float
@@ -85,6 +87,7 @@ def filter_returns(window: Floats, *, haircut: float = 0.0) -> Residuals | None:
         tiled=((back - centre) * scale).astype(np.float32),
         mean=mean,
         sigma=sigma,
+        simple_sigma=float(lowered.std(ddof=1)),
         error=sigma / math.sqrt(len(returns)),
         variance=float(variances[-1]),
         mean_variance=float(variances[:-1].mean()),

@@ -1,0 +1,328 @@
+"""The walk of many days at once against the judge, which takes them one by one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import polars as pl
+import pytest
+
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.judging.context import Budgets, yearly
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.judge import judge_strategy
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS
+from perf_alerts_dagster.projections.calibration import Calibration, yearly_share
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
+from perf_alerts_dagster.projections.ports import MemoryProjections
+from perf_alerts_dagster.projections.projection import Outlook
+from perf_alerts_dagster.projections.walk import badness_of
+from perf_alerts_dagster.projections.watchers import (
+    RATE_ROWS,
+    ROLLING_ROWS,
+    STATISTICS,
+    YEAR,
+    Known,
+    documented_badness,
+)
+from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.reading import read
+from perf_alerts_tests.builders import MARKET, a_record, context_of
+from perf_alerts_tests.fakes import FakeRecordsSource
+from perf_alerts_tests.projections.honest import garch, known, normal, student
+
+# How far the rules of `MOVING` may be away in the mean and at most: standard deviations, a share
+# of thirty rows, rows.
+WITHIN = {
+    "daily_exceedance": (0.05, 0.5),
+    "exceedance_rate": (0.5 / 30, 3 / 30),
+    "consecutive_exceedances": (0.05, 2.0),
+}
+FAMILIES = (Family.PROJECTION, Family.THRESHOLD, Family.DATA)
+SAMPLE = Path(str(resources.files("perf_alerts_dagster"))) / "records" / "sources" / "sample_data"
+# A second year of life begins, in which the CUSUM is rated by another calibration.
+LIVE, CHANGE = 300, 180
+MINIMUM_RATE_ROWS = 20
+# Their residuals are estimated anew each session, from the rows before; the walk keeps those of
+# the reference.
+MOVING = {"daily_exceedance", "exceedance_rate", "consecutive_exceedances"}
+SAME = set(STATISTICS) - MOVING
+DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
+WARNING = Budgets().warning
+# Where the two part: a crash rules the 756 rows before, and the residuals are others without it;
+# the 5 % quantile of a strategy that seldom trades is among its flat days.
+PARTED = {"jumps", "rsi2_reversion"}
+
+
+def flat(rows: int, rng: np.random.Generator) -> Floats:
+    """No P&L on six days of ten."""
+    return np.where(rng.random(rows) < 0.6, 0.0, rng.standard_t(5, rows) * 0.0125)
+
+
+def jumps(rows: int, rng: np.random.Generator) -> Floats:
+    """Small gains and, every half a year, a crash; one takes half of the capital."""
+    found = rng.normal(0.001, 0.004, rows)
+    crashes = np.flatnonzero(rng.random(rows) < 0.008)
+    found[crashes] -= rng.uniform(0.05, 0.2, len(crashes))
+    found[-150] = -0.5
+    return found
+
+
+def drawn(rows: int, rng: np.random.Generator) -> Floats:
+    """A healthy life of a wild strategy, as calibrations draw it."""
+    own = garch(1500, rng) * 1.5
+    returns = np.empty((rows, 1), dtype=np.float32)
+    returns_of(life_of(own, known(own)), draw_lives(3, 1, rows), NO_CHANGE, returns)
+    return np.expm1(returns[:, 0].astype(np.float64))
+
+
+MADE: Mapping[str, Callable[[int, np.random.Generator], Floats]] = {
+    "normal": normal,
+    "student": student,
+    "garch": garch,
+    "flat": flat,
+    "jumps": jumps,
+    "drawn": drawn,
+}
+
+
+def of_sample() -> Mapping[str, Floats]:
+    daily = pl.read_parquet(SAMPLE / "daily.parquet").sort("strategy", "date")
+    return {
+        str(name): rows["return"].to_numpy()
+        for (name,), rows in daily.group_by("strategy", maintain_order=True)
+    }
+
+
+def record_of(name: str) -> StrategyRecord:
+    """The rows of a name; those of a made one get worse and wilder after a while."""
+    if name not in MADE:
+        returns = of_sample()[name]
+        return a_record(returns[-LIVE:], backtest=returns[:-LIVE])
+    returns = MADE[name](756 + LIVE, np.random.default_rng(1))
+    live = returns[756:].copy()
+    live[CHANGE:] = 1.8 * live[CHANGE:] - 0.6 * float(returns.std())
+    return a_record(live, backtest=returns[:756])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lived:
+    """A strategy's record, what is in force for it, its evaluations by session and rule."""
+
+    record: StrategyRecord
+    known: Known
+    calibration: Calibration
+    judged: Mapping[tuple[int, str], Evaluation]
+    walked: Mapping[str, Floats]
+
+    @property
+    def backtest(self) -> int:
+        """Backtest rows."""
+        return int((~self.record.live).sum())
+
+    def measured(self, rules: set[str]) -> dict[tuple[int, str], Evaluation]:
+        """The evaluations that have a value."""
+        return {
+            (day, rule): each
+            for (day, rule), each in self.judged.items()
+            if rule in rules and each.value is not None
+        }
+
+    def is_nearly_flat(self, day: int) -> bool:
+        """Whether the last 63 rows vary a hundredth as much as the reference, or less."""
+        live = self.record.returns[self.record.live]
+        window = live[max(0, day + 1 - ROLLING_ROWS) : day + 1]
+        return float(window.std()) <= 0.01 * self.known.residuals.simple_sigma
+
+    def badness(self, day: int, rule: str) -> float:
+        """The judge's value, turned as the calibration turns it."""
+        value = self.judged[day, rule].value
+        assert value is not None
+        if rule != "interval_breach":
+            return STATISTICS[rule].badness(value, YEAR)
+        band = self.known.band
+        return float((band.median[day] - np.log1p(value)) / band.below[day])
+
+    def share(self, day: int, rule: str, badness: float) -> float:
+        """The share of healthy years that the walk's badness has."""
+        if rule == "interval_breach":
+            worst = float(self.walked[rule][: day + 1].max())
+            return yearly(self.known.band.share_below(worst, day + 1), YEAR)
+        share = self.calibration.p_year(STATISTICS[rule].name_after(day + 1), badness)
+        if rule == "daily_exceedance":
+            residuals = np.sort(self.known.residuals.standardised)
+            return max(share, yearly_share(-badness, residuals))
+        return share
+
+    def is_notified(self, day: int, rule: str, badness: float) -> bool:
+        """The verdict that follows from the walk's badness."""
+        share, name = self.share(day, rule, badness), STATISTICS[rule].name_after(day + 1)
+        if rule == "interval_breach":
+            band = self.known.band
+            return badness > float((band.median - band.lower(0.95))[0] / band.below[0])
+        if rule == "life_cusum":
+            return badness >= self.calibration.badness_at(name, WARNING) and share <= WARNING
+        if rule == "daily_exceedance":
+            return badness > STATISTICS[rule].minimum(self.known) and share <= WARNING
+        passes = badness >= DOCUMENTED[rule]
+        return passes and (share <= WARNING or not BY_ID[rule].gated)
+
+
+def outlook_of(record: StrategyRecord) -> Outlook:
+    """Issued at the start of live by the product's own issuer."""
+    now = datetime.combine(record.dates[-1].astype(object), time(), UTC) + timedelta(days=1)
+    reading = read(
+        FakeRecordsSource(TrackRecords(source="test", strategies={"trend": record})),
+        MARKET,
+        as_of=None,
+        now=now,
+        timezone=ZoneInfo("UTC"),
+    )
+    issuer = ProjectionIssuer(
+        store=MemoryProjections(),
+        paths=1000,
+        haircut=0.0,
+        settings_version="test",
+        limits=DOCUMENTED_LIMITS,
+        lives=1000,
+    )
+    start = record.dates[record.live][0].astype(object)
+    issuer.issue_launch(reading, start, run_id="run")
+    return issuer.outlook(start, {})
+
+
+@cache
+def lived(name: str) -> Lived:
+    record = record_of(name)
+    outlook = outlook_of(record)
+    launch = outlook.in_force["trend"].launch
+    assert launch is not None
+    backtest = record.returns[~record.live]
+    reference = Known(residuals=known(backtest), band=launch.fan)
+    judged = {}
+    for day in range(LIVE):
+        rows = record.rows(0, len(backtest) + day + 1)
+        context = context_of(
+            rows,
+            in_force=outlook.in_force,
+            calibrations=outlook.calibrations,
+            projected=outlook.projected,
+        )
+        for one in judge_strategy(rows, FAMILIES, context):
+            # The band ends with its horizon.
+            if one.rule in STATISTICS and not (one.rule == "interval_breach" and day >= YEAR):
+                judged[day, one.rule] = one
+    walked = badness_of(np.log1p(record.returns[record.live])[:, None], reference)
+    return Lived(
+        record=record,
+        known=reference,
+        calibration=outlook.calibrations["trend"],
+        judged=judged,
+        walked={rule: values[:, 0].astype(np.float64) for rule, values in walked.items()},
+    )
+
+
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) for name in (*MADE, *of_sample()) if name != "normal"
+]
+NAMES = pytest.mark.parametrize("name", ["normal", *SLOW])
+
+
+@NAMES
+def test_walked_badness_share_and_verdict_are_the_judges_on_every_session(name: str) -> None:
+    life = lived(name)
+    measured = life.measured(SAME)
+
+    assert len(measured) > 3 * LIVE
+    for (day, rule), one in measured.items():
+        walked = float(life.walked[rule][day])
+        where = (day, rule, one.value, walked)
+        assert life.is_notified(day, rule, walked) == one.is_notified(), where
+        if rule == "rolling_sharpe" and life.is_nearly_flat(day):
+            # Single precision holds no smaller difference of the window's sums.
+            assert walked <= 1.02 * abs(life.badness(day, rule)), where
+        else:
+            assert walked == pytest.approx(life.badness(day, rule), rel=1e-3, abs=1e-5), where
+            assert life.share(day, rule, walked) == pytest.approx(one.p_year, abs=1e-3), where
+
+
+@NAMES
+def test_a_window_is_full_on_the_walk_when_the_judge_measures_it(name: str) -> None:
+    life = lived(name)
+
+    for (day, rule), one in life.judged.items():
+        if rule in SAME and np.isneginf(life.walked[rule][day]):
+            assert one.outcome is Outcome.INSUFFICIENT_DATA, (day, rule)
+        elif rule in SAME and one.value is None:
+            # Rows that do not vary have no Sharpe ratio, and are nothing bad on the walk.
+            assert rule == "rolling_sharpe", (day, rule)
+            assert life.walked[rule][day] <= 1e-3
+
+
+@NAMES
+def test_exceedances_of_a_session_are_the_walk_of_its_rows_from_those_before(name: str) -> None:
+    life = lived(name)
+    windows = {frozenset({"daily_exceedance"}): 1, frozenset(MOVING - {"daily_exceedance"}): 30}
+    for day, (rules, rows) in product(range(LIVE), windows.items()):
+        end = life.backtest + day + 1
+        first = end - min(rows, day + 1)
+        before = Known(residuals=known(life.record.returns[:first]), band=life.known.band)
+        walked = badness_of(np.log1p(life.record.returns[first:end, None]), before, rules=rules)
+        for rule in rules:
+            if rule == "exceedance_rate" and day + 1 < MINIMUM_RATE_ROWS:
+                assert life.judged[day, rule].outcome is Outcome.INSUFFICIENT_DATA
+            else:
+                expected = life.badness(day, rule)
+                if rule == "exceedance_rate":
+                    # The judge's is a share of the rows that are there, the walk's of thirty.
+                    expected *= min(day + 1, RATE_ROWS) / RATE_ROWS
+                assert walked[rule][-1, 0] == pytest.approx(expected, rel=1e-4, abs=1e-5), (
+                    day,
+                    rule,
+                )
+
+
+@pytest.mark.parametrize("name", ["normal", *(one for one in SLOW if one.values[0] not in PARTED)])
+def test_exceedances_from_the_fixed_reference_differ_little_from_the_judges(name: str) -> None:
+    life = lived(name)
+    for rule in MOVING:
+        days = [day for day, each in life.measured({rule}) if each == rule and day >= RATE_ROWS]
+        walked = [float(life.walked[rule][day]) for day in days]
+        away = np.abs(np.array(walked) - [life.badness(day, rule) for day in days])
+        shares = [
+            life.share(day, rule, badness) - (life.judged[day, rule].p_year or 0.0)
+            for day, badness in zip(days, walked, strict=True)
+        ]
+        verdicts = [
+            life.is_notified(day, rule, badness) == life.judged[day, rule].is_notified()
+            for day, badness in zip(days, walked, strict=True)
+        ]
+
+        mean, largest = WITHIN[rule]
+        assert float(away.mean()) <= mean, rule
+        assert float(away.max()) <= largest, rule
+        assert float(np.abs(shares).mean()) <= 0.03, rule
+        assert verdicts.count(False) <= 1, rule
+
+
+def test_a_window_without_pnl_is_as_calm_to_the_judge_as_to_healthy_lives() -> None:
+    """A strategy that is often out of the market: no such window is rarer than its lives say."""
+    rng = np.random.default_rng(4)
+    traded = np.repeat(rng.random(12) < 0.5, 63)
+    backtest = np.where(traded, rng.normal(0.0005, 0.01, 756), 0.0)
+    record = a_record(np.zeros(63), backtest=backtest)
+    outlook = outlook_of(record)
+    context = context_of(record, calibrations=outlook.calibrations, in_force=outlook.in_force)
+
+    found = {one.rule: one for one in judge_strategy(record, FAMILIES, context)}["volatility_shift"]
+
+    assert found.value == 0.0
+    assert found.p_year is not None
+    assert found.p_year > 0.2
