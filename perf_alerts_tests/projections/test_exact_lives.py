@@ -26,8 +26,9 @@ from perf_alerts_dagster.projections.lives import (
     life_of,
     returns_of,
 )
+from perf_alerts_dagster.projections.loops import CUSUM_SLACK
 from perf_alerts_dagster.projections.walk import Walk
-from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, WARM_UP, YEAR, Known
+from perf_alerts_dagster.projections.watchers import WARM_UP, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.projections.honest import garch

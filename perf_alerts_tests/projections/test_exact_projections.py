@@ -17,6 +17,7 @@ from perf_alerts_dagster.projections.simulation import (
     Draws,
     Filtered,
     draw,
+    drifts,
     filtered,
     measure,
     quantiles,
@@ -146,3 +147,25 @@ def test_two_million_paths_follow_the_exact_recursion(sample: dict[str, Floats])
     assert np.abs(of_mean).max() * len(parts) ** 0.5 <= 4.0
     assert np.quantile(np.abs(of_variance), 0.85, axis=1).max() <= 0.005
     assert np.abs(of_variance).max() <= 0.03
+
+
+@pytest.mark.parametrize("calm", [0.0, 1e-4, 0.003])
+def test_the_variance_never_falls_below_the_floor_of_its_window(calm: float, engine: str) -> None:
+    """A window whose only large row is its last: most variances are far below the window's own."""
+    window = calm * np.random.default_rng(1).standard_normal(756)
+    window[-1] = -0.2
+    known = filter_returns(window)
+    assert known is not None
+    strategies = filtered([known])
+    smallest, largest = (int(pick(np.abs(known.tiled))) for pick in (np.argmin, np.argmax))
+    rows = np.full((252, 1), smallest, dtype=np.uint16)
+    rows[-1] = largest
+    drift = float(drifts(strategies, draw(1, 1, 1))[0, 0])
+    draws = Draws(days=rows, errors=draw(1, 1, 1).errors)
+    total = totals(strategies, draws, [251, 252])[:, 0, 0].astype(np.float64)
+
+    # After 251 days without a shock, what one row shows of the variance.
+    variance = ((total[1] - total[0] - drift) / float(known.tiled[largest])) ** 2
+    assert variance == pytest.approx(
+        max(known.floor, 0.02 * known.mean_variance / (1 - 0.98 * 0.94)), rel=0.02
+    )
