@@ -155,7 +155,7 @@ def test_moments_of_matched_blocks_are_those_of_the_chain(
 STEP = 2.0**-7
 ROWS = (-3, 2, 1, -1, 0, 2, -2, -1, 1, 3, -4, 2)
 ORDER = (4, 2, 8, 3, 7, 1, 5, 11, 6, 0, 9, 10)
-START, SIZES = 7, {"compiled": 20_000, "numpy": 4_000}
+START, SIZES = 7, {"compiled": 12_000, "numpy": 2_000}
 # One row of 82 exceeds, so that two within thirty are neither rare nor certain.
 RARE = (1, 0, -1) * 20 + (-2,) + (1, 0, -1) * 7
 Levels = NDArray[np.int64]

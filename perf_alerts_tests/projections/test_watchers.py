@@ -13,7 +13,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.lives import draw_lives, life_of
+from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
@@ -213,3 +213,31 @@ def test_runs_that_blocks_do_not_hold_are_as_likely_as_by_chance() -> None:
     assert by_chance - 0.006 <= one.p_year("consecutive_exceedances", 3.0) <= by_chance + 0.006
     assert one.p_year("consecutive_exceedances", 4.0) == pytest.approx(0.0016, abs=3e-4)
     assert one.p_year("consecutive_exceedances", 5.0) < 5e-4 + 1 / LIVES
+
+
+def test_years_and_passages_are_those_of_every_day_of_the_lives(engine: str) -> None:
+    """A year is its 252 days, the first and the last among them, and a passage its first one."""
+    life, known = one_made(WINDOW)
+    draws = draw_lives(7, 150, days_of(years=2))
+    walk = Walk(draws)
+    returns = np.empty((draws.days, draws.size), dtype=np.float32)
+    returns_of(life, draws, NO_CHANGE, returns)
+    every = badness_of(returns.astype(np.float64), known)
+    for rule, worst in walk.yearly_worst(life, known, years=2).items():
+        start = STATISTICS[rule].starts
+        for year, found in enumerate(worst):
+            days = every[rule][start + YEAR * year : start + YEAR * (year + 1)]
+            assert len(days) == YEAR
+            assert np.array_equal(found, days.max(axis=0)), (rule, year)
+
+    for rule, statistic in STATISTICS.items():
+        start = statistic.starts
+        returns_of(life, draws, statistic.alternative.change(start), returns)
+        of_life = badness_of(returns.astype(np.float64), known, rules=[rule])[rule]
+        days = of_life[start : start + YEAR]
+        limit = float(np.quantile(days.max(axis=0), 0.4))
+        found = walk.first_passages(life, known, {rule: limit})[rule]
+        passes = days >= np.float32(limit)
+        expected = np.where(passes.any(axis=0), passes.argmax(axis=0), YEAR)
+        assert np.array_equal(found, expected), rule
+        assert 0.0 < (found < YEAR).mean() <= 1.0, rule
