@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perf_alerts_dagster.projections import calibration
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import (
     LIFE,
@@ -241,3 +242,42 @@ def test_years_and_passages_are_those_of_every_day_of_the_lives(engine: str) -> 
         expected = np.where(passes.any(axis=0), passes.argmax(axis=0), YEAR)
         assert np.array_equal(found, expected), rule
         assert 0.0 < (found < YEAR).mean() <= 1.0, rule
+
+
+def test_the_union_counts_the_lives_in_which_any_rule_of_it_notifies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rule = "consecutive_exceedances"
+    monkeypatch.setattr(
+        calibration, "BY_NAME", {**BY_NAME, rule: replace(BY_NAME[rule], by_chance=None)}
+    )
+    life, known = one_made(WINDOW)
+    draws = draw_lives(3, 1_000, LIFE)
+    (one,) = calibrate([life], [known], draws, budget=0.05, documented={})
+    years = Walk(draws).yearly_worst(life, known, years=1)
+    notifies = {
+        name: values[0] >= np.float32(one.notified[STATISTICS[name].name(1)])
+        for name, values in years.items()
+    }
+
+    joint = [lives for name, lives in notifies.items() if name != "volatility_shift"]
+    assert one.union == np.any(joint, axis=0).mean()
+    assert one.union < np.any(list(notifies.values()), axis=0).mean()
+
+
+def test_power_and_days_to_half_are_those_of_the_first_thousand_lives() -> None:
+    life, known = one_made(WINDOW)
+    life = replace(life, mean=3 * life.mean)
+    draws = draw_lives(3, 1_300, LIFE)
+    (one,) = calibrate([life], [known], draws, budget=0.2, documented={})
+    limits = {rule: one.notified[statistic.name(1)] for rule, statistic in STATISTICS.items()}
+    passages = Walk(draws.first_lives(1_000)).first_passages(life, known, limits)
+
+    for rule, rows in passages.items():
+        name = STATISTICS[rule].name(1)
+        assert one.power[name] == (rows < 126).mean(), rule
+        half = one.days_to_half(name)
+        assert (half is None) == ((rows < YEAR).mean() < 0.5), rule
+        if half is not None:
+            assert (rows < half).mean() >= 0.5 > (rows < half - 1).mean(), rule
+    assert any(one.days_to_half(name) is not None for name in one.power)
