@@ -5,8 +5,9 @@ import time
 
 import numpy as np
 
-from perf_alerts_dagster.projections import calibration, compiled, lives, simulation, walk
+from perf_alerts_dagster.projections import calibration, lives, simulation, walk
 from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.watchers import Known
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
@@ -27,7 +28,7 @@ def main() -> None:
         documented={},
     )
     seconds = time.monotonic() - started
-    kernels = compiled.Kernel.all
+    kernels = Kernel.all
     ready = sum(bool(kernel.signatures) for kernel in kernels)
     new = sum(kernel.is_new for kernel in kernels)
     sys.stdout.write(

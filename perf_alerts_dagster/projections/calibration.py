@@ -186,11 +186,7 @@ def _calibrate_one(
         for rule, rows in few.first_passages(life, known, first_year).items()
     }
     tails = dict(zip(worst, quantiles(np.stack(list(worst.values())), _FROM_THE_TOP), strict=True))
-    tails |= {
-        name: np.quantile(values.astype(np.float64), _FROM_THE_TOP, method="inverted_cdf")
-        for name, values in worst.items()
-        if BY_NAME[name].counts
-    }
+    tails |= {name: _reached(values) for name, values in worst.items() if BY_NAME[name].counts}
     return Calibration(
         worst=tails,
         notified=notified,
@@ -215,6 +211,12 @@ def _rarer(values: Floats32, budget: float) -> float:
     place = max(len(values) - 1 - int(budget * len(values)), 0)
     ranked = np.partition(values, place)
     return float(np.nextafter(ranked[place], np.float32(np.inf)))
+
+
+def _reached(counts: Floats32) -> Floats:
+    """The counts of years (N) at `TAILS`; unlike a quantile no number between two of them."""
+    last = np.ceil(np.multiply(_FROM_THE_TOP, len(counts)) - 1e-9).astype(np.int64) - 1
+    return np.sort(counts)[np.maximum(last, 0)].astype(np.float64)
 
 
 def _half(curve: Floats) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
     Floats32,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
     NEWEST,
@@ -111,18 +111,20 @@ def filtered(strategies: Sequence[Residuals]) -> Filtered:
     )
 
 
-def _drift(strategies: Filtered, strategy: int, draws: Draws) -> Floats32:
+def drift_of(strategies: Filtered, strategy: int, draws: Draws) -> Floats32:
     """Each path's drift per day (B): the mean, and an error N(0, s^2 / n) of its own."""
     total = np.zeros(draws.paths, dtype=np.float32)
     for row in draws.errors:
         total += strategies.residuals[strategy].take(row)
-    return total * strategies.error[strategy] + strategies.mean[strategy]
+    total *= strategies.error[strategy]
+    total += strategies.mean[strategy]
+    return total
 
 
 def returns_of(strategies: Filtered, strategy: int, draws: Draws) -> Iterator[Floats32]:
     """Each day's log returns (B) of one strategy."""
     known, fresh = strategies.residuals[strategy], strategies.fresh[strategy]
-    drift = _drift(strategies, strategy, draws)
+    drift = drift_of(strategies, strategy, draws)
     variance = np.full(draws.paths, strategies.variance[strategy], dtype=np.float32)
     for row in draws.days:
         residuals = known.take(row)
@@ -151,7 +153,7 @@ SIDE_BY_SIDE = 16
 
 
 def _side_by_side(values: Floats32) -> Floats32:
-    """Values (S, ...) of sixteen strategies, the last one repeated, flat with S as the last axis."""
+    """Values (S, ...) of sixteen strategies, the last one repeated: flat, S the last axis."""
     padded = np.concatenate([values, np.repeat(values[-1:], SIDE_BY_SIDE - len(values), axis=0)])
     return np.moveaxis(padded, 0, -1).ravel()
 
@@ -222,7 +224,8 @@ def _measure_one(
     measured.above[strategy] = np.float32(0.0) - above
 
 
-_measure = Kernel("perf_alerts_dagster.projections.fused:measure")
+# It is imported with numba, when it is first called.
+_measure = Kernel("perf_alerts_dagster.projections.kernels.fused:measure")
 
 
 def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
+from perf_alerts_dagster.projections.kernels.watching import LANES
 from perf_alerts_dagster.projections.lives import NO_CHANGE, Change, Life, LifeDraws, returns_of
 from perf_alerts_dagster.projections.watchers import (
-    LANES,
     STATISTICS,
     WATCHERS,
     YEAR,

@@ -20,13 +20,12 @@ from perf_alerts_dagster.judging.judge import judge_strategy
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.calibration import Calibration, yearly_share
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS, ROLLING_ROWS
 from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.projections.walk import badness_of
 from perf_alerts_dagster.projections.watchers import (
-    RATE_ROWS,
-    ROLLING_ROWS,
     STATISTICS,
     YEAR,
     Known,

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources.sample import SampleSource
 
 
 @pytest.fixture(params=["compiled", "numpy"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def by_kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways, one after the other. Where numba has no wheel, the first is numpy's as well."""
     if request.param == "numpy":
         monkeypatch.setattr(Kernel, "run", lambda self, *arguments: False)

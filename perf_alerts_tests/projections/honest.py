@@ -1,4 +1,4 @@
-"""Healthy strategies of three kinds, and their calibrations."""
+"""Healthy strategies of nine kinds, and their calibrations."""
 
 from collections.abc import Callable
 
@@ -35,6 +35,48 @@ def garch(rows: int, rng: np.random.Generator) -> Floats:
         found[place] = 0.0006 + np.sqrt(variance) * shock
         variance = 0.03 * 0.008**2 + 0.07 * variance * shock**2 + 0.90 * variance
     return found
+
+
+def autoregressive(weight: float) -> Make:
+    def make(rows: int, rng: np.random.Generator) -> Floats:
+        found = rng.normal(0.0, 0.008, rows)
+        for row in range(1, rows):
+            found[row] += weight * found[row - 1]
+        return found + 0.0006
+
+    return make
+
+
+trending, reverting = autoregressive(0.15), autoregressive(-0.15)
+
+
+def crashing(rows: int, rng: np.random.Generator) -> Floats:
+    """Small gains, and a loss of 8 % about once a year."""
+    falls = rng.random(rows) < 1 / 252
+    return np.where(falls, rng.normal(-0.08, 0.015, rows), rng.normal(0.0006, 0.003, rows))
+
+
+def regimes(rows: int, rng: np.random.Generator) -> Floats:
+    """Calm, and for about thirty of a hundred and thirty rows three times as wild."""
+    wild = np.zeros(rows, dtype=bool)
+    for row, chance in enumerate(rng.random(rows)):
+        wild[row] = chance >= 0.03 if row and wild[row - 1] else chance < 0.01
+    found: Floats = rng.normal(size=rows) * np.where(wild, 0.0145, 0.0048) + 0.0005
+    return found
+
+
+def jumping(rows: int, rng: np.random.Generator) -> Floats:
+    jumps = np.where(rng.random(rows) < 0.02, rng.normal(0.0, 0.035, rows), 0.0)
+    found: Floats = rng.normal(0.0005, 0.006, rows) + jumps
+    return found
+
+
+def mostly_flat(rows: int, rng: np.random.Generator) -> Floats:
+    """In the market on two days of five, a few days at a time."""
+    held = np.zeros(rows, dtype=bool)
+    for row, chance in enumerate(rng.random(rows)):
+        held[row] = chance >= 0.3 if row and held[row - 1] else chance < 0.2
+    return np.where(held, rng.standard_t(5, rows) * 0.01 + 0.001, 0.0)
 
 
 def known(window: Floats) -> Residuals:

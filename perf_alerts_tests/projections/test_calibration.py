@@ -9,10 +9,11 @@ from perf_alerts_dagster.judging.context import rating_of
 from perf_alerts_dagster.judging.rules.cusum import cusum
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration, calibrate
+from perf_alerts_dagster.projections.kernels.watching import CUSUM_SLACK
 from perf_alerts_dagster.projections.lives import draw_lives
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, STATISTICS, Known
+from perf_alerts_dagster.projections.watchers import STATISTICS, Known
 from perf_alerts_dagster.statistics.rolling import drawdown_path, rolling_sharpe
 from perf_alerts_tests.projections.honest import (
     RULES,

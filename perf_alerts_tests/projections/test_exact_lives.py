@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from perf_alerts_dagster.projections import lives
 from perf_alerts_dagster.projections.bands import Fan
+from perf_alerts_dagster.projections.kernels.watching import CUSUM_SLACK
 from perf_alerts_dagster.projections.lives import (
     NO_CHANGE,
     Change,
@@ -27,7 +28,7 @@ from perf_alerts_dagster.projections.lives import (
     returns_of,
 )
 from perf_alerts_dagster.projections.walk import Walk
-from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, WARM_UP, YEAR, Known
+from perf_alerts_dagster.projections.watchers import WARM_UP, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.projections.honest import garch
@@ -109,10 +110,10 @@ def volatility_order(shocks: Floats) -> tuple[list[int], Floats]:
 @pytest.mark.parametrize("rows", [252, 300])
 @pytest.mark.parametrize("shifted", [False, True], ids=["calm", "wild"])
 def test_moments_of_matched_blocks_are_those_of_the_chain(
-    rows: int, shifted: bool, engine: str
+    rows: int, shifted: bool, by_kernels: str
 ) -> None:
     """Mean and variance from today's volatility on, with the errors of mean and scale."""
-    size = 100_000 if engine == "compiled" else 20_000
+    size = 100_000 if by_kernels == "compiled" else 20_000
     window = garch(rows, np.random.default_rng(rows)) * np.linspace(0.5, 1.5, rows)
     reference = filter_returns(window)
     assert reference is not None
@@ -154,7 +155,7 @@ def test_moments_of_matched_blocks_are_those_of_the_chain(
 STEP = 2.0**-7
 ROWS = (-3, 2, 1, -1, 0, 2, -2, -1, 1, 3, -4, 2)
 ORDER = (4, 2, 8, 3, 7, 1, 5, 11, 6, 0, 9, 10)
-START, SIZES = 7, {"compiled": 20_000, "numpy": 4_000}
+START, SIZES = 7, {"compiled": 12_000, "numpy": 2_000}
 # One row of 82 exceeds, so that two within thirty are neither rare nor certain.
 RARE = (1, 0, -1) * 20 + (-2,) + (1, 0, -1) * 7
 Levels = NDArray[np.int64]
@@ -279,8 +280,8 @@ FREE = range(-1_100, 300)
 
 
 @pytest.mark.parametrize("year", [1, 3])
-def test_the_yearly_worst_cusum_has_the_exact_law(year: int, engine: str) -> None:
-    walk = Walk(draw_lives(2, SIZES[engine], YEAR * year))
+def test_the_yearly_worst_cusum_has_the_exact_law(year: int, by_kernels: str) -> None:
+    walk = Walk(draw_lives(2, SIZES[by_kernels], YEAR * year))
     known = known_of(sigma=STEP / (8.0 * CUSUM_SLACK))
     worst = walk.yearly_worst(life_on_a_grid(), known, rules=["life_cusum"], years=year)
 
@@ -288,12 +289,15 @@ def test_the_yearly_worst_cusum_has_the_exact_law(year: int, engine: str) -> Non
     for limit in (90, 120, 150):
         exact = passages(cusum, limit, range(YEAR * (year - 1), YEAR * year), (0, 0))[-1]
         assert 0.001 < exact < 0.999
-        assert is_close(float((values > limit - 0.5).mean()), exact, SIZES[engine]), (limit, exact)
+        assert is_close(float((values > limit - 0.5).mean()), exact, SIZES[by_kernels]), (
+            limit,
+            exact,
+        )
 
 
 @pytest.mark.parametrize("year", [1, 2])
-def test_the_yearly_worst_drawdown_has_the_exact_law(year: int, engine: str) -> None:
-    walk = Walk(draw_lives(3, SIZES[engine], WARM_UP + YEAR * year))
+def test_the_yearly_worst_drawdown_has_the_exact_law(year: int, by_kernels: str) -> None:
+    walk = Walk(draw_lives(3, SIZES[by_kernels], WARM_UP + YEAR * year))
     worst = walk.yearly_worst(life_on_a_grid(), known_of(), rules=["drawdown"], years=year)
 
     values = worst["drawdown"][-1] / STEP
@@ -301,42 +305,45 @@ def test_the_yearly_worst_drawdown_has_the_exact_law(year: int, engine: str) -> 
     for limit in (10, 13, 18):
         exact = passages(drawdown, limit, days, (0, 0))[-1]
         assert 0.001 < exact < 0.999
-        assert is_close(float((values > limit - 0.5).mean()), exact, SIZES[engine]), (limit, exact)
+        assert is_close(float((values > limit - 0.5).mean()), exact, SIZES[by_kernels]), (
+            limit,
+            exact,
+        )
 
 
-def test_the_worst_distance_below_the_band_has_the_exact_law(engine: str) -> None:
-    walk = Walk(draw_lives(4, SIZES[engine], YEAR))
+def test_the_worst_distance_below_the_band_has_the_exact_law(by_kernels: str) -> None:
+    walk = Walk(draw_lives(4, SIZES[by_kernels], YEAR))
     worst = walk.yearly_worst(life_on_a_grid(), known_of(), rules=["interval_breach"])
 
     for limit in (4, 8, 13):
         exact = passages(band, limit, FIRST_YEAR, (0, 0), levels=FREE)[-1]
         assert 0.001 < exact < 0.999
         share = float((worst["interval_breach"][0] / STEP > limit - 0.5).mean())
-        assert is_close(share, exact, SIZES[engine]), (limit, exact)
+        assert is_close(share, exact, SIZES[by_kernels]), (limit, exact)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_runs_of_exceedances_have_the_exact_law(length: int, engine: str) -> None:
-    walk = Walk(draw_lives(5, SIZES[engine], WARM_UP + YEAR))
+def test_runs_of_exceedances_have_the_exact_law(length: int, by_kernels: str) -> None:
+    walk = Walk(draw_lives(5, SIZES[by_kernels], WARM_UP + YEAR))
     worst = walk.yearly_worst(life_on_a_grid(), known_of(), rules=["consecutive_exceedances"])
 
     exact = passages(run, length, WARM_YEAR, (-2, -2), levels=range(400))[-1]
     share = float((worst["consecutive_exceedances"][0] >= length).mean())
-    assert is_close(share, exact, SIZES[engine]), (share, exact)
+    assert is_close(share, exact, SIZES[by_kernels]), (share, exact)
 
 
-def test_counts_of_exceedances_in_a_window_have_the_exact_law(engine: str) -> None:
-    walk = Walk(draw_lives(6, SIZES[engine], WARM_UP + YEAR))
+def test_counts_of_exceedances_in_a_window_have_the_exact_law(by_kernels: str) -> None:
+    walk = Walk(draw_lives(6, SIZES[by_kernels], WARM_UP + YEAR))
     worst = walk.yearly_worst(life_on_a_grid(rows=RARE), known_of(), rules=["exceedance_rate"])
 
     exact = passages(two_in_thirty, 31, WARM_YEAR, (-2, -2), levels=range(961), rows=RARE)[-1]
     share = float((worst["exceedance_rate"][0] >= np.float32(2 / 30)).mean())
     assert 0.02 < exact < 0.98
-    assert is_close(share, exact, SIZES[engine]), (share, exact)
+    assert is_close(share, exact, SIZES[by_kernels]), (share, exact)
 
 
 @pytest.mark.parametrize("rule", ["life_cusum", "interval_breach", "drawdown"])
-def test_first_passages_without_the_mean_have_the_exact_law(rule: str, engine: str) -> None:
+def test_first_passages_without_the_mean_have_the_exact_law(rule: str, by_kernels: str) -> None:
     """The mean is a step a row, and lost from the first day of the rule's first year on."""
     known = known_of(mean=STEP, sigma=STEP / (8.0 * CUSUM_SLACK))
     move, limit, start, drifts, unit, levels = {
@@ -344,39 +351,42 @@ def test_first_passages_without_the_mean_have_the_exact_law(rule: str, engine: s
         "interval_breach": (band, 8, 0, (1, 0), STEP, FREE),
         "drawdown": (drawdown, 11, WARM_UP, (1, 0), STEP, range(300)),
     }[rule]
-    walk = Walk(draw_lives(7, SIZES[engine], start + YEAR))
+    walk = Walk(draw_lives(7, SIZES[by_kernels], start + YEAR))
     found = walk.first_passages(life_on_a_grid(STEP), known, {rule: (limit - 0.5) * unit})[rule]
 
     days = range(start, start + YEAR)
     exact = passages(move, limit, days, drifts, change=start, levels=levels)
     assert exact[-1] > 0.05
     for day in (5, 15, 21, 63, 126, 251):
-        assert is_close(float((found <= day).mean()), exact[day], SIZES[engine]), (day, exact[day])
+        assert is_close(float((found <= day).mean()), exact[day], SIZES[by_kernels]), (
+            day,
+            exact[day],
+        )
     assert found.max() <= YEAR
 
 
-def test_first_passages_of_a_wilder_market_have_the_exact_law(engine: str) -> None:
+def test_first_passages_of_a_wilder_market_have_the_exact_law(by_kernels: str) -> None:
     """Half as large again, a row of one step below is an exceedance as well."""
     cut = np.full(100, -1.4 * STEP)
     known = known_of()
     known = replace(known, residuals=replace(known.residuals, standardised=cut))
-    walk = Walk(draw_lives(8, SIZES[engine], WARM_UP + YEAR))
+    walk = Walk(draw_lives(8, SIZES[by_kernels], WARM_UP + YEAR))
     found = walk.first_passages(life_on_a_grid(), known, {"consecutive_exceedances": 3.0})
 
     exact = passages(run, 3, WARM_YEAR, (-2, -1), change=WARM_UP, levels=range(400))
     assert exact[126] > 0.05
     for day in (0, 5, 21, 63, 126, 251):
         share = float((found["consecutive_exceedances"] <= day).mean())
-        assert is_close(share, exact[day], SIZES[engine]), (day, exact[day])
+        assert is_close(share, exact[day], SIZES[by_kernels]), (day, exact[day])
 
 
-def test_a_change_that_is_planted_within_a_year_has_the_exact_law(engine: str) -> None:
+def test_a_change_that_is_planted_within_a_year_has_the_exact_law(by_kernels: str) -> None:
     change = Change(day=100, lost_mean=1.0)
-    walk = Walk(draw_lives(9, SIZES[engine], WARM_UP + YEAR))
+    walk = Walk(draw_lives(9, SIZES[by_kernels], WARM_UP + YEAR))
     worst = walk.yearly_worst(
         life_on_a_grid(STEP), known_of(), rules=["drawdown"], years=1, change=change
     )["drawdown"][0]
 
     exact = passages(drawdown, 13, WARM_YEAR, (1, 0), change=100, levels=range(300))[-1]
     assert 0.02 < exact < 0.98
-    assert is_close(float((worst / STEP > 12.5).mean()), exact, SIZES[engine]), exact
+    assert is_close(float((worst / STEP > 12.5).mean()), exact, SIZES[by_kernels]), exact

@@ -17,6 +17,7 @@ from perf_alerts_dagster.projections.simulation import (
     Draws,
     Filtered,
     draw,
+    drift_of,
     filtered,
     measure,
     quantiles,
@@ -42,8 +43,10 @@ def totals(strategies: Filtered, draws: Draws, days: list[int]) -> Floats32:
     return measure(strategies, draws, days, flat, flat).total
 
 
-def test_independent_draws_have_the_exact_quantiles(sample: dict[str, Floats], engine: str) -> None:
-    paths = 40_000 if engine == "compiled" else 10_000
+def test_independent_draws_have_the_exact_quantiles(
+    sample: dict[str, Floats], by_kernels: str
+) -> None:
+    paths = 40_000 if by_kernels == "compiled" else 10_000
     rows = np.array([np.log1p(sample[each["strategy"]][-each["n"] :]) for each in ORACLES])
     assert rows.mean(axis=1) == pytest.approx([each["mean"] for each in ORACLES], abs=1e-15)
     settled = 1.0 / (1.0 - float(KEEP))
@@ -127,10 +130,10 @@ def deviations(sample: dict[str, Floats], paths: int, seed: int) -> tuple[Floats
 
 
 def test_mean_and_variance_of_a_path_follow_the_exact_recursion(
-    sample: dict[str, Floats], engine: str
+    sample: dict[str, Floats], by_kernels: str
 ) -> None:
     """Two of the sixteen have so heavy tails that their variance converges slowly."""
-    paths, of_most, of_all = (40_000, 0.03, 0.12) if engine == "compiled" else (4_000, 0.1, 0.4)
+    paths, of_most, of_all = (40_000, 0.03, 0.12) if by_kernels == "compiled" else (4_000, 0.1, 0.4)
     of_mean, of_variance = deviations(sample, paths, seed=3)
 
     assert np.abs(of_mean).max() <= 4.0
@@ -146,3 +149,27 @@ def test_two_million_paths_follow_the_exact_recursion(sample: dict[str, Floats])
     assert np.abs(of_mean).max() * len(parts) ** 0.5 <= 4.0
     assert np.quantile(np.abs(of_variance), 0.85, axis=1).max() <= 0.005
     assert np.abs(of_variance).max() <= 0.03
+
+
+@pytest.mark.parametrize("calm", [0.0, 1e-4, 0.003])
+def test_the_variance_never_falls_below_the_floor_of_its_window(
+    calm: float, by_kernels: str
+) -> None:
+    """A window whose only large row is its last: most variances are far below the window's own."""
+    window = calm * np.random.default_rng(1).standard_normal(756)
+    window[-1] = -0.2
+    known = filter_returns(window)
+    assert known is not None
+    strategies = filtered([known])
+    smallest, largest = (int(pick(np.abs(known.tiled))) for pick in (np.argmin, np.argmax))
+    rows = np.full((252, 1), smallest, dtype=np.uint16)
+    rows[-1] = largest
+    drift = float(drift_of(strategies, 0, draw(1, 1, 1))[0])
+    draws = Draws(days=rows, errors=draw(1, 1, 1).errors)
+    total = totals(strategies, draws, [251, 252])[:, 0, 0].astype(np.float64)
+
+    # After 251 days without a shock, what one row shows of the variance.
+    variance = ((total[1] - total[0] - drift) / float(known.tiled[largest])) ** 2
+    assert variance == pytest.approx(
+        max(known.floor, 0.02 * known.mean_variance / (1 - 0.98 * 0.94)), rel=0.02
+    )

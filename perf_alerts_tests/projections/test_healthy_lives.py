@@ -124,7 +124,7 @@ def test_no_life_is_wilder_than_its_record(name: str) -> None:
 
 
 @pytest.mark.parametrize("rows", [2, 3, 5, 8, 30, 61])
-def test_lives_of_a_handful_of_rows_are_made_of_them(rows: int, engine: str) -> None:
+def test_lives_of_a_handful_of_rows_are_made_of_them(rows: int, by_kernels: str) -> None:
     window = np.random.default_rng(rows).normal(0.0, 0.01, rows)
     life = certain(window)
     found = walked(life, draw_lives(5, 64, 300)) - np.float32(life.mean)
@@ -193,7 +193,9 @@ def known(window: Floats) -> Residuals:
 
 @pytest.mark.parametrize("rows", [252, 756, 2_520])
 @pytest.mark.parametrize("level", [0.0, 0.3, 0.97])
-def test_a_life_begins_at_rows_of_todays_volatility(rows: int, level: float, engine: str) -> None:
+def test_a_life_begins_at_rows_of_todays_volatility(
+    rows: int, level: float, by_kernels: str
+) -> None:
     window = garch(rows, np.random.default_rng(rows))
     logs = np.log1p(window) - np.log1p(window).mean()
     now, variances = max(logs[:60].var(), 0.15 * logs.var()), []
@@ -220,7 +222,7 @@ def test_a_life_begins_at_rows_of_todays_volatility(rows: int, level: float, eng
 @pytest.mark.parametrize("day", [0, 1, 100, 299, 300])
 @pytest.mark.parametrize("change", [Change(lost_mean=1.0), Change(stretch=1.5)])
 def test_a_change_alters_nothing_before_its_day_and_by_itself_alone_after_it(
-    day: int, change: Change, engine: str
+    day: int, change: Change, by_kernels: str
 ) -> None:
     window = garch(500, np.random.default_rng(12))
     life = life_of(window, filtered_window(window))
@@ -285,7 +287,7 @@ def test_rows_that_do_not_vary_make_no_lives(window: Floats) -> None:
         life_of(window, reference)
 
 
-def test_one_path_one_life_one_day_and_no_strategies_are_enough(engine: str) -> None:
+def test_one_path_one_life_one_day_and_no_strategies_are_enough(by_kernels: str) -> None:
     life, known_ = one_made(garch(300, np.random.default_rng(17)))
 
     assert fans([], draw(1, 10, 5), 5) == []

@@ -8,7 +8,7 @@ import pytest
 
 from perf_alerts_dagster.projections import bands, walk
 from perf_alerts_dagster.projections.calibration import LIFE, POWER_LIVES
-from perf_alerts_dagster.projections.compiled import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.lives import Change, draw_lives
 from perf_alerts_dagster.projections.simulation import draw, filtered, measure
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of

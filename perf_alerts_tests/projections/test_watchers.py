@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from perf_alerts_dagster.projections import calibration
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import (
     LIFE,
@@ -13,7 +14,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.lives import draw_lives, life_of
+from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
@@ -33,7 +34,9 @@ def with_band(horizon: int) -> Known:
 
 
 @pytest.mark.parametrize("horizon", [1, 63])
-def test_a_band_that_ends_within_the_year_is_watched_until_then(horizon: int, engine: str) -> None:
+def test_a_band_that_ends_within_the_year_is_watched_until_then(
+    horizon: int, by_kernels: str
+) -> None:
     life, known = life_of(WINDOW, filtered_window(WINDOW)), with_band(horizon)
     given = np.full((400, 3), -0.002)
     badness = badness_of(given, known, rules=["interval_breach"])["interval_breach"]
@@ -59,7 +62,9 @@ def test_a_band_that_ends_within_the_year_is_watched_until_then(horizon: int, en
 
 
 @pytest.mark.parametrize("size", [1e-6, 1e-4, 1.0, 30.0])
-def test_windows_are_measured_alike_whatever_the_size_of_returns(size: float, engine: str) -> None:
+def test_windows_are_measured_alike_whatever_the_size_of_returns(
+    size: float, by_kernels: str
+) -> None:
     """To first order, where the second does not matter."""
     unit = 0.001 * RNG.standard_normal(756)
     given = 0.001 * RNG.standard_normal((200, 2))
@@ -77,7 +82,7 @@ def test_windows_are_measured_alike_whatever_the_size_of_returns(size: float, en
         assert other[rule][62:] == pytest.approx(one[rule][62:], rel=sizes, abs=sizes), rule
 
 
-def test_a_constant_window_has_no_sharpe_ratio_and_is_never_bad(engine: str) -> None:
+def test_a_constant_window_has_no_sharpe_ratio_and_is_never_bad(by_kernels: str) -> None:
     known = with_band(1)
     given = np.zeros((200, 2))
     given[:, 0] = -0.001
@@ -213,3 +218,70 @@ def test_runs_that_blocks_do_not_hold_are_as_likely_as_by_chance() -> None:
     assert by_chance - 0.006 <= one.p_year("consecutive_exceedances", 3.0) <= by_chance + 0.006
     assert one.p_year("consecutive_exceedances", 4.0) == pytest.approx(0.0016, abs=3e-4)
     assert one.p_year("consecutive_exceedances", 5.0) < 5e-4 + 1 / LIVES
+
+
+def test_years_and_passages_are_those_of_every_day_of_the_lives(by_kernels: str) -> None:
+    """A year is its 252 days, the first and the last among them, and a passage its first one."""
+    life, known = one_made(WINDOW)
+    draws = draw_lives(7, 150, days_of(years=2))
+    walk = Walk(draws)
+    returns = np.empty((draws.days, draws.size), dtype=np.float32)
+    returns_of(life, draws, NO_CHANGE, returns)
+    every = badness_of(returns.astype(np.float64), known)
+    for rule, worst in walk.yearly_worst(life, known, years=2).items():
+        start = STATISTICS[rule].starts
+        for year, found in enumerate(worst):
+            days = every[rule][start + YEAR * year : start + YEAR * (year + 1)]
+            assert len(days) == YEAR
+            assert np.array_equal(found, days.max(axis=0)), (rule, year)
+
+    for rule, statistic in STATISTICS.items():
+        start = statistic.starts
+        returns_of(life, draws, statistic.alternative.change(start), returns)
+        of_life = badness_of(returns.astype(np.float64), known, rules=[rule])[rule]
+        days = of_life[start : start + YEAR]
+        limit = float(np.quantile(days.max(axis=0), 0.4))
+        found = walk.first_passages(life, known, {rule: limit})[rule]
+        passes = days >= np.float32(limit)
+        expected = np.where(passes.any(axis=0), passes.argmax(axis=0), YEAR)
+        assert np.array_equal(found, expected), rule
+        assert 0.0 < (found < YEAR).mean() <= 1.0, rule
+
+
+def test_the_union_counts_the_lives_in_which_any_rule_of_it_notifies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rule = "consecutive_exceedances"
+    monkeypatch.setattr(
+        calibration, "BY_NAME", {**BY_NAME, rule: replace(BY_NAME[rule], by_chance=None)}
+    )
+    life, known = one_made(WINDOW)
+    draws = draw_lives(3, 1_000, LIFE)
+    (one,) = calibrate([life], [known], draws, budget=0.05, documented={})
+    years = Walk(draws).yearly_worst(life, known, years=1)
+    notifies = {
+        name: values[0] >= np.float32(one.notified[STATISTICS[name].name(1)])
+        for name, values in years.items()
+    }
+
+    joint = [lives for name, lives in notifies.items() if name != "volatility_shift"]
+    assert one.union == np.any(joint, axis=0).mean()
+    assert one.union < np.any(list(notifies.values()), axis=0).mean()
+
+
+def test_power_and_days_to_half_are_those_of_the_first_thousand_lives() -> None:
+    life, known = one_made(WINDOW)
+    life = replace(life, mean=3 * life.mean)
+    draws = draw_lives(3, 1_300, LIFE)
+    (one,) = calibrate([life], [known], draws, budget=0.2, documented={})
+    limits = {rule: one.notified[statistic.name(1)] for rule, statistic in STATISTICS.items()}
+    passages = Walk(draws.first_lives(1_000)).first_passages(life, known, limits)
+
+    for rule, rows in passages.items():
+        name = STATISTICS[rule].name(1)
+        assert one.power[name] == (rows < 126).mean(), rule
+        half = one.days_to_half(name)
+        assert (half is None) == ((rows < YEAR).mean() < 0.5), rule
+        if half is not None:
+            assert (rows < half).mean() >= 0.5 > (rows < half - 1).mean(), rule
+    assert any(one.days_to_half(name) is not None for name in one.power)

@@ -10,7 +10,8 @@ from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.interval import no_projection
-from perf_alerts_dagster.projections.watchers import CUSUM_SLACK, STATISTICS
+from perf_alerts_dagster.projections.kernels.watching import CUSUM_SLACK
+from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 RULE = Rule(

@@ -22,9 +22,9 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.calibration import yearly_share
+from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS
 from perf_alerts_dagster.projections.watchers import (
     EXCEEDANCE,
-    RATE_ROWS,
     RATE_WARNING,
     RUN_WARNING,
 )

@@ -62,10 +62,11 @@ class Kernel:
     @property
     def loops(self) -> Callable[..., None]:
         """The loops, as a function of Python."""
-        if isinstance(self._loops, str):
-            module, _, name = self._loops.partition(":")
-            self._loops = getattr(importlib.import_module(module), name)
-        return self._loops
+        if not isinstance(self._loops, str):
+            return self._loops
+        module, _, name = self._loops.partition(":")
+        loops: Callable[..., None] = getattr(importlib.import_module(module), name)
+        return loops
 
     @property
     def signatures(self) -> int:

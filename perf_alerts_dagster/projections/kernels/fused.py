@@ -5,8 +5,6 @@ which takes half of the time. This module imports numba, so it is imported by it
 """
 
 import operator
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -21,7 +19,7 @@ _TILE = 64
 _VECTOR = ir.VectorType(ir.FloatType(), _SIDE_BY_SIDE)
 
 
-class _Vector(types.Type):  # type: ignore[misc] - numba has no types
+class _Vector(types.Type):
     """Sixteen numbers of single precision."""
 
     def __init__(self) -> None:
@@ -32,29 +30,29 @@ _vector = _Vector()
 
 
 @register_model(_Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, dmm: Any, fe_type: Any) -> None:
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm, fe_type) -> None:
         super().__init__(dmm, fe_type, _VECTOR)
 
 
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _pointer(context, builder, signature, arguments):
     array = context.make_array(signature.args[0])(context, builder, arguments[0])
     return builder.bitcast(builder.gep(array.data, [arguments[1]]), _VECTOR.as_pointer())
 
 
 @intrinsic
-def _load(_typing: Any, array: Any, place: Any) -> Any:
+def _load(_typing, array, place):
     """The sixteen numbers of an array from a place on."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         return builder.load(_pointer(context, builder, signature, arguments), align=4)
 
     return _vector(array, types.intp), generate
 
 
 @intrinsic
-def _store(_typing: Any, array: Any, place: Any, values: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _store(_typing, array, place, values):
+    def generate(context, builder, signature, arguments):
         pointer = _pointer(context, builder, signature, arguments)
         builder.store(arguments[2], pointer, align=4)
         return context.get_dummy_value()
@@ -63,10 +61,10 @@ def _store(_typing: Any, array: Any, place: Any, values: Any) -> Any:
 
 
 @intrinsic
-def _all(_typing: Any, number: Any) -> Any:
+def _all(_typing, number):
     """Sixteen times the same number."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         none = ir.Constant(_VECTOR, ir.Undefined)
         first = builder.insert_element(none, arguments[0], ir.Constant(ir.IntType(32), 0))
         places = ir.Constant(ir.VectorType(ir.IntType(32), _SIDE_BY_SIDE), [0] * _SIDE_BY_SIDE)
@@ -76,8 +74,8 @@ def _all(_typing: Any, number: Any) -> Any:
 
 
 @intrinsic
-def _root(_typing: Any, values: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _root(_typing, values):
+    def generate(context, builder, signature, arguments):
         kind = ir.FunctionType(_VECTOR, [_VECTOR])
         name = f"llvm.sqrt.v{_SIDE_BY_SIDE}f32"
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
@@ -85,10 +83,10 @@ def _root(_typing: Any, values: Any) -> Any:
     return _vector(_vector), generate
 
 
-def _choosing(comparison: str) -> Any:
+def _choosing(comparison: str):
     @intrinsic
-    def choose(_typing: Any, one: Any, other: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def choose(_typing, one, other):
+        def generate(context, builder, signature, arguments):
             return builder.select(builder.fcmp_ordered(comparison, *arguments), *arguments)
 
         return _vector(_vector, _vector), generate
@@ -99,10 +97,10 @@ def _choosing(comparison: str) -> Any:
 _larger, _smaller = _choosing(">"), _choosing("<")
 
 
-def _calculating(name: str) -> Any:
+def _calculating(name: str):
     @intrinsic
-    def calculate(_typing: Any, one: Any, other: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def calculate(_typing, one, other):
+        def generate(context, builder, signature, arguments):
             return getattr(builder, name)(*arguments)
 
         return _vector(_vector, _vector), generate
@@ -110,12 +108,12 @@ def _calculating(name: str) -> Any:
     return calculate
 
 
-def _overload(of: Callable[..., Any], name: str) -> None:
+def _overload(of, name):
     calculate = _calculating(name)
 
     # Without types: numba compares the signatures.
     @overload(of)
-    def choose(one, other):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def choose(one, other):
         if isinstance(one, _Vector) and isinstance(other, _Vector):
             return lambda one, other: calculate(one, other)
         return None
@@ -127,21 +125,21 @@ _overload(operator.mul, "fmul")
 
 
 def measure(
-    residuals: Any,
-    fresh: Any,
-    variance: Any,
-    mean: Any,
-    error: Any,
-    median: Any,
-    per_width: Any,
-    keep: Any,
-    drawn: Any,
-    errors: Any,
-    days: Any,
-    totals: Any,
-    belows: Any,
-    above: Any,
-    deepest: Any,
+    residuals,
+    fresh,
+    variance,
+    mean,
+    error,
+    median,
+    per_width,
+    keep,
+    drawn,
+    errors,
+    days,
+    totals,
+    belows,
+    above,
+    deepest,
 ) -> None:
     """See `simulation.measure`; the first seven hold sixteen strategies side by side, flat."""
     marks, strategies, paths = totals.shape

@@ -1,0 +1,1 @@
+"""The compiled part of the simulations: loops over numbers, and how they are compiled."""
