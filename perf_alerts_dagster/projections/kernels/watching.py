@@ -3,7 +3,6 @@
 Both have the same bits. A loop uses no constant of another module: see `compiled`.
 """
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,7 +31,10 @@ _NEVER = np.float32(-1e9)
 _PER_ROW = np.float32(1.0 / ROLLING_ROWS)
 _SHARPE = np.float32(-(ROLLING_ROWS - 1) / ROLLING_ROWS**2)
 # exp(x) - 1 = x + x^2 / 2! + ... + x^5 / 5!
-_P2, _P3, _P4, _P5 = (np.float32(1 / math.factorial(power)) for power in range(2, 6))
+_P2 = np.float32(1 / 2)
+_P3 = np.float32(1 / 6)
+_P4 = np.float32(1 / 24)
+_P5 = np.float32(1 / 120)
 # Badness before a window is full, and after the band's last day.
 _NONE = np.float32(-np.inf)
 
