@@ -19,7 +19,6 @@ from perf_alerts_dagster.projections.watchers import (
     YEAR,
     Alternative,
     Known,
-    Statistic,
     Watcher,
 )
 from perf_alerts_dagster.records.model import Floats
@@ -67,16 +66,24 @@ class Walk:
         days = days_of(rules, years)
         self._require(days)
         watching = _watching(rules, known)
-        worst: dict[str, list[Floats32]] = {rule: [] for rule in rules}
+        lives = sum(part.size for part in self._parts)
+        worst = [
+            np.empty((len(watcher.rules), watcher.first.years_of(years), lives), dtype=np.float32)
+            for watcher, _ in watching
+        ]
+        first = 0
         for part in self._parts:
             returns = self._walked(life, part, days, change)
-            for watcher, inputs in watching:
-                watched = [rule for rule in watcher.rules if rule in rules]
-                stop = max(STATISTICS[rule].stops(years) for rule in watched)
-                badness = self._watched(watcher, returns[:stop], inputs)
-                for rule in watched:
-                    worst[rule].append(_worst_by_year(badness[rule], STATISTICS[rule], years))
-        return {rule: np.concatenate(found, axis=1) for rule, found in worst.items()}
+            for (watcher, inputs), found in zip(watching, worst, strict=True):
+                badness = self._watched(watcher, returns[: watcher.first.stops(years)], inputs)
+                _keep_worst(badness, watcher.first.starts, first, found)
+            first += part.size
+        return {
+            rule: STATISTICS[rule].in_unit(values)
+            for (watcher, _), found in zip(watching, worst, strict=True)
+            for rule, values in zip(watcher.rules, found, strict=True)
+            if rule in rules
+        }
 
     def first_passages(
         self, life: Life, known: Known, limits: Mapping[str, float]
@@ -102,9 +109,10 @@ class Walk:
                 returns = self._walked(life, part, start + YEAR, change)
                 for watcher, inputs in watching[alternative, start]:
                     badness = self._watched(watcher, returns, inputs)
-                    for rule in set(rules) & set(watcher.rules):
-                        limit = STATISTICS[rule].on_paths(limits[rule])
-                        passages[rule].append(_passages(badness[rule], start, limit))
+                    for place, rule in enumerate(watcher.rules):
+                        if rule in rules:
+                            limit = STATISTICS[rule].on_paths(limits[rule])
+                            passages[rule].append(_passages(badness[place], start, limit))
         return {rule: np.concatenate(found) for rule, found in passages.items()}
 
     def _require(self, days: int) -> None:
@@ -116,13 +124,11 @@ class Walk:
         returns_of(life, part, change, returns)
         return returns
 
-    def _watched(
-        self, watcher: Watcher, returns: Floats32, inputs: tuple[Any, ...]
-    ) -> dict[str, Floats32]:
+    def _watched(self, watcher: Watcher, returns: Floats32, inputs: tuple[Any, ...]) -> Floats32:
         shape = (len(watcher.rules), *returns.shape)
         badness = self._badness[: math.prod(shape)].reshape(shape)
         watcher.watch(returns, inputs, badness)
-        return dict(zip(watcher.rules, badness, strict=True))
+        return badness
 
 
 def badness_of(
@@ -161,24 +167,28 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
     ]
 
 
-def _worst_by_year(badness: Floats32, statistic: Statistic, years: int | None) -> Floats32:
-    start = statistic.starts
-    count = (statistic.stops(years) - start) // YEAR
-    worst = np.empty((count, badness.shape[1]), dtype=np.float32)
-    if not _maxima.run(badness, start, YEAR, worst):
-        worst[:] = badness[start : start + count * YEAR].reshape(count, YEAR, -1).max(axis=1)
-    return statistic.in_unit(worst)
+def _keep_worst(badness: Floats32, start: int, first: int, worst: Floats32) -> None:
+    """Write the worst of each year of some lives, from `first` on, into `worst` (R, years, N)."""
+    if not _maxima.run(badness, start, YEAR, first, worst):
+        rules, years, _ = worst.shape
+        in_years = badness[:, start : start + years * YEAR].reshape(rules, years, YEAR, -1)
+        worst[:, :, first : first + badness.shape[2]] = in_years.max(axis=2)
 
 
 @Kernel
-def _maxima(badness: Floats32, start: int, rows: int, worst: Floats32) -> None:
-    for year in range(len(worst)):
-        for path in range(worst.shape[1]):
-            worst[year, path] = badness[start + year * rows, path]
-        for day in range(start + year * rows + 1, start + (year + 1) * rows):
-            for path in range(worst.shape[1]):
-                now = badness[day, path]
-                worst[year, path] = worst[year, path] if worst[year, path] > now else now
+def _maxima(badness: Floats32, start: int, rows: int, first: int, worst: Floats32) -> None:
+    size = badness.shape[2]
+    most = np.empty(size, dtype=np.float32)
+    for rule in range(worst.shape[0]):
+        for year in range(worst.shape[1]):
+            for path in range(size):
+                most[path] = badness[rule, start + year * rows, path]
+            for day in range(start + year * rows + 1, start + (year + 1) * rows):
+                for path in range(size):
+                    now = badness[rule, day, path]
+                    most[path] = most[path] if most[path] > now else now
+            for path in range(size):
+                worst[rule, year, first + path] = most[path]
 
 
 def _passages(badness: Floats32, start: int, limit: float) -> Floats32:

@@ -93,8 +93,11 @@ class Statistic:
 
     def stops(self, years: int | None = None) -> int:
         """The day after the last year that it is watched in, by default that it is rated in."""
-        watched = self.years if years is None else min(years, self.longest)
-        return self.starts + YEAR * watched
+        return self.starts + YEAR * self.years_of(years)
+
+    def years_of(self, years: int | None = None) -> int:
+        """The years that it is watched in, see `stops`."""
+        return self.years if years is None else min(years, self.longest)
 
     def in_unit(self, badness: Floats32) -> Floats32:
         """Badness of paths in the rule's unit."""
@@ -213,7 +216,7 @@ def documented_badness(limits: Mapping[str, float], *, periods_per_year: float) 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Watcher:
-    """Statistics that are computed together along returns.
+    """Statistics that are computed together along returns, of the same years of life.
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
     is the reference in numpy, `loops` the same, compiled, into an array of badness.
@@ -223,6 +226,11 @@ class Watcher:
     inputs: Callable[[Known], tuple[Any, ...]]
     follow: Callable[..., Days]
     loops: Kernel
+
+    @property
+    def first(self) -> Statistic:
+        """Its first statistic: the others have the same years."""
+        return STATISTICS[self.rules[0]]
 
     def watch(self, returns: Floats32, inputs: tuple[Any, ...], badness: Floats32) -> None:
         """Write the badness of each day (statistics, days, N) of at most `LANES` paths."""

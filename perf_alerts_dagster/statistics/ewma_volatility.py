@@ -146,7 +146,8 @@ def one_step_variances(shocks: Floats) -> Floats:
 
 
 def _first_variance(shocks: Floats, floor: Floats) -> Floats:
-    return np.maximum(shocks[:, :_FIRST_ROWS].var(axis=1), floor)
+    first: Floats = np.maximum(shocks[:, :_FIRST_ROWS].var(axis=1), floor)
+    return first
 
 
 def variances_after(first: Floats, shocks: Floats, floor: Floats) -> Floats:

@@ -474,8 +474,9 @@ def test_lives_and_their_worst_years_have_the_bits_of_numpy() -> None:
 def of_years(badness: Floats32) -> list[Floats32]:
     from perf_alerts_dagster.projections import walk
 
-    cusum = watchers.STATISTICS["life_cusum"]
-    return [walk._worst_by_year(badness, cusum, 3), walk._passages(badness, 0, 0.02)]
+    worst = np.zeros((1, 3, badness.shape[1] + 5), dtype=np.float32)
+    walk._keep_worst(badness[np.newaxis], 0, 5, worst)
+    return [worst, walk._passages(badness, 0, 0.02)]
 
 
 def test_an_error_of_the_loops_themselves_is_raised() -> None:
