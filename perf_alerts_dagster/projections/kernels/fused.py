@@ -15,7 +15,7 @@ from numba.extending import intrinsic, models, overload, register_model
 # Strategies side by side: the single precision numbers of the widest registers.
 _SIDE_BY_SIDE = 16
 # Paths whose results are kept together until they are written, a strategy after the other.
-_TILE = 64
+_TILE = 128
 _VECTOR = ir.VectorType(ir.FloatType(), _SIDE_BY_SIDE)
 
 
@@ -177,13 +177,23 @@ def measure(
                 _store(tile, ((2 * mark + 1) * _TILE + path) * _SIDE_BY_SIDE, below)
             _store(tile, (2 * marks * _TILE + path) * _SIDE_BY_SIDE, zero - over)
             _store(tile, ((2 * marks + 1) * _TILE + path) * _SIDE_BY_SIDE, deep)
-        for side in range(strategies):
-            for mark in range(marks):
+        # A strategy after the other, as they are sorted.
+        for mark in range(marks):
+            for side in range(strategies):
+                total_of = totals[mark, side, start : start + width]
+                below_of = belows[mark, side, start : start + width]
+                place = 2 * mark * _TILE * _SIDE_BY_SIDE + side
                 for path in range(width):
-                    place = (2 * mark * _TILE + path) * _SIDE_BY_SIDE + side
-                    totals[mark, side, start + path] = tile[place]
-                    belows[mark, side, start + path] = tile[place + _TILE * _SIDE_BY_SIDE]
+                    total_of[path] = tile[place + path * _SIDE_BY_SIDE]
+                place += _TILE * _SIDE_BY_SIDE
+                for path in range(width):
+                    below_of[path] = tile[place + path * _SIDE_BY_SIDE]
+        for side in range(strategies):
+            above_of = above[side, start : start + width]
+            deepest_of = deepest[side, start : start + width]
+            place = 2 * marks * _TILE * _SIDE_BY_SIDE + side
             for path in range(width):
-                place = (2 * marks * _TILE + path) * _SIDE_BY_SIDE + side
-                above[side, start + path] = tile[place]
-                deepest[side, start + path] = tile[place + _TILE * _SIDE_BY_SIDE]
+                above_of[path] = tile[place + path * _SIDE_BY_SIDE]
+            place += _TILE * _SIDE_BY_SIDE
+            for path in range(width):
+                deepest_of[path] = tile[place + path * _SIDE_BY_SIDE]
