@@ -158,7 +158,7 @@ def test_no_module_of_the_product_loads_a_compiler_or_what_only_a_benchmark_uses
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in sorted(package.rglob("*.py"))
-        if "migrations" not in path.parts and path.name not in {"__main__.py", "fused.py"}
+        if "migrations" not in path.parts and path.name not in {"__main__.py", "vectors.py"}
     ]
     code = (
         "import sys, importlib\n"

@@ -13,17 +13,17 @@ from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
 
 def main() -> None:
-    """Project and calibrate one small strategy, which calls every kernel."""
+    """Project and calibrate one strategy with few paths, which calls every kernel."""
     started = time.monotonic()
     window = np.where(np.arange(252) % 2, 0.01, -0.009)
     residuals = filter_returns(window)
     if residuals is None:
         raise ValueError("the window varies")
-    (band,) = fans([residuals], simulation.draw(0, 4, 252), 252)
+    (band,) = fans([residuals], simulation.draw(0, 16, 252), 252)
     calibration.calibrate(
         [lives.life_of(window, residuals)],
         [Known(residuals=residuals, band=band)],
-        lives.draw_lives(0, 4, walk.days_of()),
+        lives.draw_lives(0, 16, walk.days_of()),
         budget=0.05,
         documented={},
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from perf_alerts_dagster.projections.kernels.kernel import SIDE_BY_SIDE
 from perf_alerts_dagster.projections.simulation import (
-    SIDE_BY_SIDE,
     Draws,
     Filtered,
     Measured,

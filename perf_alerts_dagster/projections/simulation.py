@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from perf_alerts_dagster.projections.kernels.kernel import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import SIDE_BY_SIDE, VECTORS, Kernel
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import (
     NEWEST,
@@ -148,10 +148,6 @@ class Measured:
     deepest: Floats32
 
 
-# Strategies that the compiled walk takes at once, as `fused` has them.
-SIDE_BY_SIDE = 16
-
-
 def _side_by_side(values: Floats32) -> Floats32:
     """Values (S, ...) of sixteen strategies, the last one repeated: flat, S the last axis."""
     padded = np.concatenate([values, np.repeat(values[-1:], SIDE_BY_SIDE - len(values), axis=0)])
@@ -224,8 +220,7 @@ def _measure_one(
     measured.above[strategy] = np.float32(0.0) - above
 
 
-# It is imported with numba, when it is first called.
-_measure = Kernel("perf_alerts_dagster.projections.kernels.fused:measure")
+_measure = Kernel(f"{VECTORS}:measure")
 
 
 def quantiles(values: Floats32, levels: Sequence[float]) -> Floats:

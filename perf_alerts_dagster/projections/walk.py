@@ -75,8 +75,7 @@ class Walk:
         for part in self._parts:
             returns = self._walked(life, part, days, change)
             for (watcher, inputs), found in zip(watching, worst, strict=True):
-                badness = self._watched(watcher, returns[: watcher.first.stops(years)], inputs)
-                _keep_worst(badness, watcher.first.starts, first, found)
+                watcher.worst(returns[: watcher.first.stops(years)], inputs, first, found)
             first += part.size
         return {
             rule: STATISTICS[rule].in_unit(values)
@@ -165,30 +164,6 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
         for watcher in WATCHERS
         if not set(rules).isdisjoint(watcher.rules)
     ]
-
-
-def _keep_worst(badness: Floats32, start: int, first: int, worst: Floats32) -> None:
-    """Write the worst of each year of some lives, from `first` on, into `worst` (R, years, N)."""
-    if not _maxima.run(badness, start, YEAR, first, worst):
-        rules, years, _ = worst.shape
-        in_years = badness[:, start : start + years * YEAR].reshape(rules, years, YEAR, -1)
-        worst[:, :, first : first + badness.shape[2]] = in_years.max(axis=2)
-
-
-@Kernel
-def _maxima(badness: Floats32, start: int, rows: int, first: int, worst: Floats32) -> None:
-    size = badness.shape[2]
-    most = np.empty(size, dtype=np.float32)
-    for rule in range(worst.shape[0]):
-        for year in range(worst.shape[1]):
-            for path in range(size):
-                most[path] = badness[rule, start + year * rows, path]
-            for day in range(start + year * rows + 1, start + (year + 1) * rows):
-                for path in range(size):
-                    now = badness[rule, day, path]
-                    most[path] = most[path] if most[path] > now else now
-            for path in range(size):
-                worst[rule, year, first + path] = most[path]
 
 
 def _passages(badness: Floats32, start: int, limit: float) -> Floats32:

@@ -17,7 +17,7 @@ import numpy as np
 
 from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.kernels import watching
-from perf_alerts_dagster.projections.kernels.kernel import Kernel
+from perf_alerts_dagster.projections.kernels.kernel import SIDE_BY_SIDE, VECTORS, Kernel
 from perf_alerts_dagster.projections.kernels.watching import CALMEST, RATE_ROWS, ROLLING_ROWS, Days
 from perf_alerts_dagster.projections.lives import Change
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
@@ -233,11 +233,26 @@ class Watcher:
         return STATISTICS[self.rules[0]]
 
     def watch(self, returns: Floats32, inputs: tuple[Any, ...], badness: Floats32) -> None:
-        """Write the badness of each day (statistics, days, N) of at most `LANES` paths."""
-        if not self.loops.run(returns, *inputs, badness):
+        """Write the badness of each day (statistics, days, N)."""
+        years = np.empty((len(self.rules), 0, 0), dtype=np.float32)
+        few = returns.shape[1] < SIDE_BY_SIDE
+        if few or not self.loops.run(returns, *inputs, 0, YEAR, 0, years, badness):
             for day, values in enumerate(self.follow(returns, *inputs)):
                 for place, value in enumerate(values):
                     badness[place, day] = value
+
+    def worst(
+        self, returns: Floats32, inputs: tuple[Any, ...], first: int, worst: Floats32
+    ) -> None:
+        """Write the worst of each year of these lives, from `first` on, into (R, years, N)."""
+        days, few = returns.shape[0], returns.shape[1] < SIDE_BY_SIDE
+        none = np.empty((len(self.rules), 0, 0), dtype=np.float32)
+        start = self.first.starts
+        if few or not self.loops.run(returns, *inputs, start, YEAR, first, worst, none):
+            badness = np.empty((len(self.rules), days, returns.shape[1]), dtype=np.float32)
+            self.watch(returns, inputs, badness)
+            in_years = badness[:, start:].reshape(*worst.shape[:2], YEAR, -1)
+            worst[:, :, first : first + returns.shape[1]] = in_years.max(axis=2)
 
 
 def _single(*numbers: float) -> tuple[np.float32, ...]:
@@ -252,19 +267,19 @@ WATCHERS: tuple[Watcher, ...] = (
             (1.0 / known.band.below).astype(np.float32),
         ),
         follow=watching.band,
-        loops=watching.band_loops,
+        loops=Kernel(f"{VECTORS}:band"),
     ),
     Watcher(
         rules=("drawdown",),
         inputs=lambda known: (),
         follow=watching.drawdown,
-        loops=watching.drawdown_loops,
+        loops=Kernel(f"{VECTORS}:drawdown"),
     ),
     Watcher(
         rules=("rolling_sharpe", "volatility_shift"),
         inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
         follow=watching.rolling,
-        loops=watching.rolling_loops,
+        loops=Kernel(f"{VECTORS}:rolling"),
     ),
     Watcher(
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
@@ -277,12 +292,12 @@ WATCHERS: tuple[Watcher, ...] = (
             NEWEST,
         ),
         follow=watching.exceedances,
-        loops=watching.exceedances_loops,
+        loops=Kernel(f"{VECTORS}:exceedances"),
     ),
     Watcher(
         rules=("life_cusum",),
         inputs=lambda known: _single(known.residuals.mean, 1.0 / known.residuals.sigma),
         follow=watching.cusum,
-        loops=watching.cusum_loops,
+        loops=Kernel(f"{VECTORS}:cusum"),
     ),
 )

@@ -7,9 +7,10 @@ this package. Every kernel has a reference in numpy that gives the same bits, wh
 there is no compiled code; a test compares them.
 
 numba finds a cached kernel by the file that holds it and by the types of its arguments. So a
-kernel uses no constant and no function of another module, and is always called with the same
-types; tests watch both. numba keeps no checksum either, and damaged machine code ends the process
-or gives wrong numbers: beside a kernel's files is one, and without it they are made anew.
+kernel is always called with the same types, and takes constants from modules of `projections`
+alone: beside its files is a checksum of them and of these modules, and where it differs they are
+made anew. numba itself keeps none, and damaged machine code ends the process or gives wrong
+numbers. A test watches types and constants.
 """
 
 import hashlib
@@ -20,6 +21,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
+
+# The kernels whose module imports numba itself.
+VECTORS = "perf_alerts_dagster.projections.kernels.vectors"
+# Strategies or lives side by side: the single precision numbers of the widest registers.
+SIDE_BY_SIDE = 16
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +41,15 @@ def _numba() -> Any:  # noqa: ANN401 - a module without types
         return None
     # Where NUMBA_DISABLE_JIT is set, kernels would run as loops of Python.
     return None if numba.config.DISABLE_JIT else numba
+
+
+@cache
+def _sources() -> bytes:
+    """The checksum of all source files that a kernel may take a constant from."""
+    total = hashlib.sha256()
+    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
+        total.update(file.read_bytes())
+    return total.digest()
 
 
 @cache
@@ -125,7 +140,7 @@ class Kernel:
     def _sum(self, folder: Path) -> bytes:
         """The checksum of the kernel's files in numba's cache; empty where there are none."""
         files = sorted(folder.glob(f"{self._stem}*.nb[ci]"))
-        total = hashlib.sha256()
+        total = hashlib.sha256(_sources())
         for file in files:
             total.update(file.read_bytes())
         return total.digest() if files else b""
