@@ -208,7 +208,7 @@ LONG = pytest.mark.long
 def test_damaged_code_is_compiled_anew_and_kept(
     cache: Path, expected: str, ending: str, damage: Callable[[bytes], bytes]
 ) -> None:
-    for kernel in ("measure", "band_loops"):
+    for kernel in ("measure", "band"):
         file = file_of(cache, kernel, ending)
         file.write_bytes(damage(file.read_bytes()))
 
@@ -223,7 +223,7 @@ def test_damaged_code_is_compiled_anew_and_kept(
 def test_files_of_the_cache_that_are_folders_do_not_stop_the_work(
     cache: Path, expected: str
 ) -> None:
-    for kernel, ending in (("measure", ".nbi"), ("band_loops", ".nbc"), ("cusum_loops", ".sha256")):
+    for kernel, ending in (("measure", ".nbi"), ("band", ".nbc"), ("cusum", ".sha256")):
         file = file_of(cache, kernel, ending)
         file.unlink()
         file.mkdir()
