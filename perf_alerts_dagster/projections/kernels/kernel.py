@@ -27,6 +27,9 @@ VECTORS = "perf_alerts_dagster.projections.kernels.vectors"
 # Strategies or lives side by side: the single precision numbers of the widest registers.
 SIDE_BY_SIDE = 16
 
+# Bytes of a checksum.
+_SIZE = 32
+
 _log = logging.getLogger(__name__)
 
 
@@ -119,12 +122,15 @@ class Kernel:
         folder = Path(compiled.stats.cache_path)
         types = tuple(numba.typeof(argument) for argument in arguments)
         try:
-            if not self._is_whole(folder):
-                _warn(f"compiled simulations in {folder} are incomplete or damaged: made anew")
+            stored, found = self._stored(folder), self._sum(folder)
+            if stored != found:
+                is_other_version = stored and found and stored[:_SIZE] != found[:_SIZE]
+                if not is_other_version:
+                    _warn(f"compiled simulations in {folder} are incomplete or damaged: made anew")
                 compiled.recompile()
             # Without a call: what fails here has not yet written into the arguments.
             compiled.compile(types)
-            if not self._is_whole(folder):
+            if self._stored(folder) != self._sum(folder):
                 self._sum_file(folder).write_bytes(self._sum(folder))
         except OSError as exc:
             _warn(f"compiled simulations cannot be kept in {folder}: {exc.strerror or exc}")
@@ -132,18 +138,18 @@ class Kernel:
                 compiled = numba.njit(error_model="numpy")(self.loops)
         return compiled
 
-    def _is_whole(self, folder: Path) -> bool:
-        """Whether the kernel's files in numba's cache are those that were stored, or none."""
-        stored = self._sum_file(folder)
-        return self._sum(folder) == (stored.read_bytes() if stored.exists() else b"")
+    def _stored(self, folder: Path) -> bytes:
+        """The checksums when the kernel was compiled; empty where it was not."""
+        file = self._sum_file(folder)
+        return file.read_bytes() if file.exists() else b""
 
     def _sum(self, folder: Path) -> bytes:
-        """The checksum of the kernel's files in numba's cache; empty where there are none."""
+        """Those of the sources and of the kernel's files; empty where there are no files."""
         files = sorted(folder.glob(f"{self._stem}*.nb[ci]"))
-        total = hashlib.sha256(_sources())
+        total = hashlib.sha256()
         for file in files:
             total.update(file.read_bytes())
-        return total.digest() if files else b""
+        return _sources() + total.digest() if files else b""
 
     def _sum_file(self, folder: Path) -> Path:
         return folder / f"{self._stem}.sha256"
