@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
@@ -130,11 +130,15 @@ def rating_with_power(
     calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
 ) -> Rating:
     """A rating of these shares, with the rule's power where there is a calibration."""
-    rating = Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
     if calibration is None:
-        return rating
-    power, half = calibration.power.get(rule), calibration.days_to_half(rule)
-    return replace(rating, power=power, days_to_half=half, union=calibration.union)
+        return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
+    return Rating(
+        p_year=p_year,
+        false_alarm_rate=false_alarm_rate,
+        power=calibration.power.get(rule),
+        days_to_half=calibration.days_to_half(rule),
+        union=calibration.union,
+    )
 
 
 # The rows of the longest window that rules look for gaps in.

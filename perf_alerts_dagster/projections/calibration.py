@@ -62,6 +62,8 @@ TAILS = tuple(
         np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
     ).tolist()
 )
+# Of the worst values in rising order.
+_RISING_SHARES = np.asarray(TAILS)[::-1]
 _FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
 
 
@@ -84,7 +86,7 @@ class Calibration:
 
     def p_year(self, rule: str, badness: float) -> float:
         """Share of healthy years in which the rule is at least this bad at any time."""
-        rising, shares = self.worst[rule][::-1], np.asarray(TAILS)[::-1]
+        rising, shares = self.worst[rule][::-1], _RISING_SHARES
         statistic = BY_NAME.get(rule)
         counts = statistic is not None and statistic.counts
         # A share of rows was divided in single precision.
