@@ -28,10 +28,12 @@ RULE = Rule(
 
 
 def cusum(logs: Floats, *, mean: float, sigma: float, slack: float = CUSUM_SLACK) -> float:
-    """C = max(0, C + (mean - x) / sigma - slack) over log returns (n >= 1), from 0.
+    """C = max(0, C + (mean - x) / sigma - slack) over log returns (n), from 0.
 
     Source: Page, Biometrika 41, 1954.
     """
+    if not len(logs):
+        return 0.0
     # The height of the sum above its lowest value so far, the start among them.
     total = np.cumsum((mean - logs) / sigma - slack)
     return float(total[-1] - min(0.0, float(total.min())))
