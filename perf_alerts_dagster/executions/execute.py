@@ -1,8 +1,6 @@
 """One execution of one alert: read, plan, judge and record each due session, notify."""
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -66,22 +64,6 @@ class Execution:
     def newest(self) -> Judgement | None:
         """The judgement of the newest date; None when nothing was judged."""
         return self.judgements[-1] if self.judgements else None
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Look for no cyclic garbage meanwhile.
-
-    An execution makes millions of objects without cycles that live until its end, and each full
-    collection would visit all of them.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _worst_first(decisions: Decisions) -> tuple[Incident, ...]:
@@ -192,7 +174,7 @@ class Executor:
             StoreUnavailable: the store cannot be read or written.
             TurnLost: this process paused for too long, and another one took its turn.
         """
-        with self.leases.hold(alert.name, run_id) as turn, _no_collection():
+        with self.leases.hold(alert.name, run_id) as turn:
             if turn.taken_by is not None:
                 return Execution(
                     alert=alert.name,

@@ -1,4 +1,3 @@
-import gc
 import json
 from collections import Counter
 from dataclasses import replace
@@ -373,15 +372,3 @@ def test_a_catch_up_judges_each_session_as_if_it_were_the_only_one() -> None:
     assert dates(caught_up) == [one.as_of for one in alone]
     for one, other in zip(caught_up.judgements, alone, strict=True):
         assert one.evaluations == other.evaluations, one.as_of
-
-
-def test_an_execution_leaves_the_collection_of_garbage_as_it_was() -> None:
-    desk, seen = Desk(), []
-    desk.clock = lambda: seen.append(gc.isenabled()) or after_close(409)  # type: ignore[func-returns-value]
-
-    desk.run(record(410), after_close(409))
-    with pytest.raises(UsageError):
-        desk.run(record(410), after_close(409), as_of=date(2024, 1, 6))
-
-    assert gc.isenabled()
-    assert False in seen
