@@ -202,8 +202,7 @@ class ProjectionIssuer:
         if not due:
             return
         with turn():
-            if isinstance(self.store, ProjectionsOfSessions):
-                self.store.look_again({record.strategy for record, _ in due})
+            self.store.look_again({record.strategy for record, _ in due})
             if current:
                 self.issue_current(reading, as_of, run_id=run_id)
             if launch:

@@ -55,6 +55,9 @@ class ProjectionStore(ABC):
         found = self.issued(kind=kind, first=on_or_before, last=on_or_before, strategies=strategies)
         return {projection.strategy: projection for projection in found}
 
+    def look_again(self, strategies: Collection[str]) -> None:  # noqa: B027 - most keep nothing
+        """Forget what is kept of these strategies: others may have issued for them since."""
+
 
 class MemoryProjections(ProjectionStore):
     """Projections in a dictionary."""

@@ -1,9 +1,9 @@
 """The statistics of the daily rules along many paths at once, for calibration and for studies.
 
 `STATISTICS` registers each statistic under its rule, and `WATCHERS` what computes it: once in
-numpy, to be read, and once as compiled loops with the same bits (`kernels`). A new statistic is an
-entry in both; nothing else knows them by name. Badness is oriented so that larger is worse.
-Returns are log returns (days, N) in single precision, badness (statistics, days, N).
+numpy, to be read, and once as compiled loops with the same bits (both in `kernels`). A new
+statistic is an entry in both; nothing else knows them by name. Badness is oriented so that larger
+is worse. Returns are log returns (days, N) in single precision, badness (statistics, days, N).
 """
 
 import math
@@ -188,7 +188,7 @@ STATISTICS: Mapping[str, Statistic] = {
             alternative=Alternative.WILD,
             documented=lambda limits: float(RUN_WARNING),
             counts=True,
-            by_chance=lambda years: _longest_runs(years),
+            by_chance=_longest_runs,
         ),
         Statistic(rule="life_cusum", from_the_first_day=True, years=CUSUM_YEARS),
     )

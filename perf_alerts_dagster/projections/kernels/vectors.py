@@ -1,9 +1,9 @@
 """The loops that are walked most: sixteen strategies or lives at once in a processor's registers.
 
-numba turns a loop into vectors, but keeps their state in memory; here it is told to use vectors,
-which takes half of the time. This module imports numba, so it is imported by its kernels alone.
-Where lives are no multiple of sixteen the last sixteen are walked, some of them a second time:
-there must be sixteen.
+numba makes vectors of a loop, but keeps its state in memory; here the vectors are written out, and
+stay in registers, which takes half of the time. This module imports numba, so it is imported by
+its kernels alone. Where lives are no multiple of sixteen the last sixteen are walked, some of them
+a second time: there must be sixteen.
 
 What watches returns (days, N) writes the badness of each day (R, days, N), or, where `worst`
 (R, years, N) has years, the largest of each: `rows` days from `start` on, of the lives from
