@@ -20,7 +20,7 @@ $(VENV)/.installed: requirements.lock deploy/build.lock pyproject.toml
 	touch $@
 
 # Compiled code depends on the CPU: it is made here, once. Without it the first runs compile.
-$(VENV)/.compiled: $(VENV)/.installed $(wildcard perf_alerts_dagster/projections/*.py perf_alerts_dagster/projections/*/*.py)
+$(VENV)/.compiled: $(VENV)/.installed $(wildcard $(addprefix perf_alerts_dagster/,projections/*.py projections/*/*.py statistics/*.py))
 	@$(BIN)/python -m perf_alerts_dagster.projections && touch $@ || true
 
 install: $(VENV)/.installed $(VENV)/.compiled ## Build the environment in .venv

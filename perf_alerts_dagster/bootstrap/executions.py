@@ -24,7 +24,7 @@ from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.sql import SqlDesk
@@ -40,11 +40,12 @@ _OUTAGE_WAIT = 1.0
 def build_session_judge(settings: Settings, store: ProjectionStore | None = None) -> SessionJudge:
     """The judge of these settings; without a store its projections are kept in memory."""
     book = limit_book(settings.thresholds, settings.policy_limits)
+    budgets = build_budgets(settings)
     return SessionJudge(
         judge=Judge(
             book=book,
             max_lag_sessions=settings.max_data_lag_sessions,
-            budgets=build_budgets(settings),
+            budgets=budgets,
             settings_version=settings.settings_version,
         ),
         issuer=ProjectionIssuer(
@@ -52,8 +53,9 @@ def build_session_judge(settings: Settings, store: ProjectionStore | None = None
             paths=settings.projection_paths,
             haircut=settings.backtest_haircut,
             settings_version=settings.settings_version,
-            budget=settings.false_alarm_warning,
-            limits=book.limits,
+            calibrations=f"{CALIBRATION}-{budgets.version({'': book.limits, **book.limits_of})}",
+            weights=budgets.weights_of,
+            limits=book.limits_for,
         ),
     )
 

@@ -21,7 +21,7 @@ from perf_alerts_dagster.incidents.notification_settings import (
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
@@ -127,6 +127,8 @@ def build_budgets(settings: Settings) -> Budgets:
         critical=settings.false_alarm_critical,
         rules=settings.false_alarm_rules.get("default", {}),
         of_strategy=settings.false_alarm_rules.get("strategies", {}),
+        of_each=(settings.false_alarm_strategy_warning, settings.false_alarm_strategy_critical),
+        of_desk=(settings.false_alarms_per_year, settings.false_criticals_per_year),
     )
 
 

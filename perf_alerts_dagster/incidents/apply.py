@@ -157,7 +157,7 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
         live = builder.live(evaluation.dedup_key)
         if live is None or live.dedup_key in breached_keys or evaluation.is_notified(gate=gate):
             continue
-        budget, _ = builder.settings.budgets.for_rule(evaluation.strategy, evaluation.rule)
+        budget = _level(builder, live, evaluation)
         if _is_restated(live, evaluation, judgement, budget):
             event = transitions.IncidentEvent.RESTATED
         elif _is_current(live, judgement) and transitions.is_recovered(evaluation, budget=budget):
@@ -171,6 +171,19 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
             builder.put(after, "kept", why=_CHANGED)
     _recover_source(builder, judgement)
     _recover_records(builder, judgement)
+
+
+def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluation) -> float:
+    """The largest `p_year` that notifies, the larger one of then and of now.
+
+    A budget that has become smaller since the breach resolves nothing by itself. Where none is
+    kept, it is the rule's bound.
+    """
+    bound, _ = builder.settings.budgets.bounds_of(evaluation.strategy, evaluation.rule)
+    kept = [each.parts.get("levels") for each in (live, evaluation)]
+    return max(
+        float(str(levels.get("warning"))) if isinstance(levels, dict) else bound for levels in kept
+    )
 
 
 def _is_current(live: model.Incident, judgement: Judgement) -> bool:

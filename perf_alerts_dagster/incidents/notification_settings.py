@@ -13,7 +13,7 @@ from perf_alerts_dagster.incidents.model import (
     Status,
 )
 from perf_alerts_dagster.incidents.notification import MessageKind
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,88 +10,48 @@ import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
-from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
-from perf_alerts_dagster.projections.watchers import BY_NAME, documented_badness
+from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.sessions import missing
 
-Shares = Mapping[str, float]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budgets:
-    """The largest `p_year` at which people are notified, at warning and at critical and above.
-
-    `rules` maps a rule to `{"warning": share, "critical": share}`, either of which may be
-    missing; `of_strategy` maps a strategy to the same, and takes precedence.
-    """
-
-    warning: float = 0.05
-    critical: float = 0.01
-    rules: Mapping[str, Shares] = field(default_factory=dict)
-    of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
-
-    def for_rule(self, strategy: str, rule: str) -> tuple[float, float]:
-        """The budgets of one rule of one strategy."""
-        if not self.rules and not self.of_strategy:
-            return self.warning, self.critical
-        shares = {"warning": self.warning, "critical": self.critical, **self.rules.get(rule, {})}
-        shares |= self.of_strategy.get(strategy, {}).get(rule, {})
-        return shares["warning"], shares["critical"]
-
-
-def evidence_of(
-    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
-) -> Evidence | None:
-    """The evidence of a gated rule: strong within the warning's budget; None without a breach."""
+def evidence_of(severity: Severity | None, p_year: float | None, levels: Pair) -> Evidence | None:
+    """The evidence of a gated rule: strong within the warning's level; None without a breach."""
     if severity is None:
         return None
     if p_year is None:
         return Evidence.UNRATED
-    return Evidence.STRONG if p_year <= budgets[0] else Evidence.WEAK
+    return Evidence.STRONG if p_year <= levels[0] else Evidence.WEAK
 
 
-def notified_as(
-    severity: Severity | None, p_year: float | None, budgets: tuple[float, float]
-) -> dict[str, Json]:
+def notified_as(severity: Severity | None, p_year: float | None, levels: Pair) -> dict[str, Json]:
     """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
     if severity is None or p_year is None or severity.rank < Severity.CRITICAL.rank:
         return {}
-    return {"told_as": Severity.WARNING.value} if budgets[1] < p_year <= budgets[0] else {}
-
-
-YEAR = 252
+    return {"told_as": Severity.WARNING.value} if levels[1] < p_year <= levels[0] else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rating:
-    """The rarity of a rule's value in the strategy's own healthy years, and the rule's power.
+    """The rarity of a rule's value in the strategy's own healthy years.
 
     `p_year`: share of healthy simulated years in which the statistic is at least this bad.
-    `false_alarm_rate`: share of them in which the rule notifies. `power`: chance that it notifies
-    within 126 days of the change that it is to detect; `days_to_half`: days until that chance is
-    one half. `union`: share of healthy years in which any of the calibrated rules notifies.
+    `false_alarm_rate`: share of them in which the rule notifies.
     """
 
     p_year: float
     false_alarm_rate: float | None = None
-    power: float | None = None
-    days_to_half: float | None = None
-    union: float | None = None
 
 
 def yearly(share: float, rows: int = 1, periods_per_year: float = YEAR) -> float:
     """1 - (1 - share)^(rows a year / rows): a share of windows of `rows` rows as that of years."""
     return 1.0 - float((1.0 - share) ** (periods_per_year / rows))
-
-
-def of_own_year(share: float, periods_per_year: float) -> float:
-    """A share of simulated years, of 252 rows, as that of years of `periods_per_year` rows."""
-    return share if periods_per_year == YEAR else yearly(share, YEAR, periods_per_year)
 
 
 def rating_of(
@@ -100,44 +60,24 @@ def rating_of(
     value: float,
     *,
     periods_per_year: float,
-    budget: float | None = None,
-    documented: Mapping[str, float] | None = None,
+    live_rows: int = 1,
+    level: float | None = None,
+    documented: Mapping[str, Pair] | None = None,
 ) -> Rating | None:
-    """The rating of a value; None for a rule without a calibration.
+    """The rating of a value in the year of life after `live_rows`; None without a calibration.
 
-    A calibration's healthy year has 252 rows; its shares are converted to years of
-    `periods_per_year` rows. `budget`, the strategy's own, replaces the calibration's budget in
-    the false-alarm rate; `documented` is the minimum badness that is a breach.
+    `level` is the largest `p_year` that notifies; `documented` are the least badnesses that are
+    a breach.
     """
-    if rule not in calibration.worst:
+    statistic = STATISTICS.get(rule)
+    name = rule if statistic is None else statistic.name_after(live_rows, calibration.year)
+    if name not in calibration.worst:
         return None
-    statistic = BY_NAME.get(rule)
-    reached = calibration.p_year(rule, (documented or {}).get(rule, -math.inf))
     badness = value if statistic is None else statistic.badness(value, periods_per_year)
-    return rating_with_power(
-        calibration,
-        rule,
-        p_year=of_own_year(calibration.p_year(rule, badness), periods_per_year),
-        false_alarm_rate=(
-            of_own_year(calibration.false_alarm_rate(rule), periods_per_year)
-            if budget is None
-            else min(budget, of_own_year(reached, periods_per_year))
-        ),
-    )
-
-
-def rating_with_power(
-    calibration: Calibration | None, rule: str, *, p_year: float, false_alarm_rate: float
-) -> Rating:
-    """A rating of these shares, with the rule's power where there is a calibration."""
-    if calibration is None:
-        return Rating(p_year=p_year, false_alarm_rate=false_alarm_rate)
+    reached = calibration.p_year(name, (documented or {}).get(rule, (-math.inf,))[0])
     return Rating(
-        p_year=p_year,
-        false_alarm_rate=false_alarm_rate,
-        power=calibration.power.get(rule),
-        days_to_half=calibration.days_to_half(rule),
-        union=calibration.union,
+        p_year=calibration.p_year(name, badness),
+        false_alarm_rate=None if level is None else min(level, reached),
     )
 
 
@@ -155,11 +95,11 @@ class JudgeContext:
 
     `calendars` are those of each strategy and group. `last_final` is the newest
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
-    sessions its newest row is behind. `budgets` are the largest `p_year` that counts as strong
-    evidence. `in_force` are the projections in force, `calibrations` their healthy years, both
-    by strategy. `projected` are the strategies with a projection in force: without one a
-    drawdown needs no evidence. `records` are those of the session, for what is computed of
-    all at once; `made` and `kept` are for `once`.
+    sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
+    of strategies and groups that share the desk's. `in_force` are the projections in force,
+    `calibrations` their healthy years, both by strategy. `projected` are the strategies with a
+    projection in force: without one a drawdown needs no evidence. `records` are those of the
+    session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -170,6 +110,7 @@ class JudgeContext:
     lateness: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     budgets: Budgets = field(default_factory=Budgets)
+    desk_size: int = 1
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
@@ -201,34 +142,48 @@ class JudgeContext:
         """The sessions that its newest row may be behind; of a sparse book its longest gap."""
         return max(self.max_lag_sessions, self.calendars[strategy].longest_gap)
 
-    def budgets_of(self, strategy: str, rule: str) -> tuple[float, float]:
-        """The largest `p_year` that is strong evidence, at warning and at critical."""
-        return self.budgets.for_rule(strategy, rule)
+    def levels_of(self, strategy: str, rule: str) -> Pair:
+        """The largest `p_year` at which a rule notifies, at warning and at critical.
+
+        Its bounds where the strategy has no calibration, and nothing is notified.
+        """
+        calibration = self.calibrations.get(strategy)
+        if calibration is None or not calibration.factors:
+            return self.budgets.bounds_of(strategy, rule)
+        levels = self.once(
+            ("levels", strategy),
+            lambda: self.budgets.levels_of(strategy, calibration, self.desk_size),
+        )
+        return levels.get(rule, (0.0, 0.0))
 
     def rating(
-        self, strategy: str, rule: Rule, value: float, *, calibrated_as: str | None = None
+        self, strategy: str, rule: Rule, value: float, *, live_rows: int = 1
     ) -> Rating | None:
         """The rating of a value of a rule; None where the rule has no calibration.
 
-        `calibrated_as` is the name of its statistic where that is not the rule's id.
+        `live_rows` is the age of the strategy, for rules that are rated by the year of life.
         """
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
         return rating_of(
             calibration,
-            calibrated_as or rule.id,
+            rule.id,
             value,
             periods_per_year=self.periods_of(strategy),
-            # A rule without the gate is notified whenever its documented limit is reached.
-            budget=self.budgets_of(strategy, rule.id)[0] if rule.gated else 1.0,
-            documented=self.once(
-                ("documented", strategy),
-                lambda: documented_badness(
-                    self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
-                ),
-                of_session=False,
+            live_rows=live_rows,
+            level=self.levels_of(strategy, rule.id)[0],
+            documented=self.documented_of(strategy),
+        )
+
+    def documented_of(self, strategy: str) -> Mapping[str, Pair]:
+        """The least badness of each rule's documented limits, by rule."""
+        return self.once(
+            ("documented", strategy),
+            lambda: documented_badness(
+                self.book.limits_for(strategy), periods_per_year=self.periods_of(strategy)
             ),
+            of_session=False,
         )
 
     def finals(self, record: StrategyRecord) -> StrategyRecord:
@@ -267,11 +222,12 @@ def evaluation_of(
     needs_evidence = rule.gated if gated is None else gated
     if rating is None and (needs_evidence or rule.calibrated):
         rating = context.rating(strategy, rule, value)
-    budgets = context.budgets_of(strategy, rule.id)
+    levels = context.levels_of(strategy, rule.id)
     share = rating.p_year if rating else None
-    union = rating.union if rating else None
-    together: dict[str, Json] = {} if union is None else {"union_false_alarm_rate": union}
-    evidence = evidence_of(severity, share, budgets)
+    evidence = evidence_of(severity, share, levels)
+    in_force: dict[str, Json] = {}
+    if share is not None and needs_evidence:
+        in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
     return Evaluation(
@@ -287,13 +243,11 @@ def evaluation_of(
         evidence=evidence,
         p_year=share,
         false_alarm_rate=rating.false_alarm_rate if rating else None,
-        power=rating.power if rating else None,
-        days_to_half=rating.days_to_half if rating else None,
         session=session,
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **together, **notified_as(severity, share, budgets)},
+        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
     )
 
 

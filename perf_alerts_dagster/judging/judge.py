@@ -10,11 +10,8 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import (
-    Budgets,
-    JudgeContext,
-    insufficient_data,
-)
+from perf_alerts_dagster.judging.budget import Budgets
+from perf_alerts_dagster.judging.context import JudgeContext, insufficient_data
 from perf_alerts_dagster.judging.discovery import with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.missing import without_good_news
@@ -89,6 +86,7 @@ class Judge:
             },
             seed=seed,
             budgets=self.budgets,
+            desk_size=sum(record.is_judged_on(as_of) for record in cut.values()),
             projected=outlook.projected,
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
@@ -139,7 +137,7 @@ class Judge:
                     before=before,
                     now=now,
                     month_share=_month_share(context.finals(record), outlook),
-                    budgets=context.budgets_of(record.strategy, forward_test.RULE.id),
+                    levels=context.levels_of(record.strategy, forward_test.RULE.id),
                 )
             )
         return evaluations

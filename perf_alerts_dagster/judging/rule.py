@@ -13,6 +13,9 @@ HINT = (
     "strategies fell at the same time."
 )
 
+# The weight of a rule that sees little.
+CRUMB = 0.02
+
 # A value's severity, None within the limits, and the limit that is shown beside it.
 Step = tuple[Severity | None, float]
 
@@ -27,7 +30,9 @@ class Rule:
     `title` is written as inside a sentence, `hint` says where a person looks first. `unit` is
     that of the rule's value and limit. `plot` is the name of the drawing that shows the rule.
 
-    `gated`: a breach is notified only with strong evidence. `calibrated`: that evidence comes from
+    `gated`: a breach is notified only with strong evidence, within the share of the false-alarm
+    budget that its `weight` gives it, the largest being 1; without a weight it is only shown.
+    `calibrated`: that evidence comes from
     the statistic that `projections.watchers` registers under the rule's id. `optional`: the rule
     has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
     `newest_row`: its outcome depends on the newest row alone, so that earlier ones may be missing.
@@ -44,6 +49,7 @@ class Rule:
     plot: str
     kind: Kind = Kind.LEVEL
     gated: bool = False
+    weight: float = 0.0
     calibrated: bool = False
     optional: bool = False
     info_only: bool = False

@@ -18,7 +18,8 @@ from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_pa
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.projections.chart import chart_of, svg
-from perf_alerts_dagster.projections.issue import LAUNCH, in_force
+from perf_alerts_dagster.projections.issue import LAUNCH
+from perf_alerts_dagster.projections.stored import in_force
 
 
 async def incident_chart(resources: ApiResources, incident: Incident) -> str | None:

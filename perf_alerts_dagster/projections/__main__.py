@@ -9,6 +9,7 @@ from perf_alerts_dagster.projections import calibration, lives, simulation, walk
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.watchers import Known
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
 
@@ -20,12 +21,15 @@ def main() -> None:
     if residuals is None:
         raise ValueError("the window varies")
     (band,) = fans([residuals], simulation.draw(0, 16, 252), 252)
+    decay = decay_reference(np.log1p(window))
+    if decay is None:
+        raise ValueError("the window varies")
     calibration.calibrate(
-        [lives.life_of(window, residuals)],
-        [Known(residuals=residuals, band=band)],
+        [lives.life_of(window, residuals, decay)],
+        [Known(residuals=residuals, band=band, decay=decay)],
         lives.draw_lives(0, 16, walk.days_of()),
-        budget=0.05,
-        documented={},
+        weights=[{}],
+        documented=[{}],
     )
     seconds = time.monotonic() - started
     kernels = Kernel.all

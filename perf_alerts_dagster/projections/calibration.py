@@ -2,13 +2,13 @@
 
 Healthy lives are drawn from the strategy's own rows, with the worst value of each rule per year:
 `p_year` of an observed value is the share of healthy years that are at least as bad at any time.
-The same lives without the mean, or with 1.5 times the volatility, give the rule's power: how soon
-it detects the change.
+On the same lives stands which shares all rules together may notify at, so that the strategy's
+union of false alarms is the one that is stated.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,28 +17,28 @@ from perf_alerts_dagster.projections.simulation import quantiles
 from perf_alerts_dagster.projections.walk import Walk, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
-# Fewer lives than for the healthy years, since power is stated in per cent.
-POWER_LIVES = 1_000
 # Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
 _TAIL = 0.05
 _MINIMUM = 1e-6
 
 
-def yearly_share(standardised: float, residuals: Floats) -> float:
-    """Probability of a day at least this bad in a healthy year, by a Pareto tail of residuals.
+def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> float:
+    """Probability of a day at least this bad in a healthy year of so many rows.
 
-    `residuals` are sorted, worst first. Within the sample the share is empirical; beyond it the
-    tail has Hill's index.
+    `residuals` are sorted, worst first. Up to the 5 % quantile the share is empirical; beyond it
+    a Pareto tail hangs on that quantile (Weissman, JASA 73, 1978), with Hill's index: hung on the
+    worst day, it would rise and fall with a single one.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
-    if daily == 0.0:
-        tail = _losses(residuals)
-        if len(tail) > 1:
-            daily = float((tail[0] / -standardised) ** _index(tail)) / (count + 1)
-    return float(1.0 - (1.0 - daily) ** YEAR)
+    tail = _losses(residuals)
+    if len(tail) > 1 and -standardised > tail[-1]:
+        beyond = float((tail[-1] / -standardised) ** _index(tail))
+        daily = len(tail) / count * beyond
+    return float(1.0 - (1.0 - min(daily, 1.0)) ** year)
 
 
 def _losses(residuals: Floats) -> Floats:
@@ -52,42 +52,45 @@ def _index(tail: Floats) -> float:
     return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
 
 
-LIVES = 2_000
-# Days that the power is stated for.
-SOON = 126
+# What the stored form of a calibration depends on, besides settings; a new one is made anew.
+METHOD = "5"
+LIVES = 5_000
 LIFE = days_of()
-# The 101 shares of healthy years at which the worst values are kept, dense in the tail.
-TAILS = tuple(
-    np.unique(
-        np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
-    ).tolist()
+# The shares of healthy years at which the worst values are kept, dense in the tail.
+TAILS = np.unique(
+    np.concatenate([[0.0], np.geomspace(1.0 / LIVES, 0.05, 48), np.linspace(0.05, 1.0, 53)[1:]])
 )
-# Of the worst values in rising order.
-_RISING_SHARES = np.asarray(TAILS)[::-1]
-_FROM_THE_TOP = tuple(1.0 - share for share in TAILS)
+# Share of healthy years in which a strategy passes its own line of the drawdown, and the least and
+# the greatest depth of that line (simple returns).
+EMERGENCY = 0.01
+EMERGENCY_DEPTHS = (0.05, 0.50)
+WARNING, CRITICAL = "warning", "critical"
+SEVERITIES = (WARNING, CRITICAL)
+# By severity: of warnings and of criticals.
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Calibration:
     """The statistics of one strategy's healthy years.
 
-    `worst` maps a rule to its badness (larger is worse) at `TAILS`. `notified` is the badness from
-    which a warning is notified. `power` is its probability within 126 days of the rule's own
-    alternative, `half` the days until it reaches one half, NaN where a year is not enough.
-    `union` is the share of healthy years in which any of the rules notifies, the CUSUM in its
-    first year of life.
+    `worst` maps the name of a statistic to its badness (larger is worse) at `tails`, shares of
+    healthy years that are at least as bad. `factors` gives by severity, at the same shares of
+    years, the factor of all weights at which any of the rules notifies in that share. `decay` is
+    what decay is measured against, `year` the rows of a year, `lives` how many were drawn.
     """
 
     worst: Mapping[str, Floats]
-    notified: Mapping[str, float]
-    power: Mapping[str, float]
-    half: Mapping[str, float]
-    union: float
+    factors: Mapping[str, Floats] = field(default_factory=dict)
+    tails: Floats = field(default_factory=lambda: TAILS)
+    decay: DecayReference | None = None
+    year: int = YEAR
+    lives: int = LIVES
 
-    def p_year(self, rule: str, badness: float) -> float:
-        """Share of healthy years in which the rule is at least this bad at any time."""
-        rising, shares = self.worst[rule][::-1], _RISING_SHARES
-        statistic = BY_NAME.get(rule)
+    def p_year(self, name: str, badness: float) -> float:
+        """Share of healthy years in which the statistic is at least this bad at any time."""
+        rising, shares = self.worst[name][::-1], self.tails[::-1]
+        statistic = BY_NAME.get(name)
         counts = statistic is not None and statistic.counts
         # A share of rows was divided in single precision.
         badness = float(np.float32(badness)) if counts else badness
@@ -95,7 +98,7 @@ class Calibration:
         if position == 0:
             return 1.0
         # Beyond every simulated year the share is below the resolution of their number.
-        minimum = 1.0 / (LIVES + 1)
+        minimum = 1.0 / (self.lives + 1)
         if position == len(rising):
             return minimum
         if counts:
@@ -106,18 +109,25 @@ class Calibration:
             float(shares[position - 1] + part * (shares[position] - shares[position - 1])), minimum
         )
 
-    def badness_at(self, rule: str, share: float) -> float:
-        """The badness that a rule reaches in `share` of healthy years."""
-        return float(np.interp(share, TAILS, self.worst[rule]))
+    def badness_at(self, name: str, share: float) -> float:
+        """The badness that a statistic reaches in `share` of healthy years."""
+        return float(np.interp(share, self.tails, self.worst[name]))
 
-    def days_to_half(self, rule: str) -> float | None:
-        """Days until a notification is as likely as not; None where a year is not enough."""
-        days = self.half.get(rule, math.nan)
-        return None if math.isnan(days) else days
+    def factor(self, severity: str, union: float, others: float = 0.0) -> float:
+        """The factor of all weights at which `union` of healthy years notify at a severity.
 
-    def false_alarm_rate(self, rule: str) -> float:
-        """Share of healthy years in which the rule notifies."""
-        return self.p_year(rule, self.notified[rule])
+        `others` is the sum of the weights of rules that the lives do not know: they are taken to
+        be independent.
+        """
+        factors = self.factors[severity]
+        unions = 1.0 - (1.0 - self.tails) * np.exp(-others * np.minimum(factors, 1e6))
+        return float(np.interp(union, unions, factors))
+
+    def emergency_depth(self, live_rows: int) -> float:
+        """The depth of drawdown, a positive share, that 1 % of healthy years of its age pass."""
+        name = STATISTICS["drawdown"].name_after(live_rows, self.year)
+        least, most = EMERGENCY_DEPTHS
+        return min(max(-math.expm1(-self.badness_at(name, EMERGENCY)), least), most)
 
 
 def calibrate(
@@ -125,41 +135,34 @@ def calibrate(
     known: Sequence[Known],
     draws: LifeDraws,
     *,
-    budget: float,
-    documented: Mapping[str, float | Floats],
+    weights: Sequence[Mapping[str, Pair]],
+    documented: Sequence[Mapping[str, Pair]],
 ) -> list[Calibration]:
     """Calibrate strategies along shared draws; none depends on the others.
 
     Args:
-        lives: Their healthy lives.
-        known: What their rules know: the reference, and the launch projection's band.
-        draws: Of at least `LIFE` days.
-        budget: Share of healthy years in which a warning may be notified.
-        documented: Minimum badness of each rule's documented warning, where it has one: of all
-            strategies, or of each (S).
+        lives: Their healthy lives (S).
+        known: What their rules know.
+        draws: Of at least `days_of(year=...)` days for each one's year.
+        weights: Of each strategy, by rule: the shares of healthy years that a warning and a
+            critical may notify in, before they are scaled to the union.
+        documented: Of each, the least badness of each rule's documented limits, where it has any.
 
     Raises:
-        ValueError: the draws are shorter than `LIFE`.
+        ValueError: the draws are too short.
     """
-    if draws.days < LIFE:
-        raise ValueError(f"the draws hold {draws.days} days, fewer than {LIFE}")
-    walk, few = Walk(draws), Walk(draws.first_lives(POWER_LIVES))
-    minima = {rule: np.broadcast_to(value, len(lives)) for rule, value in documented.items()}
+    walk = Walk(draws)
     return [
-        _calibrate_one(
-            life, one, walk, few, budget, {rule: float(each[at]) for rule, each in minima.items()}
-        )
-        for at, (life, one) in enumerate(zip(lives, known, strict=True))
+        _calibrate_one(*each, walk) for each in zip(lives, known, weights, documented, strict=True)
     ]
 
 
 def _calibrate_one(
     life: Life,
     known: Known,
+    weights: Mapping[str, Pair],
+    documented: Mapping[str, Pair],
     walk: Walk,
-    few: Walk,
-    budget: float,
-    documented: Mapping[str, float],
 ) -> Calibration:
     years = walk.yearly_worst(life, known)
     worst = {
@@ -170,57 +173,73 @@ def _calibrate_one(
     for name, values in worst.items():
         if (by_chance := BY_NAME[name].by_chance) is not None:
             order = np.argsort(values, kind="stable")
-            values[order] = np.maximum(values[order], by_chance(len(values)))
-    notified = {
-        name: max(
-            _rarer(values, budget),
-            documented.get(BY_NAME[name].rule, -math.inf),
-            BY_NAME[name].minimum(known),
-        )
-        for name, values in worst.items()
-    }
-    first_year = {rule: notified[statistic.name(1)] for rule, statistic in STATISTICS.items()}
-    curves = {
-        STATISTICS[rule].name(1): np.bincount(rows.astype(np.int64), minlength=YEAR + 1)[
-            :YEAR
-        ].cumsum()
-        / len(rows)
-        for rule, rows in few.first_passages(life, known, first_year).items()
-    }
-    tails = dict(zip(worst, quantiles(np.stack(list(worst.values())), _FROM_THE_TOP), strict=True))
-    tails |= {name: _reached(values) for name, values in worst.items() if BY_NAME[name].counts}
+            values[order] = np.maximum(values[order], by_chance(len(values), known.year))
+    tails = _at_tails(np.stack(list(worst.values())))
+    kept = dict(zip(worst, tails, strict=True))
+    kept |= {name: _reached(values) for name, values in worst.items() if BY_NAME[name].counts}
     return Calibration(
-        worst=tails,
-        notified=notified,
-        power={name: float(curve[SOON - 1]) for name, curve in curves.items()},
-        half={name: _half(curve) for name, curve in curves.items()},
-        union=_union(worst, notified),
+        worst=kept,
+        factors={
+            severity: _at_shares(least_factors(worst, known, weights, documented, place))
+            for place, severity in enumerate(SEVERITIES)
+        },
+        decay=known.decay,
+        year=known.year,
+        lives=len(next(iter(worst.values()))),
     )
 
 
-def _union(worst: Mapping[str, Floats32], notified: Mapping[str, float]) -> float:
-    """Share of healthy years in which any rule notifies, each in its first year of life."""
-    notifies = [
-        worst[statistic.name(1)] >= np.float32(notified[statistic.name(1)])
-        for statistic in STATISTICS.values()
-        if statistic.in_union
-    ]
-    return float(np.any(notifies, axis=0).mean())
+def least_factors(
+    worst: Mapping[str, Floats32],
+    known: Known,
+    weights: Mapping[str, Pair],
+    documented: Mapping[str, Pair],
+    place: int,
+    healthy: Mapping[str, Floats32] | None = None,
+) -> Floats:
+    """Per life (N) the least factor of all weights at which any rule notifies in its first year.
+
+    0 where the drawdown passes its own line, which no weight decides; infinite where no rule
+    passes its documented limit. `healthy` are the lives whose shares count, by default the same.
+    """
+    least = np.full(len(next(iter(worst.values()))), np.inf)
+    for rule, statistic in STATISTICS.items():
+        name = statistic.name(1)
+        values, of_healthy = worst[name], (healthy or worst)[name]
+        shares = _shares(values, of_healthy)
+        least_badness = max(
+            documented.get(rule, (-math.inf, -math.inf))[place], statistic.minimum(known)
+        )
+        weight = weights.get(rule, (0.0, 0.0))[place]
+        if weight > 0.0:
+            least = np.where(values >= least_badness, np.minimum(least, shares / weight), least)
+        if rule == "drawdown" and place == 0:
+            lowest, highest = (-math.log1p(-depth) for depth in EMERGENCY_DEPTHS)
+            passes = (shares <= EMERGENCY) & (values >= lowest)
+            least = np.where(passes | (values >= highest), 0.0, least)
+    return least
 
 
-def _rarer(values: Floats32, budget: float) -> float:
-    """The minimum badness that at most `budget` of the years (N) reach; counts have ties."""
-    place = max(len(values) - 1 - int(budget * len(values)), 0)
-    ranked = np.partition(values, place)
-    return float(np.nextafter(ranked[place], np.float32(np.inf)))
+def _shares(values: Floats32, healthy: Floats32) -> Floats:
+    """The share of healthy years (M) that are at least as bad as each value (N); never zero."""
+    rising = np.sort(healthy)
+    reached = len(rising) - np.searchsorted(rising, values, side="left")
+    shares: Floats = np.maximum(reached, 1) / (len(rising) + 1.0)
+    return shares
+
+
+def _at_tails(values: Floats32) -> Floats:
+    """The badness (R, T) that `TAILS` of years (R, N) reach."""
+    return quantiles(values, tuple((1.0 - TAILS).tolist())).astype(np.float64)
+
+
+def _at_shares(least: Floats) -> Floats:
+    """The factor at which `TAILS` of lives (N) notify, rising."""
+    places = np.minimum((TAILS * len(least)).astype(np.int64), len(least) - 1)
+    return np.minimum(np.sort(least)[places], 1e9)
 
 
 def _reached(counts: Floats32) -> Floats:
     """The counts of years (N) at `TAILS`; unlike a quantile no number between two of them."""
-    last = np.ceil(np.multiply(_FROM_THE_TOP, len(counts)) - 1e-9).astype(np.int64) - 1
+    last = np.ceil(np.multiply(1.0 - TAILS, len(counts)) - 1e-9).astype(np.int64) - 1
     return np.sort(counts)[np.maximum(last, 0)].astype(np.float64)
-
-
-def _half(curve: Floats) -> float:
-    reached = np.flatnonzero(curve >= 0.5)
-    return float(reached[0] + 1) if len(reached) else math.nan

@@ -1,6 +1,5 @@
 """Issue due projections with their calibrations, and look up those in force."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -10,11 +9,10 @@ from functools import cache
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.projections.calibration import (
-    LIFE,
     LIVES,
     Calibration,
+    Pair,
     calibrate,
 )
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
@@ -26,22 +24,29 @@ from perf_alerts_dagster.projections.ports import (
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
-    Expectation,
     InForce,
     Outlook,
-    Projection,
     ProjectionsInForce,
     Subject,
-    fan_of,
     project,
     recent_returns,
     reference_returns,
     seed_for,
     whole_reference,
 )
+from perf_alerts_dagster.projections.stored import (
+    calibration_arrays,
+    calibration_facts,
+    expectation,
+    in_force,
+    number_of,
+    stored_calibration,
+)
+from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
 LAUNCH = "launch"
@@ -49,76 +54,6 @@ CURRENT = "current"
 # The judging current projection, and a launch's calibration, are stored as separate kinds.
 JUDGING = "judging"
 CALIBRATION = "calibration"
-_MONTHS = 12
-# The facts that rules read.
-_IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
-
-
-def in_force(stored: StoredProjection | None) -> InForce | None:
-    """The projection as the rules read it; None for one of an older method, without a band."""
-    if stored is None or "sup_below" not in stored.arrays:
-        return None
-    return InForce(
-        kind=stored.kind,
-        issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
-        **{name: _number(stored.facts, name) for name in _IN_FORCE},
-    )
-
-
-def expectation(stored: StoredProjection | None, periods_per_year: float) -> Expectation | None:
-    """The monthly return that a stored projection expects; None without a projection."""
-    if stored is None:
-        return None
-    mean, sigma, rows = (_number(stored.facts, name) for name in ("mean", "sigma", "rows"))
-    periods = periods_per_year / _MONTHS
-    return Expectation(
-        issued_on=stored.issued_on.isoformat(),
-        monthly=periods * mean,
-        standard_error=periods * sigma / math.sqrt(rows),
-    )
-
-
-def calibration_facts(calibration: Calibration) -> dict[str, Json]:
-    """The scalar values of a calibration, as JSON."""
-    return {
-        "told": dict(calibration.notified),
-        "power": dict(calibration.power),
-        "half": {
-            rule: None if math.isnan(days) else days for rule, days in calibration.half.items()
-        },
-        "union": calibration.union,
-    }
-
-
-def stored_calibration(stored: StoredProjection) -> Calibration:
-    """The calibration from its stored form."""
-    return Calibration(
-        worst={rule: np.asarray(values) for rule, values in stored.arrays.items()},
-        notified=_numbers(stored.facts, "told"),
-        power=_numbers(stored.facts, "power"),
-        half=_numbers(stored.facts, "half"),
-        union=_number(stored.facts, "union"),
-    )
-
-
-def _number(facts: Mapping[str, Json], name: str) -> float:
-    value = facts[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} of a stored projection is no number")
-    return float(value)
-
-
-def _numbers(facts: Mapping[str, Json], name: str) -> dict[str, float]:
-    values = facts[name]
-    if not isinstance(values, dict):
-        raise TypeError(f"{name} of a stored calibration is no mapping")
-    return {
-        rule: float(value) if isinstance(value, int | float) else math.nan
-        for rule, value in values.items()
-    }
-
-
 # A strategy's rows up to the day of issue, and what is projected of it.
 _Member = tuple[StrategyRecord, Subject]
 
@@ -127,17 +62,19 @@ _Member = tuple[StrategyRecord, Subject]
 class ProjectionIssuer:
     """Issues and looks up projections.
 
-    `budget` is the share of healthy years in which a warning may be notified, found on `lives`
-    simulated ones; `limits` are the limits of rules by their names in ALERT_THRESHOLDS.
-    `unpack` and `unpack_calibration` make of the stored form what rules read.
+    `calibrations` is the kind that healthy years are stored under, on `lives` simulated ones: it
+    names what they depend on. `weights` gives each rule's share of them, `limits` the documented
+    limits by their names in ALERT_THRESHOLDS, both of a strategy. `unpack` and
+    `unpack_calibration` make of the stored form what rules read.
     """
 
     store: ProjectionStore
     paths: int
     haircut: float
     settings_version: str
-    limits: Mapping[str, float]
-    budget: float = 0.05
+    limits: Callable[[str], Mapping[str, float]]
+    weights: Callable[[str], Mapping[str, Pair]] = lambda strategy: {}
+    calibrations: str = CALIBRATION
     lives: int = LIVES
     unpack: Callable[[StoredProjection | None], InForce | None] = in_force
     unpack_calibration: Callable[[StoredProjection], Calibration] = stored_calibration
@@ -220,7 +157,7 @@ class ProjectionIssuer:
             self.store.projections(kind=kind, on_or_before=as_of)
             if monthly or kind != CURRENT
             else {}
-            for kind in (LAUNCH, JUDGING, CALIBRATION, CURRENT)
+            for kind in (LAUNCH, JUDGING, self.calibrations, CURRENT)
         )
         before = self._month_before(now)
         return Outlook(
@@ -322,40 +259,55 @@ class ProjectionIssuer:
         stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
         if kind == LAUNCH:
             records = {record.strategy: record for record, _ in members}
-            of_each = [records[projection.strategy] for projection in projections]
-            stored += self._calibrations(projections, of_each, stored, seed, periods_per_year)
+            stored += self._calibrated(
+                [(one, records[one.strategy]) for one in stored if one.kind == LAUNCH],
+                periods_per_year,
+            )
         self.store.save_projections(stored)
 
-    def _calibrations(
+    def _calibrated(
         self,
-        projections: Sequence[Projection],
-        records: Sequence[StrategyRecord],
-        stored: Sequence[StoredProjection],
-        seed: int,
+        launches: Sequence[tuple[StoredProjection, StrategyRecord]],
         periods_per_year: Mapping[str, float],
     ) -> list[StoredProjection]:
-        if not projections:
+        """The healthy years of launch projections of one day and seed, from the rows before it."""
+        lives, known, documented = [], [], []
+        for launch, record in launches:
+            rate = periods_per_year[launch.strategy]
+            rows, haircut = whole_reference(record), number_of(launch.facts, "haircut")
+            window, band = reference_returns(record), in_force(launch)
+            decay = decay_reference(np.log1p(rows), haircut=haircut)
+            if window is None or band is None or decay is None:
+                raise ValueError(f"{launch.strategy} has a projection, and no rows it is made of")
+            subject = Subject(
+                strategy=launch.strategy, window=window, recent=recent_returns(record)
+            )
+            residuals = subject.residuals(haircut)
+            if residuals is None:
+                raise ValueError(f"{launch.strategy} has a projection of rows that do not vary")
+            lives.append(life_of(rows, residuals, decay, haircut=haircut))
+            year = max(round(rate), 1)
+            known.append(Known(residuals=residuals, band=band.fan, decay=decay, year=year))
+            limits = self.limits(launch.strategy)
+            documented.append(documented_badness(limits, periods_per_year=rate))
+        if not launches:
             return []
-        rates = [periods_per_year[projection.strategy] for projection in projections]
-        documented = [documented_badness(self.limits, periods_per_year=rate) for rate in rates]
+        days = max(days_of(year=one.year) for one in known)
         calibrations = calibrate(
-            [
-                life_of(whole_reference(record), projection.residuals)
-                for record, projection in zip(records, projections, strict=True)
-            ],
-            [
-                Known(residuals=projection.residuals, band=projection.fan)
-                for projection in projections
-            ],
-            draw_lives(seed, self.lives, LIFE),
-            budget=self.budget,
-            documented={
-                rule: np.array([badness[rule] for badness in documented]) for rule in documented[0]
-            },
+            lives,
+            known,
+            draw_lives(launches[0][0].seed, self.lives, days),
+            weights=[self.weights(launch.strategy) for launch, _ in launches],
+            documented=documented,
         )
         return [
-            replace(launch, kind=CALIBRATION, facts=calibration_facts(each), arrays=each.worst)
-            for launch, each in zip(stored, calibrations, strict=True)
+            replace(
+                launch,
+                kind=self.calibrations,
+                facts=calibration_facts(each),
+                arrays=calibration_arrays(each),
+            )
+            for (launch, _), each in zip(launches, calibrations, strict=True)
         ]
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.decay import DecayReference, long_run_variance
 from perf_alerts_dagster.statistics.ewma_volatility import (
     Floats32,
     Residuals,
@@ -27,12 +28,9 @@ from perf_alerts_dagster.statistics.rolling import refuse_wrong
 BLOCK = 20
 # The next block's first row is within this share of all rows, by the rank of its volatility.
 NEIGHBOURS = 0.05
-# Rows of the blocks by which the variances of the mean and of the scale are estimated, so that
-# autocorrelation and clusters of volatility widen them.
-_MEAN_BLOCK, _SCALE_BLOCK = 20, 63
-# The variance of the mean is at least this share of that of independent rows: negative
-# autocorrelation of a short record is no certainty.
-_MINIMUM_MEAN_VARIANCE = 0.25
+# Rows of the blocks by which the variance of the scale is estimated, so that clusters of volatility
+# widen it.
+_SCALE_BLOCK = 63
 # Standardised rows are bounded here where the error of the scale is estimated.
 _LARGEST = 3.0
 _NUMBERS = 1 << 16
@@ -140,14 +138,17 @@ class Life:
         return min(max(3, int(NEIGHBOURS * len(self.rows))), len(self.rows) - 1)
 
 
-def life_of(returns: Floats, reference: Residuals) -> Life:
+def life_of(
+    returns: Floats, reference: Residuals, decay: DecayReference, *, haircut: float = 0.0
+) -> Life:
     """The healthy lives of a strategy.
 
     Args:
         returns: All backtest rows, simple returns above -1 (n), oldest first; at least two that
-            differ. They give the shape of a life.
-        reference: The filtered reference segment. Lives have its mean, which the rules expect,
-            with the error of a mean over its rows, and begin with its next row's volatility.
+            differ. They give the shape of a life and its mean.
+        reference: The filtered reference segment; lives begin with its next row's volatility.
+        decay: What decay is measured against: lives' means have the error of its mean.
+        haircut: The share of a positive mean that is taken off it.
 
     Raises:
         ValueError: a return is not finite or not above -1, or all are alike.
@@ -156,34 +157,25 @@ def life_of(returns: Floats, reference: Residuals) -> Life:
     if not np.ptp(returns):
         raise ValueError("all returns are alike; accepted are at least two that differ")
     logs = np.log1p(np.asarray(returns, dtype=np.float64))
-    shocks = logs - logs.mean()
+    mean = float(logs.mean())
+    shocks = logs - mean
     variances = one_step_variances(shocks)
     order = np.argsort(variances, kind="stable").astype(np.int32)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)
     start = int(np.searchsorted(variances[order], reference.variance))
     deviation = float(shocks.std(ddof=1))
-    of_mean = max(_long_run_variance(shocks / deviation, _MEAN_BLOCK), _MINIMUM_MEAN_VARIANCE)
     sizes = np.minimum(np.abs(shocks) / deviation, _LARGEST)
-    of_scale = _long_run_variance(sizes, _SCALE_BLOCK) / max(float(sizes.mean()) ** 2, 1e-12)
+    of_scale = long_run_variance(sizes, _SCALE_BLOCK) / max(float(sizes.mean()) ** 2, 1e-12)
     return Life(
         rows=shocks.astype(np.float32),
         rank=rank,
         order=order,
         start=min(start, len(order) - 1),
-        mean=reference.mean,
-        mean_error=deviation * math.sqrt(of_mean / reference.rows),
+        mean=mean - haircut * max(mean, 0.0),
+        mean_error=decay.error,
         scale_error=math.sqrt(of_scale / len(shocks)),
     )
-
-
-def _long_run_variance(values: Floats, rows: int) -> float:
-    """Variance of a mean of values times their number, by means of blocks of rows."""
-    blocks = len(values) // rows
-    if blocks < 2:
-        return float(values.var(ddof=1))
-    means = values[len(values) - blocks * rows :].reshape(blocks, rows).mean(axis=1)
-    return float(rows * means.var(ddof=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,11 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
 
-def days_of(rules: Collection[str] = tuple(STATISTICS), years: int | None = None) -> int:
-    """Days of a life in which every rule has its years; see `Walk.yearly_worst`."""
-    return max(STATISTICS[rule].stops(years) for rule in rules)
+def days_of(
+    rules: Collection[str] = tuple(STATISTICS), years: int | None = None, year: int = YEAR
+) -> int:
+    """Days of a life in which every rule has its years of so many rows; see `Walk.yearly_worst`."""
+    return max(STATISTICS[rule].stops(years, year) for rule in rules)
 
 
 class Walk:
@@ -63,22 +65,23 @@ class Walk:
         Raises:
             ValueError: the draws are shorter than `days_of(rules, years)`.
         """
-        days = days_of(rules, years)
+        watching, year = _watching(rules, known), known.year
+        days = max(watcher.starts + year * watcher.years_of(years) for watcher, _ in watching)
         self._require(days)
-        watching = _watching(rules, known)
         lives = sum(part.size for part in self._parts)
         worst = [
-            np.empty((len(watcher.rules), watcher.first.years_of(years), lives), dtype=np.float32)
+            np.empty((len(watcher.rules), watcher.years_of(years), lives), dtype=np.float32)
             for watcher, _ in watching
         ]
         first = 0
         for part in self._parts:
             returns = self._walked(life, part, days, change)
             for (watcher, inputs), found in zip(watching, worst, strict=True):
-                watcher.worst(returns[: watcher.first.stops(years)], inputs, first, found)
+                stop = watcher.starts + year * watcher.years_of(years)
+                watcher.worst(returns[:stop], inputs, year, first, found)
             first += part.size
         return {
-            rule: STATISTICS[rule].in_unit(values)
+            rule: STATISTICS[rule].in_unit(values[: STATISTICS[rule].years_of(years)])
             for (watcher, _), found in zip(watching, worst, strict=True)
             for rule, values in zip(watcher.rules, found, strict=True)
             if rule in rules

@@ -17,21 +17,32 @@ import numpy as np
 
 from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.kernels import watching
-from perf_alerts_dagster.projections.kernels.kernel import SIDE_BY_SIDE, VECTORS, Kernel
-from perf_alerts_dagster.projections.kernels.watching import CALMEST, RATE_ROWS, ROLLING_ROWS, Days
+from perf_alerts_dagster.projections.kernels.kernel import LOOPS, SIDE_BY_SIDE, Kernel
+from perf_alerts_dagster.projections.kernels.watching import (
+    CALMEST,
+    LONG_SUM,
+    RATE_ROWS,
+    ROLLING_ROWS,
+    SHORT_SUM,
+    Days,
+)
 from perf_alerts_dagster.projections.lives import Change
+from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 
+# Rows of a year where a calendar says nothing else, and rows after a change that power is for.
 YEAR = 252
 # Days before the year of a rule that looks at windows, so that they are full.
 WARM_UP = 63
-# Years of life that the CUSUM is calibrated for; later years use the last one.
-CUSUM_YEARS = 3
+# Years of life that what grows with life is calibrated for; later years use the last one.
+SUM_YEARS = 2
+DECAY_YEARS = 4
+DRAWDOWN_YEARS = 6
 # The conditional quantile that a row exceeds by lying below it.
 EXCEEDANCE = 0.05
-# Documented warnings of the exceedance rate (a share of rows) and of the run (rows).
-RATE_WARNING = 0.15
-RUN_WARNING = 3
+# Documented limits of the exceedance rate (a share of rows) and of the run (rows).
+RATE_WARNING, RATE_CRITICAL = 0.15, 0.25
+RUN_WARNING, RUN_CRITICAL = 3, 5
 
 
 class Alternative(StrEnum):
@@ -49,10 +60,16 @@ class Alternative(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Known:
-    """What the rules know of a strategy: its filtered reference and its launch projection."""
+    """What the rules know of a strategy when its projection is issued.
+
+    `residuals` are its filtered reference, `band` its launch projection's, `decay` what decay is
+    measured against, `year` its rows per year.
+    """
 
     residuals: Residuals
     band: Fan
+    decay: DecayReference
+    year: int = YEAR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,35 +82,34 @@ class Statistic:
     `minimum` gives, from the reference, the badness below which the rule never breaches.
     `rows`: on paths the badness is a number of rows of a window of so many, not a share of them.
     `counts`: the badness takes few values, which many years share. `by_chance` gives, for so many
-    years, the rising worst values of independent rows, which the lives' own are never below.
+    years of so many rows, the rising worst values of independent rows, which the lives' own are
+    never below.
     `squared`: on paths the badness is squared with its sign: it ranks alike and needs no root.
     `from_the_first_day`: it begins with the projection or with live, not after the warm-up.
-    `years` of life it is calibrated for, each by itself; it ends after `longest`. `in_union`: it
-    counts for the false-alarm rate of all rules together.
+    `years` of life it is calibrated for, each by itself; it ends after `longest`.
     """
 
     rule: str
     alternative: Alternative = Alternative.NO_EDGE
     badness: Callable[[float, float], float] = lambda value, periods: value
-    documented: Callable[[Mapping[str, float]], float] | None = None
+    documented: Callable[[Mapping[str, float]], tuple[float, float | None]] | None = None
     minimum: Callable[[Known], float] = lambda known: -math.inf
     rows: int | None = None
     counts: bool = False
-    by_chance: Callable[[int], Floats32] | None = None
+    by_chance: Callable[[int, int], Floats32] | None = None
     squared: bool = False
     from_the_first_day: bool = False
     years: int = 1
     longest: int = 1_000
-    in_union: bool = True
 
     @property
     def starts(self) -> int:
         """The day (0-based) on which its first year begins."""
         return 0 if self.from_the_first_day else WARM_UP
 
-    def stops(self, years: int | None = None) -> int:
+    def stops(self, years: int | None = None, year: int = YEAR) -> int:
         """The day after the last year that it is watched in, by default that it is rated in."""
-        return self.starts + YEAR * self.years_of(years)
+        return self.starts + year * self.years_of(years)
 
     def years_of(self, years: int | None = None) -> int:
         """The years that it is watched in, see `stops`."""
@@ -118,31 +134,33 @@ class Statistic:
         """Its name in a calibration for a year of life, from 1 on; later years use the last."""
         return self.rule if self.years == 1 else f"{self.rule}_{min(year, self.years)}"
 
-    def name_after(self, rows: int) -> str:
-        """Its name in a calibration for a strategy with `rows` live rows."""
-        return self.name((max(rows, 1) - 1) // YEAR + 1)
+    def name_after(self, rows: int, year: int = YEAR) -> str:
+        """Its name in a calibration for a strategy with `rows` live rows, of `year` a year."""
+        return self.name((max(rows, 1) - 1) // year + 1)
 
 
 @cache
-def _longest_runs(years: int) -> Floats32:
+def _longest_runs(years: int, rows: int) -> Floats32:
     """The rising longest runs of exceedances of so many years of independent rows (years).
 
     A record of a few years holds few runs or none, and blocks of it repeat what it holds.
     """
     longest, length = np.zeros(years, dtype=np.float32), 0
-    while reached := round(years * (1.0 - _without_run(length + 1))):
+    while reached := round(years * (1.0 - _without_run(length + 1, rows))):
         length += 1
         longest[years - reached :] = length
     return longest
 
 
-def _without_run(length: int) -> float:
-    """Probability that a year has no run of so many exceedances."""
+def _without_run(length: int, rows: int) -> float:
+    """Probability that a year of so many rows has no run of so many exceedances."""
+    if length > rows:
+        return 1.0
     without = [1.0] * length + [1.0 - EXCEEDANCE**length]
-    for day in range(length + 1, YEAR + 1):
+    for day in range(length + 1, rows + 1):
         ends = (1.0 - EXCEEDANCE) * EXCEEDANCE**length * without[day - length - 1]
         without.append(without[-1] - ends)
-    return without[YEAR]
+    return without[rows]
 
 
 STATISTICS: Mapping[str, Statistic] = {
@@ -152,22 +170,28 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="drawdown",
             badness=lambda value, periods: -math.log1p(max(value, -1.0 + 1e-12)),
-            documented=lambda limits: -limits["drawdown_warning"],
+            documented=lambda limits: (-limits["drawdown_warning"], -limits["drawdown_critical"]),
+            from_the_first_day=True,
+            years=DRAWDOWN_YEARS,
         ),
         Statistic(
             rule="rolling_sharpe",
             badness=lambda value, periods: -value / math.sqrt(periods),
-            documented=lambda limits: limits["rolling_sharpe_warning"],
+            documented=lambda limits: (
+                limits["rolling_sharpe_warning"],
+                limits["rolling_sharpe_critical"],
+            ),
             squared=True,
         ),
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
             badness=lambda value, periods: max(value, 1.0 / max(value, CALMEST)),
-            documented=lambda limits: min(limits["volatility_high"], 1 / limits["volatility_low"]),
+            documented=lambda limits: (
+                min(limits["volatility_high"], 1 / limits["volatility_low"]),
+                None,
+            ),
             squared=True,
-            # It is notified by its own limits, whatever the share of years that pass them.
-            in_union=False,
         ),
         Statistic(
             rule="daily_exceedance",
@@ -179,18 +203,20 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="exceedance_rate",
             alternative=Alternative.WILD,
-            documented=lambda limits: RATE_WARNING,
+            documented=lambda limits: (RATE_WARNING, RATE_CRITICAL),
             rows=RATE_ROWS,
             counts=True,
         ),
         Statistic(
             rule="consecutive_exceedances",
             alternative=Alternative.WILD,
-            documented=lambda limits: float(RUN_WARNING),
+            documented=lambda limits: (float(RUN_WARNING), float(RUN_CRITICAL)),
             counts=True,
             by_chance=_longest_runs,
         ),
-        Statistic(rule="life_cusum", from_the_first_day=True, years=CUSUM_YEARS),
+        Statistic(rule="mean_shortfall_126", from_the_first_day=True, years=SUM_YEARS),
+        Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
+        Statistic(rule="decay_cusum", from_the_first_day=True, years=DECAY_YEARS),
     )
 }
 # The statistic of each name in a calibration.
@@ -205,18 +231,27 @@ def _signed_square(value: float) -> float:
     return value * abs(value)
 
 
-def documented_badness(limits: Mapping[str, float], *, periods_per_year: float) -> dict[str, float]:
-    """The minimum badness of each documented warning, from the limits in ALERT_THRESHOLDS."""
-    return {
-        rule: statistic.badness(statistic.documented(limits), periods_per_year)
-        for rule, statistic in STATISTICS.items()
-        if statistic.documented is not None
-    }
+def documented_badness(
+    limits: Mapping[str, float], *, periods_per_year: float
+) -> dict[str, tuple[float, float]]:
+    """The least badness of each documented warning and critical limit, by rule.
+
+    It is infinite where the rule is never critical. `limits` are those in ALERT_THRESHOLDS.
+    """
+    found = {}
+    for rule, statistic in STATISTICS.items():
+        if statistic.documented is not None:
+            warning, critical = statistic.documented(limits)
+            found[rule] = (
+                statistic.badness(warning, periods_per_year),
+                math.inf if critical is None else statistic.badness(critical, periods_per_year),
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Watcher:
-    """Statistics that are computed together along returns, of the same years of life.
+    """Statistics that are computed together along returns, from the same day of life on.
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
     is the reference in numpy, `loops` the same, compiled, into an array of badness.
@@ -228,9 +263,13 @@ class Watcher:
     loops: Kernel
 
     @property
-    def first(self) -> Statistic:
-        """Its first statistic: the others have the same years."""
-        return STATISTICS[self.rules[0]]
+    def starts(self) -> int:
+        """The day (0-based) on which its statistics' first year begins."""
+        return STATISTICS[self.rules[0]].starts
+
+    def years_of(self, years: int | None = None) -> int:
+        """The most years that one of its statistics is watched in, see `Statistic.stops`."""
+        return max(STATISTICS[rule].years_of(years) for rule in self.rules)
 
     def watch(self, returns: Floats32, inputs: tuple[Any, ...], badness: Floats32) -> None:
         """Write the badness of each day (statistics, days, N)."""
@@ -242,16 +281,19 @@ class Watcher:
                     badness[place, day] = value
 
     def worst(
-        self, returns: Floats32, inputs: tuple[Any, ...], first: int, worst: Floats32
+        self, returns: Floats32, inputs: tuple[Any, ...], year: int, first: int, worst: Floats32
     ) -> None:
-        """Write the worst of each year of these lives, from `first` on, into (R, years, N)."""
+        """Write the worst of each year of these lives, from `first` on, into (R, years, N).
+
+        `year` are its rows; the returns end with the last year.
+        """
         days, few = returns.shape[0], returns.shape[1] < SIDE_BY_SIDE
         none = np.empty((len(self.rules), 0, 0), dtype=np.float32)
-        start = self.first.starts
-        if few or not self.loops.run(returns, *inputs, start, YEAR, first, worst, none):
+        start = self.starts
+        if few or not self.loops.run(returns, *inputs, start, year, first, worst, none):
             badness = np.empty((len(self.rules), days, returns.shape[1]), dtype=np.float32)
             self.watch(returns, inputs, badness)
-            in_years = badness[:, start:].reshape(*worst.shape[:2], YEAR, -1)
+            in_years = badness[:, start:].reshape(*worst.shape[:2], year, -1)
             worst[:, :, first : first + returns.shape[1]] = in_years.max(axis=2)
 
 
@@ -267,19 +309,19 @@ WATCHERS: tuple[Watcher, ...] = (
             (1.0 / known.band.below).astype(np.float32),
         ),
         follow=watching.band,
-        loops=Kernel(f"{VECTORS}:band"),
+        loops=Kernel(f"{LOOPS}:band"),
     ),
     Watcher(
         rules=("drawdown",),
         inputs=lambda known: (),
         follow=watching.drawdown,
-        loops=Kernel(f"{VECTORS}:drawdown"),
+        loops=Kernel(f"{LOOPS}:drawdown"),
     ),
     Watcher(
         rules=("rolling_sharpe", "volatility_shift"),
         inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
         follow=watching.rolling,
-        loops=Kernel(f"{VECTORS}:rolling"),
+        loops=Kernel(f"{LOOPS}:rolling"),
     ),
     Watcher(
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
@@ -292,12 +334,20 @@ WATCHERS: tuple[Watcher, ...] = (
             NEWEST,
         ),
         follow=watching.exceedances,
-        loops=Kernel(f"{VECTORS}:exceedances"),
+        loops=Kernel(f"{LOOPS}:exceedances"),
     ),
     Watcher(
-        rules=("life_cusum",),
-        inputs=lambda known: _single(known.residuals.mean, 1.0 / known.residuals.sigma),
-        follow=watching.cusum,
-        loops=Kernel(f"{VECTORS}:cusum"),
+        rules=("mean_shortfall_126", "mean_shortfall_252", "decay_cusum"),
+        inputs=lambda known: _single(
+            known.decay.mean,
+            1.0 / known.decay.sigma,
+            known.decay.numerator,
+            known.decay.base,
+            known.decay.square,
+            known.decay.per_sum(SHORT_SUM),
+            known.decay.per_sum(LONG_SUM),
+        ),
+        follow=watching.decay,
+        loops=Kernel(f"{LOOPS}:decay"),
     ),
 )

@@ -269,7 +269,7 @@ def _check_rules(rules: Mapping[str, Any]) -> None:
     # Imported late, as it loads numpy.
     from perf_alerts_dagster.judging.rules.catalogue import RULES
 
-    _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated))
+    _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated and rule.weight))
     for rule, shares in rules.items():
         _refuse_unknown(_section(shares, rule), ("warning", "critical"))
         for severity, share in shares.items():

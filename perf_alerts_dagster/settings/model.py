@@ -152,6 +152,10 @@ class Settings(_AlertSettings):
     false_alarm_warning: Share = 0.05
     false_alarm_critical: Share = 0.01
     false_alarm_rules: Annotated[dict[str, Any], read(checks.budgets)] = Field(default_factory=dict)
+    false_alarm_strategy_warning: Share = 0.10
+    false_alarm_strategy_critical: Share = 0.02
+    false_alarms_per_year: Annotated[float, read(number(0.001, 1_000_000))] = 4.0
+    false_criticals_per_year: Annotated[float, read(number(0.001, 1_000_000))] = 1.0
     backtest_haircut: Annotated[float, read(number(0, 1))] = 0.0
     projection_paths: Annotated[int, read(whole(1000, 1_000_000))] = 10_000
 
@@ -258,6 +262,9 @@ class Settings(_AlertSettings):
         """
         values = {name: getattr(self, name) for name in STATISTICAL}
         values["periods_per_year"] = values["periods_per_year"] or 252.0
+        for name in STATISTICAL_IF_SET:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                values[name] = getattr(self, name)
         return {name: value for name, value in values.items() if value is not None}
 
     @property
@@ -346,6 +353,13 @@ STATISTICAL = (
     "false_alarm_rules",
     "backtest_haircut",
     "projection_paths",
+)
+# These too; at its default one is left out, so that adding them changed no version.
+STATISTICAL_IF_SET = (
+    "false_alarm_strategy_warning",
+    "false_alarm_strategy_critical",
+    "false_alarms_per_year",
+    "false_criticals_per_year",
 )
 
 

@@ -8,8 +8,8 @@ from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules import (
-    cusum,
     data_quality,
+    decay,
     exceedances,
     forward_test,
     interval,
@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     *exceedances.RULES,
     interval.DEVIATION,
     exceedances.JOINT,
-    cusum.RULE,
+    *decay.RULES,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
     thresholds.DRAWDOWN,
@@ -43,7 +43,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
     Family.PROJECTION: (
         interval.judge_intervals,
         exceedances.judge_exceedances,
-        cusum.judge_cusum,
+        decay.judge_decay,
     ),
     Family.THRESHOLD: (
         thresholds.judge_thresholds,
@@ -55,6 +55,9 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
 }
 
 BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
+
+# The weight of each rule that a false-alarm budget is shared among.
+WEIGHTS: dict[str, float] = {rule.id: rule.weight for rule in RULES if rule.weight}
 
 # The documented limits by their names in ALERT_THRESHOLDS.
 DOCUMENTED_LIMITS: dict[str, float] = dict(chain(*(rule.limits.items() for rule in RULES)))

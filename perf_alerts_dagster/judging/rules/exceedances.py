@@ -1,7 +1,7 @@
 """Exceedances of the one-day quantile: single, consecutive, their rate, and joint ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import numpy as np
@@ -14,18 +14,18 @@ from perf_alerts_dagster.judging.context import (
     JudgeContext,
     Rating,
     evaluation_of,
-    of_own_year,
-    rating_with_power,
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import CRUMB, Rule
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.calibration import yearly_share
 from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS
 from perf_alerts_dagster.projections.watchers import (
     EXCEEDANCE,
+    RATE_CRITICAL,
     RATE_WARNING,
+    RUN_CRITICAL,
     RUN_WARNING,
 )
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
@@ -38,19 +38,22 @@ DAILY = _rule(
     title="daily exceedance",
     unit="standard deviations of that session",
     kind=Kind.EVENT,
+    weight=0.03,
     ladder=Ladder(breach="below"),
 )
 CONSECUTIVE = _rule(
     id="consecutive_exceedances",
     title="consecutive exceedances",
     unit="sessions",
-    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=5),
+    weight=CRUMB,
+    ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=RUN_CRITICAL),
 )
 RATE = _rule(
     id="exceedance_rate",
     title="exceedance rate",
     unit="share of sessions",
-    ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=0.25),
+    weight=0.05,
+    ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=RATE_CRITICAL),
 )
 RULES = (DAILY, CONSECUTIVE, RATE)
 MINIMUM_WINDOW = 252
@@ -172,7 +175,7 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
     severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
-    share = of_own_year(yearly_share(value, residuals), context.periods_of(finals.strategy))
+    share = yearly_share(value, residuals, round(context.periods_of(finals.strategy)))
     healthy = context.rating(finals.strategy, DAILY, value)
     return case.judged(
         value,
@@ -182,14 +185,8 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
         observations=len(residuals),
         required=MINIMUM_WINDOW,
         session=session,
-        rating=rating_with_power(
-            context.calibrations.get(finals.strategy),
-            DAILY.id,
-            # The tail of one record's residuals may be too thin; drawn lives hold no worse day.
-            p_year=share if healthy is None else max(share, healthy.p_year),
-            # The budget is the share of healthy years that notify.
-            false_alarm_rate=context.budgets_of(finals.strategy, DAILY.id)[0],
-        ),
+        # The tail of one record's residuals may be too thin; drawn lives hold no worse day.
+        rating=healthy and replace(healthy, p_year=max(share, healthy.p_year)),
         parts={
             "return": actual,
             "one_day_quantile_5": newest.quantile,

@@ -7,7 +7,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import evidence_of, notified_as
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import CRUMB, Rule
 from perf_alerts_dagster.projections.projection import Expectation
 
 _FALL = 0.25
@@ -19,6 +19,7 @@ RULE = Rule(
     plot="expectations",
     kind=Kind.EVENT,
     gated=True,
+    weight=CRUMB,
     ladder=Ladder(breach="at or below", warning=-_FALL, critical=-0.50),
 )
 _MONTHS = 12
@@ -30,12 +31,12 @@ def forward_test_change(
     before: Expectation | None,
     now: Expectation | None,
     month_share: float | None = None,
-    budgets: tuple[float, float] = (0.05, 0.01),
+    levels: tuple[float, float] = (0.05, 0.01),
 ) -> Evaluation:
     """Judge the relative change `(now - before) / |before|` of the expected monthly return.
 
     `month_share` is the share of the earlier projection's paths that fell as far as the live
-    month; its yearly form, 1 - (1 - share)^12, is the evidence, against `budgets` at warning and
+    month; its yearly form, 1 - (1 - share)^12, is the evidence, against `levels` at warning and
     at critical.
 
     A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
@@ -76,11 +77,11 @@ def forward_test_change(
         severity=severity,
         value=change,
         limit=limit,
-        evidence=evidence_of(severity, p_year, budgets),
+        evidence=evidence_of(severity, p_year, levels),
         p_year=p_year,
         message=(
             f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
             f"as projected on {before.issued_on} ({change:+.0%})"
         ),
-        parts=parts | notified_as(severity, p_year, budgets),
+        parts=parts | notified_as(severity, p_year, levels),
     )

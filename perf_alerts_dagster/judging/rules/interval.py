@@ -13,7 +13,6 @@ from perf_alerts_dagster.judging.context import (
     Case,
     JudgeContext,
     Rating,
-    rating_with_power,
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation
@@ -32,6 +31,7 @@ INTERVAL = _rule(
     unit="return since the projection's issue",
     whole_life=True,
     gated=True,
+    weight=0.05,
     calibrated=True,
     ladder=Ladder(breach="below"),
 )
@@ -106,8 +106,7 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
         f"({limit:+.2%})",
         observations=day,
         projection=projection.name,
-        # The band's level is the evidence: a path leaves the band as rarely as its level states.
-        rating=_rating(case, projection, share),
+        rating=_rating(case, projection, share, fan.distance_below(path)),
         parts={
             "sequential_p": share,
             "level_warning": warning,
@@ -123,17 +122,22 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
     )
 
 
-def _rating(case: Case, projection: InForce, share: float) -> Rating:
-    """The rating of a window's share, converted to a year; the power is the launch band's."""
-    strategy, rows = case.record.strategy, projection.fan.horizon
-    periods = case.context.periods_of(strategy)
-    calibration = case.context.calibrations.get(strategy) if projection.kind == "launch" else None
-    return rating_with_power(
-        calibration,
-        INTERVAL.id,
-        p_year=yearly(share, rows, periods),
-        false_alarm_rate=yearly(1.0 - LEVELS[projection.kind][0], rows, periods),
-    )
+def _rating(case: Case, projection: InForce, share: float, distance: float) -> Rating:
+    """The rating of a window's share, converted to a year.
+
+    For the launch band the larger of it and of the share of healthy lives that leave the band as
+    far: the simulation knows no autocorrelation, and the lives no other volatility. The launch and
+    the judging band have one budget between them.
+    """
+    context, strategy, rows = case.context, case.record.strategy, projection.fan.horizon
+    p_year = yearly(share, rows, context.periods_of(strategy))
+    if projection.kind == "launch":
+        healthy = context.rating(strategy, INTERVAL, distance)
+        p_year = p_year if healthy is None else max(p_year, healthy.p_year)
+    if context.projections_of(strategy).judging is not None:
+        p_year = 1.0 - (1.0 - p_year) ** 2
+    level = context.levels_of(strategy, INTERVAL.id)[0]
+    return Rating(p_year=p_year, false_alarm_rate=level)
 
 
 def _deviation(case: Case, projection: InForce) -> Evaluation:

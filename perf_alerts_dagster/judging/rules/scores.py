@@ -13,7 +13,6 @@ from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics import walk_forward
 from perf_alerts_dagster.statistics.cscv import Cscv, cscv, deflated_best_trial
@@ -100,8 +99,6 @@ def _judge_stability(scored: _Scored) -> Evaluation:
     result = walk_forward.stability(record.returns, record.live, scored.periods_per_year)
     if isinstance(result, walk_forward.Insufficient):
         return _short(record, STABILITY, result)
-    # Only a breach is rated, since simulating 200 healthy lives is slow.
-    is_breach = STABILITY.ladder.severity(result.score) is not None
     return _evaluation(
         scored,
         STABILITY,
@@ -112,20 +109,7 @@ def _judge_stability(scored: _Scored) -> Evaluation:
         stability_parts(record, result, scored.legacy),
         observations=len(result.folds),
         required=walk_forward.MIN_FOLDS,
-        share=_share_of_lives(scored, result.score) if is_breach else None,
     )
-
-
-def _share_of_lives(scored: _Scored, score: float) -> float | None:
-    if isinstance(scored.split, walk_forward.Insufficient):
-        return None
-    lowest = lowest_scores(
-        scored.split.reference,
-        len(scored.record.returns) - scored.split.live_start,
-        periods_per_year=scored.periods_per_year,
-        seed=scored.context.seed,
-    )
-    return None if lowest is None else share_as_low(lowest, score)
 
 
 def _judge_validation(scored: _Scored) -> Evaluation:

@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import SUMMARY_RULE, Rule
+from perf_alerts_dagster.judging.rule import CRUMB, SUMMARY_RULE, Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.rolling import (
     SHARPE_WINDOW,
@@ -24,6 +24,7 @@ ROLLING_SHARPE = _rule(
     unit="annualised Sharpe ratio",
     plot="rolling_sharpe",
     gated=True,
+    weight=CRUMB,
     calibrated=True,
     ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
     limits={"rolling_sharpe_warning": 0.8, "rolling_sharpe_critical": 0.5},
@@ -45,6 +46,7 @@ DRAWDOWN = _rule(
     plot="drawdown",
     whole_life=True,
     gated=True,
+    weight=0.1,
     calibrated=True,
     # Limits of the depth, both positive.
     ladder=Ladder(breach="at or above", tolerance=TOLERANCE),
@@ -172,6 +174,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
         provisional=provisional,
         # Without a projection there is no evidence for a drawdown.
         gated=record.strategy in context.projected,
+        rating=context.rating(record.strategy, DRAWDOWN, value, live_rows=len(live)),
         parts={"deepest": float(path.min())},
     )
 

@@ -10,7 +10,7 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import CRUMB, Rule
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
 from perf_alerts_dagster.statistics.trades import (
     Shortfall,
@@ -32,6 +32,7 @@ _rule = partial(
     family=Family.THRESHOLD,
     plot="trades",
     gated=True,
+    weight=CRUMB,
     optional=True,
     ladder=_LADDER,
     limits=_LIMITS,

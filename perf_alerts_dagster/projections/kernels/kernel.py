@@ -7,10 +7,10 @@ this package. Every kernel has a reference in numpy that gives the same bits, wh
 there is no compiled code; a test compares them.
 
 numba finds a cached kernel by the file that holds it and by the types of its arguments. So a
-kernel is always called with the same types, and takes constants from modules of `projections`
-alone: beside its files is a checksum of them and of these modules, and where it differs they are
-made anew. numba itself keeps none, and damaged machine code ends the process or gives wrong
-numbers. A test watches types and constants.
+kernel is always called with the same types, and takes constants from modules of `projections` and
+`statistics` alone: beside its files is a checksum of them and of these modules, and where it
+differs they are made anew. numba itself keeps none, and damaged machine code ends the process or
+gives wrong numbers. A test watches types and constants.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-# The kernels whose module imports numba itself.
+# The modules of kernels that import numba themselves.
 VECTORS = "perf_alerts_dagster.projections.kernels.vectors"
+LOOPS = "perf_alerts_dagster.projections.kernels.loops"
 # Strategies or lives side by side: the single precision numbers of the widest registers.
 SIDE_BY_SIDE = 16
 
@@ -50,8 +51,10 @@ def _numba() -> Any:  # noqa: ANN401 - a module without types
 def _sources() -> bytes:
     """The checksum of all source files that a kernel may take a constant from."""
     total = hashlib.sha256()
-    for file in sorted(Path(__file__).parents[1].rglob("*.py")):
-        total.update(file.read_bytes())
+    rooms = Path(__file__).parents[2]
+    for room in ("projections", "statistics"):
+        for file in sorted((rooms / room).rglob("*.py")):
+            total.update(file.read_bytes())
     return total.digest()
 
 

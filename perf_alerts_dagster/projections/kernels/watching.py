@@ -1,12 +1,15 @@
 """What watches paths, in numpy: to be read, and the reference of the compiled loops.
 
-The loops in `vectors` have the same names, constants and bits.
+The loops in `loops` have the same names, constants and bits.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from perf_alerts_dagster.statistics.decay import CAP as LARGEST_SUM
+from perf_alerts_dagster.statistics.decay import MOST as MOST_STEP
+from perf_alerts_dagster.statistics.decay import WEIGHTS as decay_weights
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
 # Lives that are walked at once: what is made of them stays in a core's second cache. A row is an
@@ -14,10 +17,6 @@ from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 LANES = 240
 ROLLING_ROWS = 63
 RATE_ROWS = 30
-# Half of the shift to detect, in standard deviations per row: an annual Sharpe ratio of 1 that
-# falls to 0 (Page, Biometrika 41, 1954).
-CUSUM_SLACK = 0.5 / float(np.sqrt(252.0))
-SLACK = np.float32(CUSUM_SLACK)
 # A volatility below this share of the reference's counts as this share: a power of two, so that
 # a window without P&L is as bad to the rule as on paths, to the bit.
 CALMEST = 1.0 / 32.0
@@ -34,6 +33,15 @@ P2 = np.float32(1 / 2)
 P3 = np.float32(1 / 6)
 P4 = np.float32(1 / 24)
 P5 = np.float32(1 / 120)
+# Rows of the moving sums of scores; the weights of the Shiryaev-Roberts sums, and what a score of 0
+# adds to their logs. exp(x) is exp(x / 4) to the fourth power, whose series needs few terms.
+SHORT_SUM = 126
+LONG_SUM = 252
+WEIGHTS = tuple(np.float32(weight) for weight in decay_weights)
+STEPS = tuple(np.float32(-weight * weight / 2.0) for weight in decay_weights)
+MOST = np.float32(MOST_STEP)
+CAP = np.float32(LARGEST_SUM)
+QUARTER = np.float32(0.25)
 # Badness before a window is full, and after the band's last day.
 NONE = np.float32(-np.inf)
 
@@ -41,12 +49,38 @@ NONE = np.float32(-np.inf)
 Days = Iterator[tuple[Floats32 | np.float32, ...]]
 
 
-def cusum(returns: Floats32, mean: np.float32, per_sigma: np.float32) -> Days:
-    """The sum of shortfalls in standard deviations, less the slack, never below 0."""
-    total = np.zeros(returns.shape[1], dtype=np.float32)
-    for row in returns:
-        total = np.maximum(total + ((mean - row) * per_sigma - SLACK), 0)
-        yield (total,)
+def decay(
+    returns: Floats32,
+    mean: np.float32,
+    per_sigma: np.float32,
+    numerator: np.float32,
+    base: np.float32,
+    square: np.float32,
+    per_short: np.float32,
+    per_long: np.float32,
+) -> Days:
+    """The shortfall of the scores of 126 and of 252 rows, and the Shiryaev-Roberts sum of all.
+
+    See `statistics.decay`; before a window is full, it holds the rows since the first.
+    """
+    short, long = np.zeros((2, returns.shape[1]), dtype=np.float32)
+    sums = np.zeros((len(WEIGHTS), returns.shape[1]), dtype=np.float32)
+    kept = np.zeros((LONG_SUM, returns.shape[1]), dtype=np.float32)
+    one = np.float32(1.0)
+    for day, row in enumerate(returns):
+        away = (row - mean) * per_sigma
+        score = away * numerator / (away * away * square + base)
+        slot = day % LONG_SUM
+        long = long + (score - kept[slot])
+        short = short + (score - kept[slot - SHORT_SUM])
+        kept[slot] = score
+        for place, (weight, step) in enumerate(zip(WEIGHTS, STEPS, strict=True)):
+            x = np.clip(step - score * weight, -MOST, MOST) * QUARTER
+            x = ((((x * P5 + P4) * x + P3) * x + P2) * x + one) * x + one
+            x = x * x
+            sums[place] = np.minimum((sums[place] + one) * (x * x), CAP)
+        total = np.minimum((sums[0] + sums[1]) + (sums[2] + sums[3]), CAP)
+        yield short * per_short, long * per_long, total
 
 
 def band(returns: Floats32, median: Floats32, per_width: Floats32) -> Days:

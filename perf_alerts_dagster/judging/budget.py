@@ -1,0 +1,116 @@
+"""The false-alarm budget: which share of healthy years each rule may notify in.
+
+One figure is stated: openings a year, per strategy and per desk. It is shared among a strategy's
+rules by their weights, scaled by one factor that its healthy lives give. The mean over years is
+promised, whatever the correlation of a desk's strategies.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from perf_alerts_dagster.projections.calibration import (
+    CRITICAL,
+    METHOD,
+    SEVERITIES,
+    WARNING,
+    Calibration,
+    Pair,
+)
+from perf_alerts_dagster.projections.watchers import STATISTICS
+
+Shares = Mapping[str, float]
+# What is calibrated as a share of what is stated, at warning and at critical: a finite history
+# understates its tails (docs/statistics.md).
+CALIBRATED: Pair = (0.8, 0.65)
+# No strategy of a large desk is given less, at warning and at critical; it is said where it binds.
+LEAST: Pair = (0.004, 0.001)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """The stated share of years in which one strategy notifies, at warning and at critical.
+
+    `is_least`: a desk of so many strategies would need less than may be given.
+    """
+
+    warning: float
+    critical: float
+    is_least: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """The settings of false alarms.
+
+    `warning` and `critical` bound every rule's share of healthy years. `rules` maps a rule to
+    `{"warning": share, "critical": share}`, either of which may be missing, in place of its
+    weight; `of_strategy` maps a strategy to the same, and takes precedence. `of_each` are the
+    stated shares of one strategy, `of_desk` the notifications a year of the whole desk.
+    """
+
+    warning: float = 0.05
+    critical: float = 0.01
+    rules: Mapping[str, Shares] = field(default_factory=dict)
+    of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
+    of_each: Pair = (0.10, 0.02)
+    of_desk: Pair = (4.0, 1.0)
+
+    def stated(self, strategies: int) -> Stated:
+        """What is stated for each of so many strategies, groups among them."""
+        shares = [
+            min(each, desk / max(strategies, 1))
+            for each, desk in zip(self.of_each, self.of_desk, strict=True)
+        ]
+        least = [min(each, low) for each, low in zip(self.of_each, LEAST, strict=True)]
+        given = [max(share, low) for share, low in zip(shares, least, strict=True)]
+        return Stated(warning=given[0], critical=given[1], is_least=given != shares)
+
+    def weights_of(self, strategy: str) -> dict[str, Pair]:
+        """Each rule's share of healthy years before it is scaled, at warning and at critical."""
+        # Imported late: the rules import this module.
+        from perf_alerts_dagster.judging.rules.catalogue import WEIGHTS
+
+        found: dict[str, Pair] = {}
+        for rule, weight in WEIGHTS.items():
+            shares = {WARNING: weight * self.warning, CRITICAL: weight * self.critical}
+            shares |= self.rules.get(rule, {})
+            shares |= self.of_strategy.get(strategy, {}).get(rule, {})
+            found[rule] = (shares[WARNING], shares[CRITICAL])
+        return found
+
+    def bounds_of(self, strategy: str, rule: str) -> Pair:
+        """The largest shares that a rule is ever given: its own, where a person set them."""
+        own = {**self.rules.get(rule, {}), **self.of_strategy.get(strategy, {}).get(rule, {})}
+        return own.get(WARNING, self.warning), own.get(CRITICAL, self.critical)
+
+    def levels_of(
+        self, strategy: str, calibration: Calibration, strategies: int
+    ) -> dict[str, Pair]:
+        """The largest `p_year` at which each rule notifies, at warning and at critical.
+
+        `strategies` is how many the desk has, groups among them.
+        """
+        weights, stated = self.weights_of(strategy), self.stated(strategies)
+        factors = []
+        for place, severity in enumerate(SEVERITIES):
+            others = sum(pair[place] for rule, pair in weights.items() if rule not in STATISTICS)
+            union = CALIBRATED[place] * (stated.warning, stated.critical)[place]
+            factors.append(calibration.factor(severity, union, others))
+        return {
+            rule: (
+                min(factors[0] * pair[0], self.bounds_of(strategy, rule)[0]),
+                min(factors[1] * pair[1], self.bounds_of(strategy, rule)[1]),
+            )
+            for rule, pair in weights.items()
+        }
+
+    def version(self, limits: Mapping[str, Mapping[str, float]]) -> str:
+        """What calibrations depend on, as 8 hex digits; others are made anew.
+
+        `limits` are the documented ones by strategy, those of all others under "".
+        """
+        weights = {name: self.weights_of(name) for name in ("", *self.of_strategy)}
+        text = json.dumps([METHOD, weights, limits], sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,145 @@
+"""The score of a row against a reference, by which decay of the mean is watched.
+
+A score weighs a row as the likelihood of a t distribution does: a crash counts, but not as much as
+many small losses (Harvey, Dynamic Models for Volatility and Heavy Tails, 2013). Where the reference
+is strongly skewed, its crashes are part of its mean, and rows are weighed as they are.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW
+
+# Degrees of freedom: the heaviest and the lightest tails that are told apart.
+_DEGREES = (4.0, 30.0)
+_SKEWED = 2.0
+_STEPS = 8
+_LEAST_SLOPE = 0.2
+# Rows of the blocks by which the variance of the mean is estimated, and its least share of that of
+# independent rows: negative autocorrelation of a short record is no certainty.
+MEAN_BLOCK = 20
+LEAST_MEAN_VARIANCE = 0.25
+# Weights of the Shiryaev-Roberts sums: falls of the annual Sharpe ratio of about .5, 1, 2 and 4.
+WEIGHTS = (0.03, 0.06, 0.12, 0.24)
+# One row moves the log of a sum by no more.
+MOST = 2.0
+# The sums are kept below the largest number of single precision.
+CAP = 1e30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecayReference:
+    """What decay is measured against: log returns per row, from all rows of a reference.
+
+    u = numerator y / (base + square y^2) with y = (x - mean) / sigma is the score of a row x, with
+    mean 0 and standard deviation 1 over the reference. `sigma` is that of its last 756 rows.
+    `error` is the standard error of `mean` over its `rows`.
+    """
+
+    mean: float
+    sigma: float
+    numerator: float
+    base: float
+    square: float
+    rows: int
+    error: float
+
+    def scores(self, logs: Floats) -> Floats:
+        """The scores of log returns (n): below 0 for rows below the mean."""
+        away = (logs - self.mean) / self.sigma
+        scores: Floats = self.numerator * away / (self.base + self.square * away * away)
+        return scores
+
+    def per_sum(self, rows: int) -> float:
+        """One over the standard deviation of a sum of so many scores, the mean's error included."""
+        return 1.0 / math.sqrt(rows + rows * rows / self.rows)
+
+
+def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | None:
+    """The reference of log returns (n), oldest first; None where they do not vary.
+
+    `haircut` is the share of a positive mean that is taken off it.
+    """
+    recent = float(logs[-WINDOW:].std(ddof=1)) if len(logs) > 1 else 0.0
+    spread = float(logs.std(ddof=1)) if len(logs) > 1 else 0.0
+    if min(recent, spread) < 1e-12:
+        return None
+    mean = float(logs.mean())
+    whole = (logs - mean) / spread
+    excess, skew = float((whole**4).mean()) - 3.0, float((whole**3).mean())
+    if abs(skew) > _SKEWED:
+        deviation = spread / recent
+        score = DecayReference(
+            mean=mean, sigma=recent, numerator=1.0 / deviation, base=1.0, square=0.0,
+            rows=len(logs), error=spread * math.sqrt(_mean_variance(whole) / len(logs)),
+        )  # fmt: skip
+        return _lowered(score, haircut)
+    degrees = float(np.clip(4.0 + 6.0 / max(excess, 1e-9), *_DEGREES))
+    base, numerator = degrees - 2.0, degrees + 1.0
+
+    def psi(away: Floats) -> Floats:
+        found: Floats = numerator * away / (base + away * away)
+        return found
+
+    def slope(away: Floats) -> float:
+        squares = away * away
+        return max(
+            float((numerator * (base - squares) / (base + squares) ** 2).mean()), _LEAST_SLOPE
+        )
+
+    for _ in range(_STEPS):
+        away = (logs - mean) / spread
+        mean += spread * float(psi(away).mean()) / slope(away)
+    away = (logs - mean) / spread
+    found = psi(away)
+    error = spread / slope(away) * math.sqrt(_mean_variance(found) / len(logs))
+    deviation = float(psi((logs - mean) / recent).std())
+    score = DecayReference(
+        mean=mean, sigma=recent, numerator=numerator / deviation, base=base, square=1.0,
+        rows=len(logs), error=error,
+    )  # fmt: skip
+    return _lowered(score, haircut)
+
+
+def _lowered(score: DecayReference, haircut: float) -> DecayReference:
+    return replace(score, mean=score.mean - haircut * max(score.mean, 0.0))
+
+
+def _mean_variance(values: Floats) -> float:
+    """Variance of the mean of values (n) times n, by means of blocks."""
+    return max(long_run_variance(values, MEAN_BLOCK), LEAST_MEAN_VARIANCE * float(values.var()))
+
+
+def long_run_variance(values: Floats, rows: int) -> float:
+    """Variance of a mean of values times their number, by means of blocks of rows."""
+    blocks = len(values) // rows
+    if blocks < 2:
+        return float(values.var(ddof=1))
+    means = values[len(values) - blocks * rows :].reshape(blocks, rows).mean(axis=1)
+    return float(rows * means.var(ddof=1))
+
+
+def shortfall(scores: Floats, rows: int, reference: DecayReference) -> float:
+    """Minus the sum of the last `rows` scores, in its own standard deviations."""
+    return -float(scores[-rows:].sum()) * reference.per_sum(rows)
+
+
+def decay_sum(scores: Floats) -> float:
+    """The Shiryaev-Roberts sums of all scores (n), added up over `WEIGHTS`: e = (e + 1) L from 0.
+
+    L = exp(-w u - w^2 / 2) is the likelihood ratio of a row whose score has fallen by w. Sources:
+    Shiryaev 1963; Roberts, Technometrics 8, 1966; Shin, Ramdas, Rinaldo, NEJSDS 2(2), 2024.
+    """
+    found = 0.0
+    for weight in WEIGHTS:
+        steps = np.clip(-weight * scores - weight * weight / 2.0, -MOST, MOST)
+        total = np.cumsum(steps)
+        before = np.concatenate([[0.0], total[:-1]])
+        largest = float((total[-1] - before).max()) if len(total) else 0.0
+        if largest > math.log(CAP):
+            return CAP
+        found += float(np.exp(total[-1] - before).sum()) if len(total) else 0.0
+    return min(found, CAP)
