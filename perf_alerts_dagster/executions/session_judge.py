@@ -67,7 +67,10 @@ class SessionJudge:
         for day in issue_on:
             self.issuer.issue_for(alert, reading, day, run_id=run_id, turn=self.turn)
         outlook = self.issuer.outlook(
-            session, reading.periods_per_year, monthly=Family.FORWARD in alert.families
+            session,
+            reading.periods_per_year,
+            reading.records.strategies,
+            monthly=Family.FORWARD in alert.families,
         )
         judgement = self.judge.judge(
             alert,

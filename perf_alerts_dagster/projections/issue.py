@@ -17,9 +17,12 @@ from perf_alerts_dagster.projections.calibration import (
 )
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.ports import (
+    LAUNCH,
     ProjectionsOfSessions,
     ProjectionStore,
     StoredProjection,
+    kind_of,
+    launches_in_force,
 )
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
@@ -28,6 +31,7 @@ from perf_alerts_dagster.projections.projection import (
     Outlook,
     ProjectionsInForce,
     Subject,
+    first_counted,
     project,
     recent_returns,
     reference_returns,
@@ -44,12 +48,12 @@ from perf_alerts_dagster.projections.stored import (
 )
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
+from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
-LAUNCH = "launch"
 CURRENT = "current"
 # The judging current projection, and a launch's calibration, are stored as separate kinds.
 JUDGING = "judging"
@@ -62,10 +66,11 @@ _Member = tuple[StrategyRecord, Subject]
 class ProjectionIssuer:
     """Issues and looks up projections.
 
-    `calibrations` is the kind that healthy years are stored under, on `lives` simulated ones: it
-    names what they depend on. `weights` gives each rule's share of them, `limits` the documented
-    limits by their names in ALERT_THRESHOLDS, both of a strategy. `unpack` and
-    `unpack_calibration` make of the stored form what rules read.
+    `haircut` is that of strategies without a baseline. `calibrations` is the kind that healthy
+    years are stored under, on `lives` simulated ones: it names what they depend on. `weights`
+    gives each rule's share of them, `limits` the documented limits by their names in
+    ALERT_THRESHOLDS, both of a strategy. `unpack` and `unpack_calibration` make of the stored
+    form what rules read.
     """
 
     store: ProjectionStore
@@ -146,19 +151,34 @@ class ProjectionIssuer:
                 self.issue_launch(reading, as_of, run_id=run_id)
 
     def outlook(
-        self, as_of: date, periods_per_year: Mapping[str, float], *, monthly: bool = True
+        self,
+        as_of: date,
+        periods_per_year: Mapping[str, float],
+        records: Mapping[str, StrategyRecord] | None = None,
+        *,
+        monthly: bool = True,
     ) -> Outlook:
         """The projections that are in force on `as_of`.
 
         `periods_per_year` are the rows per year of each strategy; others have no expectation.
+        `records` know the baselines of strategies; those of others are not asked for.
         Without `monthly`, the expectations and the earlier month's projections are left out.
         """
-        launched, judging, calibrations, now = (
-            self.store.projections(kind=kind, on_or_before=as_of)
+        launched = launches_in_force(self.store, records or {}, as_of)
+        judging, calibrations, now = (
+            dict(self.store.projections(kind=kind, on_or_before=as_of))
             if monthly or kind != CURRENT
             else {}
-            for kind in (LAUNCH, JUDGING, self.calibrations, CURRENT)
+            for kind in (JUDGING, self.calibrations, CURRENT)
         )
+        # The healthy years of a launch for a baseline are stored beside it, and no others are its.
+        based = {name: one.kind for name, one in launched.items() if one.kind != LAUNCH}
+        for kind in sorted(set(based.values())):
+            names = {name for name, its in based.items() if its == kind}
+            calibrations = {name: one for name, one in calibrations.items() if name not in names}
+            calibrations |= self.store.projections(
+                kind=self._calibrations_of(kind), on_or_before=as_of, strategies=names
+            )
         before = self._month_before(now)
         return Outlook(
             projected=frozenset(launched),
@@ -186,18 +206,27 @@ class ProjectionIssuer:
 
     def _due_launches(self, reading: Reading, as_of: date) -> dict[date, list[_Member]]:
         """The strategies without a launch projection in force, by the day it begins."""
-        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        known = launches_in_force(self.store, reading.records.strategies, as_of)
         due: dict[date, list[_Member]] = {}
         for name, record in sorted(reading.records.strategies.items()):
-            start = _launch_day(record, as_of)
-            if start is None or (name in known and known[name].issued_on >= start):
+            baseline = record.baseline_on(as_of)
+            kind = LAUNCH if baseline is None else kind_of(LAUNCH, baseline.number)
+            start = _launch_day(record, as_of, baseline)
+            issued = known.get(name)
+            if start is None or (issued and issued.kind == kind and issued.issued_on >= start):
                 continue
             rows = record.until(as_of)
             window = reference_returns(rows)
             # Where nothing varies there is nothing to resample, now or on any later day.
             if window is not None and filter_returns(window) is not None:
                 before = rows.until(start)
-                subject = Subject(strategy=name, window=window, recent=recent_returns(before))
+                subject = Subject(
+                    strategy=name,
+                    window=window,
+                    recent=recent_returns(before),
+                    haircut=self.haircut if baseline is None else baseline.haircut,
+                    baseline=baseline,
+                )
                 due.setdefault(start, []).append((before, subject))
         return due
 
@@ -239,12 +268,11 @@ class ProjectionIssuer:
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
             seed=seed,
-            haircut=self.haircut if kind == LAUNCH else 0.0,
         )
         stored = [
             StoredProjection(
                 strategy=projection.strategy,
-                kind=kind,
+                kind=kind_of(kind, projection.baseline.number if projection.baseline else 0),
                 issued_on=day,
                 horizon=projection.horizon,
                 seed=seed,
@@ -260,7 +288,7 @@ class ProjectionIssuer:
         if kind == LAUNCH:
             records = {record.strategy: record for record, _ in members}
             stored += self._calibrated(
-                [(one, records[one.strategy]) for one in stored if one.kind == LAUNCH],
+                [(one, records[one.strategy]) for one in stored],
                 periods_per_year,
             )
         self.store.save_projections(stored)
@@ -280,9 +308,12 @@ class ProjectionIssuer:
             if window is None or band is None or decay is None:
                 raise ValueError(f"{launch.strategy} has a projection, and no rows it is made of")
             subject = Subject(
-                strategy=launch.strategy, window=window, recent=recent_returns(record)
+                strategy=launch.strategy,
+                window=window,
+                recent=recent_returns(record),
+                haircut=haircut,
             )
-            residuals = subject.residuals(haircut)
+            residuals = subject.residuals()
             if residuals is None:
                 raise ValueError(f"{launch.strategy} has a projection of rows that do not vary")
             lives.append(life_of(rows, residuals, decay, haircut=haircut))
@@ -303,24 +334,33 @@ class ProjectionIssuer:
         return [
             replace(
                 launch,
-                kind=self.calibrations,
+                kind=self._calibrations_of(launch.kind),
                 facts=calibration_facts(each),
                 arrays=calibration_arrays(each),
             )
             for (launch, _), each in zip(launches, calibrations, strict=True)
         ]
 
+    def _calibrations_of(self, launch: str) -> str:
+        """The kind of the calibrations of launch projections of a kind."""
+        return self.calibrations + launch.removeprefix(LAUNCH)
+
 
 def _rows_after(record: StrategyRecord, day: date) -> int:
     return int((record.dates > np.datetime64(day, "D")).sum())
 
 
-def _launch_day(record: StrategyRecord, as_of: date) -> date | None:
-    """The day the launch projection in force began: the last backtest row, or 252 rows on."""
+def _launch_day(record: StrategyRecord, as_of: date, baseline: Baseline | None) -> date | None:
+    """The day the launch projection in force began: the last backtest row, or 252 rows on.
+
+    With a baseline it is the last row before that.
+    """
     rows = int(np.searchsorted(record.dates, np.datetime64(as_of, "D"), side="right"))
     first = int(record.live.argmax())
     if not record.live[first] or first >= rows:
         return None
+    if baseline is not None:
+        first = min(first_counted(record, baseline.since), rows)
     last = range(first - 1, rows, LAUNCH_HORIZON)[-1]
     day: date = record.dates[max(last, 0)].astype(object)
     return day

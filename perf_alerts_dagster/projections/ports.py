@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.records.model import StrategyRecord
+
+LAUNCH = "launch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,3 +174,32 @@ class ProjectionsOfSessions(ProjectionStore):
     ) -> None:
         for projection in projections:
             known.setdefault(projection.strategy, {}).setdefault(projection.issued_on, projection)
+
+
+def kind_of(kind: str, number: int) -> str:
+    """The kind that projections or calibrations for a strategy's baseline of a number have."""
+    return f"{kind}-{number}" if number else kind
+
+
+def launches_in_force(
+    store: ProjectionStore,
+    records: Mapping[str, StrategyRecord],
+    as_of: date,
+    strategies: Collection[str] | None = None,
+) -> dict[str, StoredProjection]:
+    """The launch projections in force of `strategies`, or of all.
+
+    Of a strategy with a baseline in `records` it is the newest that was issued for it; until the
+    first one is, those before go on.
+    """
+    launched = dict(store.projections(kind=LAUNCH, on_or_before=as_of, strategies=strategies))
+    numbers = {
+        name: baseline.number
+        for name, record in records.items()
+        if (baseline := record.baseline_on(as_of)) is not None
+    }
+    for number in range(1, max(numbers.values(), default=0) + 1):
+        names = [name for name, its in numbers.items() if its >= number]
+        kind = kind_of(LAUNCH, number)
+        launched |= store.projections(kind=kind, on_or_before=as_of, strategies=names)
+    return launched

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from datetime import date
 
 import numpy as np
 
@@ -23,10 +24,15 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
     """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
+    kind, _, number = stored.kind.partition("-")
+    since, by = (stored.facts.get(name) for name in ("baseline_from", "baseline_by"))
     return InForce(
-        kind=stored.kind,
+        kind=kind,
         issued_on=stored.issued_on,
         fan=fan_of(stored.arrays),
+        number=int(number or 0),
+        baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
+        baseline_by=by if isinstance(by, str) else None,
         **{name: number_of(stored.facts, name) for name in _IN_FORCE},
     )
 
