@@ -1,5 +1,6 @@
 """What a person's baseline changes of the reference, from when on, and what it leaves alone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -46,7 +47,7 @@ def strategy(*baselines: Baseline, rows: int = ROWS, name: str = "trend") -> Str
     return replace(made, baselines=baselines).rows(0, rows)
 
 
-def reading_of(*records: StrategyRecord, kept: dict[str, tuple[Baseline, ...]]) -> Reading:
+def reading_of(*records: StrategyRecord, kept: Mapping[str, tuple[Baseline, ...]]) -> Reading:
     source = TrackRecords(source="test", strategies={one.strategy: one for one in records})
     now = datetime.combine(day(ROWS), datetime.min.time(), tzinfo=UTC)
     zone = ZoneInfo("UTC")
@@ -240,7 +241,8 @@ def test_rows_count_from_live_on_and_without_a_backtest_after_the_reference(
 def spread(mean: float, rows: int) -> Floats:
     """Returns whose logs have exactly this mean."""
     logs = noise(rows, seed=rows, mean=0.0)
-    return np.expm1(logs - logs.mean() + mean)
+    found: Floats = np.expm1(logs - logs.mean() + mean)
+    return found
 
 
 @pytest.mark.parametrize(

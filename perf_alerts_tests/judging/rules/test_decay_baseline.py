@@ -11,9 +11,16 @@ from perf_alerts_dagster.judging.rules.decay import judge_decay
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_tests.builders import a_record, context_of, noise
-from perf_alerts_tests.projections.test_baselines import Issued, a_baseline, day, spread
+from perf_alerts_tests.projections.test_baselines import (
+    BACKTEST,
+    Issued,
+    a_baseline,
+    day,
+    spread,
+    strategy,
+)
 
-BACKTEST = spread(0.002, 400)
+BACKTEST_ROWS = strategy().returns[:BACKTEST]
 
 
 @cache
@@ -25,7 +32,7 @@ def outlook(*, since: int | None = None, haircut: float = 0.0) -> Outlook:
 
 
 def judge(live: Floats, *, since: int | None = None, haircut: float = 0.0) -> list[Evaluation]:
-    record: StrategyRecord = a_record(live, backtest=BACKTEST)
+    record: StrategyRecord = a_record(live, backtest=BACKTEST_ROWS)
     known = outlook(since=since, haircut=haircut)
     context = context_of(record, in_force=known.in_force, calibrations=known.calibrations)
     return list(judge_decay(record, context))
@@ -59,11 +66,10 @@ def test_a_breach_says_from_which_haircut_on_it_would_be_silent(haircut: float) 
     assert isinstance(silent, float)
     assert haircut < silent <= 1.0
     assert f"; silent from a haircut of about {silent:.0%} on" in long.message
-    # The lives of that haircut are others, and so is the limit a little.
-    (_, above, _), (_, below, _) = (
-        judge(live, since=400, haircut=round(silent + step, 2)) for step in (0.1, -0.1)
+    (_, then, _), (_, below, _) = (
+        judge(live, since=400, haircut=round(silent + step, 2)) for step in (0.03, -0.03)
     )
-    assert above.severity is None
+    assert then.severity is None
     assert below.severity is not None
 
 
