@@ -78,7 +78,11 @@ def test_baselines_are_numbered_by_strategy_and_all_are_kept(kept_desk: Desk) ->
     made = [kept_desk.rebaseline(one, change()) for one in (LOWER, of_group, sooner)]
 
     assert [one.number for one in made] == [1, 1, 2]
-    assert made == [replace(LOWER, number=1), replace(of_group, number=1), replace(sooner, number=2)]
+    assert made == [
+        replace(LOWER, number=1),
+        replace(of_group, number=1),
+        replace(sooner, number=2),
+    ]
     assert kept_desk.kept() == Kept(
         baselines={"a": (made[0], made[2]), "ALL": (made[1],)},
     )

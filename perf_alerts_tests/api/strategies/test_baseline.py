@@ -35,9 +35,7 @@ def proxy() -> Proxy:
     backtest = spread(0.002, 300)
     record = a_record(spread(0.001, 100), backtest=backtest, strategy="desk/b", dates=rows)
     other = a_record(noise(9), strategy="other", dates=rows[-9:])
-    made.source.records = TrackRecords(
-        source="test", strategies={"desk/b": record, "other": other}
-    )
+    made.source.records = TrackRecords(source="test", strategies={"desk/b": record, "other": other})
     return made
 
 
@@ -112,9 +110,7 @@ async def test_it_is_noted_with_the_open_incidents_of_the_strategy(
     ]
     assert entry.actor == "admin"
     assert entry.detail == {"since": "2026-01-30", "haircut": 0.25, "reason": BODY["reason"]}
-    assert "baseline" not in [
-        one.what for one in proxy.incidents.timeline(before["other"].id)
-    ]
+    assert "baseline" not in [one.what for one in proxy.incidents.timeline(before["other"].id)]
 
 
 async def test_nobody_without_the_permission_sets_one(
