@@ -15,12 +15,12 @@ from perf_alerts_dagster.records.reading import Reading
 
 
 class BaselineRefused(UsageError):
-    """A baseline is not accepted: the field that is wrong, and what is seen and accepted."""
+    """A value of a baseline is not accepted: the field, and what is accepted for it."""
 
-    def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}")
+    def __init__(self, field: str, seen: object, accepted: str) -> None:
+        super().__init__(f"{field} is {seen}; accepted is {accepted}")
         self.field = field
-        self.why = why
+        self.accepted = accepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +37,16 @@ class Candidate:
         Raises:
             BaselineRefused: the haircut is none, or there is none to propose.
         """
-        if haircut is None and self.proposal is None:
-            raise BaselineRefused(
-                "haircut",
-                f"none can be proposed: {self.strategy} has fewer than two live rows before "
-                f"{self.since}, or its reference does not earn anything; a share from 0 to 1 is "
-                "accepted",
-            )
         if haircut is None and self.proposal is not None:
             haircut = self.proposal.haircut
         if haircut is None or not 0.0 <= haircut <= 1.0:
-            raise BaselineRefused("haircut", f"{haircut} is no share; 0 to 1 is accepted")
+            accepted = "a number from 0 to 1"
+            if self.proposal is None:
+                accepted += (
+                    ", which must be given: none is proposed by fewer than two live rows before "
+                    "that day, or where the reference does not earn anything"
+                )
+            raise BaselineRefused("haircut", "not given" if haircut is None else haircut, accepted)
         return Baseline(
             strategy=self.strategy,
             since=self.since,
@@ -86,27 +85,19 @@ def candidate(reading: Reading, strategy: str, since: date, *, today: date) -> C
     record = record_of(reading, strategy)
     first = first_counted(record)
     if first == len(record):
-        raise BaselineRefused(
-            "from",
-            f"no row of {strategy} counts against its reference yet, so that no day is accepted",
-        )
+        accepted = f"no day: no row of {strategy} counts against its reference yet"
+        raise BaselineRefused("from", since, accepted)
     begun: date = record.dates[first].astype(object)
-    if not begun <= since <= today:
-        raise BaselineRefused(
-            "from",
-            f"{since} is not accepted for {strategy}; a session from {begun}, its first row that "
-            f"counts against its reference, to today ({today}) is",
-        )
     calendar = reading.calendars[strategy]
     sessions = np.union1d(
         calendar.sessions(record.dates, today),
         calendar.counted.sessions(record.dates[-1].astype(object), today),
-    )
-    place = int(np.searchsorted(sessions, np.datetime64(since, "D")))
-    if place == len(sessions) or sessions[place] != np.datetime64(since, "D"):
-        near = " and ".join(str(day) for day in sessions[max(place - 1, 0) : place + 1])
+    )[first:]
+    if not (sessions == np.datetime64(since, "D")).any() or not begun <= since <= today:
+        accepted = f"a session of {strategy} from {begun}, the first to count, to {today}"
+        later = sessions[sessions > np.datetime64(since, "D")][:1]
         raise BaselineRefused(
-            "from", f"{since} is no session of {strategy}; the sessions next to it are {near}"
+            "from", since, accepted + "".join(f"; the next one is {day}" for day in later)
         )
     return Candidate(strategy=strategy, since=since, proposal=propose(record, since))
 

@@ -149,17 +149,38 @@ async def baseline(request: Request, who: StatusViewer, name: str) -> Response:
 )
 async def rebaseline(request: Request, who: Switcher, name: str) -> Response:
     """Hold a strategy or group against a lower mean from a day on."""
-    resources = api_of(request)
-    parts, now, today = resources.parts, resources.now(), resources.proxy.today()
+    today = api_of(request).proxy.today()
     strategy = inputs.strategy_name(name)
     body = await body_of(request, schemas.RebaselineBody, today=today)
+    proposal = await rebaseline_strategy(
+        request, who, strategy, body.since, body.reason, body.haircut
+    )
+    return await _baseline_answer(request, strategy, proposal)
+
+
+async def rebaseline_strategy(
+    request: Request,
+    who: Principal,
+    strategy: str,
+    since: date,
+    reason: str,
+    haircut: float | None,
+) -> Proposal | None:
+    """Set a baseline as a person, together with its audit row; returns what was proposed.
+
+    Raises:
+        Problem: 404, the source has no strategy or group of that name.
+        InputError: the day or the haircut is not accepted.
+    """
+    resources = api_of(request)
+    parts, now = resources.parts, resources.now()
     reading = await parts.records.reading(now)
     with _refusals():
-        found = candidate(reading, strategy, body.since, today=today)
-        asked = found.baseline(body.haircut, reason=body.reason, by=who.user_id, at=now)
+        found = candidate(reading, strategy, since, today=resources.proxy.today())
+        asked = found.baseline(haircut, reason=reason, by=who.user_id, at=now)
     change = change_of(request, who, "rebaseline", f"strategies/{strategy}", at=now)
     await asyncio.to_thread(set_baseline, parts.desk, parts.incidents.lifecycle, asked, change)
-    return await _baseline_answer(request, strategy, found.proposal)
+    return found.proposal
 
 
 async def _baseline_answer(request: Request, strategy: str, proposal: Proposal | None) -> Response:
@@ -188,7 +209,7 @@ def _refusals() -> Iterator[None]:
             404, "unknown_strategy", f"there is no strategy of this name; {error.accepted}"
         ) from error
     except BaselineRefused as error:
-        raise inputs.InputError(error.field, error.why) from error
+        raise inputs.InputError(error.field, error.accepted) from error
 
 
 def in_force(

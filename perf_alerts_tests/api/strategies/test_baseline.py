@@ -141,7 +141,9 @@ async def test_a_group_has_one_by_its_own_name(proxy: Proxy, http: httpx.AsyncCl
     body = {"from": str(day), "reason": "gap", "haircut": 0.25}
     answer = await http.post("/strategies/other/rebaseline", json=body)
     assert answer.status_code == 422
-    assert "no row of other counts against its reference yet" in answer.json()["detail"]
+    assert answer.json()["detail"] == (
+        "from: no day: no row of other counts against its reference yet"
+    )
 
     assert (await http.post("/strategies/ALL/rebaseline", json=body)).status_code == 200
     assert (await baseline(http, "ALL"))["in_force"]["haircut"] == 0.25
@@ -153,11 +155,13 @@ async def test_a_group_has_one_by_its_own_name(proxy: Proxy, http: httpx.AsyncCl
     [
         ({"from": "2999-01-01"}, "from: "),
         ({"from": None}, "from: "),
-        ({"from": "2024-01-02"}, "from: 2024-01-02 is not accepted for desk/b; a session from "),
+        (
+            {"from": "2024-01-02"},
+            "from: a session of desk/b from 2025-09-12, the first to count, to 2026-01-30",
+        ),
         (
             {"from": "2026-01-25"},
-            "from: 2026-01-25 is no session of desk/b; the sessions next to it are 2026-01-23 and "
-            "2026-01-26",
+            "to 2026-01-30; the next one is 2026-01-26",
         ),
         ({"reason": ""}, "reason: "),
         ({"haircut": -0.01}, "haircut: a number from 0 to 1"),

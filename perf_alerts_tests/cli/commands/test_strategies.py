@@ -168,10 +168,13 @@ def test_a_baseline_is_shown_and_then_set_and_audited(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"--haircut": "1.5"}, r"--haircut: 1\.5 is no share; 0 to 1 is accepted"),
-        ({"--haircut": "nan"}, "--haircut: nan is no share"),
-        ({"--from": f"{NOW.date() + timedelta(days=9)}"}, "--from: .* to today"),
-        ({"--from": "2001-01-01"}, "--from: 2001-01-01 is not accepted for a; a session from 20"),
+        ({"--haircut": "1.5"}, r"--haircut is 1\.5; accepted is a number from 0 to 1$"),
+        ({"--haircut": "nan"}, "--haircut is nan; "),
+        (
+            {"--from": f"{NOW.date() + timedelta(days=9)}"},
+            "--from is 20.*; accepted is a session of a from .* to 20",
+        ),
+        ({"--from": "2001-01-01"}, "--from is 2001-01-01; accepted is a session of a from 20"),
         ({"--reason": " "}, "--reason is empty"),
         ({"name": "e"}, "no strategy 'e'; known are: a$"),
     ],
@@ -203,7 +206,7 @@ def test_a_haircut_that_cannot_be_proposed_must_be_given(run: Run) -> None:
 
     assert refused.stdout == "no haircut can be proposed\n"
     assert isinstance(refused.exception, UsageError)
-    assert "--haircut: none can be proposed: a has fewer than two live rows" in str(
+    assert "--haircut is not given; accepted is a number from 0 to 1, which must be given" in str(
         refused.exception
     )
     assert run(*words, "--haircut", "0").exit_code == 0
