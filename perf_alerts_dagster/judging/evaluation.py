@@ -45,6 +45,10 @@ class Evidence(StrEnum):
     UNGATED = "ungated"
 
 
+# What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
+HELD = "held"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The outcome of one rule for one strategy on one as-of date.
@@ -114,6 +118,7 @@ class Judgement:
     """All evaluations of one alert for one as-of date, with the keys to reproduce them.
 
     Same as-of date, settings version and data hash: same evaluations, bit for bit.
+    `method_version` is what evidence was calibrated by, None before there was one.
     `provisional`: its newest row is of a session that had not closed. `recorded_only`: its date is
     older than the newest judged one, so it may neither open nor resolve anything.
     """
@@ -129,6 +134,7 @@ class Judgement:
     provisional: bool = False
     recorded_only: bool = False
     restated: bool = False
+    method_version: str | None = None
 
     def repeats(self, other: "Judgement") -> bool:
         """Whether `other` differs only in its run, its time and `restated`.
@@ -163,4 +169,5 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
     """The severity at which a breach is notified; without the gate, that of its limit."""
-    return (evaluation.notified_severity if gate else evaluation.severity) or Severity.INFO
+    is_own = gate or HELD in evaluation.parts
+    return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO

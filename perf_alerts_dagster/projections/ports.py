@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.records.model import StrategyRecord
 
+# The kinds that are stored. The judging current projection is a kind of its own; calibrations are
+# stored under this one and what they depend on, those of version 3 under this one alone.
 LAUNCH = "launch"
+CURRENT = "current"
+JUDGING = "judging"
+CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -203,3 +208,26 @@ def launches_in_force(
         kind = kind_of(LAUNCH, number)
         launched |= store.projections(kind=kind, on_or_before=as_of, strategies=names)
     return launched
+
+
+def calibrations_in_force(
+    store: ProjectionStore,
+    launched: Mapping[str, StoredProjection],
+    as_of: date,
+    *,
+    kind: str,
+) -> dict[str, StoredProjection]:
+    """The calibrations of a kind that launch projections in force have, each under its baseline."""
+    by_kind: dict[str, list[str]] = {}
+    for name, launch in launched.items():
+        by_kind.setdefault(calibration_kind(kind, launch), []).append(name)
+    return {
+        name: one
+        for its, names in sorted(by_kind.items())
+        for name, one in store.projections(kind=its, on_or_before=as_of, strategies=names).items()
+    }
+
+
+def calibration_kind(kind: str, launch: StoredProjection) -> str:
+    """The kind that the calibration of a launch projection is stored under."""
+    return kind + launch.kind.removeprefix(LAUNCH)

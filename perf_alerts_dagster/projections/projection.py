@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -152,6 +152,43 @@ def first_counted(record: StrategyRecord, since: date | None = None) -> int:
     if since is not None:
         first = max(first, int(np.searchsorted(record.dates, np.datetime64(since, "D"))))
     return min(first, len(record))
+
+
+def reference_subject(record: StrategyRecord, haircut: float) -> Subject | None:
+    """What a launch projection is made of: the reference, and the volatility of the newest rows."""
+    window = reference_returns(record)
+    if window is None:
+        return None
+    recent = recent_returns(record)
+    return Subject(strategy=record.strategy, window=window, recent=recent, haircut=haircut)
+
+
+def _launch_day(record: StrategyRecord, as_of: date, baseline: Baseline | None) -> date | None:
+    """The day the launch projection in force began: the last backtest row, or 252 rows on.
+
+    With a baseline it is the last row before that; None where none is before it yet.
+    """
+    rows = int(np.searchsorted(record.dates, np.datetime64(as_of, "D"), side="right"))
+    first = int(record.live.argmax())
+    if not record.live[first] or first >= rows:
+        return None
+    if baseline is not None and (first := first_counted(record, baseline.since)) > rows:
+        return None
+    last = range(first - 1, rows, LAUNCH_HORIZON)[-1]
+    day: date = record.dates[max(last, 0)].astype(object)
+    return day
+
+
+def launch_days(
+    record: StrategyRecord, as_of: date, baseline: Baseline | None, after: date, most: int
+) -> list[date]:
+    """The days after `after` on which launch projections begin, the newest `most`, ascending."""
+    days: list[date] = []
+    day = _launch_day(record, as_of, baseline)
+    while day is not None and day > after and len(days) < most:
+        days.append(day)
+        day = _launch_day(record, day - timedelta(days=1), baseline)
+    return days[::-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +356,8 @@ class Outlook:
 
     `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
     month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
-    `calibrations`: the projections and the healthy years by which each strategy is judged.
+    `calibrations`: the projections and the healthy years by which each strategy is judged;
+    `life_cusum` those of the strategies that this rule is still judged for.
     """
 
     projected: frozenset[str] = frozenset()
@@ -327,3 +365,4 @@ class Outlook:
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     monthly: Mapping[str, InForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    life_cusum: Mapping[str, Calibration] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentStore
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -42,6 +42,7 @@ WEEKLY = BY_NAME["weekly_stability_check"]
 MONTHLY = BY_NAME["monthly_forward_test_update"]
 FIRST = date(2024, 1, 1)
 BACKTEST = 300
+LIVES = 500
 
 
 def weekdays(count: int) -> Dates:
@@ -76,7 +77,9 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             paths=200,
             haircut=0.0,
             settings_version="test",
-            limits=DOCUMENTED_LIMITS,
+            limits=lambda strategy: DOCUMENTED_LIMITS,
+            weights=Budgets().weights_of,
+            lives=LIVES,
         ),
     )
 

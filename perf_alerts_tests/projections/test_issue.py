@@ -43,7 +43,8 @@ def projections_issuer(store: ProjectionStore | None = None, **changes: Any) -> 
         paths=PATHS,
         haircut=0.0,
         settings_version="test",
-        limits=DOCUMENTED_LIMITS,
+        limits=lambda strategy: DOCUMENTED_LIMITS,
+        lives=200,
     )
     return replace(made, **changes)
 
