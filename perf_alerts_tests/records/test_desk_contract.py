@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from perf_alerts_dagster.control.sql import SqlAudit
+from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.records.desk import (
     Baseline,
@@ -22,6 +23,8 @@ from perf_alerts_dagster.records.desk import (
     newest,
 )
 from perf_alerts_dagster.records.sql import SqlDesk
+from perf_alerts_dagster.storage.migrate import migrate, require_current
+from perf_alerts_dagster.storage.tables import VERSION_TABLE
 from perf_alerts_tests.storage.changes import NOON, change
 
 DAY = date(2026, 1, 5)
@@ -153,6 +156,23 @@ def test_every_change_of_a_person_is_audited_with_what_was_and_is(engine: Engine
     }
     assert isinstance(calendar.after, dict)
     assert calendar.after["name"] == "XNYS"
+
+
+def test_a_store_of_the_version_before_gains_baselines_and_keeps_what_it_has(
+    engine: Engine,
+) -> None:
+    desk = SqlDesk(engine)
+    desk.save_source("daily.csv", READING)
+    desk.retire(ENDED, change())
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE baselines"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0008'"))
+    with pytest.raises(StoreUnavailable, match=r"0008.*perf-alerts migrate"):
+        require_current(engine)
+    migrate(engine)
+
+    assert desk.kept() == Kept(retired={"a": ENDED})
+    assert desk.rebaseline(LOWER, change()).number == 1
 
 
 def test_strategies_of_the_version_before_are_known_by_their_final_rows(engine: Engine) -> None:
