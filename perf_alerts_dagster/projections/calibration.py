@@ -20,8 +20,8 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
-# Shares of the residuals that a tail hangs on. A record of calm days and a few crashes has one index
-# among its ordinary losses and another among its crashes: the likeliest of them counts.
+# Shares of the residuals that a tail hangs on. A record of calm days and a few crashes has one
+# index among its ordinary losses and another among its crashes: the likeliest of them counts.
 _TAILS_FROM = (0.05, 0.02, 0.01, 0.005, 0.0)
 # At least so many of the worst residuals give an index (Hill, Ann. Statist. 3, 1975).
 _FEWEST = 3
@@ -33,7 +33,7 @@ def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> fl
 
     `residuals` are sorted, worst first. Up to the 5 % quantile the share is empirical; beyond it
     it is that of a Pareto tail (Weissman, JASA 73, 1978), the largest of those that hang on the
-    5 % quantile and on deeper ones: hung on the worst day, it would rise and fall with a single one.
+    5 % quantile and on deeper ones: on the worst day, it would rise and fall with a single one.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
