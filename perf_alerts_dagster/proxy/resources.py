@@ -18,6 +18,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.http.status_cache import Coalesced
 from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.identity.store import IdentityStores
+from perf_alerts_dagster.incidents.ledger import Accounts
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.proxy.views import Kept
@@ -48,6 +49,7 @@ class ProxyParts:
     outbox: Outbox
     location: Callable[[], Awaitable[str | None]] = _answers
     downtime: Callable[[datetime], Downtime | None] = lambda now: None
+    false_alarms: Callable[[datetime], Accounts | None] = lambda now: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -77,6 +79,7 @@ class Resources:
                 outbox=self.parts.outbox.state(),
                 pauses=self.parts.store.pauses(),
                 downtime=self.parts.downtime(self.now()),
+                false_alarms=self.parts.false_alarms(self.now()),
             )
         except StoreUnavailable:
             return None

@@ -12,6 +12,7 @@ from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.schemas import attributes
+from perf_alerts_dagster.incidents.ledger import Accounts
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import BreachedIncident, OutboxState, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Outcome
@@ -36,12 +37,13 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Incident counts, outbox state and pauses of the alert store, for the status."""
+    """What the status shows of the alert store: counts of incidents, outbox, pauses, budget."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
     pauses: Mapping[str, Pause]
     downtime: Downtime | None = None
+    false_alarms: Accounts | None = None
 
 
 def status_data(
@@ -64,6 +66,7 @@ def status_data(
             as_of=timestamp(status.at),
             incidents=None if kept is None else _incidents(kept, now),
             downtime=_downtime(kept),
+            false_alarms=_false_alarms(kept),
             configuration=schemas.Configuration.model_validate(status.settings),
             scheduled_alerts=[
                 _alert(schedule, status.settings, kept.pauses.get(schedule.name) if kept else None)
@@ -104,6 +107,11 @@ def _downtime(kept: Kept | None) -> schemas.Downtime | None:
         missed=one.missed,
         caught_up=list(one.caught_up),
     )
+
+
+def _false_alarms(kept: Kept | None) -> schemas.FalseAlarms | None:
+    accounts = None if kept is None else kept.false_alarms
+    return None if accounts is None else schemas.FalseAlarms.model_validate(accounts)
 
 
 def _alert(

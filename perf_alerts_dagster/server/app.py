@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from threading import Event
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
+from perf_alerts_dagster.api.budget import routes as budget_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
@@ -20,6 +22,7 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.ledger import read_ledger
 from perf_alerts_dagster.bootstrap.notifications import (
     build_outgoing,
     build_sweeper,
@@ -91,6 +94,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     incidents=sweeper.incidents,
                     # Readiness must not wait behind a writer.
                     probe=Probe(store_url(settings), wait=1.0),
+                    ledger=partial(read_ledger, settings, store.engine),
                     channels=open_all_channels(settings),
                 ),
                 sweeper=sweeper,
@@ -104,6 +108,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 _ROUTERS = (
     *ROUTERS,
     strategy_routes.router,
+    budget_routes.router,
     incident_routes.router,
     incident_routes.silences_router,
     operation_routes.router,
