@@ -101,15 +101,15 @@ def _check(
 
 @contextmanager
 def store_engine(settings: Settings) -> Iterator[Engine | None]:
-    """The engine of the alert store; None where there is none yet, or one that cannot be read."""
+    """The engine of these settings' alert store; None where there is none yet.
+
+    Raises:
+        StoreUnavailable: there is one that cannot be read, or is not migrated.
+    """
     if not _has_store(settings):
         yield None
         return
-    try:
-        store = open_store(store_url(settings))
-    except StoreUnavailable:
-        yield None
-        return
+    store = open_store(store_url(settings))
     try:
         yield store.engine
     finally:

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import rounded
 from perf_alerts_dagster.judging.budget import Budgets, Stated
 from perf_alerts_dagster.judging.evaluation import Evidence
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, RULES
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN
 from perf_alerts_dagster.judging.shares import Share
+from perf_alerts_dagster.projections.calibration import EMERGENCY
 
 # A year of openings.
 DAYS = 365
@@ -137,25 +139,30 @@ def ledger_of(
 def total(
     openings: Sequence[Opening], budgets: Budgets, *, strategies: int, gate: bool
 ) -> Accounts:
-    """A desk's accounts by the settings alone: what they state for so many strategies."""
+    """A desk's accounts by the settings alone: what they state for so many strategies.
+
+    Each one's own line of the drawdown is among the warnings, and critical beside the others.
+    """
     stated = budgets.stated(strategies)
-    warnings, criticals = stated.warning * strategies, stated.critical * strategies
+    warnings = strategies * max(stated.warning, EMERGENCY)
+    criticals = strategies * (stated.critical + EMERGENCY)
     return _accounts(openings, (warnings, criticals, None) if gate else _NOTHING)
 
 
 def sentence(accounts: Accounts) -> str:
     """A desk's accounts as one line of a message."""
     warnings, criticals = accounts.warnings, accounts.criticals
+    since = f"in the last {DAYS} days"
     limits = f"; {accounts.limit_messages.spent} passed a limit"
     if warnings.set is None or criticals.set is None:
         return (
             f"false alarms: no budget holds (ALERT_RULE_PRESET=documented); {warnings.spent} "
-            f"openings from warning on and {criticals.spent} critical in the last {DAYS} days"
+            f"openings from warning on and {criticals.spent} critical {since}"
         )
     return (
-        f"false-alarm budget: {warnings.spent} of {warnings.set:.2g} stated warnings a year and "
-        f"{criticals.spent} of {criticals.set:.2g} stated criticals opened in the last {DAYS} "
-        f"days, rightly or not{limits if accounts.limit_messages.spent else ''}"
+        f"false-alarm budget: {warnings.spent} of {rounded(warnings.set)} stated warnings a year "
+        f"and {criticals.spent} of {rounded(criticals.set)} stated criticals opened {since}, "
+        f"rightly or not{limits if accounts.limit_messages.spent else ''}"
     )
 
 

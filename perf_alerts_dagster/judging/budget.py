@@ -140,7 +140,7 @@ class Budgets:
         """What a strategy opens a year at the levels in force; see `levels_of`.
 
         It is less than what is stated where bounds hold levels down: then at most so much, as if
-        no two rules notified in one year. It is more where its own line of the drawdown alone is.
+        no two rules notified in one year. It is more where its own line of the drawdown is.
         """
         levels = self.levels_of(strategy, calibration, strategies)
         weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
@@ -154,7 +154,13 @@ class Budgets:
                 apart = 1.0 - math.prod(1.0 - pair[place] for pair in levels.values())
                 union = min(union, apart + line * (place == 0))
             unions.append(union / CALIBRATED[place])
-        return Expected(warnings=unions[0], criticals=min(unions[1] + line, 1.0), line=line)
+        # The lives' first year knows the line of that year alone.
+        first = float(np.interp(0.0, calibration.factors[WARNING], calibration.tails))
+        return Expected(
+            warnings=min(unions[0] + max(line - first, 0.0), 1.0),
+            criticals=min(unions[1] + line, 1.0),
+            line=line,
+        )
 
     def _unknown_to_lives(self, strategy: str) -> Pair:
         """The sum of the weights of the rules that healthy lives do not know."""

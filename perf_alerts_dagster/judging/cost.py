@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.core.wording import rounded
 from perf_alerts_dagster.judging.budget import Budgets, Stated
 from perf_alerts_dagster.judging.shares import Share
 from perf_alerts_dagster.projections.calibration import WARNING, Calibration
@@ -98,22 +99,23 @@ def cost_lines(cost: Cost) -> list[str]:
     by_line = scale * sum(each.line for each in rated)
     limits = scale * sum(value or 0.0 for share in cost.shares for value in share.limits.values())
     lines.append(
-        f"expect {warnings:.2g} warnings, {criticals:.2g} criticals, {limits:.2g} limit messages a "
-        f"year{_seen(cost.seen)}"
+        f"expect {rounded(warnings)} warnings, {rounded(criticals)} criticals, "
+        f"{rounded(limits)} limit messages a year{_seen(cost.seen)}"
     )
     lines.append(
         "that is the mean over years in which nothing changes; criticals are among the warnings, "
-        f"{by_line:.2g} of them emergencies by a strategy's own drawdown line"
+        f"{rounded(by_line)} of them emergencies by a strategy's own drawdown line"
     )
     stated = scale * len(rated) * cost.stated.warning
     if warnings < (1.0 - _NEAR) * stated:
         lines.append(
-            f"less than the {stated:.2g} warnings that are stated: ALERT_FALSE_ALARM_WARNING or "
-            "ALERT_FALSE_ALARM_RULES bounds rules"
+            f"less than the {rounded(stated)} warnings that are stated: "
+            "ALERT_FALSE_ALARM_WARNING or ALERT_FALSE_ALARM_RULES bounds rules"
         )
     if warnings > (1.0 + _NEAR) * stated:
         lines.append(
-            f"more than the {stated:.2g} warnings that are stated: own drawdown lines alone are"
+            f"more than the {rounded(stated)} warnings that are stated: healthy drawdowns pass "
+            "own lines more often than the budget allows for"
         )
     if cost.stated.is_least:
         lines.append(

@@ -3,13 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from threading import Event
 
 from fastapi import FastAPI
 from sqlalchemy import Engine
 
-from perf_alerts_dagster.bootstrap.ledger import read_totals
 from perf_alerts_dagster.bootstrap.records import store_url
 from perf_alerts_dagster.control.sql import SqlLeases
 from perf_alerts_dagster.http.app import new_app
@@ -61,7 +59,6 @@ async def parts_over(settings: Settings, engine: Engine) -> AsyncIterator[ProxyP
             outbox=SqlOutbox(engine),
             location=lambda: location_fault(client),
             downtime=history.downtime,
-            false_alarms=partial(read_totals, settings, engine),
         )
 
 

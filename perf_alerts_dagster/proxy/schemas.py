@@ -238,8 +238,8 @@ class StatusData(Model):
     """The scheduler and its alerts.
 
     `stale` is true while Dagster does not answer and this is its last known state. `incidents` and
-    `false_alarms` are null while the alert store cannot be read. `downtime` is the last one of the
-    last week.
+    `false_alarms` are null while the alert store cannot be read, the latter also where this proxy
+    serves the documented endpoints alone. `downtime` is the last one of the last week.
     """
 
     scheduler_running: bool

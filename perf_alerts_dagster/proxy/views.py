@@ -12,7 +12,6 @@ from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.schemas import attributes
-from perf_alerts_dagster.incidents.ledger import Accounts
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import BreachedIncident, OutboxState, PeriodCounts
 from perf_alerts_dagster.judging.evaluation import Outcome
@@ -43,7 +42,7 @@ class Kept:
     outbox: OutboxState
     pauses: Mapping[str, Pause]
     downtime: Downtime | None = None
-    false_alarms: Accounts | None = None
+    false_alarms: schemas.FalseAlarms | None = None
 
 
 def status_data(
@@ -66,7 +65,7 @@ def status_data(
             as_of=timestamp(status.at),
             incidents=None if kept is None else _incidents(kept, now),
             downtime=_downtime(kept),
-            false_alarms=_false_alarms(kept),
+            false_alarms=None if kept is None else kept.false_alarms,
             configuration=schemas.Configuration.model_validate(status.settings),
             scheduled_alerts=[
                 _alert(schedule, status.settings, kept.pauses.get(schedule.name) if kept else None)
@@ -107,11 +106,6 @@ def _downtime(kept: Kept | None) -> schemas.Downtime | None:
         missed=one.missed,
         caught_up=list(one.caught_up),
     )
-
-
-def _false_alarms(kept: Kept | None) -> schemas.FalseAlarms | None:
-    accounts = None if kept is None else kept.false_alarms
-    return None if accounts is None else schemas.FalseAlarms.model_validate(accounts)
 
 
 def _alert(

@@ -8,11 +8,14 @@ from perf_alerts_dagster.incidents.ledger import DAYS, Ledger
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.proxy.schemas import FalseAlarms
 
-PROMISE = (
-    "Stated is the mean over years, not each year: a year may have twice as many. An opening is no "
-    "false alarm until somebody says so. Of a year in which several rules notify one opens first, "
-    "so the rules' sets add up to more than the desk's."
+NOTES = (
+    "Stated is the mean over years in which nothing changes, not each year: one may have twice as "
+    "many. An opening is no false alarm until somebody says so.",
+    "Criticals are among the warnings, emergencies by a strategy's own drawdown line among both.",
+    "Where several rules notify in one year, all of them are counted here by rule, and one opening "
+    "is stated for the strategy: the rules' numbers add up to more.",
 )
+NOTHING_JUDGED = "Nothing was judged yet: the daily check does so, or `perf-alerts run`."
 NO_BUDGET = (
     "ALERT_RULE_PRESET=documented: documented limits notify without evidence, no budget holds."
 )
@@ -71,7 +74,11 @@ class BudgetAnswer(Answer):
 
 def answer_of(ledger: Ledger, now: datetime, *, holds: bool) -> BudgetAnswer:
     """The answer at a time; `holds`: notifications need evidence."""
-    notes = [PROMISE, *([FLOOR] if ledger.stated.is_least else [])] if holds else [NO_BUDGET]
+    notes = list(NOTES if holds else [NO_BUDGET])
+    if holds and ledger.stated.is_least:
+        notes.append(FLOOR)
+    if not ledger.strategies:
+        notes.append(NOTHING_JUDGED)
     data = BudgetData(
         days=DAYS,
         holds=holds,

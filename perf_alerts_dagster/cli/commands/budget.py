@@ -10,6 +10,7 @@ from perf_alerts_dagster.bootstrap.desk import kept_of
 from perf_alerts_dagster.bootstrap.ledger import is_gated, read_ledger
 from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.cli import options, output
+from perf_alerts_dagster.core.wording import rounded
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.proxy.schemas import Account, FalseAlarms
 from perf_alerts_dagster.settings import load_settings
@@ -53,13 +54,17 @@ def budget(strategy: str | None, *, as_json: bool) -> None:
 def _print(data: BudgetData, strategy: str | None) -> None:
     whose = strategy or f"the whole desk ({data.strategies} strategies and groups)"
     if data.holds:
-        shares = f"warning in {data.stated.warning:.3g}, critical in {data.stated.critical:.3g}"
-        _say(f"stated: a strategy in which nothing changes opens a {shares} of its years")
+        _say(
+            "Stated for each strategy in which nothing changes: a warning in "
+            f"{100 * data.stated.warning:.3g} % of its years, a critical in "
+            f"{100 * data.stated.critical:.3g} %."
+        )
     for note in data.notes:
         _say(note)
     if data.holds and data.without_rate:
         count = len(data.without_rate)
-        _say(f"{count} of {data.strategies} have no rate yet: {', '.join(data.without_rate)}")
+        names = ", ".join(data.without_rate)
+        _say(f"{count} of {data.strategies} have no rate yet, and nothing is stated: {names}")
     total = output.table(
         escape(f"{whose}, last {data.days} days"), "openings", *_HEADINGS, numeric=_HEADINGS
     )
@@ -69,10 +74,12 @@ def _print(data: BudgetData, strategy: str | None) -> None:
     kinds = tuple(_KINDS.values())
     rules = output.table("opened of stated, by rule", "rule", *kinds, numeric=kinds)
     for each in data.by_rule:
-        rules.add_row(escape(each.rule), *(_short(each, each.notifies)))
+        rules.add_row(escape(each.rule), *_short(each, notifies=each.notifies))
     output.OUT.print(rules)
     if strategy is None:
-        spent = [each for each in data.by_strategy if any(_accounts(each, "spent"))]
+        spent = [
+            each for each in data.by_strategy if any(getattr(each, kind).spent for kind in _KINDS)
+        ]
         table = output.table("opened of stated, by strategy", "strategy", *kinds, numeric=kinds)
         for strategy_accounts in spent:
             table.add_row(escape(strategy_accounts.strategy), *_short(strategy_accounts))
@@ -87,19 +94,18 @@ def _say(line: str) -> None:
     output.OUT.print(escape(line), highlight=False)
 
 
-def _accounts(accounts: FalseAlarms, name: str) -> list[float | None]:
-    return [getattr(getattr(accounts, kind), name) for kind in _KINDS]
-
-
 def _cells(account: Account) -> tuple[str, str, str]:
-    left = output.number(account.left, 2)
-    if account.left is not None and account.left < 0.0:
-        left = f"over by {-account.left:.2g}"
-    return output.number(account.set, 2), str(account.spent), left
+    if account.set is None or account.left is None:
+        return "-", str(account.spent), "-"
+    over = f"over by {rounded(-account.left)}"
+    left = rounded(account.left) if account.left >= 0.0 else over
+    return rounded(account.set), str(account.spent), left
 
 
-def _short(accounts: FalseAlarms, notifies: bool = True) -> list[str]:
+def _short(accounts: FalseAlarms, *, notifies: bool = True) -> list[str]:
     if not notifies:
         return ["only shown", "-", "-"]
-    pairs = zip(_accounts(accounts, "spent"), _accounts(accounts, "set"), strict=True)
-    return [f"{spent} of {output.number(given, 2)}" for spent, given in pairs]
+    return [
+        f"{spent} of {given}"
+        for given, spent, _ in (_cells(getattr(accounts, kind)) for kind in _KINDS)
+    ]
