@@ -135,17 +135,23 @@ class Budgets:
         return warning, critical
 
     def expected(
-        self, strategy: str, calibration: Calibration, strategies: int, *, live_rows: int = 1
+        self,
+        strategy: str,
+        calibration: Calibration,
+        strategies: int,
+        *,
+        live_rows: int = 1,
+        has_line: bool = True,
     ) -> Expected:
         """What a strategy opens a year at the levels in force; see `levels_of`.
 
-        It is less than what is stated where bounds hold levels down: then at most so much, as if
+        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less than what is stated where bounds hold levels down: then at most so much, as if
         no two rules notified in one year. It is more where its own line of the drawdown is.
         """
         levels = self.levels_of(strategy, calibration, strategies)
         weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
         depth = calibration.emergency_depth(live_rows)
-        line = crossings(calibration, depth, live_rows)
+        line = crossings(calibration, depth, live_rows) if has_line else 0.0
         unions = []
         for place, factor in enumerate(self.factors_of(strategy, calibration, strategies)):
             within = np.interp(factor, calibration.factors[SEVERITIES[place]], calibration.tails)

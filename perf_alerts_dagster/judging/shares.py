@@ -60,7 +60,13 @@ def share_of(
         return Share(strategy=strategy, limits=limits)
     return Share(
         strategy=strategy,
-        expected=budgets.expected(strategy, calibration, strategies, live_rows=live_rows),
+        expected=budgets.expected(
+            strategy,
+            calibration,
+            strategies,
+            live_rows=live_rows,
+            has_line=book.mandate_for(strategy).drawdown is None,
+        ),
         levels=budgets.levels_of(strategy, calibration, strategies),
         limits=limits,
     )

@@ -57,6 +57,9 @@ def test_a_mandate_of_the_drawdown_is_in_place_of_the_documented_limit() -> None
     found = share(calibration=wild, drawdown=0.1)
 
     assert found.limits == {"policy_drawdown": crossings(wild, 0.1, 10)}
+    assert found.expected is not None
+    assert found.expected.line == 0.0
+    assert found.expected.criticals == pytest.approx(0.02, rel=0.02)
 
 
 def test_losses_are_counted_in_the_record_by_day_by_week_and_by_month() -> None:
