@@ -21,6 +21,7 @@ _COMMANDS = {
     "evaluate": "record",
     "measure": "record",
     "strategies": "strategies",
+    "budget": "budget",
     "thresholds": "thresholds",
     "incidents": "incidents",
     "silence": "silences",

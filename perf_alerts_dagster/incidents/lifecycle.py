@@ -20,6 +20,7 @@ from perf_alerts_dagster.incidents.apply import (
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.digest import digest_payload
+from perf_alerts_dagster.incidents.ledger import Opening
 from perf_alerts_dagster.incidents.notification import Notification, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.system import firing_of
@@ -40,7 +41,8 @@ _MAXIMUM_LATER = 500
 class Lifecycle:
     """Turns events into incidents and messages, each method in one transaction.
 
-    `take_downtime` gives the newest downtime that no digest has reported, once.
+    `take_downtime` gives the newest downtime that no digest has reported, once; `openings` what
+    was opened in the year before a time.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -49,6 +51,7 @@ class Lifecycle:
     store: ports.IncidentStore
     settings: NotificationSettings
     take_downtime: Callable[[datetime], Downtime | None] = lambda now: None
+    openings: Callable[[datetime], Sequence[Opening]] = lambda now: ()
 
     def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
@@ -89,7 +92,13 @@ class Lifecycle:
             return
         incidents = self.store.snapshot(now=now, since=now).incidents
         live = [incident for incident in incidents if not incident.is_resolved]
-        payload = digest_payload(judgement, live, gate=self.settings.gate)
+        payload = digest_payload(
+            judgement,
+            live,
+            gate=self.settings.gate,
+            budgets=self.settings.budgets,
+            openings=self.openings(now),
+        )
         downtime = self.take_downtime(now)
         if downtime is not None:
             caught_up = (*downtime.caught_up, judgement.alert)
