@@ -22,6 +22,7 @@ _COMMANDS = {
     "measure": "record",
     "strategies": "strategies",
     "thresholds": "thresholds",
+    "limits": "limits",
     "incidents": "incidents",
     "silence": "silences",
     "test-channel": "test_channel",

@@ -228,6 +228,7 @@ def evaluation_of(
     in_force: dict[str, Json] = {}
     if share is not None and needs_evidence:
         in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
+        in_force |= notified_as(severity, share, levels)
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
     return Evaluation(
@@ -247,7 +248,7 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
+        parts={**(parts or {}), **in_force},
     )
 
 
