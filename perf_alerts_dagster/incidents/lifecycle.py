@@ -266,6 +266,18 @@ class Lifecycle:
 
         return self._run(decide, now)
 
+    def _newest(self, firing: model.Firing) -> Sequence[model.Incident]:
+        """The last incident of the firing's strategy and rule, under each name of a group."""
+        group, currency = (firing.parts.get(name) for name in ("group", "currency"))
+        names = {firing.strategy} | ({str(group), f"{group}:{currency}"} if group else set())
+        return [
+            incident
+            for name in sorted(names)
+            for incident in self.store.incidents(
+                ports.IncidentFilter(strategy=name, rule=firing.rule), limit=1
+            ).incidents
+        ]
+
     def _change(
         self,
         decide: Callable[[DecisionBuilder, model.Incident], None],
@@ -296,7 +308,9 @@ class Lifecycle:
     ) -> ports.Decisions:
         def build() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
-            builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
+            builder = DecisionBuilder(
+                snapshot, self.settings, now=now, window=window, alert=alert, newest=self._newest
+            )
             decide(builder)
             return builder
 

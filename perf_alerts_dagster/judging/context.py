@@ -252,6 +252,7 @@ def evaluation_of(
     in_force: dict[str, Json] = {}
     if share is not None and needs_evidence:
         in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
+        in_force |= notified_as(severity, share, levels)
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
     worth = context.worth(strategy, rule, rating.false_alarm_rate if rating else None)
@@ -279,7 +280,7 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
+        parts={**(parts or {}), **in_force},
     )
 
 
