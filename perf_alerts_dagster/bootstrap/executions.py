@@ -2,6 +2,7 @@
 
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,7 +41,10 @@ _OUTAGE_WAIT = 1.0
 
 def build_session_judge(settings: Settings, store: ProjectionStore | None = None) -> SessionJudge:
     """The judge of these settings; without a store its projections are kept in memory."""
-    book = limit_book(settings.thresholds, settings.policy_limits)
+    book = replace(
+        limit_book(settings.thresholds, settings.policy_limits),
+        is_documented=settings.rule_preset == "documented",
+    )
     budgets = build_budgets(settings)
     version = budgets.version({"": book.limits, **book.limits_of})
     return SessionJudge(

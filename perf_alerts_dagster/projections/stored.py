@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.ports import (
     CALIBRATION,
     CURRENT,
@@ -64,18 +64,26 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     return {
         "year": calibration.year,
         "lives": calibration.lives,
+        "edge": calibration.edge,
         "decay": None if decay is None else asdict(decay),
     }
 
 
 def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
     """The arrays of a calibration by name."""
-    factors = {f"{_FACTORS}{name}": values for name, values in calibration.factors.items()}
-    return {**calibration.worst, **factors, _TAILS: calibration.tails}
+    return {
+        **calibration.worst,
+        **{
+            f"{name}:{key}": values
+            for name in _MAPPINGS
+            for key, values in getattr(calibration, name).items()
+        },
+        _TAILS: calibration.tails,
+    }
 
 
 # The names of a calibration's arrays that are no statistic.
-_FACTORS, _TAILS = "factors:", "tails"
+_MAPPINGS, _TAILS = ("factors", "losses", "power"), "tails"
 
 
 def stored_calibration(stored: StoredProjection) -> Calibration:
@@ -87,9 +95,17 @@ def stored_calibration(stored: StoredProjection) -> Calibration:
     numbers = {name: number_of(decay, name) for name in _DECAY}
     return Calibration(
         tails=arrays.pop(_TAILS, TAILS),
-        factors={name: arrays.pop(f"{_FACTORS}{name}") for name in SEVERITIES},
-        worst=arrays,
+        worst={name: values for name, values in arrays.items() if ":" not in name},
+        **{
+            name: {
+                key.partition(":")[2]: values
+                for key, values in arrays.items()
+                if key.startswith(f"{name}:")
+            }
+            for name in _MAPPINGS
+        },
         decay=DecayReference(**{**numbers, "rows": int(numbers["rows"])}),  # type: ignore[arg-type]
+        edge=number_of(stored.facts, "edge"),
         year=int(number_of(stored.facts, "year")),
         lives=int(number_of(stored.facts, "lives")),
     )

@@ -79,6 +79,12 @@ evaluations = sa.Table(
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("parts", JsonText, nullable=False),
+    sa.Column("notifies", sa.Boolean),
+    sa.Column("power_126", sa.Double),
+    sa.Column("power_252", sa.Double),
+    sa.Column("delay_sessions", sa.Double),
+    sa.Column("minimal_delay_sessions", sa.Double),
+    sa.Column("share_of_limit", sa.Double),
 )
 projections = sa.Table(
     "projections",
