@@ -1,5 +1,6 @@
 """Apply judgements, problems of the system and the passage of time to incidents."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -184,11 +185,13 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
 def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluation) -> float:
     """The largest `p_year` that notifies, the larger one of then and of now.
 
-    A budget that has become smaller since the breach resolves nothing by itself. Where none is
-    kept, it is the rule's bound.
+    A budget that has become smaller since the breach resolves nothing by itself, nor does the
+    share of an incident that opened without one. Where neither has one, it is the rule's bound.
     """
     bound, _ = builder.settings.budgets.bounds_of(evaluation.strategy, evaluation.rule)
     kept = [each.parts.get("levels") for each in (live, evaluation)]
+    if kept[0] is None and kept[1] is not None:
+        return math.inf
     return max(
         float(str(levels.get("warning"))) if isinstance(levels, dict) else bound for levels in kept
     )

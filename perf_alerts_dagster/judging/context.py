@@ -98,7 +98,8 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
-    `calibrations` their healthy years, both by strategy. `projected` are the strategies with a
+    `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
+    this rule is still judged for. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence. `records` are those of the
     session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
@@ -115,6 +116,7 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)

@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 
 from perf_alerts_dagster.core.json import Json
 
+# The kinds that are stored. The judging current projection is a kind of its own; calibrations are
+# stored under this one and what they depend on, those of version 3 under this one alone.
+LAUNCH = "launch"
+CURRENT = "current"
+JUDGING = "judging"
+CALIBRATION = "calibration"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredProjection:

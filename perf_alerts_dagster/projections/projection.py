@@ -234,7 +234,8 @@ class Outlook:
 
     `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
     month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
-    `calibrations`: the projections and the healthy years by which each strategy is judged.
+    `calibrations`: the projections and the healthy years by which each strategy is judged;
+    `life_cusum` those of the strategies that this rule is still judged for.
     """
 
     projected: frozenset[str] = frozenset()
@@ -242,3 +243,4 @@ class Outlook:
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     monthly: Mapping[str, InForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    life_cusum: Mapping[str, Calibration] = field(default_factory=dict)

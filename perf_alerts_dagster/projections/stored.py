@@ -1,15 +1,29 @@
 """What is stored of projections and calibrations, and what rules read of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
+from datetime import date, timedelta
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
-from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.projections.projection import Expectation, InForce, fan_of
+from perf_alerts_dagster.projections.ports import (
+    CALIBRATION,
+    CURRENT,
+    JUDGING,
+    LAUNCH,
+    ProjectionStore,
+    StoredProjection,
+)
+from perf_alerts_dagster.projections.projection import (
+    Expectation,
+    InForce,
+    Outlook,
+    ProjectionsInForce,
+    fan_of,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 
@@ -95,6 +109,75 @@ def stored_calibration(stored: StoredProjection) -> Calibration:
         year=int(number_of(stored.facts, "year")),
         lives=int(number_of(stored.facts, "lives")),
     )
+
+
+# The rule that version 3 calibrated by these shares of its healthy years.
+CUSUM = "life_cusum"
+_CUSUM_LIVES = 2_000
+_CUSUM_TAILS = np.unique(
+    np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
+)
+
+
+def cusum_calibration(stored: StoredProjection) -> Calibration:
+    """The calibration of the life CUSUM from the stored form of version 3."""
+    return Calibration(
+        worst={n: np.asarray(each) for n, each in stored.arrays.items() if n.startswith(CUSUM)},
+        tails=_CUSUM_TAILS,
+        lives=_CUSUM_LIVES,
+    )
+
+
+def outlook(
+    store: ProjectionStore,
+    as_of: date,
+    periods_per_year: Mapping[str, float],
+    *,
+    calibrations: str,
+    monthly: bool,
+    life_cusum: Collection[str],
+    unpack: Callable[[StoredProjection | None], InForce | None],
+    unpack_calibration: Callable[[StoredProjection], Calibration],
+) -> Outlook:
+    """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
+    launched, judging, calibrated, now = (
+        store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}
+        for kind in (LAUNCH, JUDGING, calibrations, CURRENT)
+    )
+    before = _month_before(store, now)
+    of_version_3 = (
+        store.projections(kind=CALIBRATION, on_or_before=as_of, strategies=life_cusum)
+        if life_cusum
+        else {}
+    )
+    return Outlook(
+        projected=frozenset(launched),
+        expectations={
+            name: (expectation(before.get(name), rate), expectation(now[name], rate))
+            for name, rate in periods_per_year.items()
+            if name in now
+        },
+        in_force={
+            name: ProjectionsInForce(
+                launch=unpack(launched.get(name)), judging=unpack(judging.get(name))
+            )
+            for name in {*launched, *judging}
+        },
+        monthly={name: projection for name, each in before.items() if (projection := unpack(each))},
+        calibrations={name: unpack_calibration(each) for name, each in calibrated.items()},
+        life_cusum={name: cusum_calibration(each) for name, each in of_version_3.items()},
+    )
+
+
+def _month_before(
+    store: ProjectionStore, now: Mapping[str, StoredProjection]
+) -> dict[str, StoredProjection]:
+    projections: dict[str, StoredProjection] = {}
+    for issued_on in sorted({stored.issued_on for stored in now.values()}):
+        names = [name for name, stored in now.items() if stored.issued_on == issued_on]
+        last = issued_on.replace(day=1) - timedelta(days=1)
+        projections |= store.projections(kind=CURRENT, on_or_before=last, strategies=names)
+    return projections
 
 
 def number_of(facts: Mapping[str, Json], name: str) -> float:
