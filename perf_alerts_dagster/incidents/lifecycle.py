@@ -9,6 +9,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
@@ -152,6 +153,16 @@ class Lifecycle:
             if live is not None:
                 known = model.Resolution.KNOWN
                 self.resolve(live.id, by=by, now=now, outcome=known, comment=comment)
+
+    def note(self, strategy: str, what: str, *, by: str, now: datetime, **detail: Json) -> None:
+        """Add an entry to the timeline of each unresolved incident of a strategy."""
+
+        def decide(builder: DecisionBuilder) -> None:
+            for incident in builder.incidents:
+                if incident.strategy == strategy and not incident.is_resolved:
+                    builder.add_entry(incident, what, by, **detail)
+
+        self._run(decide, now)
 
     def acknowledge(
         self,

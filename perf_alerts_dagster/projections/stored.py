@@ -13,9 +13,10 @@ from perf_alerts_dagster.projections.ports import (
     CALIBRATION,
     CURRENT,
     JUDGING,
-    LAUNCH,
     ProjectionStore,
     StoredProjection,
+    calibrations_in_force,
+    launches_in_force,
 )
 from perf_alerts_dagster.projections.projection import (
     Expectation,
@@ -24,7 +25,7 @@ from perf_alerts_dagster.projections.projection import (
     ProjectionsInForce,
     fan_of,
 )
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.decay import DecayReference
 
 _MONTHS = 12
@@ -37,10 +38,15 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
     """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
+    kind, _, number = stored.kind.partition("-")
+    since, by = (stored.facts.get(name) for name in ("baseline_from", "baseline_by"))
     return InForce(
-        kind=stored.kind,
+        kind=kind,
         issued_on=stored.issued_on,
         fan=fan_of(stored.arrays),
+        number=int(number or 0),
+        baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
+        baseline_by=by if isinstance(by, str) else None,
         **{name: number_of(stored.facts, name) for name in _IN_FORCE},
     )
 
@@ -132,6 +138,7 @@ def outlook(
     store: ProjectionStore,
     as_of: date,
     periods_per_year: Mapping[str, float],
+    records: Mapping[str, StrategyRecord],
     *,
     calibrations: str,
     monthly: bool,
@@ -140,9 +147,11 @@ def outlook(
     unpack_calibration: Callable[[StoredProjection], Calibration],
 ) -> Outlook:
     """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
-    launched, judging, calibrated, now = (
+    launched = launches_in_force(store, records, as_of)
+    calibrated = calibrations_in_force(store, launched, as_of, kind=calibrations)
+    judging, now = (
         store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}
-        for kind in (LAUNCH, JUDGING, calibrations, CURRENT)
+        for kind in (JUDGING, CURRENT)
     )
     before = _month_before(store, now)
     of_version_3 = (
