@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections.bands import PATHS
 from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.projections.projection import Expectation, InForce, fan_of
@@ -17,6 +18,8 @@ _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
+# What projections are of whose facts do not say so.
+_BEFORE = {"paths": PATHS}
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -26,7 +29,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
     return InForce(
         kind=stored.kind,
         issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
+        fan=fan_of(stored.arrays, int(number_of({**_BEFORE, **stored.facts}, "paths"))),
         **{name: number_of(stored.facts, name) for name in _IN_FORCE},
     )
 
