@@ -148,11 +148,11 @@ class JudgeContext:
     def levels_of(self, strategy: str, rule: str) -> Pair:
         """The largest `p_year` at which a rule notifies, at warning and at critical.
 
-        Its bounds where the strategy has no calibration, and nothing is notified.
+        Without a calibration its share before it is scaled, for the rules with a rate of their own.
         """
         calibration = self.calibrations.get(strategy)
         if calibration is None or not calibration.factors:
-            return self.budgets.bounds_of(strategy, rule)
+            return self.budgets.weights_of(strategy).get(rule, (0.0, 0.0))
         levels = self.once(
             ("levels", strategy),
             lambda: self.budgets.levels_of(strategy, calibration, self.desk_size),

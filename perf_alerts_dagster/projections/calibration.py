@@ -21,11 +21,10 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
-# Shares of the residuals that a tail hangs on. A record of calm days and a few crashes has one
-# index among its ordinary losses and another among its crashes: the likeliest of them counts.
-_TAILS_FROM = (0.05, 0.02, 0.01, 0.005, 0.0)
-# At least so many of the worst residuals give an index (Hill, Ann. Statist. 3, 1975).
-_FEWEST = 3
+# Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
+_TAIL = 0.05
+# The few worst days.
+_WORST = 6
 _MINIMUM = 1e-6
 
 
@@ -33,23 +32,30 @@ def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> fl
     """Probability of a day at least this bad in a healthy year of so many rows.
 
     `residuals` are sorted, worst first. Up to the 5 % quantile the share is empirical; beyond it
-    it is that of a Pareto tail (Weissman, JASA 73, 1978), the largest of those that hang on the
-    5 % quantile and on deeper ones: on the worst day, it would rise and fall with a single one.
+    a Pareto tail hangs on that quantile (Weissman, JASA 73, 1978), with Hill's index: hung on the
+    worst day, it would rise and fall with a single one. Where the few worst days have a heavier
+    tail, theirs counts: a crash a year among small gains is no tail of the small ones.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
-    if -standardised > -residuals[max(_FEWEST, int(_TAILS_FROM[0] * count)) - 1]:
-        daily = max(_beyond(-standardised, residuals, share) for share in _TAILS_FROM)
-    return float(1.0 - (1.0 - min(daily, 1.0)) ** year)
+    tails = [_losses(residuals, most) for most in (int(_TAIL * count), _WORST)]
+    beyond = [
+        len(tail) / count * float((tail[-1] / -standardised) ** _index(tail))
+        for tail in tails
+        if len(tail) > 1 and -standardised > tail[-1]
+    ]
+    return float(1.0 - (1.0 - min(max(beyond, default=daily), 1.0)) ** year)
 
 
-def _beyond(loss: float, residuals: Floats, share: float) -> float:
-    """The daily probability of a loss by the tail of this share of the residuals; 0 before it."""
-    tail = -residuals[: max(_FEWEST, int(share * len(residuals)))]
-    if tail[-1] <= 0.0 or loss <= tail[-1]:
-        return 0.0
-    index = 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
-    return float(len(tail) / len(residuals) * (tail[-1] / loss) ** index)
+def _losses(residuals: Floats, most: int) -> Floats:
+    """So many worst residuals at most as positive numbers, the worst first."""
+    worst = -residuals[: max(2, most)]
+    losses: Floats = worst[worst > 0.0]
+    return losses
+
+
+def _index(tail: Floats) -> float:
+    return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
 
 
 # What the stored form of a calibration depends on, besides settings; a new one is made anew.

@@ -52,6 +52,7 @@ from perf_alerts_dagster.projections.stored import (
     outlook,
     stored_calibration,
 )
+from perf_alerts_dagster.projections.trade_lives import calibrate_trades
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -358,6 +359,11 @@ class ProjectionIssuer:
             weights=[self.weights(launch.strategy) for launch, _ in launches],
             documented=documented,
         )
+        calibrations = [
+            replace(each, worst={**each.worst, **of_trades})
+            for (launch, record), each in zip(launches, calibrations, strict=True)
+            for of_trades in [calibrate_trades(record, each.year, launch.seed, self.lives)]
+        ]
         return [
             replace(
                 launch,

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections.bands import PATHS
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.ports import (
     CALIBRATION,
@@ -32,6 +33,8 @@ _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
+# What projections are of whose facts do not say so.
+_BEFORE = {"paths": PATHS}
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -43,7 +46,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
     return InForce(
         kind=kind,
         issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
+        fan=fan_of(stored.arrays, int(number_of({**_BEFORE, **stored.facts}, "paths"))),
         number=int(number or 0),
         baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
         baseline_by=by if isinstance(by, str) else None,
