@@ -12,6 +12,7 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.identity.store import IdentityStores
+from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
@@ -34,11 +35,12 @@ class Records:
         self._cached: tuple[datetime, Reading] | None = None
 
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
-        """A strategy's or group's rows up to today; None where the source has none.
+        """A strategy's or group's rows up to today; None where the source has none. See `all`."""
+        return (await self.all(now)).get(strategy)
 
-        See `reading` for the errors.
-        """
-        return (await self.reading(now)).records.strategies.get(strategy)
+    async def all(self, now: datetime) -> Mapping[str, StrategyRecord]:
+        """The rows of each strategy and group up to today; see `reading` for the errors."""
+        return (await self.reading(now)).records.strategies
 
     async def reading(self, now: datetime) -> Reading:
         """The source as of at most a minute ago.
@@ -59,7 +61,8 @@ class Records:
 class ApiParts:
     """The adapters behind the API.
 
-    `probe` raises StoreUnavailable while the alert store cannot be written.
+    `probe` raises StoreUnavailable while the alert store cannot be written. `ledger` is that of
+    false alarms; it takes the rows by which limits of losses are counted.
     """
 
     store: AlertStore
@@ -68,6 +71,7 @@ class ApiParts:
     records: Records
     incidents: Incidents
     probe: Callable[[datetime], None]
+    ledger: Callable[[datetime, Mapping[str, StrategyRecord]], Ledger]
     channels: Sequence[Channel] = ()
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,7 +41,10 @@ _OUTAGE_WAIT = 1.0
 
 def build_session_judge(settings: Settings, store: ProjectionStore | None = None) -> SessionJudge:
     """The judge of these settings; without a store its projections are kept in memory."""
-    book = limit_book(settings.thresholds, settings.policy_limits)
+    book = replace(
+        limit_book(settings.thresholds, settings.policy_limits),
+        is_documented=settings.rule_preset == "documented",
+    )
     budgets = build_budgets(settings)
     version = budgets.version({"": book.limits, **book.limits_of})
     return SessionJudge(
@@ -64,7 +68,7 @@ def build_session_judge(settings: Settings, store: ProjectionStore | None = None
     )
 
 
-def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
+def with_thresholds(settings: Settings, engine: Engine) -> Settings:
     """The settings, with the thresholds that were set over REST, if any."""
     stored = SqlThresholds(engine).current()
     if stored is None:
@@ -80,7 +84,7 @@ def build_services(settings: Settings) -> Executor:
         RecordsUnavailable: there is nothing at the records URL.
     """
     store = open_store(store_url(settings))
-    settings = _with_thresholds(settings, store.engine)
+    settings = with_thresholds(settings, store.engine)
     incidents = open_incidents(settings, store.engine)
     deliverer = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
@@ -109,7 +113,7 @@ def build_direct(settings: Settings) -> Direct:
     kept = Kept()
     try:
         with suppress(StoreUnavailable):
-            settings = _with_thresholds(settings, engine)
+            settings = with_thresholds(settings, engine)
             kept = SqlDesk(engine).kept()
     finally:
         engine.dispose()

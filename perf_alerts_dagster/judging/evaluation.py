@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
-from perf_alerts_dagster.core.alerts import BY_NAME
+from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 
@@ -23,6 +24,10 @@ class Outcome(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
     NO_DATA = "no_data"
     ERROR = "error"
+
+
+# Nothing was measured: an incident opens where there is a severity.
+UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
 class Kind(StrEnum):
@@ -55,9 +60,13 @@ class Evaluation:
 
     `value` and `limit` are in the rule's own unit and sign (returns: losses are negative); None
     where nothing could be measured. `observations` of `required` rows were there. `severity` is
-    set for a breach only. `p_year`, `false_alarm_rate` and `power` are probabilities in [0, 1].
-    `session` is the row that an event is about. `message` is one sentence for people; `parts`
-    holds the rule's further numbers, JSON-ready, without NaN or infinity.
+    set for a breach only. `p_year`, `false_alarm_rate` and the powers are probabilities in [0, 1].
+    `notifies`: by itself it opens or raises an incident that is sent; silences, windows,
+    acknowledgements, observing and missing channels do not change it; None before version 4.
+    What a rule is worth stands in `power_126` to `share_of_limit`, see `projections.power.Worth`,
+    None where the outcome is neither ok nor breach; `power` is `power_126`. `session` is the row
+    that an event is about. `message` is one sentence for people; `parts` holds the rule's further
+    numbers, JSON-ready, without NaN or infinity.
     """
 
     strategy: str
@@ -74,6 +83,12 @@ class Evaluation:
     false_alarm_rate: float | None = None
     power: float | None = None
     days_to_half: float | None = None
+    notifies: bool | None = None
+    power_126: float | None = None
+    power_252: float | None = None
+    delay_sessions: float | None = None
+    minimal_delay_sessions: float | None = None
+    share_of_limit: float | None = None
     session: date | None = None
     projection: str | None = None
     provisional: bool = False
@@ -91,6 +106,16 @@ class Evaluation:
         if self.kind is Kind.EVENT and self.session is not None:
             parts.append(self.session.isoformat())
         return "|".join(map(escaped, parts))
+
+    @property
+    def worth(self) -> str:
+        """How long the rule needs to see its own alternative, as a sentence; "" where unknown."""
+        if self.delay_sessions is None or self.minimal_delay_sessions is None:
+            return ""
+        return (
+            f"a perfect watcher would need {self.minimal_delay_sessions:,.0f} sessions; "
+            f"this one {self.delay_sessions:,.0f}"
+        )
 
     @property
     def notified_severity(self) -> Severity | None:
@@ -111,6 +136,29 @@ class Evaluation:
         if self.outcome is not Outcome.BREACH or rank < max(minimum.rank, Severity.WARNING.rank):
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)
+
+    def as_judged(self, alert: Alert, *, gate: bool, recorded_only: bool) -> "Evaluation":
+        """With what it notifies by itself, and without a worth where nothing was compared."""
+        minimum = Severity(alert.notifies_from)
+        is_news = self.is_notified(gate=gate, minimum=minimum) or (
+            self.outcome in UNMEASURED and self.severity is not None
+        )
+        more: dict[str, Any] = {"notifies": is_news and not recorded_only}
+        if self.outcome not in (Outcome.OK, Outcome.BREACH):
+            more |= dict.fromkeys(WORTH)
+        return replace(self, **more)
+
+
+# The numbers that say what a rule is worth.
+WORTH = (
+    "power",
+    "days_to_half",
+    "power_126",
+    "power_252",
+    "delay_sessions",
+    "minimal_delay_sessions",
+    "share_of_limit",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,10 @@ class Judge:
             method_version=self.method_version,
             data_hash=data_hash(cut, reading.calendars),
             seed=seed,
-            evaluations=tuple(with_discovery(evaluations)),
+            evaluations=tuple(
+                each.as_judged(alert, gate=not self.book.is_documented, recorded_only=recorded_only)
+                for each in with_discovery(evaluations)
+            ),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,

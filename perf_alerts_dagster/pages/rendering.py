@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
@@ -39,7 +38,7 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     day = incident.as_of or resources.proxy.today()
     # A baseline that was set since then did not count.
     known = tuple(one for one in record.baselines if one.at <= incident.last_seen_at)
-    then = {incident.strategy: replace(record, baselines=known)}
+    then = {incident.strategy: known}
     projections = await asyncio.to_thread(
         launches_in_force, resources.parts.store, then, day, then.keys()
     )

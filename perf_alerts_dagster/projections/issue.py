@@ -52,8 +52,10 @@ from perf_alerts_dagster.projections.stored import (
     outlook,
     stored_calibration,
 )
+from perf_alerts_dagster.projections.trade_lives import calibrate_trades
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
+from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.statistics.decay import DecayReference, decay_reference
@@ -196,7 +198,7 @@ class ProjectionIssuer:
         self,
         as_of: date,
         periods_per_year: Mapping[str, float],
-        records: Mapping[str, StrategyRecord] | None = None,
+        baselines: Mapping[str, Sequence[Baseline]] | None = None,
         *,
         monthly: bool = True,
         life_cusum: Collection[str] = (),
@@ -204,7 +206,7 @@ class ProjectionIssuer:
         """The projections that are in force on `as_of`.
 
         `periods_per_year` are the rows per year of each strategy; others have no expectation.
-        `records` know the baselines of strategies; those of others are not asked for.
+        `baselines` are those of each strategy, oldest first.
         Without `monthly`, the expectations and the earlier month's projections are left out.
         `life_cusum` are the strategies that the rule of that name is still judged for.
         """
@@ -212,7 +214,7 @@ class ProjectionIssuer:
             self.store,
             as_of,
             periods_per_year,
-            records or {},
+            baselines or {},
             calibrations=self.calibrations,
             monthly=monthly,
             life_cusum=life_cusum,
@@ -222,7 +224,7 @@ class ProjectionIssuer:
 
     def _due_launches(self, reading: Reading, as_of: date) -> list[dict[date, list[_Member]]]:
         """By the day each begins: each strategy's first launch projection due, the second, ..."""
-        known = launches_in_force(self.store, reading.records.strategies, as_of)
+        known = launches_in_force(self.store, reading.baselines, as_of)
         due: list[dict[date, list[_Member]]] = []
         for name, record in sorted(reading.records.strategies.items()):
             baseline = record.baseline_on(as_of)
@@ -275,7 +277,7 @@ class ProjectionIssuer:
 
         Each with the rows before it; not one of an older method, or without its rows.
         """
-        launched = launches_in_force(self.store, reading.records.strategies, as_of)
+        launched = launches_in_force(self.store, reading.baselines, as_of)
         known = calibrations_in_force(self.store, launched, as_of, kind=self.calibrations)
         due: dict[tuple[date, int], list[_Launched]] = {}
         for name, launch in launched.items():
@@ -358,6 +360,11 @@ class ProjectionIssuer:
             weights=[self.weights(launch.strategy) for launch, _ in launches],
             documented=documented,
         )
+        calibrations = [
+            replace(each, worst={**each.worst, **of_trades})
+            for (launch, record), each in zip(launches, calibrations, strict=True)
+            for of_trades in [calibrate_trades(record, each.year, launch.seed, self.lives)]
+        ]
         return [
             replace(
                 launch,

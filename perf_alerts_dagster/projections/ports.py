@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.records.desk import Baseline, newest
 
 # The kinds that are stored. The judging current projection is a kind of its own; calibrations are
 # stored under this one and what they depend on, those of version 3 under this one alone.
@@ -188,20 +188,20 @@ def kind_of(kind: str, number: int) -> str:
 
 def launches_in_force(
     store: ProjectionStore,
-    records: Mapping[str, StrategyRecord],
+    baselines: Mapping[str, Sequence[Baseline]],
     as_of: date,
     strategies: Collection[str] | None = None,
 ) -> dict[str, StoredProjection]:
     """The launch projections in force of `strategies`, or of all.
 
-    Of a strategy with a baseline in `records` it is the newest that was issued for it; until the
-    first one is, those before go on.
+    Of a strategy with a baseline it is the newest that was issued for it; until the first one is,
+    those before go on. `baselines` are those of each strategy, oldest first.
     """
     launched = dict(store.projections(kind=LAUNCH, on_or_before=as_of, strategies=strategies))
     numbers = {
         name: baseline.number
-        for name, record in records.items()
-        if (baseline := record.baseline_on(as_of)) is not None
+        for name, known in baselines.items()
+        if (baseline := newest(known, as_of)) is not None
     }
     for number in range(1, max(numbers.values(), default=0) + 1):
         names = [name for name, its in numbers.items() if its >= number]

@@ -9,7 +9,13 @@ from datetime import date, timedelta
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.projections.bands import DRAWDOWN_PROBABILITIES, PROBABILITIES, Fan, fans
+from perf_alerts_dagster.projections.bands import (
+    DRAWDOWN_PROBABILITIES,
+    PATHS,
+    PROBABILITIES,
+    Fan,
+    fans,
+)
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.ports import kind_of
 from perf_alerts_dagster.projections.simulation import draw
@@ -73,8 +79,8 @@ class Projection:
         }
 
 
-def fan_of(arrays: Mapping[str, Floats]) -> Fan:
-    """The fan from the arrays of `Projection.arrays`.
+def fan_of(arrays: Mapping[str, Floats], paths: int = PATHS) -> Fan:
+    """The fan of so many paths from the arrays of `Projection.arrays`.
 
     Raises:
         KeyError: the arrays are those of an older method, which has no simultaneous band.
@@ -84,6 +90,7 @@ def fan_of(arrays: Mapping[str, Floats]) -> Fan:
         drawdowns=np.log1p(arrays["drawdowns"]),
         # The first projections had even levels, which they did not store.
         sup_levels=arrays.get("sup_levels", np.linspace(0.0, 1.0, arrays["sup_both"].size)),
+        paths=paths,
         **{name: arrays[name] for name in _AS_THEY_ARE},
     )
 

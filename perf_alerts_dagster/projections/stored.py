@@ -1,14 +1,15 @@
 """What is stored of projections and calibrations, and what rules read of it."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date, timedelta
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
+from perf_alerts_dagster.projections.bands import PATHS
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.ports import (
     CALIBRATION,
     CURRENT,
@@ -25,13 +26,16 @@ from perf_alerts_dagster.projections.projection import (
     ProjectionsInForce,
     fan_of,
 )
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.records.desk import Baseline
+from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 
 _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
+# What projections are of whose facts do not say so.
+_BEFORE = {"paths": PATHS}
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
@@ -43,7 +47,7 @@ def in_force(stored: StoredProjection | None) -> InForce | None:
     return InForce(
         kind=kind,
         issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
+        fan=fan_of(stored.arrays, int(number_of({**_BEFORE, **stored.facts}, "paths"))),
         number=int(number or 0),
         baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
         baseline_by=by if isinstance(by, str) else None,
@@ -70,18 +74,26 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     return {
         "year": calibration.year,
         "lives": calibration.lives,
+        "edge": calibration.edge,
         "decay": None if decay is None else asdict(decay),
     }
 
 
 def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
     """The arrays of a calibration by name."""
-    factors = {f"{_FACTORS}{name}": values for name, values in calibration.factors.items()}
-    return {**calibration.worst, **factors, _TAILS: calibration.tails}
+    return {
+        **calibration.worst,
+        **{
+            f"{name}:{key}": values
+            for name in _MAPPINGS
+            for key, values in getattr(calibration, name).items()
+        },
+        _TAILS: calibration.tails,
+    }
 
 
 # The names of a calibration's arrays that are no statistic.
-_FACTORS, _TAILS = "factors:", "tails"
+_MAPPINGS, _TAILS = ("factors", "losses", "power"), "tails"
 
 
 def stored_calibration(stored: StoredProjection) -> Calibration:
@@ -93,9 +105,17 @@ def stored_calibration(stored: StoredProjection) -> Calibration:
     numbers = {name: number_of(decay, name) for name in _DECAY}
     return Calibration(
         tails=arrays.pop(_TAILS, TAILS),
-        factors={name: arrays.pop(f"{_FACTORS}{name}") for name in SEVERITIES},
-        worst=arrays,
+        worst={name: values for name, values in arrays.items() if ":" not in name},
+        **{
+            name: {
+                key.partition(":")[2]: values
+                for key, values in arrays.items()
+                if key.startswith(f"{name}:")
+            }
+            for name in _MAPPINGS
+        },
         decay=DecayReference(**{**numbers, "rows": int(numbers["rows"])}),  # type: ignore[arg-type]
+        edge=number_of(stored.facts, "edge"),
         year=int(number_of(stored.facts, "year")),
         lives=int(number_of(stored.facts, "lives")),
     )
@@ -122,7 +142,7 @@ def outlook(
     store: ProjectionStore,
     as_of: date,
     periods_per_year: Mapping[str, float],
-    records: Mapping[str, StrategyRecord],
+    baselines: Mapping[str, Sequence[Baseline]],
     *,
     calibrations: str,
     monthly: bool,
@@ -131,7 +151,7 @@ def outlook(
     unpack_calibration: Callable[[StoredProjection], Calibration],
 ) -> Outlook:
     """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
-    launched = launches_in_force(store, records, as_of)
+    launched = launches_in_force(store, baselines, as_of)
     calibrated = calibrations_in_force(store, launched, as_of, kind=calibrations)
     judging, now = (
         store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}

@@ -27,7 +27,7 @@ from perf_alerts_dagster.projections.kernels.watching import (
     Days,
 )
 from perf_alerts_dagster.projections.lives import Change
-from perf_alerts_dagster.statistics.decay import DecayReference
+from perf_alerts_dagster.statistics.decay import LARGEST_MOVE, DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 
 # Rows of a year where a calendar says nothing else, and rows after a change that power is for.
@@ -38,6 +38,8 @@ WARM_UP = 63
 SUM_YEARS = 2
 DECAY_YEARS = 4
 DRAWDOWN_YEARS = 6
+# The volatility of a changed life, in that of healthy ones.
+WILDER = 1.5
 # The conditional quantile that a row exceeds by lying below it.
 EXCEEDANCE = 0.05
 # Documented limits of the exceedance rate (a share of rows) and of the run (rows).
@@ -55,7 +57,7 @@ class Alternative(StrEnum):
         """The change, planted from `day` (0-based) on."""
         if self is Alternative.NO_EDGE:
             return Change(day=day, lost_mean=1.0)
-        return Change(day=day, stretch=1.5)
+        return Change(day=day, stretch=WILDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,12 +188,9 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, CALMEST)),
-            documented=lambda limits: (
-                min(limits["volatility_high"], 1 / limits["volatility_low"]),
-                None,
-            ),
-            squared=True,
+            badness=lambda value, periods: max(value, 1.0 / max(value, float(CALMEST))),
+            # Its documented limits are of another measure, the standard deviation.
+            documented=lambda limits: (1.0, None),
         ),
         Statistic(
             rule="daily_exceedance",
@@ -319,7 +318,12 @@ WATCHERS: tuple[Watcher, ...] = (
     ),
     Watcher(
         rules=("rolling_sharpe", "volatility_shift"),
-        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
+        inputs=lambda known: _single(
+            1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2),
+            known.decay.mean,
+            known.decay.sigma * LARGEST_MOVE,
+            1.0 / (ROLLING_ROWS * known.decay.size * known.decay.sigma),
+        ),
         follow=watching.rolling,
         loops=Kernel(f"{LOOPS}:rolling"),
     ),
@@ -344,8 +348,8 @@ WATCHERS: tuple[Watcher, ...] = (
             known.decay.numerator,
             known.decay.base,
             known.decay.square,
-            known.decay.per_sum(SHORT_SUM),
-            known.decay.per_sum(LONG_SUM),
+            -known.decay.per_sum(SHORT_SUM),
+            -known.decay.per_sum(LONG_SUM),
         ),
         follow=watching.decay,
         loops=Kernel(f"{LOOPS}:decay"),

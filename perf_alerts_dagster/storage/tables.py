@@ -79,6 +79,12 @@ evaluations = sa.Table(
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("parts", JsonText, nullable=False),
+    sa.Column("notifies", sa.Boolean),
+    sa.Column("power_126", sa.Double),
+    sa.Column("power_252", sa.Double),
+    sa.Column("delay_sessions", sa.Double),
+    sa.Column("minimal_delay_sessions", sa.Double),
+    sa.Column("share_of_limit", sa.Double),
 )
 projections = sa.Table(
     "projections",
@@ -185,8 +191,7 @@ switches = sa.Table(
     sa.Column("off_since", UtcDateTime, nullable=False),
 )
 
-# One row: since when the system runs, its last sign of life, and the newest time without one,
-# from `down_from` to `began_at`. `said`: a digest has reported it.
+# One row: since when the system runs, its last sign of life, the newest time without; `said` once.
 uptime = sa.Table(
     "uptime",
     metadata,
@@ -382,7 +387,6 @@ retirements = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
-# By strategy, what it is held against from a day on; the newest number that counts is in force.
 baselines = sa.Table(
     "baselines",
     metadata,

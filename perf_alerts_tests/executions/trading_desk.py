@@ -23,7 +23,7 @@ from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.desk import Desk as KeptDesk
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
@@ -64,13 +64,16 @@ def after_close(place: int) -> datetime:
     return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
 
 
-def a_session_judge(store: ProjectionStore) -> SessionJudge:
+def a_session_judge(
+    store: ProjectionStore, calibrations: str = CALIBRATION, method: str | None = None
+) -> SessionJudge:
     return SessionJudge(
         judge=Judge(
             book=limit_book({}, {}),
             max_lag_sessions=2,
             budgets=Budgets(),
             settings_version="test",
+            method_version=method,
         ),
         issuer=ProjectionIssuer(
             store=store,
@@ -79,6 +82,7 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             settings_version="test",
             limits=lambda strategy: DOCUMENTED_LIMITS,
             weights=Budgets().weights_of,
+            calibrations=calibrations,
             lives=LIVES,
         ),
     )
@@ -110,6 +114,8 @@ class Desk:
         self.clock: Callable[[], datetime] | None = None
         self.ttl = TTL
         self.policy = NotificationSettings()
+        self.calibrations = CALIBRATION
+        self.method: str | None = None
 
     def written(self) -> list[str]:
         """The texts of the summary files."""
@@ -134,7 +140,7 @@ class Desk:
             store=self.store,
             desk=self.kept,
             state_dir=self.state_dir,
-            session_judge=a_session_judge(self.store),
+            session_judge=a_session_judge(self.store, self.calibrations, self.method),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
             leases=LeaseManager(

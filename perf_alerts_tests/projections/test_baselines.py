@@ -75,7 +75,7 @@ class Issued:
         reading = reading_of(strategy(), kept={"trend": baselines} if baselines else {})
         if issue:
             self.issuer.issue_launch(reading, day(place), run_id="run")
-        return self.issuer.outlook(day(place), {}, reading.records.strategies)
+        return self.issuer.outlook(day(place), {}, reading.baselines)
 
 
 def launch(outlook: Outlook) -> InForce:

@@ -26,6 +26,7 @@ NEEDS: dict[tuple[str, str], Permission | str] = {
     ("GET", "/strategies"): Permission.VIEW_STATUS,
     ("GET", "/strategies/{name}/projection"): Permission.VIEW_STATUS,
     ("POST", "/strategies/{name}/retire"): Permission.TOGGLE,
+    ("GET", "/false-alarm-budget"): Permission.VIEW_STATUS,
     ("GET", "/strategies/{name}/baseline"): Permission.VIEW_STATUS,
     ("POST", "/strategies/{name}/rebaseline"): Permission.TOGGLE,
     ("GET", "/metrics"): Permission.VIEW_STATUS,

@@ -219,9 +219,9 @@ def in_force(
 
     The launch is that of the baseline of `record` that counts on the day, if any.
     """
-    records = {} if record is None else {strategy: record}
+    known = {} if record is None else {strategy: record.baselines}
     by_kind = [
-        launches_in_force(store, records, day, [strategy]),
+        launches_in_force(store, known, day, [strategy]),
         store.projections(kind=CURRENT, on_or_before=day, strategies=[strategy]),
     ]
     return [newest[strategy] for newest in by_kind if strategy in newest]

@@ -129,6 +129,13 @@ class RuleEvaluation(Model):
     p_year: Number
     false_alarm_rate: Number
     power: Number
+    days_to_half: Number
+    notifies: bool | None
+    power_126: Number
+    power_252: Number
+    delay_sessions: Number
+    minimal_delay_sessions: Number
+    share_of_limit: Number
     provisional: bool
     message: str
 
