@@ -8,6 +8,8 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rules.decay import judge_decay
+from perf_alerts_dagster.judging.rules.life_cusum import judge_cusum
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_tests.builders import a_record, context_of, noise
@@ -58,7 +60,7 @@ def test_a_baseline_without_a_row_yet_is_insufficient_data() -> None:
 
 @pytest.mark.parametrize("haircut", [0.0, 0.25])
 def test_a_breach_says_from_which_haircut_on_it_would_be_silent(haircut: float) -> None:
-    live = spread(-0.0005, 200)
+    live = spread(-0.001, 200)
     (_, long, _) = judge(live, since=400, haircut=haircut)
     silent = long.parts["silent_haircut"]
 
@@ -87,3 +89,18 @@ def test_without_a_breach_nothing_is_to_be_silenced() -> None:
     assert found.severity is None
     assert "silent_haircut" not in found.parts
     assert found.parts["haircut"] == 0.0
+
+
+@pytest.mark.parametrize(("since", "rows"), [(None, 160), (500, 60)])
+def test_the_rule_of_the_version_before_counts_from_the_baseline_as_well(
+    since: int | None, rows: int
+) -> None:
+    record = a_record(noise(160), backtest=BACKTEST_ROWS)
+    reached = Calibration(worst={"life_cusum_1": np.linspace(40.0, 0.0, len(TAILS))})
+    known = outlook(since=since, haircut=0.4)
+    context = context_of(record, in_force=known.in_force, life_cusum={"trend": reached})
+    (found,) = judge_cusum(record, context)
+
+    assert found.observations == rows
+    assert found.parts["haircut"] == (0.0 if since is None else 0.4)
+    assert ("baseline_from" in found.parts) == (since is not None)
