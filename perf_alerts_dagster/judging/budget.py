@@ -145,8 +145,9 @@ class Budgets:
     ) -> Expected:
         """What a strategy opens a year at the levels in force; see `levels_of`.
 
-        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less than what is stated where bounds hold levels down: then at most so much, as if
-        no two rules notified in one year. It is more where its own line of the drawdown is.
+        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less
+        than what is stated where bounds hold levels down: then at most so much, as if no two rules
+        notified in one year. It is more where its own line of the drawdown is.
         """
         levels = self.levels_of(strategy, calibration, strategies)
         weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
