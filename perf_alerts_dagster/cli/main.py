@@ -23,6 +23,7 @@ _COMMANDS = {
     "strategies": "strategies",
     "budget": "budget",
     "thresholds": "thresholds",
+    "limits": "limits",
     "incidents": "incidents",
     "silence": "silences",
     "test-channel": "test_channel",

@@ -9,6 +9,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
@@ -153,6 +154,16 @@ class Lifecycle:
                 known = model.Resolution.KNOWN
                 self.resolve(live.id, by=by, now=now, outcome=known, comment=comment)
 
+    def note(self, strategy: str, what: str, *, by: str, now: datetime, **detail: Json) -> None:
+        """Add an entry to the timeline of each unresolved incident of a strategy."""
+
+        def decide(builder: DecisionBuilder) -> None:
+            for incident in builder.incidents:
+                if incident.strategy == strategy and not incident.is_resolved:
+                    builder.add_entry(incident, what, by, **detail)
+
+        self._run(decide, now)
+
     def acknowledge(
         self,
         incident_id: str,
@@ -266,6 +277,18 @@ class Lifecycle:
 
         return self._run(decide, now)
 
+    def _newest(self, firing: model.Firing) -> Sequence[model.Incident]:
+        """The last incident of the firing's strategy and rule, under each name of a group."""
+        group, currency = (firing.parts.get(name) for name in ("group", "currency"))
+        names = {firing.strategy} | ({str(group), f"{group}:{currency}"} if group else set())
+        return [
+            incident
+            for name in sorted(names)
+            for incident in self.store.incidents(
+                ports.IncidentFilter(strategy=name, rule=firing.rule), limit=1
+            ).incidents
+        ]
+
     def _change(
         self,
         decide: Callable[[DecisionBuilder, model.Incident], None],
@@ -296,7 +319,9 @@ class Lifecycle:
     ) -> ports.Decisions:
         def build() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
-            builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
+            builder = DecisionBuilder(
+                snapshot, self.settings, now=now, window=window, alert=alert, newest=self._newest
+            )
             decide(builder)
             return builder
 

@@ -102,7 +102,7 @@ class ChangedLives:
         found = {}
         for rule, days in within.items():
             soon, year = (days < _SOON).mean(axis=1), (days < YEAR).mean(axis=1)
-            half = np.median(days, axis=1) + 1.0
+            half = np.minimum(np.median(days, axis=1) + 1.0, YEAR)
             if STATISTICS[rule].longest < LIFETIME:
                 # It begins anew after its rows.
                 mean, again = np.minimum(days + 1.0, YEAR).mean(axis=1), lifetime / YEAR
@@ -110,7 +110,6 @@ class ChangedLives:
                 delay = np.where(year > 0.0, delay, lifetime)
             else:
                 delay = np.minimum(ever[rule] + 1.0, lifetime).mean(axis=1)
-            half = np.where(half <= YEAR, half, np.nan)
             found[rule] = np.stack(
                 [soon, year, half, delay, best[STATISTICS[rule].alternative]]
             ).astype(np.float64)
@@ -146,7 +145,7 @@ def worth_of(
     return Worth(
         power_126=soon,
         power_252=within,
-        days_to_half=None if math.isnan(half) else half,
+        days_to_half=half if within >= 0.5 else None,
         delay_sessions=delay,
         minimal_delay_sessions=minimal_delay(shift, min(rate, 0.999), year),
         share_of_limit=within / best,

@@ -27,6 +27,8 @@ NEEDS: dict[tuple[str, str], Permission | str] = {
     ("GET", "/strategies/{name}/projection"): Permission.VIEW_STATUS,
     ("POST", "/strategies/{name}/retire"): Permission.TOGGLE,
     ("GET", "/false-alarm-budget"): Permission.VIEW_STATUS,
+    ("GET", "/strategies/{name}/baseline"): Permission.VIEW_STATUS,
+    ("POST", "/strategies/{name}/rebaseline"): Permission.TOGGLE,
     ("GET", "/metrics"): Permission.VIEW_STATUS,
     ("GET", "/schedule/summary/{hours}"): Permission.VIEW_HISTORY,
     ("GET", "/schedule/executions"): Permission.VIEW_HISTORY,
