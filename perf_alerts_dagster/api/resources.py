@@ -35,12 +35,11 @@ class Records:
         self._cached: tuple[datetime, Reading] | None = None
 
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
-        """A strategy's or group's rows up to today; None where the source has none. See `all`."""
-        return (await self.all(now)).get(strategy)
+        """A strategy's or group's rows up to today; None where the source has none.
 
-    async def all(self, now: datetime) -> Mapping[str, StrategyRecord]:
-        """The rows of each strategy and group up to today; see `reading` for the errors."""
-        return (await self.reading(now)).records.strategies
+        See `reading` for the errors.
+        """
+        return (await self.reading(now)).records.strategies.get(strategy)
 
     async def reading(self, now: datetime) -> Reading:
         """The source as of at most a minute ago.

@@ -115,13 +115,16 @@ class Budgets:
         `strategies` is how many the desk has, groups among them.
         """
         factors = self.factors_of(strategy, calibration, strategies)
-        return {
-            rule: (
-                min(factors[0] * pair[0], self.bounds_of(strategy, rule)[0]),
-                min(factors[1] * pair[1], self.bounds_of(strategy, rule)[1]),
+        levels = {}
+        for rule, pair in self.weights_of(strategy).items():
+            bounds = self.bounds_of(strategy, rule)
+            warning, critical = (
+                min(factor * share, bound)
+                for factor, share, bound in zip(factors, pair, bounds, strict=True)
             )
-            for rule, pair in self.weights_of(strategy).items()
-        }
+            # What is rare enough for a critical is so for a warning.
+            levels[rule] = (max(warning, critical), critical)
+        return levels
 
     def factors_of(self, strategy: str, calibration: Calibration, strategies: int) -> Pair:
         """The factors of a strategy's weights, at warning and at critical; see `levels_of`."""
@@ -145,26 +148,31 @@ class Budgets:
     ) -> Expected:
         """What a strategy opens a year at the levels in force; see `levels_of`.
 
-        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less than what is stated where bounds hold levels down: then at most so much, as if
-        no two rules notified in one year. It is more where its own line of the drawdown is.
+        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less
+        than what is stated where bounds hold levels down: then at most so much, as if no two rules
+        notified in one year. It is more where its own line of the drawdown is.
         """
         levels = self.levels_of(strategy, calibration, strategies)
         weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
-        depth = calibration.emergency_depth(live_rows)
-        line = crossings(calibration, depth, live_rows) if has_line else 0.0
         unions = []
         for place, factor in enumerate(self.factors_of(strategy, calibration, strategies)):
-            within = np.interp(factor, calibration.factors[SEVERITIES[place]], calibration.tails)
-            union = 1.0 - (1.0 - float(within)) * math.exp(-others[place] * min(factor, 1e6))
+            lives, shares = calibration.factors[SEVERITIES[place]], calibration.tails
+            # Lives that notify at any factor pass the strategy's own line, and no rule.
+            within = float(np.interp(factor, lives, shares) - np.interp(0.0, lives, shares))
+            union = 1.0 - (1.0 - within) * math.exp(-others[place] * min(factor, 1e6))
             if any(levels[rule][place] < factor * pair[place] for rule, pair in weights.items()):
-                apart = 1.0 - math.prod(1.0 - pair[place] for pair in levels.values())
-                union = min(union, apart + line * (place == 0))
-            unions.append(union / CALIBRATED[place])
-        # The lives' first year knows the line of that year alone.
-        first = float(np.interp(0.0, calibration.factors[WARNING], calibration.tails))
+                union = min(union, 1.0 - math.prod(1.0 - pair[place] for pair in levels.values()))
+            unions.append(union)
+        first, line = (
+            crossings(calibration, calibration.emergency_depth(rows), rows)
+            for rows in (1, live_rows)
+        )
+        line = line if has_line else 0.0
+        # The stated figure has room for the line of the first year.
+        warnings = (unions[0] + first) / CALIBRATED[0] + max(line - first, 0.0)
         return Expected(
-            warnings=min(unions[0] + max(line - first, 0.0), 1.0),
-            criticals=min(unions[1] + line, 1.0),
+            warnings=min(warnings, 1.0),
+            criticals=min(unions[1] / CALIBRATED[1] + line, 1.0),
             line=line,
         )
 

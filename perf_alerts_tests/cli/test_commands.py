@@ -170,7 +170,7 @@ def test_evaluate_says_what_a_young_strategy_is_watched_for(run: Run, tmp_path: 
         {"strategy": "new_ml", "outcome": "insufficient_data", "note": note}
     ]
     assert f"new_ml: {note}\n" in shown.stdout
-    assert "4 more evaluations are ok, 11 lack data" in shown.stderr
+    assert "4 more evaluations are ok, 13 lack data" in shown.stderr
 
 
 def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:
@@ -209,7 +209,10 @@ def test_check_says_what_is_judged_now_and_what_from_when(run: Run, tmp_path: Pa
         "ALL, new_a and new_b: 40 live rows, no backtest: now data and drawdown; "
         "from 63 live rows ("
     )
-    assert "and life CUSUM; flat run, repeated P&L and volatility shift: 252 backtest rows" in young
+    assert (
+        "and decay since live began; flat run, repeated P&L and volatility shift: 252 backtest rows"
+        in young
+    )
     assert "old: 20 live rows, 380 backtest rows: now data, " in answer.stdout
 
 

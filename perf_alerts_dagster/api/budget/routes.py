@@ -26,6 +26,6 @@ async def false_alarm_budget(request: Request, who: StatusViewer) -> Response:
     if resources.settings.policy_limits:
         # Without the source the limits of losses have no expected number; the rest has.
         with suppress(RecordsUnavailable, RecordsInvalid):
-            records = await resources.parts.records.all(now)
+            records = (await resources.parts.records.reading(now)).records.strategies
     ledger = await asyncio.to_thread(resources.parts.ledger, now, records)
     return json_answer(answer_of(ledger, now, holds=is_gated(resources.settings)))
