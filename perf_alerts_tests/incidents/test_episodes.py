@@ -307,7 +307,7 @@ def test_a_group_keeps_its_episode_under_its_new_name(before: str, after: str) -
     assert desk.deliver() == []
 
 
-OLD = {"value": -0.22, "limit": -0.2, "p_year": 0.001, "parts": {"deepest": -0.22}}
+OLD: dict[str, Any] = {"value": -0.22, "limit": -0.2, "p_year": 0.001, "parts": {"deepest": -0.22}}
 
 
 def older(status: str, **changes: Any) -> IncidentDesk:
