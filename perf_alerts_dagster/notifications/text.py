@@ -141,7 +141,8 @@ def reliability(incident: Payload) -> str:
     if isinstance(incident["p_year"], int | float):
         words.append(f"{_share(incident['p_year'])} of healthy years show this")
     rate = parts.get("false_alarm_rate")
-    if isinstance(rate, int | float):
+    # A limit that is passed is no false alarm; its sentence says how common that is.
+    if isinstance(rate, int | float) and "step" not in parts:
         words.append(f"false alarms of this rule: {_share(rate)} a year")
     power = parts.get("power")
     if isinstance(power, int | float):

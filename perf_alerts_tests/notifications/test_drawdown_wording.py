@@ -36,6 +36,14 @@ def test_a_drawdown_beyond_a_line_names_its_next_step(
     assert found == ([f"{said}; a new high begins a new episode."] if said else [])
 
 
+def test_a_line_that_is_passed_is_no_false_alarm() -> None:
+    desk = IncidentDesk()
+    parts = {"episode": "2026-01-05", "step": 0}
+    desk.judge(breach(rule="drawdown", p_year=0.5, false_alarm_rate=0.83, parts=parts))
+
+    assert "How sure: 50 % of healthy years show this." in lines(desk)
+
+
 def test_what_is_over_has_no_next_step() -> None:
     desk = IncidentDesk()
     desk.judge(breach(rule="drawdown", parts={"episode": "2026-01-05", "step": 0}))
