@@ -166,10 +166,12 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
         live = builder.live(evaluation.dedup_key)
         if live is None or live.dedup_key in breached_keys or evaluation.is_notified(gate=gate):
             continue
-        budget = _level(builder, live, evaluation)
+        budget, line = _level(builder, live, evaluation), _line(live, evaluation)
         if _is_restated(live, evaluation, judgement, budget):
             event = transitions.IncidentEvent.RESTATED
-        elif _is_current(live, judgement) and transitions.is_recovered(evaluation, budget=budget):
+        elif _is_current(live, judgement) and transitions.is_recovered(
+            evaluation, budget=budget, line=line
+        ):
             event = transitions.IncidentEvent.RECOVERED
         else:
             continue
@@ -195,6 +197,12 @@ def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluatio
     return max(
         float(str(levels.get("warning"))) if isinstance(levels, dict) else bound for levels in kept
     )
+
+
+def _line(live: model.Incident, evaluation: Evaluation) -> float:
+    """The first line of a drawdown, the shallower one of then and of now; else infinite."""
+    kept = [each.parts.get("capital_limit") for each in (live, evaluation)]
+    return min((float(str(line)) for line in kept if line is not None), default=math.inf)
 
 
 def _is_current(live: model.Incident, judgement: Judgement) -> bool:

@@ -10,9 +10,9 @@ from datetime import date
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents import model
+from perf_alerts_dagster.judging.rule import STEP
 
-# Between two steps, as a share of the peak, up to rounding.
-_STEP, _ROUNDING = 0.10, 1e-9
+_ROUNDING = 1e-9
 
 
 def with_step(incident: model.Incident) -> model.Incident:
@@ -32,7 +32,7 @@ def with_step(incident: model.Incident) -> model.Incident:
 def _steps_beyond(line: float, value: float | None) -> int:
     """The step of a value beyond a line, a positive share; -1 before it."""
     depth = 0.0 if value is None else abs(value)
-    return max(math.floor((depth - line) / _STEP + _ROUNDING), -1)
+    return max(math.floor((depth - line) / STEP + _ROUNDING), -1)
 
 
 def _step_of(breach: model.Breach) -> int:

@@ -297,13 +297,14 @@ def _with_escalation_clock(
     )
 
 
-def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
+def is_recovered(evaluation: Evaluation, *, budget: float, line: float = math.inf) -> bool:
     """Whether a level's final evaluation resolves its incident.
 
     Args:
         evaluation: Nobody is notified of it. A breach that is too weak for that counts as
             recovered only by its `p_year`.
         budget: The largest `p_year` at which the rule notifies a warning.
+        line: The least depth of a drawdown that is notified without evidence.
     """
     if evaluation.provisional or evaluation.kind is Kind.EVENT or evaluation.parts.get("missing"):
         return False
@@ -312,12 +313,9 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
     if evaluation.parts.get("above"):
         # Above the upper band, a value is as far from the lower one as possible.
         return True
-    capital = evaluation.parts.get("capital_limit")
-    if capital is not None and evaluation.value is not None:
-        end = (1.0 - _MARGIN) * float(str(capital))
+    if -(evaluation.value or 0.0) > (1.0 - _MARGIN) * line * (1 + _SLACK):
         # However common such a depth is.
-        if -evaluation.value > end * (1 + _SLACK):
-            return False
+        return False
     if evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget:
         return True
     if evaluation.outcome is not Outcome.OK:

@@ -19,6 +19,9 @@ CRUMB = 0.02
 # A value's severity, None within the limits, and the limit that is shown beside it.
 Step = tuple[Severity | None, float]
 
+# People are notified again with each further such share of the peak that a drawdown is deeper.
+STEP = 0.10
+
 # The rule of the summary's `sharpe_status`, here since the proxy loads no rules.
 SUMMARY_RULE = "rolling_sharpe"
 

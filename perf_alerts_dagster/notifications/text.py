@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.system import SYSTEM
-from perf_alerts_dagster.judging.rule import HINT
+from perf_alerts_dagster.judging.rule import HINT, STEP
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 # An incident as in a message's payload.
@@ -84,7 +84,7 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
     if incident["reason"] == "recovered":
         lines.append(_end(incident) or "It is resolved.")
     else:
-        lines += [measurement(incident), reliability(incident)]
+        lines += [measurement(incident), reliability(incident), _next_step(incident)]
         if incident.get("over"):
             lines.append(f"It is resolved by now. {_end(incident)}".rstrip())
     lines += [_since(incident), _acknowledged(incident)]
@@ -141,7 +141,8 @@ def reliability(incident: Payload) -> str:
     if isinstance(incident["p_year"], int | float):
         words.append(f"{_share(incident['p_year'])} of healthy years show this")
     rate = parts.get("false_alarm_rate")
-    if isinstance(rate, int | float):
+    # A limit that is passed is no false alarm; its sentence says how common that is.
+    if isinstance(rate, int | float) and "step" not in parts:
         words.append(f"false alarms of this rule: {_share(rate)} a year")
     power = parts.get("power")
     if isinstance(power, int | float):
@@ -160,6 +161,19 @@ def _share(number: float) -> str:
 def sentence(incident: Payload) -> str:
     """The evaluation's message in one line, cut to 600 characters."""
     return clean(incident["message"], _MAXIMUM_SENTENCE)
+
+
+def _next_step(incident: Payload) -> str:
+    """The depth from which the next message of a drawdown's episode comes; empty for others."""
+    parts, limit = incident["parts"], incident["limit"]
+    step = parts.get("step") if isinstance(parts, dict) else None
+    if not isinstance(parts, dict) or not isinstance(step, int) or not isinstance(limit, float):
+        return ""
+    depth, line = abs(limit) + STEP * (step + 1), parts.get("line")
+    # Its own line may lie before the next step beyond the documented one.
+    if isinstance(line, float) and line > abs(limit):
+        depth = min(depth, line)
+    return f"The next step is {depth:.1%} below the peak; a new high begins a new episode."
 
 
 def _since(incident: Payload) -> str:

@@ -1,6 +1,7 @@
 """Random drawdowns, judged for real: each step of an episode is notified once, and at once."""
 
 import random
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 
@@ -86,7 +87,7 @@ class Life:
                     if each["reason"] in NEWS:
                         self.hear(each)
 
-    def hear(self, incident: dict[str, object]) -> None:
+    def hear(self, incident: Mapping[str, object]) -> None:
         parts, limit = incident["parts"], incident["limit"]
         assert isinstance(parts, dict)
         assert isinstance(limit, float)

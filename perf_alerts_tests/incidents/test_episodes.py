@@ -307,7 +307,7 @@ def test_a_group_keeps_its_episode_under_its_new_name(before: str, after: str) -
     assert desk.deliver() == []
 
 
-OLD = {"value": -0.22, "limit": -0.2, "p_year": 0.001, "parts": {"deepest": -0.22}}
+OLD: dict[str, Any] = {"value": -0.22, "limit": -0.2, "p_year": 0.001, "parts": {"deepest": -0.22}}
 
 
 def older(status: str, **changes: Any) -> IncidentDesk:
@@ -390,10 +390,25 @@ def test_a_line_is_over_a_tenth_of_it_inside_however_common_that_depth_is(
         p_year=0.5,
         value=-depth,
         limit=-0.08,
-        parts={"capital_limit": 0.2},
     )
 
-    assert is_recovered(evaluation, budget=0.05) is recovered
+    assert is_recovered(evaluation, budget=0.05, line=0.2) is recovered
+
+
+@pytest.mark.parametrize("parts", [{"capital_limit": 0.2}, {}])
+def test_neither_a_deeper_line_nor_a_mandate_ends_what_an_earlier_line_has_begun(
+    parts: dict[str, Any],
+) -> None:
+    desk = IncidentDesk()
+    desk.judge(drawdown(0.16, line=0.15))
+    weak = evidence(0.14, evidence=Evidence.WEAK, p_year=0.5)
+    within = replace(weak, parts={"episode": FIRST, **parts})
+
+    desk.judge_next_day(within)
+    assert desk.only().status is Status.OPEN
+
+    desk.judge_next_day(replace(within, value=-0.13))
+    assert desk.only().status is Status.RESOLVED
 
 
 def test_a_step_of_a_resolved_incident_opens_another_one() -> None:

@@ -11,7 +11,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import CRUMB, SUMMARY_RULE, Rule
+from perf_alerts_dagster.judging.rule import CRUMB, STEP, SUMMARY_RULE, Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.rolling import (
     SHARPE_WINDOW,
@@ -67,8 +67,7 @@ WIPE_OUT = _rule(
 _READINGS = 7
 _DEGRADATION_ROWS = SHARPE_WINDOW + 2 * _READINGS - 1
 _CONSTANT = "the returns do not vary"
-# People are notified again with each so many further points of a drawdown, up to rounding.
-_STEP, _ROUNDING = 0.10, 1e-9
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +169,7 @@ def episode_of(record: StrategyRecord, path: Floats, line: float | None) -> dict
     if first < len(path):
         parts["episode"] = str(record.dates[record.live][first])
     if line is not None:
-        parts["step"] = math.floor((-float(path[-1]) - line) / _STEP + _ROUNDING)
+        parts["step"] = math.floor((-float(path[-1]) - line) / STEP + _ROUNDING)
     return parts
 
 
@@ -216,7 +215,7 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     value = float(path[-1])
     severity, limit = case.step(-value)
     rating = context.rating(name, DRAWDOWN, value, live_rows=len(live))
-    text = f"live index is {-value:.1%} below its peak"
+    text = f"live index is {abs(value):.1%} below its peak"
     said = f", at or beyond {limit:.0%}" if severity else ""
     parts: dict[str, Json] = {"deepest": float(path.min())}
     gated = name in context.projected
@@ -278,7 +277,9 @@ def _lines(
 def _said(line: _Line) -> str:
     if line.share is None:
         return f", at or beyond {line.depth:.0%}"
-    share = f"in {max(round(100 * line.share, 1), 0.1):.3g} of 100 healthy years"
+    years = 100 * line.share
+    share = f"in {round(years, 0 if years >= 10 else 1):g} of 100 healthy years"
     if line.severity is Severity.CRITICAL:
-        return f": this strategy passes {100 * line.depth:.3g} % {share}; set a mandate"
+        depth = f"{100 * line.depth:.3g} %"
+        return f", at or beyond the documented {depth}; it passes {depth} {share}; set a mandate"
     return f", at or beyond its own line of {line.depth:.1%}, which it passes {share}"

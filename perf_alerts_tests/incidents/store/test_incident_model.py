@@ -56,9 +56,20 @@ def evaluations(draw: st.DrawFn) -> Evaluation:
     }
     if is_event:
         changes |= {"rule": "daily_exceedance", "kind": Kind.EVENT, "session": MONDAY}
+    elif draw(st.booleans()):
+        # A drawdown, in this episode or the next, above its line or at a step beyond it.
+        changes["rule"] = draw(st.sampled_from(["drawdown", "policy_drawdown"]))
+        drawdown: dict[str, Any] = {
+            "episode": draw(st.sampled_from(["2026-01-05", "2026-01-07"])),
+            "capital_limit": 0.2,
+            "escalates": draw(st.booleans()),
+        }
+        if (step := draw(st.integers(-1, 2))) >= 0:
+            drawdown["step"] = step
+        changes["parts"] = drawdown
     if changes["strategy"].startswith("ALL"):
         currency = changes["strategy"].partition(":")[2] or draw(st.sampled_from(["USD", "EUR"]))
-        changes["parts"] = {
+        changes["parts"] = changes.get("parts", {}) | {
             "group": "ALL",
             "currency": currency,
             "membership": draw(st.sampled_from("mn")),

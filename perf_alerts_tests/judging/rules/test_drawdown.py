@@ -37,7 +37,7 @@ def a_calibration(one_percent: float, half: float) -> Calibration:
 
 # Calm: 1 % of its healthy years pass 15 %. Wild: 1 % pass 36 %, half of them 21 %.
 CALM, WILD = a_calibration(0.15, 0.04), a_calibration(0.36, 0.21)
-OWN = {"of_strategy": {"trend": {"drawdown": {"warning": 0.05, "critical": 0.01}}}}
+OWN = {"trend": {"drawdown": {"warning": 0.05, "critical": 0.01}}}
 
 
 def context(
@@ -46,7 +46,7 @@ def context(
     given: dict[str, Any] = {
         "calibrations": {record.strategy: calibration},
         "projected": frozenset({record.strategy}),
-        "budgets": Budgets(**OWN),
+        "budgets": Budgets(of_strategy=OWN),
     }
     return context_of(record, **(given | changes))
 
@@ -109,14 +109,15 @@ def test_where_its_own_line_is_deeper_the_documented_one_is_critical_and_does_no
         assert found.notified_severity is Severity.CRITICAL
         assert found.false_alarm_rate == share
         assert found.message.endswith(
-            f"this strategy passes 20 % in {100 * share:.3g} of 100 healthy years; set a mandate"
+            f"documented 20 %; it passes 20 % in {100 * share:.0f} of 100 healthy years; "
+            "set a mandate"
         )
 
 
 def test_the_documented_line_escalates_where_the_depth_is_evidence_as_well() -> None:
-    own = {"of_strategy": {"trend": {"drawdown": {"warning": 0.9, "critical": 0.9}}}}
+    own = {"trend": {"drawdown": {"warning": 0.9, "critical": 0.9}}}
 
-    assert "escalates" not in at(0.22, WILD, budgets=Budgets(**own)).parts
+    assert "escalates" not in at(0.22, WILD, budgets=Budgets(of_strategy=own)).parts
 
 
 @pytest.mark.parametrize(

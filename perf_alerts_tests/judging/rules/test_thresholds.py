@@ -405,7 +405,7 @@ DRAWDOWN = Evaluation(
                 observations=3,
                 evidence=None,
                 message="live index is 4.2% below its peak",
-                parts=DRAWDOWN.parts | {"deepest": near(-0.07)},
+                parts={**DRAWDOWN.parts, "deepest": near(-0.07)},
             ),
         ),
         ([0.1, -0.09], DRAWDOWN),
@@ -417,7 +417,7 @@ DRAWDOWN = Evaluation(
                 value=near(-0.13),
                 limit=-0.12,
                 message="live index is 13.0% below its peak, at or beyond 12%",
-                parts=DRAWDOWN.parts | {"deepest": near(-0.13)},
+                parts={**DRAWDOWN.parts, "deepest": near(-0.13)},
             ),
         ),
         (
@@ -429,7 +429,7 @@ DRAWDOWN = Evaluation(
                 limit=-0.2,
                 evidence=Evidence.UNGATED,
                 message="live index is 30.0% below its peak, at or beyond 20%",
-                parts=DRAWDOWN.parts | {"deepest": near(-0.5), "episode": "2023-01-04", "step": 1},
+                parts={**DRAWDOWN.parts, "deepest": near(-0.5), "episode": "2023-01-04", "step": 1},
             ),
         ),
         (

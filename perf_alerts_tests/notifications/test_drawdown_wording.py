@@ -1,0 +1,53 @@
+"""A message about a drawdown says from which depth on the next one comes."""
+
+from typing import Any
+
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_tests.incidents.incident_desk import IncidentDesk, breach, fine
+
+
+def lines(desk: IncidentDesk) -> list[str]:
+    return message_of(list(desk.memory.rows.values())[-1], public_url=None).text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("parts", "limit", "said"),
+    [
+        ({"step": 0}, -0.2, "The next step is 30.0% below the peak"),
+        ({"step": 1, "line": 0.36}, -0.2, "The next step is 36.0% below the peak"),
+        ({"step": 0, "line": 0.36}, -0.2, "The next step is 30.0% below the peak"),
+        ({"step": 2, "line": 0.15}, -0.15, "The next step is 45.0% below the peak"),
+        ({}, -0.08, ""),
+        ({"step": 0}, None, ""),
+    ],
+)
+def test_a_drawdown_beyond_a_line_names_its_next_step(
+    parts: dict[str, Any], limit: float | None, said: str
+) -> None:
+    desk = IncidentDesk()
+    given: dict[str, Any] = {"rule": "drawdown", "limit": limit, "severity": Severity.CRITICAL}
+    desk.judge(breach(**given, parts={"episode": "2026-01-05", **parts}))
+
+    found = [line for line in lines(desk) if line.startswith("The next step")]
+
+    assert found == ([f"{said}; a new high begins a new episode."] if said else [])
+
+
+def test_a_line_that_is_passed_is_no_false_alarm() -> None:
+    desk = IncidentDesk()
+    parts = {"episode": "2026-01-05", "step": 0}
+    desk.judge(breach(rule="drawdown", p_year=0.5, false_alarm_rate=0.83, parts=parts))
+
+    assert "How sure: 50 % of healthy years show this." in lines(desk)
+
+
+def test_what_is_over_has_no_next_step() -> None:
+    desk = IncidentDesk()
+    desk.judge(breach(rule="drawdown", parts={"episode": "2026-01-05", "step": 0}))
+    desk.deliver()
+    desk.judge_next_day(fine(rule="drawdown"))
+
+    assert not any(line.startswith("The next step") for line in lines(desk))
