@@ -98,13 +98,16 @@ class Budgets:
             others = sum(pair[place] for rule, pair in weights.items() if rule not in STATISTICS)
             union = CALIBRATED[place] * (stated.warning, stated.critical)[place]
             factors.append(calibration.factor(severity, union, others))
-        return {
-            rule: (
-                min(factors[0] * pair[0], self.bounds_of(strategy, rule)[0]),
-                min(factors[1] * pair[1], self.bounds_of(strategy, rule)[1]),
+        levels = {}
+        for rule, pair in weights.items():
+            bounds = self.bounds_of(strategy, rule)
+            warning, critical = (
+                min(factor * share, bound)
+                for factor, share, bound in zip(factors, pair, bounds, strict=True)
             )
-            for rule, pair in weights.items()
-        }
+            # What is rare enough for a critical is so for a warning.
+            levels[rule] = (max(warning, critical), critical)
+        return levels
 
     def version(self, limits: Mapping[str, Mapping[str, float]]) -> str:
         """What calibrations depend on, as 8 hex digits; others are made anew.

@@ -117,11 +117,20 @@ class Calibration:
         """The factor of all weights at which `union` of healthy years notify at a severity.
 
         `others` is the sum of the weights of rules that the lives do not know: they are taken to
-        be independent.
+        be independent. Where drawdowns past their own line, which no weight decides, take more than
+        half of the union, the rules have as much as half of it in the years without one: else
+        nothing but losses would be notified.
         """
         factors = self.factors[severity]
         unions = 1.0 - (1.0 - self.tails) * np.exp(-others * np.minimum(factors, 1e6))
-        return float(np.interp(union, unions, factors))
+        drawdown, lost = STATISTICS["drawdown"].name(1), 0.0
+        if severity == WARNING and drawdown in self.worst:
+            lost = self.p_year(drawdown, -math.log1p(-self.emergency_depth(1)))
+        unions, factors = (
+            np.append(start, values[self.tails > lost])
+            for start, values in ((lost, unions), (0.0, factors))
+        )
+        return float(np.interp(max(union, lost + union / 2.0), unions, factors))
 
     def emergency_depth(self, live_rows: int) -> float:
         """The depth of drawdown, a positive share, that 1 % of healthy years of its age pass."""
@@ -200,9 +209,11 @@ def least_factors(
     """Per life (N) the least factor of all weights at which any rule notifies in its first year.
 
     0 where the drawdown passes its own line, which no weight decides; infinite where no rule
-    passes its documented limit. `healthy` are the lives whose shares count, by default the same.
+    passes its documented limit. No rule is given more than the largest of the weights. `healthy`
+    are the lives whose shares count, by default the same.
     """
     least = np.full(len(next(iter(worst.values()))), np.inf)
+    bound = max((pair[place] for pair in weights.values()), default=0.0)
     for rule, statistic in STATISTICS.items():
         name = statistic.name(1)
         values, of_healthy = worst[name], (healthy or worst)[name]
@@ -212,7 +223,8 @@ def least_factors(
         )
         weight = weights.get(rule, (0.0, 0.0))[place]
         if weight > 0.0:
-            least = np.where(values >= least_badness, np.minimum(least, shares / weight), least)
+            notifies = (values >= least_badness) & (shares <= bound)
+            least = np.where(notifies, np.minimum(least, shares / weight), least)
         if rule == "drawdown" and place == 0:
             lowest, highest = (-math.log1p(-depth) for depth in EMERGENCY_DEPTHS)
             passes = (shares <= EMERGENCY) & (values >= lowest)
@@ -234,9 +246,12 @@ def _at_tails(values: Floats32) -> Floats:
 
 
 def _at_shares(least: Floats) -> Floats:
-    """The factor at which `TAILS` of lives (N) notify, rising."""
-    places = np.minimum((TAILS * len(least)).astype(np.int64), len(least) - 1)
-    return np.minimum(np.sort(least)[places], 1e9)
+    """The largest factor at which no more than `TAILS` of lives (N) notify, rising."""
+    rising = np.minimum(np.sort(least), 1e9)
+    beyond = rising[np.minimum((TAILS * len(least) + 1e-9).astype(np.int64), len(least) - 1)]
+    # As many lives may share the next factor: they notify all or none.
+    below = np.searchsorted(rising, beyond, side="left")
+    return np.where(beyond < 1e9, np.append(0.0, rising)[below], beyond)
 
 
 def _reached(counts: Floats32) -> Floats:

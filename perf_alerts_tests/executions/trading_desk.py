@@ -17,7 +17,7 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentStore
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -76,7 +76,8 @@ def a_session_judge(store: ProjectionStore) -> SessionJudge:
             paths=200,
             haircut=0.0,
             settings_version="test",
-            limits=DOCUMENTED_LIMITS,
+            limits=lambda strategy: DOCUMENTED_LIMITS,
+            weights=Budgets().weights_of,
         ),
     )
 

@@ -40,7 +40,7 @@ _ROWS = (126, 252)
 
 
 def judge_decay(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """The three rules of decay over live final rows.
+    """The three rules of decay over live final rows, of a long life over its last years.
 
     The severity is from the budget: a warning where few enough healthy lives of its age are as
     bad. Insufficient data without a launch projection or a calibration. Without a backtest the
@@ -59,10 +59,15 @@ def judge_decay(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
         return [case.lacks(len(live), why=why) for case in cases]
     reference = calibration.decay
     scores = reference.scores(np.log1p(live))
+    seen = [
+        scores[-STATISTICS[rule.id].rated_rows(len(live), calibration.year) :] for rule in RULES
+    ]
+    values = [shortfall(each, rows, reference) for each, rows in zip(seen, _ROWS, strict=False)]
+    rows = [min(rows, len(each)) for each, rows in zip(seen, (*_ROWS, len(live)), strict=True)]
     return [
-        _judged(case, shortfall(scores, rows, reference), min(rows, len(live)), len(live))
-        for case, rows in zip(cases, _ROWS, strict=False)
-    ] + [_judged(cases[-1], decay_sum(scores), len(live), len(live))]
+        _judged(*each, len(live))
+        for each in zip(cases, (*values, decay_sum(seen[-1])), rows, strict=True)
+    ]
 
 
 def _judged(case: Case, value: float, rows: int, age: int) -> Evaluation:
