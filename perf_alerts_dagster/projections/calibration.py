@@ -57,8 +57,13 @@ METHOD = "5"
 LIVES = 5_000
 LIFE = days_of()
 # The shares of healthy years at which the worst values are kept, dense in the tail.
-TAILS = np.unique(
-    np.concatenate([[0.0], np.geomspace(1.0 / LIVES, 0.05, 48), np.linspace(0.05, 1.0, 53)[1:]])
+TAILS = np.concatenate(
+    [
+        [0.0],
+        np.geomspace(1.0 / LIVES, 0.05, 56),
+        np.linspace(0.05, 0.2, 20)[1:],
+        np.linspace(0.2, 1.0, 26)[1:],
+    ]
 )
 # Share of healthy years in which a strategy passes its own line of the drawdown, and the least and
 # the greatest depth of that line (simple returns).
@@ -76,8 +81,9 @@ class Calibration:
 
     `worst` maps the name of a statistic to its badness (larger is worse) at `tails`, shares of
     healthy years that are at least as bad. `factors` gives by severity, at the same shares of
-    years, the factor of all weights at which any of the rules notifies in that share. `decay` is
-    what decay is measured against, `year` the rows of a year, `lives` how many were drawn.
+    years, the factor of all weights at which any of the rules notifies in that share, besides the
+    years in which a drawdown passes its own line. `decay` is what decay is measured against, `year`
+    the rows of a year, `lives` how many were drawn.
     """
 
     worst: Mapping[str, Floats]
@@ -118,19 +124,15 @@ class Calibration:
 
         `others` is the sum of the weights of rules that the lives do not know: they are taken to
         be independent. Where drawdowns past their own line, which no weight decides, take more than
-        half of the union, the rules have as much as half of it in the years without one: else
-        nothing but losses would be notified.
+        half of the union, the rules have half of it in the years without one: else nothing but
+        losses would be notified.
         """
         factors = self.factors[severity]
         unions = 1.0 - (1.0 - self.tails) * np.exp(-others * np.minimum(factors, 1e6))
         drawdown, lost = STATISTICS["drawdown"].name(1), 0.0
         if severity == WARNING and drawdown in self.worst:
             lost = self.p_year(drawdown, -math.log1p(-self.emergency_depth(1)))
-        unions, factors = (
-            np.append(start, values[self.tails > lost])
-            for start, values in ((lost, unions), (0.0, factors))
-        )
-        return float(np.interp(max(union, lost + union / 2.0), unions, factors))
+        return float(np.interp(max(union - lost, union / 2.0), unions, factors))
 
     def emergency_depth(self, live_rows: int) -> float:
         """The depth of drawdown, a positive share, that 1 % of healthy years of its age pass."""
@@ -246,8 +248,11 @@ def _at_tails(values: Floats32) -> Floats:
 
 
 def _at_shares(least: Floats) -> Floats:
-    """The largest factor at which no more than `TAILS` of lives (N) notify, rising."""
-    rising = np.minimum(np.sort(least), 1e9)
+    """The largest factor at which rules notify in no more than `TAILS` of lives (N), rising.
+
+    Lives in which a drawdown passes its own line are not counted.
+    """
+    rising = np.minimum(np.sort(np.where(least > 0.0, least, np.inf)), 1e9)
     beyond = rising[np.minimum((TAILS * len(least) + 1e-9).astype(np.int64), len(least) - 1)]
     # As many lives may share the next factor: they notify all or none.
     below = np.searchsorted(rising, beyond, side="left")

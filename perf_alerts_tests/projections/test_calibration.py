@@ -71,7 +71,7 @@ def test_a_count_is_as_likely_as_all_years_that_reach_it(one: Calibration) -> No
     runs = one.worst["consecutive_exceedances"]
     share = one.p_year("consecutive_exceedances", 2.0)
 
-    assert share == pytest.approx(max(np.asarray(TAILS)[runs >= 2.0]), abs=0.02)
+    assert share == pytest.approx(max(np.asarray(TAILS)[runs >= 2.0]), abs=0.04)
 
 
 def test_a_strategys_calibration_does_not_depend_on_the_others() -> None:
@@ -221,12 +221,13 @@ def test_a_factor_notifies_in_no_more_lives_than_its_share(make: object, severit
 
     for share, factor in zip(TAILS, found.factors[severity], strict=True):
         # Beyond every rule's documented limit and bound there is no factor.
-        assert factor == 1e9 or (least <= factor).mean() <= share + 1e-9, share
+        rules = float(((least > 0.0) & (least <= factor)).mean())
+        assert factor == 1e9 or rules <= share + 1e-9, share
     for union in (0.002, 0.0113, 0.08) if severity == WARNING else (0.002, 0.013):
         emergencies = float((least <= 0.0).mean())
         expected = max(union, emergencies + union / 2.0)
         factor = found.factor(severity, union)
-        assert float((least <= factor).mean()) == pytest.approx(expected, abs=6e-4), union
+        assert float((least <= factor).mean()) == pytest.approx(expected, abs=3e-3), union
 
 
 def test_lives_that_share_a_factor_notify_all_or_none() -> None:
@@ -234,7 +235,7 @@ def test_lives_that_share_a_factor_notify_all_or_none() -> None:
     lives = np.repeat([0.1, 0.5, 2.0], [300, 4_000, 700])
     worst = {STATISTICS[rule].name(1): np.zeros(5_000, dtype=np.float32) for rule in STATISTICS}
     worst["consecutive_exceedances"] = (10.0 * lives).astype(np.float32)
-    weights: dict[str, Pair] = {"consecutive_exceedances": (0.02, 0.02)}
+    weights: dict[str, Pair] = {"consecutive_exceedances": (0.02, 0.02), "drawdown": (0.5, 0.5)}
     life, everything = one_made(normal(300, np.random.default_rng(1)))
     least = least_factors(worst, everything, weights, {}, 1)
 
@@ -247,7 +248,7 @@ def test_lives_that_share_a_factor_notify_all_or_none() -> None:
     at = {round(share, 4): factor for share, factor in zip(TAILS, factors, strict=True)}
     assert least.min() == pytest.approx(700 / 5_001 / 0.02)
     assert {factor for share, factor in at.items() if share < 0.13} == {0.0}
-    assert at[TAILS[TAILS > 0.14][0].round(4)] == pytest.approx(least.min())
+    assert min(factor for share, factor in at.items() if share > 0.14) >= least.min()
 
 
 def test_no_rule_without_a_weight_or_short_of_its_documented_limit_notifies() -> None:
@@ -261,18 +262,18 @@ def test_no_rule_without_a_weight_or_short_of_its_documented_limit_notifies() ->
     assert np.isinf(weightless).all()
     # One rule alone notifies by its own shares.
     ranks = np.argsort(np.argsort(-worst["mean_shortfall_252_1"].astype(np.float64)))
-    assert alone * 0.01 == pytest.approx((ranks + 1) / 1_001)
+    shares = (ranks + 1) / 1_001
+    assert alone * 0.01 == pytest.approx(np.where(shares <= 0.01, shares, np.inf))
 
 
 def test_changed_lives_are_rated_by_the_healthy_ones() -> None:
     worst, everything, _ = first_year(normal(756, np.random.default_rng(8)), 1_000)
     worse = {name: values + np.float32(1e6) for name, values in worst.items()}
-    weights: dict[str, Pair] = {"mean_shortfall_252": (0.05, 0.01)}
+    weights: dict[str, Pair] = {"mean_shortfall_252": (1.0, 0.01)}
 
     assert (least_factors(worse, everything, weights, {}, 1, worst) * 0.01 <= 1 / 1_001).all()
-    assert least_factors(worst, everything, weights, {}, 1, worst) == pytest.approx(
-        least_factors(worst, everything, weights, {}, 1)
-    )
+    same = least_factors(worst, everything, weights, {}, 1, worst)
+    assert np.array_equal(same, least_factors(worst, everything, weights, {}, 1))
 
 
 @pytest.mark.parametrize("volatility", [0.15, 0.6, 0.9])
@@ -293,8 +294,10 @@ def test_however_often_losses_pass_their_own_line_half_of_the_budget_is_left_to_
         factor = found.factor(WARNING, union)
         rules = float(((least > 0.0) & (least <= factor)).mean())
         expected = max(union - emergencies, union / 2.0)
-        assert rules <= 1.1 * expected + 4e-4
-        assert rules >= (0.8 if union == 0.08 else 0.2) * expected
+        if volatility < 0.9:
+            assert rules == pytest.approx(expected, rel=0.1, abs=6e-4)
+        # The worst lives are nearly all among the losses, and no rule has more than its bound.
+        assert 0.2 * expected <= rules <= 1.1 * expected + 6e-4
         assert factor > 0.01
     assert found.factor(CRITICAL, 0.013) > 0.3
 
@@ -304,7 +307,8 @@ def test_rules_that_lives_do_not_know_have_their_part_of_the_union(one: Calibrat
     together = float(np.interp(beside, one.factors[WARNING], one.tails))
 
     assert beside < alone
-    assert 1.0 - (1.0 - together) * np.exp(-0.02 * beside) == pytest.approx(0.08, abs=2e-3)
+    rules = 1.0 - (1.0 - together) * np.exp(-0.02 * beside)
+    assert rules + EMERGENCY == pytest.approx(0.08, abs=2e-3)
     # Where the lives' own rules never notify.
     silent = replace(one, factors={WARNING: np.full(101, 1e9)})
     assert silent.factor(WARNING, 0.08, 0.02) > 1.0
