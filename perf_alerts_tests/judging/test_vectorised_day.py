@@ -178,7 +178,7 @@ class Lived:
             return badness >= self.calibration.badness_at(name, warning) and share <= warning
         if rule == "daily_exceedance":
             return badness > STATISTICS[rule].minimum(self.known) and share <= warning
-        passes = badness >= DOCUMENTED[rule]
+        passes = badness >= DOCUMENTED[rule][0]
         return passes and (share <= warning or not BY_ID[rule].gated)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
@@ -16,7 +17,6 @@ from perf_alerts_dagster.judging.rules.scores import (
     stability_parts,
     validation_parts,
 )
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
 from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
 from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
