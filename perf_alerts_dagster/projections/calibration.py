@@ -256,7 +256,8 @@ def _at_shares(least: Floats) -> Floats:
     beyond = rising[np.minimum((TAILS * len(least) + 1e-9).astype(np.int64), len(least) - 1)]
     # As many lives may share the next factor: they notify all or none.
     below = np.searchsorted(rising, beyond, side="left")
-    return np.where(beyond < 1e9, np.append(0.0, rising)[below], beyond)
+    found: Floats = np.where(beyond < 1e9, np.append(0.0, rising)[below], beyond)
+    return found
 
 
 def _reached(counts: Floats32) -> Floats:

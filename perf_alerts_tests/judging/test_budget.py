@@ -185,7 +185,7 @@ def test_weights_are_those_of_rules_unless_a_person_set_a_share() -> None:
     )
 
     assert given.weights_of("trend")["drawdown"] == (0.02, 0.004)
-    assert given.weights_of("other")["drawdown"] == (0.02, pytest.approx(0.001))
+    assert given.weights_of("other")["drawdown"] == pytest.approx((0.02, 0.001))
     assert given.weights_of("trend")["decay_cusum"] == (0.0, 0.005)
     assert given.weights_of("other")["mean_shortfall_252"] == (0.05, 0.01)
 

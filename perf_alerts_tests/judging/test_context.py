@@ -299,7 +299,7 @@ def test_a_level_is_the_rules_share_of_the_budget_and_its_bound_without_a_calibr
     bare = context_of(RECORD, budgets=budgets, calibrations={"trend": Calibration(worst={})})
     none = context_of(RECORD, budgets=budgets)
 
-    assert rated.levels_of("trend", "drawdown") == (0.03, pytest.approx(0.0008))
+    assert rated.levels_of("trend", "drawdown") == pytest.approx((0.03, 0.0008))
     assert rated.levels_of("trend", "mean_shortfall_252") == (0.04, 0.008)
     # What has no weight is never notified with the gate.
     assert rated.levels_of("trend", "volatility_shift") == (0.0, 0.0)

@@ -99,6 +99,6 @@ def digest(*results: object) -> str:
             of_names = sorted(value.items()) if isinstance(value, dict) else [("", value)]
             for name, numbers in of_names:
                 found.update(name.encode())
-                values = astuple(numbers) if isinstance(numbers, DecayReference) else numbers
-                found.update(np.ascontiguousarray(values).tobytes())
+                flat = astuple(numbers) if isinstance(numbers, DecayReference) else numbers
+                found.update(np.ascontiguousarray(flat).tobytes())
     return found.hexdigest()

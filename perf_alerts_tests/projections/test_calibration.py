@@ -16,6 +16,7 @@ from perf_alerts_dagster.projections.calibration import (
     WARNING,
     Calibration,
     Pair,
+    _at_shares,
     calibrate,
     least_factors,
     yearly_share,
@@ -236,10 +237,8 @@ def test_lives_that_share_a_factor_notify_all_or_none() -> None:
     worst = {STATISTICS[rule].name(1): np.zeros(5_000, dtype=np.float32) for rule in STATISTICS}
     worst["consecutive_exceedances"] = (10.0 * lives).astype(np.float32)
     weights: dict[str, Pair] = {"consecutive_exceedances": (0.02, 0.02), "drawdown": (0.5, 0.5)}
-    life, everything = one_made(normal(300, np.random.default_rng(1)))
+    _, everything = one_made(normal(300, np.random.default_rng(1)))
     least = least_factors(worst, everything, weights, {}, 1)
-
-    from perf_alerts_dagster.projections.calibration import _at_shares
 
     factors = _at_shares(least)
     for share, factor in zip(TAILS, factors, strict=True):

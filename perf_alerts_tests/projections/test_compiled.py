@@ -50,7 +50,8 @@ def work():
     residuals = filter_returns(window)
     (band,) = fans([residuals], draw(1, 300, 252), 252)
     decay = decay_reference(np.log1p(window))
-    life, known = life_of(window, residuals, decay), Known(residuals=residuals, band=band, decay=decay)
+    life = life_of(window, residuals, decay)
+    known = Known(residuals=residuals, band=band, decay=decay)
     draws = draw_lives(1, 300, LIFE)
     passages = Walk(draws).first_passages(life, known, {"decay_cusum": 200.0})
     (rated,) = calibrate([life], [known], draws,

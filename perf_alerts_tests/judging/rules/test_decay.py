@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,9 +40,9 @@ IN_FORCE = {"trend": ProjectionsInForce(launch=LAUNCH)}
 
 
 def judge(
-    record: StrategyRecord, calibration: Calibration = CALIBRATION, **changes: object
+    record: StrategyRecord, calibration: Calibration = CALIBRATION, **changes: Any
 ) -> dict[str, Evaluation]:
-    given = {"in_force": IN_FORCE, "calibrations": {"trend": calibration}} | changes
+    given: dict[str, Any] = {"in_force": IN_FORCE, "calibrations": {"trend": calibration}} | changes
     found = judge_decay(record, context_of(record, **given))
     assert [each.rule for each in found] == [rule.id for rule in RULES]
     return {each.rule: each for each in found}
