@@ -72,10 +72,10 @@ class RatedContext(JudgeContext):
     rate: Callable[[str, str, float], Rating | None]
 
     def rating(
-        self, strategy: str, rule: Rule, value: float, *, calibrated_as: str | None = None
+        self, strategy: str, rule: Rule, value: float, *, live_rows: int = 1
     ) -> Rating | None:
-        """The rating that `rate` gives for (strategy, calibrated name, value)."""
-        return self.rate(strategy, calibrated_as or rule.id, value)
+        """The rating that `rate` gives for (strategy, rule, value), whatever the age."""
+        return self.rate(strategy, rule.id, value)
 
 
 def context_of(

@@ -24,13 +24,13 @@ def main() -> None:
     decay = decay_reference(np.log1p(window))
     if decay is None:
         raise ValueError("the window varies")
-    calibration.calibrate(
-        [lives.life_of(window, residuals, decay)],
-        [Known(residuals=residuals, band=band, decay=decay)],
-        lives.draw_lives(0, 16, walk.days_of()),
-        weights=[{}],
-        documented=[{}],
+    life, known = (
+        lives.life_of(window, residuals, decay),
+        Known(residuals=residuals, band=band, decay=decay),
     )
+    draws = lives.draw_lives(0, 16, walk.days_of())
+    calibration.calibrate([life], [known], draws, weights=[{}], documented=[{}])
+    walk.Walk(draws).first_passages(life, known, {"drawdown": 0.0})
     seconds = time.monotonic() - started
     kernels = Kernel.all
     ready = sum(bool(kernel.signatures) for kernel in kernels)

@@ -63,8 +63,13 @@ METHOD = "5"
 LIVES = 5_000
 LIFE = days_of()
 # The shares of healthy years at which the worst values are kept, dense in the tail.
-TAILS = np.unique(
-    np.concatenate([[0.0], np.geomspace(1.0 / LIVES, 0.05, 48), np.linspace(0.05, 1.0, 53)[1:]])
+TAILS = np.concatenate(
+    [
+        [0.0],
+        np.geomspace(1.0 / LIVES, 0.05, 56),
+        np.linspace(0.05, 0.2, 20)[1:],
+        np.linspace(0.2, 1.0, 26)[1:],
+    ]
 )
 # Share of healthy years in which a strategy passes its own line of the drawdown, and the least and
 # the greatest depth of that line (simple returns).
@@ -84,10 +89,11 @@ class Calibration:
 
     `worst` maps the name of a statistic to its badness (larger is worse) at `tails`, shares of
     healthy years that are at least as bad. `factors` gives by severity, at the same shares of
-    years, the factor of all weights at which any of the rules notifies in that share. `losses`
-    gives the same of years after an annual Sharpe ratio of some size is lost, by that size and the
-    severity (`2:warning`), and `power` what `power.worth_of` reads, by rule. `decay` is what decay
-    is measured against, `edge` the mean per row in standard deviations, `year` the rows of a year,
+    years, the factor of all weights at which any of the rules notifies in that share, besides the
+    years in which a drawdown passes its own line. `losses` gives the same of years after an annual
+    Sharpe ratio of some size is lost, own lines included, by that size and the severity
+    (`2:warning`), and `power` what `power.worth_of` reads, by rule. `decay` is what decay is
+    measured against, `edge` the mean per row in standard deviations, `year` the rows of a year,
     `lives` how many were drawn.
     """
 
@@ -131,11 +137,16 @@ class Calibration:
         """The factor of all weights at which `union` of healthy years notify at a severity.
 
         `others` is the sum of the weights of rules that the lives do not know: they are taken to
-        be independent.
+        be independent. Where drawdowns past their own line, which no weight decides, take more than
+        half of the union, the rules have half of it in the years without one: else nothing but
+        losses would be notified.
         """
         factors = self.factors[severity]
         unions = 1.0 - (1.0 - self.tails) * np.exp(-others * np.minimum(factors, 1e6))
-        return float(np.interp(union, unions, factors))
+        drawdown, lost = STATISTICS["drawdown"].name(1), 0.0
+        if severity == WARNING and drawdown in self.worst:
+            lost = self.p_year(drawdown, -math.log1p(-self.emergency_depth(1)))
+        return float(np.interp(max(union - lost, union / 2.0), unions, factors))
 
     def seen(self, lost_sharpe: int, severity: str, factor: float) -> float:
         """Share of lives in which any rule notifies in the year after the loss, in its own rows.
@@ -256,7 +267,7 @@ def _losses_of(
         lives = {STATISTICS[rule].name(1): values[0] for rule, values in years.items()}
         for place, severity in enumerate(SEVERITIES):
             least = least_factors(lives, known, weights, documented, place, healthy=worst)
-            found[f"{lost}:{severity}"] = _at_shares(least)
+            found[f"{lost}:{severity}"] = _at_shares(least, with_line=True)
     return found
 
 
@@ -277,9 +288,11 @@ def least_factors(
     """Per life (N) the least factor of all weights at which any rule notifies in its first year.
 
     0 where the drawdown passes its own line, which no weight decides; infinite where no rule
-    passes its documented limit. `healthy` are the lives whose shares count, by default the same.
+    passes its documented limit. No rule is given more than the largest of the weights. `healthy`
+    are the lives whose shares count, by default the same.
     """
     least = np.full(len(next(iter(worst.values()))), np.inf)
+    bound = max((pair[place] for pair in weights.values()), default=0.0)
     for rule, statistic in STATISTICS.items():
         name = statistic.name(1)
         values, of_healthy = worst[name], (healthy or worst)[name]
@@ -287,7 +300,8 @@ def least_factors(
         least_badness = _least_badness(rule, known, documented, place)
         weight = weights.get(rule, (0.0, 0.0))[place]
         if weight > 0.0:
-            least = np.where(values >= least_badness, np.minimum(least, shares / weight), least)
+            notifies = (values >= least_badness) & (shares <= bound)
+            least = np.where(notifies, np.minimum(least, shares / weight), least)
         if rule == "drawdown" and place == 0:
             lowest, highest = (-math.log1p(-depth) for depth in EMERGENCY_DEPTHS)
             passes = (shares <= EMERGENCY) & (values >= lowest)
@@ -308,10 +322,18 @@ def _at_tails(values: Floats32) -> Floats:
     return quantiles(values, tuple((1.0 - TAILS).tolist())).astype(np.float64)
 
 
-def _at_shares(least: Floats) -> Floats:
-    """The factor at which `TAILS` of lives (N) notify, rising."""
-    places = np.minimum((TAILS * len(least)).astype(np.int64), len(least) - 1)
-    return np.minimum(np.sort(least)[places], 1e9)
+def _at_shares(least: Floats, *, with_line: bool = False) -> Floats:
+    """The largest factor at which rules notify in no more than `TAILS` of lives (N), rising.
+
+    Lives in which a drawdown passes its own line are counted only `with_line`.
+    """
+    counted = least if with_line else np.where(least > 0.0, least, np.inf)
+    rising = np.minimum(np.sort(counted), 1e9)
+    beyond = rising[np.minimum((TAILS * len(least) + 1e-9).astype(np.int64), len(least) - 1)]
+    # As many lives may share the next factor: they notify all or none.
+    below = np.searchsorted(rising, beyond, side="left")
+    found: Floats = np.where(beyond < 1e9, np.append(0.0, rising)[below], beyond)
+    return found
 
 
 def _reached(counts: Floats32) -> Floats:

@@ -140,6 +140,13 @@ class Statistic:
         """Its name in a calibration for a strategy with `rows` live rows, of `year` a year."""
         return self.name((max(rows, 1) - 1) // year + 1)
 
+    def rated_rows(self, rows: int, year: int = YEAR) -> int:
+        """The newest of so many live rows that lives are as old as: from a year's start on.
+
+        A sum over more of them would be rated by lives that could not yet be as bad.
+        """
+        return rows - max((max(rows, 1) - 1) // year + 1 - self.years, 0) * year
+
 
 @cache
 def _longest_runs(years: int, rows: int) -> Floats32:
@@ -348,6 +355,7 @@ WATCHERS: tuple[Watcher, ...] = (
             known.decay.numerator,
             known.decay.base,
             known.decay.square,
+            # A low sum is bad.
             -known.decay.per_sum(SHORT_SUM),
             -known.decay.per_sum(LONG_SUM),
         ),

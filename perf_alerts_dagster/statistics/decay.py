@@ -72,14 +72,14 @@ class DecayReference:
 def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | None:
     """The reference of log returns (n), oldest first; None where they do not vary.
 
-    `haircut` is the share of a positive mean that is taken off it.
+    `haircut` is the share of a positive mean of the returns that is taken off it.
     """
     recent = float(logs[-WINDOW:].std(ddof=1)) if len(logs) > 1 else 0.0
     spread = float(logs.std(ddof=1)) if len(logs) > 1 else 0.0
     if min(recent, spread) < 1e-12:
         return None
     mean = float(logs.mean())
-    whole = (logs - mean) / spread
+    whole, lowered = (logs - mean) / spread, haircut * max(mean, 0.0)
     excess, skew = float((whole**4).mean()) - 3.0, float((whole**3).mean())
     if abs(skew) > _SKEWED:
         deviation = spread / recent
@@ -88,7 +88,7 @@ def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | N
             rows=len(logs), error=spread * math.sqrt(_mean_variance(whole) / len(logs)),
             size=_size(logs, mean, recent),
         )  # fmt: skip
-        return _lowered(score, haircut)
+        return replace(score, mean=mean - lowered)
     degrees = float(np.clip(4.0 + 6.0 / max(excess, 1e-9), *_DEGREES))
     base, numerator = degrees - 2.0, degrees + 1.0
 
@@ -113,11 +113,7 @@ def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | N
         mean=mean, sigma=recent, numerator=numerator / deviation, base=base, square=1.0,
         rows=len(logs), error=error, size=_size(logs, mean, recent),
     )  # fmt: skip
-    return _lowered(score, haircut)
-
-
-def _lowered(score: DecayReference, haircut: float) -> DecayReference:
-    return replace(score, mean=score.mean - haircut * max(score.mean, 0.0))
+    return replace(score, mean=score.mean - lowered)
 
 
 def _size(logs: Floats, mean: float, recent: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,35 @@ def test_a_level_is_back_above_twice_the_budget(
     desk: IncidentDesk, p_year: float, ends: bool
 ) -> None:
     weak = breach(evidence=Evidence.WEAK, value=-0.22, p_year=p_year)
+    desk.judge_next_day(weak)
+
+    assert ended(desk) is (Resolution.RECOVERED if ends else None)
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "level", "p_year", "ends"),
+    [
+        # A desk that has grown: what was strong at .05 is not over at .03.
+        (0.05, 0.01, 0.03, False),
+        (0.05, 0.01, 0.1, False),
+        (0.05, 0.01, 0.1001, True),
+        # A desk that has shrunk: the larger level of now counts.
+        (0.01, 0.04, 0.07, False),
+        (0.01, 0.04, 0.0801, True),
+        # Where the version before kept no level, its bound of .05 counts.
+        (None, 0.01, 0.09, False),
+        (None, 0.01, 0.1001, True),
+    ],
+)
+def test_a_budget_that_became_smaller_ends_no_incident_by_itself(
+    opened_at: float | None, level: float, p_year: float, ends: bool
+) -> None:
+    def levels(warning: float | None) -> dict[str, Any]:
+        return {} if warning is None else {"levels": {"warning": warning, "critical": 0.001}}
+
+    desk = IncidentDesk()
+    desk.judge(breach(p_year=0.004, parts=levels(opened_at)))
+    weak = breach(evidence=Evidence.WEAK, value=-0.22, p_year=p_year, parts=levels(level))
     desk.judge_next_day(weak)
 
     assert ended(desk) is (Resolution.RECOVERED if ends else None)

@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import (
     MAXIMUM_MISSING,
     Rating,
     evaluation_of,
     insufficient_data,
     too_many_gaps,
+    yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
 from perf_alerts_dagster.records.sessions import missing, open_calendar
 from perf_alerts_tests.builders import a_record, context_of, noise
 
@@ -23,7 +26,7 @@ RECORD = a_record([0.01])
 def breach(
     rule: str, severity: Severity, p_year: float | None, *, projected: bool = True
 ) -> Evaluation:
-    rating = None if p_year is None else Rating(p_year=p_year, false_alarm_rate=0.02, power=0.5)
+    rating = None if p_year is None else Rating(p_year=p_year, false_alarm_rate=0.02)
     context = context_of(RECORD, rate=lambda strategy, rule, value: rating)
     return evaluation_of(
         context, "trend", BY_ID[rule], severity=severity, value=-0.1, limit=-0.08, message="is low"
@@ -131,7 +134,7 @@ def test_an_ok_has_no_evidence() -> None:
 
 
 def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
-    rating = Rating(p_year=0.02, false_alarm_rate=0.03, power=0.6, days_to_half=80.0, union=0.12)
+    rating = Rating(p_year=0.02, false_alarm_rate=0.03)
     found = evaluation_of(
         context_of(RECORD, rate=lambda strategy, rule, value: rating),
         "trend",
@@ -161,13 +164,15 @@ def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
         evidence=Evidence.STRONG,
         p_year=0.02,
         false_alarm_rate=0.03,
-        power=0.6,
-        days_to_half=80.0,
         session=date(2026, 1, 5),
         projection="launch:2025-01-02",
         provisional=True,
         message="is low",
-        parts={"deepest": -0.2, "union_false_alarm_rate": 0.12, "told_as": "warning"},
+        parts={
+            "deepest": -0.2,
+            "levels": {"warning": 0.05, "critical": 0.01},
+            "told_as": "warning",
+        },
     )
 
 
@@ -192,6 +197,7 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
         required=1,
         p_year=0.004,
         message="is fine",
+        parts={"levels": {"warning": 0.05, "critical": 0.01}},
     )
 
 
@@ -274,3 +280,46 @@ def test_what_several_rules_need_is_made_once() -> None:
     assert len(made) == 2
     assert [each.once("key", make, of_session=False) for each in (context, later)] == [7, 7]
     assert len(made) == 3
+
+
+def a_calibration(**worst: float) -> Calibration:
+    """Each statistic evenly spread up to a number, and weights that are given as they are."""
+    return Calibration(
+        worst={name: most * (1.0 - TAILS) for name, most in worst.items()},
+        factors={severity: np.ones(len(TAILS)) for severity in SEVERITIES},
+    )
+
+
+def test_a_level_is_the_rules_share_of_the_budget_and_its_bound_without_a_calibration() -> None:
+    budgets = Budgets(warning=0.04, critical=0.008, of_strategy={"trend": {"drawdown": {
+        "warning": 0.03}}})  # fmt: skip
+    rated = context_of(
+        RECORD, budgets=budgets, calibrations={"trend": a_calibration(rolling_sharpe=1.0)}
+    )
+    bare = context_of(RECORD, budgets=budgets, calibrations={"trend": Calibration(worst={})})
+    none = context_of(RECORD, budgets=budgets)
+
+    assert rated.levels_of("trend", "drawdown") == pytest.approx((0.03, 0.0008))
+    assert rated.levels_of("trend", "mean_shortfall_252") == (0.04, 0.008)
+    # What has no weight is never notified with the gate.
+    assert rated.levels_of("trend", "volatility_shift") == (0.0, 0.0)
+    for context in (bare, none):
+        assert context.levels_of("trend", "drawdown") == (0.03, 0.008)
+        assert context.levels_of("trend", "rolling_sharpe") == (0.04, 0.008)
+
+
+def test_a_rating_has_the_level_and_what_few_years_reach_the_documented_limit() -> None:
+    context = context_of(RECORD, calibrations={"trend": a_calibration(drawdown_1=1.0)})
+
+    found = context.rating("trend", BY_ID["drawdown"], -0.2)
+    assert found is not None
+    assert found.p_year == pytest.approx(1.0 + np.log1p(-0.2))
+    assert found.false_alarm_rate == pytest.approx(0.005)
+    assert context.rating("trend", BY_ID["wipe_out"], -0.2) is None
+    assert context_of(RECORD).rating("trend", BY_ID["drawdown"], -0.2) is None
+
+
+@pytest.mark.parametrize("rows", [63, 126, 252, 504])
+def test_a_share_of_windows_is_converted_to_that_of_years(rows: int) -> None:
+    assert yearly(0.01, rows, 252.0) == pytest.approx(1.0 - 0.99 ** (252 / rows))
+    assert yearly(0.01, rows, 52.0) == pytest.approx(1.0 - 0.99 ** (52 / rows))

@@ -9,7 +9,12 @@ from perf_alerts_tests.executions.trading_desk import judge
 
 EXCEEDANCES = ("daily exceedance", "consecutive exceedances", "exceedance rate")
 RUNS = ("flat run", "repeated P&L", "volatility shift")
-PROJECTED = ("interval breach", "P&L deviation", "life CUSUM")
+DECAY = (
+    "mean shortfall of 126 sessions",
+    "mean shortfall of 252 sessions",
+    "decay since live began",
+)
+PROJECTED = ("interval breach", "P&L deviation", *DECAY)
 
 
 def coverage(record: StrategyRecord) -> Coverage:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book

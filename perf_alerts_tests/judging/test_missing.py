@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome, notified
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -184,7 +184,8 @@ def test_rules_over_the_whole_life_say_since_when_it_is_known() -> None:
     assert {
         (one.strategy, one.rule) for one in found.evaluations if "live_since" in one.parts
     } == {(name, rule) for name in ("a", "b", "ALL")
-          for rule in ("drawdown", "interval_breach", "life_cusum")}  # fmt: skip
+          for rule in ("drawdown", "interval_breach", "mean_shortfall_126", "mean_shortfall_252",
+                       "decay_cusum")}  # fmt: skip
     assert of(found, "ALL")["drawdown"].parts["live_since"] == first
 
 

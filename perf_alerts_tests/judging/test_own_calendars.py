@@ -10,7 +10,7 @@ import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME, DAILY_PNL_CHECK, Alert
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.context import Budgets, of_own_year
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
@@ -177,9 +177,3 @@ def test_a_calendar_that_is_not_ordinary_is_part_of_the_datas_hash() -> None:
     hashes = [judged(a_reading(a_desk(one), now)).data_hash for one in (plain, assumed, declared)]
 
     assert hashes[0] == hashes[1] != hashes[2]
-
-
-def test_shares_of_simulated_years_are_converted_to_years_of_the_strategys_rows() -> None:
-    assert of_own_year(0.05, 252.0) == 0.05
-    assert of_own_year(0.05, 504.0) == pytest.approx(1.0 - 0.95**2)
-    assert of_own_year(0.05, 126.0) == pytest.approx(1.0 - 0.95**0.5)

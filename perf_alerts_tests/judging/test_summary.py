@@ -110,6 +110,7 @@ def test_the_rule_that_needs_most_rows_says_how_many_are_there() -> None:
         required=100 + len(STATISTICAL) // 2,
         watched=(
             "data",
+            "decay since live began",
             "rolling Sharpe ratio",
             "Sharpe degradation",
             "drawdown",
@@ -117,8 +118,8 @@ def test_the_rule_that_needs_most_rows_says_how_many_are_there() -> None:
         ),
     )
     assert str(found) == (
-        "40 of 105 rows; watched only for data, rolling Sharpe ratio, Sharpe degradation, drawdown "
-        "and daily loss mandate"
+        "40 of 106 rows; watched only for data, decay since live began, rolling Sharpe ratio, "
+        "Sharpe degradation, drawdown and daily loss mandate"
     )
 
 
@@ -158,11 +159,12 @@ def test_a_backtest_that_is_too_short_is_named() -> None:
 
 
 def test_trade_rules_count_only_for_a_strategy_with_trades() -> None:
-    record = a_record(noise(10), backtest=noise(600))
+    record = a_record(noise(10), backtest=noise(260))
     few = trades([1.0, -1.0], exits=record.dates[-2:])
-    judgement = judge(a_record(noise(10), backtest=noise(600), trades=few))
+    assert outcomes(judge(record)) == {"trend": OK}
+    judgement = judge(a_record(noise(10), backtest=noise(260), trades=few))
 
-    # Three more rules that lack data: seven of thirteen.
+    # Three more rules that lack data.
     assert outcomes(judgement) == {"trend": LACKING}
     (note,) = too_little_notes(judgement).values()
     assert note.startswith("10 of 76 rows; watched only for data, interval breach, ")

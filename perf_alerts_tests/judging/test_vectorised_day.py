@@ -1,7 +1,7 @@
 """The walk of many days at once against the judge, which takes them one by one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from importlib import resources
@@ -14,14 +14,15 @@ import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.alerts import Family
-from perf_alerts_dagster.judging.context import Budgets, yearly
+from perf_alerts_dagster.judging.budget import Budgets
+from perf_alerts_dagster.judging.context import yearly
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.judge import judge_strategy
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS
-from perf_alerts_dagster.projections.calibration import Calibration, yearly_share
+from perf_alerts_dagster.projections.calibration import Calibration, Pair, yearly_share
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS, ROLLING_ROWS
-from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
+from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, returns_of
 from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.projections.walk import badness_of
@@ -35,6 +36,7 @@ from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecor
 from perf_alerts_dagster.records.reading import read
 from perf_alerts_tests.builders import MARKET, a_record, context_of
 from perf_alerts_tests.fakes import FakeRecordsSource
+from perf_alerts_tests.projections.hard import decay_of, life_in
 from perf_alerts_tests.projections.honest import garch, known, normal, student
 
 # How far the rules of `MOVING` may be away in the mean and at most: standard deviations, a share
@@ -46,15 +48,15 @@ WITHIN = {
 }
 FAMILIES = (Family.PROJECTION, Family.THRESHOLD, Family.DATA)
 SAMPLE = Path(str(resources.files("perf_alerts_dagster"))) / "records" / "sources" / "sample_data"
-# A second year of life begins, in which the CUSUM is rated by another calibration.
+# A second year of life begins, in which decay is rated by another calibration.
 LIVE, CHANGE = 300, 180
 MINIMUM_RATE_ROWS = 20
 # Their residuals are estimated anew each session, from the rows before; the walk keeps those of
 # the reference.
 MOVING = {"daily_exceedance", "exceedance_rate", "consecutive_exceedances"}
 SAME = set(STATISTICS) - MOVING
+DECAY = {"mean_shortfall_126", "mean_shortfall_252", "decay_cusum"}
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
-WARNING = Budgets().warning
 # Where the two part: a crash rules the 756 rows before, and the residuals are others without it;
 # the 5 % quantile of a strategy that seldom trades is among its flat days.
 PARTED = {"jumps", "rsi2_reversion"}
@@ -78,7 +80,7 @@ def drawn(rows: int, rng: np.random.Generator) -> Floats:
     """A healthy life of a wild strategy, as calibrations draw it."""
     own = garch(1500, rng) * 1.5
     returns = np.empty((rows, 1), dtype=np.float32)
-    returns_of(life_of(own, known(own)), draw_lives(3, 1, rows), NO_CHANGE, returns)
+    returns_of(life_in(own), draw_lives(3, 1, rows), NO_CHANGE, returns)
     return np.expm1(returns[:, 0].astype(np.float64))
 
 
@@ -118,6 +120,7 @@ class Lived:
     record: StrategyRecord
     known: Known
     calibration: Calibration
+    levels: Mapping[str, Pair]
     judged: Mapping[tuple[int, str], Evaluation]
     walked: Mapping[str, Floats]
 
@@ -153,7 +156,10 @@ class Lived:
         """The share of healthy years that the walk's badness has."""
         if rule == "interval_breach":
             worst = float(self.walked[rule][: day + 1].max())
-            return yearly(self.known.band.share_below(worst, day + 1), YEAR)
+            return max(
+                yearly(self.known.band.share_below(worst, day + 1), YEAR),
+                self.calibration.p_year(rule, worst),
+            )
         share = self.calibration.p_year(STATISTICS[rule].name_after(day + 1), badness)
         if rule == "daily_exceedance":
             residuals = np.sort(self.known.residuals.standardised)
@@ -163,15 +169,17 @@ class Lived:
     def is_notified(self, day: int, rule: str, badness: float) -> bool:
         """The verdict that follows from the walk's badness."""
         share, name = self.share(day, rule, badness), STATISTICS[rule].name_after(day + 1)
+        warning = self.levels.get(rule, (0.0, 0.0))[0]
         if rule == "interval_breach":
             band = self.known.band
-            return badness > float((band.median - band.lower(0.95))[0] / band.below[0])
-        if rule == "life_cusum":
-            return badness >= self.calibration.badness_at(name, WARNING) and share <= WARNING
+            outside = badness > float((band.median - band.lower(0.95))[0] / band.below[0])
+            return outside and share <= warning
+        if rule in DECAY:
+            return badness >= self.calibration.badness_at(name, warning) and share <= warning
         if rule == "daily_exceedance":
-            return badness > STATISTICS[rule].minimum(self.known) and share <= WARNING
-        passes = badness >= DOCUMENTED[rule]
-        return passes and (share <= WARNING or not BY_ID[rule].gated)
+            return badness > STATISTICS[rule].minimum(self.known) and share <= warning
+        passes = badness >= DOCUMENTED[rule][0]
+        return passes and (share <= warning or not BY_ID[rule].gated)
 
 
 def outlook_of(record: StrategyRecord) -> Outlook:
@@ -189,7 +197,8 @@ def outlook_of(record: StrategyRecord) -> Outlook:
         paths=1000,
         haircut=0.0,
         settings_version="test",
-        limits=DOCUMENTED_LIMITS,
+        limits=lambda strategy: DOCUMENTED_LIMITS,
+        weights=Budgets().weights_of,
         lives=1000,
     )
     start = record.dates[record.live][0].astype(object)
@@ -204,7 +213,7 @@ def lived(name: str) -> Lived:
     launch = outlook.in_force["trend"].launch
     assert launch is not None
     backtest = record.returns[~record.live]
-    reference = Known(residuals=known(backtest), band=launch.fan)
+    reference = Known(residuals=known(backtest), band=launch.fan, decay=decay_of(backtest))
     judged = {}
     for day in range(LIVE):
         rows = record.rows(0, len(backtest) + day + 1)
@@ -223,6 +232,7 @@ def lived(name: str) -> Lived:
         record=record,
         known=reference,
         calibration=outlook.calibrations["trend"],
+        levels=Budgets().levels_of("trend", outlook.calibrations["trend"], 1),
         judged=judged,
         walked={rule: values[:, 0].astype(np.float64) for rule, values in walked.items()},
     )
@@ -272,7 +282,7 @@ def test_exceedances_of_a_session_are_the_walk_of_its_rows_from_those_before(nam
     for day, (rules, rows) in product(range(LIVE), windows.items()):
         end = life.backtest + day + 1
         first = end - min(rows, day + 1)
-        before = Known(residuals=known(life.record.returns[:first]), band=life.known.band)
+        before = replace(life.known, residuals=known(life.record.returns[:first]))
         walked = badness_of(np.log1p(life.record.returns[first:end, None]), before, rules=rules)
         for rule in rules:
             if rule == "exceedance_rate" and day + 1 < MINIMUM_RATE_ROWS:

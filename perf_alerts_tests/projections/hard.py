@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import astuple, fields
 
 import numpy as np
 
@@ -10,10 +10,11 @@ from perf_alerts_dagster.projections.bands import Fan, fans
 from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
 from perf_alerts_dagster.projections.lives import Life, LifeDraws, draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import Draws, draw
-from perf_alerts_dagster.projections.watchers import Known
+from perf_alerts_dagster.projections.watchers import YEAR, Known
 from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.decay import DecayReference, decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
-from perf_alerts_tests.projections.honest import DOCUMENTED, garch, student
+from perf_alerts_tests.projections.honest import DOCUMENTED, WEIGHTS, garch, student
 
 
 def hard_windows() -> dict[str, Floats]:
@@ -47,6 +48,16 @@ def filtered_window(window: Floats) -> Residuals:
     return found
 
 
+def decay_of(window: Floats) -> DecayReference:
+    found = decay_reference(np.log1p(window))
+    assert found is not None
+    return found
+
+
+def life_in(window: Floats) -> Life:
+    return life_of(window, filtered_window(window), decay_of(window))
+
+
 def made(
     windows: Iterable[Floats], *, draws: Draws | None = None, lives: LifeDraws | None = None
 ) -> tuple[list[Fan], list[Calibration]]:
@@ -56,19 +67,23 @@ def made(
     references = [filtered_window(window) for window in windows]
     bands = fans(references, draws, 252)
     return bands, calibrate(
-        [life_of(window, one) for window, one in zip(windows, references, strict=True)],
-        [Known(residuals=one, band=band) for one, band in zip(references, bands, strict=True)],
+        [life_in(window) for window in windows],
+        [
+            Known(residuals=one, band=band, decay=decay_of(window))
+            for one, band, window in zip(references, bands, windows, strict=True)
+        ],
         lives,
-        budget=0.05,
-        documented=DOCUMENTED,
+        weights=[WEIGHTS] * len(windows),
+        documented=[DOCUMENTED] * len(windows),
     )
 
 
-def one_made(window: Floats) -> tuple[Life, Known]:
+def one_made(window: Floats, year: int = YEAR) -> tuple[Life, Known]:
     """The lives of one strategy and what its rules know."""
     reference = filtered_window(window)
     (band,) = fans([reference], draw(5, 500, 252), 252)
-    return life_of(window, reference), Known(residuals=reference, band=band)
+    known = Known(residuals=reference, band=band, decay=decay_of(window), year=year)
+    return life_in(window), known
 
 
 def digest(*results: object) -> str:
@@ -84,5 +99,6 @@ def digest(*results: object) -> str:
             of_names = sorted(value.items()) if isinstance(value, dict) else [("", value)]
             for name, numbers in of_names:
                 found.update(name.encode())
-                found.update(np.ascontiguousarray(numbers).tobytes())
+                flat = astuple(numbers) if isinstance(numbers, DecayReference) else numbers
+                found.update(np.ascontiguousarray(flat).tobytes())
     return found.hexdigest()

@@ -4,19 +4,29 @@ from collections.abc import Callable
 
 import numpy as np
 
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import LIFE, Calibration, calibrate
+from perf_alerts_dagster.projections.calibration import Calibration, calibrate
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
-from perf_alerts_dagster.projections.watchers import BY_NAME, Known, documented_badness
+from perf_alerts_dagster.projections.walk import days_of
+from perf_alerts_dagster.projections.watchers import (
+    BY_NAME,
+    STATISTICS,
+    YEAR,
+    Known,
+    documented_badness,
+)
 from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
 RULES = set(BY_NAME)
-# Of a first year of life: the later CUSUMs are calibrated too and seen later.
-YEARLY = sorted(RULES - {"life_cusum_2", "life_cusum_3"})
+# Of a first year of life, by rule.
+YEARLY = {rule: statistic.name(1) for rule, statistic in STATISTICS.items()}
+WEIGHTS = Budgets().weights_of("trend")
 Make = Callable[[int, np.random.Generator], Floats]
 
 
@@ -85,13 +95,29 @@ def known(window: Floats) -> Residuals:
     return found
 
 
-def calibrated(windows: list[Floats], *, seed: int = 1, paths: int = 1000) -> list[Calibration]:
+def everything_known(windows: list[Floats], *, seed: int = 1, year: int = YEAR) -> list[Known]:
+    """What the rules of each know of it."""
     strategies = [known(window) for window in windows]
     bands = fans(strategies, draw(seed, 2000, 252), 252)
+    found = []
+    for window, residuals, band in zip(windows, strategies, bands, strict=True):
+        decay = decay_reference(np.log1p(window))
+        assert decay is not None
+        found.append(Known(residuals=residuals, band=band, decay=decay, year=year))
+    return found
+
+
+def calibrated(
+    windows: list[Floats], *, seed: int = 1, paths: int = 1000, year: int = YEAR
+) -> list[Calibration]:
+    strategies = everything_known(windows, seed=seed, year=year)
     return calibrate(
-        [life_of(window, one) for window, one in zip(windows, strategies, strict=True)],
-        [Known(residuals=one, band=band) for one, band in zip(strategies, bands, strict=True)],
-        draw_lives(seed, paths, LIFE),
-        budget=0.05,
-        documented=DOCUMENTED,
+        [
+            life_of(window, one.residuals, one.decay)
+            for window, one in zip(windows, strategies, strict=True)
+        ],
+        strategies,
+        draw_lives(seed, paths, days_of(year=year)),
+        weights=[WEIGHTS] * len(windows),
+        documented=[DOCUMENTED] * len(windows),
     )

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.kernels.watching import LANES
 from perf_alerts_dagster.projections.lives import Change, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.simulation import Filtered, draw, filtered, measure
-from perf_alerts_dagster.projections.stability_lives import lowest_scores
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import WATCHERS, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
-from perf_alerts_tests.projections.honest import known, student
+from perf_alerts_tests.projections.hard import decay_of, life_in
+from perf_alerts_tests.projections.honest import WEIGHTS, known, student
 
 ROOT = Path(__file__).parents[2]
 # All that is simulated for one strategy, by every kernel.
@@ -39,19 +40,27 @@ from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import LIFE, calibrate
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.walk import Walk
 from perf_alerts_dagster.projections.watchers import Known
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 
 def work():
     window = np.random.default_rng(1).standard_t(4, 300) * 0.007 + 0.0003
     residuals = filter_returns(window)
     (band,) = fans([residuals], draw(1, 300, 252), 252)
-    (rated,) = calibrate([life_of(window, residuals)], [Known(residuals=residuals, band=band)],
-                         draw_lives(1, 300, LIFE), budget=0.05, documented={})
+    decay = decay_reference(np.log1p(window))
+    life = life_of(window, residuals, decay)
+    known = Known(residuals=residuals, band=band, decay=decay)
+    draws = draw_lives(1, 300, LIFE)
+    passages = Walk(draws).first_passages(life, known, {"decay_cusum": 200.0})
+    (rated,) = calibrate([life], [known], draws,
+                         weights=[{"drawdown": (0.01, 0.002), "decay_cusum": (0.05, 0.01)}],
+                         documented=[{}])
     total = hashlib.sha256()
     for values in (band.pointwise, band.sup_below, band.sup_both, band.drawdowns,
-                   *rated.worst.values(), *rated.power.items(), *rated.half.items()):
-        total.update(values.tobytes() if isinstance(values, np.ndarray) else repr(values).encode())
+                   *rated.worst.values(), *rated.factors.values(), *passages.values()):
+        total.update(values.tobytes())
     return total.hexdigest()
 """
 # numba as it is where the installed numpy is not one that it runs with.
@@ -235,7 +244,7 @@ def test_code_of_another_version_is_compiled_anew_without_a_word(
 def test_files_of_the_cache_that_are_folders_do_not_stop_the_work(
     cache: Path, expected: str
 ) -> None:
-    for kernel, ending in (("measure", ".nbi"), ("band", ".nbc"), ("cusum", ".sha256")):
+    for kernel, ending in (("measure", ".nbi"), ("band", ".nbc"), ("decay", ".sha256")):
         file = file_of(cache, kernel, ending)
         file.unlink()
         file.mkdir()
@@ -372,7 +381,10 @@ def test_a_kernel_depends_on_numbers_of_the_simulations_alone(kernel: Kernel) ->
         value = kernel.loops.__globals__.get(name)
         if name == "np" or hasattr(builtins, name) or is_intrinsic(value):
             continue
-        assert isinstance(value, int | float | np.number), name
+        assert all(
+            isinstance(each, int | float | np.number)
+            for each in (value if isinstance(value, tuple) else (value,))
+        ), name
         if name in imported:
             continue
         assert name in constants, f"{name} is of a module that no checksum covers"
@@ -392,17 +404,19 @@ def test_every_call_of_the_product_has_the_same_types(tmp_path: Path) -> None:
     window.setflags(write=False)
     residual = known(window)
     (band,) = fans([residual], draw(1, 300, 252), 252)
-    one, life = Known(residuals=residual, band=band), life_of(window, residual)
+    decay = decay_of(window)
+    one = Known(residuals=residual, band=band, decay=decay)
+    life = life_of(window, residual, decay)
     for lives in (1, 255, 256, 257, 2_000):
         draws = draw_lives(1, lives, LIFE)
-        calibrate([life] * 2, [one] * 2, draws, budget=0.05, documented={})
+        calibrate([life] * 2, [one] * 2, draws, weights=[WEIGHTS] * 2, documented=[{}] * 2)
         change = Change(day=63, lost_mean=1.0, stretch=1.5)
         Walk(draws).yearly_worst(life, one, rules=["drawdown"], years=1, change=change)
     Walk(draw_lives(1, 3, days_of(years=4))).yearly_worst(life, one, years=4)
     for rows in (1, 64, 600):
         badness_of(np.full((rows, 2), 0.001).T[::-1].T, one)
-    for reference in (window, window[::-1], np.asfortranarray(window[:400])):
-        lowest_scores(reference, 300, periods_per_year=252, seed=1, lives=2)
+    weekly = replace(one, year=52)
+    Walk(draw_lives(1, 300, days_of(year=52))).yearly_worst(life, weekly)
 
     assert {kernel.loops.__name__: kernel.signatures for kernel in Kernel.all} == {
         kernel.loops.__name__: 1 for kernel in Kernel.all
@@ -429,7 +443,8 @@ def test_a_watcher_gives_the_bits_of_numpy_on_a_million_hard_numbers(
 ) -> None:
     residual = known(windows(1)[0])
     (band,) = fans([residual], draw(1, 300, 252), 252)
-    inputs = watcher.inputs(Known(residuals=residual, band=band))
+    decay = decay_of(windows(1)[0])
+    inputs = watcher.inputs(Known(residuals=residual, band=band, decay=decay))
     if watcher.rules == ("interval_breach",):
         inputs = tuple(np.resize(each, DAYS) for each in inputs)
     compiled, plain = np.empty((2, len(watcher.rules), DAYS, LANES), dtype=np.float32)
@@ -440,11 +455,12 @@ def test_a_watcher_gives_the_bits_of_numpy_on_a_million_hard_numbers(
 
     assert_same_bits([compiled], [plain])
     worst = np.zeros((2, len(watcher.rules), 16, LANES + 5), dtype=np.float32)
-    lived = hard(watcher.first.starts + 16 * 252, LANES)
-    watcher.worst(lived, inputs, 5, worst[0])
-    with by_numpy():
-        watcher.worst(lived, inputs, 5, worst[1])
-    assert_same_bits([worst[0]], [worst[1]])
+    for year in (252, 52):
+        lived = hard(watcher.starts + 16 * year, LANES)
+        watcher.worst(lived, inputs, year, 5, worst[0])
+        with by_numpy():
+            watcher.worst(lived, inputs, year, 5, worst[1])
+        assert_same_bits([worst[0]], [worst[1]])
 
 
 def assert_same_bits(compiled: Sequence[Floats32], plain: Sequence[Floats32]) -> None:
@@ -481,8 +497,7 @@ def test_the_simulation_gives_the_bits_of_numpy_on_a_million_hard_numbers() -> N
 
 def test_lives_and_their_first_passages_have_the_bits_of_numpy() -> None:
     window = hard(900, largest=0.5).astype(np.float64).clip(-0.9, None)
-    residual = known(window)
-    life, draws = life_of(window, residual), draw_lives(1, 4_000, 252)
+    life, draws = life_in(window), draw_lives(1, 4_000, 252)
     badness = hard(3 * 252, 2_000, largest=1e30)
 
     def numbers() -> list[Floats32]:

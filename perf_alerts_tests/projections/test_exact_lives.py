@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from perf_alerts_dagster.projections import lives
 from perf_alerts_dagster.projections.bands import Fan
-from perf_alerts_dagster.projections.kernels.watching import CUSUM_SLACK
 from perf_alerts_dagster.projections.lives import (
     NO_CHANGE,
     Change,
@@ -30,7 +29,9 @@ from perf_alerts_dagster.projections.lives import (
 from perf_alerts_dagster.projections.walk import Walk
 from perf_alerts_dagster.projections.watchers import WARM_UP, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
+from perf_alerts_tests.projections.hard import decay_of, life_in
 from perf_alerts_tests.projections.honest import garch
 
 ORACLES = json.loads(
@@ -59,9 +60,7 @@ def test_unmatched_blocks_are_the_stationary_bootstrap(
     """Where all rows are near, with the exact deviations of Politis and Romano within 1 %."""
     monkeypatch.setattr(lives, "NEIGHBOURS", 1.0)
     window = sample[str(oracle["strategy"])][-1260:]
-    reference = filter_returns(window)
-    assert reference is not None
-    life = replace(life_of(window, reference), mean_error=0.0, scale_error=0.0, mean=0.0)
+    life = replace(life_in(window), mean_error=0.0, scale_error=0.0, mean=0.0)
     assert life.neighbours == len(window) - 1
     days = [5, 21, 63, 126, 252]
 
@@ -120,7 +119,7 @@ def test_moments_of_matched_blocks_are_those_of_the_chain(
     shocks = np.log1p(window) - np.log1p(window).mean()
     order, variances = volatility_order(shocks)
     today = float(np.quantile(variances, 0.93 if shifted else 0.08))
-    life = life_of(window, replace(reference, variance=today))
+    life = life_of(window, replace(reference, variance=today), decay_of(window))
     start = int((variances < today).sum())
     law, chances = chain(order, start)
 
@@ -159,6 +158,8 @@ START, SIZES = 7, {"compiled": 12_000, "numpy": 2_000}
 # One row of 82 exceeds, so that two within thirty are neither rare nor certain.
 RARE = (1, 0, -1) * 20 + (-2,) + (1, 0, -1) * 7
 Levels = NDArray[np.int64]
+# Rows of a reference whose mean has no error.
+ENDLESS = 10**9
 
 
 def life_on_a_grid(mean: float = 0.0, rows: tuple[int, ...] = ROWS) -> Life:
@@ -203,12 +204,11 @@ def known_of(*, mean: float = 0.0, sigma: float = 1.0) -> Known:
             sup_both=flat[:1],
             drawdowns=flat[:1],
         ),
+        # A score is a row in units of `sigma`.
+        decay=DecayReference(
+            mean=mean, sigma=sigma, numerator=1.0, base=1.0, square=0.0, rows=ENDLESS, error=0.0
+        ),
     )
-
-
-def cusum(level: Levels, row: int, drift: int) -> Levels:
-    """In units of half a slack, of which a step is 16 and the slack 2."""
-    return np.maximum(0, level - 16 * (row + drift) - 2)
 
 
 def drawdown(level: Levels, row: int, drift: int) -> Levels:
@@ -279,29 +279,27 @@ FIRST_YEAR, WARM_YEAR = range(YEAR), range(WARM_UP, WARM_UP + YEAR)
 FREE = range(-1_100, 300)
 
 
-@pytest.mark.parametrize("year", [1, 3])
-def test_the_yearly_worst_cusum_has_the_exact_law(year: int, by_kernels: str) -> None:
-    walk = Walk(draw_lives(2, SIZES[by_kernels], YEAR * year))
-    known = known_of(sigma=STEP / (8.0 * CUSUM_SLACK))
-    worst = walk.yearly_worst(life_on_a_grid(), known, rules=["life_cusum"], years=year)
+def test_the_yearly_worst_shortfall_has_the_exact_law(by_kernels: str) -> None:
+    """In the first year of life a sum of 252 rows has dropped none of them."""
+    walk = Walk(draw_lives(2, SIZES[by_kernels], YEAR))
+    known = known_of(sigma=STEP)
+    worst = walk.yearly_worst(life_on_a_grid(), known, rules=["mean_shortfall_252"], years=1)
 
-    values = worst["life_cusum"][-1] / (CUSUM_SLACK / 2.0)
-    for limit in (90, 120, 150):
-        exact = passages(cusum, limit, range(YEAR * (year - 1), YEAR * year), (0, 0))[-1]
+    values = worst["mean_shortfall_252"][0] * YEAR**0.5
+    for limit in (4, 8, 13):
+        exact = passages(band, limit, FIRST_YEAR, (0, 0), levels=FREE)[-1]
         assert 0.001 < exact < 0.999
-        assert is_close(float((values > limit - 0.5).mean()), exact, SIZES[by_kernels]), (
-            limit,
-            exact,
-        )
+        share = float((values > limit - 0.5).mean())
+        assert is_close(share, exact, SIZES[by_kernels]), (limit, exact)
 
 
 @pytest.mark.parametrize("year", [1, 2])
 def test_the_yearly_worst_drawdown_has_the_exact_law(year: int, by_kernels: str) -> None:
-    walk = Walk(draw_lives(3, SIZES[by_kernels], WARM_UP + YEAR * year))
+    walk = Walk(draw_lives(3, SIZES[by_kernels], YEAR * year))
     worst = walk.yearly_worst(life_on_a_grid(), known_of(), rules=["drawdown"], years=year)
 
     values = worst["drawdown"][-1] / STEP
-    days = range(WARM_UP + YEAR * (year - 1), WARM_UP + YEAR * year)
+    days = range(YEAR * (year - 1), YEAR * year)
     for limit in (10, 13, 18):
         exact = passages(drawdown, limit, days, (0, 0))[-1]
         assert 0.001 < exact < 0.999
@@ -342,14 +340,14 @@ def test_counts_of_exceedances_in_a_window_have_the_exact_law(by_kernels: str) -
     assert is_close(share, exact, SIZES[by_kernels]), (share, exact)
 
 
-@pytest.mark.parametrize("rule", ["life_cusum", "interval_breach", "drawdown"])
+@pytest.mark.parametrize("rule", ["mean_shortfall_252", "interval_breach", "drawdown"])
 def test_first_passages_without_the_mean_have_the_exact_law(rule: str, by_kernels: str) -> None:
     """The mean is a step a row, and lost from the first day of the rule's first year on."""
-    known = known_of(mean=STEP, sigma=STEP / (8.0 * CUSUM_SLACK))
+    known = known_of(mean=STEP, sigma=STEP)
     move, limit, start, drifts, unit, levels = {
-        "life_cusum": (cusum, 300, 0, (0, -1), CUSUM_SLACK / 2.0, range(1_000)),
+        "mean_shortfall_252": (band, 25, 0, (0, -1), YEAR**-0.5, FREE),
         "interval_breach": (band, 8, 0, (1, 0), STEP, FREE),
-        "drawdown": (drawdown, 11, WARM_UP, (1, 0), STEP, range(300)),
+        "drawdown": (drawdown, 11, 0, (1, 0), STEP, range(300)),
     }[rule]
     walk = Walk(draw_lives(7, SIZES[by_kernels], start + YEAR))
     found = walk.first_passages(life_on_a_grid(STEP), known, {rule: (limit - 0.5) * unit})[rule]
@@ -387,6 +385,6 @@ def test_a_change_that_is_planted_within_a_year_has_the_exact_law(by_kernels: st
         life_on_a_grid(STEP), known_of(), rules=["drawdown"], years=1, change=change
     )["drawdown"][0]
 
-    exact = passages(drawdown, 13, WARM_YEAR, (1, 0), change=100, levels=range(300))[-1]
+    exact = passages(drawdown, 13, FIRST_YEAR, (1, 0), change=100, levels=range(300))[-1]
     assert 0.02 < exact < 0.98
     assert is_close(float((worst / STEP > 12.5).mean()), exact, SIZES[by_kernels]), exact

@@ -21,9 +21,15 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import Alternative
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.ewma_volatility import Floats32, Residuals
-from perf_alerts_tests.projections.hard import filtered_window, hard_windows, one_made
-from perf_alerts_tests.projections.honest import garch, normal, student
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32
+from perf_alerts_tests.projections.hard import (
+    decay_of,
+    filtered_window,
+    hard_windows,
+    life_in,
+    one_made,
+)
+from perf_alerts_tests.projections.honest import WEIGHTS, garch, normal, student
 
 DAYS = 2_520
 
@@ -37,7 +43,7 @@ def walked(life: Life, draws: LifeDraws, change: Change = NO_CHANGE) -> Floats32
 
 def certain(window: Floats) -> Life:
     """Lives whose mean and scale have no error."""
-    return replace(life_of(window, filtered_window(window)), mean_error=0.0, scale_error=0.0)
+    return replace(life_in(window), mean_error=0.0, scale_error=0.0)
 
 
 def autocorrelation(returns: Floats, lag: int) -> float:
@@ -112,7 +118,7 @@ def test_tails_and_crashes_are_as_frequent_as_in_the_record(make: object) -> Non
 @pytest.mark.parametrize("name", hard_windows())
 def test_no_life_is_wilder_than_its_record(name: str) -> None:
     window = hard_windows()[name]
-    life = life_of(window, filtered_window(window))
+    life = life_in(window)
     found = walked(life, draw_lives(4, 300, DAYS)).astype(np.float64)
     error = 6.0 * (life.mean_error + 1e-7)
 
@@ -138,7 +144,7 @@ def test_lives_of_a_handful_of_rows_are_made_of_them(rows: int, by_kernels: str)
 
 def test_the_errors_of_mean_and_scale_have_their_stated_spread_across_lives() -> None:
     window = garch(1_500, np.random.default_rng(9))
-    life = replace(life_of(window, filtered_window(window)), scale_error=0.25, mean_error=0.002)
+    life = replace(life_in(window), scale_error=0.25, mean_error=0.002)
     draws = draw_lives(6, 20_000, 2)
     both = walked(life, draws)[0].astype(np.float64)
     of_scale, of_mean = (
@@ -158,14 +164,14 @@ def test_the_errors_of_mean_and_scale_have_their_stated_spread_across_lives() ->
 
 
 def test_the_errors_are_those_of_a_mean_and_of_a_scale_over_their_rows() -> None:
-    """Across records of one law: the reference's mean, and the sizes of all rows."""
+    """Across records of one law: the mean that decay is measured against, and the sizes."""
     rng = np.random.default_rng(10)
-    for make, reference_rows in ((normal, 756), (student, 756)):
+    for make in (normal, student):
         means, sizes, errors, scales = [], [], [], []
         for _ in range(300):
             window = make(2_520, rng)
-            life = life_of(window, filtered_window(window))
-            means.append(np.log1p(window[-reference_rows:]).mean())
+            life = life_in(window)
+            means.append(decay_of(window).mean)
             sizes.append(np.log(np.abs(window - 0.0006).clip(0, 0.024).mean()))
             errors.append(life.mean_error)
             scales.append(life.scale_error)
@@ -179,16 +185,12 @@ def test_autocorrelation_widens_the_error_of_the_mean_and_its_opposite_narrows_i
         errors = [
             life.mean_error / life.rows.std()
             for seed in range(30)
-            if (life := life_of(w := ar(2_520, weight, np.random.default_rng(seed)), known(w)))
+            if (life := life_in(ar(2_520, weight, np.random.default_rng(seed))))
         ]
-        found[weight] = float(np.mean(errors)) * 756**0.5
+        found[weight] = float(np.mean(errors)) * 2_520**0.5
     assert found[-0.15] == pytest.approx((0.85 / 1.15) ** 0.5, rel=0.06)
     assert found[0.0] == pytest.approx(1.0, rel=0.05)
     assert found[0.3] == pytest.approx((1.3 / 0.7) ** 0.5, rel=0.1)
-
-
-def known(window: Floats) -> Residuals:
-    return filtered_window(window)
 
 
 @pytest.mark.parametrize("rows", [252, 756, 2_520])
@@ -204,7 +206,7 @@ def test_a_life_begins_at_rows_of_todays_volatility(
         now = max(0.94 * now + 0.06 * shock**2, 0.15 * logs.var())
     today = float(np.quantile(variances, level))
     life = replace(
-        life_of(window, replace(filtered_window(window), variance=today)),
+        life_of(window, replace(filtered_window(window), variance=today), decay_of(window)),
         mean_error=0.0, scale_error=0.0, mean=0.0,
     )  # fmt: skip
     first = walked(life, draw_lives(7, 2_000, 1))[0]
@@ -225,7 +227,7 @@ def test_a_change_alters_nothing_before_its_day_and_by_itself_alone_after_it(
     day: int, change: Change, by_kernels: str
 ) -> None:
     window = garch(500, np.random.default_rng(12))
-    life = life_of(window, filtered_window(window))
+    life = life_in(window)
     draws = draw_lives(8, 300, 300)
     healthy, changed = walked(life, draws), walked(life, draws, replace(change, day=day))
 
@@ -252,7 +254,7 @@ def test_the_alternatives_are_the_changes_that_they_name() -> None:
 
 def test_more_and_longer_lives_begin_with_the_same_rows() -> None:
     window = garch(756, np.random.default_rng(14))
-    life = life_of(window, filtered_window(window))
+    life = life_in(window)
     whole = walked(life, draw_lives(10, 1_100, 600))
 
     for size, days in ((1, 1), (499, 600), (500, 10), (501, 300), (1_100, 599)):
@@ -274,31 +276,34 @@ def test_blocks_have_a_mean_of_twenty_rows_and_numbers_are_even() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -1.0, -3.0])
 def test_a_row_that_is_no_return_is_refused_and_named(bad: float) -> None:
     window = garch(756, np.random.default_rng(15))
-    reference = filtered_window(window)
+    reference, decay = filtered_window(window), decay_of(window)
     window[40] = bad
     with pytest.raises(ValueError, match=r"returns\[40\] is .*; accepted is a finite return"):
-        life_of(window, reference)
+        life_of(window, reference, decay)
 
 
 @pytest.mark.parametrize("window", [np.zeros(300), np.full(300, 0.001), np.array([0.01])])
 def test_rows_that_do_not_vary_make_no_lives(window: Floats) -> None:
-    reference = filtered_window(garch(756, np.random.default_rng(16)))
+    varying = garch(756, np.random.default_rng(16))
     with pytest.raises(ValueError, match="alike"):
-        life_of(window, reference)
+        life_of(window, filtered_window(varying), decay_of(varying))
 
 
 def test_one_path_one_life_one_day_and_no_strategies_are_enough(by_kernels: str) -> None:
     life, known_ = one_made(garch(300, np.random.default_rng(17)))
 
     assert fans([], draw(1, 10, 5), 5) == []
-    assert calibrate([], [], draw_lives(1, 1, LIFE), budget=0.05, documented={}) == []
+    assert calibrate([], [], draw_lives(1, 1, LIFE), weights=[], documented=[]) == []
     for horizon in (1, 2):
         (fan,) = fans([known_.residuals], draw(1, 1, horizon), horizon)
         assert fan.horizon == horizon
         assert np.isfinite(fan.lower(0.95)).all()
-    (one,) = calibrate([life], [known_], draw_lives(1, 1, LIFE), budget=0.05, documented={})
+    (one,) = calibrate(
+        [life], [known_], draw_lives(1, 1, LIFE), weights=[WEIGHTS], documented=[{}]
+    )  # fmt: skip
     for rule in one.worst:
-        assert 0.0 < one.p_year(rule, one.notified[rule]) <= 1.0
+        assert 0.0 < one.p_year(rule, one.badness_at(rule, 0.05)) <= 1.0
+    assert all(np.isfinite(factors).all() for factors in one.factors.values())
     assert badness_of(np.empty((0, 4)), known_)["drawdown"].shape == (0, 4)
     single = badness_of(np.zeros((1, 1)), known_)
     assert {rule: values.shape for rule, values in single.items()} == dict.fromkeys(single, (1, 1))
@@ -310,4 +315,4 @@ def test_draws_that_are_too_short_for_the_years_are_refused() -> None:
     with pytest.raises(ValueError, match=r"fewer than 567"):
         walk.yearly_worst(life, known_, years=2)
     with pytest.raises(ValueError, match=r"fewer than 315"):
-        Walk(draw_lives(1, 10, 314)).first_passages(life, known_, {"drawdown": 0.1})
+        Walk(draw_lives(1, 10, 314)).first_passages(life, known_, {"rolling_sharpe": 0.1})

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections import issue
+from perf_alerts_dagster.projections.calibration import LIVES
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import (
     MemoryProjections,
@@ -22,6 +24,7 @@ from perf_alerts_dagster.projections.ports import (
 from perf_alerts_dagster.projections.stored import stored_calibration
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Reading, read
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_tests.builders import MARKET
 from perf_alerts_tests.executions.trading_desk import (
     BACKTEST,
@@ -34,6 +37,7 @@ from perf_alerts_tests.executions.trading_desk import (
     day,
 )
 from perf_alerts_tests.fakes import FakeRecordsSource
+from perf_alerts_tests.projections.honest import RULES
 
 PATHS = 200
 LAST_BACKTEST = day(BACKTEST - 1)
@@ -46,6 +50,7 @@ def projections_issuer(store: ProjectionStore | None = None, **changes: Any) -> 
         haircut=0.0,
         settings_version="test",
         limits=lambda strategy: DOCUMENTED_LIMITS,
+        weights=Budgets().weights_of,
         lives=200,
     )
     return replace(made, **changes)
@@ -238,8 +243,10 @@ def test_what_was_stored_judges_as_what_was_made() -> None:
     for values in stored.arrays.values():
         assert np.isfinite(values).all()
         assert len(values) == len(found.tails)
-    assert (found.lives, found.year) == (200, 252)
     assert {"drawdown_1", "mean_shortfall_252_2"} <= set(found.worst)
+    assert set(found.factors) == {"warning", "critical"}
+    assert (found.year, found.lives) == (252, 200)
+    assert found.decay == decay_reference(np.log1p(a_strategy(rows=420).returns[:BACKTEST]))
 
 
 def test_the_monthly_alert_issues_a_current_and_the_daily_one_a_launch_projection() -> None:

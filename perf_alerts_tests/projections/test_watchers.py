@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections import calibration
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import (
     LIFE,
@@ -14,14 +13,14 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
+from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, returns_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.rolling import rolling_sharpe
-from perf_alerts_tests.projections.hard import filtered_window, one_made
-from perf_alerts_tests.projections.honest import DOCUMENTED, garch, normal
+from perf_alerts_tests.projections.hard import decay_of, filtered_window, life_in, one_made
+from perf_alerts_tests.projections.honest import DOCUMENTED, WEIGHTS, garch, normal
 
 RNG = np.random.default_rng(21)
 WINDOW = garch(756, RNG)
@@ -30,14 +29,14 @@ WINDOW = garch(756, RNG)
 def with_band(horizon: int) -> Known:
     reference = filtered_window(WINDOW)
     (band,) = fans([reference], draw(1, 500, horizon), horizon)
-    return Known(residuals=reference, band=band)
+    return Known(residuals=reference, band=band, decay=decay_of(WINDOW))
 
 
 @pytest.mark.parametrize("horizon", [1, 63])
 def test_a_band_that_ends_within_the_year_is_watched_until_then(
     horizon: int, by_kernels: str
 ) -> None:
-    life, known = life_of(WINDOW, filtered_window(WINDOW)), with_band(horizon)
+    life, known = life_in(WINDOW), with_band(horizon)
     given = np.full((400, 3), -0.002)
     badness = badness_of(given, known, rules=["interval_breach"])["interval_breach"]
 
@@ -69,7 +68,7 @@ def test_windows_are_measured_alike_whatever_the_size_of_returns(
     unit = 0.001 * RNG.standard_normal(756)
     given = 0.001 * RNG.standard_normal((200, 2))
     known = [
-        Known(residuals=filtered_window(np.expm1(scale * unit)), band=with_band(1).band)
+        replace(with_band(1), residuals=filtered_window(np.expm1(scale * unit)))
         for scale in (1.0, size)
     ]
     one, other = (
@@ -113,7 +112,7 @@ def two_values(worst: float, share: float, counts: str) -> Calibration:
     values = np.full(LIVES, worst - 1.0)
     values[: round(share * LIVES)] = worst
     kept = np.quantile(values, [1.0 - tail for tail in TAILS], method="inverted_cdf")
-    return Calibration(worst={counts: kept}, notified={}, power={}, half={}, union=0.0)
+    return Calibration(worst={counts: kept})
 
 
 @pytest.mark.parametrize("share", [0.03, 0.0495, 0.05, 0.0505, 0.055, 0.06, 0.1, 0.5, 0.9])
@@ -134,55 +133,49 @@ def test_a_count_that_more_years_reach_than_budgeted_is_never_within_the_budget(
 @pytest.mark.parametrize("count", range(1, 31))
 def test_a_share_of_rows_is_the_lives_own_however_it_was_rounded(count: int) -> None:
     kept = np.linspace(31.0, 0.0, len(TAILS)).round().astype(np.float32) / np.float32(30)
-    one = Calibration(
-        worst={"exceedance_rate": kept.astype(np.float64)},
-        notified={}, power={}, half={}, union=0.0,
-    )  # fmt: skip
+    one = Calibration(worst={"exceedance_rate": kept.astype(np.float64)})
     just_less = one.p_year("exceedance_rate", count / 30 - 1e-4)
 
     assert one.p_year("exceedance_rate", count / 30) == just_less
 
 
-@pytest.mark.parametrize("budget", [0.003, 0.01, 0.05, 0.3, 1.0])
+@pytest.mark.parametrize("level", [0.003, 0.01, 0.05, 0.3, 1.0])
 @pytest.mark.parametrize("make", [normal, garch])
-def test_no_rule_notifies_in_more_of_its_own_lives_than_its_budget(
-    make: object, budget: float
+def test_no_rule_has_more_of_its_own_lives_within_a_level_than_the_level(
+    make: object, level: float
 ) -> None:
     assert callable(make)
     window: Floats = make(756, np.random.default_rng(31))
     life, known = one_made(window)
     draws = draw_lives(3, LIVES, LIFE)
-    (one,) = calibrate([life], [known], draws, budget=budget, documented={})
+    (one,) = calibrate([life], [known], draws, weights=[WEIGHTS], documented=[{}])
     years = Walk(draws).yearly_worst(life, known)
 
-    rates = []
-    for name, limit in one.notified.items():
+    for name in one.worst:
         rule = BY_NAME[name].rule
         year = int(name[-1]) - 1 if name != rule else 0
-        share = float((years[rule][year] >= np.float32(limit)).mean())
-        assert share <= budget + 1e-9, name
-        if budget == 1.0 and not np.isfinite(BY_NAME[name].minimum(known)):
-            assert share > 0.3, name
-        if not BY_NAME[name].counts and budget < 1.0:
-            bound = BY_NAME[name].minimum(known)
-            assert share >= budget - 2.0 / LIVES or limit == bound, name
-        grid = min(tail for tail in TAILS if tail >= budget - 1e-12)
-        assert one.false_alarm_rate(name) <= grid + 1e-3, name
-        if year == 0 and BY_NAME[name].in_union:
-            rates.append(share)
-    assert max(rates) - 1e-9 <= one.union <= min(sum(rates), 1.0) + 1e-9
+        values = years[rule][year]
+        if BY_NAME[name].counts:
+            within = [each for each in np.unique(values) if one.p_year(name, float(each)) <= level]
+            # Those of by chance are added to the rare ones.
+            assert np.isin(values, within).mean() <= level, name
+            continue
+        limit = one.badness_at(name, level)
+        assert (values >= np.float32(limit)).mean() == pytest.approx(level, abs=3e-3), name
+        assert one.p_year(name, limit) == pytest.approx(level, abs=1e-6), name
 
 
 def test_the_share_of_years_is_one_at_the_lowest_and_least_beyond_the_worst() -> None:
     life, known = one_made(WINDOW)
-    (one,) = calibrate([life], [known], draw_lives(3, 500, LIFE), budget=0.05, documented={})
+    (one,) = calibrate(
+        [life], [known], draw_lives(3, 500, LIFE), weights=[WEIGHTS], documented=[{}]
+    )  # fmt: skip
     for name, worst in one.worst.items():
         assert one.p_year(name, float(worst[-1])) == 1.0, name
         assert one.p_year(name, -np.inf) == 1.0, name
-        assert one.p_year(name, np.inf) == 1 / (LIVES + 1), name
-        assert one.p_year(name, float(np.nextafter(np.float32(worst[0]), np.float32(np.inf)))) == (
-            1 / (LIVES + 1)
-        ), name
+        assert one.p_year(name, np.inf) == 1 / 501, name
+        beyond = float(np.nextafter(np.float32(worst[0]), np.float32(np.inf)))
+        assert one.p_year(name, beyond) == 1 / 501, name
 
 
 def test_limits_are_reached_at_exactly_their_share_and_not_before() -> None:
@@ -201,13 +194,12 @@ def test_limits_are_reached_at_exactly_their_share_and_not_before() -> None:
 def test_runs_that_blocks_do_not_hold_are_as_likely_as_by_chance() -> None:
     """Of independent rows 3 % of years have a run of three: a record without one knows no less."""
     window = normal(756, np.random.default_rng(1))
-    known = Known(residuals=filtered_window(window), band=with_band(YEAR).band)
-    life = life_of(window, known.residuals)
+    life, known = one_made(window)
     # No exceedance follows another in these rows.
     rows = np.where(np.arange(756) % 20 == 0, -1.0, 0.05).astype(np.float32) * life.rows.std()
     (one,) = calibrate(
         [replace(life, rows=rows, scale_error=0.0)],
-        [known], draw_lives(1, LIVES, LIFE), budget=0.05, documented=DOCUMENTED,
+        [known], draw_lives(1, LIVES, LIFE), weights=[WEIGHTS], documented=[DOCUMENTED],
     )  # fmt: skip
 
     rng = np.random.default_rng(2)
@@ -248,40 +240,16 @@ def test_years_and_passages_are_those_of_every_day_of_the_lives(by_kernels: str)
         assert 0.0 < (found < YEAR).mean() <= 1.0, rule
 
 
-def test_the_union_counts_the_lives_in_which_any_rule_of_it_notifies(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rule = "consecutive_exceedances"
-    monkeypatch.setattr(
-        calibration, "BY_NAME", {**BY_NAME, rule: replace(BY_NAME[rule], by_chance=None)}
-    )
-    life, known = one_made(WINDOW)
-    draws = draw_lives(3, 1_000, LIFE)
-    (one,) = calibrate([life], [known], draws, budget=0.05, documented={})
-    years = Walk(draws).yearly_worst(life, known, years=1)
-    notifies = {
-        name: values[0] >= np.float32(one.notified[STATISTICS[name].name(1)])
-        for name, values in years.items()
-    }
-
-    joint = [lives for name, lives in notifies.items() if name != "volatility_shift"]
-    assert one.union == np.any(joint, axis=0).mean()
-    assert one.union < np.any(list(notifies.values()), axis=0).mean()
-
-
-def test_power_and_days_to_half_are_those_of_the_first_thousand_lives() -> None:
-    life, known = one_made(WINDOW)
-    life = replace(life, mean=3 * life.mean)
-    draws = draw_lives(3, 1_300, LIFE)
-    (one,) = calibrate([life], [known], draws, budget=0.2, documented={})
-    limits = {rule: one.notified[statistic.name(1)] for rule, statistic in STATISTICS.items()}
-    passages = Walk(draws.first_lives(1_000)).first_passages(life, known, limits)
-
-    for rule, rows in passages.items():
-        name = STATISTICS[rule].name(1)
-        assert one.power[name] == (rows < 126).mean(), rule
-        half = one.days_to_half(name)
-        assert (half is None) == ((rows < YEAR).mean() < 0.5), rule
-        if half is not None:
-            assert (rows < half).mean() >= 0.5 > (rows < half - 1).mean(), rule
-    assert any(one.days_to_half(name) is not None for name in one.power)
+@pytest.mark.parametrize("year", [12, 52, 365])
+def test_a_year_is_as_many_rows_as_the_strategy_has(year: int, by_kernels: str) -> None:
+    life, known = one_made(WINDOW, year)
+    draws = draw_lives(7, 40, days_of(year=year))
+    returns = np.empty((draws.days, draws.size), dtype=np.float32)
+    returns_of(life, draws, NO_CHANGE, returns)
+    every = badness_of(returns.astype(np.float64), known)
+    for rule, worst in Walk(draws).yearly_worst(life, known).items():
+        statistic = STATISTICS[rule]
+        assert len(worst) == statistic.years
+        for lived, found in enumerate(worst):
+            days = every[rule][statistic.starts + year * lived :][:year]
+            assert np.array_equal(found, days.max(axis=0)), (rule, lived)

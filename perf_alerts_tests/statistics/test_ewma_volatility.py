@@ -5,7 +5,6 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.rules.cusum import cusum
 from perf_alerts_dagster.judging.rules.exceedances import (
     exceedances_of,
     exceedances_of_many,
@@ -112,16 +111,3 @@ def test_a_quantile_of_sorted_values_is_numpys() -> None:
             assert quantile_of(values, share) == pytest.approx(
                 np.quantile(values, share), rel=1e-12, abs=1e-15
             )
-
-
-@pytest.mark.parametrize("rows", [0, 1, 5, 500])
-def test_a_cusum_is_its_recursion(rows: int) -> None:
-    logs = np.random.default_rng(rows).normal(0.0, 0.01, rows)
-    total = 0.0
-    for step in ((0.0005 - logs) / 0.01 - 0.03).tolist():
-        total = max(0.0, total + step)
-
-    found = cusum(logs, mean=0.0005, sigma=0.01, slack=0.03)
-
-    assert found == pytest.approx(total, rel=1e-12, abs=1e-12)
-    assert found >= 0.0

@@ -24,7 +24,7 @@ EXACT = 1e-12
 EXCLUDED_HERE = {
     "pbo_deterministic_10x96_S8": "statistics/test_cscv.py: probability of backtest overfitting",
     "wfe_pardo": "statistics/test_walk_forward.py: walk-forward efficiency",
-    "cusum_lower": "projections/test_calibration.py: the life CUSUM",
+    "cusum_lower": "the product does not use it",
     **dict.fromkeys(
         (
             "christoffersen_cc_matlab",

@@ -44,7 +44,7 @@ _ROWS = {SHORT.id: 126, LONG.id: 252}
 
 
 def judge_decay(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
-    """The three rules of decay over live final rows.
+    """The three rules of decay over live final rows, of a long life over its last years.
 
     The severity is from the budget: a warning where few enough healthy lives of its age are as
     bad. Insufficient data without a launch projection or a calibration. Without a backtest the
@@ -75,14 +75,16 @@ def _judged(
     case: Case, launch: InForce, calibration: Calibration, reference: DecayReference, live: Floats
 ) -> Evaluation:
     context, rule, strategy = case.context, case.rule, case.record.strategy
-    age, value = len(live), _value(rule, live, reference)
+    age = len(live)
+    live = live[-STATISTICS[rule.id].rated_rows(age, calibration.year) :]
+    value = _value(rule, live, reference)
     name = STATISTICS[rule.id].name_after(age, calibration.year)
     warning, critical = (
         math.inf if level <= 0.0 else calibration.badness_at(name, level)
         for level in context.levels_of(strategy, rule.id)
     )
     severity, limit = rule.step(value, warning=warning, critical=max(critical, warning))
-    rows = min(_ROWS.get(rule.id, age), age)
+    rows = min(_ROWS.get(rule.id, len(live)), len(live))
     returned, expected = (math.expm1(each) for each in (live[-rows:].sum(), rows * reference.mean))
     text = (
         f"returned {returned:+.2%} in the last {rows} sessions where {expected:+.2%} was expected"

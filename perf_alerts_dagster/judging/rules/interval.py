@@ -133,7 +133,10 @@ def _rating(case: Case, projection: InForce, share: float, distance: float) -> R
     p_year = yearly(share, rows, context.periods_of(strategy))
     if projection.kind == "launch":
         healthy = context.rating(strategy, INTERVAL, distance)
-        p_year = p_year if healthy is None else max(p_year, healthy.p_year)
+        if healthy is not None:
+            # Lives have one band a year, and a year of more rows than it has more of them.
+            bands = max(context.periods_of(strategy) / rows, 1.0)
+            p_year = max(p_year, yearly(healthy.p_year, 1, bands))
     if context.projections_of(strategy).judging is not None:
         p_year = 1.0 - (1.0 - p_year) ** 2
     level = context.levels_of(strategy, INTERVAL.id)[0]

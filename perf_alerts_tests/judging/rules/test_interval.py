@@ -1,5 +1,6 @@
 """The live path against its band: one-sided, at its own levels, with a share of a whole year."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.interval import judge_intervals
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
 from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -122,10 +123,9 @@ def test_the_judging_projection_has_a_quarters_levels_and_a_years_share(
     (found,) = [one for one in judge(record(path), judging=True) if one.projection == JUDGING.name]
 
     assert found.severity is severity
-    assert found.p_year == pytest.approx(1 - level**4, rel=0.1)
-    assert found.false_alarm_rate == pytest.approx(0.05, abs=0.001)
-    if severity is Severity.CRITICAL:
-        assert found.notified_severity is Severity.CRITICAL
+    # Four quarters, and a launch band beside them.
+    assert found.p_year == pytest.approx(1 - level**8, rel=0.1)
+    assert found.false_alarm_rate == 0.05
 
 
 def test_both_projections_are_named_with_kind_and_day_of_issue() -> None:
@@ -200,16 +200,21 @@ def test_the_deviation_is_measured_in_the_larger_of_what_was_projected_and_half_
 
 
 def banded(
-    force: InForce, path: Floats, severity: Severity | None, limit: float, shown: str
+    force: InForce,
+    path: Floats,
+    severity: Severity | None,
+    limit: float,
+    shown: str,
+    bands: int = 1,
 ) -> Evaluation:
     """All that is said of a path against one projection's band."""
     fan, day = force.fan, len(path)
     warning, critical = {"launch": (0.95, 0.99), "judging": (0.9873, 0.9975)}[force.kind]
     share = fan.share_below(fan.distance_below(path), day)
     value = float(np.expm1(path[-1]))
-    p_year = 1 - (1 - share) ** (252 / fan.horizon)
+    p_year = 1 - (1 - share) ** (bands * 252 / fan.horizon)
     limit = float(np.expm1(limit))
-    notified_as = severity is Severity.CRITICAL and p_year > 0.01
+    notified_as = severity is Severity.CRITICAL and 0.01 < p_year <= 0.05
     weight = Evidence.STRONG if p_year <= 0.05 else Evidence.WEAK
 
     def at(curve: Floats) -> Any:
@@ -226,7 +231,7 @@ def banded(
         required=1,
         evidence=None if severity is None else weight,
         p_year=near(p_year),
-        false_alarm_rate=near(1 - warning ** (252 / fan.horizon)),
+        false_alarm_rate=0.05,
         projection=f"{force.kind}:{ISSUED}",
         message=f"returned {value:+.2%} in {day} sessions since {ISSUED}, {shown} ({limit:+.2%})",
         parts={
@@ -240,6 +245,7 @@ def banded(
             "horizon": fan.horizon,
             "haircut": 0.0,
             "above": severity is Severity.INFO,
+            "levels": {"warning": 0.05, "critical": 0.01},
             **({"told_as": "warning"} if notified_as else {}),
         },
     )
@@ -289,29 +295,70 @@ def test_all_that_is_said_of_a_path_against_the_band_that_judges(
     path = np.log1p(live.returns[live.live]).cumsum()
 
     limit = float(JUDGING.fan.lower(passed)[39])
-    assert judge(live, judging=True)[2] == banded(JUDGING, path, severity, limit, shown)
+    wanted = banded(JUDGING, path, severity, limit, shown, bands=2)
+    assert judge(live, judging=True)[2] == wanted
 
 
-def test_the_power_is_the_launch_bands_and_not_that_of_the_one_that_judges() -> None:
-    calibration = Calibration(
-        worst={},
-        notified={},
-        power={"interval_breach": 0.4},
-        half={"interval_breach": 90.0},
-        union=0.2,
-    )
-    live = record(LAUNCH.fan.median[:30])
+def rated(
+    path: Floats, calibration: Calibration, *, judging: bool = False, periods: float = 252.0
+) -> list[Evaluation]:
+    """The evaluations of both bands, with a calibration and so many rows a year."""
+    live = record(path)
     context = context_of(
         live,
-        in_force={"trend": ProjectionsInForce(launch=LAUNCH, judging=JUDGING)},
+        in_force={"trend": ProjectionsInForce(launch=LAUNCH, judging=JUDGING if judging else None)},
         calibrations={"trend": calibration},
     )
-    launch, _, judging = judge_intervals(live, context)
+    calendar = replace(context.calendars["trend"], periods_per_year=periods)
+    found = judge_intervals(live, replace(context, calendars={"trend": calendar}))
+    return [each for each in found if each.rule == "interval_breach"]
 
-    assert (launch.power, launch.days_to_half) == (0.4, 90.0)
-    assert launch.parts["union_false_alarm_rate"] == 0.2
-    assert (judging.power, judging.days_to_half) == (None, None)
-    assert "union_false_alarm_rate" not in judging.parts
+
+def lives(share: float) -> Calibration:
+    """Of lives of which `share` leave the band as far as any path does."""
+    worst = np.where(np.asarray(TAILS) < share, 1e9, -1e9)
+    return Calibration(
+        worst={"interval_breach": worst}, factors={one: np.ones(len(TAILS)) for one in SEVERITIES}
+    )
+
+
+def test_the_share_of_a_launch_band_is_the_larger_of_the_bands_and_of_the_lives() -> None:
+    """The simulation knows no autocorrelation, and the lives no other volatility."""
+    path = LAUNCH.fan.lower(0.97)[:252]
+
+    (by_band,) = rated(path, lives(0.001))
+    (by_lives,) = rated(path, lives(0.2))
+    assert by_band.p_year == pytest.approx(0.03, abs=0.003)
+    assert by_lives.p_year == pytest.approx(0.2, abs=0.01)
+    assert by_lives.evidence is Evidence.WEAK
+    # The budget of a band is a twentieth of the largest weight.
+    assert by_band.parts["levels"] == {"warning": near(0.0025), "critical": near(0.0005)}
+    assert by_band.false_alarm_rate == near(0.0025)
+
+
+def test_both_bands_have_one_budget_between_them() -> None:
+    path = LAUNCH.fan.lower(0.97)[:40]
+    (alone,) = rated(path, lives(0.02))
+    launch, quarter = rated(path, lives(0.02), judging=True)
+
+    assert alone.p_year is not None
+    assert launch.p_year == pytest.approx(1 - (1 - alone.p_year) ** 2)
+    share = float(str(quarter.parts["sequential_p"]))
+    # Of the quarter's band the lives say nothing.
+    assert quarter.p_year == pytest.approx(1 - (1 - share) ** (2 * 252 / 63))
+
+
+@pytest.mark.parametrize("periods", [12.0, 52.0, 252.0, 365.0])
+def test_a_year_of_more_rows_than_a_band_has_more_of_them(periods: float) -> None:
+    path = LAUNCH.fan.lower(0.97)[:40]
+    (found,) = rated(path, lives(0.02), periods=periods)
+
+    by_lives = lives(0.02).p_year("interval_breach", 0.0)
+    share = float(str(found.parts["sequential_p"]))
+    expected = max(
+        1 - (1 - share) ** (periods / 252), 1 - (1 - by_lives) ** max(periods / 252, 1.0)
+    )
+    assert found.p_year == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

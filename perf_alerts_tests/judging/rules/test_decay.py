@@ -1,0 +1,232 @@
+"""Decay: what is rare for the age of the strategy notifies, by the budget and nothing else."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.budget import Budgets
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rules.decay import LONG, RULES, SHORT, SUM, judge_decay
+from perf_alerts_dagster.projections.bands import fans
+from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
+from perf_alerts_dagster.projections.simulation import draw
+from perf_alerts_dagster.projections.watchers import STATISTICS
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.decay import decay_sum, shortfall
+from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.projections.honest import calibrated, known
+
+BACKTEST = noise(756, mean=0.0006)
+CALIBRATION = calibrated([BACKTEST], paths=5_000)[0]
+assert CALIBRATION.decay is not None
+REFERENCE = CALIBRATION.decay
+LEVELS = Budgets().levels_of("trend", CALIBRATION, 1)
+ISSUED: date = a_record([], backtest=BACKTEST).dates[-1].astype(object)
+RESIDUALS = known(BACKTEST)
+LAUNCH = InForce(
+    kind="launch",
+    issued_on=ISSUED,
+    fan=fans([RESIDUALS], draw(1, 2000, 252), 252)[0],
+    mean=float(BACKTEST.mean()),
+    log_mean=RESIDUALS.mean,
+    log_sigma=RESIDUALS.sigma,
+)
+IN_FORCE = {"trend": ProjectionsInForce(launch=LAUNCH)}
+
+
+def judge(
+    record: StrategyRecord, calibration: Calibration = CALIBRATION, **changes: Any
+) -> dict[str, Evaluation]:
+    given: dict[str, Any] = {"in_force": IN_FORCE, "calibrations": {"trend": calibration}} | changes
+    found = judge_decay(record, context_of(record, **given))
+    assert [each.rule for each in found] == [rule.id for rule in RULES]
+    return {each.rule: each for each in found}
+
+
+def lived(rows: Floats) -> dict[str, Evaluation]:
+    return judge(a_record(rows, backtest=BACKTEST))
+
+
+def falling(rows: int, shortfall_of: str, value: float) -> Floats:
+    """Equal rows with which the rule ends at about a value."""
+    low, high = -0.02, 0.01
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        scores = REFERENCE.scores(np.full(rows, middle))
+        reached = (
+            decay_sum(scores)
+            if shortfall_of == SUM.id
+            else shortfall(scores, int(shortfall_of[-3:]), REFERENCE)
+        )
+        low, high = (middle, high) if reached > value else (low, middle)
+    found: Floats = np.expm1(np.full(rows, low))
+    return found
+
+
+@pytest.mark.parametrize("rows", [63, 252, 400])
+@pytest.mark.parametrize("rule", [SHORT.id, LONG.id, SUM.id])
+@pytest.mark.parametrize(
+    ("times", "severity"),
+    [
+        (1.5, None),
+        (0.8, Severity.WARNING),
+        (0.5 * LEVELS[LONG.id][1] / LEVELS[LONG.id][0], Severity.CRITICAL),
+    ],
+    ids=["ok", "warning", "critical"],
+)
+def test_the_levels_of_healthy_lives_of_that_age_are_the_limits(
+    rows: int, rule: str, times: float, severity: Severity | None
+) -> None:
+    share = times * LEVELS[rule][0]
+    name = STATISTICS[rule].name_after(rows)
+    found = lived(falling(rows, rule, CALIBRATION.badness_at(name, share)))[rule]
+
+    assert found.severity is severity
+    assert found.p_year == pytest.approx(share, rel=0.05, abs=2e-4)
+    warning, critical = LEVELS[rule]
+    assert found.parts["levels"] == {"warning": warning, "critical": critical}
+    if severity is not None:
+        assert (found.evidence, found.notified_severity) == (Evidence.STRONG, severity)
+    level = critical if severity is Severity.CRITICAL else warning
+    assert found.limit == pytest.approx(CALIBRATION.badness_at(name, level))
+
+
+def test_all_that_is_said_of_a_shortfall() -> None:
+    live = np.full(100, -0.005)
+    found = lived(live)[SHORT.id]
+    scores = REFERENCE.scores(np.log1p(live))
+    expected = np.expm1(100 * REFERENCE.mean)
+
+    assert found == replace(
+        Evaluation(
+            strategy="trend",
+            rule=SHORT.id,
+            outcome=Outcome.BREACH,
+            severity=Severity.CRITICAL,
+            value=near(shortfall(scores, 126, REFERENCE)),
+            limit=near(CALIBRATION.badness_at("mean_shortfall_126_1", LEVELS[SHORT.id][1])),
+            observations=100,
+            required=1,
+            evidence=Evidence.STRONG,
+            p_year=found.p_year,
+            false_alarm_rate=near(LEVELS[SHORT.id][0]),
+            message=f"returned {np.expm1(np.log1p(live).sum()):+.2%} in the last 100 sessions "
+            f"where {expected:+.2%} was expected",
+            parts={
+                "rows": 100,
+                "expected": near(expected),
+                "levels": {"warning": LEVELS[SHORT.id][0], "critical": LEVELS[SHORT.id][1]},
+            },
+        )
+    )
+    assert found.p_year == 1 / 5_001
+
+
+@pytest.mark.parametrize(
+    ("rule", "rows", "observed"),
+    [(SHORT.id, 300, 126), (LONG.id, 300, 252), (LONG.id, 200, 200), (SUM.id, 300, 300)],
+)
+def test_each_rule_says_over_how_many_rows_it_is(rule: str, rows: int, observed: int) -> None:
+    live = noise(rows, seed=4)
+    found = lived(live)[rule]
+
+    assert (found.observations, found.parts["rows"]) == (observed, observed)
+    returned = np.expm1(np.log1p(live[-observed:]).sum())
+    assert f"{returned:+.2%} in the last {observed} sessions" in found.message
+
+
+def test_a_sum_is_over_no_more_years_than_the_lives_that_rate_it() -> None:
+    """Else a healthy sum that began ten years ago is held against lives of four."""
+    live = noise(10 * 252 + 100, seed=5)
+    live[: 6 * 252] = -0.01
+    found = lived(live)
+
+    assert found[SUM.id].observations == 3 * 252 + 100
+    scores = REFERENCE.scores(np.log1p(live[-(3 * 252 + 100) :]))
+    assert found[SUM.id].value == pytest.approx(decay_sum(scores))
+    assert found[LONG.id].observations == 252
+
+
+@pytest.mark.parametrize("year", [12, 52])
+def test_of_a_book_of_few_rows_a_year_a_shortfall_is_of_its_last_two_years(year: int) -> None:
+    slow = replace(CALIBRATION, year=year)
+    live = noise(year * 10 + 5, seed=6)
+    found = judge(a_record(live, backtest=BACKTEST), slow)
+
+    seen = year + 5
+    assert found[LONG.id].observations == min(252, seen)
+    scores = REFERENCE.scores(np.log1p(live))[-seen:]
+    assert found[LONG.id].value == pytest.approx(shortfall(scores, 252, REFERENCE))
+    assert found[SUM.id].observations == 3 * year + 5
+
+
+def test_a_new_projection_does_not_reset_it() -> None:
+    record = a_record(np.full(300, -0.001), backtest=BACKTEST)
+    later = ProjectionsInForce(launch=replace(LAUNCH, issued_on=date(2026, 12, 1)))
+
+    assert judge(record, in_force={"trend": later}) == judge(record)
+
+
+def test_without_a_level_nothing_is_a_breach() -> None:
+    nothing = Budgets(rules={SHORT.id: {"warning": 0.0, "critical": 0.0}})
+    record = a_record(np.full(200, -0.005), backtest=BACKTEST)
+    found = judge(record, budgets=nothing)
+
+    assert found[SHORT.id].outcome is Outcome.OK
+    assert found[LONG.id].severity is Severity.CRITICAL
+
+
+def test_without_a_projection_a_calibration_or_a_live_row_nothing_is_said() -> None:
+    record, none = a_record([0.01], backtest=BACKTEST), a_record([], backtest=BACKTEST)
+    lacking = "insufficient data ({} of 1): needs live rows and the projection's calibration"
+    for rows, found in (
+        (1, judge(record, calibrations={})),
+        (1, judge(record, replace(CALIBRATION, decay=None))),
+        (0, judge(none)),
+    ):
+        for each in found.values():
+            assert each.outcome is Outcome.INSUFFICIENT_DATA
+            assert each.message == lacking.format(rows)
+    for each in judge(a_record(noise(40)), in_force={}).values():
+        assert (each.observations, each.required) == (40, 756)
+
+
+def test_before_a_row_is_final_nothing_is_said() -> None:
+    record = a_record([0.01], backtest=BACKTEST)
+    found = judge(record, last_final=None)
+
+    assert {each.outcome for each in found.values()} == {Outcome.INSUFFICIENT_DATA}
+
+
+def test_without_a_backtest_the_reference_is_no_evidence_against_itself() -> None:
+    """The 756 rows that made it are neither losses of the strategy's nor of its age."""
+    after = np.full(60, -0.0015)
+    alone = judge(a_record(np.concatenate([BACKTEST, after])))
+    beside = lived(after)
+
+    for rule in RULES:
+        one, other = alone[rule.id], beside[rule.id]
+        assert (one.value, one.p_year, one.observations) == (other.value, other.p_year, 60)
+        assert one.message == other.message
+    assert {each.outcome for each in judge(a_record(BACKTEST)).values()} == {
+        Outcome.INSUFFICIENT_DATA
+    }
+
+
+def test_a_healthy_strategy_of_many_years_is_not_told_of() -> None:
+    """Live rows like the backtest's, in another order: no severity on any day of twelve years."""
+    rng = np.random.default_rng(8)
+    live = np.concatenate([rng.permutation(BACKTEST) for _ in range(4)])
+    found = [
+        each
+        for rows in range(20, len(live), 60)
+        for each in lived(live[:rows]).values()
+        if each.severity is not None
+    ]
+
+    assert not found
