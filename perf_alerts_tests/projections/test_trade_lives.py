@@ -21,7 +21,6 @@ from perf_alerts_dagster.statistics.trades import (
     run_probabilities,
     win_probabilities,
 )
-from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import MARKET, a_record, trades
 from perf_alerts_tests.fakes import FakeRecordsSource
 
@@ -58,12 +57,16 @@ def years_worst(backtest: Floats, years: Floats, counts: range) -> dict[str, Flo
     wins = [badness_of_share(win_probabilities(n, won, len(backtest))) for n in range(101)]
     scale = profit_scale(backtest)
     readings: dict[str, list[Floats]] = {"win_rate": [], "losing_run": [], "profit_factor": []}
+    lasted = np.zeros(years.shape, dtype=np.int64)
+    for place, lost_now in enumerate((years < 0).T):
+        lasted[:, place] = np.where(lost_now, lasted[:, place - 1] + 1 if place else 1, 0)
     for count in counts:
         taken = years[:, max(count - 100, 0) : count]
         rows = taken.shape[1]
         readings["win_rate"].append(wins[rows][(taken > 0).sum(axis=1)])
-        longest = np.array([longest_run(each) for each in taken < 0])
-        readings["losing_run"].append(runs[rows][longest])
+        # A run that began before the window counts from its first trade.
+        within = np.minimum(lasted[:, count - rows : count], np.arange(1, rows + 1))
+        readings["losing_run"].append(runs[rows][within.max(axis=1)])
         if scale is not None:
             scores = -scale.scores(taken).sum(axis=1) / np.sqrt(rows)
             readings["profit_factor"].append(scores)
