@@ -139,7 +139,13 @@ def outlook(
     unpack: Callable[[StoredProjection | None], InForce | None],
     unpack_calibration: Callable[[StoredProjection], Calibration],
 ) -> Outlook:
-    """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
+    """The projections that are in force on `as_of`.
+
+    `periods_per_year` are the rows per year of each strategy; others have no expectation.
+    `calibrations` is the kind that they are stored under. Without `monthly`, the expectations and
+    the earlier month's projections are left out. `life_cusum` are the strategies that the rule of
+    that name is still judged for. `unpack` and `unpack_calibration` are those of the issuer.
+    """
     launched, judging, calibrated, now = (
         store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}
         for kind in (LAUNCH, JUDGING, calibrations, CURRENT)
