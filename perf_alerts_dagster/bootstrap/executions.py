@@ -68,7 +68,7 @@ def build_session_judge(settings: Settings, store: ProjectionStore | None = None
     )
 
 
-def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
+def with_thresholds(settings: Settings, engine: Engine) -> Settings:
     """The settings, with the thresholds that were set over REST, if any."""
     stored = SqlThresholds(engine).current()
     if stored is None:
@@ -84,7 +84,7 @@ def build_services(settings: Settings) -> Executor:
         RecordsUnavailable: there is nothing at the records URL.
     """
     store = open_store(store_url(settings))
-    settings = _with_thresholds(settings, store.engine)
+    settings = with_thresholds(settings, store.engine)
     incidents = open_incidents(settings, store.engine)
     deliverer = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
@@ -113,7 +113,7 @@ def build_direct(settings: Settings) -> Direct:
     kept = Kept()
     try:
         with suppress(StoreUnavailable):
-            settings = _with_thresholds(settings, engine)
+            settings = with_thresholds(settings, engine)
             kept = SqlDesk(engine).kept()
     finally:
         engine.dispose()

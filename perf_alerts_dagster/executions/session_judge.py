@@ -75,6 +75,7 @@ class SessionJudge:
         outlook = self.issuer.outlook(
             session,
             reading.periods_per_year,
+            reading.records.strategies,
             monthly=Family.FORWARD in alert.families,
             life_cusum=self.life_cusum,
         )

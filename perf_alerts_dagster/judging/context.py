@@ -148,11 +148,11 @@ class JudgeContext:
     def levels_of(self, strategy: str, rule: str) -> Pair:
         """The largest `p_year` at which a rule notifies, at warning and at critical.
 
-        Its bounds where the strategy has no calibration, and nothing is notified.
+        Without a calibration its share before it is scaled, for the rules with a rate of their own.
         """
         calibration = self.calibrations.get(strategy)
         if calibration is None or not calibration.factors:
-            return self.budgets.bounds_of(strategy, rule)
+            return self.budgets.weights_of(strategy).get(rule, (0.0, 0.0))
         levels = self.once(
             ("levels", strategy),
             lambda: self.budgets.levels_of(strategy, calibration, self.desk_size),
@@ -254,6 +254,7 @@ def evaluation_of(
     in_force: dict[str, Json] = {}
     if share is not None and needs_evidence:
         in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
+        in_force |= notified_as(severity, share, levels)
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
     worth = context.worth(strategy, rule, rating.false_alarm_rate if rating else None)
@@ -281,7 +282,7 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
+        parts={**(parts or {}), **in_force},
     )
 
 

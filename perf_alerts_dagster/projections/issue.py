@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from typing import TypeVar
 
@@ -25,6 +25,10 @@ from perf_alerts_dagster.projections.ports import (
     ProjectionsOfSessions,
     ProjectionStore,
     StoredProjection,
+    calibration_kind,
+    calibrations_in_force,
+    kind_of,
+    launches_in_force,
 )
 from perf_alerts_dagster.projections.ports import LAUNCH as LAUNCH
 from perf_alerts_dagster.projections.projection import (
@@ -33,9 +37,10 @@ from perf_alerts_dagster.projections.projection import (
     InForce,
     Outlook,
     Subject,
+    launch_days,
     project,
     recent_returns,
-    reference_returns,
+    reference_subject,
     seed_for,
     whole_reference,
 )
@@ -47,6 +52,7 @@ from perf_alerts_dagster.projections.stored import (
     outlook,
     stored_calibration,
 )
+from perf_alerts_dagster.projections.trade_lives import calibrate_trades
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -71,11 +77,12 @@ _LOG = logging.getLogger(__name__)
 class ProjectionIssuer:
     """Issues and looks up projections.
 
-    `calibrations` is the kind that healthy years are stored under, on `lives` simulated ones: it
-    names what they depend on. `weights` gives each rule's share of them, `limits` the documented
-    limits by their names in ALERT_THRESHOLDS, both of a strategy. Without `whole_life` only the
-    newest launch and judging projections are issued of a life that had none. `unpack` and
-    `unpack_calibration` make of the stored form what rules read.
+    `haircut` is that of strategies without a baseline. `calibrations` is the kind that healthy
+    years are stored under, on `lives` simulated ones: it names what they depend on. `weights` gives
+    each rule's share of them, `limits` the documented limits by their names in ALERT_THRESHOLDS,
+    both of a strategy. Without `whole_life` only the newest launch and judging projections are
+    issued of a life that had none. `unpack` and `unpack_calibration` make of the stored form what
+    rules read.
     """
 
     store: ProjectionStore
@@ -188,6 +195,7 @@ class ProjectionIssuer:
         self,
         as_of: date,
         periods_per_year: Mapping[str, float],
+        records: Mapping[str, StrategyRecord] | None = None,
         *,
         monthly: bool = True,
         life_cusum: Collection[str] = (),
@@ -197,6 +205,7 @@ class ProjectionIssuer:
             self.store,
             as_of,
             periods_per_year,
+            records or {},
             calibrations=self.calibrations,
             monthly=monthly,
             life_cusum=life_cusum,
@@ -206,17 +215,21 @@ class ProjectionIssuer:
 
     def _due_launches(self, reading: Reading, as_of: date) -> list[dict[date, list[_Member]]]:
         """By the day each begins: each strategy's first launch projection due, the second, ..."""
-        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
+        known = launches_in_force(self.store, reading.records.strategies, as_of)
         due: list[dict[date, list[_Member]]] = []
         for name, record in sorted(reading.records.strategies.items()):
-            after = known[name].issued_on if name in known else date.min
-            days = _launch_days(record, as_of, after, YEARS if self.whole_life else 1)
+            baseline = record.baseline_on(as_of)
+            kind = kind_of(LAUNCH, baseline.number if baseline else 0)
+            launch = known.get(name)
+            after = launch.issued_on if launch is not None and launch.kind == kind else date.min
+            days = launch_days(record, as_of, baseline, after, YEARS if self.whole_life else 1)
+            haircut = self.haircut if baseline is None else baseline.haircut
             members = [
-                (day, (rows, Subject(strategy=name, window=window, recent=recent_returns(rows))))
+                (day, (rows, replace(subject, baseline=baseline)))
                 for day in days
                 # Where nothing varies there is nothing to resample, now or on any later day.
-                if (window := reference_returns(rows := record.until(day))) is not None
-                and filter_returns(window) is not None
+                if (subject := reference_subject(rows := record.until(day), haircut)) is not None
+                and subject.residuals() is not None
             ]
             for place, (day, member) in enumerate(members):
                 if place == len(due):
@@ -257,10 +270,8 @@ class ProjectionIssuer:
 
         Each with the rows before it; not one of an older method, or without its rows.
         """
-        launched, known = (
-            self.store.projections(kind=kind, on_or_before=as_of)
-            for kind in (LAUNCH, self.calibrations)
-        )
+        launched = launches_in_force(self.store, reading.records.strategies, as_of)
+        known = calibrations_in_force(self.store, launched, as_of, kind=self.calibrations)
         due: dict[tuple[date, int], list[_Launched]] = {}
         for name, launch in launched.items():
             record = reading.records.strategies.get(name)
@@ -296,12 +307,11 @@ class ProjectionIssuer:
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
             seed=seed,
-            haircut=self.haircut if kind == LAUNCH else 0.0,
         )
         return [
             StoredProjection(
                 strategy=projection.strategy,
-                kind=kind,
+                kind=kind_of(kind, projection.baseline.number if projection.baseline else 0),
                 issued_on=day,
                 horizon=projection.horizon,
                 seed=seed,
@@ -342,10 +352,15 @@ class ProjectionIssuer:
             weights=[self.weights(launch.strategy) for launch, _ in launches],
             documented=documented,
         )
+        calibrations = [
+            replace(each, worst={**each.worst, **of_trades})
+            for (launch, record), each in zip(launches, calibrations, strict=True)
+            for of_trades in [calibrate_trades(record, each.year, launch.seed, self.lives)]
+        ]
         return [
             replace(
                 launch,
-                kind=self.calibrations,
+                kind=calibration_kind(self.calibrations, launch),
                 settings_version=self.settings_version,
                 data_hash=record.content_hash(),
                 run_id=run_id,
@@ -364,35 +379,12 @@ def _reference(
     launch: StoredProjection, record: StrategyRecord
 ) -> tuple[Residuals, DecayReference] | None:
     """What a calibration is made of beside the rows; None where they are too few or do not vary."""
-    window, haircut = reference_returns(record), number_of(launch.facts, "haircut")
-    if window is None:
-        return None
-    subject = Subject(strategy=launch.strategy, window=window, recent=recent_returns(record))
-    residuals = subject.residuals(haircut)
+    haircut = number_of(launch.facts, "haircut")
+    subject = reference_subject(record, haircut)
+    residuals = None if subject is None else subject.residuals()
     decay = decay_reference(np.log1p(whole_reference(record)), haircut=haircut)
     return None if residuals is None or decay is None else (residuals, decay)
 
 
 def _rows_after(record: StrategyRecord, day: date) -> int:
     return int((record.dates > np.datetime64(day, "D")).sum())
-
-
-def _launch_day(record: StrategyRecord, as_of: date) -> date | None:
-    """The day the launch projection in force began: the last backtest row, or 252 rows on."""
-    rows = int(np.searchsorted(record.dates, np.datetime64(as_of, "D"), side="right"))
-    first = int(record.live.argmax())
-    if not record.live[first] or first >= rows:
-        return None
-    last = range(first - 1, rows, LAUNCH_HORIZON)[-1]
-    day: date = record.dates[max(last, 0)].astype(object)
-    return day
-
-
-def _launch_days(record: StrategyRecord, as_of: date, after: date, most: int) -> list[date]:
-    """The days after `after` on which launch projections begin, the newest `most`, ascending."""
-    days: list[date] = []
-    day = _launch_day(record, as_of)
-    while day is not None and day > after and len(days) < most:
-        days.append(day)
-        day = _launch_day(record, day - timedelta(days=1))
-    return days[::-1]

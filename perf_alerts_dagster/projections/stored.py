@@ -8,14 +8,16 @@ from datetime import date, timedelta
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections.bands import PATHS
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.ports import (
     CALIBRATION,
     CURRENT,
     JUDGING,
-    LAUNCH,
     ProjectionStore,
     StoredProjection,
+    calibrations_in_force,
+    launches_in_force,
 )
 from perf_alerts_dagster.projections.projection import (
     Expectation,
@@ -24,23 +26,30 @@ from perf_alerts_dagster.projections.projection import (
     ProjectionsInForce,
     fan_of,
 )
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.decay import DecayReference
 
 _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
+# What projections are of whose facts do not say so.
+_BEFORE = {"paths": PATHS}
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
     """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
+    kind, _, number = stored.kind.partition("-")
+    since, by = (stored.facts.get(name) for name in ("baseline_from", "baseline_by"))
     return InForce(
-        kind=stored.kind,
+        kind=kind,
         issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
+        fan=fan_of(stored.arrays, int(number_of({**_BEFORE, **stored.facts}, "paths"))),
+        number=int(number or 0),
+        baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
+        baseline_by=by if isinstance(by, str) else None,
         **{name: number_of(stored.facts, name) for name in _IN_FORCE},
     )
 
@@ -132,6 +141,7 @@ def outlook(
     store: ProjectionStore,
     as_of: date,
     periods_per_year: Mapping[str, float],
+    records: Mapping[str, StrategyRecord],
     *,
     calibrations: str,
     monthly: bool,
@@ -142,13 +152,16 @@ def outlook(
     """The projections that are in force on `as_of`.
 
     `periods_per_year` are the rows per year of each strategy; others have no expectation.
-    `calibrations` is the kind that they are stored under. Without `monthly`, the expectations and
-    the earlier month's projections are left out. `life_cusum` are the strategies that the rule of
-    that name is still judged for. `unpack` and `unpack_calibration` are those of the issuer.
+    `records` know the baselines of strategies; those of others are not asked for. `calibrations`
+    is the kind that they are stored under. Without `monthly`, the expectations and the earlier
+    month's projections are left out. `life_cusum` are the strategies that the rule of that name is
+    still judged for. `unpack` and `unpack_calibration` are those of the issuer.
     """
-    launched, judging, calibrated, now = (
+    launched = launches_in_force(store, records, as_of)
+    calibrated = calibrations_in_force(store, launched, as_of, kind=calibrations)
+    judging, now = (
         store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}
-        for kind in (LAUNCH, JUDGING, calibrations, CURRENT)
+        for kind in (JUDGING, CURRENT)
     )
     before = _month_before(store, now)
     of_version_3 = (

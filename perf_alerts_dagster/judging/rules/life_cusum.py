@@ -11,6 +11,7 @@ from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating, year
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.interval import no_projection
+from perf_alerts_dagster.projections.projection import first_counted
 from perf_alerts_dagster.projections.stored import CUSUM
 from perf_alerts_dagster.projections.watchers import YEAR
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -57,9 +58,10 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     context = replace(context, calibrations={record.strategy: calibration})
     case = Case(RULE, context.finals(record), context)
     projection = context.projections_of(record.strategy).launch
-    live = case.record.returns[case.record.live]
     if projection is None:
         return [no_projection(case)]
+    rows, since = case.record, projection.baseline_from
+    live = rows.returns[rows.live] if since is None else rows.returns[first_counted(rows, since) :]
     if not len(live):
         return [case.lacks(why="needs live rows")]
     name = f"{CUSUM}_{min((len(live) - 1) // YEAR + 1, _YEARS)}"
@@ -78,6 +80,6 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
             f"deviations of a session, {limit:.1f} is rare for its age",
             observations=len(live),
             rating=Rating(p_year=p_year, false_alarm_rate=levels[0]),
-            parts={"slack": SLACK, "haircut": projection.haircut},
+            parts={"slack": SLACK, **projection.parts},
         )
     ]
