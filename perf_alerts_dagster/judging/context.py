@@ -239,16 +239,18 @@ def evaluation_of(
     parts: Mapping[str, Json] | None = None,
     gated: bool | None = None,
     rating: Rating | None = None,
+    levels: Pair | None = None,
     projection: str | None = None,
 ) -> Evaluation:
     """An `ok` (severity None) or a breach, with its evidence.
 
-    `gated` overrides the catalogue; `rating` the calibration, for a rule with its own evidence.
+    `gated` overrides the catalogue; `rating` and `levels` the calibration and the rule's share of
+    the budget, for a rule with its own evidence.
     """
     needs_evidence = rule.gated if gated is None else gated
     if rating is None and (needs_evidence or rule.calibrated):
         rating = context.rating(strategy, rule, value)
-    levels = context.levels_of(strategy, rule.id)
+    levels = levels or context.levels_of(strategy, rule.id)
     share = rating.p_year if rating else None
     evidence = evidence_of(severity, share, levels)
     in_force: dict[str, Json] = {}

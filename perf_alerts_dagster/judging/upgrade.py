@@ -7,6 +7,7 @@ breaches again after it was within its limits. Events, rules that no evidence ga
 method before would have notified as well are never held.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -101,10 +102,14 @@ def _held(evaluation: Evaluation, before: Evaluation | None) -> dict[str, Json] 
     return {
         "severity": (evaluation.notified_severity or Severity.INFO).value,
         "p_year": evaluation.p_year,
-        "value": evaluation.value,
-        "limit": evaluation.limit,
+        "value": _finite(evaluation.value),
+        "limit": _finite(evaluation.limit),
         "as": notified_as.value,
     }
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _has_crossed(evaluation: Evaluation, before: Evaluation) -> bool:

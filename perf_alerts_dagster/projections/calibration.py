@@ -58,7 +58,8 @@ def _index(tail: Floats) -> float:
     return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
 
 
-# What the stored form of a calibration depends on, besides settings; a new one is made anew.
+# What the stored form of a calibration depends on, besides settings; a new one is made anew, and
+# what the change alone finds is held back (`judging.upgrade`).
 METHOD = "5"
 LIVES = 5_000
 LIFE = days_of()

@@ -133,12 +133,10 @@ class ProjectionIssuer:
                     )
         due = self._due_calibrations(reading, as_of)
         done, strategies = 0, sum(map(len, due.values()))
-        for launches in due.values():
-            for part in _parts(launches):
-                rates = reading.periods_per_year
-                self.store.save_projections(self._calibrated(part, rates, run_id=run_id))
-                done += len(part)
-                progress(f"calibrations: {done} of {strategies} strategies")
+        for part in (part for launches in due.values() for part in _parts(launches)):
+            self.store.save_projections(self._calibrated(part, reading.periods_per_year, run_id))
+            done += len(part)
+            progress(f"calibrations: {done} of {strategies} strategies")
 
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
@@ -203,13 +201,7 @@ class ProjectionIssuer:
         monthly: bool = True,
         life_cusum: Collection[str] = (),
     ) -> Outlook:
-        """The projections that are in force on `as_of`.
-
-        `periods_per_year` are the rows per year of each strategy; others have no expectation.
-        `baselines` are those of each strategy, oldest first.
-        Without `monthly`, the expectations and the earlier month's projections are left out.
-        `life_cusum` are the strategies that the rule of that name is still judged for.
-        """
+        """The projections that are in force on `as_of`; the arguments are those of `outlook`."""
         return outlook(
             self.store,
             as_of,
@@ -257,11 +249,13 @@ class ProjectionIssuer:
         due: dict[date, list[_Member]] = {}
         for name in (record.strategy for record, _ in members):
             rows = reading.records.strategies[name].until(as_of)
-            first = len(rows) - _rows_after(rows, launch) - 1
-            places = range(first, min(first + LAUNCH_HORIZON, len(rows) - 1), CURRENT_HORIZON)
+            newest = len(rows) - 1
+            first = newest - _rows_after(rows, launch)
+            stop = min(first + LAUNCH_HORIZON, newest)
             if name in judging:
-                until = len(rows) - _rows_after(rows, judging[name].issued_on) - 1 + CURRENT_HORIZON
-                places = range(max(first, until), places.stop, CURRENT_HORIZON)
+                ended = newest - _rows_after(rows, judging[name].issued_on) + CURRENT_HORIZON
+                first = max(first, ended)
+            places = range(first, stop, CURRENT_HORIZON)
             for place in places if self.whole_life else places[-1:]:
                 before = rows.rows(0, place + 1)
                 window = recent_returns(before)
@@ -335,7 +329,6 @@ class ProjectionIssuer:
         self,
         launches: Sequence[_Launched],
         periods_per_year: Mapping[str, float],
-        *,
         run_id: str,
     ) -> list[StoredProjection]:
         """The healthy years of launch projections of one day and seed, from the rows before it."""

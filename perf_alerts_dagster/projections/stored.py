@@ -150,7 +150,14 @@ def outlook(
     unpack: Callable[[StoredProjection | None], InForce | None],
     unpack_calibration: Callable[[StoredProjection], Calibration],
 ) -> Outlook:
-    """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
+    """The projections that are in force on `as_of`.
+
+    `periods_per_year` are the rows per year of each strategy; others have no expectation.
+    `baselines` are those of each strategy, oldest first. `calibrations` is the kind that they are
+    stored under. Without `monthly`, the expectations and the earlier month's projections are left
+    out. `life_cusum` are the strategies that the rule of that name is still judged for. `unpack`
+    and `unpack_calibration` are those of the issuer.
+    """
     launched = launches_in_force(store, baselines, as_of)
     calibrated = calibrations_in_force(store, launched, as_of, kind=calibrations)
     judging, now = (

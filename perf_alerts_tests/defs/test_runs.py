@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -26,6 +28,7 @@ from perf_alerts_dagster.core.errors import (
     TurnLost,
     UsageError,
 )
+from perf_alerts_dagster.defs import build
 from perf_alerts_dagster.defs.build import build_definitions
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.judging.evaluation import Judgement
@@ -284,3 +287,24 @@ def test_the_partition_is_the_as_of_date(instance: dg.DagsterInstance) -> None:
     job.execute_in_process(instance=instance, partition_key="2026-01-05")
 
     assert services.asked[0]["as_of"] == date(2026, 1, 5)
+
+
+def test_progress_is_on_the_runs_page_and_gives_the_run_its_whole_time_again(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Simulating(Services):
+        def execute(self, alert: Any, **asked: Any) -> Execution:
+            # As if more time had passed than the limit gives.
+            later = time.time() + 10_000
+            monkeypatch.setattr(build, "time", SimpleNamespace(time=lambda: later))
+            asked["progress"]("projections: 3 of 16 strategies, issue 2 of 5")
+            return super().execute(alert, **asked)
+
+    settings = load_settings(RETRIES, None)
+    job = build_definitions(settings, Services()).resolve_job_def(DAILY)
+    limit = int(job.tags["dagster/max_runtime"])
+    assert limit < 10_000
+    run = execute(instance, Simulating())
+
+    assert "projections: 3 of 16 strategies, issue 2 of 5" in log(instance, run)
+    assert limit + 9_000 < int(run.tags["dagster/max_runtime"]) < limit + 20_000

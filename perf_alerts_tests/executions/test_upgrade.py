@@ -40,18 +40,17 @@ def an_incident(
     desk: Desk, execution: Execution, status: Status = Status.OPEN, **changes: Any
 ) -> Incident:
     """An incident as version 3 opened it on the day of an execution, in the desk's store."""
-    evaluation = Evaluation(
-        **({
-            "strategy": "trend",
-            "rule": "life_cusum",
-            "outcome": Outcome.BREACH,
-            "severity": Severity.WARNING,
-            "evidence": Evidence.STRONG,
-            "value": 30.0,
-            "limit": 20.0,
-            "p_year": 0.03,
-        } | changes)
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        "strategy": "trend",
+        "rule": "life_cusum",
+        "outcome": Outcome.BREACH,
+        "severity": Severity.WARNING,
+        "evidence": Evidence.STRONG,
+        "value": 30.0,
+        "limit": 20.0,
+        "p_year": 0.03,
+    }
+    evaluation = Evaluation(**(values | changes))
     firing = evaluation_firing(evaluation, Severity.WARNING, execution.judgements[0])
     made = open_incident(firing, now=NOW, chain=None)
     if status is Status.ACKNOWLEDGED:

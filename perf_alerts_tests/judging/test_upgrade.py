@@ -1,5 +1,7 @@
 """A new method notifies nobody of what it finds by the change alone, and silences nothing."""
 
+import json
+import math
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -198,6 +200,19 @@ def test_a_held_breach_is_notified_as_soon_as_it_is_worse(now: Evaluation, is_to
     found = days(judgement(ALONE), [breach()], [breach()], [now])
 
     assert bool(told(found)) is is_told
+
+
+def test_what_is_kept_of_a_held_breach_is_json() -> None:
+    (found,) = days(judgement(ALONE), [breach(value=math.inf)])
+
+    assert json.loads(json.dumps(found.parts, allow_nan=False)) == {
+        "told_as": "info",
+        "held": {
+            "trend|mean_shortfall_252|-": {
+                "severity": "warning", "p_year": 0.02, "value": None, "limit": 1.5, "as": "info",
+            }
+        },
+    }  # fmt: skip
 
 
 def test_once_it_has_been_notified_it_is_held_no_more() -> None:

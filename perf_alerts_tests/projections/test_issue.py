@@ -240,9 +240,8 @@ def test_what_was_stored_judges_as_what_was_made() -> None:
     (stored,) = issued(a_strategy(rows=420), kind="calibration").values()
 
     found = stored_calibration(stored)
-    for values in stored.arrays.values():
-        assert np.isfinite(values).all()
-        assert len(values) == len(found.tails)
+    assert all(np.isfinite(values).all() for values in stored.arrays.values())
+    assert {len(values) for values in found.worst.values()} == {len(found.tails)}
     assert {"drawdown_1", "mean_shortfall_252_2"} <= set(found.worst)
     assert set(found.factors) == {"warning", "critical"}
     assert (found.year, found.lives) == (252, 200)

@@ -1,7 +1,6 @@
 """Life CUSUM, a rule of version 3: judged where its incident is open, until that ends."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -54,8 +53,6 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     calibration = context.life_cusum.get(record.strategy)
     if calibration is None:
         return []
-    # Without the factors of a union, the levels are the rule's bounds.
-    context = replace(context, calibrations={record.strategy: calibration})
     case = Case(RULE, context.finals(record), context)
     projection = context.projections_of(record.strategy).launch
     if projection is None:
@@ -66,7 +63,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
         return [case.lacks(why="needs live rows")]
     name = f"{CUSUM}_{min((len(live) - 1) // YEAR + 1, _YEARS)}"
     value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
-    levels = context.levels_of(record.strategy, CUSUM)
+    levels = context.budgets.bounds_of(record.strategy, CUSUM)
     warning, critical = (calibration.badness_at(name, share) for share in levels)
     severity, limit = RULE.step(value, warning=warning, critical=critical)
     share, periods = calibration.p_year(name, value), context.periods_of(record.strategy)
@@ -80,6 +77,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
             f"deviations of a session, {limit:.1f} is rare for its age",
             observations=len(live),
             rating=Rating(p_year=p_year, false_alarm_rate=levels[0]),
+            levels=levels,
             parts={"slack": SLACK, **projection.parts},
         )
     ]
