@@ -346,6 +346,7 @@ WATCHERS: tuple[Watcher, ...] = (
             known.decay.numerator,
             known.decay.base,
             known.decay.square,
+            # A low sum is bad.
             -known.decay.per_sum(SHORT_SUM),
             -known.decay.per_sum(LONG_SUM),
         ),
