@@ -17,6 +17,7 @@ from perf_alerts_dagster.judging.evaluation import WORTH, Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.desk import (
+    Baseline,
     Desk,
     Kept,
     KeptCalendar,
@@ -197,11 +198,16 @@ class FakeDesk(Desk):
     def __init__(self) -> None:
         self.calendars: dict[str, KeptCalendar] = {}
         self.retired: dict[str, Retirement] = {}
+        self.baselines: dict[str, tuple[Baseline, ...]] = {}
         self.sources: dict[str, SourceReading] = {}
         self.changes: list[Change] = []
 
     def kept(self) -> Kept:
-        return Kept(calendars=dict(self.calendars), retired=dict(self.retired))
+        return Kept(
+            calendars=dict(self.calendars),
+            retired=dict(self.retired),
+            baselines=dict(self.baselines),
+        )
 
     def known(self) -> frozenset[str]:
         return frozenset(
@@ -220,6 +226,13 @@ class FakeDesk(Desk):
         self._must_know(retirement.strategy)
         self.retired[retirement.strategy] = retirement
         self.changes.append(change)
+
+    def rebaseline(self, baseline: Baseline, change: Change) -> Baseline:
+        before = self.baselines.get(baseline.strategy, ())
+        kept = replace(baseline, number=len(before) + 1)
+        self.baselines[baseline.strategy] = (*before, kept)
+        self.changes.append(change)
+        return kept
 
     def source(self, name: str) -> SourceReading | None:
         return self.sources.get(name)

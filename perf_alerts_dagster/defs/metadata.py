@@ -182,6 +182,7 @@ def _origin(judgement: Judgement) -> dict[str, dg.MetadataValue]:
         "as_of": dg.MetadataValue.text(judgement.as_of.isoformat()),
         "provisional": dg.MetadataValue.bool(judgement.provisional),
         "settings_version": dg.MetadataValue.text(judgement.settings_version),
+        "method_version": dg.MetadataValue.text(judgement.method_version or ""),
         "data_hash": dg.MetadataValue.text(judgement.data_hash),
         "seed": dg.MetadataValue.text(str(judgement.seed)),
     }

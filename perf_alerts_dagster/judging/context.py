@@ -98,7 +98,8 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
-    `calibrations` their healthy years, both by strategy. `projected` are the strategies with a
+    `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
+    this rule is still judged for. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence. `records` are those of the
     session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
@@ -115,6 +116,7 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)
@@ -146,11 +148,11 @@ class JudgeContext:
     def levels_of(self, strategy: str, rule: str) -> Pair:
         """The largest `p_year` at which a rule notifies, at warning and at critical.
 
-        Its bounds where the strategy has no calibration, and nothing is notified.
+        Without a calibration its share before it is scaled, for the rules with a rate of their own.
         """
         calibration = self.calibrations.get(strategy)
         if calibration is None or not calibration.factors:
-            return self.budgets.bounds_of(strategy, rule)
+            return self.budgets.weights_of(strategy).get(rule, (0.0, 0.0))
         levels = self.once(
             ("levels", strategy),
             lambda: self.budgets.levels_of(strategy, calibration, self.desk_size),
@@ -252,6 +254,7 @@ def evaluation_of(
     in_force: dict[str, Json] = {}
     if share is not None and needs_evidence:
         in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
+        in_force |= notified_as(severity, share, levels)
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
     worth = context.worth(strategy, rule, rating.false_alarm_rate if rating else None)
@@ -279,7 +282,7 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
+        parts={**(parts or {}), **in_force},
     )
 
 

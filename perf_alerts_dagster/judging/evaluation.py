@@ -50,6 +50,10 @@ class Evidence(StrEnum):
     UNGATED = "ungated"
 
 
+# What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
+HELD = "held"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The outcome of one rule for one strategy on one as-of date.
@@ -213,4 +217,5 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
     """The severity at which a breach is notified; without the gate, that of its limit."""
-    return (evaluation.notified_severity if gate else evaluation.severity) or Severity.INFO
+    is_own = gate or HELD in evaluation.parts
+    return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO

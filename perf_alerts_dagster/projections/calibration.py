@@ -23,6 +23,8 @@ from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
 # Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
 _TAIL = 0.05
+# The few worst days.
+_WORST = 6
 _MINIMUM = 1e-6
 
 
@@ -31,20 +33,23 @@ def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> fl
 
     `residuals` are sorted, worst first. Up to the 5 % quantile the share is empirical; beyond it
     a Pareto tail hangs on that quantile (Weissman, JASA 73, 1978), with Hill's index: hung on the
-    worst day, it would rise and fall with a single one.
+    worst day, it would rise and fall with a single one. Where the few worst days have a heavier
+    tail, theirs counts: a crash a year among small gains is no tail of the small ones.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
-    tail = _losses(residuals)
-    if len(tail) > 1 and -standardised > tail[-1]:
-        beyond = float((tail[-1] / -standardised) ** _index(tail))
-        daily = len(tail) / count * beyond
-    return float(1.0 - (1.0 - min(daily, 1.0)) ** year)
+    tails = [_losses(residuals, most) for most in (int(_TAIL * count), _WORST)]
+    beyond = [
+        len(tail) / count * float((tail[-1] / -standardised) ** _index(tail))
+        for tail in tails
+        if len(tail) > 1 and -standardised > tail[-1]
+    ]
+    return float(1.0 - (1.0 - min(max(beyond, default=daily), 1.0)) ** year)
 
 
-def _losses(residuals: Floats) -> Floats:
-    """The worst residuals as positive numbers, the worst first."""
-    worst = -residuals[: max(2, int(_TAIL * len(residuals)))]
+def _losses(residuals: Floats, most: int) -> Floats:
+    """So many worst residuals at most as positive numbers, the worst first."""
+    worst = -residuals[: max(2, most)]
     losses: Floats = worst[worst > 0.0]
     return losses
 

@@ -27,7 +27,7 @@ from perf_alerts_dagster.projections.kernels.watching import (
     Days,
 )
 from perf_alerts_dagster.projections.lives import Change
-from perf_alerts_dagster.statistics.decay import DecayReference
+from perf_alerts_dagster.statistics.decay import LARGEST_MOVE, DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 
 # Rows of a year where a calendar says nothing else, and rows after a change that power is for.
@@ -188,12 +188,9 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, CALMEST)),
-            documented=lambda limits: (
-                min(limits["volatility_high"], 1 / limits["volatility_low"]),
-                None,
-            ),
-            squared=True,
+            badness=lambda value, periods: max(value, 1.0 / max(value, float(CALMEST))),
+            # Its documented limits are of another measure, the standard deviation.
+            documented=lambda limits: (1.0, None),
         ),
         Statistic(
             rule="daily_exceedance",
@@ -321,7 +318,12 @@ WATCHERS: tuple[Watcher, ...] = (
     ),
     Watcher(
         rules=("rolling_sharpe", "volatility_shift"),
-        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
+        inputs=lambda known: _single(
+            1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2),
+            known.decay.mean,
+            known.decay.sigma * LARGEST_MOVE,
+            1.0 / (ROLLING_ROWS * known.decay.size * known.decay.sigma),
+        ),
         follow=watching.rolling,
         loops=Kernel(f"{LOOPS}:rolling"),
     ),

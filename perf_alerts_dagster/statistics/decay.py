@@ -18,12 +18,15 @@ _DEGREES = (4.0, 30.0)
 _SKEWED = 2.0
 _STEPS = 8
 _LEAST_SLOPE = 0.2
+_LEAST_SIZE = 1e-6
 # Rows of the blocks by which the variance of the mean is estimated, and its least share of that of
 # independent rows: negative autocorrelation of a short record is no certainty.
 MEAN_BLOCK = 20
 LEAST_MEAN_VARIANCE = 0.25
 # Weights of the Shiryaev-Roberts sums: falls of the annual Sharpe ratio of about .5, 1, 2 and 4.
 WEIGHTS = (0.03, 0.06, 0.12, 0.24)
+# A move is no larger than so many standard deviations, where the size of moves is measured.
+LARGEST_MOVE = 3.0
 # One row moves the log of a sum by no more.
 MOST = 2.0
 # The sums are kept below the largest number of single precision.
@@ -36,7 +39,8 @@ class DecayReference:
 
     u = numerator y / (base + square y^2) with y = (x - mean) / sigma is the score of a row x, with
     mean 0 and standard deviation 1 over the reference. `sigma` is that of its last 756 rows.
-    `error` is the standard error of `mean` over its `rows`.
+    `error` is the standard error of `mean` over its `rows`. `size` is the mean size of the last
+    756 rows' moves, in `sigma`, each at most `LARGEST_MOVE`.
     """
 
     mean: float
@@ -46,12 +50,19 @@ class DecayReference:
     square: float
     rows: int
     error: float
+    size: float
 
     def scores(self, logs: Floats) -> Floats:
         """The scores of log returns (n): below 0 for rows below the mean."""
         away = (logs - self.mean) / self.sigma
         scores: Floats = self.numerator * away / (self.base + self.square * away * away)
         return scores
+
+    def sizes(self, logs: Floats) -> Floats:
+        """The sizes of moves (n) over their mean in the reference: one crash is no wild quarter."""
+        moves = np.minimum(np.abs(logs - self.mean) / self.sigma, LARGEST_MOVE)
+        sizes: Floats = moves / self.size
+        return sizes
 
     def per_sum(self, rows: int) -> float:
         """One over the standard deviation of a sum of so many scores, the mean's error included."""
@@ -75,6 +86,7 @@ def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | N
         score = DecayReference(
             mean=mean, sigma=recent, numerator=1.0 / deviation, base=1.0, square=0.0,
             rows=len(logs), error=spread * math.sqrt(_mean_variance(whole) / len(logs)),
+            size=_size(logs, mean, recent),
         )  # fmt: skip
         return _lowered(score, haircut)
     degrees = float(np.clip(4.0 + 6.0 / max(excess, 1e-9), *_DEGREES))
@@ -99,13 +111,18 @@ def decay_reference(logs: Floats, *, haircut: float = 0.0) -> DecayReference | N
     deviation = float(psi((logs - mean) / recent).std())
     score = DecayReference(
         mean=mean, sigma=recent, numerator=numerator / deviation, base=base, square=1.0,
-        rows=len(logs), error=error,
+        rows=len(logs), error=error, size=_size(logs, mean, recent),
     )  # fmt: skip
     return _lowered(score, haircut)
 
 
 def _lowered(score: DecayReference, haircut: float) -> DecayReference:
     return replace(score, mean=score.mean - haircut * max(score.mean, 0.0))
+
+
+def _size(logs: Floats, mean: float, recent: float) -> float:
+    moves = np.minimum(np.abs(logs[-WINDOW:] - mean) / recent, LARGEST_MOVE)
+    return max(float(moves.mean()), _LEAST_SIZE)
 
 
 def _mean_variance(values: Floats) -> float:

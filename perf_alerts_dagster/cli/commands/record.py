@@ -279,6 +279,7 @@ def evaluate(
                 "as_of": judgement.as_of.isoformat(),
                 "provisional": judgement.provisional,
                 "settings_version": judgement.settings_version,
+                "method_version": judgement.method_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
                 "strategies": [

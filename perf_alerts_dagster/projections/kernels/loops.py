@@ -20,7 +20,7 @@ from perf_alerts_dagster.projections.kernels.vectors import (
     where_larger,
 )
 from perf_alerts_dagster.projections.kernels.watching import (
-    CALMEST_SQUARE,
+    CALMEST,
     CAP,
     CONSTANT,
     LONG_SUM,
@@ -172,7 +172,7 @@ def drawdown(returns, start, rows, first, worst, badness):
             most = none
 
 
-def rolling(returns, per_spread, start, rows, first, worst, badness):
+def rolling(returns, per_spread, mean, largest, per_size, start, rows, first, worst, badness):
     """`watching.rolling`, compiled."""
     days, size = returns.shape
     _, years, lives = worst.shape
@@ -183,20 +183,27 @@ def rolling(returns, per_spread, start, rows, first, worst, badness):
         repeated(NEVER),
     )
     p2, p3, p4, p5 = repeated(P2), repeated(P3), repeated(P4), repeated(P5)
-    per_row, factor, calmest = repeated(PER_ROW), repeated(SHARPE), repeated(CALMEST_SQUARE)
-    scale, constant = repeated(per_spread), repeated(CONSTANT / per_spread)
+    per_row, factor, calmest = repeated(PER_ROW), repeated(SHARPE), repeated(CALMEST)
+    centre, most_move, size_scale = repeated(mean), repeated(largest), repeated(per_size)
+    constant = repeated(CONSTANT / per_spread)
     simple = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
+    moves = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
     for lane in range(0, size, SIDE_BY_SIDE):
         side = min(lane, size - SIDE_BY_SIDE)
         place, day = side, 0
-        total, squares, slot = zero, zero, 0
+        total, squares, sizes, slot = zero, zero, zero, 0
         simple[:] = 0.0
+        moves[:] = 0.0
         worst_sharpe = none
         widest = none
         for year in range(years + 1):
             stop = start + year * rows if years else days
             while day < stop:
                 new, old = load(returns, place), load(simple, slot)
+                away = new - centre
+                away = smaller(larger(away, zero - away), most_move)
+                sizes = sizes + (away - load(moves, slot))
+                store(moves, slot, away)
                 new = (((new * p5 + p4) * new + p3) * new + p2) * new * new + new
                 store(simple, slot, new)
                 slot = slot + SIDE_BY_SIDE if slot < (ROLLING_ROWS - 1) * SIDE_BY_SIDE else 0
@@ -207,7 +214,7 @@ def rolling(returns, per_spread, start, rows, first, worst, badness):
                     spread = larger(squares - total * total * per_row, constant)
                     sharpe = total * larger(total, zero - total) / spread * factor
                     sharpe = where_larger(spread, constant, sharpe, never)
-                    ratio = larger(spread * scale, calmest)
+                    ratio = larger(sizes * size_scale, calmest)
                     width = larger(ratio, one / ratio)
                 if years:
                     worst_sharpe = larger(worst_sharpe, sharpe)

@@ -17,10 +17,9 @@ from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 LANES = 240
 ROLLING_ROWS = 63
 RATE_ROWS = 30
-# A volatility below this share of the reference's counts as this share: a power of two, so that
-# a window without P&L is as bad to the rule as on paths, to the bit.
-CALMEST = 1.0 / 32.0
-CALMEST_SQUARE = np.float32(CALMEST**2)
+# Moves below this share of the reference's count as this share: a power of two, so that a window
+# without P&L is as bad to the rule as on paths, to the bit.
+CALMEST = np.float32(1.0 / 32.0)
 # A window whose variance is below this share of the reference's is constant: single precision
 # holds no smaller difference of sums. It has no Sharpe ratio, as in the rule, and never breaches.
 CONSTANT = np.float32(1e-5)
@@ -100,9 +99,19 @@ def drawdown(returns: Floats32) -> Days:
         yield (peak - total,)
 
 
-def rolling(returns: Floats32, per_spread: np.float32) -> Days:
-    """The negative Sharpe ratio and the volatility to either side of the reference, squared."""
-    total, squares = np.zeros((2, returns.shape[1]), dtype=np.float32)
+def rolling(
+    returns: Floats32,
+    per_spread: np.float32,
+    mean: np.float32,
+    largest: np.float32,
+    per_size: np.float32,
+) -> Days:
+    """The negative Sharpe ratio, squared, and the size of moves to either side of the reference.
+
+    A move's size is its distance from the mean, bounded: one crash is no wilder quarter.
+    """
+    total, squares, sizes = np.zeros((3, returns.shape[1]), dtype=np.float32)
+    moves = np.minimum(np.abs(returns - mean), largest)
     constant = CONSTANT / per_spread
     # Simple returns, which the rules measure: exp - 1 to an odd order, which keeps the ranks.
     simple = (((returns * P5 + P4) * returns + P3) * returns + P2) * returns * returns + returns
@@ -110,12 +119,14 @@ def rolling(returns: Floats32, per_spread: np.float32) -> Days:
         old = simple[day - ROLLING_ROWS] if day >= ROLLING_ROWS else np.float32(0.0)
         total = total + (new - old)
         squares = squares + (new * new - old * old)
+        before = moves[day - ROLLING_ROWS] if day >= ROLLING_ROWS else np.float32(0.0)
+        sizes = sizes + (moves[day] - before)
         if day < ROLLING_ROWS - 1:
             yield NONE, NONE
             continue
         spread = np.maximum(squares - total * total * PER_ROW, constant)
         sharpe = np.where(spread > constant, total * np.abs(total) / spread * SHARPE, NEVER)
-        ratio = np.maximum(spread * per_spread, CALMEST_SQUARE)
+        ratio = np.maximum(sizes * per_size, CALMEST)
         yield sharpe, np.maximum(ratio, 1 / ratio)
 
 
