@@ -165,3 +165,5 @@ def test_a_person_reads_how_far_the_rule_is_from_a_perfect_watcher() -> None:
     found = replace(BREACH, delay_sessions=1_100.4, minimal_delay_sessions=839.49)
 
     assert found.worth == "a perfect watcher would need 839 sessions; this one 1,100"
+    # Lives end after ten years.
+    assert replace(found, minimal_delay_sessions=87_000.0).worth == ""
