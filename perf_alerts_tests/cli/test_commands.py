@@ -154,6 +154,7 @@ def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
         "minimal_delay_sessions",
         "share_of_limit",
     }
+    assert "perfect" in run(*words, "--all").stdout
     assert not (tmp_path / "state" / "perf_alerts.db").exists()
 
 
