@@ -109,13 +109,14 @@ class Evaluation:
 
     @property
     def worth(self) -> str:
-        """How long the rule needs to see its own alternative, as a sentence; "" where unknown."""
-        if self.delay_sessions is None or self.minimal_delay_sessions is None:
+        """How long the rule needs to see its own alternative, as a sentence; "" where unknown.
+
+        Also where no watcher sees it within the lives that the delay is the mean of.
+        """
+        delay, minimum = self.delay_sessions, self.minimal_delay_sessions
+        if delay is None or minimum is None or delay < minimum:
             return ""
-        return (
-            f"a perfect watcher would need {self.minimal_delay_sessions:,.0f} sessions; "
-            f"this one {self.delay_sessions:,.0f}"
-        )
+        return f"a perfect watcher would need {minimum:,.0f} sessions; this one {delay:,.0f}"
 
     @property
     def notified_severity(self) -> Severity | None:

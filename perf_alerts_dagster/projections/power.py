@@ -85,11 +85,10 @@ class ChangedLives:
         edge = edge_of(life)
         best = {Alternative.WILD: _wild(known.year)}
         if edge > 0.0:
-            # Fat tails hold more information on the mean than normal ones of the same variance.
-            logs = life.rows.astype(np.float64) + life.mean
-            scores = known.decay.scores(logs) - known.decay.scores(logs - life.mean)
-            fall = max(edge, float(scores.mean())) * math.sqrt(known.year)
-            shift = mean_shift(fall, known.year)
+            # Fat tails hold more information on the mean than normal ones of the same variance,
+            # autocorrelated rows less: the error of the mean knows both.
+            fall = life.mean / (life.mean_error * math.sqrt(known.decay.rows))
+            shift = mean_shift(fall * math.sqrt(known.year), known.year)
             best[Alternative.NO_EDGE] = best_power(shift, LEVELS, known.year)
         limits = {
             rule: np.maximum(_rarer(worst, statistic), least.get(rule, -math.inf))

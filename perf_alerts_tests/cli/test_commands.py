@@ -131,7 +131,10 @@ def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
     one, two = run(*words, "--json"), run(*words, "--json")
 
     assert one.stdout == two.stdout
-    assert set(json.loads(one.stdout)["evaluations"][0]) >= {
+    evaluations = json.loads(one.stdout)["evaluations"]
+    assert one.returncode == any(each["notifies"] for each in evaluations)
+    assert {each["notifies"] for each in evaluations} <= {True, False}
+    assert set(evaluations[0]) >= {
         "strategy",
         "rule",
         "outcome",
@@ -144,7 +147,14 @@ def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
         "p_year",
         "false_alarm_rate",
         "power",
+        "days_to_half",
+        "power_126",
+        "power_252",
+        "delay_sessions",
+        "minimal_delay_sessions",
+        "share_of_limit",
     }
+    assert "perfect" in run(*words, "--all").stdout
     assert not (tmp_path / "state" / "perf_alerts.db").exists()
 
 
@@ -170,7 +180,8 @@ def test_evaluate_says_what_a_young_strategy_is_watched_for(run: Run, tmp_path: 
         {"strategy": "new_ml", "outcome": "insufficient_data", "note": note}
     ]
     assert f"new_ml: {note}\n" in shown.stdout
-    assert "4 more evaluations are ok, 13 lack data" in shown.stderr
+    lacking = [each["outcome"] for each in answer["evaluations"]].count("insufficient_data")
+    assert f"4 more evaluations are ok, {lacking} lack data" in shown.stderr
 
 
 def test_check_lists_all_faults_at_once_without_secrets(run: Run) -> None:

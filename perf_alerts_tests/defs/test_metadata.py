@@ -10,7 +10,7 @@ from perf_alerts_dagster.defs.metadata import not_judged, outcome_word, output_m
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Evidence, Outcome
 from perf_alerts_tests.builders import a_record, noise
 from perf_alerts_tests.executions.trading_desk import judge
 from perf_alerts_tests.incidents.incident_desk import DAILY, START, breach, fine, judged
@@ -85,6 +85,18 @@ def test_the_word_of_a_run_is_the_worst_of_its_strategies(outcome: Outcome, word
     weak = fine(strategy="carry", outcome=outcome, evidence=Evidence.WEAK)
 
     assert outcome_word(executed(fine(), weak)) == word
+
+
+def test_the_table_of_a_run_says_what_notifies_and_what_its_rule_is_worth() -> None:
+    execution = executed(fine(notifies=True, power_252=0.25, delay_sessions=1100.0), fine())
+    found = output_metadata(execution, pages=PAGES)["evaluations"]
+    assert isinstance(found, dg.TableMetadataValue)
+    rows = [record.data for record in found.records]
+
+    assert [row["notifies"] for row in rows] == ["yes", ""]
+    assert [row["power_252"] for row in rows] == ["0.25", ""]
+    assert [row["delay_sessions"] for row in rows] == ["1100", ""]
+    assert set(WORTH) <= set(rows[0])
 
 
 def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:

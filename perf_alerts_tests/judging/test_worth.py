@@ -11,14 +11,15 @@ from perf_alerts_dagster.core.alerts import BY_NAME
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import JudgeContext, evaluation_of
-from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Evidence, Outcome, notified
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.power import LEVELS
 from perf_alerts_dagster.projections.watchers import BY_NAME as NAMES
 from perf_alerts_dagster.statistics.detection import mean_shift, minimal_delay
-from perf_alerts_tests.builders import a_record, context_of
+from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.executions.trading_desk import judge
 
 DAILY, MIDDAY = BY_NAME["daily_pnl_check"], BY_NAME["performance_threshold_check"]
 RECORD = a_record([0.001] * 40)
@@ -165,3 +166,22 @@ def test_a_person_reads_how_far_the_rule_is_from_a_perfect_watcher() -> None:
     found = replace(BREACH, delay_sessions=1_100.4, minimal_delay_sessions=839.49)
 
     assert found.worth == "a perfect watcher would need 839 sessions; this one 1,100"
+    # Lives end after ten years.
+    assert replace(found, minimal_delay_sessions=87_000.0).worth == ""
+
+
+def test_a_judgement_says_of_every_evaluation_whether_it_notifies() -> None:
+    fall = np.concatenate([noise(300), np.full(30, -0.012)])
+    found = judge(a_record(fall, backtest=noise(756, seed=2)))
+    notifying = [each for each in found.evaluations if each.notifies]
+
+    assert {type(each.notifies) for each in found.evaluations} == {bool}
+    assert "drawdown" in {each.rule for each in notifying}
+    assert sorted(each.dedup_key for each in notifying) == sorted(
+        each.dedup_key for each in notified(found, gate=True)
+    )
+    assert {each.outcome for each in found.evaluations if each.power_252 is not None} <= {
+        Outcome.OK,
+        Outcome.BREACH,
+    }
+    assert any(each.power_252 for each in found.evaluations)

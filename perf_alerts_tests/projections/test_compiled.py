@@ -504,7 +504,7 @@ def test_lives_and_their_first_passages_have_the_bits_of_numpy() -> None:
         returns = np.empty((252, 4_000), dtype=np.float32)
         returns_of(life, draws, Change(day=100, lost_mean=1.0, stretch=1.5), returns)
         # The rule's value is watched from the first day.
-        return [returns, walk._passages(badness, 0, 0.02)]
+        return [returns, walk._passages(badness, 0, np.full((1, 252), 0.02, np.float32))]
 
     compiled = numbers()
     with by_numpy():

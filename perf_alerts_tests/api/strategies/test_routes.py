@@ -7,7 +7,7 @@ import pytest
 from perf_alerts_dagster.api.resources import Records
 from perf_alerts_dagster.api.strategies.routes import live_path, projection_data, strategy_states
 from perf_alerts_dagster.core.errors import RecordsUnavailable
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import StoredEvaluation
 from perf_alerts_dagster.projections.ports import StoredProjection
 from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
@@ -100,6 +100,22 @@ def test_a_number_that_json_does_not_know_is_null(value: float) -> None:
     (state,) = strategy_states([found("alpha", "profit_factor", Outcome.OK, value=value)])
 
     assert state.evaluations[0].value is None
+
+
+def test_a_strategy_says_what_its_rules_are_worth() -> None:
+    numbers = {name: place / 10 for place, name in enumerate(WORTH)}
+    (state,) = strategy_states([found("alpha", "drawdown", Outcome.OK, notifies=False, **numbers)])
+    answered = state.evaluations[0].model_dump()
+
+    assert answered["notifies"] is False
+    assert {name: answered[name] for name in WORTH} == numbers
+
+
+def test_of_an_evaluation_of_the_version_before_that_is_not_known() -> None:
+    (state,) = strategy_states([found("alpha", "drawdown", Outcome.OK)])
+    answered = state.evaluations[0].model_dump()
+
+    assert {answered[name] for name in (*WORTH, "notifies")} == {None}
 
 
 def test_the_live_path_compounds_from_the_row_after_the_issue() -> None:
