@@ -98,11 +98,12 @@ def _shifted(*columns: str) -> str:
 COPY = (
     f"""INSERT INTO judgements SELECT id + :copy * 1000000, alert,
         date(as_of, '-' || :days || ' days'), run_id || '-' || :copy, {_shifted("judged_at")},
-        settings_version, data_hash, seed, provisional, recorded_only, restated
+        settings_version, data_hash, seed, provisional, recorded_only, restated, method_version
         FROM judgements WHERE id < 1000000""",
     """INSERT INTO evaluations SELECT judgement_id + :copy * 1000000, position, strategy, rule,
         outcome, kind, severity, value, "limit", observations, required, evidence, p_year,
-        false_alarm_rate, power, days_to_half, session, projection, provisional, message, parts
+        false_alarm_rate, power, days_to_half, session, projection, provisional, message, parts,
+        notifies, power_126, power_252, delay_sessions, minimal_delay_sessions, share_of_limit
         FROM evaluations WHERE judgement_id < 1000000""",
     f"""INSERT INTO incidents SELECT id || '-' || :copy, NULL, strategy, rule, 'resolved', severity,
         {_shifted("opened_at", "last_seen_at", "last_notified_at")}, 0, version,

@@ -13,10 +13,11 @@ from perf_alerts_dagster.control.leases import Decision, LeaseQueue, Leases
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.judging.evaluation import Judgement
+from perf_alerts_dagster.judging.evaluation import WORTH, Judgement
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProjection
 from perf_alerts_dagster.records.desk import (
+    Baseline,
     Desk,
     Kept,
     KeptCalendar,
@@ -154,7 +155,8 @@ def _through_columns(judgement: Judgement) -> Judgement:
     """A copy as a database gives it back, refused where a database would refuse it."""
     _refuse_naive(judgement.judged_at)
     for one in judgement.evaluations:
-        numbers = (one.value, one.limit, one.p_year, one.false_alarm_rate, one.power)
+        worth = [getattr(one, name) for name in WORTH]
+        numbers = (one.value, one.limit, one.p_year, one.false_alarm_rate, *worth)
         if any(math.isnan(number) for number in numbers if number is not None):
             raise ValueError(f"a number of {one.strategy}, {one.rule} is NaN")
     kept = tuple(replace(one, parts=_through_json(one.parts)) for one in judgement.evaluations)
@@ -196,11 +198,16 @@ class FakeDesk(Desk):
     def __init__(self) -> None:
         self.calendars: dict[str, KeptCalendar] = {}
         self.retired: dict[str, Retirement] = {}
+        self.baselines: dict[str, tuple[Baseline, ...]] = {}
         self.sources: dict[str, SourceReading] = {}
         self.changes: list[Change] = []
 
     def kept(self) -> Kept:
-        return Kept(calendars=dict(self.calendars), retired=dict(self.retired))
+        return Kept(
+            calendars=dict(self.calendars),
+            retired=dict(self.retired),
+            baselines=dict(self.baselines),
+        )
 
     def known(self) -> frozenset[str]:
         return frozenset(
@@ -219,6 +226,13 @@ class FakeDesk(Desk):
         self._must_know(retirement.strategy)
         self.retired[retirement.strategy] = retirement
         self.changes.append(change)
+
+    def rebaseline(self, baseline: Baseline, change: Change) -> Baseline:
+        before = self.baselines.get(baseline.strategy, ())
+        kept = replace(baseline, number=len(before) + 1)
+        self.baselines[baseline.strategy] = (*before, kept)
+        self.changes.append(change)
+        return kept
 
     def source(self, name: str) -> SourceReading | None:
         return self.sources.get(name)

@@ -309,15 +309,17 @@ def projections_read(settings: Settings) -> dict[str, dict[str, str]]:
         }
 
 
-def execute(settings: Settings, run_id: str, now: datetime) -> dict[str, Any]:
-    """A further daily check, and what it added to or changed in the tables.
+def execute(
+    settings: Settings, run_id: str, now: datetime, *, alert: str = DAILY
+) -> dict[str, Any]:
+    """A further execution, and what it added to or changed in the tables.
 
     It sends nothing: what waits is the sweep's, and goes by the real time. Texts for people are
     left out, since they may be worded anew.
     """
     before = table_rows(settings)
     with _executor(settings) as executor:
-        done = executor.execute(BY_NAME[DAILY], as_of=None, run_id=run_id, now=now)
+        done = executor.execute(BY_NAME[alert], as_of=None, run_id=run_id, now=now)
     after = table_rows(settings)
     # Who holds which lease goes by the real time.
     before.pop("leases")

@@ -12,12 +12,13 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.identity.store import IdentityStores
+from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
-from perf_alerts_dagster.records.model import StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.settings import Settings
 
@@ -31,10 +32,18 @@ class Records:
         """Read with `load` at the first request: the proxy starts without a source."""
         self._load = load
         self._lock = asyncio.Lock()
-        self._cached: tuple[datetime, TrackRecords] | None = None
+        self._cached: tuple[datetime, Reading] | None = None
 
     async def record_of(self, strategy: str, now: datetime) -> StrategyRecord | None:
-        """A strategy's or group's rows up to today; None where the source has none.
+        """A strategy's or group's rows up to today; None where the source has none. See `all`."""
+        return (await self.all(now)).get(strategy)
+
+    async def all(self, now: datetime) -> Mapping[str, StrategyRecord]:
+        """The rows of each strategy and group up to today; see `reading` for the errors."""
+        return (await self.reading(now)).records.strategies
+
+    async def reading(self, now: datetime) -> Reading:
+        """The source as of at most a minute ago.
 
         Raises:
             RecordsUnavailable: the source cannot be read.
@@ -44,15 +53,16 @@ class Records:
             cached = self._cached
             if cached is None or (now - cached[0]).total_seconds() > _FRESH_SECONDS:
                 reading = await asyncio.to_thread(self._load, now)
-                cached = self._cached = (now.astimezone(UTC), reading.records)
-        return cached[1].strategies.get(strategy)
+                cached = self._cached = (now.astimezone(UTC), reading)
+        return cached[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiParts:
     """The adapters behind the API.
 
-    `probe` raises StoreUnavailable while the alert store cannot be written.
+    `probe` raises StoreUnavailable while the alert store cannot be written. `ledger` is that of
+    false alarms; it takes the rows by which limits of losses are counted.
     """
 
     store: AlertStore
@@ -61,6 +71,7 @@ class ApiParts:
     records: Records
     incidents: Incidents
     probe: Callable[[datetime], None]
+    ledger: Callable[[datetime, Mapping[str, StrategyRecord]], Ledger]
     channels: Sequence[Channel] = ()
 
 

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Engine
+
 from perf_alerts_dagster.bootstrap.notifications import open_incidents
 from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.control.audit import Change
@@ -95,6 +97,23 @@ def _check(
 ) -> SourceCheck:
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
     return check_source(desk, lifecycle, reading.records, kept=desk.kept(), today=today)
+
+
+@contextmanager
+def store_engine(settings: Settings) -> Iterator[Engine | None]:
+    """The engine of these settings' alert store; None where there is none yet.
+
+    Raises:
+        StoreUnavailable: there is one that cannot be read, or is not migrated.
+    """
+    if not _has_store(settings):
+        yield None
+        return
+    store = open_store(store_url(settings))
+    try:
+        yield store.engine
+    finally:
+        store.close()
 
 
 def _has_store(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -24,6 +25,7 @@ from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.projections.calibration import METHOD
 from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.desk import Kept
@@ -39,28 +41,34 @@ _OUTAGE_WAIT = 1.0
 
 def build_session_judge(settings: Settings, store: ProjectionStore | None = None) -> SessionJudge:
     """The judge of these settings; without a store its projections are kept in memory."""
-    book = limit_book(settings.thresholds, settings.policy_limits)
+    book = replace(
+        limit_book(settings.thresholds, settings.policy_limits),
+        is_documented=settings.rule_preset == "documented",
+    )
     budgets = build_budgets(settings)
+    version = budgets.version({"": book.limits, **book.limits_of})
     return SessionJudge(
         judge=Judge(
             book=book,
             max_lag_sessions=settings.max_data_lag_sessions,
             budgets=budgets,
             settings_version=settings.settings_version,
+            method_version=f"{METHOD}-{version}",
         ),
         issuer=ProjectionIssuer(
             store=store or MemoryProjections(),
             paths=settings.projection_paths,
             haircut=settings.backtest_haircut,
             settings_version=settings.settings_version,
-            calibrations=f"{CALIBRATION}-{budgets.version({'': book.limits, **book.limits_of})}",
+            calibrations=f"{CALIBRATION}-{version}",
             weights=budgets.weights_of,
             limits=book.limits_for,
+            whole_life=store is not None,
         ),
     )
 
 
-def _with_thresholds(settings: Settings, engine: Engine) -> Settings:
+def with_thresholds(settings: Settings, engine: Engine) -> Settings:
     """The settings, with the thresholds that were set over REST, if any."""
     stored = SqlThresholds(engine).current()
     if stored is None:
@@ -76,7 +84,7 @@ def build_services(settings: Settings) -> Executor:
         RecordsUnavailable: there is nothing at the records URL.
     """
     store = open_store(store_url(settings))
-    settings = _with_thresholds(settings, store.engine)
+    settings = with_thresholds(settings, store.engine)
     incidents = open_incidents(settings, store.engine)
     deliverer = build_deliverer(settings, incidents, owner=f"run:{uuid.uuid4().hex}")
     return Executor(
@@ -105,7 +113,7 @@ def build_direct(settings: Settings) -> Direct:
     kept = Kept()
     try:
         with suppress(StoreUnavailable):
-            settings = _with_thresholds(settings, engine)
+            settings = with_thresholds(settings, engine)
             kept = SqlDesk(engine).kept()
     finally:
         engine.dispose()

@@ -20,6 +20,7 @@ from perf_alerts_dagster.incidents.notification_settings import (
     NotificationSettings,
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
+from perf_alerts_dagster.incidents.store.ledger import openings_of
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
@@ -166,6 +167,7 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
                 build_notification_settings(settings), can_change=build_can_change(settings, engine)
             ),
             take_downtime=SqlHistory(engine).take_downtime,
+            openings=partial(openings_of, engine),
         ),
     )
 

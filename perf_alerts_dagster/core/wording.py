@@ -1,4 +1,4 @@
-"""Lists in sentences for people, and text from data that is safe to print."""
+"""Lists and numbers in sentences for people, and text from data that is safe to print."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,13 @@ def first_few(words: Sequence[str], *, between: str = ", ", of: str = "") -> str
     """The first five words, and the number of the others, of which `of` says what they are."""
     rest = len(words) - SHOWN
     return between.join(words[:SHOWN]) + (f" and {rest} more{of}" if rest > 0 else "")
+
+
+def rounded(value: float) -> str:
+    """A number of openings, to two digits: `0.48`, `2.3`, `41`, and `under 0.0001`."""
+    if 0.0 < value < 1e-4:
+        return "under 0.0001"
+    return f"{value:.2g}" if abs(value) < 9.95 else f"{value:.0f}"
 
 
 def printable(text: str, *, keep: str = "") -> str:

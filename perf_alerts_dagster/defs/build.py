@@ -1,5 +1,6 @@
 """The code location's definitions: a job, a schedule and an asset per alert, and the sensor."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Opener = Callable[[], Any]
 
 PARTITIONS = dg.DailyPartitionsDefinition(start_date=names.FIRST_PARTITION, end_offset=1)
+_LIMIT = "dagster/max_runtime"
 _WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
 
 
@@ -102,6 +104,15 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
         def report(error: str) -> None:
             report_failure(alert.name, _requested(context), context.run_id, error)
 
+        def progress(text: str) -> None:
+            context.log.info(text)
+            # A life that is simulated for the first time takes what it takes: the limit counts
+            # from the last progress on.
+            record = context.instance.get_run_record_by_id(context.run_id)
+            if record is not None and record.start_time is not None:
+                seconds = maximum_seconds + int(time.time() - record.start_time)
+                context.instance.add_run_tags(context.run_id, {_LIMIT: str(seconds)})
+
         with translate_errors(context, policy, report):
             execution = context.resources.services().execute(
                 alert,
@@ -110,6 +121,7 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
                 now=datetime.now(UTC),
                 at_or_before=SCHEDULE_NAME_TAG in context.run.tags,
                 switched_on=_switched_on(context),
+                progress=progress,
             )
             _report(context, execution, settings)
 
@@ -122,7 +134,7 @@ def build_job(alert: Alert, settings: Settings) -> dg.JobDefinition:
         tags={
             names.ALERT: alert.name,
             # Without a limit, a host crash leaves a run STARTED for ever.
-            "dagster/max_runtime": str(maximum_seconds),
+            _LIMIT: str(maximum_seconds),
             # A crashed run is run again as a whole: it skips the sessions that are judged already.
             "dagster/retry_strategy": "ALL_STEPS",
         },

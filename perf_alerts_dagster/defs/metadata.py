@@ -12,6 +12,7 @@ from perf_alerts_dagster.defs.build import judged_asset
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import (
+    WORTH,
     Evaluation,
     Judgement,
     Outcome,
@@ -181,6 +182,7 @@ def _origin(judgement: Judgement) -> dict[str, dg.MetadataValue]:
         "as_of": dg.MetadataValue.text(judgement.as_of.isoformat()),
         "provisional": dg.MetadataValue.bool(judgement.provisional),
         "settings_version": dg.MetadataValue.text(judgement.settings_version),
+        "method_version": dg.MetadataValue.text(judgement.method_version or ""),
         "data_hash": dg.MetadataValue.text(judgement.data_hash),
         "seed": dg.MetadataValue.text(str(judgement.seed)),
     }
@@ -208,7 +210,8 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
             "evidence": evaluation.evidence.value if evaluation.evidence else "",
             "p_year": _number(evaluation.p_year),
             "false_alarm_rate": _number(evaluation.false_alarm_rate),
-            "power": _number(evaluation.power),
+            "notifies": "yes" if evaluation.notifies else "",
+            **{name: _number(getattr(evaluation, name)) for name in WORTH},
             "message": evaluation.message,
         }
         for evaluation in worst_first[:_MAXIMUM_ROWS]

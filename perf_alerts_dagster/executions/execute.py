@@ -1,5 +1,6 @@
 """One execution of one alert: read, plan, judge and record each due session, notify."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -18,11 +19,13 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.source import SourceCheck, check_source
 from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.ports import Decisions
+from perf_alerts_dagster.incidents.model import Incident, Status
+from perf_alerts_dagster.incidents.ports import Decisions, IncidentFilter
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.rules.life_cusum import RULE as LIFE_CUSUM
 from perf_alerts_dagster.projections.chart import Chart, chart_of
+from perf_alerts_dagster.projections.issue import Progress
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import RecordsSource
@@ -34,6 +37,9 @@ MAXIMUM_CHARTS = 6
 # find what it stored. The lease only saves work, so that nobody waits for it without end.
 _SIMULATION = "projections"
 _LONGEST_SIMULATION = timedelta(minutes=10)
+# More strategies than a desk has.
+_ALL = 100_000
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +157,7 @@ class Executor:
         now: datetime,
         at_or_before: bool = False,
         switched_on: datetime | None = None,
+        progress: Progress = _LOG.info,
     ) -> Execution:
         """Judge every session that is due for `alert`, each in its own transaction.
 
@@ -166,6 +173,7 @@ class Executor:
                 tick); otherwise such a date is refused.
             switched_on: When the schedule that asks was switched on, aware: sessions that were
                 closed by then are not caught up. None where a person asks.
+            progress: Takes a line on how far the simulation is, for the run's page.
 
         Raises:
             UsageError: `as_of` is no session of the record.
@@ -208,7 +216,8 @@ class Executor:
             if source.found.shrunk:
                 return self._refuse(alert, reading, source, run_id, now)
             reading = reading.grouped(source.found.accepted.vanished)
-            return self._work(alert, turn, reading, source, run_id, now, switched_on)
+            worker = replace(self, session_judge=replace(self.session_judge, progress=progress))
+            return worker._work(alert, turn, reading, source, run_id, now, switched_on)
 
     def _refuse(
         self, alert: Alert, reading: Reading, source: SourceCheck, run_id: str, now: datetime
@@ -333,9 +342,11 @@ class Executor:
         sessions = (*plan.finals, *provisional)
         if not sessions:
             return (), repeats, outlook
-        session_judge = self.session_judge.for_sessions(
-            sessions,
-            lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
+        session_judge = replace(
+            self.session_judge.for_sessions(sessions),
+            turn=lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
+            life_cusum=self._life_cusum() if Family.PROJECTION in alert.families else (),
+            before=lambda: judgements[-1] if judgements else self.store.latest(alert.name),
         )
         for session in sessions:
             # Projections are issued for final sessions that move the watermark only.
@@ -359,3 +370,13 @@ class Executor:
             else:
                 self.store.record(judgement, watermark=session if counts else None)
         return tuple(judgements), repeats, outlook
+
+    def _life_cusum(self) -> frozenset[str]:
+        """The strategies with an unresolved incident of the life CUSUM."""
+        return frozenset(
+            incident.strategy
+            for status in (Status.OPEN, Status.ACKNOWLEDGED)
+            for incident in self.lifecycle.store.incidents(
+                IncidentFilter(rule=LIFE_CUSUM.id, status=status), limit=_ALL
+            ).incidents
+        )

@@ -4,7 +4,8 @@ All judgements are made here: executions use the alert store; `evaluate` and out
 use projections that are kept in memory.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -12,33 +13,36 @@ from datetime import date, datetime
 from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.issue import Progress, ProjectionIssuer
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.reading import Reading
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionJudge:
     """A judge, and the issuer of the projections that it judges by.
 
-    `turn` is entered to simulate them, where any are due.
+    `turn` is entered to simulate them, where any are due, and `progress` takes a line on how far
+    that is. `life_cusum` are the strategies with an open incident of that rule, `before` gives the
+    newest judgement of the alert: see `Judge.judge`.
     """
 
     judge: Judge
     issuer: ProjectionIssuer
     turn: Callable[[], AbstractContextManager[object]] = nullcontext
+    progress: Progress = LOG.info
+    life_cusum: Collection[str] = ()
+    before: Callable[[], Judgement | None] = lambda: None
 
-    def for_sessions(
-        self,
-        sessions: Sequence[date],
-        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> "SessionJudge":
+    def for_sessions(self, sessions: Sequence[date]) -> "SessionJudge":
         """The judge of one execution, for sessions of one reading, of which there is at least one.
 
         It reads and unpacks the projections once.
         """
         issuer = self.issuer.for_sessions(min(sessions), max(sessions))
-        return replace(self, judge=self.judge.for_sessions(), issuer=issuer, turn=turn)
+        return replace(self, judge=self.judge.for_sessions(), issuer=issuer)
 
     def judge_session(
         self,
@@ -65,9 +69,15 @@ class SessionJudge:
             StoreUnavailable: the store of projections cannot be read or written.
         """
         for day in issue_on:
-            self.issuer.issue_for(alert, reading, day, run_id=run_id, turn=self.turn)
+            self.issuer.issue_for(
+                alert, reading, day, run_id=run_id, turn=self.turn, progress=self.progress
+            )
         outlook = self.issuer.outlook(
-            session, reading.periods_per_year, monthly=Family.FORWARD in alert.families
+            session,
+            reading.periods_per_year,
+            reading.records.strategies,
+            monthly=Family.FORWARD in alert.families,
+            life_cusum=self.life_cusum,
         )
         judgement = self.judge.judge(
             alert,
@@ -76,6 +86,7 @@ class SessionJudge:
             run_id=run_id,
             now=now,
             outlook=outlook,
+            before=self.before,
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,

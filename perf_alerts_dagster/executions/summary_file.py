@@ -67,6 +67,7 @@ def _session(judgement: Judgement) -> Json:
         "recorded_only": judgement.recorded_only,
         "restated": judgement.restated,
         "settings_version": judgement.settings_version,
+        "method_version": judgement.method_version,
         "data_hash": judgement.data_hash,
         "seed": judgement.seed,
         "outcomes": {name: outcome.value for name, outcome in outcomes(judgement).items()},

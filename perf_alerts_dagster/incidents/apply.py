@@ -1,5 +1,6 @@
 """Apply judgements, problems of the system and the passage of time to incidents."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -7,6 +8,7 @@ from datetime import date, datetime
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
+from perf_alerts_dagster.incidents.episodes import is_new_step
 from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
@@ -49,20 +51,27 @@ def fire(builder: DecisionBuilder, firing: model.Firing) -> model.Incident:
     live = builder.live(firing.dedup_key)
     chain = builder.settings.chain
     if live is None:
-        incident = transitions.open_incident(firing, now=builder.now, chain=chain)
+        before = builder.before(firing)
+        incident = transitions.open_incident(firing, now=builder.now, chain=chain, before=before)
         builder.put(incident, "opened", **_facts(firing))
-        builder.notify(incident, model.Reason.OPENED)
+        if is_new_step(firing, incident.steps):
+            # In the same episode it is worse than what people know.
+            builder.notify(incident, model.Reason.RAISED if incident.steps else model.Reason.OPENED)
         return incident
-    incident, action = transitions.register_breach(live, firing, now=builder.now, chain=chain)
+    incident, action = transitions.register_breach(
+        live, firing, now=builder.now, chain=chain, is_announced=builder.is_announced(live)
+    )
     builder.put(incident, "breached", **_facts(firing))
     if action is transitions.Action.RAISE:
         builder.add_entry(incident, "raised", severity=incident.severity.value)
         builder.notify(incident, model.Reason.RAISED)
     elif action is transitions.Action.REOPEN:
         is_higher = firing.severity.rank > live.severity.rank
-        why = "higher severity" if is_higher else "worse by a quarter"
-        builder.add_entry(incident, "reopened", why=why)
-        builder.notify(incident, model.Reason.RAISED if is_higher else model.Reason.REOPENED)
+        has_steps = incident.steps is not None
+        why = "a further step of the drawdown" if has_steps else "worse by a quarter"
+        builder.add_entry(incident, "reopened", why="higher severity" if is_higher else why)
+        is_raised = is_higher or has_steps
+        builder.notify(incident, model.Reason.RAISED if is_raised else model.Reason.REOPENED)
     return incident
 
 
@@ -176,11 +185,13 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
 def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluation) -> float:
     """The largest `p_year` that notifies, the larger one of then and of now.
 
-    A budget that has become smaller since the breach resolves nothing by itself. Where none is
-    kept, it is the rule's bound.
+    A budget that has become smaller since the breach resolves nothing by itself, nor does the
+    share of an incident that opened without one. Where neither has one, it is the rule's bound.
     """
     bound, _ = builder.settings.budgets.bounds_of(evaluation.strategy, evaluation.rule)
     kept = [each.parts.get("levels") for each in (live, evaluation)]
+    if kept[0] is None and kept[1] is not None:
+        return math.inf
     return max(
         float(str(levels.get("warning"))) if isinstance(levels, dict) else bound for levels in kept
     )

@@ -1,11 +1,13 @@
 """Builds the decisions of one lifecycle step: changed incidents and the messages about them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents.model import Incident, Reason, Status
+from perf_alerts_dagster.incidents.episodes import with_step
+from perf_alerts_dagster.incidents.model import Firing, Incident, Reason, Status
 from perf_alerts_dagster.incidents.notification import IncidentNotice, MessageKind, new_notification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import Decisions, JudgementOffset, Snapshot, TimelineEntry
@@ -28,6 +30,7 @@ class DecisionBuilder:
     """Collects the changes of one lifecycle step; nothing is stored before it ends.
 
     `window` is the id of the run that makes the step, or names the sweep; `alert` is the run's.
+    `newest` reads the last stored incidents of a firing's strategy and rule.
     """
 
     def __init__(
@@ -38,8 +41,10 @@ class DecisionBuilder:
         now: datetime,
         window: str,
         alert: str = "",
+        newest: Callable[[Firing], Sequence[Incident]] = lambda firing: (),
     ) -> None:
         self.settings = settings
+        self._newest = newest
         self.now = now
         self.marks: list[JudgementOffset] = []
         self._window = window
@@ -65,6 +70,22 @@ class DecisionBuilder:
         """The unresolved incident of a key, with the changes so far."""
         incident_id = self._live.get(dedup_key)
         return None if incident_id is None else self._incidents[incident_id]
+
+    def before(self, firing: Firing) -> Incident | None:
+        """The last incident of a drawdown that is resolved; None for a rule without episodes."""
+        if "episode" not in firing.parts:
+            return None
+        known = {incident.id: incident for incident in self._newest(firing)}
+        known |= {each.id: each for each in self.incidents if each.dedup_key == firing.dedup_key}
+        newest = max(reversed(known.values()), key=lambda each: each.opened_at, default=None)
+        return with_step(newest) if newest and self.is_announced(newest) else newest
+
+    def is_announced(self, incident: Incident) -> bool:
+        """Whether a message about its newest breach is on its way, or nobody is to get any."""
+        kind = MessageKind.NORMAL
+        reason = self._reasons.get((incident.id, kind), incident.owed)
+        is_breach = reason not in (None, Reason.RECOVERED, Reason.REPEATED)
+        return is_breach or self.settings.observe_only
 
     def is_silenced(self, incident: Incident) -> bool:
         """Whether a silence mutes the incident now."""
@@ -157,6 +178,8 @@ class DecisionBuilder:
                 is_owed = is_temporary and not incident.is_resolved
             after = replace(after, owed=reason if is_owed else None, muted=is_owed and is_silenced)
         if receivers:
+            if kind is MessageKind.NORMAL and reason is not Reason.RECOVERED:
+                after = with_step(after)
             after = replace(after, notifications=after.notifications + 1)
             notice = IncidentNotice(incident=after, reason=reason, number=after.notifications)
             for channel in receivers:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.incidents.ledger import Opening, sentence, total
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
     UNMEASURED,
@@ -10,7 +11,9 @@ from perf_alerts_dagster.incidents.notification import (
     notice_payload,
     worst_first,
 )
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN
 from perf_alerts_dagster.judging.summary import summaries, too_little_notes
 
 
@@ -32,18 +35,27 @@ def is_all_well(judgement: Judgement, incidents: Sequence[Incident]) -> bool:
 
 
 def digest_payload(
-    judgement: Judgement, incidents: Sequence[Incident], *, gate: bool
+    judgement: Judgement,
+    incidents: Sequence[Incident],
+    *,
+    gate: bool,
+    budgets: Budgets,
+    openings: Sequence[Opening],
 ) -> dict[str, Json]:
     """The content of a session's digest, JSON-ready.
 
-    `incidents` are the unresolved ones. The digest's weak breaches are those that the evidence
-    gate holds back. `judged` counts the strategies that are `ok` or `breach`.
+    `incidents` are the unresolved ones, `openings` those of a year, which `budgets` are held
+    against. The digest's weak breaches are those that the evidence gate holds back. `judged`
+    counts the strategies that are `ok` or `breach`.
     """
     evaluations = judgement.evaluations
     found = summaries(judgement)
     notices = [
         IncidentNotice(incident=incident, reason=Reason.OPENED, number=0) for incident in incidents
     ]
+    # Every strategy that shares the budget has an evaluation of its drawdown.
+    strategies = sum(each.rule == DRAWDOWN.id for each in evaluations)
+    accounts = total(openings, budgets, strategies=strategies, gate=gate)
     unresolved: list[Json] = [notice_payload(notice) for notice in worst_first(notices)]
     return {
         "alert": judgement.alert,
@@ -53,6 +65,7 @@ def digest_payload(
         "judged": sum(each.outcome in (Outcome.OK, Outcome.BREACH) for each in found.values()),
         "evaluations": len(evaluations),
         "incidents": unresolved,
+        "false_alarms": sentence(accounts),
         "weak": _names(
             each
             for each in evaluations

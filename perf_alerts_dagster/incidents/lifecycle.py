@@ -9,6 +9,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, ports, transitions
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
@@ -20,6 +21,7 @@ from perf_alerts_dagster.incidents.apply import (
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.digest import digest_payload
+from perf_alerts_dagster.incidents.ledger import Opening
 from perf_alerts_dagster.incidents.notification import Notification, new_digest
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.system import firing_of
@@ -40,7 +42,8 @@ _MAXIMUM_LATER = 500
 class Lifecycle:
     """Turns events into incidents and messages, each method in one transaction.
 
-    `take_downtime` gives the newest downtime that no digest has reported, once.
+    `take_downtime` gives the newest downtime that no digest has reported, once; `openings` what
+    was opened in the year before a time.
 
     Raises:
         StoreUnavailable: from every method, when the store cannot be read or written.
@@ -49,6 +52,7 @@ class Lifecycle:
     store: ports.IncidentStore
     settings: NotificationSettings
     take_downtime: Callable[[datetime], Downtime | None] = lambda now: None
+    openings: Callable[[datetime], Sequence[Opening]] = lambda now: ()
 
     def apply_judgements(
         self, alert: str, *, run_id: str, now: datetime, judged_before: datetime | None = None
@@ -89,7 +93,13 @@ class Lifecycle:
             return
         incidents = self.store.snapshot(now=now, since=now).incidents
         live = [incident for incident in incidents if not incident.is_resolved]
-        payload = digest_payload(judgement, live, gate=self.settings.gate)
+        payload = digest_payload(
+            judgement,
+            live,
+            gate=self.settings.gate,
+            budgets=self.settings.budgets,
+            openings=self.openings(now),
+        )
         downtime = self.take_downtime(now)
         if downtime is not None:
             caught_up = (*downtime.caught_up, judgement.alert)
@@ -143,6 +153,16 @@ class Lifecycle:
             if live is not None:
                 known = model.Resolution.KNOWN
                 self.resolve(live.id, by=by, now=now, outcome=known, comment=comment)
+
+    def note(self, strategy: str, what: str, *, by: str, now: datetime, **detail: Json) -> None:
+        """Add an entry to the timeline of each unresolved incident of a strategy."""
+
+        def decide(builder: DecisionBuilder) -> None:
+            for incident in builder.incidents:
+                if incident.strategy == strategy and not incident.is_resolved:
+                    builder.add_entry(incident, what, by, **detail)
+
+        self._run(decide, now)
 
     def acknowledge(
         self,
@@ -257,6 +277,18 @@ class Lifecycle:
 
         return self._run(decide, now)
 
+    def _newest(self, firing: model.Firing) -> Sequence[model.Incident]:
+        """The last incident of the firing's strategy and rule, under each name of a group."""
+        group, currency = (firing.parts.get(name) for name in ("group", "currency"))
+        names = {firing.strategy} | ({str(group), f"{group}:{currency}"} if group else set())
+        return [
+            incident
+            for name in sorted(names)
+            for incident in self.store.incidents(
+                ports.IncidentFilter(strategy=name, rule=firing.rule), limit=1
+            ).incidents
+        ]
+
     def _change(
         self,
         decide: Callable[[DecisionBuilder, model.Incident], None],
@@ -287,7 +319,9 @@ class Lifecycle:
     ) -> ports.Decisions:
         def build() -> DecisionBuilder:
             snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
-            builder = DecisionBuilder(snapshot, self.settings, now=now, window=window, alert=alert)
+            builder = DecisionBuilder(
+                snapshot, self.settings, now=now, window=window, alert=alert, newest=self._newest
+            )
             decide(builder)
             return builder
 

@@ -165,6 +165,10 @@ class Incident(Breach):
     `notifications` is the number of the last message; `last_notified_at` is the time of the last
     delivery. `owed` is the reason of a suppressed message that is sent once nothing suppresses
     it; `muted`: a silence suppresses it. `version` counts stored changes.
+
+    `steps` gives, by severity, the highest step of the drawdown's episode that people were
+    notified of, -1 for evidence alone; None where the rule has no episodes, and in incidents of
+    older versions.
     """
 
     id: str
@@ -188,6 +192,7 @@ class Incident(Breach):
     muted: bool = False
     parent: str | None = None
     version: int = 0
+    steps: Mapping[str, int] | None = None
 
     @property
     def is_resolved(self) -> bool:
@@ -198,6 +203,11 @@ class Incident(Breach):
     def is_critical(self) -> bool:
         """Whether its severity is critical or higher: only such incidents escalate."""
         return self.severity.rank >= Severity.CRITICAL.rank
+
+    @property
+    def may_escalate(self) -> bool:
+        """Whether somebody must answer: a documented limit that is common calls for nobody."""
+        return self.chain is not None or self.parts.get("escalates") is not False
 
     @property
     def next_escalation_at(self) -> datetime | None:

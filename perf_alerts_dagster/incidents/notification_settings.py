@@ -46,9 +46,14 @@ class EscalationSettings:
         return self.has_timed_out(incident, now)
 
     def has_timed_out(self, incident: Incident, now: datetime) -> bool:
-        """Whether a critical incident was acknowledged for too long, for the first time."""
+        """Whether a critical incident was acknowledged for too long, for the first time.
+
+        The acknowledgement of a drawdown holds until its next step.
+        """
         acknowledgement, timeout = incident.acknowledged, self.acknowledgement_timeout
         if acknowledgement is None or timeout is None or not incident.is_critical:
+            return False
+        if incident.steps is not None:
             return False
         return not incident.timed_out and acknowledgement.at + timeout <= now
 

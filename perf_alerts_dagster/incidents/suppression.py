@@ -140,11 +140,14 @@ def suppression_reason(
 def is_repeat_due(incident: Incident, now: datetime, interval: timedelta) -> bool:
     """Whether a message about an open level is to be repeated; never at zero or less.
 
-    Incidents about the system, and those of rules that could measure nothing, never repeat.
+    Incidents about the system, those of rules that could measure nothing, and those that call for
+    no answer, never repeat.
     """
     if incident.status is not Status.OPEN or incident.kind is not Kind.LEVEL:
         return False
-    if not incident.strategy or incident.rule in PLAIN or interval <= timedelta(0):
+    if not incident.may_escalate or not incident.strategy:
+        return False
+    if incident.rule in PLAIN or interval <= timedelta(0):
         return False
     last = incident.last_notified_at
     return last is not None and last + interval <= now

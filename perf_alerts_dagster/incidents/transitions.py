@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
-from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents import model
+from perf_alerts_dagster.incidents.episodes import is_new_step, steps_of_episode, with_step
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 
 
@@ -26,6 +26,7 @@ class IncidentEvent(StrEnum):
     RECOVERED = "recovered"
     SILENCE = "silence"
     WORSENED = "worsened"
+    STEP = "step"
     RESTATED = "restated"
     EXPIRED = "expired"
     ACKNOWLEDGEMENT_OVER = "acknowledgement_over"
@@ -64,6 +65,7 @@ TRANSITIONS: dict[IncidentEvent, tuple[Action, Action, Action]] = {
     IncidentEvent.RECOVERED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
     IncidentEvent.SILENCE: (Action.MUTE, Action.MUTE, Action.REFUSE),
     IncidentEvent.WORSENED: (Action.COUNT, Action.REOPEN, Action.NEW),
+    IncidentEvent.STEP: (Action.RAISE, Action.REOPEN, Action.NEW),
     IncidentEvent.RESTATED: (Action.RECOVER, Action.RECOVER, Action.NOTHING),
     IncidentEvent.EXPIRED: (Action.CLOSE, Action.CLOSE, Action.NOTHING),
     IncidentEvent.ACKNOWLEDGEMENT_OVER: (Action.NOTHING, Action.REOPEN, Action.NOTHING),
@@ -103,20 +105,27 @@ def id_of(firing: model.Firing, now: datetime) -> str:
 
 
 def open_incident(
-    firing: model.Firing, *, now: datetime, chain: model.EscalationChain | None
+    firing: model.Firing,
+    *,
+    now: datetime,
+    chain: model.EscalationChain | None,
+    before: model.Incident | None = None,
 ) -> model.Incident:
-    """The new incident of a firing."""
-    is_critical = firing.severity.rank >= Severity.CRITICAL.rank
-    return model.Incident(
+    """The new incident of a firing; `before` is the last one of a drawdown.
+
+    What people know of its episode by that one does not escalate again.
+    """
+    incident = model.Incident(
         **{column.name: getattr(firing, column.name) for column in fields(model.Breach)},
         id=id_of(firing, now),
         opened_at=now,
         last_seen_at=now,
         newest_severity=firing.severity,
         first_as_of=firing.as_of,
-        critical_since=now if is_critical else None,
-        chain=chain if is_critical else None,
+        steps=steps_of_episode(firing, before),
     )
+    is_new = is_new_step(firing, incident.steps)
+    return _with_escalation_clock(incident, now, chain) if is_new else incident
 
 
 def register_breach(
@@ -125,18 +134,28 @@ def register_breach(
     *,
     now: datetime,
     chain: model.EscalationChain | None,
+    is_announced: bool = False,
 ) -> tuple[model.Incident, Action]:
-    """The incident after another breach of its key, and the action taken."""
-    event = IncidentEvent.BREACH
-    if firing.severity.rank > incident.severity.rank:
+    """The incident after another breach of its key, and the action taken.
+
+    Breaches of a drawdown go by its episode and steps, see `Incident.steps`.
+    """
+    event, steps = IncidentEvent.BREACH, steps_of_episode(firing, incident)
+    if steps is not None:
+        announced = steps_of_episode(firing, with_step(incident)) if is_announced else steps
+        if is_new_step(firing, announced):
+            event = IncidentEvent.STEP
+    elif firing.severity.rank > incident.severity.rank:
         event = IncidentEvent.HIGHER
     elif is_worse(incident, firing.value, firing.limit):
         event = IncidentEvent.WORSENED
     action = action_of(incident.status, event)
     if action is Action.NEW:
-        return open_incident(firing, now=now, chain=chain), action
-    after = _with_breach(incident, firing, now)
-    if action is Action.RAISE and not incident.is_critical:
+        return open_incident(firing, now=now, chain=chain, before=incident), action
+    after = replace(
+        _with_breach(incident, firing, now), steps=incident.steps if steps is None else steps
+    )
+    if action is Action.RAISE and incident.critical_since is None:
         after = _with_escalation_clock(after, now, chain)
     elif action is Action.REOPEN:
         after = reopen(after, now=now, chain=chain)
@@ -158,7 +177,7 @@ def acknowledge(
     """
     action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
     return replace(
-        incident,
+        with_step(incident),
         status=model.Status.ACKNOWLEDGED,
         acknowledged=model.Acknowledgement(
             by=by,
@@ -191,7 +210,7 @@ def resolve(
     if action_of(incident.status, event) is Action.NOTHING:
         return incident
     return replace(
-        incident,
+        with_step(incident) if outcome.is_manual else incident,
         status=model.Status.RESOLVED,
         resolved=model.ResolutionRecord(by=by, at=at, outcome=outcome, comment=comment),
         critical_since=None,
@@ -266,8 +285,8 @@ def _with_breach(incident: model.Incident, firing: model.Firing, now: datetime) 
 def _with_escalation_clock(
     incident: model.Incident, now: datetime, chain: model.EscalationChain | None
 ) -> model.Incident:
-    """The incident with the escalation clock restarted, if it is critical."""
-    if not incident.is_critical:
+    """The incident with the escalation clock restarted, if it is critical and escalates."""
+    if not incident.is_critical or not incident.may_escalate:
         return incident
     return replace(
         incident,
@@ -293,6 +312,12 @@ def is_recovered(evaluation: Evaluation, *, budget: float) -> bool:
     if evaluation.parts.get("above"):
         # Above the upper band, a value is as far from the lower one as possible.
         return True
+    capital = evaluation.parts.get("capital_limit")
+    if capital is not None and evaluation.value is not None:
+        end = (1.0 - _MARGIN) * float(str(capital))
+        # However common such a depth is.
+        if -evaluation.value > end * (1 + _SLACK):
+            return False
     if evaluation.p_year is not None and evaluation.p_year > _BUDGETS * budget:
         return True
     if evaluation.outcome is not Outcome.OK:

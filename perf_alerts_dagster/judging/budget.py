@@ -7,8 +7,11 @@ promised, whatever the correlation of a desk's strategies.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from perf_alerts_dagster.projections.calibration import (
     CRITICAL,
@@ -38,6 +41,25 @@ class Stated:
     warning: float
     critical: float
     is_least: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The openings a year of one strategy in which nothing changes, in the mean over years.
+
+    `warnings` are those from warning on, `criticals` those of them from critical on. `line` are
+    those by its own line of the drawdown: emergencies, in both.
+    """
+
+    warnings: float
+    criticals: float
+    line: float
+
+
+def crossings(calibration: Calibration, depth: float, live_rows: int) -> float:
+    """The share of healthy years, after so many live rows, with a drawdown of `depth` (above 0)."""
+    name = STATISTICS["drawdown"].name_after(live_rows, calibration.year)
+    return calibration.p_year(name, -math.log1p(-min(depth, 1.0 - 1e-12)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +114,64 @@ class Budgets:
 
         `strategies` is how many the desk has, groups among them.
         """
-        weights, stated = self.weights_of(strategy), self.stated(strategies)
-        factors = []
-        for place, severity in enumerate(SEVERITIES):
-            others = sum(pair[place] for rule, pair in weights.items() if rule not in STATISTICS)
-            union = CALIBRATED[place] * (stated.warning, stated.critical)[place]
-            factors.append(calibration.factor(severity, union, others))
+        factors = self.factors_of(strategy, calibration, strategies)
         return {
             rule: (
                 min(factors[0] * pair[0], self.bounds_of(strategy, rule)[0]),
                 min(factors[1] * pair[1], self.bounds_of(strategy, rule)[1]),
             )
-            for rule, pair in weights.items()
+            for rule, pair in self.weights_of(strategy).items()
         }
+
+    def factors_of(self, strategy: str, calibration: Calibration, strategies: int) -> Pair:
+        """The factors of a strategy's weights, at warning and at critical; see `levels_of`."""
+        stated, others = self.stated(strategies), self._unknown_to_lives(strategy)
+        warning, critical = (
+            calibration.factor(severity, share * of_it, other)
+            for severity, share, of_it, other in zip(
+                SEVERITIES, CALIBRATED, (stated.warning, stated.critical), others, strict=True
+            )
+        )
+        return warning, critical
+
+    def expected(
+        self,
+        strategy: str,
+        calibration: Calibration,
+        strategies: int,
+        *,
+        live_rows: int = 1,
+        has_line: bool = True,
+    ) -> Expected:
+        """What a strategy opens a year at the levels in force; see `levels_of`.
+
+        `live_rows` is its age; without `has_line` a mandate is in place of its own line. It is less than what is stated where bounds hold levels down: then at most so much, as if
+        no two rules notified in one year. It is more where its own line of the drawdown is.
+        """
+        levels = self.levels_of(strategy, calibration, strategies)
+        weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
+        depth = calibration.emergency_depth(live_rows)
+        line = crossings(calibration, depth, live_rows) if has_line else 0.0
+        unions = []
+        for place, factor in enumerate(self.factors_of(strategy, calibration, strategies)):
+            within = np.interp(factor, calibration.factors[SEVERITIES[place]], calibration.tails)
+            union = 1.0 - (1.0 - float(within)) * math.exp(-others[place] * min(factor, 1e6))
+            if any(levels[rule][place] < factor * pair[place] for rule, pair in weights.items()):
+                apart = 1.0 - math.prod(1.0 - pair[place] for pair in levels.values())
+                union = min(union, apart + line * (place == 0))
+            unions.append(union / CALIBRATED[place])
+        # The lives' first year knows the line of that year alone.
+        first = float(np.interp(0.0, calibration.factors[WARNING], calibration.tails))
+        return Expected(
+            warnings=min(unions[0] + max(line - first, 0.0), 1.0),
+            criticals=min(unions[1] + line, 1.0),
+            line=line,
+        )
+
+    def _unknown_to_lives(self, strategy: str) -> Pair:
+        """The sum of the weights of the rules that healthy lives do not know."""
+        pairs = [pair for rule, pair in self.weights_of(strategy).items() if rule not in STATISTICS]
+        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
 
     def version(self, limits: Mapping[str, Mapping[str, float]]) -> str:
         """What calibrations depend on, as 8 hex digits; others are made anew.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
 from perf_alerts_dagster.projections.calibration import Calibration, Pair
+from perf_alerts_dagster.projections.power import Worth
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
 from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
@@ -97,7 +98,8 @@ class JudgeContext:
     session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
-    `calibrations` their healthy years, both by strategy. `projected` are the strategies with a
+    `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
+    this rule is still judged for. `projected` are the strategies with a
     projection in force: without one a drawdown needs no evidence. `records` are those of the
     session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
@@ -114,6 +116,7 @@ class JudgeContext:
     projected: frozenset[str] = frozenset()
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)
@@ -145,11 +148,11 @@ class JudgeContext:
     def levels_of(self, strategy: str, rule: str) -> Pair:
         """The largest `p_year` at which a rule notifies, at warning and at critical.
 
-        Its bounds where the strategy has no calibration, and nothing is notified.
+        Without a calibration its share before it is scaled, for the rules with a rate of their own.
         """
         calibration = self.calibrations.get(strategy)
         if calibration is None or not calibration.factors:
-            return self.budgets.bounds_of(strategy, rule)
+            return self.budgets.weights_of(strategy).get(rule, (0.0, 0.0))
         levels = self.once(
             ("levels", strategy),
             lambda: self.budgets.levels_of(strategy, calibration, self.desk_size),
@@ -166,14 +169,37 @@ class JudgeContext:
         calibration = self.calibrations.get(strategy)
         if calibration is None:
             return None
-        return rating_of(
+        documented = self.documented_of(strategy)
+        # As documented, a breach needs no evidence.
+        is_gated = not self.book.is_documented or rule.id not in documented
+        found = rating_of(
             calibration,
             rule.id,
             value,
             periods_per_year=self.periods_of(strategy),
             live_rows=live_rows,
-            level=self.levels_of(strategy, rule.id)[0],
-            documented=self.documented_of(strategy),
+            level=self.levels_of(strategy, rule.id)[0] if is_gated else 1.0,
+            documented=documented,
+        )
+        has_line = rule.id == "drawdown" and self.book.mandate_for(strategy).drawdown is None
+        if found is None or not is_gated or not has_line:
+            return found
+        # It is notified at the strategy's own line, whatever its level.
+        line = -math.log1p(-calibration.emergency_depth(live_rows))
+        name = STATISTICS[rule.id].name_after(live_rows, calibration.year)
+        rate = max(found.false_alarm_rate or 0.0, calibration.p_year(name, line))
+        return replace(found, false_alarm_rate=rate)
+
+    def worth(self, strategy: str, rule: Rule, rate: float | None) -> Worth:
+        """What a rule is worth at its level; `rate` is its share of false alarms."""
+        calibration = self.calibrations.get(strategy)
+        if calibration is None or rate is None:
+            return Worth()
+        # A drawdown is notified at its own line as well, beyond its level.
+        level = max(self.levels_of(strategy, rule.id)[0], rate)
+        return self.once(
+            ("worth", strategy, rule.id, level, rate),
+            lambda: calibration.worth(rule.id, level, rate),
         )
 
     def documented_of(self, strategy: str) -> Mapping[str, Pair]:
@@ -228,8 +254,10 @@ def evaluation_of(
     in_force: dict[str, Json] = {}
     if share is not None and needs_evidence:
         in_force = {"levels": {"warning": levels[0], "critical": levels[1]}}
+        in_force |= notified_as(severity, share, levels)
     if severity is not None and not needs_evidence:
         evidence = Evidence.UNGATED
+    worth = context.worth(strategy, rule, rating.false_alarm_rate if rating else None)
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -243,11 +271,18 @@ def evaluation_of(
         evidence=evidence,
         p_year=share,
         false_alarm_rate=rating.false_alarm_rate if rating else None,
+        power=worth.power_126,
+        days_to_half=worth.days_to_half,
+        power_126=worth.power_126,
+        power_252=worth.power_252,
+        delay_sessions=worth.delay_sessions,
+        minimal_delay_sessions=worth.minimal_delay_sessions,
+        share_of_limit=worth.share_of_limit,
         session=session,
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force, **notified_as(severity, share, levels)},
+        parts={**(parts or {}), **in_force},
     )
 
 

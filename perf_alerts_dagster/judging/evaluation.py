@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
-from perf_alerts_dagster.core.alerts import BY_NAME
+from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 
@@ -23,6 +24,10 @@ class Outcome(StrEnum):
     INSUFFICIENT_DATA = "insufficient_data"
     NO_DATA = "no_data"
     ERROR = "error"
+
+
+# Nothing was measured: an incident opens where there is a severity.
+UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
 class Kind(StrEnum):
@@ -45,15 +50,23 @@ class Evidence(StrEnum):
     UNGATED = "ungated"
 
 
+# What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
+HELD = "held"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """The outcome of one rule for one strategy on one as-of date.
 
     `value` and `limit` are in the rule's own unit and sign (returns: losses are negative); None
     where nothing could be measured. `observations` of `required` rows were there. `severity` is
-    set for a breach only. `p_year`, `false_alarm_rate` and `power` are probabilities in [0, 1].
-    `session` is the row that an event is about. `message` is one sentence for people; `parts`
-    holds the rule's further numbers, JSON-ready, without NaN or infinity.
+    set for a breach only. `p_year`, `false_alarm_rate` and the powers are probabilities in [0, 1].
+    `notifies`: by itself it opens or raises an incident that is sent; silences, windows,
+    acknowledgements, observing and missing channels do not change it; None before version 4.
+    What a rule is worth stands in `power_126` to `share_of_limit`, see `projections.power.Worth`,
+    None where the outcome is neither ok nor breach; `power` is `power_126`. `session` is the row
+    that an event is about. `message` is one sentence for people; `parts` holds the rule's further
+    numbers, JSON-ready, without NaN or infinity.
     """
 
     strategy: str
@@ -70,6 +83,12 @@ class Evaluation:
     false_alarm_rate: float | None = None
     power: float | None = None
     days_to_half: float | None = None
+    notifies: bool | None = None
+    power_126: float | None = None
+    power_252: float | None = None
+    delay_sessions: float | None = None
+    minimal_delay_sessions: float | None = None
+    share_of_limit: float | None = None
     session: date | None = None
     projection: str | None = None
     provisional: bool = False
@@ -87,6 +106,16 @@ class Evaluation:
         if self.kind is Kind.EVENT and self.session is not None:
             parts.append(self.session.isoformat())
         return "|".join(map(escaped, parts))
+
+    @property
+    def worth(self) -> str:
+        """How long the rule needs to see its own alternative, as a sentence; "" where unknown."""
+        if self.delay_sessions is None or self.minimal_delay_sessions is None:
+            return ""
+        return (
+            f"a perfect watcher would need {self.minimal_delay_sessions:,.0f} sessions; "
+            f"this one {self.delay_sessions:,.0f}"
+        )
 
     @property
     def notified_severity(self) -> Severity | None:
@@ -108,12 +137,36 @@ class Evaluation:
             return False
         return not gate or self.evidence in (Evidence.STRONG, Evidence.UNGATED)
 
+    def as_judged(self, alert: Alert, *, gate: bool, recorded_only: bool) -> "Evaluation":
+        """With what it notifies by itself, and without a worth where nothing was compared."""
+        minimum = Severity(alert.notifies_from)
+        is_news = self.is_notified(gate=gate, minimum=minimum) or (
+            self.outcome in UNMEASURED and self.severity is not None
+        )
+        more: dict[str, Any] = {"notifies": is_news and not recorded_only}
+        if self.outcome not in (Outcome.OK, Outcome.BREACH):
+            more |= dict.fromkeys(WORTH)
+        return replace(self, **more)
+
+
+# The numbers that say what a rule is worth.
+WORTH = (
+    "power",
+    "days_to_half",
+    "power_126",
+    "power_252",
+    "delay_sessions",
+    "minimal_delay_sessions",
+    "share_of_limit",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """All evaluations of one alert for one as-of date, with the keys to reproduce them.
 
     Same as-of date, settings version and data hash: same evaluations, bit for bit.
+    `method_version` is what evidence was calibrated by, None before there was one.
     `provisional`: its newest row is of a session that had not closed. `recorded_only`: its date is
     older than the newest judged one, so it may neither open nor resolve anything.
     """
@@ -129,6 +182,7 @@ class Judgement:
     provisional: bool = False
     recorded_only: bool = False
     restated: bool = False
+    method_version: str | None = None
 
     def repeats(self, other: "Judgement") -> bool:
         """Whether `other` differs only in its run, its time and `restated`.
@@ -163,4 +217,5 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
     """The severity at which a breach is notified; without the gate, that of its limit."""
-    return (evaluation.notified_severity if gate else evaluation.severity) or Severity.INFO
+    is_own = gate or HELD in evaluation.parts
+    return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO

@@ -1,7 +1,7 @@
 """Judge all strategies of a reading for one date; stores nothing."""
 
 import hashlib
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from perf_alerts_dagster.judging.rules.catalogue import JUDGES, RULES
 from perf_alerts_dagster.judging.rules.data_quality import no_data, record_error, vanished
 from perf_alerts_dagster.judging.rules.exceedances import judge_joint
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT, judge_wipe_out
+from perf_alerts_dagster.judging.upgrade import hold_back
 from perf_alerts_dagster.projections.projection import Outlook, seed_for
 from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -35,6 +36,7 @@ class Judge:
     max_lag_sessions: int
     budgets: Budgets
     settings_version: str
+    method_version: str | None = None
     kept: dict[Hashable, Any] | None = None
 
     def for_sessions(self) -> "Judge":
@@ -50,6 +52,7 @@ class Judge:
         run_id: str,
         now: datetime,
         outlook: Outlook | None = None,
+        before: Callable[[], Judgement | None] = lambda: None,
         provisional: bool = False,
         recorded_only: bool = False,
         restated: bool = False,
@@ -63,6 +66,7 @@ class Judge:
             run_id: The execution's run.
             now: The time of judging, aware.
             outlook: The projections in force; none where None.
+            before: Gives the newest judgement of the same alert, None where there is none.
             provisional: The session of `as_of` has not closed.
             recorded_only: A newer session is judged already.
             restated: The session was judged before and its rows have changed.
@@ -90,6 +94,7 @@ class Judge:
             projected=outlook.projected,
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
+            life_cusum=outlook.life_cusum,
             records=cut,
             kept={} if self.kept is None else self.kept,
         )
@@ -111,15 +116,21 @@ class Judge:
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
         evaluations += [vanished(name, seen) for name, seen in sorted(reading.vanished.items())]
+        if (earlier := None if recorded_only else before()) is not None:
+            evaluations = hold_back(evaluations, earlier, self.method_version)
         return Judgement(
             alert=alert.name,
             as_of=as_of,
             run_id=run_id,
             judged_at=now,
             settings_version=self.settings_version,
+            method_version=self.method_version,
             data_hash=data_hash(cut, reading.calendars),
             seed=seed,
-            evaluations=tuple(with_discovery(evaluations)),
+            evaluations=tuple(
+                each.as_judged(alert, gate=not self.book.is_documented, recorded_only=recorded_only)
+                for each in with_discovery(evaluations)
+            ),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,

@@ -85,12 +85,16 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitBook:
-    """The limits of rules, by their names in ALERT_THRESHOLDS, and mandates of every strategy."""
+    """The limits of rules, by their names in ALERT_THRESHOLDS, and mandates of every strategy.
+
+    `is_documented`: they are applied as documented (ALERT_RULE_PRESET), whatever is common.
+    """
 
     limits: Mapping[str, float]
     mandate: Mandate = field(default_factory=Mandate)
     limits_of: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     mandate_of: Mapping[str, Mandate] = field(default_factory=dict)
+    is_documented: bool = False
 
     def limits_for(self, strategy: str) -> Mapping[str, float]:
         """The limits of one strategy."""

@@ -17,7 +17,7 @@ SHOWN = 20
 # The same for programs, so that no receiver refuses a message for its size.
 LISTED = 200
 _MAXIMUM_SUBJECT = 150
-_MAXIMUM_DOWNTIME = 500
+_MAXIMUM_LINE = 500
 # A digest's lists and what their counts are called.
 _DIGEST_LISTS = (
     ("incidents", "open"),
@@ -192,8 +192,9 @@ def _digest_text(
             lines += _bullets(
                 [f"{wording.clean(each['strategy'])}: {_named(each)}" for each in lists[name]]
             )
-    if payload.get("downtime"):
-        lines.append(wording.clean(payload["downtime"], _MAXIMUM_DOWNTIME))
+    for name in ("false_alarms", "downtime"):
+        if payload.get(name):
+            lines.append(wording.clean(payload[name], _MAXIMUM_LINE))
     if public_url:
         lines.append(f"{public_url}/incidents")
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
@@ -18,7 +19,7 @@ from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_pa
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.projections.chart import chart_of, svg
-from perf_alerts_dagster.projections.issue import LAUNCH
+from perf_alerts_dagster.projections.ports import launches_in_force
 from perf_alerts_dagster.projections.stored import in_force
 
 
@@ -36,11 +37,11 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     if record is None:
         return None
     day = incident.as_of or resources.proxy.today()
+    # A baseline that was set since then did not count.
+    known = tuple(one for one in record.baselines if one.at <= incident.last_seen_at)
+    then = {incident.strategy: replace(record, baselines=known)}
     projections = await asyncio.to_thread(
-        resources.parts.store.projections,
-        kind=LAUNCH,
-        on_or_before=day,
-        strategies=[incident.strategy],
+        launches_in_force, resources.parts.store, then, day, then.keys()
     )
     projection = in_force(projections.get(incident.strategy))
     if projection is None:

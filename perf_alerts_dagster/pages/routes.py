@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
-from perf_alerts_dagster.api.strategies.routes import retire_strategy
+from perf_alerts_dagster.api.strategies.routes import rebaseline_strategy, retire_strategy
 from perf_alerts_dagster.control.principal import Permission
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import UsageError
@@ -27,6 +27,7 @@ from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
+from perf_alerts_dagster.judging.rules import decay, interval
 from perf_alerts_dagster.judging.summary import Summary, summaries
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.pages import session as sessions
@@ -39,6 +40,9 @@ from perf_alerts_dagster.pages.rendering import (
     words,
 )
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
+
+# The rules that a haircut answers.
+_DECAY = {rule.id for rule in (*decay.RULES, interval.INTERVAL)}
 
 
 class PageRoute(APIRoute):
@@ -240,15 +244,38 @@ async def resolve(request: Request, id_: str) -> Response:
 @router.post("/incidents/{id_}/retire")
 async def retire(request: Request, id_: str) -> Response:
     """End the strategy of an incident of missing data."""
+    return await _decide(request, id_, _is_retirable, retire_strategy)
+
+
+@router.post("/incidents/{id_}/rebaseline")
+async def rebaseline(request: Request, id_: str) -> Response:
+    """Hold the strategy of an incident of decay against a lower mean."""
+    return await _decide(request, id_, _is_decay, rebaseline_strategy, _haircut)
+
+
+def _haircut(form: Mapping[str, str]) -> tuple[float | None]:
+    """The haircut in per cent; the proposed one where none is given."""
+    given = form.get("haircut", "").strip()
+    return (inputs.whole(given, "haircut", minimum=0, maximum=100) / 100.0 if given else None,)
+
+
+async def _decide(
+    request: Request,
+    id_: str,
+    applies: Callable[[Incident], bool],
+    decide: Callable[..., Coroutine[Any, Any, object]],
+    more: Callable[[Mapping[str, str]], tuple[object, ...]] = lambda form: (),
+) -> Response:
+    """Decide about the strategy of an incident by a form with a day and a reason, and `more`."""
     session = await _answering(request)
     form = await form_of(request, session)
     incident = await _incident(request, id_)
-    if not _is_retirable(incident):
+    if not applies(incident):
         raise UnknownIncident
     try:
         since = inputs.day(form.get("from", ""), "from", today=api_of(request).proxy.today())
         reason = inputs.reason(form.get("reason", ""))
-        await retire_strategy(request, session.who, incident.strategy, since, reason)
+        await decide(request, session.who, incident.strategy, since, reason, *more(form))
     except inputs.InputError as error:
         return await _page(request, session, incident, error=str(error), status=422)
     return RedirectResponse(f"/incidents/{incident.id}", 303)
@@ -264,6 +291,11 @@ async def _answering(request: Request) -> Session:
 def _is_retirable(incident: Incident) -> bool:
     """Whether it is about a strategy without data, which may have ended."""
     return bool(incident.strategy) and incident.rule == NO_DATA and not incident.is_resolved
+
+
+def _is_decay(incident: Incident) -> bool:
+    """Whether it is about a strategy below what its reference earned."""
+    return incident.rule in _DECAY and not incident.is_resolved
 
 
 async def _change(request: Request, id_: str, action: str) -> Response:
@@ -340,6 +372,7 @@ async def _page(
         links=_links(incident, resources.proxy.web_ui),
         outcomes=VERDICTS,
         is_retirable=_is_retirable(incident),
+        is_decay=_is_decay(incident),
         error=error,
     )
 

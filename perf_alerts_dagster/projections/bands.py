@@ -33,8 +33,8 @@ SUP_LEVELS: tuple[float, ...] = (
     *(1.0 - np.geomspace(0.1, 0.0002, 110)[1:]).tolist(),
     1.0,
 )
-# A smaller share is below the resolution of 10,000 paths.
-MINIMUM_SHARE = 1e-4
+# The paths of projections that do not say how many they are of.
+PATHS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +47,7 @@ class Fan:
     `sup_below` (D, 201): quantiles, at `sup_levels` (201), of the greatest distance below the
     median up to that day, in units of `below`; `sup_above` and `sup_both` (201) are those of the
     whole horizon above the median, and on either side. `drawdowns` are the deepest ones, at
-    `DRAWDOWN_PROBABILITIES`.
+    `DRAWDOWN_PROBABILITIES`. `paths` is how many were simulated.
     """
 
     pointwise: Floats
@@ -60,6 +60,7 @@ class Fan:
     sup_both: Floats
     drawdowns: Floats
     sup_levels: Floats = field(default_factory=lambda: np.array(SUP_LEVELS))
+    paths: int = PATHS
 
     @property
     def horizon(self) -> int:
@@ -87,14 +88,14 @@ class Fan:
     def share_below(self, distance: float, day: int) -> float:
         """The sequential p-value: the share of unchanged paths that were as far below by `day`.
 
-        Beyond every simulated path it is `MINIMUM_SHARE`: never zero.
+        The path itself is one of them: beyond every simulated one the share is 1 / (paths + 1).
         """
         at_days = [
             1.0 - float(np.interp(distance, row, self.sup_levels, left=0.0, right=1.0))
             for row in self.sup_below
         ]
         share = float(np.interp(np.sqrt(day), np.sqrt(self.sup_days), at_days))
-        return max(share, MINIMUM_SHARE)
+        return (share * self.paths + 1.0) / (self.paths + 1.0)
 
     def _at(self, quantiles: Floats, level: float) -> float:
         return float(np.interp(level, self.sup_levels, quantiles))
@@ -174,6 +175,7 @@ def _fans_of(measured: Measured, shape: _Shape, days: list[int]) -> list[Fan]:
             sup_above=sup_above[place].copy(),
             sup_both=sup_both[place].copy(),
             drawdowns=drawdowns[place].copy(),
+            paths=measured.below.shape[-1],
         )
         for place, of_each in enumerate(
             np.moveaxis(pointwise.reshape(days[-1], len(above), -1), 1, 0)

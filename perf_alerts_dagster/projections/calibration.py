@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from perf_alerts_dagster.projections.lives import Life, LifeDraws
+from perf_alerts_dagster.projections.lives import Change, Life, LifeDraws
+from perf_alerts_dagster.projections.power import ChangedLives, Worth, edge_of, worth_of
 from perf_alerts_dagster.projections.simulation import quantiles
 from perf_alerts_dagster.projections.walk import Walk, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
@@ -20,11 +21,10 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
-# Shares of the residuals that a tail hangs on. A record of calm days and a few crashes has one index
-# among its ordinary losses and another among its crashes: the likeliest of them counts.
-_TAILS_FROM = (0.05, 0.02, 0.01, 0.005, 0.0)
-# At least so many of the worst residuals give an index (Hill, Ann. Statist. 3, 1975).
-_FEWEST = 3
+# Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
+_TAIL = 0.05
+# The few worst days.
+_WORST = 6
 _MINIMUM = 1e-6
 
 
@@ -32,23 +32,30 @@ def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> fl
     """Probability of a day at least this bad in a healthy year of so many rows.
 
     `residuals` are sorted, worst first. Up to the 5 % quantile the share is empirical; beyond it
-    it is that of a Pareto tail (Weissman, JASA 73, 1978), the largest of those that hang on the
-    5 % quantile and on deeper ones: hung on the worst day, it would rise and fall with a single one.
+    a Pareto tail hangs on that quantile (Weissman, JASA 73, 1978), with Hill's index: hung on the
+    worst day, it would rise and fall with a single one. Where the few worst days have a heavier
+    tail, theirs counts: a crash a year among small gains is no tail of the small ones.
     """
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
-    if -standardised > -residuals[max(_FEWEST, int(_TAILS_FROM[0] * count)) - 1]:
-        daily = max(_beyond(-standardised, residuals, share) for share in _TAILS_FROM)
-    return float(1.0 - (1.0 - min(daily, 1.0)) ** year)
+    tails = [_losses(residuals, most) for most in (int(_TAIL * count), _WORST)]
+    beyond = [
+        len(tail) / count * float((tail[-1] / -standardised) ** _index(tail))
+        for tail in tails
+        if len(tail) > 1 and -standardised > tail[-1]
+    ]
+    return float(1.0 - (1.0 - min(max(beyond, default=daily), 1.0)) ** year)
 
 
-def _beyond(loss: float, residuals: Floats, share: float) -> float:
-    """The daily probability of a loss by the tail of this share of the residuals; 0 before it."""
-    tail = -residuals[: max(_FEWEST, int(share * len(residuals)))]
-    if tail[-1] <= 0.0 or loss <= tail[-1]:
-        return 0.0
-    index = 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
-    return float(len(tail) / len(residuals) * (tail[-1] / loss) ** index)
+def _losses(residuals: Floats, most: int) -> Floats:
+    """So many worst residuals at most as positive numbers, the worst first."""
+    worst = -residuals[: max(2, most)]
+    losses: Floats = worst[worst > 0.0]
+    return losses
+
+
+def _index(tail: Floats) -> float:
+    return 1.0 / max(float(np.log(tail[:-1] / tail[-1]).mean()), _MINIMUM)
 
 
 # What the stored form of a calibration depends on, besides settings; a new one is made anew.
@@ -65,6 +72,8 @@ EMERGENCY = 0.01
 EMERGENCY_DEPTHS = (0.05, 0.50)
 WARNING, CRITICAL = "warning", "critical"
 SEVERITIES = (WARNING, CRITICAL)
+# Falls of the annual Sharpe ratio that the rules together are asked about.
+LOSSES = (0, 1, 2, 3)
 # By severity: of warnings and of criticals.
 Pair = tuple[float, float]
 
@@ -75,14 +84,20 @@ class Calibration:
 
     `worst` maps the name of a statistic to its badness (larger is worse) at `tails`, shares of
     healthy years that are at least as bad. `factors` gives by severity, at the same shares of
-    years, the factor of all weights at which any of the rules notifies in that share. `decay` is
-    what decay is measured against, `year` the rows of a year, `lives` how many were drawn.
+    years, the factor of all weights at which any of the rules notifies in that share. `losses`
+    gives the same of years after an annual Sharpe ratio of some size is lost, by that size and the
+    severity (`2:warning`), and `power` what `power.worth_of` reads, by rule. `decay` is what decay
+    is measured against, `edge` the mean per row in standard deviations, `year` the rows of a year,
+    `lives` how many were drawn.
     """
 
     worst: Mapping[str, Floats]
     factors: Mapping[str, Floats] = field(default_factory=dict)
+    losses: Mapping[str, Floats] = field(default_factory=dict)
+    power: Mapping[str, Floats] = field(default_factory=dict)
     tails: Floats = field(default_factory=lambda: TAILS)
     decay: DecayReference | None = None
+    edge: float = 0.0
     year: int = YEAR
     lives: int = LIVES
 
@@ -122,6 +137,28 @@ class Calibration:
         unions = 1.0 - (1.0 - self.tails) * np.exp(-others * np.minimum(factors, 1e6))
         return float(np.interp(union, unions, factors))
 
+    def seen(self, lost_sharpe: int, severity: str, factor: float) -> float:
+        """Share of lives in which any rule notifies in the year after the loss, in its own rows.
+
+        Args:
+            lost_sharpe: The annual Sharpe ratio that is lost, one of `LOSSES`.
+            severity: `warning` or `critical`.
+            factor: Of all weights.
+        """
+        factors = self.losses[f"{lost_sharpe}:{severity}"]
+        place = int(np.searchsorted(factors, factor, side="right"))
+        if place in (0, len(factors)):
+            return float(place > 0)
+        part = (factor - factors[place - 1]) / (factors[place] - factors[place - 1])
+        return float(self.tails[place - 1] + part * (self.tails[place] - self.tails[place - 1]))
+
+    def worth(self, rule: str, level: float, rate: float) -> Worth:
+        """What a rule is worth that notifies at `level`, in `rate` of healthy years."""
+        if rule not in self.power:
+            return Worth()
+        alternative = STATISTICS[rule].alternative
+        return worth_of(self.power[rule], alternative, self.edge, self.year, level, rate)
+
     def emergency_depth(self, live_rows: int) -> float:
         """The depth of drawdown, a positive share, that 1 % of healthy years of its age pass."""
         name = STATISTICS["drawdown"].name_after(live_rows, self.year)
@@ -150,9 +187,10 @@ def calibrate(
     Raises:
         ValueError: the draws are too short.
     """
-    walk = Walk(draws)
+    walk, changed = Walk(draws), ChangedLives(draws, known)
     return [
-        _calibrate_one(*each, walk) for each in zip(lives, known, weights, documented, strict=True)
+        _calibrate_one(*each, walk, changed)
+        for each in zip(lives, known, weights, documented, strict=True)
     ]
 
 
@@ -162,6 +200,7 @@ def _calibrate_one(
     weights: Mapping[str, Pair],
     documented: Mapping[str, Pair],
     walk: Walk,
+    changed: ChangedLives,
 ) -> Calibration:
     years = walk.yearly_worst(life, known)
     worst = {
@@ -182,10 +221,49 @@ def _calibrate_one(
             severity: _at_shares(least_factors(worst, known, weights, documented, place))
             for place, severity in enumerate(SEVERITIES)
         },
+        losses=_losses_of(life, known, changed, worst, weights, documented),
+        power=changed.power(
+            life,
+            known,
+            worst,
+            {rule: _least_badness(rule, known, documented, 0) for rule in STATISTICS},
+        ),
         decay=known.decay,
+        edge=edge_of(life),
         year=known.year,
         lives=len(next(iter(worst.values()))),
     )
+
+
+def _losses_of(
+    life: Life,
+    known: Known,
+    changed: ChangedLives,
+    worst: Mapping[str, Floats32],
+    weights: Mapping[str, Pair],
+    documented: Mapping[str, Pair],
+) -> dict[str, Floats]:
+    """See `Calibration.losses`; the loss begins with each rule's first year of life."""
+    found = {}
+    for lost in LOSSES:
+        fall = lost * float(life.rows.std()) / math.sqrt(known.year)
+        years: dict[str, Floats32] = {}
+        for start in {statistic.starts for statistic in STATISTICS.values()}:
+            rules = [rule for rule, statistic in STATISTICS.items() if statistic.starts == start]
+            years |= changed.of_a_year.yearly_worst(
+                life, known, rules=rules, years=1, change=Change(day=start, fall=fall)
+            )
+        lives = {STATISTICS[rule].name(1): values[0] for rule, values in years.items()}
+        for place, severity in enumerate(SEVERITIES):
+            least = least_factors(lives, known, weights, documented, place, healthy=worst)
+            found[f"{lost}:{severity}"] = _at_shares(least)
+    return found
+
+
+def _least_badness(rule: str, known: Known, documented: Mapping[str, Pair], place: int) -> float:
+    """The least badness of a breach, at warning or at critical."""
+    limits = documented.get(rule, (-math.inf, -math.inf))
+    return max(limits[place], STATISTICS[rule].minimum(known))
 
 
 def least_factors(
@@ -206,9 +284,7 @@ def least_factors(
         name = statistic.name(1)
         values, of_healthy = worst[name], (healthy or worst)[name]
         shares = _shares(values, of_healthy)
-        least_badness = max(
-            documented.get(rule, (-math.inf, -math.inf))[place], statistic.minimum(known)
-        )
+        least_badness = _least_badness(rule, known, documented, place)
         weight = weights.get(rule, (0.0, 0.0))[place]
         if weight > 0.0:
             least = np.where(values >= least_badness, np.minimum(least, shares / weight), least)

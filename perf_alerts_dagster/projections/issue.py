@@ -1,10 +1,12 @@
-"""Issue due projections with their calibrations, and look up those in force."""
+"""Issue due projections, calibrate those in force, and look them up."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,56 +18,71 @@ from perf_alerts_dagster.projections.calibration import (
     calibrate,
 )
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
+from perf_alerts_dagster.projections.ports import CALIBRATION as CALIBRATION
+from perf_alerts_dagster.projections.ports import CURRENT as CURRENT
 from perf_alerts_dagster.projections.ports import (
+    JUDGING,
     ProjectionsOfSessions,
     ProjectionStore,
     StoredProjection,
+    calibration_kind,
+    calibrations_in_force,
+    kind_of,
+    launches_in_force,
 )
+from perf_alerts_dagster.projections.ports import LAUNCH as LAUNCH
 from perf_alerts_dagster.projections.projection import (
     CURRENT_HORIZON,
     LAUNCH_HORIZON,
     InForce,
     Outlook,
-    ProjectionsInForce,
     Subject,
+    launch_days,
     project,
     recent_returns,
-    reference_returns,
+    reference_subject,
     seed_for,
     whole_reference,
 )
 from perf_alerts_dagster.projections.stored import (
     calibration_arrays,
     calibration_facts,
-    expectation,
     in_force,
     number_of,
+    outlook,
     stored_calibration,
 )
+from perf_alerts_dagster.projections.trade_lives import calibrate_trades
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
-from perf_alerts_dagster.statistics.decay import decay_reference
-from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
+from perf_alerts_dagster.statistics.decay import DecayReference, decay_reference
+from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
 
-LAUNCH = "launch"
-CURRENT = "current"
-# The judging current projection, and a launch's calibration, are stored as separate kinds.
-JUDGING = "judging"
-CALIBRATION = "calibration"
+# Launch projections that are issued of a life that had none, the newest ones.
+YEARS = 5
+# Strategies that are simulated and stored together: at most as many are lost with a crash.
+TOGETHER = 50
 # A strategy's rows up to the day of issue, and what is projected of it.
 _Member = tuple[StrategyRecord, Subject]
+_Launched = tuple[StoredProjection, StrategyRecord]
+_Any = TypeVar("_Any")
+# Takes a line on what is issued so far.
+Progress = Callable[[str], object]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectionIssuer:
     """Issues and looks up projections.
 
-    `calibrations` is the kind that healthy years are stored under, on `lives` simulated ones: it
-    names what they depend on. `weights` gives each rule's share of them, `limits` the documented
-    limits by their names in ALERT_THRESHOLDS, both of a strategy. `unpack` and
-    `unpack_calibration` make of the stored form what rules read.
+    `haircut` is that of strategies without a baseline. `calibrations` is the kind that healthy
+    years are stored under, on `lives` simulated ones: it names what they depend on. `weights` gives
+    each rule's share of them, `limits` the documented limits by their names in ALERT_THRESHOLDS,
+    both of a strategy. Without `whole_life` only the newest launch and judging projections are
+    issued of a life that had none. `unpack` and `unpack_calibration` make of the stored form what
+    rules read.
     """
 
     store: ProjectionStore
@@ -76,6 +93,7 @@ class ProjectionIssuer:
     weights: Callable[[str], Mapping[str, Pair]] = lambda strategy: {}
     calibrations: str = CALIBRATION
     lives: int = LIVES
+    whole_life: bool = True
     unpack: Callable[[StoredProjection | None], InForce | None] = in_force
     unpack_calibration: Callable[[StoredProjection], Calibration] = stored_calibration
 
@@ -88,15 +106,38 @@ class ProjectionIssuer:
             unpack_calibration=cache(stored_calibration),
         )
 
-    def issue_launch(self, reading: Reading, as_of: date, *, run_id: str) -> None:
-        """Issue a launch projection for each live strategy that has none in force.
+    def issue_launch(
+        self, reading: Reading, as_of: date, *, run_id: str, progress: Progress = _LOG.info
+    ) -> None:
+        """Issue the launch projections that are due, and calibrate those in force.
 
-        It is dated at the start of live, from the reference segment, for 252 rows, with that
-        day's volatility, together with its calibration; at its end it is issued again from the
-        same reference. Strategies of one day of issue are projected together.
+        A launch projection is dated at the start of live, from the reference segment, for 252
+        rows, with that day's volatility; at its end it is issued again from the same reference.
+        Of a life that had none, those of its last five years are issued, oldest first, each with
+        the judging projections of its year. What is stored is not made again.
         """
-        for day, members in sorted(self._due_launches(reading, as_of).items()):
-            self._issue(members, LAUNCH, day, run_id, reading.periods_per_year)
+        years = self._due_launches(reading, as_of)
+        for number, year in enumerate(years, start=1):
+            done, strategies = 0, sum(map(len, year.values()))
+            for day, members in sorted(year.items()):
+                for some in _parts(members):
+                    stored = self._projected(some, LAUNCH, day, run_id)
+                    for window, those in self._due_windows(reading, as_of, some, day).items():
+                        stored += self._projected(those, JUDGING, window, run_id)
+                    self.store.save_projections(stored)
+                    done += len(some)
+                    progress(
+                        f"projections: {done} of {strategies} strategies, "
+                        f"issue {number} of {len(years)}"
+                    )
+        due = self._due_calibrations(reading, as_of)
+        done, strategies = 0, sum(map(len, due.values()))
+        for launches in due.values():
+            for part in _parts(launches):
+                rates = reading.periods_per_year
+                self.store.save_projections(self._calibrated(part, rates, run_id=run_id))
+                done += len(part)
+                progress(f"calibrations: {done} of {strategies} strategies")
 
     def issue_current(self, reading: Reading, as_of: date, *, run_id: str) -> None:
         """Issue each strategy's monthly projection, from its last 756 rows, for 63 rows.
@@ -113,7 +154,9 @@ class ProjectionIssuer:
             for name, rows in ((record.strategy, record) for record, _ in members)
             if name not in judging or _rows_after(rows, judging[name].issued_on) >= CURRENT_HORIZON
         }
-        self._issue(members, CURRENT, as_of, run_id, reading.periods_per_year, judging=follow)
+        stored = self._projected(members, CURRENT, as_of, run_id)
+        stored += [replace(one, kind=JUDGING) for one in stored if one.strategy in follow]
+        self.store.save_projections(stored)
 
     def issue_for(
         self,
@@ -123,82 +166,127 @@ class ProjectionIssuer:
         *,
         run_id: str,
         turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+        progress: Progress = _LOG.info,
     ) -> None:
-        """Issue the projections that `alert` judges by, where they are due.
+        """Issue the projections and calibrations that `alert` judges by, where they are due.
 
         `turn` is entered only if any are due; what others have issued until then is not again.
         """
         current = Family.FORWARD in alert.families
         # The evidence of a limit comes from the projection as well.
         launch = bool({Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families)
-        due = self._due_current(reading, as_of) if current else []
+        due: set[str] = set()
+        if current:
+            due |= {record.strategy for record, _ in self._due_current(reading, as_of)}
         if launch:
-            due += [
-                one for members in self._due_launches(reading, as_of).values() for one in members
-            ]
+            for year in self._due_launches(reading, as_of):
+                due |= {record.strategy for members in year.values() for record, _ in members}
+            for launches in self._due_calibrations(reading, as_of).values():
+                due |= {record.strategy for _, record in launches}
         if not due:
             return
         with turn():
-            self.store.look_again({record.strategy for record, _ in due})
+            self.store.look_again(due)
+            # First, as no monthly projection judges before the judging ones of a life have ended.
+            if launch:
+                self.issue_launch(reading, as_of, run_id=run_id, progress=progress)
             if current:
                 self.issue_current(reading, as_of, run_id=run_id)
-            if launch:
-                self.issue_launch(reading, as_of, run_id=run_id)
 
     def outlook(
-        self, as_of: date, periods_per_year: Mapping[str, float], *, monthly: bool = True
+        self,
+        as_of: date,
+        periods_per_year: Mapping[str, float],
+        records: Mapping[str, StrategyRecord] | None = None,
+        *,
+        monthly: bool = True,
+        life_cusum: Collection[str] = (),
     ) -> Outlook:
         """The projections that are in force on `as_of`.
 
         `periods_per_year` are the rows per year of each strategy; others have no expectation.
+        `records` know the baselines of strategies; those of others are not asked for.
         Without `monthly`, the expectations and the earlier month's projections are left out.
+        `life_cusum` are the strategies that the rule of that name is still judged for.
         """
-        launched, judging, calibrations, now = (
-            self.store.projections(kind=kind, on_or_before=as_of)
-            if monthly or kind != CURRENT
-            else {}
-            for kind in (LAUNCH, JUDGING, self.calibrations, CURRENT)
-        )
-        before = self._month_before(now)
-        return Outlook(
-            projected=frozenset(launched),
-            expectations={
-                name: (expectation(before.get(name), rate), expectation(now[name], rate))
-                for name, rate in periods_per_year.items()
-                if name in now
-            },
-            in_force={
-                name: ProjectionsInForce(
-                    launch=self.unpack(launched.get(name)),
-                    judging=self.unpack(judging.get(name)),
-                )
-                for name in {*launched, *judging}
-            },
-            monthly={
-                name: projection
-                for name, stored in before.items()
-                if (projection := self.unpack(stored))
-            },
-            calibrations={
-                name: self.unpack_calibration(stored) for name, stored in calibrations.items()
-            },
+        return outlook(
+            self.store,
+            as_of,
+            periods_per_year,
+            records or {},
+            calibrations=self.calibrations,
+            monthly=monthly,
+            life_cusum=life_cusum,
+            unpack=self.unpack,
+            unpack_calibration=self.unpack_calibration,
         )
 
-    def _due_launches(self, reading: Reading, as_of: date) -> dict[date, list[_Member]]:
-        """The strategies without a launch projection in force, by the day it begins."""
-        known = self.store.projections(kind=LAUNCH, on_or_before=as_of)
-        due: dict[date, list[_Member]] = {}
+    def _due_launches(self, reading: Reading, as_of: date) -> list[dict[date, list[_Member]]]:
+        """By the day each begins: each strategy's first launch projection due, the second, ..."""
+        known = launches_in_force(self.store, reading.records.strategies, as_of)
+        due: list[dict[date, list[_Member]]] = []
         for name, record in sorted(reading.records.strategies.items()):
-            start = _launch_day(record, as_of)
-            if start is None or (name in known and known[name].issued_on >= start):
+            baseline = record.baseline_on(as_of)
+            kind = kind_of(LAUNCH, baseline.number if baseline else 0)
+            launch = known.get(name)
+            after = launch.issued_on if launch is not None and launch.kind == kind else date.min
+            days = launch_days(record, as_of, baseline, after, YEARS if self.whole_life else 1)
+            haircut = self.haircut if baseline is None else baseline.haircut
+            members = [
+                (day, (rows, replace(subject, baseline=baseline)))
+                for day in days
+                # Where nothing varies there is nothing to resample, now or on any later day.
+                if (subject := reference_subject(rows := record.until(day), haircut)) is not None
+                and subject.residuals() is not None
+            ]
+            for place, (day, member) in enumerate(members):
+                if place == len(due):
+                    due.append({})
+                due[place].setdefault(day, []).append(member)
+        return due
+
+    def _due_windows(
+        self, reading: Reading, as_of: date, members: Sequence[_Member], launch: date
+    ) -> dict[date, list[_Member]]:
+        """The judging projections of a launch's year, by the day each begins, 63 rows apart.
+
+        Without those that others overlap, and one from the newest row on: the monthly update's.
+        """
+        judging = self.store.projections(kind=JUDGING, on_or_before=as_of)
+        due: dict[date, list[_Member]] = {}
+        for name in (record.strategy for record, _ in members):
+            rows = reading.records.strategies[name].until(as_of)
+            first = len(rows) - _rows_after(rows, launch) - 1
+            places = range(first, min(first + LAUNCH_HORIZON, len(rows) - 1), CURRENT_HORIZON)
+            if name in judging:
+                until = len(rows) - _rows_after(rows, judging[name].issued_on) - 1 + CURRENT_HORIZON
+                places = range(max(first, until), places.stop, CURRENT_HORIZON)
+            for place in places if self.whole_life else places[-1:]:
+                before = rows.rows(0, place + 1)
+                window = recent_returns(before)
+                if window is not None and filter_returns(window) is not None:
+                    day: date = rows.dates[place].astype(object)
+                    due.setdefault(day, []).append((before, Subject(strategy=name, window=window)))
+        return due
+
+    def _due_calibrations(
+        self, reading: Reading, as_of: date
+    ) -> dict[tuple[date, int], list[_Launched]]:
+        """The launch projections in force without a calibration, by their day of issue and seed.
+
+        Each with the rows before it; not one of an older method, or without its rows.
+        """
+        launched = launches_in_force(self.store, reading.records.strategies, as_of)
+        known = calibrations_in_force(self.store, launched, as_of, kind=self.calibrations)
+        due: dict[tuple[date, int], list[_Launched]] = {}
+        for name, launch in launched.items():
+            record = reading.records.strategies.get(name)
+            is_known = name in known and known[name].issued_on == launch.issued_on
+            if is_known or record is None or in_force(launch) is None:
                 continue
-            rows = record.until(as_of)
-            window = reference_returns(rows)
-            # Where nothing varies there is nothing to resample, now or on any later day.
-            if window is not None and filter_returns(window) is not None:
-                before = rows.until(start)
-                subject = Subject(strategy=name, window=window, recent=recent_returns(before))
-                due.setdefault(start, []).append((before, subject))
+            rows = record.until(launch.issued_on)
+            if _reference(launch, rows) is not None:
+                due.setdefault((launch.issued_on, launch.seed), []).append((launch, rows))
         return due
 
     def _due_current(self, reading: Reading, as_of: date) -> list[_Member]:
@@ -214,24 +302,10 @@ class ProjectionIssuer:
                 due.append((rows, Subject(strategy=name, window=window)))
         return due
 
-    def _month_before(self, now: Mapping[str, StoredProjection]) -> dict[str, StoredProjection]:
-        projections: dict[str, StoredProjection] = {}
-        for issued_on in sorted({stored.issued_on for stored in now.values()}):
-            names = [name for name, stored in now.items() if stored.issued_on == issued_on]
-            last = issued_on.replace(day=1) - timedelta(days=1)
-            projections |= self.store.projections(kind=CURRENT, on_or_before=last, strategies=names)
-        return projections
-
-    def _issue(
-        self,
-        members: Sequence[tuple[StrategyRecord, Subject]],
-        kind: str,
-        day: date,
-        run_id: str,
-        periods_per_year: Mapping[str, float],
-        *,
-        judging: frozenset[str] | set[str] = frozenset(),
-    ) -> None:
+    def _projected(
+        self, members: Sequence[_Member], kind: str, day: date, run_id: str
+    ) -> list[StoredProjection]:
+        """The projections of one day, simulated together."""
         seed = seed_for(day, self.settings_version)
         hashes = {record.strategy: record.content_hash() for record, _ in members}
         projections = project(
@@ -239,12 +313,11 @@ class ProjectionIssuer:
             horizon=LAUNCH_HORIZON if kind == LAUNCH else CURRENT_HORIZON,
             paths=self.paths,
             seed=seed,
-            haircut=self.haircut if kind == LAUNCH else 0.0,
         )
-        stored = [
+        return [
             StoredProjection(
                 strategy=projection.strategy,
-                kind=kind,
+                kind=kind_of(kind, projection.baseline.number if projection.baseline else 0),
                 issued_on=day,
                 horizon=projection.horizon,
                 seed=seed,
@@ -256,42 +329,28 @@ class ProjectionIssuer:
             )
             for projection in projections
         ]
-        stored += [replace(issued, kind=JUDGING) for issued in stored if issued.strategy in judging]
-        if kind == LAUNCH:
-            records = {record.strategy: record for record, _ in members}
-            stored += self._calibrated(
-                [(one, records[one.strategy]) for one in stored if one.kind == LAUNCH],
-                periods_per_year,
-            )
-        self.store.save_projections(stored)
 
     def _calibrated(
         self,
-        launches: Sequence[tuple[StoredProjection, StrategyRecord]],
+        launches: Sequence[_Launched],
         periods_per_year: Mapping[str, float],
+        *,
+        run_id: str,
     ) -> list[StoredProjection]:
         """The healthy years of launch projections of one day and seed, from the rows before it."""
         lives, known, documented = [], [], []
         for launch, record in launches:
             rate = periods_per_year[launch.strategy]
             rows, haircut = whole_reference(record), number_of(launch.facts, "haircut")
-            window, band = reference_returns(record), in_force(launch)
-            decay = decay_reference(np.log1p(rows), haircut=haircut)
-            if window is None or band is None or decay is None:
+            band, reference = in_force(launch), _reference(launch, record)
+            if band is None or reference is None:
                 raise ValueError(f"{launch.strategy} has a projection, and no rows it is made of")
-            subject = Subject(
-                strategy=launch.strategy, window=window, recent=recent_returns(record)
-            )
-            residuals = subject.residuals(haircut)
-            if residuals is None:
-                raise ValueError(f"{launch.strategy} has a projection of rows that do not vary")
+            residuals, decay = reference
             lives.append(life_of(rows, residuals, decay, haircut=haircut))
             year = max(round(rate), 1)
             known.append(Known(residuals=residuals, band=band.fan, decay=decay, year=year))
             limits = self.limits(launch.strategy)
             documented.append(documented_badness(limits, periods_per_year=rate))
-        if not launches:
-            return []
         days = max(days_of(year=one.year) for one in known)
         calibrations = calibrate(
             lives,
@@ -300,27 +359,39 @@ class ProjectionIssuer:
             weights=[self.weights(launch.strategy) for launch, _ in launches],
             documented=documented,
         )
+        calibrations = [
+            replace(each, worst={**each.worst, **of_trades})
+            for (launch, record), each in zip(launches, calibrations, strict=True)
+            for of_trades in [calibrate_trades(record, each.year, launch.seed, self.lives)]
+        ]
         return [
             replace(
                 launch,
-                kind=self.calibrations,
+                kind=calibration_kind(self.calibrations, launch),
+                settings_version=self.settings_version,
+                data_hash=record.content_hash(),
+                run_id=run_id,
                 facts=calibration_facts(each),
                 arrays=calibration_arrays(each),
             )
-            for (launch, _), each in zip(launches, calibrations, strict=True)
+            for (launch, record), each in zip(launches, calibrations, strict=True)
         ]
+
+
+def _parts(members: list[_Any]) -> list[list[_Any]]:
+    return [members[first : first + TOGETHER] for first in range(0, len(members), TOGETHER)]
+
+
+def _reference(
+    launch: StoredProjection, record: StrategyRecord
+) -> tuple[Residuals, DecayReference] | None:
+    """What a calibration is made of beside the rows; None where they are too few or do not vary."""
+    haircut = number_of(launch.facts, "haircut")
+    subject = reference_subject(record, haircut)
+    residuals = None if subject is None else subject.residuals()
+    decay = decay_reference(np.log1p(whole_reference(record)), haircut=haircut)
+    return None if residuals is None or decay is None else (residuals, decay)
 
 
 def _rows_after(record: StrategyRecord, day: date) -> int:
     return int((record.dates > np.datetime64(day, "D")).sum())
-
-
-def _launch_day(record: StrategyRecord, as_of: date) -> date | None:
-    """The day the launch projection in force began: the last backtest row, or 252 rows on."""
-    rows = int(np.searchsorted(record.dates, np.datetime64(as_of, "D"), side="right"))
-    first = int(record.live.argmax())
-    if not record.live[first] or first >= rows:
-        return None
-    last = range(first - 1, rows, LAUNCH_HORIZON)[-1]
-    day: date = record.dates[max(last, 0)].astype(object)
-    return day

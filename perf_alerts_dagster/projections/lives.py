@@ -182,11 +182,13 @@ def life_of(
 class Change:
     """A planted change from a day (0-based) on: a part of the mean is lost, the shocks grow.
 
-    The draws stay the same, so that a changed life differs from the healthy one by the change.
+    Of every row `fall` is lost, in log returns. The draws stay the same, so that a changed life
+    differs from the healthy one by the change.
     """
 
     day: int = 0
     lost_mean: float = 0.0
+    fall: float = 0.0
     stretch: float = 1.0
 
 
@@ -197,7 +199,8 @@ def returns_of(life: Life, draws: LifeDraws, change: Change, returns: Floats32) 
     """Write the log returns (days, N) of one strategy's lives, the same in whichever parts."""
     scale = np.exp(np.float32(life.scale_error) * draws.errors[1])
     drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0] * scale
-    lost, stretch = np.float32(change.lost_mean * life.mean), np.float32(change.stretch)
+    lost = np.float32(change.lost_mean * life.mean + change.fall)
+    stretch = np.float32(change.stretch)
     drifts, scales = np.stack([drift, drift - lost]), np.stack([scale, scale * stretch])
     # As if the day before the first one had ended a block, before a row of today's volatility.
     row = np.full(draws.size, int(life.order[life.start]) - 1).astype(np.uint32)

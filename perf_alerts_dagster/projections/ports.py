@@ -9,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.records.model import StrategyRecord
+
+# The kinds that are stored. The judging current projection is a kind of its own; calibrations are
+# stored under this one and what they depend on, those of version 3 under this one alone.
+LAUNCH = "launch"
+CURRENT = "current"
+JUDGING = "judging"
+CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,3 +179,55 @@ class ProjectionsOfSessions(ProjectionStore):
     ) -> None:
         for projection in projections:
             known.setdefault(projection.strategy, {}).setdefault(projection.issued_on, projection)
+
+
+def kind_of(kind: str, number: int) -> str:
+    """The kind that projections or calibrations for a strategy's baseline of a number have."""
+    return f"{kind}-{number}" if number else kind
+
+
+def launches_in_force(
+    store: ProjectionStore,
+    records: Mapping[str, StrategyRecord],
+    as_of: date,
+    strategies: Collection[str] | None = None,
+) -> dict[str, StoredProjection]:
+    """The launch projections in force of `strategies`, or of all.
+
+    Of a strategy with a baseline in `records` it is the newest that was issued for it; until the
+    first one is, those before go on.
+    """
+    launched = dict(store.projections(kind=LAUNCH, on_or_before=as_of, strategies=strategies))
+    numbers = {
+        name: baseline.number
+        for name, record in records.items()
+        if (baseline := record.baseline_on(as_of)) is not None
+    }
+    for number in range(1, max(numbers.values(), default=0) + 1):
+        names = [name for name, its in numbers.items() if its >= number]
+        kind = kind_of(LAUNCH, number)
+        launched |= store.projections(kind=kind, on_or_before=as_of, strategies=names)
+    return launched
+
+
+def calibrations_in_force(
+    store: ProjectionStore,
+    launched: Mapping[str, StoredProjection],
+    as_of: date,
+    *,
+    kind: str,
+) -> dict[str, StoredProjection]:
+    """The calibrations of a kind that launch projections in force have, each under its baseline."""
+    by_kind: dict[str, list[str]] = {}
+    for name, launch in launched.items():
+        by_kind.setdefault(calibration_kind(kind, launch), []).append(name)
+    return {
+        name: one
+        for its, names in sorted(by_kind.items())
+        for name, one in store.projections(kind=its, on_or_before=as_of, strategies=names).items()
+    }
+
+
+def calibration_kind(kind: str, launch: StoredProjection) -> str:
+    """The kind that the calibration of a launch projection is stored under."""
+    return kind + launch.kind.removeprefix(LAUNCH)

@@ -1,32 +1,55 @@
 """What is stored of projections and calibrations, and what rules read of it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
+from datetime import date, timedelta
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
-from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.projections.projection import Expectation, InForce, fan_of
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.projections.bands import PATHS
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
+from perf_alerts_dagster.projections.ports import (
+    CALIBRATION,
+    CURRENT,
+    JUDGING,
+    ProjectionStore,
+    StoredProjection,
+    calibrations_in_force,
+    launches_in_force,
+)
+from perf_alerts_dagster.projections.projection import (
+    Expectation,
+    InForce,
+    Outlook,
+    ProjectionsInForce,
+    fan_of,
+)
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.decay import DecayReference
 
 _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
+# What projections are of whose facts do not say so.
+_BEFORE = {"paths": PATHS}
 
 
 def in_force(stored: StoredProjection | None) -> InForce | None:
     """The projection as the rules read it; None for one of an older method, without a band."""
     if stored is None or "sup_below" not in stored.arrays:
         return None
+    kind, _, number = stored.kind.partition("-")
+    since, by = (stored.facts.get(name) for name in ("baseline_from", "baseline_by"))
     return InForce(
-        kind=stored.kind,
+        kind=kind,
         issued_on=stored.issued_on,
-        fan=fan_of(stored.arrays),
+        fan=fan_of(stored.arrays, int(number_of({**_BEFORE, **stored.facts}, "paths"))),
+        number=int(number or 0),
+        baseline_from=date.fromisoformat(since) if isinstance(since, str) else None,
+        baseline_by=by if isinstance(by, str) else None,
         **{name: number_of(stored.facts, name) for name in _IN_FORCE},
     )
 
@@ -50,18 +73,26 @@ def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     return {
         "year": calibration.year,
         "lives": calibration.lives,
+        "edge": calibration.edge,
         "decay": None if decay is None else asdict(decay),
     }
 
 
 def calibration_arrays(calibration: Calibration) -> dict[str, Floats]:
     """The arrays of a calibration by name."""
-    factors = {f"{_FACTORS}{name}": values for name, values in calibration.factors.items()}
-    return {**calibration.worst, **factors, _TAILS: calibration.tails}
+    return {
+        **calibration.worst,
+        **{
+            f"{name}:{key}": values
+            for name in _MAPPINGS
+            for key, values in getattr(calibration, name).items()
+        },
+        _TAILS: calibration.tails,
+    }
 
 
 # The names of a calibration's arrays that are no statistic.
-_FACTORS, _TAILS = "factors:", "tails"
+_MAPPINGS, _TAILS = ("factors", "losses", "power"), "tails"
 
 
 def stored_calibration(stored: StoredProjection) -> Calibration:
@@ -73,12 +104,92 @@ def stored_calibration(stored: StoredProjection) -> Calibration:
     numbers = {name: number_of(decay, name) for name in _DECAY}
     return Calibration(
         tails=arrays.pop(_TAILS, TAILS),
-        factors={name: arrays.pop(f"{_FACTORS}{name}") for name in SEVERITIES},
-        worst=arrays,
+        worst={name: values for name, values in arrays.items() if ":" not in name},
+        **{
+            name: {
+                key.partition(":")[2]: values
+                for key, values in arrays.items()
+                if key.startswith(f"{name}:")
+            }
+            for name in _MAPPINGS
+        },
         decay=DecayReference(**{**numbers, "rows": int(numbers["rows"])}),  # type: ignore[arg-type]
+        edge=number_of(stored.facts, "edge"),
         year=int(number_of(stored.facts, "year")),
         lives=int(number_of(stored.facts, "lives")),
     )
+
+
+# The rule that version 3 calibrated by these shares of its healthy years.
+CUSUM = "life_cusum"
+_CUSUM_LIVES = 2_000
+_CUSUM_TAILS = np.unique(
+    np.concatenate([[0.0], np.geomspace(0.0005, 0.05, 41), np.linspace(0.05, 1.0, 60)])
+)
+
+
+def cusum_calibration(stored: StoredProjection) -> Calibration:
+    """The calibration of the life CUSUM from the stored form of version 3."""
+    return Calibration(
+        worst={n: np.asarray(each) for n, each in stored.arrays.items() if n.startswith(CUSUM)},
+        tails=_CUSUM_TAILS,
+        lives=_CUSUM_LIVES,
+    )
+
+
+def outlook(
+    store: ProjectionStore,
+    as_of: date,
+    periods_per_year: Mapping[str, float],
+    records: Mapping[str, StrategyRecord],
+    *,
+    calibrations: str,
+    monthly: bool,
+    life_cusum: Collection[str],
+    unpack: Callable[[StoredProjection | None], InForce | None],
+    unpack_calibration: Callable[[StoredProjection], Calibration],
+) -> Outlook:
+    """See `ProjectionIssuer.outlook`; `calibrations` is the kind that they are stored under."""
+    launched = launches_in_force(store, records, as_of)
+    calibrated = calibrations_in_force(store, launched, as_of, kind=calibrations)
+    judging, now = (
+        store.projections(kind=kind, on_or_before=as_of) if monthly or kind != CURRENT else {}
+        for kind in (JUDGING, CURRENT)
+    )
+    before = _month_before(store, now)
+    of_version_3 = (
+        store.projections(kind=CALIBRATION, on_or_before=as_of, strategies=life_cusum)
+        if life_cusum
+        else {}
+    )
+    return Outlook(
+        projected=frozenset(launched),
+        expectations={
+            name: (expectation(before.get(name), rate), expectation(now[name], rate))
+            for name, rate in periods_per_year.items()
+            if name in now
+        },
+        in_force={
+            name: ProjectionsInForce(
+                launch=unpack(launched.get(name)), judging=unpack(judging.get(name))
+            )
+            for name in {*launched, *judging}
+        },
+        monthly={name: projection for name, each in before.items() if (projection := unpack(each))},
+        calibrations={name: unpack_calibration(each) for name, each in calibrated.items()},
+        life_cusum={name: cusum_calibration(each) for name, each in of_version_3.items()},
+    )
+
+
+def _month_before(
+    store: ProjectionStore, now: Mapping[str, StoredProjection]
+) -> dict[str, StoredProjection]:
+    projections: dict[str, StoredProjection] = {}
+    for issued_on in sorted({stored.issued_on for stored in now.values()}):
+        names = [name for name, stored in now.items() if stored.issued_on == issued_on]
+        last = issued_on.replace(day=1) - timedelta(days=1)
+        projections |= store.projections(kind=CURRENT, on_or_before=last, strategies=names)
+    return projections
 
 
 def number_of(facts: Mapping[str, Json], name: str) -> float:

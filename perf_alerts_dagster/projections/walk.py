@@ -88,34 +88,44 @@ class Walk:
         }
 
     def first_passages(
-        self, life: Life, known: Known, limits: Mapping[str, float]
+        self,
+        life: Life,
+        known: Known,
+        limits: Mapping[str, float | Floats],
+        rows: int = YEAR,
     ) -> dict[str, Floats32]:
-        """Rows of each changed life (N) before the rule first is at its limit; 252 if never.
+        """Rows of each changed life before the rule first is at its limit; `rows` if never.
 
         The change is the rule's own alternative. It begins with the rule's first year of life.
-        `limits` are badness by rule, in the rule's unit.
+        `limits` are badness by rule, in the rule's unit: one for (N), or of several levels by
+        year of life (L, years) for (L, N); later years have the last one.
 
         Raises:
-            ValueError: the draws are shorter than `days_of(limits, 1)`.
+            ValueError: the draws are too short.
         """
-        self._require(days_of(limits, 1))
+        self._require(max(STATISTICS[rule].starts + rows for rule in limits))
         passages: dict[str, list[Floats32]] = {rule: [] for rule in limits}
         cases: dict[tuple[Alternative, int], list[str]] = {}
-        for rule in limits:
+        years = np.arange(rows) // known.year
+        by_day = {}
+        for rule, limit in limits.items():
             statistic = STATISTICS[rule]
             cases.setdefault((statistic.alternative, statistic.starts), []).append(rule)
+            levels = np.atleast_2d(np.asarray(limit, dtype=np.float64))
+            on_paths = np.vectorize(statistic.on_paths)(levels).astype(np.float32)
+            by_day[rule] = on_paths[:, np.minimum(years, levels.shape[1] - 1)]
         watching = {case: _watching(rules, known) for case, rules in cases.items()}
         for part in self._parts:
             for (alternative, start), rules in cases.items():
                 change = alternative.change(start)
-                returns = self._walked(life, part, start + YEAR, change)
+                returns = self._walked(life, part, start + rows, change)
                 for watcher, inputs in watching[alternative, start]:
                     badness = self._watched(watcher, returns, inputs)
                     for place, rule in enumerate(watcher.rules):
                         if rule in rules:
-                            limit = STATISTICS[rule].on_paths(limits[rule])
-                            passages[rule].append(_passages(badness[place], start, limit))
-        return {rule: np.concatenate(found) for rule, found in passages.items()}
+                            passages[rule].append(_passages(badness[place], start, by_day[rule]))
+        found = {rule: np.concatenate(each, axis=1) for rule, each in passages.items()}
+        return {rule: each if np.ndim(limits[rule]) else each[0] for rule, each in found.items()}
 
     def _require(self, days: int) -> None:
         if self._days < days:
@@ -169,18 +179,24 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
     ]
 
 
-def _passages(badness: Floats32, start: int, limit: float) -> Floats32:
-    first = np.full(badness.shape[1], YEAR, dtype=np.float32)
-    if not _first.run(badness, start, YEAR, np.float32(limit), first):
-        reached = badness[start : start + YEAR] >= np.float32(limit)
-        first[:] = np.where(reached.any(axis=0), reached.argmax(axis=0), YEAR)
+def _passages(badness: Floats32, start: int, limits: Floats32) -> Floats32:
+    """Days (L, N) before badness (days, N) is at limits (L, rows); `rows` if never."""
+    levels, rows = limits.shape
+    first = np.full((levels, badness.shape[1]), rows, dtype=np.float32)
+    if not _first.run(badness, start, limits, first):
+        for level, limit in enumerate(limits):
+            reached = badness[start : start + rows] >= limit[:, np.newaxis]
+            first[level] = np.where(reached.any(axis=0), reached.argmax(axis=0), rows)
     return first
 
 
 @Kernel
-def _first(badness: Floats32, start: int, rows: int, limit: np.float32, first: Floats32) -> None:
+def _first(badness: Floats32, start: int, limits: Floats32, first: Floats32) -> None:
+    levels, rows = limits.shape
     for day in range(rows):
         now = np.float32(day)
-        for path in range(len(first)):
-            passes = badness[start + day, path] >= limit and first[path] > now
-            first[path] = now if passes else first[path]
+        for level in range(levels):
+            limit = limits[level, day]
+            for path in range(first.shape[1]):
+                passes = badness[start + day, path] >= limit and first[level, path] > now
+                first[level, path] = now if passes else first[level, path]

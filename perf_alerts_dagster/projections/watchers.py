@@ -38,6 +38,8 @@ WARM_UP = 63
 SUM_YEARS = 2
 DECAY_YEARS = 4
 DRAWDOWN_YEARS = 6
+# The volatility of a changed life, in that of healthy ones.
+WILDER = 1.5
 # The conditional quantile that a row exceeds by lying below it.
 EXCEEDANCE = 0.05
 # Documented limits of the exceedance rate (a share of rows) and of the run (rows).
@@ -55,7 +57,7 @@ class Alternative(StrEnum):
         """The change, planted from `day` (0-based) on."""
         if self is Alternative.NO_EDGE:
             return Change(day=day, lost_mean=1.0)
-        return Change(day=day, stretch=1.5)
+        return Change(day=day, stretch=WILDER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

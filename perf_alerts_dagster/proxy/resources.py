@@ -20,6 +20,7 @@ from perf_alerts_dagster.identity.permissions import change_of
 from perf_alerts_dagster.identity.store import IdentityStores
 from perf_alerts_dagster.incidents.ports import IncidentStore, Outbox
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.proxy.schemas import FalseAlarms
 from perf_alerts_dagster.proxy.views import Kept
 from perf_alerts_dagster.scheduler.audited import Recorder
 from perf_alerts_dagster.scheduler.pauses import Toggles
@@ -37,6 +38,7 @@ class ProxyParts:
     """The adapters behind the proxy, and its clocks.
 
     `location` is the reason why the code location does not answer, None where it does.
+    `false_alarms` are the totals of the budget, None in the small proxy, which loads no rules.
     """
 
     scheduler: Scheduler
@@ -48,6 +50,7 @@ class ProxyParts:
     outbox: Outbox
     location: Callable[[], Awaitable[str | None]] = _answers
     downtime: Callable[[datetime], Downtime | None] = lambda now: None
+    false_alarms: Callable[[datetime], FalseAlarms | None] = lambda now: None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -77,6 +80,7 @@ class Resources:
                 outbox=self.parts.outbox.state(),
                 pauses=self.parts.store.pauses(),
                 downtime=self.parts.downtime(self.now()),
+                false_alarms=self.parts.false_alarms(self.now()),
             )
         except StoreUnavailable:
             return None

@@ -206,6 +206,25 @@ class IncidentCounts(Model):
     messages_given_up: int
 
 
+class Account(Model):
+    """Openings a year: stated (`set`), made, and left. `set` is null where no budget holds."""
+
+    set: float | None
+    spent: int
+    left: float | None
+
+
+class FalseAlarms(Model):
+    """Openings of the last 365 days against those that are stated a year.
+
+    From warning on, of them those from critical on; and, beside the budget, limits passed.
+    """
+
+    warnings: Account
+    criticals: Account
+    limit_messages: Account
+
+
 class Downtime(Model):
     """A time without a sign of life: what was due in it, and which alerts have run since."""
 
@@ -218,8 +237,9 @@ class Downtime(Model):
 class StatusData(Model):
     """The scheduler and its alerts.
 
-    `stale` is true while Dagster does not answer and this is its last known state. `incidents` is
-    null while the alert store cannot be read. `downtime` is the last one of the last week.
+    `stale` is true while Dagster does not answer and this is its last known state. `incidents` and
+    `false_alarms` are null while the alert store cannot be read, the latter also where this proxy
+    serves the documented endpoints alone. `downtime` is the last one of the last week.
     """
 
     scheduler_running: bool
@@ -229,6 +249,7 @@ class StatusData(Model):
     as_of: Time
     incidents: IncidentCounts | None
     downtime: Downtime | None
+    false_alarms: FalseAlarms | None
     configuration: Configuration
     scheduled_alerts: list[ScheduledAlert]
 

@@ -36,12 +36,13 @@ _WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """Incident counts, outbox state and pauses of the alert store, for the status."""
+    """What the status shows of the alert store: counts of incidents, outbox, pauses, budget."""
 
     live: Mapping[Status, int]
     outbox: OutboxState
     pauses: Mapping[str, Pause]
     downtime: Downtime | None = None
+    false_alarms: schemas.FalseAlarms | None = None
 
 
 def status_data(
@@ -64,6 +65,7 @@ def status_data(
             as_of=timestamp(status.at),
             incidents=None if kept is None else _incidents(kept, now),
             downtime=_downtime(kept),
+            false_alarms=None if kept is None else kept.false_alarms,
             configuration=schemas.Configuration.model_validate(status.settings),
             scheduled_alerts=[
                 _alert(schedule, status.settings, kept.pauses.get(schedule.name) if kept else None)

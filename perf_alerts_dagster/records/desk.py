@@ -1,11 +1,12 @@
 """What is kept about a desk between two readings of its source.
 
 The rows say what happened; these say what people and earlier readings settled: each strategy's
-calendar, who is retired, and what the source held when it was last accepted.
+calendar, who is retired, what a strategy is held against from which day on, and what the source
+held when it was last accepted.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -38,6 +39,33 @@ class Retirement:
     reason: str
     by: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A person's word on what a strategy is held against from a day on.
+
+    `since` is the first day that counts against it, `haircut` the share, from 0 to 1, that is
+    taken off the positive mean of the reference. The store numbers those of a strategy from 1.
+    """
+
+    strategy: str
+    since: date
+    haircut: float
+    reason: str
+    by: str
+    at: datetime
+    number: int = 0
+
+    @property
+    def content(self) -> str:
+        """Its part in the hash of the data."""
+        return f"{self.number}:{self.since}:{self.haircut!r}:{self.by}"
+
+
+def newest(baselines: Sequence[Baseline], day: date) -> Baseline | None:
+    """The newest, by number, of those that count on a day; None without one."""
+    return next((each for each in reversed(baselines) if each.since <= day), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +109,14 @@ class SourceReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """All that is kept about the strategies of a desk, by name; empty without a store."""
+    """All that is kept about the strategies of a desk, by name; empty without a store.
+
+    `baselines` are oldest first, and may be of groups as well.
+    """
 
     calendars: Mapping[str, KeptCalendar] = field(default_factory=dict)
     retired: Mapping[str, Retirement] = field(default_factory=dict)
+    baselines: Mapping[str, tuple[Baseline, ...]] = field(default_factory=dict)
 
 
 class UnknownStrategy(UsageError):
@@ -106,7 +138,7 @@ class Desk(ABC):
 
     @abstractmethod
     def kept(self) -> Kept:
-        """The calendars and retirements of all strategies."""
+        """The calendars, retirements and baselines of all strategies."""
 
     @abstractmethod
     def known(self) -> frozenset[str]:
@@ -130,6 +162,13 @@ class Desk(ABC):
 
         Raises:
             UnknownStrategy: it was never read; nothing is changed.
+        """
+
+    @abstractmethod
+    def rebaseline(self, baseline: Baseline, change: Change) -> Baseline:
+        """Keep one more baseline of a strategy or group; returns it with its number.
+
+        The earlier ones are kept. That the strategy exists is the caller's to know.
         """
 
     @abstractmethod

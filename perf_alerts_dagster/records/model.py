@@ -14,6 +14,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from perf_alerts_dagster.records.desk import Baseline, newest
+
 Dates = NDArray[np.datetime64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -97,6 +99,7 @@ class StrategyRecord:
     `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
     gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
     `trials` (T, N) are the returns of the N variants that were tried; None where not recorded.
+    `baselines` are those that people set, oldest first.
     """
 
     strategy: str
@@ -115,6 +118,7 @@ class StrategyRecord:
     judged_until: date | None = None
     trades: Trades | None = None
     trials: Floats | None = None
+    baselines: tuple[Baseline, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -125,6 +129,10 @@ class StrategyRecord:
         begun = self.judged_from is None or self.judged_from <= day
         over = self.judged_until is not None and self.judged_until < day
         return self.status.is_judged and begun and not over
+
+    def baseline_on(self, day: date) -> Baseline | None:
+        """The newest baseline of those that count on a day; None without one."""
+        return newest(self.baselines, day)
 
     def rows(self, first: int, last: int) -> "StrategyRecord":
         """The rows first..last-1, with the trades closed by the last of them."""
@@ -144,9 +152,12 @@ class StrategyRecord:
         )
 
     def until(self, last: date) -> "StrategyRecord":
-        """The rows dated on or before `last`; possibly none."""
+        """The rows dated on or before `last`, possibly none, with the baselines that count then."""
         stop = int(self.dates.searchsorted(np.datetime64(last, "D"), side="right"))
-        return self if self.trades is None and stop == len(self) else self.rows(0, stop)
+        known = tuple(each for each in self.baselines if each.since <= last)
+        if self.trades is None and stop == len(self) and known == self.baselines:
+            return self
+        return replace(self.rows(0, stop), baselines=known)
 
     def until_wipe_out(self) -> "StrategyRecord":
         """The rows up to the first return at or below -1, which is included; else all rows."""
@@ -169,6 +180,8 @@ class StrategyRecord:
         if (trades := self.trades) is not None:
             for array in (_day_numbers(trades.exits), trades.pnl, trades.cost):
                 digest.update(array.tobytes())
+        if self.baselines:
+            digest.update(self.baselines[-1].content.encode())
         return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.assignment import CalendarAssigner
 from perf_alerts_dagster.records.calendars import StrategyCalendar, group_calendar, member_names
-from perf_alerts_dagster.records.desk import Kept, KeptCalendar, Seen
+from perf_alerts_dagster.records.desk import Baseline, Kept, KeptCalendar, Seen
 from perf_alerts_dagster.records.groups import groups_of, is_group, notes_of, with_groups
 from perf_alerts_dagster.records.members import Group
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
@@ -54,6 +54,7 @@ class Reading:
 
     `inferred` are the calendars that were inferred now, to be kept. `vanished` are the strategies
     that were judged and that the source no longer has, with what it last held of them.
+    `baselines` are those of strategies and, by its own name only, of a group.
     """
 
     records: TrackRecords
@@ -66,6 +67,7 @@ class Reading:
     inferred: Mapping[str, KeptCalendar] = field(default_factory=dict)
     vanished: Mapping[str, Seen] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
+    baselines: Mapping[str, tuple[Baseline, ...]] = field(default_factory=dict)
 
     def grouped(self, vanished: Mapping[str, Seen] | None = None) -> "Reading":
         """The reading with its groups made of the others, where strategies have vanished."""
@@ -81,9 +83,12 @@ class Reading:
         for name in groups:
             members = (calendars[member] for member in member_names(name, records))
             calendars[name] = group_calendar(members, self.market.calendar.closing)
+        joined = dict(with_groups(records, groups).strategies)
+        for name in joined.keys() & self.baselines.keys():
+            joined[name] = replace(joined[name], baselines=self.baselines[name])
         return replace(
             self,
-            records=replace(with_groups(records, groups), notes=tuple(notes)),
+            records=replace(records, strategies=joined, notes=tuple(notes)),
             calendars=calendars,
             groups=groups,
             vanished=vanished or {},
@@ -138,7 +143,7 @@ def read(
         now: The time of the reading, aware.
         timezone: The zone of today's date.
         at_or_before: Take the last day with a row at or before `as_of`.
-        kept: The calendars and retirements that the alert store keeps.
+        kept: The calendars, retirements and baselines that the alert store keeps.
 
     Raises:
         RecordsInvalid: no strategy has any good row.
@@ -182,6 +187,7 @@ def read(
         last_final=_final_through(records, calendars, now, chosen),
         counted_at=now if default else None,
         inferred=assigned.inferred,
+        baselines=kept.baselines,
     ).grouped()
 
 

@@ -5,11 +5,12 @@ from dataclasses import asdict, fields, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, Table, select
+from sqlalchemy import Connection, Engine, RowMapping, Table, insert, select, text
 
 from perf_alerts_dagster.control import sql as audit
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.records.desk import (
+    Baseline,
     Desk,
     Kept,
     KeptCalendar,
@@ -22,32 +23,40 @@ from perf_alerts_dagster.records.desk import (
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.storage.engine import reading, upsert, writing
 from perf_alerts_dagster.storage.tables import (
+    baselines,
     month_hashes,
     retirements,
     source_readings,
     strategy_calendars,
 )
 
+# Any number of our own; PostgreSQL's advisory locks are numbers.
+_ADVISORY_LOCK = 0x62617365
 _CALENDAR = tuple(part.name for part in fields(KeptCalendar))
 
 
 class SqlDesk(Desk):
-    """The calendars, retirements and accepted readings in SQLite or PostgreSQL."""
+    """The calendars, retirements, baselines and accepted readings in SQLite or PostgreSQL."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def kept(self) -> Kept:
-        """Two queries."""
+        """Three queries."""
         with reading(self.engine) as connection:
             calendars = connection.execute(select(strategy_calendars)).mappings().all()
             retired = connection.execute(select(retirements)).mappings().all()
+            rows = connection.execute(select(baselines).order_by(baselines.c.number)).mappings()
+            based: dict[str, tuple[Baseline, ...]] = {}
+            for row in rows:
+                based[row["strategy"]] = (*based.get(row["strategy"], ()), Baseline(**row))
         return Kept(
             calendars={
                 row["strategy"]: KeptCalendar(**{name: row[name] for name in _CALENDAR})
                 for row in calendars
             },
             retired={row["strategy"]: Retirement(**row) for row in retired},
+            baselines=based,
         )
 
     def known(self) -> frozenset[str]:
@@ -76,6 +85,25 @@ class SqlDesk(Desk):
         """Replace the row, and record the change with the old and the new one."""
         with writing(self.engine) as connection:
             _replace(connection, retirements, asdict(retirement), change)
+
+    def rebaseline(self, baseline: Baseline, change: Change) -> Baseline:
+        """Insert a row, and record the change with the one before and the new one."""
+        with writing(self.engine) as connection:
+            if connection.dialect.name == "postgresql":
+                # There is no row to lock before the first one; SQLite is locked already.
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            query = (
+                select(baselines)
+                .where(baselines.c.strategy == baseline.strategy)
+                .order_by(baselines.c.number.desc())
+                .limit(1)
+            )
+            before = connection.execute(query).mappings().one_or_none()
+            kept = replace(baseline, number=1 if before is None else before["number"] + 1)
+            connection.execute(insert(baselines), asdict(kept))
+            old = None if before is None else _jsonable(before)
+            audit.add(connection, replace(change, before=old, after=_jsonable(asdict(kept))))
+        return kept
 
     def source(self, name: str) -> SourceReading | None:
         """One row."""

@@ -4,15 +4,18 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from threading import Event
 
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
 from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
+from perf_alerts_dagster.api.budget import routes as budget_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
@@ -20,6 +23,7 @@ from perf_alerts_dagster.api.operations.metrics import Metrics
 from perf_alerts_dagster.api.resources import ApiParts, ApiResources, Control, Records
 from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
+from perf_alerts_dagster.bootstrap.ledger import read_ledger, read_totals
 from perf_alerts_dagster.bootstrap.notifications import (
     build_outgoing,
     build_sweeper,
@@ -38,6 +42,7 @@ from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
 from perf_alerts_dagster.proxy.resources import ProxyParts, Resources, open_proxy
+from perf_alerts_dagster.proxy.schemas import FalseAlarms
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.port import switched_off_words
 from perf_alerts_dagster.server.watchdog import Watchdog
@@ -69,6 +74,11 @@ class Parts:
             return "unknown: the store cannot be used"
 
 
+def false_alarms(settings: Settings, engine: Engine, now: datetime) -> FalseAlarms:
+    """The totals of the false-alarm budget, as the status shows them; see `read_totals`."""
+    return FalseAlarms.model_validate(read_totals(settings, engine, now))
+
+
 @asynccontextmanager
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Dagster's webserver on this machine, and the settings' alert store and record.
@@ -82,7 +92,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         async with parts_over(settings, store.engine) as proxy:
             yield Parts(
-                proxy=proxy,
+                proxy=replace(proxy, false_alarms=partial(false_alarms, settings, store.engine)),
                 api=ApiParts(
                     store=store,
                     desk=desk,
@@ -91,6 +101,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     incidents=sweeper.incidents,
                     # Readiness must not wait behind a writer.
                     probe=Probe(store_url(settings), wait=1.0),
+                    ledger=partial(read_ledger, settings, store.engine),
                     channels=open_all_channels(settings),
                 ),
                 sweeper=sweeper,
@@ -104,6 +115,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
 _ROUTERS = (
     *ROUTERS,
     strategy_routes.router,
+    budget_routes.router,
     incident_routes.router,
     incident_routes.silences_router,
     operation_routes.router,

@@ -9,6 +9,7 @@ import math
 import re
 import ssl
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -266,16 +267,28 @@ def budgets(value: str) -> dict[str, Any]:
 
 
 def _check_rules(rules: Mapping[str, Any]) -> None:
-    # Imported late, as it loads numpy.
-    from perf_alerts_dagster.judging.rules.catalogue import RULES
-
-    _refuse_unknown(rules, tuple(rule.id for rule in RULES if rule.gated and rule.weight))
+    _refuse_unknown(rules, tuple(_gated()))
     for rule, shares in rules.items():
         _refuse_unknown(_section(shares, rule), ("warning", "critical"))
         for severity, share in shares.items():
             good = isinstance(share, int | float) and not isinstance(share, bool)
             if not good or not 0 < share <= 1:
                 raise ValueError(f"'{rule}.{severity}' must be a number above 0 and at most 1")
+
+
+def _gated() -> dict[str, float]:
+    """The weights of the rules that need evidence, 0 of those that notify nobody any more."""
+    # Imported late, as it loads numpy.
+    from perf_alerts_dagster.judging.rules.catalogue import RULES
+
+    return {rule.id: rule.weight for rule in RULES if rule.gated}
+
+
+def without_weight(value: str) -> list[str]:
+    """The rules among valid false-alarm budgets that notify nobody any more."""
+    parsed = json_object(value)
+    rules = {*parsed.get("default", {}), *chain(*parsed.get("strategies", {}).values())}
+    return sorted(rule for rule in rules if not _gated()[rule])
 
 
 def _section(values: object, name: str) -> Mapping[str, Any]:

@@ -236,6 +236,11 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
             "ALERT_TRUSTED_PROXIES is set and ALERT_TRUSTED_ROLES is not: nobody gets in by a "
             "proxy's headers"
         )
+    warnings += [
+        f"ALERT_FALSE_ALARM_RULES: {rule} opens no incident any more, and its budget counts for "
+        "those that are open only"
+        for rule in checks.without_weight(raw.get("false_alarm_rules", "{}"))
+    ]
     faults += _header_faults(raw)
     fault = records_fault(raw.get("records_url"))
     if fault:

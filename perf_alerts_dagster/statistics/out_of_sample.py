@@ -46,7 +46,8 @@ def out_of_sample(
     if before is None or now is None:
         return None
     ratios = _bootstrap_sharpe_ratios(reference, len(live), rng, paths)
-    below = float((ratios <= now.sharpe).mean())
+    # Live is one of the paths: the share is never 0.
+    below = (int((ratios <= now.sharpe).sum()) + 1.0) / (paths + 1.0)
     return ValidationScore(
         score=100.0 * min(1.0, 2.0 * below),
         share_below=below,

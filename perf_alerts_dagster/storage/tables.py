@@ -7,7 +7,7 @@ from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 
 # Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
 metadata = sa.MetaData(
@@ -40,6 +40,7 @@ judgements = sa.Table(
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("recorded_only", sa.Boolean, nullable=False),
     sa.Column("restated", sa.Boolean, nullable=False),
+    sa.Column("method_version", sa.Text),
     sa.UniqueConstraint("alert", "as_of", "run_id"),
     sa.Index(None, "alert", "judged_at"),
     sa.Index(None, "alert", "id"),
@@ -78,6 +79,12 @@ evaluations = sa.Table(
     sa.Column("provisional", sa.Boolean, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("parts", JsonText, nullable=False),
+    sa.Column("notifies", sa.Boolean),
+    sa.Column("power_126", sa.Double),
+    sa.Column("power_252", sa.Double),
+    sa.Column("delay_sessions", sa.Double),
+    sa.Column("minimal_delay_sessions", sa.Double),
+    sa.Column("share_of_limit", sa.Double),
 )
 projections = sa.Table(
     "projections",
@@ -376,6 +383,19 @@ retirements = sa.Table(
     metadata,
     sa.Column("strategy", sa.Text, primary_key=True),
     sa.Column("since", sa.Date, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+# By strategy, what it is held against from a day on; the newest number that counts is in force.
+baselines = sa.Table(
+    "baselines",
+    metadata,
+    sa.Column("strategy", sa.Text, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("since", sa.Date, nullable=False),
+    sa.Column("haircut", sa.Double, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),

@@ -17,13 +17,13 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.ports import IncidentStore
-from perf_alerts_dagster.judging.context import Budgets
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
-from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
 from perf_alerts_dagster.records.desk import Desk as KeptDesk
 from perf_alerts_dagster.records.model import Dates, StrategyRecord, TrackRecords
@@ -42,6 +42,7 @@ WEEKLY = BY_NAME["weekly_stability_check"]
 MONTHLY = BY_NAME["monthly_forward_test_update"]
 FIRST = date(2024, 1, 1)
 BACKTEST = 300
+LIVES = 500
 
 
 def weekdays(count: int) -> Dates:
@@ -63,20 +64,26 @@ def after_close(place: int) -> datetime:
     return datetime.combine(day(place), datetime.min.time(), tzinfo=UTC).replace(hour=18)
 
 
-def a_session_judge(store: ProjectionStore) -> SessionJudge:
+def a_session_judge(
+    store: ProjectionStore, calibrations: str = CALIBRATION, method: str | None = None
+) -> SessionJudge:
     return SessionJudge(
         judge=Judge(
             book=limit_book({}, {}),
             max_lag_sessions=2,
             budgets=Budgets(),
             settings_version="test",
+            method_version=method,
         ),
         issuer=ProjectionIssuer(
             store=store,
             paths=200,
             haircut=0.0,
             settings_version="test",
-            limits=DOCUMENTED_LIMITS,
+            limits=lambda strategy: DOCUMENTED_LIMITS,
+            weights=Budgets().weights_of,
+            calibrations=calibrations,
+            lives=LIVES,
         ),
     )
 
@@ -107,6 +114,8 @@ class Desk:
         self.clock: Callable[[], datetime] | None = None
         self.ttl = TTL
         self.policy = NotificationSettings()
+        self.calibrations = CALIBRATION
+        self.method: str | None = None
 
     def written(self) -> list[str]:
         """The texts of the summary files."""
@@ -131,7 +140,7 @@ class Desk:
             store=self.store,
             desk=self.kept,
             state_dir=self.state_dir,
-            session_judge=a_session_judge(self.store),
+            session_judge=a_session_judge(self.store, self.calibrations, self.method),
             lifecycle=Lifecycle(store=self.incidents, settings=self.policy),
             deliver=lambda: None,
             leases=LeaseManager(

@@ -25,6 +25,7 @@ EXPECTED = {
     "recovered": ("recover", "recover", "nothing"),
     "silence": ("mute", "mute", "refuse"),
     "worsened": ("count", "reopen", "new"),
+    "step": ("raise", "reopen", "new"),
     "restated": ("recover", "recover", "nothing"),
     "expired": ("close", "close", "nothing"),
     "acknowledgement_over": ("nothing", "reopen", "nothing"),

@@ -7,6 +7,7 @@ import pytest
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.digest import is_all_well
+from perf_alerts_dagster.incidents.ledger import Opening
 from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.incidents.notification import MessageKind
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
@@ -30,6 +31,11 @@ from perf_alerts_tests.incidents.incident_desk import (
 )
 
 URL = "https://alerts.example"
+# None of these evaluations is of a rule by which strategies that share a budget are counted.
+BUDGET = (
+    "false-alarm budget: 0 of 0 stated warnings a year and 0 of 0 stated criticals opened in "
+    "the last 365 days, rightly or not"
+)
 
 
 @pytest.fixture
@@ -50,6 +56,7 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
     assert mail.text.splitlines() == [
         "1 of 1 strategies and groups were judged for 2026-01-05, by 1 evaluations.",
         "No incident is open.",
+        BUDGET,
         f"{URL}/incidents",
     ]
     assert mail.key != chat.key
@@ -67,12 +74,25 @@ def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
         "judged": 1,
         "evaluations": 1,
         "incidents": [],
+        "false_alarms": mail.text.splitlines()[2],
         "weak": [],
         "unmeasured": [],
         "partial": [],
         "too_little": [],
         "totals": {"incidents": 0, "weak": 0, "unmeasured": 0, "partial": 0, "too_little": 0},
     }
+
+
+def test_it_says_how_many_of_the_openings_that_are_stated_there_were(desk: IncidentDesk) -> None:
+    openings = [Opening(strategy="trend", rule="drawdown", severity=Severity.CRITICAL)]
+    lifecycle = replace(desk.lifecycle, openings=lambda now: openings * (now == desk.now))
+    found = [fine(strategy=f"s{place}", rule="drawdown") for place in range(40)]
+    lifecycle.digest(judged(*found), now=desk.now)
+
+    assert digests(desk)[0].text.splitlines()[-2] == (
+        "false-alarm budget: 1 of 4 stated warnings a year and 1 of 1.2 stated criticals opened in "
+        "the last 365 days, rightly or not"
+    )
 
 
 def test_it_lists_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
@@ -97,6 +117,7 @@ def test_it_lists_what_is_open_weak_and_not_judged(desk: IncidentDesk) -> None:
         "- value: max_drawdown",
         "1 not judged for want of data:",
         "- late: no_data",
+        BUDGET,
         f"{URL}/incidents",
     ]
 
@@ -117,6 +138,7 @@ def test_too_little_data_and_a_partial_judgement_are_listed_and_not_well(
         "- carry: no row of 2026-01-02",
         "1 with too little data:",
         "- new_ml: 40 of 756 rows; watched only for data and drawdown",
+        BUDGET.replace("0 of 0 stated w", "0 of 0.1 stated w").replace("of 0 s", "of 0.03 s"),
         f"{URL}/incidents",
     ]
     assert message.payload["all_is_well"] is False

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
+import numpy as np
 import pytest
 from fastapi.routing import APIRoute
 
@@ -17,7 +18,10 @@ from perf_alerts_dagster.incidents.notification_settings import NotificationSett
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.pages.routes import router
 from perf_alerts_dagster.records.desk import Seen, SourceReading
+from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_tests.builders import a_record
 from perf_alerts_tests.incidents.incident_desk import DAILY, MONDAY, breach, fine, judged
+from perf_alerts_tests.projections.test_baselines import spread
 from perf_alerts_tests.server.apps import KEYS, Proxy, transport_of
 
 COOKIE = "perf_alerts_session"
@@ -510,6 +514,71 @@ async def test_a_breach_is_not_retired(proxy: Proxy, page: httpx.AsyncClient) ->
 
     assert "Retire" not in (await page.get(path)).text
     assert (await page.post(f"{path}/retire", data=form)).status_code == 404
+
+
+async def decayed(proxy: Proxy, page: httpx.AsyncClient, role: str = "operator") -> str:
+    """The path of the incident of a strategy at half of its backtest's mean, with a session."""
+    proxy.incidents.add_judgement(
+        judged(breach(strategy="below", rule="mean_shortfall_252"), run_id="later")
+    )
+    lifecycle = Lifecycle(store=proxy.incidents, settings=NotificationSettings())
+    lifecycle.apply_judgements(DAILY, run_id="later", now=proxy.time())
+    record = a_record(
+        spread(0.001, 100), backtest=spread(0.002, 300), strategy="below",
+        dates=np.busday_offset(np.datetime64(MONDAY, "D"), np.arange(-400, 0), roll="backward"),
+    )  # fmt: skip
+    proxy.source.records = TrackRecords(source="test", strategies={"below": record})
+    await login(page, role)
+    found = [one.id for one in proxy.incidents.by_id.values() if one.strategy == "below"]
+    return f"/incidents/{found[0]}"
+
+
+@pytest.mark.parametrize(("given", "haircut"), [("", 0.5), ("35", 0.35), ("0", 0.0)])
+async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
+    proxy: Proxy, page: httpx.AsyncClient, given: str, haircut: float
+) -> None:
+    path = await decayed(proxy, page)
+    form = {"form_word": await word(page, path), "from": str(MONDAY), "reason": "gap"}
+    assert "Set a new baseline" in (await page.get(path)).text
+    answer = await page.post(f"{path}/rebaseline", data=form | {"haircut": given})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    (found,) = proxy.desk.kept().baselines["below"]
+    assert (found.haircut, found.since, found.by) == (haircut, MONDAY, "operator")
+    assert "<strong>baseline</strong>" in (await page.get(path)).text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("from", ""), ("from", "2001-01-01"), ("reason", " "), ("haircut", "40%"), ("haircut", "101")],
+)
+async def test_a_baseline_that_is_not_accepted_is_refused(
+    proxy: Proxy, page: httpx.AsyncClient, field: str, value: str
+) -> None:
+    path = await decayed(proxy, page)
+    form = {"form_word": await word(page, path), "from": str(MONDAY), "reason": "gap"}
+    answer = await page.post(f"{path}/rebaseline", data=form | {field: value})
+
+    assert answer.status_code == 422
+    assert f"{field}: " in answer.text
+    assert proxy.desk.kept().baselines == {}
+
+
+async def test_a_baseline_is_set_by_those_who_may_and_for_decay_only(
+    proxy: Proxy, page: httpx.AsyncClient
+) -> None:
+    path = await decayed(proxy, page, "viewer")
+    assert "Set a new baseline" not in (await page.get(path)).text
+    form = {"form_word": await word(page, path), "from": str(MONDAY), "reason": "gap"}
+    assert (await page.post(f"{path}/rebaseline", data=form)).status_code == 403
+
+    async with browser(proxy) as operator:
+        await login(operator)
+        other = await gone(proxy, operator)
+        mine = form | {"form_word": await word(operator, other)}
+        assert "Set a new baseline" not in (await operator.get(other)).text
+        assert (await operator.post(f"{other}/rebaseline", data=mine)).status_code == 404
+    assert proxy.desk.kept().baselines == {}
 
 
 async def test_a_person_whom_the_trusted_proxy_names_needs_no_login_and_no_other_site_acts(

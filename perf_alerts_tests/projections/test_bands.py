@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.projections.bands import (
-    MINIMUM_SHARE,
     PROBABILITIES,
     SUP_LEVELS,
     Fan,
@@ -94,9 +93,13 @@ def test_the_kept_days_hold_the_paths_quantiles_and_the_root_of_the_day_leads_be
             assert fan.pointwise[:, day - 1] == pytest.approx(ends[0] + part * (ends[1] - ends[0]))
 
 
-def test_no_share_is_zero_and_none_above_one(fan: Fan) -> None:
-    assert fan.share_below(1e9, 63) == MINIMUM_SHARE > 0.0
-    assert fan.share_below(-1e9, 63) == 1.0
+@pytest.mark.parametrize("paths", [1_000, 10_000])
+def test_no_share_is_below_what_so_many_paths_can_say_and_none_above_one(paths: int) -> None:
+    (found,) = fans([residuals()], draw(1, paths, HORIZON), HORIZON)
+
+    assert found.share_below(1e9, 63) == 1.0 / (paths + 1)
+    assert found.share_below(-1e9, 63) == 1.0
+    assert replace(found, paths=PATHS).share_below(1e9, 63) == 1.0 / (PATHS + 1)
 
 
 def test_the_levels_rise_from_none_to_all_and_are_dense_in_the_tail() -> None:

@@ -12,12 +12,14 @@ import pytest
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+from perf_alerts_dagster.projections import issue
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import (
     MemoryProjections,
     ProjectionStore,
     StoredProjection,
 )
+from perf_alerts_dagster.projections.stored import stored_calibration
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_tests.builders import MARKET
@@ -43,7 +45,8 @@ def projections_issuer(store: ProjectionStore | None = None, **changes: Any) -> 
         paths=PATHS,
         haircut=0.0,
         settings_version="test",
-        limits=DOCUMENTED_LIMITS,
+        limits=lambda strategy: DOCUMENTED_LIMITS,
+        lives=200,
     )
     return replace(made, **changes)
 
@@ -231,15 +234,17 @@ def test_the_outlook_of_a_day_holds_what_was_in_force_on_it() -> None:
 def test_what_was_stored_judges_as_what_was_made() -> None:
     (stored,) = issued(a_strategy(rows=420), kind="calibration").values()
 
+    found = stored_calibration(stored)
     for values in stored.arrays.values():
         assert np.isfinite(values).all()
-        assert len(values) == 101
-    assert isinstance(stored.facts["union"], float)
-    assert 0.05 < stored.facts["union"] < 0.5
+        assert len(values) == len(found.tails)
+    assert (found.lives, found.year) == (200, 252)
+    assert {"drawdown_1", "mean_shortfall_252_2"} <= set(found.worst)
 
 
 def test_the_monthly_alert_issues_a_current_and_the_daily_one_a_launch_projection() -> None:
-    for alert, kinds in ((DAILY, {"launch", "calibration"}), (MONTHLY, {"current", "judging"})):
+    daily = {"launch", "judging", "calibration"}
+    for alert, kinds in ((DAILY, daily), (MONTHLY, {*daily, "current"})):
         store = MemoryProjections()
         found = reading(a_strategy(rows=420))
         projections_issuer(store).issue_for(alert, found, found.as_of, run_id="run")
@@ -248,7 +253,7 @@ def test_the_monthly_alert_issues_a_current_and_the_daily_one_a_launch_projectio
             for kind in ("launch", "calibration", "current", "judging")
             if store.projections(kind=kind, on_or_before=found.as_of)
         }
-        assert kinds <= kept
+        assert kept == kinds
 
 
 def whole(rows: int) -> TrackRecords:
@@ -276,7 +281,7 @@ def test_sessions_that_are_caught_up_are_judged_by_the_projection_of_their_own_d
         for one in judgement.evaluations
         if one.rule == "interval_breach" and one.projection
     }
-    assert issued == {f"launch:{day(299)}", f"launch:{day(551)}"}
+    assert issued == {f"launch:{day(299)}", f"launch:{day(551)}", f"judging:{day(488)}"}
 
 
 @pytest.mark.parametrize("alert", [DAILY, MONTHLY], ids=lambda alert: alert.name)
@@ -306,3 +311,203 @@ def test_one_strategy_that_was_wiped_out_leaves_the_others_judged(
             if (each.strategy, each.rule) == ("gamma", "wipe_out")
         ]
         assert wiped.outcome is Outcome.BREACH
+
+
+def kept(store: ProjectionStore, kind: str, strategy: str = "trend") -> list[date]:
+    """The days on which projections of a kind were issued."""
+    found = store.issued(kind=kind, first=date.min, last=date.max, strategies=[strategy])
+    return [one.issued_on for one in found]
+
+
+def first_start(rows: int, store: ProjectionStore | None = None, **changes: Any) -> ProjectionStore:
+    """The store after the first execution over a strategy of so many rows."""
+    store = store or MemoryProjections()
+    now = reading(a_strategy(rows=rows))
+    projections_issuer(store, **changes).issue_for(DAILY, now, now.as_of, run_id="run")
+    return store
+
+
+def test_a_first_start_issues_the_whole_life() -> None:
+    store = first_start(300 + 252 + 70)
+
+    assert kept(store, "launch") == [LAST_BACKTEST, day(551)]
+    assert kept(store, "judging") == [day(299 + 63 * window) for window in range(6)]
+    # Of the projection in force alone: nothing is judged by the others.
+    assert kept(store, "calibration") == [day(551)]
+    assert kept(store, "current") == []
+
+
+def test_what_a_first_start_issues_is_what_was_issued_then() -> None:
+    at_once, then = first_start(622), MemoryProjections()
+    for place in (320, 551):
+        first_start(place + 1, then)
+
+    for kind in ("launch", "judging"):
+        for issued_on in kept(then, kind):
+            one, other = (
+                store.projections(kind=kind, on_or_before=issued_on)["trend"]
+                for store in (at_once, then)
+            )
+            assert same(one, other), (kind, issued_on)
+
+
+def test_of_a_long_life_the_last_five_launches_are_issued() -> None:
+    store = first_start(300 + 7 * 252 + 10)
+
+    launches = [day(299 + 252 * year) for year in range(3, 8)]
+    assert kept(store, "launch") == launches
+    assert kept(store, "judging")[0] == launches[0]
+    assert len(kept(store, "judging")) == 4 * 4 + 1
+
+
+def test_without_a_backtest_the_life_begins_when_there_is_a_reference() -> None:
+    plain = a_strategy(rows=300 + 5 * 252)
+    live = replace(plain, live=np.ones(len(plain), dtype=bool))
+    store, now = MemoryProjections(), reading(live)
+    projections_issuer(store).issue_for(DAILY, now, now.as_of, run_id="run")
+
+    # The first 756 rows are the reference, and no look ahead makes an earlier one.
+    assert kept(store, "launch") == [day(755), day(1007), day(1259), day(1511)]
+
+
+def test_a_life_that_has_a_launch_in_force_is_not_issued_anew() -> None:
+    plain = a_strategy(rows=700)
+    store = MemoryProjections()
+    first = reading(plain.rows(0, 560))
+    alone = projections_issuer(store, whole_life=False)
+    alone.issue_launch(first, day(551), run_id="run")
+    stored = kept(store, "launch"), kept(store, "judging")
+    now = reading(plain)
+    projections_issuer(store).issue_for(DAILY, now, now.as_of, run_id="run")
+
+    assert stored == ([day(551)], [])
+    assert (kept(store, "launch"), kept(store, "judging")) == stored
+
+
+def test_without_a_store_only_what_judges_now_is_issued() -> None:
+    alone, whole = first_start(622, whole_life=False), first_start(622)
+
+    assert (kept(alone, "launch"), kept(alone, "judging")) == ([day(551)], [day(614)])
+    for kind in ("launch", "judging", "calibration"):
+        one, other = (
+            store.projections(kind=kind, on_or_before=day(621))["trend"] for store in (alone, whole)
+        )
+        assert same(one, other)
+
+
+def test_the_monthly_projection_judges_once_the_windows_of_a_first_start_have_ended() -> None:
+    store = first_start(321)
+    for rows in (340, 362, 363, 390):
+        now = reading(a_strategy(rows=rows))
+        projections_issuer(store).issue_for(MONTHLY, now, now.as_of, run_id="run")
+
+    assert kept(store, "current") == [day(rows - 1) for rows in (340, 362, 363, 390)]
+    assert kept(store, "judging") == [LAST_BACKTEST, day(362)]
+
+
+class Killed(Exception):
+    """The process ends."""
+
+
+class Dying(MemoryProjections):
+    """A store whose process is killed before it saves for the `last` time."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.left = last
+        self.saved: list[tuple[str, str, date]] = []
+
+    def save_projections(self, projections: Any) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+        self.saved += [(one.strategy, one.kind, one.issued_on) for one in projections]
+        super().save_projections(projections)
+
+
+@pytest.mark.parametrize("saves", range(6))
+def test_a_killed_first_start_goes_on_where_it_stopped(
+    saves: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issue, "TOGETHER", 1)
+    now = reading(a_strategy("alpha", 700), a_strategy("beta", 700, seed=2))
+    healthy, dying = Dying(99), Dying(saves)
+    lines: list[str] = []
+    projections_issuer(healthy).issue_for(DAILY, now, now.as_of, run_id="run")
+    with pytest.raises(Killed):
+        projections_issuer(dying).issue_for(DAILY, now, now.as_of, run_id="run")
+    dying.left = 99
+    projections_issuer(dying).issue_for(DAILY, now, now.as_of, run_id="next", progress=lines.append)
+
+    # What was stored is not made again, and the rest has the same bits.
+    assert len(dying.saved) == len(set(dying.saved))
+    assert sorted(dying.saved) == sorted(healthy.saved)
+    for kind in ("launch", "judging", "calibration"):
+        for name in ("alpha", "beta"):
+            ones, others = (
+                store.issued(kind=kind, first=date.min, last=date.max, strategies=[name])
+                for store in (dying, healthy)
+            )
+            assert all(same(one, other) for one, other in zip(ones, others, strict=True))
+
+
+def test_progress_says_how_far_the_first_start_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issue, "TOGETHER", 1)
+    lines: list[str] = []
+    now = reading(a_strategy("alpha", 700), a_strategy("beta", 700, seed=2))
+    projections_issuer().issue_for(DAILY, now, now.as_of, run_id="run", progress=lines.append)
+
+    # With `ALL` there are three.
+    assert lines == [
+        *(f"projections: {done} of 3 strategies, issue {number} of 2"
+          for number in (1, 2) for done in (1, 2, 3)),
+        *(f"calibrations: {done} of 3 strategies" for done in (1, 2, 3)),
+    ]  # fmt: skip
+
+
+def test_other_budgets_calibrate_the_projection_in_force_anew_from_the_rows_before_it() -> None:
+    store, plain = MemoryProjections(), a_strategy(rows=420)
+    now = reading(plain)
+    projections_issuer(store).issue_for(DAILY, now, now.as_of, run_id="run")
+    before = {kind: kept(store, kind) for kind in ("launch", "judging", "calibration")}
+    other = replace(plain, returns=np.where(plain.live, 0.09, plain.returns))
+    for seen in (plain, other):
+        again = projections_issuer(store, calibrations=f"calibration-{seen is plain}")
+        again.issue_for(DAILY, reading(seen), now.as_of, run_id="next")
+
+    assert {kind: kept(store, kind) for kind in before} == before
+    made = [
+        store.projections(kind=kind, on_or_before=now.as_of)["trend"]
+        for kind in ("calibration", "calibration-True", "calibration-False")
+    ]
+    assert {one.issued_on for one in made} == {LAST_BACKTEST}
+    assert same(made[0], made[1])
+    assert same(made[0], made[2])
+
+
+def test_the_outlook_takes_the_calibrations_of_its_own_kind() -> None:
+    store = first_start(420)
+    issuer = projections_issuer(store, calibrations="calibration-other")
+
+    assert "trend" not in issuer.outlook(day(419), {}).calibrations
+    now = reading(a_strategy(rows=420))
+    issuer.issue_for(DAILY, now, now.as_of, run_id="next")
+    assert "trend" in issuer.outlook(day(419), {}).calibrations
+
+
+@pytest.mark.parametrize("lost", ["band", "rows"])
+def test_a_projection_without_a_band_or_without_its_rows_has_no_calibration(lost: str) -> None:
+    store, plain = MemoryProjections(), a_strategy(rows=420)
+    first = first_start(420)
+    launch = first.projections(kind="launch", on_or_before=day(419))["trend"]
+    if lost == "band":
+        arrays = {name: one for name, one in launch.arrays.items() if name != "sup_below"}
+        launch = replace(launch, arrays=arrays)
+    else:
+        plain = plain.rows(200, 420)
+    store.save_projections([launch])
+    now = reading(plain) if lost == "band" else replace(reading(plain), as_of=day(419))
+    projections_issuer(store).issue_for(DAILY, now, day(419), run_id="run")
+
+    assert kept(store, "launch") == [LAST_BACKTEST]
+    assert kept(store, "calibration") == []

@@ -10,11 +10,10 @@ from perf_alerts_tests.builders import noise
 
 def projected(window: Floats, *, haircut: float) -> Projection:
     (found,) = project(
-        [Subject(strategy="trend", window=window)],
+        [Subject(strategy="trend", window=window, haircut=haircut)],
         horizon=5,
         paths=50,
         seed=1,
-        haircut=haircut,
     )
     return found
 

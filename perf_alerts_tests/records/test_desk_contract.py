@@ -1,5 +1,6 @@
 """What is kept about a desk, in memory, in SQLite and in PostgreSQL."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.records.desk import (
+    Baseline,
     Desk,
     Kept,
     KeptCalendar,
@@ -17,6 +19,7 @@ from perf_alerts_dagster.records.desk import (
     Seen,
     SourceReading,
     UnknownStrategy,
+    newest,
 )
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_tests.storage.changes import NOON, change
@@ -30,6 +33,7 @@ READING = SourceReading(
 )
 XNYS = KeptCalendar(name="XNYS", periods_per_year=252.0, since=DAY)
 ENDED = Retirement(strategy="a", since=DAY, reason="ended", by="ann", at=NOON)
+LOWER = Baseline(strategy="a", since=DAY, haircut=0.1 + 0.2, reason="gap", by="ann", at=NOON)
 
 
 def test_a_new_desk_keeps_nothing(kept_desk: Desk) -> None:
@@ -68,6 +72,40 @@ def test_a_retirement_is_kept_and_replaced(kept_desk: Desk) -> None:
     assert kept_desk.kept() == Kept(retired={"a": later})
 
 
+def test_baselines_are_numbered_by_strategy_and_all_are_kept(kept_desk: Desk) -> None:
+    sooner = replace(LOWER, since=date(2025, 12, 1), haircut=0.0, reason="restored")
+    of_group = replace(LOWER, strategy="ALL")
+    made = [kept_desk.rebaseline(one, change()) for one in (LOWER, of_group, sooner)]
+
+    assert [one.number for one in made] == [1, 1, 2]
+    assert made == [
+        replace(LOWER, number=1),
+        replace(of_group, number=1),
+        replace(sooner, number=2),
+    ]
+    assert kept_desk.kept() == Kept(
+        baselines={"a": (made[0], made[2]), "ALL": (made[1],)},
+    )
+
+
+def test_of_baselines_the_one_set_last_counts_from_its_day_on() -> None:
+    first, second = replace(LOWER, number=1), replace(LOWER, number=2, since=date(2026, 1, 7))
+
+    assert newest((first, second), date(2026, 1, 4)) is None
+    assert newest((first, second), DAY) == first
+    assert newest((first, second), date(2026, 1, 7)) == second
+    assert newest((second, replace(first, number=3)), date(2026, 1, 7)) == replace(first, number=3)
+
+
+def test_baselines_that_are_set_at_once_have_numbers_of_their_own(engine: Engine) -> None:
+    desk = SqlDesk(engine)
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: desk.rebaseline(LOWER, change()), range(8)))
+
+    assert sorted(one.number for one in made) == list(range(1, 9))
+    assert [one.number for one in desk.kept().baselines["a"]] == list(range(1, 9))
+
+
 def test_a_strategy_that_was_never_read_is_refused_with_those_that_were(kept_desk: Desk) -> None:
     kept_desk.save_source("daily.csv", READING)
 
@@ -90,8 +128,10 @@ def test_every_change_of_a_person_is_audited_with_what_was_and_is(engine: Engine
     desk.retire(ENDED, change(action="retire"))
     desk.retire(replace(ENDED, reason="again"), change(action="retire"))
     desk.set_calendar("a", XNYS, change(action="calendar"))
+    desk.rebaseline(LOWER, change(action="rebaseline"))
+    desk.rebaseline(replace(LOWER, haircut=0.0), change(action="rebaseline"))
 
-    calendar, again, ended, accepted = SqlAudit(engine).entries().rows
+    second, first, calendar, again, ended, accepted = SqlAudit(engine).entries().rows
     assert accepted.action == "accept"
     assert (ended.before, again.before) == (None, ended.after)
     assert ended.after == {
@@ -100,6 +140,16 @@ def test_every_change_of_a_person_is_audited_with_what_was_and_is(engine: Engine
         "reason": "ended",
         "by": "ann",
         "at": NOON.isoformat(),
+    }
+    assert (first.before, second.before) == (None, first.after)
+    assert first.after == {
+        "strategy": "a",
+        "since": "2026-01-05",
+        "haircut": LOWER.haircut,
+        "reason": "gap",
+        "by": "ann",
+        "at": NOON.isoformat(),
+        "number": 1,
     }
     assert isinstance(calendar.after, dict)
     assert calendar.after["name"] == "XNYS"

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from perf_alerts_dagster.api.client import AlertsClient
 from perf_alerts_dagster.api.resources import ApiParts, Records
+from perf_alerts_dagster.bootstrap.ledger import read_ledger
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS
 from perf_alerts_dagster.control.sql import SqlThresholds
 from perf_alerts_dagster.http.paths import BASE
@@ -21,7 +23,7 @@ from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
-from perf_alerts_dagster.server.app import Parts, create_app
+from perf_alerts_dagster.server.app import Parts, create_app, false_alarms
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.builders import a_record, noise, reader
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
@@ -74,6 +76,7 @@ class Proxy:
                 identity=replace(identity_stores(self.database.engine), audit=self.audit),
                 incidents=self.incidents,
                 outbox=self.incidents,
+                false_alarms=partial(false_alarms, settings, self.database.engine),
                 clock=self.time,
                 seconds=self.time.seconds,
                 pause=self.time.pause,
@@ -91,6 +94,7 @@ class Proxy:
                     ),
                 ),
                 probe=lambda now: None,
+                ledger=partial(read_ledger, settings, self.database.engine),
                 channels=self.channels,
             ),
         )

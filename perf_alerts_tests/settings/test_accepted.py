@@ -58,6 +58,10 @@ def fault(**values: str) -> str:
         ("trusted_groups_header", "X-Auth-Request-Groups", "X-Auth-Request-Groups"),
         ("timezone", "Etc/GMT+1", "Etc/GMT+1"),
         ("false_alarm_warning", "1", 1.0),
+        ("false_alarm_strategy_warning", "0.05", 0.05),
+        ("false_alarm_strategy_critical", "1", 1.0),
+        ("false_alarms_per_year", "0.5", 0.5),
+        ("false_criticals_per_year", "12", 12.0),
         ("backtest_haircut", "0", 0.0),
         ("periods_per_year", "12", 12.0),
         ("rule_preset", "documented", "documented"),
@@ -141,7 +145,18 @@ def test_a_value_is_taken(name: str, text: str, value: object) -> None:
         ),
         ("ca_bundle", ["/nowhere.pem", __file__], "PEM certificates"),
         ("https_proxy", ["proxy:3128", "socks5://p:1", "http://p/path", "http://u:p@p/?a@b"], " "),
-        ("false_alarm_critical", ["0", "1.01", "-0.1"], "above 0 and at most 1"),
+        *(
+            (f"false_alarm_{of}", ["0", "1.01", "-0.1", "nan", "2 %"], "above 0 and at most 1")
+            for of in ("warning", "critical", "strategy_warning", "strategy_critical")
+        ),
+        *(
+            (
+                name,
+                ["0", "-1", "nan", "inf", "few", "1000001"],
+                "at least 0.001 and at most 1000000",
+            )
+            for name in ("false_alarms_per_year", "false_criticals_per_year")
+        ),
         ("backtest_haircut", ["1.1", "-0.1"], "at most 1"),
         ("periods_per_year", ["0", "8785"], "at most 8784"),
         ("projection_paths", ["999", "1000001"], "from 1000 to 1000000"),

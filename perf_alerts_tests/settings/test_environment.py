@@ -69,6 +69,10 @@ EVERYTHING = {
     "ALERT_FALSE_ALARM_WARNING": "0.1",
     "ALERT_FALSE_ALARM_CRITICAL": "0.0000001",
     "ALERT_FALSE_ALARM_RULES": '{"default": {"drawdown": {"warning": 0.02}}}',
+    "ALERT_FALSE_ALARM_STRATEGY_WARNING": "0.2",
+    "ALERT_FALSE_ALARM_STRATEGY_CRITICAL": "0.05",
+    "ALERT_FALSE_ALARMS_PER_YEAR": "12",
+    "ALERT_FALSE_CRITICALS_PER_YEAR": "2.5",
     "ALERT_BACKTEST_HAIRCUT": "0.25",
     "ALERT_PROJECTION_PATHS": "2000",
     "ALERT_SUPPRESS_SIMILAR_MINUTES": "0",
@@ -448,6 +452,10 @@ STATISTICAL = {
     "FALSE_ALARM_WARNING",
     "FALSE_ALARM_CRITICAL",
     "FALSE_ALARM_RULES",
+    "FALSE_ALARM_STRATEGY_WARNING",
+    "FALSE_ALARM_STRATEGY_CRITICAL",
+    "FALSE_ALARMS_PER_YEAR",
+    "FALSE_CRITICALS_PER_YEAR",
     "BACKTEST_HAIRCUT",
     "PROJECTION_PATHS",
     "BASE_CURRENCY",
@@ -465,6 +473,19 @@ def test_the_version_is_of_the_statistical_settings_and_of_nothing_else() -> Non
         version = load_settings(changed, None).settings_version
 
         assert (version != plain) == (name.removeprefix("ALERT_") in STATISTICAL), name
+
+
+def test_budgets_at_their_defaults_leave_the_version_of_earlier_releases() -> None:
+    defaults = {
+        "ALERT_FALSE_ALARM_STRATEGY_WARNING": "0.1",
+        "ALERT_FALSE_ALARM_STRATEGY_CRITICAL": "0.02",
+        "ALERT_FALSE_ALARMS_PER_YEAR": "4",
+        "ALERT_FALSE_CRITICALS_PER_YEAR": "1.0",
+    }
+    versions = {load_settings(each, None).settings_version for each in ({}, defaults)}
+
+    assert len(versions) == 1
+    assert "false_alarms_per_year" not in load_settings(defaults, None).statistical()
 
 
 def test_rows_per_year_that_are_not_set_leave_the_version_of_earlier_releases() -> None:

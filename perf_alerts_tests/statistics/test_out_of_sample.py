@@ -41,8 +41,10 @@ def test_the_share_agrees_with_the_normal_approximation() -> None:
     assert validate(backtest, live).share_below == pytest.approx(0.159, abs=0.03)
 
 
-def test_a_collapse_is_below_everything_and_a_better_live_record_is_capped() -> None:
-    assert validate(drifting(3, 2.0), drifting(4, -3.0)).score == 0.0
+def test_a_collapse_is_below_all_paths_but_itself_and_a_better_live_record_is_capped() -> None:
+    collapse = validate(drifting(3, 2.0), drifting(4, -3.0))
+
+    assert collapse.share_below == 1.0 / (collapse.paths + 1)
     assert validate(drifting(3, 0.0), drifting(4, 4.0)).score == 100.0
 
 

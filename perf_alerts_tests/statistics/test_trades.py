@@ -18,6 +18,9 @@ from perf_alerts_dagster.statistics.trades import (
     losing_run_probability,
     measure_trades,
     profit_factor_probability,
+    profit_scale,
+    profit_shortfall,
+    win_probabilities,
     win_rate_probability,
 )
 from perf_alerts_dagster.statistics.wins_losses import longest_run
@@ -84,67 +87,117 @@ def test_trades_are_cut_by_their_exit_and_counted_from_the_end() -> None:
     assert len(last_closed(trades, 0)) == 0
 
 
-def test_the_win_rate_is_placed_by_the_exact_binomial() -> None:
-    assert win_rate_probability(1, 2, 0.5) == pytest.approx(0.75)
-    assert win_rate_probability(30, 100, 0.55) == pytest.approx(
-        stats.binom.cdf(30, 100, 0.55), rel=1e-9
+def test_the_win_rate_is_placed_by_the_beta_binomial_of_the_backtest() -> None:
+    assert win_rate_probability(30, 100, 55, 100) == pytest.approx(
+        stats.betabinom.cdf(30, 100, 55.5, 45.5), rel=1e-9
     )
-    assert win_rate_probability(0, 0, 0.5) is None
+    assert win_rate_probability(0, 100, 90, 100) == pytest.approx(
+        stats.betabinom.pmf(0, 100, 90.5, 10.5), rel=1e-9
+    )
+    assert win_rate_probability(100, 100, 90, 100) == pytest.approx(1.0)
+    assert win_rate_probability(0, 0, 5, 10) is None
+
+
+@pytest.mark.parametrize(("wins", "trades", "won", "before"), [(3, 2, 1, 2), (1, 2, 3, 2)])
+def test_more_wins_than_trades_are_refused(wins: int, trades: int, won: int, before: int) -> None:
     with pytest.raises(ValueError, match="wins is 3 of 2"):
-        win_rate_probability(3, 2, 0.5)
+        win_rate_probability(wins, trades, won, before)
 
 
-@given(
-    trades=st.integers(1, 9), run=st.integers(0, 10), rate=st.sampled_from([0.0, 0.3, 0.5, 0.9, 1])
-)
-@settings(max_examples=80, deadline=None)
-def test_the_probability_of_a_losing_run_is_that_of_all_sequences(
-    trades: int, run: int, rate: float
+@pytest.mark.parametrize("before", [20, 50, 100])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.8, 0.9, 0.99])
+def test_one_reading_of_an_unchanged_win_rate_is_placed_at_5_per_cent_as_often(
+    before: int, rate: float
 ) -> None:
-    expected = math.fsum(
-        rate ** sum(losses) * (1 - rate) ** (trades - sum(losses))
-        for losses in itertools.product([0, 1], repeat=trades)
-        if longest_run(np.array(losses, dtype=bool)) >= run
-    )
+    """Exactly, over all backtests; with the backtest's rate taken as true, up to 24 %."""
+    of_backtest = stats.binom.pmf(np.arange(before + 1), before, rate)
+    of_live = stats.binom.pmf(np.arange(101), 100, rate)
+    for level in (0.05, 0.01):
+        placed = sum(
+            of_backtest[won] * of_live[win_probabilities(100, won, before) <= level].sum()
+            for won in range(before + 1)
+        )
+        assert placed <= 1.15 * level
 
-    assert losing_run_probability(run, trades, rate) == pytest.approx(expected, abs=1e-12)
+
+def predictive(losses: int, before: int, trades: int, run: int) -> float:
+    """The share of sequences with the run, over loss rates of a fine grid."""
+    rates = (np.arange(4_000) + 0.5) / 4_000
+    weights = stats.beta.pdf(rates, losses + 0.5, before - losses + 0.5)
+    found = np.zeros(len(rates))
+    for lost in itertools.product([0, 1], repeat=trades):
+        if longest_run(np.array(lost, dtype=bool)) >= run:
+            found += rates ** sum(lost) * (1 - rates) ** (trades - sum(lost))
+    return float((found * weights).sum() / weights.sum())
+
+
+@pytest.mark.parametrize(("losses", "before"), [(10, 20), (3, 20), (60, 100), (400, 1_000)])
+@pytest.mark.parametrize(("trades", "run"), [(1, 1), (7, 3), (9, 2), (9, 9), (5, 0), (5, 6)])
+def test_the_probability_of_a_losing_run_is_that_of_all_sequences(
+    losses: int, before: int, trades: int, run: int
+) -> None:
+    expected = predictive(losses, before, trades, run)
+
+    found = losing_run_probability(run, trades, losses, before)
+    assert found == pytest.approx(expected, rel=0.02, abs=1e-5)
 
 
 def test_the_probability_of_a_losing_run_falls_with_its_length() -> None:
-    found = [losing_run_probability(run, 100, 0.45) for run in range(102)]
+    found = [losing_run_probability(run, 100, 450, 1_000) for run in range(102)]
 
     assert found == sorted(found, reverse=True)  # type: ignore[type-var]
-    assert found[0] == 1.0
-    assert found[100] == pytest.approx(0.45**100)
+    assert found[0] == pytest.approx(1.0)
     assert found[101] == 0.0
-    assert losing_run_probability(3, 0, 0.5) is None
+    assert losing_run_probability(3, 0, 5, 10) is None
 
 
-@pytest.mark.parametrize(("run", "trades", "rate"), [(-1, 5, 0.5), (1, -5, 0.5), (1, 5, math.nan)])
-def test_a_losing_run_of_nonsense_is_refused(run: int, trades: int, rate: float) -> None:
+@pytest.mark.parametrize(("losses", "run"), [(0, 1), (20, 1)])
+def test_a_backtest_without_losses_or_without_wins_still_allows_the_other(
+    losses: int, run: int
+) -> None:
+    found = losing_run_probability(run, 50, losses, 20)
+
+    assert found is not None
+    assert 0.2 < found <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("run", "trades", "losses", "before"), [(-1, 5, 1, 2), (1, -5, 1, 2), (1, 5, 3, 2)]
+)
+def test_a_losing_run_of_nonsense_is_refused(
+    run: int, trades: int, losses: int, before: int
+) -> None:
     with pytest.raises(ValueError, match="accepted"):
-        losing_run_probability(run, trades, rate)
+        losing_run_probability(run, trades, losses, before)
 
 
-def test_a_profit_factor_is_placed_among_resampled_backtests() -> None:
+def test_a_profit_factor_is_placed_among_resampled_backtests_and_never_at_0() -> None:
     backtest = np.random.default_rng(1).normal(0.1, 1.0, 400)
 
     def place(live: list[float]) -> float | None:
         return profit_factor_probability(backtest, np.array(live), np.random.default_rng(2))
 
     assert place([1.0, 2.0]) == 1.0
-    assert place([-1.0] * 20) == 0.0
+    assert place([-1.0] * 20) == 1 / 2_001
     middle = place(backtest.tolist())
     assert middle == pytest.approx(0.5, abs=0.06)
     assert middle == place(backtest.tolist())
 
 
 def test_the_resampled_share_is_that_of_the_exact_enumeration() -> None:
-    backtest, live = np.array([2.0, -1.0, 0.0]), np.array([2.0, -2.0])
-    # Of 9 pairs these have a factor of at most 1: -1-1, -1 0, 0-1 (each 0) and 0 0 (taken as 1).
-    found = profit_factor_probability(backtest, live, np.random.default_rng(1), paths=20_000)
+    backtest, live = [2.0, -1.0, 0.0], np.array([2.0, -2.0])
+    # Of all pairs of trades of all resampled backtests those with a factor of at most 1.
+    pairs = [
+        (first, second)
+        for drawn in itertools.product(backtest, repeat=3)
+        for first, second in itertools.product(drawn, repeat=2)
+    ]
+    at_most = [2.0 not in pair for pair in pairs]
+    found = profit_factor_probability(
+        np.array(backtest), live, np.random.default_rng(1), paths=40_000
+    )
 
-    assert found == pytest.approx(4 / 9, abs=0.015)
+    assert found == pytest.approx(np.mean(at_most), abs=0.02)
 
 
 def test_a_profit_factor_without_trades_has_no_place() -> None:
@@ -152,6 +205,25 @@ def test_a_profit_factor_without_trades_has_no_place() -> None:
 
     assert profit_factor_probability(none, some, rng) is None
     assert profit_factor_probability(some, none, rng) is None
+
+
+def test_the_backtests_own_scores_have_no_mean_and_one_huge_trade_is_no_evidence() -> None:
+    backtest = np.random.default_rng(1).normal(0.1, 1.0, 400)
+    scale = profit_scale(backtest)
+
+    assert scale is not None
+    assert scale.scores(backtest).mean() == pytest.approx(0.0, abs=1e-12)
+    assert np.square(scale.scores(backtest)).mean() == pytest.approx(1.0)
+    assert profit_shortfall(backtest, scale) == pytest.approx(0.0, abs=1e-9)
+    once = profit_shortfall(np.array([-1e9, *backtest[:20]]), scale)
+    assert once == profit_shortfall(np.array([scale.lowest, *backtest[:20]]), scale)
+    assert profit_shortfall(np.full(100, -1.0), scale) > 9.0
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(9, 50), (50, 9), (0, 50)])
+def test_a_profit_factor_of_too_few_wins_or_losses_is_no_measure(wins: int, losses: int) -> None:
+    assert profit_scale(np.array([1.0] * wins + [-1.0] * losses)) is None
+    assert profit_scale(np.array([1.0] * 10 + [-1.0] * 10)) is not None
 
 
 BACKTEST = [2.0, -1.0] * 10

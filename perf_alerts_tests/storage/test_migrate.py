@@ -1,25 +1,39 @@
 """Migrations, and what happens to a store that does not have this program's schema."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 import perf_alerts_dagster.storage.migrations as migrations
 from perf_alerts_dagster.core.errors import StoreUnavailable
-from perf_alerts_dagster.judging.store.sql import open_store
+from perf_alerts_dagster.judging.evaluation import WORTH
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore, open_store
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_dagster.storage.migrate import migrate, require_current
 from perf_alerts_dagster.storage.tables import REVISIONS, VERSION_TABLE, metadata
+from perf_alerts_tests.judging.store.examples import judgement
 
 
 def set_version(engine: Engine, version: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'"))
+
+
+def downgrade(connection: Connection, revision: str) -> None:
+    """As a person does with Alembic itself."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def test_the_revisions_that_the_program_knows_are_the_ones_that_exist() -> None:
@@ -53,6 +67,28 @@ def test_a_first_migration_makes_the_store_and_a_second_changes_nothing(
     require_current(empty_engine)
     migrate(empty_engine)
     require_current(empty_engine)
+
+
+def test_judgements_of_the_version_before_say_nothing_of_what_their_rules_were_worth(
+    empty_engine: Engine,
+) -> None:
+    migrate(empty_engine)
+    store, given = SqlAlertStore(empty_engine), judgement(run_id="before")
+    store.record(given, watermark=None)
+    with empty_engine.begin() as connection:
+        downgrade(connection, "0007")
+    with pytest.raises(StoreUnavailable, match="perf-alerts migrate"):
+        require_current(empty_engine)
+    migrate(empty_engine)
+
+    unknown: dict[str, Any] = dict.fromkeys({*WORTH, "notifies"} - {"power", "days_to_half"})
+    full, bare = given.evaluations
+    expected = replace(
+        given, method_version=None, evaluations=(replace(full, **unknown), replace(bare, **unknown))
+    )
+    assert store.latest("daily_pnl_check") == expected
+    store.record(judgement(run_id="after"), watermark=None)
+    assert store.latest("daily_pnl_check") == judgement(run_id="after")
 
 
 def test_two_starters_do_not_collide(empty_engine: Engine) -> None:
@@ -159,14 +195,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_downgrade_takes_everything_away(engine: Engine) -> None:
-    # Only a person runs one, with Alembic itself; it has to work all the same.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
     with engine.connect() as connection, connection.begin() as transaction:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        downgrade(connection, "base")
         assert inspect(connection).get_table_names() == [VERSION_TABLE]
         transaction.rollback()

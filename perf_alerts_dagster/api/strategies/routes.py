@@ -1,7 +1,8 @@
 """The strategies with their newest evaluations, and their projections with the realised path."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from itertools import groupby
 
@@ -12,6 +13,8 @@ from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.api.strategies import schemas
 from perf_alerts_dagster.control.principal import Principal
 from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.executions.baselines import BaselineRefused, candidate, record_of
+from perf_alerts_dagster.executions.baselines import rebaseline as set_baseline
 from perf_alerts_dagster.executions.source import retire as end_strategy
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.problems import Problem
@@ -27,9 +30,10 @@ from perf_alerts_dagster.http.schemas import attributes
 from perf_alerts_dagster.identity.permissions import StatusViewer, Switcher, change_of
 from perf_alerts_dagster.judging.ports import AlertStore, StoredEvaluation
 from perf_alerts_dagster.judging.summary import summary_of
-from perf_alerts_dagster.projections.issue import CURRENT, LAUNCH
-from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.records.desk import Retirement, UnknownStrategy
+from perf_alerts_dagster.projections.issue import CURRENT
+from perf_alerts_dagster.projections.ports import StoredProjection, launches_in_force
+from perf_alerts_dagster.projections.projection import Proposal, propose
+from perf_alerts_dagster.records.desk import Retirement, UnknownStrategy, newest
 from perf_alerts_dagster.records.model import StrategyRecord
 
 router = APIRouter(prefix="/strategies", tags=["strategies"])
@@ -69,7 +73,7 @@ async def projection(request: Request, who: StatusViewer, name: str) -> Response
     strategy = inputs.strategy_name(name)
     day = query_of(request, schemas.ProjectionQuery, today=today).as_of or today
     record = await resources.parts.records.record_of(strategy, now)
-    projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day)
+    projections = await asyncio.to_thread(in_force, resources.parts.store, strategy, day, record)
     if record is None and not projections:
         raise inputs.UnknownStrategy
     return json_answer(
@@ -115,22 +119,110 @@ async def retire_strategy(
     parts, now = resources.parts, resources.now()
     retirement = Retirement(strategy=strategy, since=since, reason=reason, by=who.user_id, at=now)
     change = change_of(request, who, "retire", f"strategies/{strategy}", at=now)
-    try:
+    with _refusals():
         await asyncio.to_thread(
             end_strategy, parts.desk, parts.incidents.lifecycle, retirement, change
         )
+    return retirement
+
+
+@router.get(
+    "/{name:path}/baseline",
+    response_model=schemas.BaselineAnswer,
+    openapi_extra=openapi_of(query=schemas.BaselineQuery),
+)
+async def baseline(request: Request, who: StatusViewer, name: str) -> Response:
+    """The baseline that a strategy or group is held against, those before, and a proposal."""
+    resources = api_of(request)
+    strategy, today = inputs.strategy_name(name), resources.proxy.today()
+    since = query_of(request, schemas.BaselineQuery, today=today).since or today
+    reading = await resources.parts.records.reading(resources.now())
+    with _refusals():
+        record = record_of(reading, strategy)
+    return await _baseline_answer(request, strategy, propose(record, since))
+
+
+@router.post(
+    "/{name:path}/rebaseline",
+    response_model=schemas.BaselineAnswer,
+    openapi_extra=openapi_of(body=schemas.RebaselineBody),
+)
+async def rebaseline(request: Request, who: Switcher, name: str) -> Response:
+    """Hold a strategy or group against a lower mean from a day on."""
+    today = api_of(request).proxy.today()
+    strategy = inputs.strategy_name(name)
+    body = await body_of(request, schemas.RebaselineBody, today=today)
+    proposal = await rebaseline_strategy(
+        request, who, strategy, body.since, body.reason, body.haircut
+    )
+    return await _baseline_answer(request, strategy, proposal)
+
+
+async def rebaseline_strategy(
+    request: Request,
+    who: Principal,
+    strategy: str,
+    since: date,
+    reason: str,
+    haircut: float | None,
+) -> Proposal | None:
+    """Set a baseline as a person, together with its audit row; returns what was proposed.
+
+    Raises:
+        Problem: 404, the source has no strategy or group of that name.
+        InputError: the day or the haircut is not accepted.
+    """
+    resources = api_of(request)
+    parts, now = resources.parts, resources.now()
+    reading = await parts.records.reading(now)
+    with _refusals():
+        found = candidate(reading, strategy, since, today=resources.proxy.today())
+        asked = found.baseline(haircut, reason=reason, by=who.user_id, at=now)
+    change = change_of(request, who, "rebaseline", f"strategies/{strategy}", at=now)
+    await asyncio.to_thread(set_baseline, parts.desk, parts.incidents.lifecycle, asked, change)
+    return found.proposal
+
+
+async def _baseline_answer(request: Request, strategy: str, proposal: Proposal | None) -> Response:
+    resources = api_of(request)
+    kept = await asyncio.to_thread(resources.parts.desk.kept)
+    history = kept.baselines.get(strategy, ())
+    now = newest(history, resources.proxy.today())
+    entry, proposed = schemas.BaselineEntry, schemas.ProposalData
+    data = schemas.BaselineData(
+        strategy=strategy,
+        in_force=None if now is None else entry.model_validate(now),
+        history=[entry.model_validate(each) for each in history],
+        proposal=None if proposal is None else proposed.model_validate(proposal),
+    )
+    answered_at = timestamp(resources.now())
+    return json_answer(schemas.BaselineAnswer(success=True, data=data, timestamp=answered_at))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Unknown names as 404, and refused values as those of the field."""
+    try:
+        yield
     except UnknownStrategy as error:
         raise Problem(
             404, "unknown_strategy", f"there is no strategy of this name; {error.accepted}"
         ) from error
-    return retirement
+    except BaselineRefused as error:
+        raise inputs.InputError(error.field, error.accepted) from error
 
 
-def in_force(store: AlertStore, strategy: str, day: date) -> list[StoredProjection]:
-    """The newest launch and the newest current projection, issued on a day or before."""
+def in_force(
+    store: AlertStore, strategy: str, day: date, record: StrategyRecord | None = None
+) -> list[StoredProjection]:
+    """The newest launch and the newest current projection, issued on a day or before.
+
+    The launch is that of the baseline of `record` that counts on the day, if any.
+    """
+    records = {} if record is None else {strategy: record}
     by_kind = [
-        store.projections(kind=kind, on_or_before=day, strategies=[strategy])
-        for kind in (LAUNCH, CURRENT)
+        launches_in_force(store, records, day, [strategy]),
+        store.projections(kind=CURRENT, on_or_before=day, strategies=[strategy]),
     ]
     return [newest[strategy] for newest in by_kind if strategy in newest]
 

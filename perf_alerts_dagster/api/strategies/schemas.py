@@ -1,13 +1,27 @@
-"""GET /strategies and their projections."""
+"""GET /strategies, their projections and baselines."""
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.http.inputs import Day, Reason, text_schema
+from perf_alerts_dagster.http.inputs import Day, InputError, Reason, text_schema
 from perf_alerts_dagster.http.requests import Absent, Body, Parameters
 from perf_alerts_dagster.http.schemas import Answer, Model, Number, Page, Time
+from perf_alerts_dagster.http.schemas import Day as DayText
+
+
+def _share(value: object, info: ValidationInfo) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InputError(info.field_name or "", "a number from 0 to 1")
+    return float(value)
+
+
+Share = Annotated[
+    float,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
 
 
 class ProjectionQuery(Parameters):
@@ -21,6 +35,64 @@ class RetireBody(Body):
 
     since: Day = Field(alias="from")
     reason: Reason
+
+
+class BaselineQuery(Parameters):
+    """The first day of GET /strategies/{name}/baseline to propose for; today where left out."""
+
+    since: Absent[Annotated[Day, text_schema()]] = Field(default=None, alias="from")
+
+
+class RebaselineBody(Body):
+    """The body of POST /strategies/{name}/rebaseline.
+
+    The first day that counts against it, why, and the share that is taken off the reference's
+    mean, from 0 to 1: the proposed one where it is left out.
+    """
+
+    since: Day = Field(alias="from")
+    reason: Reason
+    haircut: Absent[Share] = None
+
+
+class BaselineEntry(Model):
+    """A strategy's baseline, and who set it when."""
+
+    number: int
+    since: DayText
+    haircut: float
+    reason: str
+    by: str
+    at: Time
+
+
+class ProposalData(Model):
+    """The haircut at which the reference has the mean of the live rows, its error, and both means.
+
+    Means are per row, in log returns; `rows` are the live rows before the day.
+    """
+
+    haircut: float
+    standard_error: float
+    rows: int
+    live_mean: float
+    reference_mean: float
+
+
+class BaselineData(Model):
+    """The baseline in force today, all of them, oldest first, and what is proposed."""
+
+    strategy: str
+    in_force: BaselineEntry | None
+    history: list[BaselineEntry]
+    proposal: ProposalData | None
+
+
+class BaselineAnswer(Answer):
+    """GET /strategies/{name}/baseline and POST /strategies/{name}/rebaseline."""
+
+    data: BaselineData
+    timestamp: Time
 
 
 class RetirementData(Model):
@@ -57,6 +129,13 @@ class RuleEvaluation(Model):
     p_year: Number
     false_alarm_rate: Number
     power: Number
+    days_to_half: Number
+    notifies: bool | None
+    power_126: Number
+    power_252: Number
+    delay_sessions: Number
+    minimal_delay_sessions: Number
+    share_of_limit: Number
     provisional: bool
     message: str
 

@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import accept_source, compared
+from perf_alerts_dagster.bootstrap.desk import accept_source, compared, store_engine
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
+from perf_alerts_dagster.bootstrap.ledger import cost_of, is_gated
 from perf_alerts_dagster.bootstrap.notifications import open_all_channels
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
 from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
+from perf_alerts_dagster.judging.cost import cost_lines
 from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
@@ -141,9 +143,24 @@ def weight_lines(source: Source) -> Iterator[str]:
             yield f"{name}: {', '.join(shares)} of the capital{lacking}"
 
 
+def budget_lines(source: Source) -> Iterator[str]:
+    """What the false-alarm budget costs a year, and what it sees."""
+    settings, reading = source.settings, source.reading
+    if not is_gated(settings):
+        yield (
+            "ALERT_RULE_PRESET=documented: documented limits notify without evidence, and no "
+            "false-alarm budget holds"
+        )
+        return
+    with output.working("drawing healthy years"), store_engine(settings) as engine:
+        cost = cost_of(settings, reading, engine, source.now)
+    yield from cost_lines(cost)
+
+
 # Printed below the summary, in this order.
 _SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (
     calendar_lines,
     weight_lines,
     coverage_lines,
+    budget_lines,
 )

@@ -15,7 +15,7 @@ from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.bootstrap.records import read_records
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.judging.evaluation import Judgement, Outcome, notified
+from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.summary import summaries, too_little_notes
 from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -254,7 +254,8 @@ def evaluate(
 ) -> None:
     """Judge every strategy by one alert's rules; store nothing, notify nobody.
 
-    Exit code 1 when people would be notified, or an outcome is error or no_data.
+    Exit code 1 when an evaluation `notifies`: by itself it would open or raise an incident that
+    is sent.
 
     \b
     perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
@@ -278,6 +279,7 @@ def evaluate(
                 "as_of": judgement.as_of.isoformat(),
                 "provisional": judgement.provisional,
                 "settings_version": judgement.settings_version,
+                "method_version": judgement.method_version,
                 "data_hash": judgement.data_hash,
                 "seed": judgement.seed,
                 "strategies": [
@@ -293,10 +295,7 @@ def evaluate(
         )
     else:
         _show(judgement, source=reading.records.source, show_all=show_all)
-    gate = source.settings.rule_preset == "evidence"
-    outcomes = {evaluation.outcome for evaluation in judgement.evaluations}
-    is_unknown = bool(outcomes & {Outcome.ERROR, Outcome.NO_DATA})
-    sys.exit(1 if is_unknown or notified(judgement, gate=gate) else 0)
+    sys.exit(1 if any(evaluation.notifies for evaluation in judgement.evaluations) else 0)
 
 
 def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
@@ -320,6 +319,7 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
         "limit",
         "p a year",
         "evidence",
+        "notifies",
         "why",
         numeric=numeric,
     )
@@ -337,7 +337,8 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
             output.number(evaluation.limit),
             output.number(evaluation.p_year),
             evaluation.evidence.value if evaluation.evidence else "",
-            escape(evaluation.message),
+            "yes" if evaluation.notifies else "",
+            escape("; ".join(filter(None, (evaluation.message, evaluation.worth)))),
         )
     output.OUT.print(rows)
     for name, note in too_little_notes(judgement).items():

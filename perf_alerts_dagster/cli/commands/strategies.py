@@ -1,4 +1,4 @@
-"""`perf-alerts strategies`: list them, retire one, set the calendar of one."""
+"""`perf-alerts strategies`: list them, retire one, set the calendar or the baseline of one."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -6,13 +6,17 @@ from zoneinfo import ZoneInfo
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import open_desk
+from perf_alerts_dagster.bootstrap.desk import kept_of, open_desk
+from perf_alerts_dagster.bootstrap.records import read_records
 from perf_alerts_dagster.cli.commands import record
 from perf_alerts_dagster.cli.options import DAY
 from perf_alerts_dagster.cli.output import OUT
 from perf_alerts_dagster.cli.session import change_of, user
 from perf_alerts_dagster.core.errors import SettingsError, UsageError
+from perf_alerts_dagster.executions.baselines import BaselineRefused, candidate
+from perf_alerts_dagster.executions.baselines import rebaseline as set_baseline
 from perf_alerts_dagster.executions.source import retire as end_strategy
+from perf_alerts_dagster.projections.projection import Proposal
 from perf_alerts_dagster.records.desk import KeptCalendar, Retirement
 from perf_alerts_dagster.records.sessions import OWN, open_calendar
 from perf_alerts_dagster.settings import load_settings
@@ -58,6 +62,50 @@ def retire(name: str, since: date, reason: str) -> None:
         change = change_of("retire", f"strategies/{name}", now)
         end_strategy(desk, lifecycle, retirement, change)
     OUT.print(escape(f"{name} is retired: it is not judged from {since} on"), highlight=False)
+
+
+@strategies.command()
+@click.argument("name")
+@click.option("--from", "since", type=DAY, required=True, help="The first day that counts.")
+@click.option("--reason", required=True, help="Why it is held against something else.")
+@click.option("--haircut", type=float, help="From 0 to 1; the proposed one where left out.")
+@click.option("--dry-run", is_flag=True, help="Show what is proposed, and set nothing.")
+def rebaseline(name: str, since: date, reason: str, haircut: float | None, dry_run: bool) -> None:
+    """Hold a strategy or group against a lower mean from a day on.
+
+    Projection and healthy lives are made anew as of the session before, with the haircut taken off
+    the mean; decay and the band count rows from that day on. Judgements and incidents so far stay
+    as they are. It is recorded as done by cli:<your user name>; a later one takes its place.
+    """
+    settings = load_settings()
+    now = datetime.now(UTC)
+    today = now.astimezone(ZoneInfo(settings.timezone)).date()
+    if not reason.strip():
+        raise UsageError("--reason is empty; a line that says why is accepted")
+    try:
+        reading = read_records(settings, now=now, kept=kept_of(settings))
+        found = candidate(reading, name, since, today=today)
+        OUT.print(escape(_proposed(found.proposal)), highlight=False)
+        baseline = found.baseline(haircut, reason=reason.strip(), by=user(), at=now)
+    except BaselineRefused as refused:
+        raise UsageError(f"--{refused}") from refused
+    if dry_run:
+        return
+    with open_desk(settings) as (desk, lifecycle):
+        change = change_of("rebaseline", f"strategies/{name}", now)
+        set_baseline(desk, lifecycle, baseline, change)
+    text = f"{name} has the haircut {baseline.haircut:.0%} from {since} on"
+    OUT.print(escape(f"{text}, from the next execution"), highlight=False)
+
+
+def _proposed(proposal: Proposal | None) -> str:
+    if proposal is None:
+        return "no haircut can be proposed"
+    return (
+        f"proposed haircut {proposal.haircut:.0%}, standard error {proposal.standard_error:.0%}: "
+        f"{proposal.rows} live rows returned {proposal.live_mean:+.4%} a row in the mean, the "
+        f"reference {proposal.reference_mean:+.4%}"
+    )
 
 
 @strategies.command()

@@ -13,6 +13,7 @@ from perf_alerts_dagster.judging.rules import (
     exceedances,
     forward_test,
     interval,
+    life_cusum,
     mandates,
     scores,
     thresholds,
@@ -26,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     interval.DEVIATION,
     exceedances.JOINT,
     *decay.RULES,
+    life_cusum.RULE,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
     thresholds.DRAWDOWN,
@@ -44,6 +46,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
         interval.judge_intervals,
         exceedances.judge_exceedances,
         decay.judge_decay,
+        life_cusum.judge_cusum,
     ),
     Family.THRESHOLD: (
         thresholds.judge_thresholds,

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,21 +15,27 @@ from perf_alerts_dagster.judging.context import (
     LIVE_ROWS,
     Case,
     JudgeContext,
+    Rating,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rule import Rule, Step
+from perf_alerts_dagster.judging.rule import CRUMB, Rule, Step
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
-from perf_alerts_dagster.statistics.wins_losses import longest_run
+from perf_alerts_dagster.statistics.runs import run_law
+from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
 
 _rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
-FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns")
-REPEATED_PNL = _rule(id="repeated_pnl", title="repeated P&L", plot="returns")
+FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns", gated=True, weight=CRUMB)
+REPEATED_PNL = _rule(
+    id="repeated_pnl", title="repeated P&L", plot="returns", gated=True, weight=CRUMB
+)
 VOLATILITY_SHIFT = _rule(
     id="volatility_shift",
     title="volatility shift",
     unit="ratio of volatilities",
     plot="volatility",
+    gated=True,
+    weight=0.03,
     calibrated=True,
     limits={"volatility_low": 0.5, "volatility_high": 2.0},
 )
@@ -153,7 +160,11 @@ def _run_rule(
     *,
     minimum: int,
 ) -> Evaluation:
-    """Breach where the newest live run of flagged rows is longer than any in the backtest."""
+    """Breach where the newest live run of flagged rows is longer than any in the backtest.
+
+    Its rate is that of a year of the backtest's own runs: longer than ever happens to one healthy
+    strategy of four in a year.
+    """
     finals = context.finals(record)
     case, rows = Case(rule, finals, context), _REFERENCE_ROWS
     amounts = finals.pnl if finals.pnl is not None else finals.returns
@@ -163,20 +174,24 @@ def _run_rule(
     if is_short or not len(live):
         why = "a run is compared with the backtest's longest"
         return case.lacks(backtest, rows, why, BACKTEST_ROWS if is_short else LIVE_ROWS)
-    longest = context.once(
+    law = context.once(
         (rule.id, record.strategy, backtest),
-        lambda: longest_run(flags(amounts[~finals.live])),
+        lambda: run_law(flags(amounts[~finals.live])),
         of_session=False,
     )
     run = newest_run(flags(live))
-    limit = max(longest, minimum - 1)
+    limit = max(law.longest, minimum - 1)
+    year = max(round(context.periods_of(record.strategy)), 1)
+    # A run that is no longer than earlier ones has no evidence against it.
+    rating = Rating(p_year=law.yearly_share(run, year)) if run > limit else None
     return case.judged(
         float(run),
-        (Severity.WARNING if run > limit else None, float(limit)),
-        f"run of {run} sessions, the backtest's longest is {longest}",
+        (Severity.WARNING if rating else None, float(limit)),
+        f"run of {run} sessions, the backtest's longest is {law.longest}",
         observations=backtest,
         required=rows,
-        parts={"backtest_longest": longest},
+        rating=rating,
+        parts={"backtest_longest": law.longest},
     )
 
 
@@ -207,10 +222,16 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     limits = context.book.limits_for(record.strategy)
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
+    rating = context.rating(record.strategy, VOLATILITY_SHIFT, ratio)
+    if rating and outside:
+        windows = context.periods_of(record.strategy) / _VOLATILITY_WINDOW
+        share = yearly_share_of_ratio(reference, ratio, windows)
+        rating = replace(rating, p_year=max(rating.p_year, share))
     return case.judged(
         ratio,
         (Severity.WARNING if outside else None, low if ratio < 1 else high),
         f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",
         observations=len(live),
         required=_VOLATILITY_WINDOW,
+        rating=rating,
     )

@@ -31,6 +31,7 @@ from perf_alerts_dagster.projections.watchers import (
 from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
 from perf_alerts_dagster.statistics import var_backtests
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_logs, variances_after
+from perf_alerts_dagster.statistics.trades import run_probabilities
 
 _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, calibrated=True)
 DAILY = _rule(
@@ -63,6 +64,8 @@ _BACKTEST_ROWS = 250
 _LOWEST = -1.0 + 1e-12
 # Strategies that are filtered together: their windows fit into a processor's cache.
 _TOGETHER = 32
+_QUARTER = 63
+_YEARS = 10_000
 _RARE = 0.01
 _BEYOND = 1.5
 
@@ -199,27 +202,65 @@ def _consecutive(case: Case, recent: Exceedances) -> Evaluation:
     run = newest_run(recent.hits)
     text = f"{run} sessions in a row below the 5 % quantile of their day"
     step = CONSECUTIVE.step(float(run))
-    return case.judged(float(run), step, text, observations=len(recent.hits))
+    rating = case.context.rating(case.record.strategy, CONSECUTIVE, float(run))
+    if rating and step[0]:
+        share = _run_by_chance(run, *_known_and_year(case, recent))
+        rating = replace(rating, p_year=max(rating.p_year, share))
+    return case.judged(float(run), step, text, observations=len(recent.hits), rating=rating)
 
 
 def _rate(case: Case, recent: Exceedances) -> Evaluation:
     rows, hits = len(recent.hits), int(recent.hits.sum())
     if rows < MINIMUM_RATE_ROWS:
         return case.lacks(rows, MINIMUM_RATE_ROWS)
+    # Healthy years count over 30 rows; as many hits in fewer rows are at least as rare.
+    rating = case.context.rating(case.record.strategy, RATE, hits / RATE_ROWS)
+    if rating and RATE.step(hits / rows)[0]:
+        share = float(rates_by_chance(*_known_and_year(case, recent))[hits])
+        rating = replace(rating, p_year=max(rating.p_year, share))
     return case.gaps(rows) or case.judged(
         hits / rows,
         RATE.step(hits / rows),
         f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         observations=rows,
         required=MINIMUM_RATE_ROWS,
-        # Healthy years count over 30 rows; as many hits in fewer rows are at least as rare.
-        rating=case.context.rating(case.record.strategy, RATE, hits / RATE_ROWS),
+        rating=rating,
         parts={
             "hits": hits,
             "binomial_p": _binomial_p(hits, rows),
             **_backtests(case.record, case.context),
         },
     )
+
+
+def _known_and_year(case: Case, recent: Exceedances) -> tuple[int, int]:
+    """The rows that the quantile is of, in whole quarters of a year, and the rows of a year."""
+    year = max(round(case.context.periods_of(case.record.strategy)), 1)
+    return len(recent.before) // _QUARTER * _QUARTER, year
+
+
+@cache
+def _run_by_chance(run: int, known: int, year: int) -> float:
+    """P(a year of independent rows has such a run).
+
+    The quantile of `known` rows has an error, which lives of the same rows do not have.
+    """
+    hits = round(EXCEEDANCE * known)
+    return float(run_probabilities(np.array([run]), year, hits, known)[-1, 0])
+
+
+@cache
+def rates_by_chance(known: int, year: int) -> Floats:
+    """P(a year of independent rows has 30 with at least k hits), for k from 0 to 30."""
+    rng = np.random.default_rng(known)
+    hits = EXCEEDANCE * known
+    rates = rng.beta(hits + 0.5, known - hits + 0.5, (_YEARS, 1)).astype(np.float32)
+    drawn = rng.random((_YEARS, year + RATE_ROWS - 1), dtype=np.float32) < rates
+    sums = np.cumsum(drawn, axis=1, dtype=np.int16)
+    sums[:, RATE_ROWS:] -= sums[:, :-RATE_ROWS].copy()
+    worst = sums[:, RATE_ROWS - 1 :].max(axis=1)
+    shares: Floats = (worst[:, np.newaxis] >= np.arange(RATE_ROWS + 1)).sum(axis=0) + 1.0
+    return shares / (_YEARS + 1.0)
 
 
 def _backtests(finals: StrategyRecord, context: JudgeContext) -> dict[str, Json]:
@@ -258,6 +299,7 @@ JOINT = Rule(
     plot="exceedances",
     kind=Kind.EVENT,
     optional=True,
+    gated=True,
 )
 ALL = "ALL"
 _MINIMUM_TOGETHER = 2
@@ -269,8 +311,9 @@ def judge_joint(
     """One evaluation over all single strategies with a row on the as-of date, under `ALL`.
 
     The probability of k or more strategies below their 1 % quantile on one day is the share of
-    the last 756 sessions with as many, which preserves the dependence between strategies.
-    Nothing for fewer than two strategies.
+    the last 756 sessions with as many, which preserves the dependence between strategies. Only
+    shown: the rarest of 756 days comes once in three healthy years. Nothing for fewer than two
+    strategies.
     """
     hits: dict[str, bool] = {}
     flags = []

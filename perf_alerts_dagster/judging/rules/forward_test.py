@@ -7,7 +7,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import evidence_of, notified_as
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.rule import CRUMB, Rule
+from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.projection import Expectation
 
 _FALL = 0.25
@@ -19,7 +19,6 @@ RULE = Rule(
     plot="expectations",
     kind=Kind.EVENT,
     gated=True,
-    weight=CRUMB,
     ladder=Ladder(breach="at or below", warning=-_FALL, critical=-0.50),
 )
 _MONTHS = 12
@@ -37,7 +36,8 @@ def forward_test_change(
 
     `month_share` is the share of the earlier projection's paths that fell as far as the live
     month; its yearly form, 1 - (1 - share)^12, is the evidence, against `levels` at warning and
-    at critical.
+    at critical. 10,000 paths give no rate of a year below one in 800, and the band watches the
+    same month with more: the rule has no weight and is only shown.
 
     A fall of 25 % is a warning, of 50 % critical; a rise of as much is info. Without an earlier
     projection, or where the earlier expectation is smaller than its own standard error, the

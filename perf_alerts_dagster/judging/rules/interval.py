@@ -103,7 +103,7 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
         value,
         (severity, limit),
         f"returned {value:+.2%} in {day} sessions since {projection.issued_on}, {where} "
-        f"({limit:+.2%})",
+        f"({limit:+.2%}){projection.haircut_text}",
         observations=day,
         projection=projection.name,
         rating=_rating(case, projection, share, fan.distance_below(path)),
@@ -116,7 +116,7 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
             "lower_critical": float(np.expm1(lowest)),
             "upper_warning": float(np.expm1(upper)),
             "horizon": fan.horizon,
-            "haircut": projection.haircut,
+            **projection.parts,
             "above": severity is Severity.INFO,
         },
     )

@@ -2,17 +2,19 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext, evaluation_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.judging.rule import Mandate, Rule
+from perf_alerts_dagster.judging.rules.thresholds import drawdown_share, episode_of, worse_of
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
@@ -71,25 +73,28 @@ def judge_policy(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
 def _worse(
     record: StrategyRecord, context: JudgeContext, judge: Callable[[StrategyRecord], Evaluation]
 ) -> Evaluation:
-    """The final rows' evaluation, unless only a provisional row breaks the mandate.
+    """The final rows' evaluation, unless a provisional row breaks the mandate or passes a step.
 
     A provisional row never ends a breach.
     """
     final = judge(context.finals(record))
-    if final.severity is not None or not context.is_open(record):
-        return final
-    provisional = judge(record)
-    return final if provisional.severity is None else provisional
+    return worse_of(final, judge(record)) if context.is_open(record) else final
 
 
 def _compared(
-    case: Case, value: float, limit: float, message: str, rows: int, session: date | None = None
+    case: Case,
+    value: float,
+    limit: float,
+    message: str,
+    rows: int,
+    session: date | None = None,
+    parts: Mapping[str, Json] | None = None,
 ) -> Evaluation:
     """A loss or drawdown, negative, against the positive fraction that the mandate allows."""
     mandate = case.context.book.mandate_for(case.record.strategy)
     severity = mandate.severity if _MANDATE.breaches(value, -limit) else None
     is_open = case.context.is_open(case.record)
-    more = {"observations": rows, "session": session, "provisional": is_open}
+    more = {"observations": rows, "session": session, "provisional": is_open, "parts": parts}
     return case.judged(value, (severity, -limit), message, **more)
 
 
@@ -97,9 +102,15 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, limit: float) -> Ev
     case, live = Case(DRAWDOWN, record, context), record.returns[record.live]
     if not len(live):
         return case.lacks()
-    value = float(drawdown_path(live)[-1])
+    path = drawdown_path(live)
+    value = float(path[-1])
     message = f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}"
-    return _compared(case, value, limit, message, len(live))
+    parts: dict[str, Json] = {}
+    if not context.book.is_documented:
+        line = limit if _MANDATE.breaches(value, -limit) else None
+        parts = {"deepest": float(path.min()), "line": limit, **episode_of(record, path, line)}
+        parts["line_share"] = drawdown_share(context, record.strategy, limit, len(live))
+    return _compared(case, value, limit, message, len(live), parts=parts)
 
 
 def _daily_loss(case: Case, limit: float) -> Evaluation:

@@ -10,7 +10,7 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
+from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -28,13 +28,13 @@ from perf_alerts_dagster.statistics.out_of_sample import (
     out_of_sample,
 )
 
-_rule = partial(Rule, family=Family.SCORE)
+# Without a rate of healthy years, and without a weight: only shown.
+_rule = partial(Rule, family=Family.SCORE, gated=True)
 STABILITY = _rule(
     id="walk_forward_stability",
     title="walk-forward stability",
     unit="points of 100",
     plot="folds",
-    gated=True,
     ladder=Ladder(breach="below", warning=60.0, critical=50.0),
 )
 VALIDATION = _rule(
@@ -183,11 +183,9 @@ def _evaluation(
     value: float,
     text: str,
     parts: Mapping[str, Json],
-    *,
-    share: float | None = None,
     **rows: int,
 ) -> Evaluation:
-    """Compare a value with its limits; `share` of healthy years is a gated rule's evidence."""
+    """Compare a value with its limits."""
     severity, limit = rule.step(value)
     verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
     title = f"{rule.title.capitalize()} of {scored.record.strategy}"
@@ -195,7 +193,6 @@ def _evaluation(
         value,
         (severity, limit),
         f"{title} is {verdict} limit {limit:g}: {text}.",
-        rating=None if share is None else Rating(p_year=share),
         parts=parts,
         **rows,
     )

@@ -1,10 +1,13 @@
 """The documented limits: rolling Sharpe ratio, its degradation, the drawdown, the wipe-out."""
 
+import math
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
@@ -64,6 +67,20 @@ WIPE_OUT = _rule(
 _READINGS = 7
 _DEGRADATION_ROWS = SHARPE_WINDOW + 2 * _READINGS - 1
 _CONSTANT = "the returns do not vary"
+# People are notified again with each so many further points of a drawdown, up to rounding.
+_STEP, _ROUNDING = 0.10, 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """A depth of drawdown that is notified without evidence.
+
+    `share` of the healthy years of the strategy's age pass it, None where that is not known.
+    """
+
+    depth: float
+    severity: Severity
+    share: float | None = None
 
 
 def judge_thresholds(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]:
@@ -124,12 +141,45 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
 
 
 def judge_drawdown(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """The live drawdown; a provisional row may raise the severity, never lower it."""
+    """The live drawdown: evidence that the strategy has changed, and a line that it is held to.
+
+    Without a mandate it is an emergency at the strategy's own line, and critical at the documented
+    one where that is not as deep; both need no evidence, unlike what is above them. A provisional
+    row may raise the severity or the step, never lower them.
+    """
     final = _drawdown(context.finals(record), context, provisional=False)
     if not context.is_open(record):
         return final
-    provisional = _drawdown(record, context, provisional=True)
-    return provisional if _rank(provisional) > _rank(final) else final
+    return worse_of(final, _drawdown(record, context, provisional=True))
+
+
+def worse_of(final: Evaluation, provisional: Evaluation) -> Evaluation:
+    """The provisional evaluation where its severity or its step is beyond the final one's."""
+    final_rank, provisional_rank = (
+        (-1 if each.severity is None else each.severity.rank, int(str(each.parts.get("step", -1))))
+        for each in (final, provisional)
+    )
+    return provisional if provisional_rank > final_rank else final
+
+
+def episode_of(record: StrategyRecord, path: Floats, line: float | None) -> dict[str, Json]:
+    """The first day after the last high of a drawdown path, and the step beyond a line passed."""
+    highs = np.flatnonzero(path == 0.0)
+    first = int(highs[-1]) + 1 if len(highs) else 0
+    parts: dict[str, Json] = {}
+    if first < len(path):
+        parts["episode"] = str(record.dates[record.live][first])
+    if line is not None:
+        parts["step"] = math.floor((-float(path[-1]) - line) / _STEP + _ROUNDING)
+    return parts
+
+
+def drawdown_share(
+    context: JudgeContext, strategy: str, depth: float, live_rows: int
+) -> float | None:
+    """Share of the healthy years of its age that pass a depth; None without a calibration."""
+    rating = context.rating(strategy, DRAWDOWN, -depth, live_rows=live_rows)
+    return rating.p_year if rating else None
 
 
 def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
@@ -162,22 +212,73 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     case, live = Case(DRAWDOWN, record, context), record.returns[record.live]
     if not len(live):
         return case.lacks()
-    path = drawdown_path(live)
+    path, name, book = drawdown_path(live), record.strategy, context.book
     value = float(path[-1])
     severity, limit = case.step(-value)
+    rating = context.rating(name, DRAWDOWN, value, live_rows=len(live))
     text = f"live index is {-value:.1%} below its peak"
+    said = f", at or beyond {limit:.0%}" if severity else ""
+    parts: dict[str, Json] = {"deepest": float(path.min())}
+    gated = name in context.projected
+    if not book.is_documented:
+        lines, shares = _lines(context, name, len(live))
+        parts |= shares
+        if book.mandate_for(name).drawdown is not None:
+            lines = []
+        passed = [line for line in lines if DRAWDOWN.ladder.breaches(-value, line.depth)]
+        parts |= episode_of(record, path, passed[-1].depth if passed else None)
+        gated = not passed
+        if lines:
+            # The incident ends inside the first of them.
+            parts["capital_limit"] = lines[0].depth
+            limit = min(limit, lines[0].depth) if severity is None else limit
+        if passed:
+            line = passed[-1]
+            severity, limit, said = line.severity, line.depth, _said(line)
+            if rating is not None:
+                rating = replace(rating, false_alarm_rate=line.share)
+                is_evident = rating.p_year <= context.levels_of(name, DRAWDOWN.id)[1]
+                if severity is Severity.CRITICAL and not is_evident:
+                    parts["escalates"] = False
+        elif severity is Severity.EMERGENCY:
+            # It is the mandate's.
+            severity = Severity.CRITICAL
     return case.judged(
         value,
         (severity, -limit),
-        text + (f", at or beyond {limit:.0%}" if severity else ""),
+        text + said,
         observations=len(live),
         provisional=provisional,
-        # Without a projection there is no evidence for a drawdown.
-        gated=record.strategy in context.projected,
-        rating=context.rating(record.strategy, DRAWDOWN, value, live_rows=len(live)),
-        parts={"deepest": float(path.min())},
+        gated=gated,
+        rating=rating,
+        parts=parts,
     )
 
 
-def _rank(evaluation: Evaluation) -> int:
-    return -1 if evaluation.severity is None else evaluation.severity.rank
+def _lines(
+    context: JudgeContext, strategy: str, live_rows: int
+) -> tuple[list[_Line], dict[str, Json]]:
+    """The lines of a strategy without a mandate, the shallower first, and their shares as parts."""
+    documented = context.book.limits_for(strategy)["drawdown_emergency"]
+    share = drawdown_share(context, strategy, documented, live_rows)
+    if share is None:
+        return [_Line(depth=documented, severity=Severity.EMERGENCY)], {}
+    depth = context.calibrations[strategy].emergency_depth(live_rows)
+    own_share = drawdown_share(context, strategy, depth, live_rows)
+    own = _Line(depth=depth, severity=Severity.EMERGENCY, share=own_share)
+    first = _Line(depth=documented, severity=Severity.CRITICAL, share=share)
+    shares: dict[str, Json] = {
+        "line": depth,
+        "line_share": own_share,
+        "documented_share": share,
+    }
+    return ([first, own] if documented < depth else [own]), shares
+
+
+def _said(line: _Line) -> str:
+    if line.share is None:
+        return f", at or beyond {line.depth:.0%}"
+    share = f"in {max(round(100 * line.share, 1), 0.1):.3g} of 100 healthy years"
+    if line.severity is Severity.CRITICAL:
+        return f": this strategy passes {100 * line.depth:.3g} % {share}; set a mandate"
+    return f", at or beyond its own line of {line.depth:.1%}, which it passes {share}"

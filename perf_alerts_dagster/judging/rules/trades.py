@@ -1,7 +1,8 @@
 """Rules of closed live trades against the backtest's: win rate, profit factor, losing run."""
 
+import math
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -11,6 +12,12 @@ from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import CRUMB, Rule
+from perf_alerts_dagster.projections.trade_lives import (
+    MAXIMUM,
+    MINIMUM,
+    badness_of_share,
+    trades_of_backtest,
+)
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
 from perf_alerts_dagster.statistics.trades import (
     Shortfall,
@@ -21,10 +28,12 @@ from perf_alerts_dagster.statistics.trades import (
     losing_run_probability,
     measure_trades,
     profit_factor_probability,
+    profit_scale,
+    profit_shortfall,
     win_rate_probability,
 )
 
-# Limits of the probability under the backtest's rates.
+# Limits of one reading's probability under the backtest's rates.
 _LADDER = Ladder(breach="at or below")
 _LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
 _rule = partial(
@@ -44,26 +53,24 @@ PROFIT_FACTOR = _rule(
 )
 LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
 RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
-_MAXIMUM = 100
-_MINIMUM = 20
 
 
 def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """The three trade rules; nothing for a strategy without trades in the source.
 
     The last 100 live trades at most, at least 20, against all backtest trades, at least 20. The
-    severity follows from the probability of a value at least this bad under the backtest's
-    rates: 5 % warning, 1 % critical.
+    severity follows from the probability of one value at least this bad where nothing changed:
+    5 % warning, 1 % critical. The evidence is the worst reading of healthy years.
     """
     finals = context.finals(record)
     if finals.trades is None or not len(finals.trades):
         return []
     before_trades, live_trades = _sides(finals, finals.trades)
     for trades, kind in ((live_trades, "live"), (before_trades, "backtest")):
-        if len(trades) < _MINIMUM:
+        if len(trades) < MINIMUM:
             lacking = f"closed {kind} trades"
             return [
-                Case(rule, finals, context).lacks(len(trades), _MINIMUM, lacking, lacking)
+                Case(rule, finals, context).lacks(len(trades), MINIMUM, lacking, lacking)
                 for rule in RULES
             ]
     backtest_rows = int((~finals.live).sum())
@@ -74,12 +81,13 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
     )
     judge = partial(_judge, live=live, shortfall=largest_shortfall_part(before, live))
     rng = np.random.default_rng(context.seed)
+    scale = profit_scale(before_trades.pnl)
     return [
         judge(
             Case(WIN_RATE, finals, context),
             live.win_rate,
             before.win_rate,
-            win_rate_probability(live.wins, live.trades, before.win_rate or 0.0),
+            win_rate_probability(live.wins, live.trades, before.wins, before.trades),
             f"{live.wins} of {live.trades} live trades won",
         ),
         judge(
@@ -88,13 +96,14 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             before.profit_factor,
             profit_factor_probability(before_trades.pnl, live_trades.pnl, rng),
             f"profit factor of {live.trades} live trades",
+            badness=profit_shortfall(live_trades.pnl, scale) if scale else -math.inf,
         ),
         judge(
             Case(LOSING_RUN, finals, context),
             live.longest_losing_run,
             before.longest_losing_run,
             losing_run_probability(
-                live.longest_losing_run or 0, live.trades, before.losses / before.trades
+                live.longest_losing_run or 0, live.trades, before.losses, before.trades
             ),
             f"longest losing run of {live.trades} live trades",
         ),
@@ -105,8 +114,7 @@ def _sides(finals: StrategyRecord, trades: Trades) -> tuple[Trades, Trades]:
     """The backtest's trades, and the last live ones."""
     live = finals.dates[finals.live]
     first: date = live[0].astype(object) if len(live) else date.max
-    before = trades.until(first - timedelta(days=1))
-    return before, last_closed(closed_from(trades, first), _MAXIMUM)
+    return trades_of_backtest(finals, trades), last_closed(closed_from(trades, first), MAXIMUM)
 
 
 def _judge(
@@ -116,11 +124,12 @@ def _judge(
     probability: float | None,
     text: str,
     *,
+    badness: float | None = None,
     live: TradeMeasures,
     shortfall: Shortfall | None,
 ) -> Evaluation:
     if value is None or limit is None or probability is None:
-        return case.lacks(live.trades, _MINIMUM, "no wins or no losses")
+        return case.lacks(live.trades, MINIMUM, "no wins or no losses")
     severity, _ = case.step(probability)
     text += f": {value:.3g} against {limit:.3g} in the backtest, probability "
     text += f"{probability:.3g} if nothing changed"
@@ -131,7 +140,12 @@ def _judge(
         (severity, float(limit)),
         text,
         observations=live.trades,
-        required=_MINIMUM,
+        required=MINIMUM,
+        rating=case.context.rating(
+            case.record.strategy,
+            case.rule,
+            float(badness_of_share(probability)) if badness is None else badness,
+        ),
         parts={
             "probability": probability,
             "largest_part_of_shortfall": shortfall.largest if shortfall else None,

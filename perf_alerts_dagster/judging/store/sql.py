@@ -11,7 +11,14 @@ from sqlalchemy import Connection, Engine, RowMapping, Select, func, insert, sel
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Judgement, Kind, Outcome
+from perf_alerts_dagster.judging.evaluation import (
+    WORTH,
+    Evaluation,
+    Evidence,
+    Judgement,
+    Kind,
+    Outcome,
+)
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
 from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
@@ -27,7 +34,7 @@ from perf_alerts_dagster.storage.tables import (
 
 FIELDS = tuple(part.name for part in fields(Evaluation))
 _JUDGEMENT = tuple(part.name for part in fields(Judgement) if part.name != "evaluations")
-_NUMBERS = ("value", "limit", "p_year", "false_alarm_rate", "power", "days_to_half")
+_NUMBERS = ("value", "limit", "p_year", "false_alarm_rate", *WORTH)
 _COUNTS = ("observations", "required")
 
 

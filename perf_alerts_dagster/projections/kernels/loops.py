@@ -185,7 +185,7 @@ def rolling(returns, per_spread, mean, largest, per_size, start, rows, first, wo
     p2, p3, p4, p5 = repeated(P2), repeated(P3), repeated(P4), repeated(P5)
     per_row, factor, calmest = repeated(PER_ROW), repeated(SHARPE), repeated(CALMEST)
     centre, most_move, size_scale = repeated(mean), repeated(largest), repeated(per_size)
-    scale, constant = repeated(per_spread), repeated(CONSTANT / per_spread)
+    constant = repeated(CONSTANT / per_spread)
     simple = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
     moves = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
     for lane in range(0, size, SIDE_BY_SIDE):

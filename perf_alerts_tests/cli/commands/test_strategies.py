@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from perf_alerts_dagster.records.reading import Reading, read
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.storage.engine import open_engine
+from perf_alerts_tests.projections.test_baselines import spread
 from perf_alerts_tests.server.fakes import UTC_ZONE
 
 ME = f"cli:{getpass.getuser()}"
@@ -125,6 +127,89 @@ def test_a_date_that_is_none_is_refused(run: Run) -> None:
 
     assert done.exit_code == 2
     assert "'yesterday' is no date: use YYYY-MM-DD" in done.output
+
+
+def write_live() -> tuple[str, str]:
+    """A file with 300 backtest rows and 40 live ones at half the mean; its last days."""
+    last = np.busday_offset(np.datetime64(NOW.date(), "D"), -1, roll="backward")
+    days = np.busday_offset(last, np.arange(-339, 1))
+    returns = np.concatenate([spread(0.002, 300), spread(0.001, 40)]).tolist()
+    rows = [
+        f"a,{day},{value!r},{'backtest' if place < 300 else 'live'}"
+        for place, (day, value) in enumerate(zip(days, returns, strict=True))
+    ]
+    Path("daily.csv").write_text("\n".join(["strategy,date,return,segment", *rows, ""]))
+    return str(days[-2]), str(days[-1])
+
+
+def test_a_baseline_is_shown_and_then_set_and_audited(run: Run) -> None:
+    migrate_store(load_settings())
+    before, since = write_live()
+    words = ("strategies", "rebaseline", "a", "--reason", " gap ")
+    shown = run(*words, "--from", since, "--dry-run")
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith("proposed haircut ")
+    assert "39 live rows returned +0.0" in shown.stdout
+    assert kept_of(load_settings()).baselines == {}
+
+    done = run(*words, "--from", since)
+    proposed = int(shown.stdout.split()[2].removesuffix("%,"))
+    assert done.stdout == shown.stdout + (
+        f"a has the haircut {proposed}% from {since} on, from the next execution\n"
+    )
+    assert run(*words, "--from", before, "--haircut", "0").exit_code == 0
+    first, second = kept_of(load_settings()).baselines["a"]
+    assert (first.haircut, first.since.isoformat(), first.number) == (proposed / 100, since, 1)
+    assert (first.reason, first.by) == ("gap", ME)
+    assert (second.haircut, second.since.isoformat(), second.number) == (0.0, before, 2)
+    assert audited() == [(ME, "rebaseline", "strategies/a")] * 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"--haircut": "1.5"}, r"--haircut is 1\.5; accepted is a number from 0 to 1$"),
+        ({"--haircut": "nan"}, "--haircut is nan; "),
+        (
+            {"--from": f"{NOW.date() + timedelta(days=9)}"},
+            "--from is 20.*; accepted is a session of a from .* to 20",
+        ),
+        ({"--from": "2001-01-01"}, "--from is 2001-01-01; accepted is a session of a from 20"),
+        ({"--reason": " "}, "--reason is empty"),
+        ({"name": "e"}, "no strategy 'e'; known are: a$"),
+    ],
+)
+def test_a_baseline_that_is_not_accepted_says_why(
+    run: Run, changes: dict[str, str], why: str
+) -> None:
+    migrate_store(load_settings())
+    _, since = write_live()
+    options = {"--from": since, "--reason": "gap"} | changes
+    name = options.pop("name", "a")
+    done = run(
+        "strategies", "rebaseline", name, *(word for pair in options.items() for word in pair)
+    )
+
+    assert isinstance(done.exception, UsageError)
+    assert re.search(why, str(done.exception))
+    assert kept_of(load_settings()).baselines == {}
+    assert audited() == []
+
+
+def test_a_haircut_that_cannot_be_proposed_must_be_given(run: Run) -> None:
+    migrate_store(load_settings())
+    write_live()
+    text = Path("daily.csv").read_text()
+    first = text.split(",live")[0].rsplit(",", 2)[1]
+    words = ("strategies", "rebaseline", "a", "--reason", "restored", "--from", first)
+    refused = run(*words)
+
+    assert refused.stdout == "no haircut can be proposed\n"
+    assert isinstance(refused.exception, UsageError)
+    assert "--haircut is not given; accepted is a number from 0 to 1, which must be given" in str(
+        refused.exception
+    )
+    assert run(*words, "--haircut", "0").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.data_quality import (
     NO_DATA,
@@ -18,6 +19,7 @@ from perf_alerts_dagster.judging.rules.data_quality import (
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.runs import run_law
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
@@ -226,6 +228,15 @@ def said(rule: str, **changes: Any) -> Evaluation:
     return Evaluation(**(given | changes))
 
 
+# A rule with a rate of its own, before the strategy's healthy lives scale its share.
+LEVELS = {"levels": {"warning": near(0.001), "critical": near(0.0002)}}
+
+
+def weak(p_year: float) -> dict[str, Any]:
+    assert p_year > 0.001
+    return {"evidence": Evidence.WEAK, "p_year": p_year}
+
+
 FINE: dict[str, Any] = {"outcome": Outcome.OK, "severity": None, "evidence": None}
 UNMEASURED = FINE | {"outcome": Outcome.INSUFFICIENT_DATA}
 
@@ -265,6 +276,7 @@ def test_all_that_is_said_of_a_flat_run(
 ) -> None:
     record = a_record([*noise(20), *np.zeros(run)], backtest=flat(300, longest))
 
+    law = run_law(record.returns[:300] == 0.0)
     assert judge(record, "flat_run") == said(
         "flat_run",
         value=float(run),
@@ -272,8 +284,8 @@ def test_all_that_is_said_of_a_flat_run(
         observations=300,
         required=252,
         message=f"run of {run} sessions, the backtest's longest is {longest}",
-        parts={"backtest_longest": longest},
-        **changes,
+        **(changes or weak(law.yearly_share(run, 252))),
+        parts={"backtest_longest": longest, **({} if changes else LEVELS)},
     )
 
 
@@ -287,6 +299,7 @@ def test_all_that_is_said_of_a_repeated_pnl(
     backtest = noise(252)
     backtest[50 : 51 + longest] = 0.02
     record = a_record([*noise(20), *np.full(run + 1, 0.0123)], backtest=backtest)
+    law = run_law(np.concatenate([[False], backtest[1:] == backtest[:-1]]))
 
     assert judge(record, "repeated_pnl") == said(
         "repeated_pnl",
@@ -295,8 +308,8 @@ def test_all_that_is_said_of_a_repeated_pnl(
         observations=252,
         required=252,
         message=f"run of {run} sessions, the backtest's longest is {longest}",
-        parts={"backtest_longest": longest},
-        **changes,
+        **(changes or weak(law.yearly_share(run, 252))),
+        parts={"backtest_longest": longest, **({} if changes else LEVELS)},
     )
 
 
@@ -347,7 +360,7 @@ def test_all_that_is_said_of_the_volatility(
         observations=63,
         required=63,
         message=f"volatility of the last 63 live rows is {ratio:.2f}x the backtest's",
-        **changes,
+        **(changes or {"evidence": Evidence.UNRATED}),
     )
 
 
@@ -440,3 +453,78 @@ def test_a_strategy_that_vanished_has_one_critical_outcome_and_says_what_ends_it
         "perf-alerts strategies retire 'a b' --from DATE --reason TEXT",
         parts={"last_seen": "2026-01-05"},
     )
+
+
+@pytest.mark.parametrize("backtest", [300, 756, 2_520])
+def test_three_weeks_without_a_result_are_notified_where_there_was_no_flat_day(
+    backtest: int,
+) -> None:
+    record = a_record([*noise(20), *np.zeros(15)], backtest=noise(backtest))
+
+    judged = judge(record, "flat_run")
+
+    assert judged.evidence is Evidence.STRONG
+    assert judged.notified_severity is Severity.WARNING
+    assert judged.is_notified()
+
+
+@pytest.mark.parametrize("rule", ["flat_run", "repeated_pnl"])
+def test_a_feed_that_is_stuck_for_three_weeks_is_notified(rule: str) -> None:
+    stuck = 0.0 if rule == "flat_run" else 0.0123
+    record = a_record([*noise(20), *np.full(16, stuck)], backtest=noise(756))
+
+    assert judge(record, rule).is_notified()
+
+
+def test_a_run_a_little_longer_than_ever_is_shown_and_not_notified() -> None:
+    flat_days = np.random.default_rng(1).random(756) < 0.6
+    longest = longest_run(flat_days)
+    backtest = np.where(flat_days, 0.0, noise(756))
+    record = a_record([*noise(20), *np.zeros(longest + 1)], backtest=backtest)
+
+    judged = judge(record, "flat_run")
+
+    assert judged.severity is Severity.WARNING
+    assert judged.evidence is Evidence.WEAK
+    assert not judged.is_notified()
+
+
+def test_a_pause_longer_than_ever_is_not_notified_where_pauses_last_for_months() -> None:
+    backtest = flat(756, 200)
+    backtest[np.random.default_rng(2).integers(300, 756, 20)] = 0.0
+    record = a_record([*noise(20), *np.zeros(260)], backtest=backtest)
+
+    assert judge(record, "flat_run").evidence is Evidence.WEAK
+
+
+@pytest.mark.parametrize(
+    ("p_year", "evidence"),
+    [(0.001, Evidence.STRONG), (0.002, Evidence.WEAK), (None, Evidence.UNRATED)],
+)
+def test_a_changed_volatility_is_notified_by_the_strategys_healthy_years(
+    p_year: float | None, evidence: Evidence
+) -> None:
+    backtest, live = noise(756), noise(63, seed=2, sd=0.05)
+    record = a_record(live, backtest=backtest)
+
+    judged = judge(
+        record,
+        "volatility_shift",
+        rate=lambda strategy, rule, value: None if p_year is None else Rating(p_year=p_year),
+    )
+
+    assert judged.severity is Severity.WARNING
+    assert judged.evidence is evidence
+    assert judged.is_notified() is (evidence is Evidence.STRONG)
+
+
+def test_a_volatility_that_the_record_itself_varies_by_is_not_notified_whatever_its_lives_say() -> (
+    None
+):
+    backtest = noise(756) * np.repeat([1.0, 0.4, 2.5, 0.7, 1.5, 0.5], 126)
+    record = a_record(3.0 * noise(63, seed=2), backtest=backtest)
+
+    judged = judge(record, "volatility_shift", rate=lambda *asked: Rating(p_year=1 / 5_001))
+
+    assert judged.severity is Severity.WARNING
+    assert judged.evidence is Evidence.WEAK

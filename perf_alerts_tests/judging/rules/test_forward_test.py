@@ -164,11 +164,11 @@ def test_all_that_is_said_where_there_is_nothing_to_compare(
     )
 
 
-def test_the_share_of_a_year_is_held_against_the_budgets_that_are_given() -> None:
+def test_the_share_of_a_year_is_held_against_the_levels_that_are_given() -> None:
     now = replace(BEFORE, issued_on="2026-01-01", monthly=-0.01)
     judged = [
-        forward_test_change("trend", before=BEFORE, now=now, month_share=0.003, budgets=budgets)
-        for budgets in ((0.03, 0.01), (0.05, 0.04))
+        forward_test_change("trend", before=BEFORE, now=now, month_share=0.003, levels=levels)
+        for levels in ((0.03, 0.01), (0.05, 0.04))
     ]
 
     assert [one.evidence for one in judged] == [Evidence.WEAK, Evidence.STRONG]

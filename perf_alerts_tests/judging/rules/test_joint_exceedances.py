@@ -38,8 +38,16 @@ def test_several_that_fall_on_one_day_are_one_warning_that_names_them() -> None:
     assert (found.outcome, found.severity) == (Outcome.BREACH, Severity.WARNING)
     assert (found.strategy, found.value) == ("ALL", 3.0)
     assert found.parts["members"] == ["s0", "s1", "s2"]
-    assert found.evidence is Evidence.UNGATED
-    assert found.is_notified()
+
+
+def test_days_of_three_years_give_no_rate_so_that_they_are_only_shown() -> None:
+    found = judged(desk(fall=4))
+
+    assert found.severity is Severity.WARNING
+    assert found.evidence is Evidence.WEAK
+    assert found.p_year is not None
+    assert found.p_year > 0.25
+    assert not found.is_notified()
 
 
 def test_the_probability_of_the_day_and_that_of_a_year_are_told_apart() -> None:
@@ -167,10 +175,14 @@ def test_all_that_is_said_of_a_day(fall: int) -> None:
         limit=2.0,
         observations=ROWS - 1,
         required=252,
-        evidence=Evidence.UNGATED if is_rare else None,
+        evidence=Evidence.WEAK if is_rare else None,
         p_year=near(1 - (1 - share) ** 252),
         session=day,
         message=f"{fall} of 4 strategies below their 1 % quantile on one day; "
         f"as many on {share:.1%} of sessions",
-        parts={"members": [f"s{place}" for place in range(fall)], "probability": near(share)},
+        parts={
+            "members": [f"s{place}" for place in range(fall)],
+            "probability": near(share),
+            "levels": {"warning": 0.0, "critical": 0.0},
+        },
     )

@@ -131,13 +131,19 @@ def test_a_provisional_gain_never_mends_a_broken_mandate() -> None:
     assert [one.value for one in found] == [pytest.approx(-0.13), 9.0]
 
 
-def test_a_mandate_that_is_broken_for_good_is_told_as_it_is_though_an_open_row_is_worse() -> None:
-    record = a_record([-0.13, -0.2])
+@pytest.mark.parametrize(
+    ("newest", "value", "step"), [(-0.05, -0.13, 0), (-0.2, 0.87 * 0.8 - 1, 2)]
+)
+def test_an_open_row_counts_beyond_a_broken_mandate_once_it_passes_a_further_step(
+    newest: float, value: float, step: int
+) -> None:
+    record = a_record([-0.13, newest])
 
     (found,) = judge(record, {"drawdown": 0.1}, provisional=True)
 
-    assert found.value == pytest.approx(-0.13)
-    assert found.provisional is False
+    assert found.value == pytest.approx(value)
+    assert found.provisional is (step > 0)
+    assert found.parts["step"] == step
 
 
 def test_a_provisional_row_may_break_a_mandate_and_says_so() -> None:
@@ -286,6 +292,13 @@ def test_all_that_is_said_of_a_drawdown(lost: float, shown: str) -> None:
             limit=-0.1,
             observations=2,
             message=f"live index is {shown} below its peak, the mandate allows 10.0%",
+            parts={
+                "deepest": near(-lost),
+                "line": 0.1,
+                "line_share": None,
+                "episode": "2023-01-04",
+                **({"step": 0} if lost > 0.1 else {}),
+            },
         )
     ]
     assert judge(a_record([], backtest=[-0.5]), {"drawdown": 0.1}) == [unsaid("policy_drawdown")]

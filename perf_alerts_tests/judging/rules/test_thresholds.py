@@ -201,14 +201,20 @@ def test_a_provisional_row_never_ends_a_drawdown() -> None:
     assert not judged.provisional
 
 
-def test_a_drawdown_needs_no_evidence_while_there_is_no_projection() -> None:
-    record = a_record([-0.13])
+@pytest.mark.parametrize("projected", [frozenset(), frozenset({"trend"})])
+@pytest.mark.parametrize(
+    ("lost", "evidence"),
+    [(0.09, Evidence.UNRATED), (0.13, Evidence.UNRATED), (0.2, Evidence.UNGATED)],
+)
+def test_without_a_calibration_only_the_documented_emergency_needs_no_evidence(
+    lost: float, evidence: Evidence, projected: frozenset[str]
+) -> None:
+    record = a_record([-lost])
 
-    without = judge_drawdown(record, context_of(record))
-    projected = judge_drawdown(record, context_of(record, projected=frozenset({"trend"})))
+    found = judge_drawdown(record, context_of(record, projected=projected))
 
-    assert without.evidence is Evidence.UNGATED
-    assert projected.evidence is Evidence.UNRATED
+    assert found.evidence is evidence
+    assert found.is_notified() is (evidence is Evidence.UNGATED)
 
 
 @pytest.mark.parametrize("newest", [-1.0, -1.5])
@@ -380,9 +386,9 @@ DRAWDOWN = Evaluation(
     limit=-0.08,
     observations=2,
     required=1,
-    evidence=Evidence.UNGATED,
+    evidence=Evidence.UNRATED,
     message="live index is 9.0% below its peak, at or beyond 8%",
-    parts={"deepest": near(-0.09)},
+    parts={"deepest": near(-0.09), "episode": "2023-01-05", "capital_limit": 0.2},
 )
 
 
@@ -399,7 +405,7 @@ DRAWDOWN = Evaluation(
                 observations=3,
                 evidence=None,
                 message="live index is 4.2% below its peak",
-                parts={"deepest": near(-0.07)},
+                parts=DRAWDOWN.parts | {"deepest": near(-0.07)},
             ),
         ),
         ([0.1, -0.09], DRAWDOWN),
@@ -411,7 +417,7 @@ DRAWDOWN = Evaluation(
                 value=near(-0.13),
                 limit=-0.12,
                 message="live index is 13.0% below its peak, at or beyond 12%",
-                parts={"deepest": near(-0.13)},
+                parts=DRAWDOWN.parts | {"deepest": near(-0.13)},
             ),
         ),
         (
@@ -421,8 +427,9 @@ DRAWDOWN = Evaluation(
                 severity=Severity.EMERGENCY,
                 value=near(-0.3),
                 limit=-0.2,
+                evidence=Evidence.UNGATED,
                 message="live index is 30.0% below its peak, at or beyond 20%",
-                parts={"deepest": near(-0.5)},
+                parts=DRAWDOWN.parts | {"deepest": near(-0.5), "episode": "2023-01-04", "step": 1},
             ),
         ),
         (

@@ -6,6 +6,8 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.trades import judge_trading
+from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.trade_lives import calibrate_trades
 from perf_alerts_dagster.records.model import StrategyRecord, Trades
 from perf_alerts_dagster.statistics.trades import (
     losing_run_probability,
@@ -128,7 +130,7 @@ def said(
 
 def test_all_that_is_said_of_trades_as_in_the_backtest() -> None:
     live = HEALTHY[:60]
-    won = win_rate_probability(30, 60, 0.5)
+    won = win_rate_probability(30, 60, 50, 100)
     factor = profit_factor_probability(np.array(HEALTHY), np.array(live), np.random.default_rng(0))
 
     assert judge(record_with(HEALTHY, live)) == {
@@ -153,7 +155,7 @@ def test_all_that_is_said_of_trades_as_in_the_backtest() -> None:
         "losing_run": said(
             "losing_run",
             None,
-            1.0 - 0.5**60,
+            losing_run_probability(1, 60, 50, 100),
             value=1.0,
             limit=1.0,
             message="longest losing run of 60 live trades: 1 against 1 in the backtest, "
@@ -168,13 +170,13 @@ def test_all_that_is_said_of_trades_as_in_the_backtest() -> None:
         # 60 trades in 60 rows, against 100 in 300 which made 42 a year.
         ([2.0, -1.0, -1.0, -1.0, -1.0] * 12, 12, Severity.CRITICAL, 0.5, 4, None, -142.8),
         (
-            [2.0, -1.0] * 23 + [-1.0] * 14,
-            23,
+            [2.0, -1.0] * 20 + [-1.0] * 20,
+            20,
             Severity.WARNING,
-            46 / 37,
-            15,
+            1.0,
+            21,
             Severity.CRITICAL,
-            -4.2,
+            -42.0,
         ),
     ],
     ids=["critical", "warning"],
@@ -190,9 +192,9 @@ def test_all_that_is_said_of_fewer_wins(
 ) -> None:
     found = judge(record_with(HEALTHY, live))
     parts = {"largest_part_of_shortfall": "fewer wins", "shortfall_per_year": near(per_year)}
-    won = win_rate_probability(wins, 60, 0.5)
+    won = win_rate_probability(wins, 60, 50, 100)
     as_low = profit_factor_probability(np.array(HEALTHY), np.array(live), np.random.default_rng(0))
-    as_long = losing_run_probability(run, 60, 0.5)
+    as_long = losing_run_probability(run, 60, 50, 100)
     named = "; largest part of the shortfall: fewer wins"
 
     assert found["win_rate"] == said(
@@ -277,7 +279,7 @@ def test_all_that_is_said_without_a_loss() -> None:
 def test_the_probabilities_that_are_told_are_the_desks_own(
     warning: float, critical: float, severity: Severity | None
 ) -> None:
-    """28 wins of 60 where a half is usual: 35 %."""
+    """28 wins of 60 where a half is usual: 38 %."""
     record = record_with(HEALTHY, [2.0, -1.0] * 28 + [-1.0] * 4)
     limits = {"trade_probability_warning": warning, "trade_probability_critical": critical}
     context = context_of(record, thresholds={"strategies": {"trend": limits}})
@@ -287,8 +289,8 @@ def test_the_probabilities_that_are_told_are_the_desks_own(
 
 
 def test_a_probability_exactly_at_its_limit_is_a_breach() -> None:
-    record = record_with(HEALTHY, [2.0, -1.0] * 23 + [-1.0] * 14)
-    exact = win_rate_probability(23, 60, 0.5)
+    record = record_with(HEALTHY, [2.0, -1.0] * 20 + [-1.0] * 20)
+    exact = win_rate_probability(20, 60, 50, 100)
     for limits, severity in (
         ({"trade_probability_warning": exact}, Severity.WARNING),
         ({"trade_probability_critical": exact}, Severity.CRITICAL),
@@ -315,12 +317,15 @@ def test_a_rule_whose_measure_one_side_lacks_is_not_judged(
     assert measured == judged
 
 
-def test_what_never_won_or_never_lost_is_as_likely_as_can_be_where_nothing_changed() -> None:
+def test_what_never_won_or_never_lost_is_likely_where_nothing_changed() -> None:
     never_won = judge(record_with([-1.0] * 40, [-1.0] * 30))["win_rate"]
     never_lost = judge(record_with(HEALTHY, [2.0] * 30))["losing_run"]
 
-    assert (never_won.value, never_won.limit, never_won.parts["probability"]) == (0.0, 0.0, 1.0)
-    assert (never_lost.value, never_lost.parts["probability"]) == (0.0, 1.0)
+    none = win_rate_probability(0, 30, 0, 40)
+    assert (never_won.value, never_won.limit, never_won.parts["probability"]) == (0.0, 0.0, none)
+    assert none is not None
+    assert none > 0.5
+    assert (never_lost.value, never_lost.parts["probability"]) == (0.0, near(1.0))
 
 
 @pytest.mark.parametrize(("backtest", "live"), [(HEALTHY, HEALTHY[:20]), (HEALTHY[:20], HEALTHY)])
@@ -339,8 +344,58 @@ def test_a_trade_that_closes_on_the_first_live_day_is_a_live_one() -> None:
 
 
 def test_fewer_wins_than_19_of_20_chances_would_give_are_a_warning() -> None:
-    # 41 wins of 100 or fewer: 4.4 % where one of two wins.
-    found = judge(record_with(HEALTHY, [2.0, -1.0] * 41 + [-1.0] * 18))
+    # 37 wins of 100 or fewer: 3.3 % where 50 of the backtest's 100 won.
+    found = judge(record_with(HEALTHY, [2.0, -1.0] * 37 + [-1.0] * 26))
 
     assert found["win_rate"].severity is Severity.WARNING
-    assert found["win_rate"].value == pytest.approx(0.41)
+    assert found["win_rate"].value == pytest.approx(0.37)
+
+
+def rated(backtest: list[float], live: list[float]) -> dict[str, Evaluation]:
+    """Judged by the healthy years that are made where the projection is issued."""
+    record = record_with(backtest, live)
+    worst = calibrate_trades(record.until(record.dates[299].astype(object)), 252.0, seed=1)
+    context = context_of(record, calibrations={"trend": Calibration(worst=worst)})
+    return {one.rule: one for one in judge_trading(record, context)}
+
+
+def test_no_win_of_a_hundred_where_nine_of_ten_won_is_notified() -> None:
+    found = rated(([1.0] * 9 + [-2.0]) * 10, [-2.0] * 100)
+
+    assert {rule for rule, one in found.items() if one.is_notified()} == set(found)
+    assert found["win_rate"].evidence is Evidence.STRONG
+    assert found["win_rate"].p_year == 1 / 5_001
+
+
+@pytest.mark.parametrize(
+    "live", [[1.0] * 100, [1.0] * 99 + [-1.0], [1.0] * 50 + [-9.0] + [1.0] * 9]
+)
+@pytest.mark.parametrize(
+    "backtest", [[1.0] * 20, [1.0] * 100, [1.0] * 250, ([1.0] * 9 + [-2.0]) * 10]
+)
+def test_a_lost_trade_of_a_hundred_or_none_is_notified_of_no_backtest(
+    backtest: list[float], live: list[float]
+) -> None:
+    assert not any(one.is_notified() for one in rated(backtest, live).values())
+
+
+def test_trades_as_in_the_backtest_are_in_nearly_every_healthy_year() -> None:
+    found = rated(HEALTHY, HEALTHY[:60])
+
+    assert all(one.p_year is not None and one.p_year > 0.9 for one in found.values())
+    assert not any(one.is_notified() for one in found.values())
+
+
+def test_a_profit_factor_of_few_losses_is_shown_and_never_notified() -> None:
+    found = rated(([2.0] * 9 + [-1.0]) * 9, [-1.0] * 99 + [2.0])["profit_factor"]
+
+    assert found.severity is Severity.CRITICAL
+    assert found.evidence is Evidence.UNRATED
+    assert not found.is_notified()
+
+
+def test_a_backtest_without_trades_enough_or_without_any_has_no_healthy_years() -> None:
+    record = record_with(HEALTHY[:19], HEALTHY)
+
+    assert calibrate_trades(record, 252.0, seed=1) == {}
+    assert calibrate_trades(a_record(noise(5), backtest=noise(300)), 252.0, seed=1) == {}

@@ -30,6 +30,12 @@ FULL = Evaluation(
     false_alarm_rate=0.0,
     power=1.0,
     days_to_half=1.7976931348623157e308,
+    notifies=True,
+    power_126=1.0,
+    power_252=0.1 + 0.7,
+    delay_sessions=5e-324,
+    minimal_delay_sessions=839.5,
+    share_of_limit=1.05,
     session=FRIDAY,
     projection="launch",
     provisional=True,
@@ -50,6 +56,7 @@ def judgement(**changes: Any) -> Judgement:
         "data_hash": "d" * 64,
         "seed": 2**63 - 1,
         "evaluations": (FULL, BARE),
+        "method_version": "5-é",
     }
     return Judgement(**(given | changes))
 

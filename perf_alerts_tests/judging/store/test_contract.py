@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.evaluation import WORTH, Evaluation, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_tests.judging.store.examples import (
     BARE,
@@ -87,7 +87,7 @@ def test_an_integer_stays_apart_from_a_float_in_the_parts(store: AlertStore) -> 
     assert repr(found.evaluations[0].parts) == repr(dict(FULL.parts))
 
 
-@pytest.mark.parametrize("field", ["value", "limit", "p_year", "false_alarm_rate", "power"])
+@pytest.mark.parametrize("field", ["value", "limit", "p_year", "false_alarm_rate", *WORTH])
 def test_nan_is_refused_because_it_would_become_nothing(store: AlertStore, field: str) -> None:
     odd: Any = {field: float("nan")}
 

@@ -1,0 +1,1 @@
+"""The false-alarm budget: what is stated, what was opened, what is left."""
