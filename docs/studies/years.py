@@ -23,6 +23,7 @@ from perf_alerts_dagster.projections.calibration import (
     calibrate,
     yearly_share,
 )
+from perf_alerts_dagster.projections.kernels.watching import ROLLING_ROWS
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.projection import CURRENT_HORIZON, Subject
 from perf_alerts_dagster.projections.simulation import draw
@@ -39,6 +40,7 @@ from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
+from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
 
 PATHS = 10_000
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
@@ -261,6 +263,23 @@ def _nothing(rows: int) -> Rated:
     )  # fmt: skip
 
 
+def _volatility(year: LiveYear, shares: Floats, level: Pair) -> Rated:
+    """The volatility of 63 rows, whose evidence is the size of their moves."""
+    rows, limits = year.rows_of("volatility_shift"), DOCUMENTED_LIMITS
+    reference = year.before[-WINDOW:]
+    windows = np.lib.stride_tricks.sliding_window_view(year.live[: rows.stop], ROLLING_ROWS)
+    ratios = windows[rows.start - ROLLING_ROWS + 1 :].std(axis=1, ddof=1) / reference.std(ddof=1)
+    low, high = limits["volatility_low"], limits["volatility_high"]
+    outside = (ratios < low) | (ratios > high)
+    for day in np.flatnonzero(outside & (shares <= level[0])).tolist():
+        own = yearly_share_of_ratio(reference, float(ratios[day]), YEAR / ROLLING_ROWS)
+        shares[day] = max(shares[day], own)
+    nearest = np.where(ratios < 1.0, low, high)
+    inside = ~outside & (np.abs(ratios - nearest) >= 0.1 * nearest)
+    never = np.zeros(len(ratios), dtype=bool)
+    return _notifying(rows.start, shares, (outside, never), level, inside)
+
+
 def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     calibration = year.calibration
     name = STATISTICS[rule].name_after(YEAR * (year.age - 1) + 1)
@@ -269,6 +288,8 @@ def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     # Where the worst day is not notified, none is.
     if worst <= level[0]:
         shares[:] = [calibration.p_year(name, bad) for bad in badness.tolist()]
+    if rule == "volatility_shift":
+        return _volatility(year, shares, level)
     if rule == "daily_exceedance":
         residuals = np.sort(year.known.residuals.standardised)
         worst = -float(residuals[0])

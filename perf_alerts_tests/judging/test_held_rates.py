@@ -39,6 +39,7 @@ def study(name: str) -> ModuleType:
 years, kinds, held = study("years"), study("kinds"), study("held_rates")
 KINDS = [kind for kind in kinds.KINDS if kind != "GARCH(1, 1), t(8)"]
 SHORT = "short volatility"
+FAMILIES = (Family.PROJECTION, Family.THRESHOLD, Family.DATA)
 # At most this share of years of any kind, at warning and at critical, by rows before live; where
 # they are more than decided (14 / 3.5 %, 5 % for short volatility), docs/statistics.md says why.
 MOST = {756: (0.14, 0.035), 300: (0.14, 0.035)}
@@ -69,7 +70,7 @@ def notified_by_the_judge(year: Any, rules: tuple[str, ...]) -> dict[str, tuple[
             projected=frozenset({"trend"}),
             kept=kept,
         )
-        for one in judge_strategy(record, (Family.PROJECTION, Family.THRESHOLD), context):
+        for one in judge_strategy(record, FAMILIES, context):
             if one.rule in found and one.is_notified():
                 found[one.rule][0][row] = True
                 severity = one.notified_severity
@@ -91,7 +92,11 @@ def agree(kind: str, count: int) -> dict[str, Floats]:
         rated, judged = desk.rated(year), notified_by_the_judge(year, years.RATED)
         for rule in years.RATED:
             rows = year.rows_of(rule)
-            for by_judge, by_study in zip(judged[rule], rated[rule].notified, strict=True):
+            notified = rated[rule].notified
+            if rule == "drawdown":
+                # Either of its lines is critical or more.
+                notified = tuple(each | rated[years.LINE].notified[0] for each in notified)
+            for by_judge, by_study in zip(judged[rule], notified, strict=True):
                 own = by_judge[rows]
                 totals[rule] += [own.sum(), by_study.sum(), (own != by_study).sum()]
     return totals
