@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections.calibration import LIFE
-from perf_alerts_dagster.projections.lives import draw_lives
-from perf_alerts_dagster.projections.walk import Walk, days_of
+from perf_alerts_dagster.judging.rules.catalogue import WEIGHTS
 from perf_alerts_dagster.projections.watchers import STATISTICS
 
 STUDIES = Path(__file__).parents[1] / "docs" / "studies"
+DAILY = [rule for rule in STATISTICS if rule in WEIGHTS]
 
 
 @pytest.fixture
@@ -23,44 +22,94 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda name: runpy.run_path(str(STUDIES / f"{name}.py"))
 
 
-def numbers(line: str) -> list[float]:
-    """The numbers in the cells of a row, but the first two."""
-    return [float(each.strip(" %")) for cell in line.split("|")[3:-1] for each in cell.split("/")]
+def table(printed: str, first: str) -> list[list[str]]:
+    """The cells of the rows whose first cell begins so."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in printed.splitlines()]
+    return [cells for cells in rows if cells and cells[0].startswith(first)]
 
 
-def test_the_study_of_healthy_years_rates_every_rule_of_every_kind(run: Any) -> None:
-    study, years = run("healthy_years"), run("years")["live_years"]
-    walk = Walk(draw_lives(1, study["LIVES"], days_of(years=1)))
-    records = study["records"](756 + 315 + 252)
+def test_the_kinds_have_their_sharpe_ratios_and_one_volatility(run: Any) -> None:
+    study = run("kinds")
+    for kind in study["KINDS"]:
+        returns = study["records"](kind, 20_000, 10, seed=1)
+        logs = np.log1p(returns)
+        assert np.isfinite(logs).all(), kind
+        assert logs.std(axis=0) / study["SD"] == pytest.approx(np.ones(10), abs=0.2), kind
+        ratios = logs.mean(axis=0) / logs.std(axis=0) * np.sqrt(252)
+        wanted = np.resize(study["SHARPES"], 10)
+        # The error of 80 years; five standard errors.
+        assert ratios == pytest.approx(wanted, abs=0.8), kind
 
-    assert len(records) == 9
-    for name, returns in records.items():
-        assert np.isfinite(returns).all(), name
-        count, *shares = numbers(study["row"](name, "756", list(years(returns, 756)), walk))
-        assert count == 2
-        assert len(shares) == 2 * (len(STATISTICS) + 1)
-        assert set(shares) <= {0.0, 50.0, 100.0}
 
-
-def test_the_study_of_the_sample_prints_its_tables(
+def test_the_study_of_held_rates_shows_every_daily_rule_that_can_notify(
     run: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = run("band_coverage")
-    sample = run("years")["sample_records"]()
-    names = ("etf_USMV", "sma_50_200")
-    records = {name: sample[name][0][-2_000:] for name in names}
-    draws = draw_lives(1, 50, LIFE)
+    study, desk = run("held_rates"), run("years")["Desk"](lives=100, paths=100)
+    names = study["print_table"].__globals__
+    names["ROWS"], names["OLDER"] = (300,), (3,)
 
-    study["print_coverage"](records)
-    study["print_openings"](records, draws)
-    starts = [run("years")["at_start_of_live"](*sample[name]) for name in names]
-    study["print_calibrations"](starts, draws)
-
+    study["print_table"](desk, 1)
+    study["print_older"](desk, 1)
     printed = capsys.readouterr().out
-    for rule in STATISTICS:
-        assert f"\n| {rule} | " in printed
-    assert "| 63 | flat (1) |" in printed
-    assert "over 8 years" in printed
+    header = printed.splitlines()[0]
+    assert all(rule.replace("_", " ") in header for rule in DAILY)
+    rows = table(printed, "")
+    assert len({len(cells) for cells in rows[:14]}) == 1
+    for kind in study["KINDS"]:
+        shares = table(printed, kind)[0][3:]
+        assert {float(each) for cell in shares for each in cell.split("/")} <= {0.0, 100.0}
+    levels = table(printed, "*level")[0]
+    assert levels[3] == "10.0 / 2.0"
+    assert table(printed, "t(5)")[1][1] == "3"
+
+
+def test_the_study_of_the_sample_opens_each_rule_with_and_without_evidence(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, helpers = run("sample_years"), run("years")
+    desk = helpers["Desk"](lives=100, paths=100)
+    pairs, spans = zip(*list(helpers["sample_years"]())[:3], strict=True)
+    every = [desk.rated(year) for year in desk.years(pairs)]
+
+    study["print_openings"](every)
+    study["print_unions"](every, spans)
+    printed = capsys.readouterr().out
+    for rule in DAILY:
+        cells = table(printed, rule)[0]
+        assert float(cells[1]) <= max(float(cells[3]), float(cells[1])), rule
+    total = [float(cell) for cell in table(printed, "sum")[0][1:]]
+    assert total[2] > total[0]
+    assert "over 3 years" in printed
+    assert table(printed, "all")[0][1] == "3"
+
+
+def test_the_study_of_a_desk_counts_openings_of_a_year_and_of_thirteen_weeks(run: Any) -> None:
+    study, desk = run("desk_weeks"), run("years")["Desk"](strategies=40, lives=50, paths=100)
+    study["openings"].__globals__["STRATEGIES"] = 3
+    counts = study["openings"](desk, 1, 2)
+
+    assert counts.shape == (2, 5)
+    assert (counts[:, 1] <= counts[:, 0]).all()
+    assert (counts[:, 2:4] <= counts[:, :2]).all()
+    assert (counts[:, 4] <= counts[:, 0]).all()
+
+
+def test_the_study_of_bands_prints_how_often_they_are_left(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, sample = run("band_coverage"), run("years")["sample_records"]()
+    names = ("etf_USMV", "sma_50_200")
+
+    study["print_coverage"]({name: sample[name][0][-2_000:] for name in names})
+    printed = capsys.readouterr().out
+    assert table(printed, "63")[0][1] == "flat (1)"
+
+
+def test_what_opens_within_fourteen_days_is_one_event(run: Any) -> None:
+    folded = run("years")["folded"]
+    assert folded([]) == 0
+    assert folded([3, 3, 12]) == 1
+    assert folded([12, 3, 13, 22, 23]) == 3
 
 
 @pytest.mark.parametrize("study", sorted(path.stem for path in STUDIES.glob("*.py")))

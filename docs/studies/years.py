@@ -1,47 +1,364 @@
-"""Years of live rows, each with what was known before it; for the studies beside this file."""
+"""Years of live rows, rated by what was known before them; for the studies beside this file.
 
-from collections.abc import Iterable, Iterator
+What the judge, the lines of the drawdown and an incident's recovery do day by day is done here of
+all days at once; a test compares both.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.lives import Life, life_of
+from perf_alerts_dagster.judging.budget import Budgets
+from perf_alerts_dagster.judging.context import yearly
+from perf_alerts_dagster.judging.evaluation import Kind
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS, WEIGHTS
+from perf_alerts_dagster.judging.rules.interval import LEVELS
+from perf_alerts_dagster.projections.bands import Fan, fans
+from perf_alerts_dagster.projections.calibration import (
+    LIVES,
+    Calibration,
+    Pair,
+    calibrate,
+    yearly_share,
+)
+from perf_alerts_dagster.projections.kernels.watching import ROLLING_ROWS
+from perf_alerts_dagster.projections.lives import draw_lives, life_of
+from perf_alerts_dagster.projections.projection import CURRENT_HORIZON, Subject
 from perf_alerts_dagster.projections.simulation import draw
-from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, WARM_UP, YEAR, Known
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.projections.walk import badness_of, days_of
+from perf_alerts_dagster.projections.watchers import (
+    STATISTICS,
+    WARM_UP,
+    YEAR,
+    Known,
+    documented_badness,
+)
+from perf_alerts_dagster.records.model import Flags, Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
+from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
 
 PATHS = 10_000
+DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
+# The rules whose badness looks at windows of rows, those that know all of a life, the band.
+WINDOWS = tuple(rule for rule in STATISTICS if not STATISTICS[rule].from_the_first_day)
+BAND = "interval_breach"
+LIFELONG = tuple(rule for rule in STATISTICS if rule not in (*WINDOWS, BAND))
+JUDGING, LINE = "judging band", "drawdown's lines"
+# Sessions of 14 days.
+FOLD = 10
+DECAY = ("mean_shortfall_126", "mean_shortfall_252", "decay_cusum")
+RATED = tuple(rule for rule in STATISTICS if rule in WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveYear:
-    """Simple returns before the start of live (n) and after it (315), and what rules know then.
+    """Simple returns before live (n), of live until the year's end, and what was known at issue.
 
-    A rule's year has 252 rows; for the rules that look at windows it begins after 63.
+    `first` is the row of live on which the projection in force was issued: 0, 252, ...
     """
 
     before: Floats
-    after: Floats
+    live: Floats
+    first: int
     known: Known
+    calibration: Calibration
 
     @property
-    def life(self) -> Life:
-        """The healthy lives of the rows before."""
-        return life_of(self.before, self.known.residuals)
+    def age(self) -> int:
+        """The year of life, from 1 on."""
+        return self.first // YEAR + 1
+
+    def rows_of(self, rule: str) -> slice:
+        """The rows of live that the rule is rated on in this year.
+
+        That of a rule that looks at windows begins when they are full.
+        """
+        start = max(self.first, STATISTICS[rule].starts)
+        return slice(start, start + YEAR)
 
     def badness(self) -> dict[str, Floats]:
-        """Each rule's badness on each day of its year (252)."""
-        days = badness_of(np.log1p(self.after)[:, None], self.known)
-        return {
-            rule: values[STATISTICS[rule].starts :, 0][:YEAR].astype(np.float64)
-            for rule, values in days.items()
+        """Each rule's badness on each row of its year (252)."""
+        logs = np.log1p(self.live)[:, None]
+        # So many alike are walked by the compiled loops.
+        alike = np.repeat(logs, 16, axis=1)
+        early = max(0, self.first - WARM_UP)
+        found = {
+            BAND: (badness_of(alike[self.first :], self.known, rules=(BAND,)), self.first),
+            **dict.fromkeys(LIFELONG, (badness_of(alike, self.known, rules=LIFELONG), 0)),
+            **dict.fromkeys(WINDOWS, (badness_of(alike[early:], self.known, rules=WINDOWS), early)),
         }
+        years = {}
+        for rule, (values, begins) in found.items():
+            rows = self.rows_of(rule)
+            days = values[rule][rows.start - begins : rows.stop - begins, 0]
+            years[rule] = days.astype(np.float64)
+        return years
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rated:
+    """A rule on the rows (252) of its year.
+
+    `breach` are its limits, `notified` what is notified of, both at warning and at critical; an
+    incident ends where it has `recovered`. `first` is the first row of live.
+    """
+
+    first: int
+    p_year: Floats
+    breach: tuple[Flags, Flags]
+    notified: tuple[Flags, Flags]
+    recovered: Flags
+
+    def openings(self, severity: int = 0, *, gate: bool = True) -> list[int]:
+        """The rows of live on which an incident opens at 0, warning, or becomes 1, critical."""
+        opened, is_open = [], False
+        begins = (self.notified if gate else self.breach)[severity]
+        ends = self.recovered if gate else ~begins
+        for day, (does_begin, does_end) in enumerate(zip(begins, ends, strict=True)):
+            if does_begin and not is_open:
+                opened.append(self.first + day)
+            is_open = (is_open or bool(does_begin)) and not does_end
+        return opened
+
+
+class Desk:
+    """Budgets and draws that strategies are rated by; groups count among the strategies."""
+
+    def __init__(
+        self, budgets: Budgets | None = None, *, strategies: int = 1, lives: int = LIVES,
+        paths: int = PATHS, judging: bool = True, seed: int = 1,
+    ) -> None:  # fmt: skip
+        self.budgets, self.strategies, self.judging = budgets or Budgets(), strategies, judging
+        self.draws = draw_lives(seed, lives, days_of())
+        self.drawn = {rows: draw(seed, paths, rows) for rows in (CURRENT_HORIZON, YEAR)}
+
+    def years(self, pairs: Iterable[tuple[Floats, Floats]], age: int = 1) -> Iterator[LiveYear]:
+        """Each (before, live) of simple returns in a year of its life, from 1 on.
+
+        Those that do not vary are left out.
+        """
+        first, cases = YEAR * (age - 1), []
+        for before, live in pairs:
+            recent = np.concatenate([before, live[:first]])[-WINDOW:]
+            window = before[-WINDOW:]
+            residuals = Subject(strategy="", window=window, recent=recent).residuals()
+            decay = decay_reference(np.log1p(before))
+            if residuals is not None and decay is not None:
+                cases.append((before, live, residuals, decay))
+        bands = fans([residuals for _, _, residuals, _ in cases], self.drawn[YEAR], YEAR)
+        known = [
+            Known(residuals=residuals, band=band, decay=decay)
+            for (_, _, residuals, decay), band in zip(cases, bands, strict=True)
+        ]
+        calibrations = calibrate(
+            [life_of(before, residuals, decay) for before, _, residuals, decay in cases],
+            known,
+            self.draws,
+            weights=[self.budgets.weights_of("")] * len(cases),
+            documented=[DOCUMENTED] * len(cases),
+        )
+        for (before, live, _, _), each, calibration in zip(cases, known, calibrations, strict=True):
+            yield LiveYear(
+                before=before, live=live[: first + WARM_UP + YEAR], first=first, known=each,
+                calibration=calibration,
+            )  # fmt: skip
+
+    def levels_of(self, year: LiveYear) -> dict[str, Pair]:
+        """The largest `p_year` at which each rule notifies."""
+        return self.budgets.levels_of("", year.calibration, self.strategies)
+
+    def rated(self, year: LiveYear) -> dict[str, Rated]:
+        """Each rule that can notify, on the rows of its year.
+
+        `JUDGING` are the current projections that judge, `LINE` the limits of the drawdown.
+        """
+        levels, found = self.levels_of(year), {}
+        for rule, badness in year.badness().items():
+            if rule == BAND:
+                found[BAND] = self._launch(year, levels[BAND])
+                if self.judging:
+                    found[JUDGING] = self._judging(year, levels[BAND])
+            elif rule in levels:
+                found[rule] = _rated(year, rule, badness, levels[rule])
+        found[LINE] = _line(year)
+        return found
+
+    def _launch(self, year: LiveYear, level: Pair) -> Rated:
+        path = np.log1p(year.live[year.first : year.first + YEAR]).cumsum()
+        return _band(year, year.known.band, path, "launch", level, doubled=self.judging)
+
+    def _judging(self, year: LiveYear, level: Pair) -> Rated:
+        """The current projections of the year's quarters, each from the rows before it."""
+        starts = range(year.first, year.first + YEAR, CURRENT_HORIZON)
+        rows = [np.concatenate([year.before, year.live[:start]])[-WINDOW:] for start in starts]
+        known = [filter_returns(each) for each in rows]
+        varying = [each for each in known if each is not None]
+        bands = iter(fans(varying, self.drawn[CURRENT_HORIZON], CURRENT_HORIZON))
+        quarters = []
+        for start, residuals in zip(starts, known, strict=True):
+            path = np.log1p(year.live[start : start + CURRENT_HORIZON]).cumsum()
+            if residuals is not None:
+                quarters.append(_band(year, next(bands), path, "judging", level, doubled=True))
+                # Another projection's breach is another incident.
+                quarters[-1].recovered[-1] = True
+            else:
+                quarters.append(_nothing(len(path)))
+        return Rated(
+            first=year.first,
+            p_year=np.concatenate([each.p_year for each in quarters]),
+            breach=_joined([each.breach for each in quarters]),
+            notified=_joined([each.notified for each in quarters]),
+            recovered=np.concatenate([each.recovered for each in quarters]),
+        )
+
+
+def drawdown_openings(rated: Mapping[str, Rated], severity: int = 0) -> list[int]:
+    """Openings of the drawdown's one incident, by its evidence or by its limits."""
+    gated, line = rated["drawdown"], rated[LINE]
+    latched, recovered = False, np.empty(len(gated.recovered), dtype=bool)
+    for day, (beyond, high) in enumerate(zip(line.notified[0], line.recovered, strict=True)):
+        latched = (latched or bool(beyond)) and not high
+        recovered[day] = gated.recovered[day] and not latched
+    either = tuple(a | b for a, b in zip(gated.notified, line.notified, strict=True))
+    return Rated(
+        first=gated.first, p_year=gated.p_year, breach=gated.breach,
+        notified=(either[0], either[1]), recovered=recovered,
+    ).openings(severity)  # fmt: skip
+
+
+def openings_of(rated: Mapping[str, Rated], severity: int = 0) -> dict[str, list[int]]:
+    """The rows of live on which each rule's incidents open; the drawdown's limits are its own."""
+    found = {
+        rule: each.openings(severity)
+        for rule, each in rated.items()
+        if rule not in (LINE, "drawdown")
+    }
+    return {**found, "drawdown": drawdown_openings(rated, severity)}
+
+
+def folded(rows: Sequence[int]) -> int:
+    """Events of a strategy: what opens within 14 days of the first opening is one."""
+    events, last = 0, -FOLD
+    for row in sorted(rows):
+        if row - last >= FOLD:
+            events, last = events + 1, row
+    return events
+
+
+def _joined(pairs: Sequence[tuple[Flags, Flags]]) -> tuple[Flags, Flags]:
+    warning, critical = (np.concatenate(each) for each in zip(*pairs, strict=True))
+    return warning, critical
+
+
+def _nothing(rows: int) -> Rated:
+    never = np.zeros(rows, dtype=bool)
+    return Rated(
+        first=0, p_year=np.ones(rows), breach=(never, never), notified=(never, never),
+        recovered=~never,
+    )  # fmt: skip
+
+
+def _volatility(year: LiveYear, shares: Floats, level: Pair) -> Rated:
+    """The volatility of 63 rows, whose evidence is the size of their moves."""
+    rows, limits = year.rows_of("volatility_shift"), DOCUMENTED_LIMITS
+    reference = year.before[-WINDOW:]
+    windows = np.lib.stride_tricks.sliding_window_view(year.live[: rows.stop], ROLLING_ROWS)
+    ratios = windows[rows.start - ROLLING_ROWS + 1 :].std(axis=1, ddof=1) / reference.std(ddof=1)
+    low, high = limits["volatility_low"], limits["volatility_high"]
+    outside = (ratios < low) | (ratios > high)
+    for day in np.flatnonzero(outside & (shares <= level[0])).tolist():
+        own = yearly_share_of_ratio(reference, float(ratios[day]), YEAR / ROLLING_ROWS)
+        shares[day] = max(shares[day], own)
+    nearest = np.where(ratios < 1.0, low, high)
+    inside = ~outside & (np.abs(ratios - nearest) >= 0.1 * nearest)
+    never = np.zeros(len(ratios), dtype=bool)
+    return _notifying(rows.start, shares, (outside, never), level, inside)
+
+
+def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
+    calibration = year.calibration
+    name = STATISTICS[rule].name_after(YEAR * (year.age - 1) + 1)
+    worst = calibration.p_year(name, float(badness.max()))
+    shares = np.full(len(badness), worst)
+    # Where the worst day is not notified, none is.
+    if worst <= level[0]:
+        shares[:] = [calibration.p_year(name, bad) for bad in badness.tolist()]
+    if rule == "volatility_shift":
+        return _volatility(year, shares, level)
+    if rule == "daily_exceedance":
+        residuals = np.sort(year.known.residuals.standardised)
+        worst = -float(residuals[0])
+        rare = badness > worst
+        shares[rare] = [
+            max(share, yearly_share(-bad, residuals))
+            for share, bad in zip(shares[rare].tolist(), badness[rare].tolist(), strict=True)
+        ]
+        limits = worst, 1.5 * worst
+    elif rule in DECAY:
+        limits = calibration.badness_at(name, level[0]), calibration.badness_at(name, level[1])
+    else:
+        limits = DOCUMENTED[rule]
+    breach = badness >= limits[0], badness >= max(limits)
+    # As `is_recovered`: within by a tenth of the limit, or common by twice the level.
+    inside = badness <= limits[0] - 0.1 * abs(limits[0])
+    is_event = BY_ID[rule].kind is Kind.EVENT
+    return _notifying(
+        year.rows_of(rule).start, shares, breach, level, inside | is_event, event=is_event
+    )
+
+
+def _notifying(
+    first: int, shares: Floats, breach: tuple[Flags, Flags], level: Pair, inside: Flags, *,
+    event: bool = False,
+) -> Rated:  # fmt: skip
+    warning, critical = (
+        each & (shares <= share) for each, share in zip(breach, level, strict=True)
+    )
+    recovered = inside if event else ~warning & (inside | (shares > 2.0 * level[0]))
+    return Rated(
+        first=first, p_year=shares, breach=breach, notified=(warning, critical),
+        recovered=recovered,
+    )  # fmt: skip
+
+
+def _band(
+    year: LiveYear, band: Fan, path: Floats, kind: str, level: Pair, *, doubled: bool
+) -> Rated:
+    rows = len(path)
+    lower = [band.lower(share)[:rows] for share in LEVELS[kind]]
+    breach = path < lower[0], path < lower[1]
+    distance = np.maximum.accumulate((band.median[:rows] - path) / band.below[:rows])
+    shares = np.ones(rows)
+    # Nothing is notified before the path has left the band.
+    for day in np.flatnonzero(np.maximum.accumulate(breach[0])).tolist():
+        p = yearly(band.share_below(float(distance[day]), day + 1), band.horizon, YEAR)
+        if kind == "launch":
+            p = max(p, year.calibration.p_year(BAND, float(distance[day])))
+        shares[day] = 1.0 - (1.0 - p) ** 2 if doubled else p
+    limit = np.expm1(lower[0])
+    inside = ~breach[0] & (np.abs(np.expm1(path) - limit) >= 0.1 * np.abs(limit))
+    return _notifying(year.first, shares, breach, level, inside)
+
+
+def _line(year: LiveYear) -> Rated:
+    """The limits of the drawdown: its own line, at critical, and the documented 20 % as well.
+
+    An episode ends at a new high of the live index.
+    """
+    rows = year.rows_of("drawdown")
+    total = np.log1p(year.live).cumsum()
+    depth = -np.expm1(total - np.maximum.accumulate(np.maximum(total, 0.0)))[rows]
+    own = depth >= year.calibration.emergency_depth(YEAR * (year.age - 1) + 1)
+    beyond = own | (depth >= DOCUMENTED_LIMITS["drawdown_emergency"])
+    return Rated(
+        first=rows.start, p_year=np.ones(len(depth)), breach=(beyond, own),
+        notified=(beyond, own), recovered=depth == 0.0,
+    )  # fmt: skip
 
 
 def sample_records() -> dict[str, tuple[Floats, int]]:
@@ -54,27 +371,19 @@ def sample_records() -> dict[str, tuple[Floats, int]]:
     }
 
 
-def live_years(returns: Floats, rows: int | None = None) -> Iterator[LiveYear]:
+def starts_of(returns: Floats, rows: int | None = None) -> Iterator[tuple[Floats, Floats]]:
     """A start of live every 252 rows, by the `rows` before it; by all, at least 756, if None."""
-    starts = range(rows or WINDOW, len(returns) - WARM_UP - YEAR + 1, YEAR)
-    return _known(
-        (returns[start - rows if rows else 0 : start], returns[start : start + WARM_UP + YEAR])
-        for start in starts
-    )
+    for start in range(rows or WINDOW, len(returns) - WARM_UP - YEAR + 1, YEAR):
+        yield returns[start - rows if rows else 0 : start], returns[start:]
 
 
-def at_start_of_live(returns: Floats, backtest: int) -> LiveYear:
-    """The record's own start of live, after so many rows."""
-    (year,) = _known([(returns[:backtest], returns[backtest : backtest + WARM_UP + YEAR])])
-    return year
-
-
-def _known(pairs: Iterable[tuple[Floats, Floats]]) -> Iterator[LiveYear]:
-    varying = [
-        (before, after, residuals)
-        for before, after in pairs
-        if (residuals := filter_returns(before)) is not None
-    ]
-    bands = fans([residuals for _, _, residuals in varying], draw(1, PATHS, YEAR), YEAR)
-    for (before, after, residuals), band in zip(varying, bands, strict=True):
-        yield LiveYear(before=before, after=after, known=Known(residuals=residuals, band=band))
+def sample_years() -> Iterator[tuple[tuple[Floats, Floats], str]]:
+    """Every year of the sample's strategies, see `starts_of`, and the calendar years it is in."""
+    table = ParquetTable(Path(sample.__file__).parent / "sample_data" / "daily.parquet")
+    frame = table.read().sort("strategy", "date")
+    for rows in frame.partition_by("strategy"):
+        returns, dates = rows["return"].to_numpy(), rows["date"].to_list()
+        for before, live in starts_of(returns):
+            first = len(before)
+            span = {str(day)[:4] for day in dates[first : first + WARM_UP + YEAR]}
+            yield (before, live), " ".join(sorted(span))

@@ -31,8 +31,6 @@ NEIGHBOURS = 0.05
 # Rows of the blocks by which the variance of the scale is estimated, so that clusters of volatility
 # widen it.
 _SCALE_BLOCK = 63
-# Standardised rows are bounded here where the error of the scale is estimated.
-_LARGEST = 3.0
 _NUMBERS = 1 << 16
 # Lives that are drawn together.
 _GROUP = 500
@@ -121,7 +119,7 @@ class Life:
     `rows` (n) are log returns minus their mean, oldest first. `rank` (n) is the rank of each
     row's one-step-ahead volatility, `order` (n) the rows by that rank, `start` the rank of the
     volatility that lives begin with. `mean` is the drift per row; `mean_error` and `scale_error`
-    are the standard errors of the drift and of the log of the scale.
+    are the standard errors of the drift, which grows with the scale, and of the log of the scale.
     """
 
     rows: Floats32
@@ -165,8 +163,10 @@ def life_of(
     rank[order] = np.arange(len(order), dtype=np.int32)
     start = int(np.searchsorted(variances[order], reference.variance))
     deviation = float(shocks.std(ddof=1))
-    sizes = np.minimum(np.abs(shocks) / deviation, _LARGEST)
-    of_scale = long_run_variance(sizes, _SCALE_BLOCK) / max(float(sizes.mean()) ** 2, 1e-12)
+    # The log of a scale has half the relative error of a variance. That of sums of rows is known
+    # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
+    squares = np.square(shocks / deviation)
+    of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
     return Life(
         rows=shocks.astype(np.float32),
         rank=rank,
@@ -197,8 +197,8 @@ NO_CHANGE = Change()
 
 def returns_of(life: Life, draws: LifeDraws, change: Change, returns: Floats32) -> None:
     """Write the log returns (days, N) of one strategy's lives, the same in whichever parts."""
-    drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0]
     scale = np.exp(np.float32(life.scale_error) * draws.errors[1])
+    drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0] * scale
     lost = np.float32(change.lost_mean * life.mean + change.fall)
     stretch = np.float32(change.stretch)
     drifts, scales = np.stack([drift, drift - lost]), np.stack([scale, scale * stretch])
