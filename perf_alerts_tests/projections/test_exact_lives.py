@@ -206,7 +206,14 @@ def known_of(*, mean: float = 0.0, sigma: float = 1.0) -> Known:
         ),
         # A score is a row in units of `sigma`.
         decay=DecayReference(
-            mean=mean, sigma=sigma, numerator=1.0, base=1.0, square=0.0, rows=ENDLESS, error=0.0
+            mean=mean,
+            sigma=sigma,
+            numerator=1.0,
+            base=1.0,
+            square=0.0,
+            rows=ENDLESS,
+            error=0.0,
+            size=1.0,
         ),
     )
 

@@ -14,7 +14,6 @@ from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections import issue
-from perf_alerts_dagster.projections.calibration import LIVES
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
 from perf_alerts_dagster.projections.ports import (
     MemoryProjections,
@@ -37,7 +36,6 @@ from perf_alerts_tests.executions.trading_desk import (
     day,
 )
 from perf_alerts_tests.fakes import FakeRecordsSource
-from perf_alerts_tests.projections.honest import RULES
 
 PATHS = 200
 LAST_BACKTEST = day(BACKTEST - 1)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from perf_alerts_dagster.projections.stability_lives import lowest_scores, share_as_low
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
