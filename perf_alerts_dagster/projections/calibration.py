@@ -304,9 +304,9 @@ def least_factors(
             notifies = (values >= least_badness) & (shares <= bound)
             least = np.where(notifies, np.minimum(least, shares / weight), least)
         if rule == "drawdown" and place == 0:
-            lowest, highest = (-math.log1p(-depth) for depth in EMERGENCY_DEPTHS)
-            passes = (shares <= EMERGENCY) & (values >= lowest)
-            least = np.where(passes | (values >= highest), 0.0, least)
+            # A line that is capped is passed more often, and would leave evidence no budget.
+            passes = (shares <= EMERGENCY) & (values >= -math.log1p(-EMERGENCY_DEPTHS[0]))
+            least = np.where(passes, 0.0, least)
     return least
 
 

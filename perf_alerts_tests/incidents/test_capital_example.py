@@ -79,6 +79,24 @@ def test_the_coin_of_the_docs_is_notified_as_they_say(
         assert line in DOCS
 
 
+def test_a_line_that_a_wild_strategy_passes_often_leaves_its_evidence_a_budget(
+    settings: Settings,
+) -> None:
+    reading = read_records(settings, now=NOW, kept=Kept())
+    judgement = build_session_judge(settings).judge_newest(
+        DAILY_PNL_CHECK, reading, run_id="docs", now=NOW
+    )
+
+    levels = [each.parts["levels"] for each in judgement.evaluations if "levels" in each.parts]
+    assert levels
+    for pair in levels:
+        assert isinstance(pair, dict)
+        assert float(str(pair["warning"])) > 0.0
+        assert float(str(pair["critical"])) > 0.0
+    limits = [each.limit for each in judgement.evaluations if each.limit is not None]
+    assert np.isfinite(limits).all()
+
+
 @pytest.mark.slow
 def test_the_sample_is_notified_as_the_docs_say() -> None:
     settings = load_settings()
