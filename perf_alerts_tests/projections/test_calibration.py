@@ -162,10 +162,10 @@ def test_a_rating_turns_the_value_as_the_calibration_has_it(one: Calibration) ->
     older = rating_of(one, "drawdown", -0.12, periods_per_year=252, live_rows=1_300)
     younger = rating_of(one, "drawdown", -0.12, periods_per_year=252, live_rows=1)
 
-    assert rated
-    assert milder
-    assert older
-    assert younger
+    assert rated is not None
+    assert milder is not None
+    assert older is not None
+    assert younger is not None
     assert rated.p_year < 0.05 < milder.p_year
     assert older.p_year > younger.p_year
     assert rating_of(one, "profit_factor", 1.0, periods_per_year=252) is None

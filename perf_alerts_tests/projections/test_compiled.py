@@ -25,7 +25,7 @@ from perf_alerts_dagster.projections.kernels.watching import LANES
 from perf_alerts_dagster.projections.lives import Change, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.simulation import Filtered, draw, filtered, measure
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
-from perf_alerts_dagster.projections.watchers import WATCHERS, Known
+from perf_alerts_dagster.projections.watchers import STATISTICS, WATCHERS, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_tests.projections.hard import decay_of, life_in
@@ -416,7 +416,10 @@ def test_every_call_of_the_product_has_the_same_types(tmp_path: Path) -> None:
     for rows in (1, 64, 600):
         badness_of(np.full((rows, 2), 0.001).T[::-1].T, one)
     weekly = replace(one, year=52)
-    Walk(draw_lives(1, 300, days_of(year=52))).yearly_worst(life, weekly)
+    of_weeks = Walk(draw_lives(1, 300, days_of()))
+    of_weeks.yearly_worst(life, weekly)
+    for each in (one, weekly):
+        of_weeks.first_passages(life, each, dict.fromkeys(STATISTICS, 1.0))
 
     assert {kernel.loops.__name__: kernel.signatures for kernel in Kernel.all} == {
         kernel.loops.__name__: 1 for kernel in Kernel.all
