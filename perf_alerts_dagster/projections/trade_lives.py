@@ -119,10 +119,11 @@ def _amounts(before: Floats, won: Flags, rng: np.random.Generator) -> Floats32:
     """The amount of each trade of each life, from the wins and the others of its own backtest."""
     lives, columns = won.shape
     owner = (np.arange(lives) % _BACKTESTS)[:, np.newaxis]
-    drawn = np.zeros(won.shape, dtype=np.float32)
+    # What the backtest has none of is a loss of 1, or a win.
+    drawn = np.where(won, np.float32(1.0), np.float32(-1.0))
     for is_win in (True, False):
         sizes = before[(before > 0.0) == is_win].astype(np.float32)
-        if len(sizes):
+        if len(sizes) and (is_win or sizes.min() < 0.0):
             sizes = sizes[rng.integers(0, len(sizes), (_BACKTESTS, len(sizes)))].ravel()
             count = len(sizes) // _BACKTESTS
             places = rng.integers(0, count, (lives, columns), dtype=np.int32)

@@ -20,7 +20,7 @@ PATHS = 2_000
 # Paths that are drawn from each resampled backtest.
 _OF_EACH = 20
 # Wins, and losses, that a profit factor is measured on, and the share of them that is usual.
-_OF_EACH_SIDE = 10
+_OF_EACH_SIDE = 20
 _USUAL = 0.9
 # Loss rates that a backtest allows.
 _NODES = 33
@@ -180,7 +180,7 @@ class ProfitScale:
 
 
 def profit_scale(backtest_pnl: Floats) -> ProfitScale | None:
-    """What live's profit factor is measured by; None below 10 wins or 10 losses."""
+    """What live's profit factor is measured by; None below 20 wins or 20 losses."""
     wins, losses = backtest_pnl[backtest_pnl > 0.0], backtest_pnl[backtest_pnl < 0.0]
     if min(len(wins), len(losses)) < _OF_EACH_SIDE:
         return None

@@ -16,8 +16,7 @@ from perf_alerts_dagster.projections.walk import badness_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import decay_reference
-from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
-from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns, yearly_share_of_ratio
 from perf_alerts_tests.projections.honest import (
     Make,
     autoregressive,

@@ -360,7 +360,7 @@ def rated(backtest: list[float], live: list[float]) -> dict[str, Evaluation]:
 
 
 def test_no_win_of_a_hundred_where_nine_of_ten_won_is_notified() -> None:
-    found = rated(([1.0] * 9 + [-2.0]) * 10, [-2.0] * 100)
+    found = rated(([1.0] * 9 + [-2.0]) * 20, [-2.0] * 100)
 
     assert {rule for rule, one in found.items() if one.is_notified()} == set(found)
     assert found["win_rate"].evidence is Evidence.STRONG
