@@ -54,7 +54,7 @@ def changes(before: object, now: object) -> list[str]:
 # severity that a breach is notified at follows.
 EVIDENCE = {
     "p_year", "false_alarm_rate", "power", "days_to_half", "evidence", "told_as", "trend",
-    "benjamini_hochberg", "union_false_alarm_rate", "newest_severity", "position",
+    "benjamini_hochberg", "union_false_alarm_rate", "newest_severity", "position", "sequential_p",
     "critical_count", "warning_count", "alerts_generated", "weak",
 }  # fmt: skip
 CUSUM = "life_cusum"
@@ -71,7 +71,9 @@ def forget_the_evidence(before: Any) -> None:
     if not isinstance(before, dict):
         return
     own = {"p_year", "false_alarm_rate"} if before.get("rule") == CUSUM else set()
-    if "outcome" not in before and "status" not in before:
+    # A drawdown is an emergency by the strategy's own line now.
+    is_drawdown = "outcome" in before and before.get("rule") == "drawdown"
+    if is_drawdown or ("outcome" not in before and "status" not in before):
         before.pop("severity", None)
     if isinstance(before.get("evaluations"), int):
         before.pop("evaluations")
