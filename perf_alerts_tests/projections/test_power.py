@@ -159,7 +159,8 @@ def test_a_larger_loss_is_seen_more_often_and_criticals_less(two: Calibration) -
     assert seen["warning"][0] == pytest.approx(0.08, abs=0.03)
     assert seen["warning"][2] > 0.5
     assert seen["critical"][2] < seen["warning"][2]
-    assert two.seen(2, "critical", 0.0) == 0.0
+    # A drawdown past its own line, which no weight decides.
+    assert two.seen(2, "critical", 0.0) < seen["critical"][2]
     assert two.seen(3, "warning", 1e9) == 1.0
 
 
