@@ -240,7 +240,7 @@ def test_a_provisional_date_is_judged_on_the_final_rows_before_it() -> None:
 
 @pytest.mark.parametrize(
     ("issued", "evidence"),
-    [(day(ROWS - 22), "strong"), (LAST, "unrated")],
+    [(day(ROWS - 22), "weak"), (LAST, "unrated")],
     ids=["a month ago", "today"],
 )
 def test_a_fall_of_the_expectation_is_rated_by_the_months_own_path(

@@ -1,20 +1,28 @@
 """Healthy years of trades against years that are drawn and read one after the other."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
+from perf_alerts_dagster.projections.issue import ProjectionIssuer
+from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.projections.trade_lives import badness_of_share, trade_calibrations
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Floats, TrackRecords
+from perf_alerts_dagster.records.reading import read
 from perf_alerts_dagster.statistics.trades import (
     profit_scale,
     run_probabilities,
     win_probabilities,
 )
-from perf_alerts_dagster.statistics.wins_losses import longest_run
+from perf_alerts_tests.builders import MARKET, a_record, trades
+from perf_alerts_tests.fakes import FakeRecordsSource
 
 LEVEL = 0.001
 Make = Callable[[int, np.random.Generator], Floats]
@@ -47,18 +55,20 @@ def years_worst(backtest: Floats, years: Floats, counts: range) -> dict[str, Flo
     won, lost = int((backtest > 0).sum()), int((backtest < 0).sum())
     runs = badness_of_share(run_probabilities(np.arange(101), 100, lost, len(backtest)))
     wins = [badness_of_share(win_probabilities(n, won, len(backtest))) for n in range(101)]
-    scale, readings = (
-        profit_scale(backtest),
-        {"win_rate": [], "losing_run": [], "profit_factor": []},
-    )
+    scale = profit_scale(backtest)
+    readings: dict[str, list[Floats]] = {"win_rate": [], "losing_run": [], "profit_factor": []}
+    lasted = np.zeros(years.shape, dtype=np.int64)
+    for place, lost_now in enumerate((years < 0).T):
+        lasted[:, place] = np.where(lost_now, lasted[:, place - 1] + 1 if place else 1, 0)
     for count in counts:
-        trades = years[:, max(count - 100, 0) : count]
-        rows = trades.shape[1]
-        readings["win_rate"].append(wins[rows][(trades > 0).sum(axis=1)])
-        longest = np.array([longest_run(each) for each in trades < 0])
-        readings["losing_run"].append(runs[rows][longest])
+        taken = years[:, max(count - 100, 0) : count]
+        rows = taken.shape[1]
+        readings["win_rate"].append(wins[rows][(taken > 0).sum(axis=1)])
+        # A run that began before the window counts from its first trade.
+        within = np.minimum(lasted[:, count - rows : count], np.arange(1, rows + 1))
+        readings["losing_run"].append(runs[rows][within.max(axis=1)])
         if scale is not None:
-            scores = -scale.scores(trades).sum(axis=1) / np.sqrt(rows)
+            scores = -scale.scores(taken).sum(axis=1) / np.sqrt(rows)
             readings["profit_factor"].append(scores)
     return {rule: np.max(each, axis=0) for rule, each in readings.items() if each}
 
@@ -142,3 +152,34 @@ def test_windows_are_of_a_hundred_trades_and_the_first_of_twenty() -> None:
 
     least = badness_of_share(win_probabilities(100, int((pnl > 0).sum()), 260))[won.min()]
     assert worst["win_rate"][0] == least
+
+
+def test_a_launch_calibration_holds_the_years_of_the_backtests_trades_and_none_of_live() -> None:
+    returns = np.random.default_rng(2).normal(0.0005, 0.01, 400)
+    plain = a_record(returns[300:], backtest=returns[:300])
+    pnl = KINDS["half"](140, np.random.default_rng(6))
+    exits = np.concatenate([plain.dates[:300:5], plain.dates[320:]])
+    of_record: dict[str, Floats] = {}
+    for after in (pnl[60:], np.full(80, -1e6)):
+        traded = replace(plain, trades=trades([*pnl[:60], *after], exits=exits))
+        store = MemoryProjections()
+        issuer = ProjectionIssuer(
+            store=store,
+            paths=200,
+            haircut=0.0,
+            settings_version="test",
+            limits=lambda strategy: DOCUMENTED_LIMITS,
+            lives=300,
+        )
+        reading = read(
+            FakeRecordsSource(TrackRecords(source="test", strategies={"trend": traded})),
+            MARKET,
+            as_of=None,
+            now=datetime(2030, 1, 1, tzinfo=UTC),
+            timezone=ZoneInfo("UTC"),
+        )
+        issuer.issue_launch(reading, reading.as_of, run_id="run")
+        worst = issuer.outlook(reading.as_of, {"trend": 252.0}).calibrations["trend"].worst
+        assert {"win_rate", "losing_run", "drawdown_1"} <= set(worst)
+        for rule in ("win_rate", "losing_run"):
+            assert np.array_equal(worst[rule], of_record.setdefault(rule, worst[rule]))

@@ -21,8 +21,8 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import CRUMB, Rule, Step
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.ewma_volatility import yearly_share_of_ratio
 from perf_alerts_dagster.statistics.runs import run_law
-from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
 
 _rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
 FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns", gated=True, weight=CRUMB)

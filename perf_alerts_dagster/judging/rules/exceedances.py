@@ -204,7 +204,7 @@ def _consecutive(case: Case, recent: Exceedances) -> Evaluation:
     step = CONSECUTIVE.step(float(run))
     rating = case.context.rating(case.record.strategy, CONSECUTIVE, float(run))
     if rating and step[0]:
-        share = _run_by_chance(run, *_known_and_year(case, recent))
+        share = run_by_chance(run, *_known_and_year(case, recent))
         rating = replace(rating, p_year=max(rating.p_year, share))
     return case.judged(float(run), step, text, observations=len(recent.hits), rating=rating)
 
@@ -240,7 +240,7 @@ def _known_and_year(case: Case, recent: Exceedances) -> tuple[int, int]:
 
 
 @cache
-def _run_by_chance(run: int, known: int, year: int) -> float:
+def run_by_chance(run: int, known: int, year: int) -> float:
     """P(a year of independent rows has such a run).
 
     The quantile of `known` rows has an error, which lives of the same rows do not have.

