@@ -17,6 +17,7 @@ from years import (
     RATED,
     Desk,
     Rated,
+    drawdown_openings,
     folded,
     openings_of,
     sample_years,
@@ -47,6 +48,10 @@ def print_openings(every: Sequence[Mapping[str, Rated]]) -> None:
         note = ", in the drawdown's incident" if rule == LINE else ""
         print(f"| {rule}{note} | {cells} |")
     print(f"| sum | {' | '.join(f'{mean:.3f}' for mean in total)} |")
+    own = [drawdown_openings(each, documented=False) for each in every]
+    without = total[0] - np.mean([len(each["drawdown"]) for each in gated[0]])
+    without += np.mean([len(each) for each in own])
+    print(f"| sum without the documented 20 % | {without:.3f} | {total[1]:.3f} | | |")
     rows = [sorted(chain(*each.values())) for each in gated[0]]
     print(
         f"\nOne event for what opens within 14 days: {np.mean([folded(each) for each in rows]):.3f}"

@@ -161,6 +161,7 @@ class Desk:
             self.draws,
             weights=[self.budgets.weights_of("")] * len(cases),
             documented=[DOCUMENTED] * len(cases),
+            power=False,
         )
         for (before, live, _, _), each, calibration in zip(cases, known, calibrations, strict=True):
             yield LiveYear(
@@ -217,17 +218,23 @@ class Desk:
         )
 
 
-def drawdown_openings(rated: Mapping[str, Rated], severity: int = 0) -> list[int]:
-    """Openings of the drawdown's one incident, by its evidence or by its limits."""
+def drawdown_openings(
+    rated: Mapping[str, Rated], severity: int = 0, *, documented: bool = True
+) -> list[int]:
+    """Openings of the drawdown's one incident, by its evidence or by its limits.
+
+    Without `documented` its own line is the only limit.
+    """
     gated, line = rated["drawdown"], rated[LINE]
     latched, recovered = False, np.empty(len(gated.recovered), dtype=bool)
-    for day, (beyond, high) in enumerate(zip(line.notified[0], line.recovered, strict=True)):
-        latched = (latched or bool(beyond)) and not high
+    beyond = line.notified[0] if documented else line.notified[1]
+    for day, (passes, high) in enumerate(zip(beyond, line.recovered, strict=True)):
+        latched = (latched or bool(passes)) and not high
         recovered[day] = gated.recovered[day] and not latched
-    either = tuple(a | b for a, b in zip(gated.notified, line.notified, strict=True))
+    either = (gated.notified[0] | beyond, gated.notified[1] | line.notified[1])
     return Rated(
         first=gated.first, p_year=gated.p_year, breach=gated.breach,
-        notified=(either[0], either[1]), recovered=recovered,
+        notified=either, recovered=recovered,
     ).openings(severity)  # fmt: skip
 
 

@@ -185,6 +185,7 @@ def calibrate(
     *,
     weights: Sequence[Mapping[str, Pair]],
     documented: Sequence[Mapping[str, Pair]],
+    power: bool = True,
 ) -> list[Calibration]:
     """Calibrate strategies along shared draws; none depends on the others.
 
@@ -195,11 +196,12 @@ def calibrate(
         weights: Of each strategy, by rule: the shares of healthy years that a warning and a
             critical may notify in, before they are scaled to the union.
         documented: Of each, the least badness of each rule's documented limits, where it has any.
+        power: What rules see of changed lives is measured as well, which no level depends on.
 
     Raises:
         ValueError: the draws are too short.
     """
-    walk, changed = Walk(draws), ChangedLives(draws, known)
+    walk, changed = Walk(draws), ChangedLives(draws, known) if power else None
     return [
         _calibrate_one(*each, walk, changed)
         for each in zip(lives, known, weights, documented, strict=True)
@@ -212,7 +214,7 @@ def _calibrate_one(
     weights: Mapping[str, Pair],
     documented: Mapping[str, Pair],
     walk: Walk,
-    changed: ChangedLives,
+    changed: ChangedLives | None,
 ) -> Calibration:
     years = walk.yearly_worst(life, known)
     worst = {
@@ -227,19 +229,20 @@ def _calibrate_one(
     tails = _at_tails(np.stack(list(worst.values())))
     kept = dict(zip(worst, tails, strict=True))
     kept |= {name: _reached(values) for name, values in worst.items() if BY_NAME[name].counts}
+    losses: dict[str, Floats] = {}
+    seen: dict[str, Floats] = {}
+    if changed is not None:
+        least = {rule: _least_badness(rule, known, documented, 0) for rule in STATISTICS}
+        losses = _losses_of(life, known, changed, worst, weights, documented)
+        seen = changed.power(life, known, worst, least)
     return Calibration(
         worst=kept,
         factors={
             severity: _at_shares(least_factors(worst, known, weights, documented, place))
             for place, severity in enumerate(SEVERITIES)
         },
-        losses=_losses_of(life, known, changed, worst, weights, documented),
-        power=changed.power(
-            life,
-            known,
-            worst,
-            {rule: _least_badness(rule, known, documented, 0) for rule in STATISTICS},
-        ),
+        losses=losses,
+        power=seen,
         decay=known.decay,
         edge=edge_of(life),
         year=known.year,
