@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.cscv import BLOCKS, cscv
+from perf_alerts_dagster.statistics.scores.cscv import BLOCKS, cscv
 
 ROWS, TRIALS, REPEATS, EVERY = 7_000, 30, 5, 40
 

@@ -11,8 +11,8 @@ import numpy as np
 from years import sample_records
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
-from perf_alerts_dagster.statistics.walk_forward import Insufficient, stability
+from perf_alerts_dagster.statistics.scores.out_of_sample import missing_sharpe, out_of_sample
+from perf_alerts_dagster.statistics.scores.walk_forward import Insufficient, stability
 
 ROWS, EVERY, YEAR = 756, 252, 252
 # Simulated histories of each true Sharpe ratio.

@@ -12,8 +12,9 @@ import pytest
 
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources.files import ParquetTable
-from perf_alerts_dagster.statistics import cscv, var_backtests
 from perf_alerts_dagster.statistics import sharpe as inference
+from perf_alerts_dagster.statistics import var_backtests
+from perf_alerts_dagster.statistics.scores import cscv
 from perf_alerts_dagster.statistics.sharpe import sharpe_moments
 
 

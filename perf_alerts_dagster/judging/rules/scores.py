@@ -14,14 +14,14 @@ from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics import walk_forward
-from perf_alerts_dagster.statistics.cscv import Cscv, cscv, deflated_best_trial
-from perf_alerts_dagster.statistics.legacy_scores import (
+from perf_alerts_dagster.statistics.scores import walk_forward
+from perf_alerts_dagster.statistics.scores.cscv import Cscv, cscv, deflated_best_trial
+from perf_alerts_dagster.statistics.scores.legacy_scores import (
     LegacyScores,
     legacy_scores,
     months_from_trades,
 )
-from perf_alerts_dagster.statistics.out_of_sample import (
+from perf_alerts_dagster.statistics.scores.out_of_sample import (
     MissingSharpe,
     ValidationScore,
     missing_sharpe,

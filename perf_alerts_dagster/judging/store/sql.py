@@ -20,8 +20,8 @@ from perf_alerts_dagster.judging.evaluation import (
     Outcome,
 )
 from perf_alerts_dagster.judging.ports import AlertStore, Period, StoredEvaluation
-from perf_alerts_dagster.projections import sql as issued
 from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.projections.store import sql as issued
 from perf_alerts_dagster.storage.engine import open_engine, reading, upsert, writing
 from perf_alerts_dagster.storage.migrate import require_current
 from perf_alerts_dagster.storage.tables import evaluations as evaluation_rows

@@ -9,7 +9,7 @@ import pytest
 
 from perf_alerts_dagster.judging.rules.scores import judge_scores
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.cscv import cscv
+from perf_alerts_dagster.statistics.scores.cscv import cscv
 from perf_alerts_tests.builders import context_of
 
 pytestmark = pytest.mark.slow

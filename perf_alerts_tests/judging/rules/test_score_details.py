@@ -10,10 +10,10 @@ from perf_alerts_dagster.judging.rules.scores import (
     stability_parts,
     validation_parts,
 )
-from perf_alerts_dagster.statistics.cscv import Cscv
-from perf_alerts_dagster.statistics.legacy_scores import LegacyScores
-from perf_alerts_dagster.statistics.out_of_sample import MissingSharpe, ValidationScore
-from perf_alerts_dagster.statistics.walk_forward import Fold, FoldResult, StabilityScore
+from perf_alerts_dagster.statistics.scores.cscv import Cscv
+from perf_alerts_dagster.statistics.scores.legacy_scores import LegacyScores
+from perf_alerts_dagster.statistics.scores.out_of_sample import MissingSharpe, ValidationScore
+from perf_alerts_dagster.statistics.scores.walk_forward import Fold, FoldResult, StabilityScore
 from perf_alerts_tests.builders import a_record, near, noise
 
 LEGACY = LegacyScores(stability=71.0, validation=62.0, overfitting=0.53)

@@ -17,9 +17,9 @@ from perf_alerts_dagster.judging.rules.scores import (
     validation_parts,
 )
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, Trades
-from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
-from perf_alerts_dagster.statistics.out_of_sample import missing_sharpe, out_of_sample
-from perf_alerts_dagster.statistics.walk_forward import Insufficient, split_record, stability
+from perf_alerts_dagster.statistics.scores.cscv import cscv, deflated_best_trial
+from perf_alerts_dagster.statistics.scores.out_of_sample import missing_sharpe, out_of_sample
+from perf_alerts_dagster.statistics.scores.walk_forward import Insufficient, split_record, stability
 from perf_alerts_tests.builders import context_of
 
 ROWS = 1512

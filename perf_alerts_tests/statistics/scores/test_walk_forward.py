@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.walk_forward import (
+from perf_alerts_dagster.statistics.scores.walk_forward import (
     Insufficient,
     StabilityScore,
     annual_return,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Flags
-from perf_alerts_dagster.statistics.walk_forward import (
+from perf_alerts_dagster.statistics.scores.walk_forward import (
     Fold,
     Insufficient,
     first_live_row,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Trades
-from perf_alerts_dagster.statistics.legacy_scores import (
+from perf_alerts_dagster.statistics.scores.legacy_scores import (
     LegacyMonth,
     legacy_scores,
     months_from_trades,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.out_of_sample import (
+from perf_alerts_dagster.statistics.scores.out_of_sample import (
     MissingSharpe,
     ValidationScore,
     missing_sharpe,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.cscv import cscv, deflated_best_trial
+from perf_alerts_dagster.statistics.scores.cscv import cscv, deflated_best_trial
 
 
 def worked_example() -> Floats:

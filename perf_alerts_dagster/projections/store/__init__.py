@@ -1,0 +1,1 @@
+"""Where issued projections are kept."""
