@@ -9,11 +9,12 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model, transitions
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.episodes import is_new_step
-from perf_alerts_dagster.incidents.notification import UNMEASURED, finite
+from perf_alerts_dagster.incidents.notification import finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
 from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
 from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import (
+    UNMEASURED,
     Evaluation,
     Judgement,
     Kind,

@@ -6,13 +6,12 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.ledger import Opening, sentence, total
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import (
-    UNMEASURED,
     IncidentNotice,
     notice_payload,
     worst_first,
 )
 from perf_alerts_dagster.judging.budget import Budgets
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN
 from perf_alerts_dagster.judging.summary import summaries, too_little_notes
 

@@ -10,9 +10,6 @@ from enum import StrEnum
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Reason
-from perf_alerts_dagster.judging.evaluation import Outcome
-
-UNMEASURED = (Outcome.NO_DATA, Outcome.ERROR)
 
 
 class DeliveryState(StrEnum):

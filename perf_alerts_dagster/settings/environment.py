@@ -237,8 +237,8 @@ def _check_together(raw: Mapping[str, str]) -> tuple[list[str], list[str]]:
             "proxy's headers"
         )
     warnings += [
-        f"ALERT_FALSE_ALARM_RULES: {rule} opens no incident any more, and its budget counts for "
-        "those that are open only"
+        f"ALERT_FALSE_ALARM_RULES: {rule} is only shown and notifies nobody; its budget counts "
+        "for incidents that are open only"
         for rule in checks.without_weight(raw.get("false_alarm_rules", "{}"))
     ]
     faults += _header_faults(raw)

@@ -168,6 +168,6 @@ def test_its_name_in_the_settings_is_accepted_with_a_warning() -> None:
 
     assert settings.false_alarm_rules["default"] == {"life_cusum": {"warning": 0.02}}
     assert [line for line in settings.warnings if "life_cusum" in line] == [
-        "ALERT_FALSE_ALARM_RULES: life_cusum opens no incident any more, and its budget counts "
-        "for those that are open only"
+        "ALERT_FALSE_ALARM_RULES: life_cusum is only shown and notifies nobody; its budget "
+        "counts for incidents that are open only"
     ]
