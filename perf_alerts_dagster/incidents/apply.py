@@ -189,11 +189,12 @@ def _level(builder: DecisionBuilder, live: model.Incident, evaluation: Evaluatio
     """The largest `p_year` that notifies, the larger one of then and of now.
 
     A budget that has become smaller since the breach resolves nothing by itself, nor does the
-    share of an incident that opened without one. Where neither has one, it is the rule's bound.
+    share of an incident that opened without one, unless its line did. Where neither has a share,
+    it is the rule's bound.
     """
     bound, _ = builder.settings.budgets.bounds_of(evaluation.strategy, evaluation.rule)
     kept = [each.parts.get("levels") for each in (live, evaluation)]
-    if kept[0] is None and kept[1] is not None:
+    if kept[0] is None and kept[1] is not None and "capital_limit" not in live.parts:
         return math.inf
     return max(
         float(str(levels.get("warning"))) if isinstance(levels, dict) else bound for levels in kept

@@ -395,7 +395,10 @@ def test_a_line_is_over_a_tenth_of_it_inside_however_common_that_depth_is(
     assert is_recovered(evaluation, budget=0.05, line=0.2) is recovered
 
 
-@pytest.mark.parametrize("parts", [{"capital_limit": 0.2}, {}])
+@pytest.mark.parametrize(
+    "parts",
+    [{"capital_limit": 0.2}, {}, {"levels": {"warning": 0.004, "critical": 0.001}}],
+)
 def test_neither_a_deeper_line_nor_a_mandate_ends_what_an_earlier_line_has_begun(
     parts: dict[str, Any],
 ) -> None:

@@ -81,13 +81,16 @@ def test_a_level_is_back_above_twice_the_budget(
         # A desk that has shrunk: the larger level of now counts.
         (0.01, 0.04, 0.07, False),
         (0.01, 0.04, 0.0801, True),
-        # Where the version before kept no level, its bound of .05 counts.
-        (None, 0.01, 0.09, False),
-        (None, 0.01, 0.1001, True),
+        # The version before kept none, and its `p_year` was another one.
+        (None, 0.01, 0.1001, False),
+        (None, 0.01, 1.0, False),
+        # Where neither has one, the rule's bound of .05 counts.
+        (None, None, 0.1, False),
+        (None, None, 0.1001, True),
     ],
 )
 def test_a_budget_that_became_smaller_ends_no_incident_by_itself(
-    opened_at: float | None, level: float, p_year: float, ends: bool
+    opened_at: float | None, level: float | None, p_year: float, ends: bool
 ) -> None:
     def levels(warning: float | None) -> dict[str, Any]:
         return {} if warning is None else {"levels": {"warning": warning, "critical": 0.001}}
