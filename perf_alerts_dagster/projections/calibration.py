@@ -261,7 +261,7 @@ def _losses_of(
     """See `Calibration.losses`; the loss begins with each rule's first year of life."""
     found = {}
     for lost in LOSSES:
-        fall = lost * float(life.rows.std()) / math.sqrt(known.year)
+        fall = lost * life.deviation / math.sqrt(known.year)
         years: dict[str, Floats32] = {}
         for start in {statistic.starts for statistic in STATISTICS.values()}:
             rules = [rule for rule, statistic in STATISTICS.items() if statistic.starts == start]
