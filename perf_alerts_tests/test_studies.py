@@ -105,6 +105,23 @@ def test_the_study_of_bands_prints_how_often_they_are_left(
     assert table(printed, "63")[0][1] == "flat (1)"
 
 
+def test_the_study_of_scores_tells_an_edge_from_none(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = run("score_readings")
+    study["print_known"].__globals__["HISTORIES"] = 40
+    study["print_known"]()
+
+    none, edge = (float(line.split("mean ")[1].split(",")[0]) for line in
+                  capsys.readouterr().out.splitlines())  # fmt: skip
+    assert 0 <= none < 40 < 50 < edge <= 100
+    rows = np.random.default_rng(1).normal(0.001, 0.01, 2_100)
+    assert [len(each) for each in study["readings"](rows)] == [1_512] * 3
+    assert np.array_equal(next(study["readings"](rows)), rows[:1_512])
+    assert study["score_of"](rows[:1_512]) is not None
+    assert study["score_of"](rows[:300]) is None
+
+
 def test_what_opens_within_fourteen_days_is_one_event(run: Any) -> None:
     folded = run("years")["folded"]
     assert folded([]) == 0

@@ -39,8 +39,11 @@ from perf_alerts_dagster.records.model import Flags, Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics.decay import decay_reference
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, filter_returns
-from perf_alerts_dagster.statistics.volatility import yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import (
+    WINDOW,
+    filter_returns,
+    yearly_share_of_ratio,
+)
 
 PATHS = 10_000
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
