@@ -88,10 +88,12 @@ def test_the_study_of_a_desk_counts_openings_of_a_year_and_of_thirteen_weeks(run
     study["openings"].__globals__["STRATEGIES"] = 3
     counts = study["openings"](desk, 1, 2)
 
-    assert counts.shape == (2, 5)
-    assert (counts[:, 1] <= counts[:, 0]).all()
-    assert (counts[:, 2:4] <= counts[:, :2]).all()
-    assert (counts[:, 4] <= counts[:, 0]).all()
+    assert counts.shape == (2, 7)
+    notified, critical, _, events, openings, at_critical, _ = counts.T
+    assert (critical <= notified).all()
+    assert (at_critical <= openings).all()
+    assert (notified <= events).all()
+    assert (events <= openings).all()
 
 
 def test_the_study_of_bands_prints_how_often_they_are_left(
