@@ -196,8 +196,8 @@ def life_of(
 class Change:
     """A planted change from a day (0-based) on: a part of the mean is lost, the shocks grow.
 
-    Of every row `fall` is lost in the mean, in log returns. The draws stay the same, so that a changed life
-    differs from the healthy one by the change.
+    Of every row `fall` is lost in the mean, in log returns. The draws stay the same, so that a
+    changed life differs from the healthy one by the change.
     """
 
     day: int = 0
