@@ -12,7 +12,7 @@ from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.transitions import open_incident
 from perf_alerts_dagster.judging.evaluation import Evidence
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
-from perf_alerts_dagster.projections.ports import StoredProjection
+from perf_alerts_dagster.projections.ports import LAUNCH, StoredProjection
 from perf_alerts_dagster.projections.stored import calibration_arrays, calibration_facts
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, fine, judged
@@ -28,7 +28,11 @@ def judged_desk(settings: Settings, engine: Engine, now: datetime) -> None:
     found = [fine(strategy=name, rule="drawdown", observations=10) for name in NAMES]
     store.record(judged(*found, breach(strategy="trend")), watermark=None)
     lives = healthy(deepest=0.4)
-    kind = build_session_judge(settings).issuer.calibrations
+    calibrations = build_session_judge(settings).issuer.calibrations
+    stored = {
+        LAUNCH: ({}, {}),
+        calibrations: (calibration_facts(lives), calibration_arrays(lives)),
+    }
     store.save_projections(
         [
             StoredProjection(
@@ -40,9 +44,10 @@ def judged_desk(settings: Settings, engine: Engine, now: datetime) -> None:
                 settings_version=settings.settings_version,
                 data_hash="d",
                 run_id="run",
-                facts=calibration_facts(lives),
-                arrays=calibration_arrays(lives),
+                facts=facts,
+                arrays=arrays,
             )
+            for kind, (facts, arrays) in stored.items()
             for name in NAMES[:2]
         ]
     )
