@@ -146,18 +146,19 @@ def test_the_errors_of_mean_and_scale_have_their_stated_spread_across_lives() ->
     window = garch(1_500, np.random.default_rng(9))
     life = replace(life_in(window), scale_error=0.25, mean_error=0.002)
     draws = draw_lives(6, 20_000, 2)
-    both = walked(life, draws)[0].astype(np.float64)
-    of_scale, of_mean = (
+    without = replace(life, mean_error=0.0, scale_error=0.0)
+    both, of_mean, neither = (
         walked(one, draws)[0].astype(np.float64)
-        for one in (replace(life, mean_error=0.0), replace(life, scale_error=0.0))
+        for one in (life, replace(life, scale_error=0.0), without)
     )
 
-    drift = both - of_scale
+    drift = of_mean - neither
     assert drift.mean() == pytest.approx(0.0, abs=4 * 0.002 / 20_000**0.5)
     assert drift.std() == pytest.approx(0.002, rel=4 * (0.5 / 20_000) ** 0.5)
-    shocks = of_mean - life.mean - drift
-    varies = np.abs(shocks) > 1e-4
-    scale = np.log((both - life.mean - drift)[varies] / shocks[varies])
+    # The error of the drift grows with the scale.
+    moves = of_mean - life.mean
+    varies = np.abs(moves) > 1e-4
+    scale = np.log((both - life.mean)[varies] / moves[varies])
     assert scale.mean() == pytest.approx(0.0, abs=4 * 0.25 / 20_000**0.5)
     assert scale.std() == pytest.approx(0.25, rel=5 * (0.5 / 20_000) ** 0.5)
     assert np.asarray(np.corrcoef(draws.errors))[0, 1] == pytest.approx(0.0, abs=4 / 20_000**0.5)
@@ -232,7 +233,8 @@ def test_a_change_alters_nothing_before_its_day_and_by_itself_alone_after_it(
     healthy, changed = walked(life, draws), walked(life, draws, replace(change, day=day))
 
     assert np.array_equal(healthy[:day], changed[:day])
-    drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0]
+    scale = np.exp(np.float32(life.scale_error) * draws.errors[1])
+    drift = np.float32(life.mean) + np.float32(life.mean_error) * draws.errors[0] * scale
     shocks = healthy[day:] - drift
     expected = shocks * np.float32(change.stretch) + (drift - change.lost_mean * life.mean)
     assert changed[day:] == pytest.approx(expected, abs=1e-8)
