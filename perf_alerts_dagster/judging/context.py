@@ -100,8 +100,8 @@ class JudgeContext:
     of strategies and groups that share the desk's. `in_force` are the projections in force,
     `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
     this rule is still judged for. `projected` are the strategies with a
-    projection in force: without one a drawdown needs no evidence. `records` are those of the
-    session, for what is computed of all at once; `made` and `kept` are for `once`.
+    projection in force: without one, a drawdown as documented needs no evidence. `records` are
+    those of the session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date

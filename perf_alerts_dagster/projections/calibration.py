@@ -39,12 +39,14 @@ def yearly_share(standardised: float, residuals: Floats, year: int = YEAR) -> fl
     count = len(residuals)
     daily = float(np.searchsorted(residuals, standardised, side="right")) / count
     tails = [_losses(residuals, most) for most in (int(_TAIL * count), _WORST)]
-    beyond = [
+    # Before a tail begins its share is empirical, else a worse day would be more common behind.
+    shares = [
         len(tail) / count * float((tail[-1] / -standardised) ** _index(tail))
-        for tail in tails
         if len(tail) > 1 and -standardised > tail[-1]
+        else daily
+        for tail in tails
     ]
-    return float(1.0 - (1.0 - min(max(beyond, default=daily), 1.0)) ** year)
+    return float(1.0 - (1.0 - max(shares)) ** year)
 
 
 def _losses(residuals: Floats, most: int) -> Floats:

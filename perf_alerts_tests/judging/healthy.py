@@ -14,19 +14,17 @@ from perf_alerts_tests.builders import noise
 SHALLOWEST, DEEPEST = 0.02, 0.15
 
 
-def healthy(
-    *, deepest: float = DEEPEST, line: float = 0.01, steep: float = 1.0, **changes: Any
-) -> Calibration:
+def healthy(*, deepest: float = DEEPEST, steep: float = 1.0, **changes: Any) -> Calibration:
     """Calibrated years in which the share of years that notify rises with the factor.
 
-    At a factor of `steep` it is what is calibrated of 10 and of 2 %: 8 and 1.3 %. `line` is the
-    share of years that pass the strategy's own line in its first year of life; the depth of a
-    drawdown falls with the share of years that reach it.
+    At a factor of `steep` it is what is calibrated of 10 and of 2 %: 8 and 1.3 %, besides the
+    years that pass the strategy's own line. The depth of a drawdown falls with the share of years
+    that reach it.
     """
     depths = SHALLOWEST + (deepest - SHALLOWEST) * (0.01 / np.maximum(TAILS, 1e-4)) ** 0.5
     badness = -np.log1p(-np.minimum(depths, 0.95))
     factors = {
-        "warning": np.where(line < TAILS, steep * TAILS / 0.08, 0.0),
+        "warning": steep * TAILS / 0.08,
         "critical": steep * TAILS / 0.013,
     }
     seen = {

@@ -18,7 +18,7 @@ from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, O
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.projections.calibration import SEVERITIES, TAILS, Calibration
 from perf_alerts_dagster.records.sessions import missing, open_calendar
-from perf_alerts_tests.builders import a_record, context_of, noise
+from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 RECORD = a_record([0.01])
 
@@ -48,7 +48,7 @@ def breach(
 def test_a_gated_breach_carries_what_it_is_worth(
     severity: Severity, p_year: float | None, evidence: Evidence
 ) -> None:
-    judged = breach("rolling_sharpe", severity, p_year)
+    judged = breach("mean_shortfall_252", severity, p_year)
 
     assert judged.evidence is evidence
     assert judged.p_year == p_year
@@ -57,7 +57,7 @@ def test_a_gated_breach_carries_what_it_is_worth(
 
 
 @pytest.mark.parametrize(
-    ("p_year", "notified"), [(0.01, Severity.EMERGENCY), (0.0101, Severity.WARNING)]
+    ("p_year", "notified"), [(0.001, Severity.EMERGENCY), (0.00101, Severity.WARNING)]
 )
 def test_a_critical_limit_with_evidence_for_a_warning_is_told_as_a_warning(
     p_year: float, notified: Severity
@@ -134,7 +134,7 @@ def test_an_ok_has_no_evidence() -> None:
 
 
 def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
-    rating = Rating(p_year=0.02, false_alarm_rate=0.03)
+    rating = Rating(p_year=0.002, false_alarm_rate=0.003)
     found = evaluation_of(
         context_of(RECORD, rate=lambda strategy, rule, value: rating),
         "trend",
@@ -162,15 +162,15 @@ def test_all_that_a_rating_says_stands_in_the_evaluation() -> None:
         observations=40,
         required=1,
         evidence=Evidence.STRONG,
-        p_year=0.02,
-        false_alarm_rate=0.03,
+        p_year=0.002,
+        false_alarm_rate=0.003,
         session=date(2026, 1, 5),
         projection="launch:2025-01-02",
         provisional=True,
         message="is low",
         parts={
             "deepest": -0.2,
-            "levels": {"warning": 0.05, "critical": 0.01},
+            "levels": {"warning": near(0.005), "critical": near(0.001)},
             "told_as": "warning",
         },
     )
@@ -197,7 +197,7 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
         required=1,
         p_year=0.004,
         message="is fine",
-        parts={"levels": {"warning": 0.05, "critical": 0.01}},
+        parts={"levels": {"warning": near(0.005), "critical": near(0.001)}},
     )
 
 
@@ -290,7 +290,7 @@ def a_calibration(**worst: float) -> Calibration:
     )
 
 
-def test_a_level_is_the_rules_share_of_the_budget_and_its_bound_without_a_calibration() -> None:
+def test_a_level_is_the_rules_share_of_the_budget_scaled_where_there_is_a_calibration() -> None:
     budgets = Budgets(warning=0.04, critical=0.008, of_strategy={"trend": {"drawdown": {
         "warning": 0.03}}})  # fmt: skip
     rated = context_of(
@@ -301,11 +301,12 @@ def test_a_level_is_the_rules_share_of_the_budget_and_its_bound_without_a_calibr
 
     assert rated.levels_of("trend", "drawdown") == pytest.approx((0.03, 0.0008))
     assert rated.levels_of("trend", "mean_shortfall_252") == (0.04, 0.008)
-    # What has no weight is never notified with the gate.
-    assert rated.levels_of("trend", "volatility_shift") == (0.0, 0.0)
     for context in (bare, none):
-        assert context.levels_of("trend", "drawdown") == (0.03, 0.008)
-        assert context.levels_of("trend", "rolling_sharpe") == (0.04, 0.008)
+        assert context.levels_of("trend", "drawdown") == pytest.approx((0.03, 0.0008))
+        assert context.levels_of("trend", "mean_shortfall_126") == pytest.approx((0.02, 0.004))
+    # What has no weight is never notified with the gate.
+    for context in (rated, bare, none):
+        assert context.levels_of("trend", "joint_exceedances") == (0.0, 0.0)
 
 
 def test_a_rating_has_the_level_and_what_few_years_reach_the_documented_limit() -> None:
@@ -314,6 +315,12 @@ def test_a_rating_has_the_level_and_what_few_years_reach_the_documented_limit() 
     found = context.rating("trend", BY_ID["drawdown"], -0.2)
     assert found is not None
     assert found.p_year == pytest.approx(1.0 + np.log1p(-0.2))
+    # It is notified at its own line as well, here of half, unless a mandate is in its place.
+    assert found.false_alarm_rate == pytest.approx(1.0 + np.log1p(-0.5))
+    policy = {"default": {"drawdown": 0.3}}
+    mandated = context_of(RECORD, calibrations=context.calibrations, policy=policy)
+    found = mandated.rating("trend", BY_ID["drawdown"], -0.2)
+    assert found is not None
     assert found.false_alarm_rate == pytest.approx(0.005)
     assert context.rating("trend", BY_ID["wipe_out"], -0.2) is None
     assert context_of(RECORD).rating("trend", BY_ID["drawdown"], -0.2) is None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import ALERTS, BY_NAME, Alert, Family
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.judge import Judge
@@ -203,14 +204,20 @@ def test_the_monthly_alert_compares_the_expectations_of_the_outlook() -> None:
     assert of(found, "alpha")[0].value == pytest.approx(-0.5)
 
 
-def test_a_projection_in_force_puts_the_drawdown_behind_the_gate() -> None:
-    found = reading([traded("alpha", seed=1)])
-    plain = {one.rule: one for one in of(judge(found), "alpha")}
-    outlook = Outlook(projected=frozenset({"alpha"}))
-    gated = {one.rule: one for one in of(judge(found, outlook=outlook), "alpha")}
+@pytest.mark.parametrize(
+    ("seed", "severity", "evidence"),
+    [(5, Severity.WARNING, "unrated"), (1, Severity.EMERGENCY, "ungated")],
+    ids=["short of its line", "past its line"],
+)
+def test_a_drawdown_needs_evidence_short_of_its_line_projected_or_not(
+    seed: int, severity: Severity, evidence: str
+) -> None:
+    found = reading([traded("alpha", seed=seed)])
+    for outlook in (Outlook(), Outlook(projected=frozenset({"alpha"}))):
+        rules = {one.rule: one for one in of(judge(found, outlook=outlook), "alpha")}
 
-    assert plain["drawdown"].outcome is Outcome.BREACH
-    assert (plain["drawdown"].evidence, gated["drawdown"].evidence) == ("ungated", "unrated")
+        assert rules["drawdown"].severity is severity
+        assert rules["drawdown"].evidence == evidence
 
 
 def test_other_rows_are_another_data_hash() -> None:

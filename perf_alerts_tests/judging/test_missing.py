@@ -236,7 +236,10 @@ def test_four_of_five_crash_while_the_fifth_is_late_and_the_desk_breaches() -> N
 
     daily = told["ALL", "policy_daily_loss"]
     assert daily.message.endswith(f"; 4 of 5, 80 % of capital; missing: e since {LAST}")
-    assert told["ALL", "joint_exceedances"].parts["members"] == ["a", "b", "c", "d"]
+    (joint,) = [one for one in found.evaluations if one.rule == "joint_exceedances"]
+    assert (joint.outcome, joint.parts["members"]) == (Outcome.BREACH, ["a", "b", "c", "d"])
+    # It has no share of the budget.
+    assert not joint.is_notified()
     desk = IncidentDesk()
     desk.judge(*found.evaluations, as_of=LAST)
     assert any("opened critical ALL/policy_daily_loss" in line for line in desk.deliver())

@@ -159,15 +159,16 @@ def test_a_backtest_that_is_too_short_is_named() -> None:
 
 
 def test_trade_rules_count_only_for_a_strategy_with_trades() -> None:
-    record = a_record(noise(10), backtest=noise(260))
+    record = a_record(noise(80, seed=2), backtest=noise(250))
     few = trades([1.0, -1.0], exits=record.dates[-2:])
+    # No projection: five rules of twelve lack data.
     assert outcomes(judge(record)) == {"trend": OK}
-    judgement = judge(a_record(noise(10), backtest=noise(260), trades=few))
+    judgement = judge(a_record(noise(80, seed=2), backtest=noise(250), trades=few))
 
     # Three more rules that lack data.
     assert outcomes(judgement) == {"trend": LACKING}
     (note,) = too_little_notes(judgement).values()
-    assert note.startswith("10 of 76 rows; watched only for data, interval breach, ")
+    assert note.startswith("250 of 252 backtest rows; watched only for data, daily exceedance, ")
 
 
 def test_a_young_strategy_that_falls_is_a_breach() -> None:

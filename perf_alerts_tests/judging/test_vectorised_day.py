@@ -34,6 +34,7 @@ from perf_alerts_dagster.projections.watchers import (
 )
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import read
+from perf_alerts_dagster.statistics.ewma_volatility import yearly_share_of_ratio
 from perf_alerts_tests.builders import MARKET, a_record, context_of
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.projections.hard import decay_of, life_in
@@ -147,6 +148,10 @@ class Lived:
         """The judge's value, turned as the calibration turns it."""
         value = self.judged[day, rule].value
         assert value is not None
+        if rule == "volatility_shift":
+            # Its evidence is the mean size of moves; the value is the ratio of deviations.
+            live = self.record.returns[self.record.live][day + 1 - ROLLING_ROWS : day + 1]
+            value = float(self.known.decay.sizes(np.log1p(live)).mean())
         if rule != "interval_breach":
             return STATISTICS[rule].badness(value, YEAR)
         band = self.known.band
@@ -156,15 +161,32 @@ class Lived:
         """The share of healthy years that the walk's badness has."""
         if rule == "interval_breach":
             worst = float(self.walked[rule][: day + 1].max())
-            return max(
+            share = max(
                 yearly(self.known.band.share_below(worst, day + 1), YEAR),
                 self.calibration.p_year(rule, worst),
             )
+            # The launch and the judging band have one budget between them.
+            return 1.0 - (1.0 - share) ** 2
         share = self.calibration.p_year(STATISTICS[rule].name_after(day + 1), badness)
         if rule == "daily_exceedance":
             residuals = np.sort(self.known.residuals.standardised)
             return max(share, yearly_share(-badness, residuals))
+        if rule == "volatility_shift" and self.is_outside(day):
+            reference = self.record.returns[~self.record.live][-756:]
+            windows = YEAR / ROLLING_ROWS
+            return max(share, yearly_share_of_ratio(reference, self.ratio(day), windows))
         return share
+
+    def ratio(self, day: int) -> float:
+        """The volatility of the last 63 rows in that of the backtest."""
+        value = self.judged[day, "volatility_shift"].value
+        assert value is not None
+        return value
+
+    def is_outside(self, day: int) -> bool:
+        """Whether that is beyond a documented limit."""
+        low, high = DOCUMENTED_LIMITS["volatility_low"], DOCUMENTED_LIMITS["volatility_high"]
+        return not low <= self.ratio(day) <= high
 
     def is_notified(self, day: int, rule: str, badness: float) -> bool:
         """The verdict that follows from the walk's badness."""
@@ -178,7 +200,17 @@ class Lived:
             return badness >= self.calibration.badness_at(name, warning) and share <= warning
         if rule == "daily_exceedance":
             return badness > STATISTICS[rule].minimum(self.known) and share <= warning
+        if rule == "drawdown":
+            # At its own line or the documented one it needs no evidence.
+            own, documented = (
+                self.calibration.emergency_depth(day + 1),
+                DOCUMENTED_LIMITS["drawdown_emergency"],
+            )
+            if -np.expm1(-badness) >= min(own, documented):
+                return True
         passes = badness >= DOCUMENTED[rule][0]
+        if rule == "volatility_shift":
+            passes = self.is_outside(day)
         return passes and (share <= warning or not BY_ID[rule].gated)
 
 
@@ -212,6 +244,7 @@ def lived(name: str) -> Lived:
     outlook = outlook_of(record)
     launch = outlook.in_force["trend"].launch
     assert launch is not None
+    assert outlook.in_force["trend"].judging is not None
     backtest = record.returns[~record.live]
     reference = Known(residuals=known(backtest), band=launch.fan, decay=decay_of(backtest))
     judged = {}
@@ -224,9 +257,11 @@ def lived(name: str) -> Lived:
             projected=outlook.projected,
         )
         for one in judge_strategy(rows, FAMILIES, context):
-            # The band ends with its horizon.
-            if one.rule in STATISTICS and not (one.rule == "interval_breach" and day >= YEAR):
-                judged[day, one.rule] = one
+            # The walk has the launch band, which ends with its horizon.
+            is_walked = one.projection in (None, launch.name)
+            if one.rule in STATISTICS and is_walked:
+                if one.rule != "interval_breach" or day < YEAR:
+                    judged[day, one.rule] = one
     walked = badness_of(np.log1p(record.returns[record.live])[:, None], reference)
     return Lived(
         record=record,

@@ -133,12 +133,12 @@ def test_moments_of_matched_blocks_are_those_of_the_chain(
             second = second + 2.0 * first * shocks + law * shocks**2
             first = first + law * shocks
         mean, square = first.sum(), second.sum()
-        # A lognormal scale multiplies the shocks, a normal error adds to the drift.
+        # A lognormal scale multiplies the shocks and the normal error of the drift.
         of_scale, of_square = np.exp(scale**2 / 2.0), np.exp(2.0 * scale**2)
         exact.append(
             (
                 day * drift + of_scale * mean,
-                (day * error) ** 2 + of_square * square - (of_scale * mean) ** 2,
+                of_square * ((day * error) ** 2 + square) - (of_scale * mean) ** 2,
             )
         )
     found = totals(life, size, days)

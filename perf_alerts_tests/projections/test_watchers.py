@@ -67,9 +67,10 @@ def test_windows_are_measured_alike_whatever_the_size_of_returns(
     """To first order, where the second does not matter."""
     unit = 0.001 * RNG.standard_normal(756)
     given = 0.001 * RNG.standard_normal((200, 2))
+    windows = [np.expm1(scale * unit) for scale in (1.0, size)]
     known = [
-        replace(with_band(1), residuals=filtered_window(np.expm1(scale * unit)))
-        for scale in (1.0, size)
+        replace(with_band(1), residuals=filtered_window(window), decay=decay_of(window))
+        for window in windows
     ]
     one, other = (
         badness_of(scale * given, each, rules=["rolling_sharpe", "volatility_shift"])

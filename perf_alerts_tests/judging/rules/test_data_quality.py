@@ -17,8 +17,10 @@ from perf_alerts_dagster.judging.rules.data_quality import (
     vanished,
 )
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
+from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
+from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.runs import run_law
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
@@ -518,13 +520,24 @@ def test_a_changed_volatility_is_notified_by_the_strategys_healthy_years(
     assert judged.is_notified() is (evidence is Evidence.STRONG)
 
 
-def test_a_volatility_that_the_record_itself_varies_by_is_not_notified_whatever_its_lives_say() -> (
-    None
-):
-    backtest = noise(756) * np.repeat([1.0, 0.4, 2.5, 0.7, 1.5, 0.5], 126)
+@pytest.mark.parametrize(
+    ("sizes", "evidence"),
+    [([1.0, 0.4, 2.5, 0.7, 1.5, 0.5], Evidence.WEAK), ([1.0] * 6, Evidence.STRONG)],
+    ids=["varies", "even"],
+)
+def test_a_volatility_that_the_record_itself_varies_by_is_not_notified_whatever_its_lives_say(
+    sizes: list[float], evidence: Evidence
+) -> None:
+    backtest = noise(756) * np.repeat(sizes, 126)
     record = a_record(3.0 * noise(63, seed=2), backtest=backtest)
+    lives = Calibration(worst={}, decay=decay_reference(np.log1p(backtest)))
 
-    judged = judge(record, "volatility_shift", rate=lambda *asked: Rating(p_year=1 / 5_001))
+    judged = judge(
+        record,
+        "volatility_shift",
+        calibrations={"trend": lives},
+        rate=lambda *asked: Rating(p_year=1 / 5_001),
+    )
 
     assert judged.severity is Severity.WARNING
-    assert judged.evidence is Evidence.WEAK
+    assert judged.evidence is evidence

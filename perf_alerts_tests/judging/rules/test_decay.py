@@ -116,10 +116,12 @@ def test_all_that_is_said_of_a_shortfall() -> None:
             p_year=found.p_year,
             false_alarm_rate=near(LEVELS[SHORT.id][0]),
             message=f"returned {np.expm1(np.log1p(live).sum()):+.2%} in the last 100 sessions "
-            f"where {expected:+.2%} was expected",
+            f"where {expected:+.2%} was expected; no haircut would silence it",
             parts={
                 "rows": 100,
                 "expected": near(expected),
+                "haircut": 0.0,
+                "silent_haircut": None,
                 "levels": {"warning": LEVELS[SHORT.id][0], "critical": LEVELS[SHORT.id][1]},
             },
         )

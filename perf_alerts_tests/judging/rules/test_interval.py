@@ -19,6 +19,8 @@ from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 
 BACKTEST = noise(756, mean=0.0006)
+# The budget of a band: a twentieth of the largest weight.
+LEVELS = {"warning": near(0.0025), "critical": near(0.0005)}
 PATHS = 10_000
 
 
@@ -76,14 +78,24 @@ def test_below_the_lower_band_is_a_warning_at_95_and_critical_at_99_per_cent(
         assert found.value < found.limit
 
 
-def test_its_own_level_is_its_evidence() -> None:
-    warning, critical = (interval(LAUNCH.fan.lower(level)[:252]) for level in (0.96, 0.995))
+def test_its_share_of_years_is_its_evidence_within_the_budget_of_a_band() -> None:
+    weak, strong, critical = (
+        interval(LAUNCH.fan.lower(level)[:252]) for level in (0.96, 0.998, 0.9998)
+    )
 
-    assert warning.evidence is critical.evidence is Evidence.STRONG
-    assert warning.p_year == pytest.approx(0.04, abs=0.003)
-    assert critical.p_year == pytest.approx(0.005, abs=0.001)
+    assert weak.p_year == pytest.approx(0.04, abs=0.003)
+    assert strong.p_year == pytest.approx(0.002, abs=0.0003)
+    assert critical.p_year is not None
+    assert critical.p_year <= 0.0005
+    found = [(each.severity, each.evidence) for each in (weak, strong, critical)]
+    assert found == [
+        (Severity.WARNING, Evidence.WEAK),
+        (Severity.CRITICAL, Evidence.STRONG),
+        (Severity.CRITICAL, Evidence.STRONG),
+    ]
+    assert strong.notified_severity is Severity.WARNING
     assert critical.notified_severity is Severity.CRITICAL
-    assert warning.false_alarm_rate == pytest.approx(0.05)
+    assert [each.false_alarm_rate for each in (weak, strong, critical)] == [near(0.0025)] * 3
 
 
 def test_the_first_days_are_rarer_than_the_level_of_the_whole_horizon() -> None:
@@ -125,7 +137,7 @@ def test_the_judging_projection_has_a_quarters_levels_and_a_years_share(
     assert found.severity is severity
     # Four quarters, and a launch band beside them.
     assert found.p_year == pytest.approx(1 - level**8, rel=0.1)
-    assert found.false_alarm_rate == 0.05
+    assert found.false_alarm_rate == near(0.0025)
 
 
 def test_both_projections_are_named_with_kind_and_day_of_issue() -> None:
@@ -214,8 +226,8 @@ def banded(
     value = float(np.expm1(path[-1]))
     p_year = 1 - (1 - share) ** (bands * 252 / fan.horizon)
     limit = float(np.expm1(limit))
-    notified_as = severity is Severity.CRITICAL and 0.01 < p_year <= 0.05
-    weight = Evidence.STRONG if p_year <= 0.05 else Evidence.WEAK
+    notified_as = severity is Severity.CRITICAL and 0.0005 < p_year <= 0.0025
+    weight = Evidence.STRONG if p_year <= 0.0025 else Evidence.WEAK
 
     def at(curve: Floats) -> Any:
         return near(float(np.expm1(curve[day - 1])))
@@ -231,7 +243,7 @@ def banded(
         required=1,
         evidence=None if severity is None else weight,
         p_year=near(p_year),
-        false_alarm_rate=0.05,
+        false_alarm_rate=near(0.0025),
         projection=f"{force.kind}:{ISSUED}",
         message=f"returned {value:+.2%} in {day} sessions since {ISSUED}, {shown} ({limit:+.2%})",
         parts={
@@ -245,7 +257,7 @@ def banded(
             "horizon": fan.horizon,
             "haircut": 0.0,
             "above": severity is Severity.INFO,
-            "levels": {"warning": 0.05, "critical": 0.01},
+            "levels": LEVELS,
             **({"told_as": "warning"} if notified_as else {}),
         },
     )
@@ -331,8 +343,7 @@ def test_the_share_of_a_launch_band_is_the_larger_of_the_bands_and_of_the_lives(
     assert by_band.p_year == pytest.approx(0.03, abs=0.003)
     assert by_lives.p_year == pytest.approx(0.2, abs=0.01)
     assert by_lives.evidence is Evidence.WEAK
-    # The budget of a band is a twentieth of the largest weight.
-    assert by_band.parts["levels"] == {"warning": near(0.0025), "critical": near(0.0005)}
+    assert by_band.parts["levels"] == LEVELS
     assert by_band.false_alarm_rate == near(0.0025)
 
 
