@@ -88,10 +88,12 @@ def test_the_study_of_a_desk_counts_openings_of_a_year_and_of_thirteen_weeks(run
     study["openings"].__globals__["STRATEGIES"] = 3
     counts = study["openings"](desk, 1, 2)
 
-    assert counts.shape == (2, 5)
-    assert (counts[:, 1] <= counts[:, 0]).all()
-    assert (counts[:, 2:4] <= counts[:, :2]).all()
-    assert (counts[:, 4] <= counts[:, 0]).all()
+    assert counts.shape == (2, 7)
+    notified, critical, _, events, openings, at_critical, _ = counts.T
+    assert (critical <= notified).all()
+    assert (at_critical <= openings).all()
+    assert (notified <= events).all()
+    assert (events <= openings).all()
 
 
 def test_the_study_of_bands_prints_how_often_they_are_left(
@@ -103,6 +105,23 @@ def test_the_study_of_bands_prints_how_often_they_are_left(
     study["print_coverage"]({name: sample[name][0][-2_000:] for name in names})
     printed = capsys.readouterr().out
     assert table(printed, "63")[0][1] == "flat (1)"
+
+
+def test_the_study_of_scores_tells_an_edge_from_none(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = run("score_readings")
+    study["print_known"].__globals__["HISTORIES"] = 40
+    study["print_known"]()
+
+    none, edge = (float(line.split("mean ")[1].split(",")[0]) for line in
+                  capsys.readouterr().out.splitlines())  # fmt: skip
+    assert 0 <= none < 40 < 50 < edge <= 100
+    rows = np.random.default_rng(1).normal(0.001, 0.01, 2_100)
+    assert [len(each) for each in study["readings"](rows)] == [1_512] * 3
+    assert np.array_equal(next(study["readings"](rows)), rows[:1_512])
+    assert study["score_of"](rows[:1_512]) is not None
+    assert study["score_of"](rows[:300]) is None
 
 
 def test_what_opens_within_fourteen_days_is_one_event(run: Any) -> None:

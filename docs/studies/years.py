@@ -316,6 +316,8 @@ def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     breach = badness >= limits[0], badness >= max(limits)
     # As `is_recovered`: within by a tenth of the limit, or common by twice the level.
     inside = badness <= limits[0] - 0.1 * abs(limits[0])
+    if rule in DECAY:
+        inside = np.zeros(len(badness), dtype=bool)
     is_event = BY_ID[rule].kind is Kind.EVENT
     return _notifying(
         year.rows_of(rule).start, shares, breach, level, inside | is_event, event=is_event

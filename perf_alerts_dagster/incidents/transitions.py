@@ -82,6 +82,9 @@ _WORSE = 0.25
 _SLACK = 1e-9
 # Rules without a limit: their next good evaluation resolves the incident.
 PLAIN = frozenset({"no_data", "record_error"})
+# Rules whose limit is that of the false-alarm budget itself: a tenth of it is a day's move, and an
+# incident would open twice in a year of low sums. `p_year` alone resolves theirs.
+BY_BUDGET = frozenset({"mean_shortfall_126", "mean_shortfall_252", "decay_cusum"})
 
 
 def action_of(status: model.Status, event: IncidentEvent) -> Action:
@@ -322,7 +325,7 @@ def is_recovered(evaluation: Evaluation, *, budget: float, line: float = math.in
         return False
     if evaluation.rule in PLAIN:
         return True
-    if evaluation.value is None or evaluation.limit is None:
+    if evaluation.value is None or evaluation.limit is None or evaluation.rule in BY_BUDGET:
         # Without a limit there is no margin; then a known `p_year` alone decides.
         return evaluation.p_year is None
     margin = _MARGIN * abs(evaluation.limit)

@@ -60,7 +60,7 @@ def _index(tail: Floats) -> float:
 
 # What the stored form of a calibration depends on, besides settings; a new one is made anew, and
 # what the change alone finds is held back (`judging.upgrade`).
-METHOD = "5"
+METHOD = "6"
 LIVES = 5_000
 LIFE = days_of()
 # The shares of healthy years at which the worst values are kept, dense in the tail.
@@ -261,7 +261,7 @@ def _losses_of(
     """See `Calibration.losses`; the loss begins with each rule's first year of life."""
     found = {}
     for lost in LOSSES:
-        fall = lost * float(life.rows.std()) / math.sqrt(known.year)
+        fall = lost * life.deviation / math.sqrt(known.year)
         years: dict[str, Floats32] = {}
         for start in {statistic.starts for statistic in STATISTICS.values()}:
             rules = [rule for rule, statistic in STATISTICS.items() if statistic.starts == start]

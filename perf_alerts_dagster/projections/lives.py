@@ -31,6 +31,8 @@ NEIGHBOURS = 0.05
 # Rows of the blocks by which the variance of the scale is estimated, so that clusters of volatility
 # widen it.
 _SCALE_BLOCK = 63
+# Share of rows with a profit or a loss below which all rows count as moves.
+_FEWEST_MOVES = 0.05
 _NUMBERS = 1 << 16
 # Lives that are drawn together.
 _GROUP = 500
@@ -116,19 +118,27 @@ def _first(day: NDArray[np.int64], days: int) -> Whole:
 class Life:
     """One strategy's rows as its healthy lives draw them.
 
-    `rows` (n) are log returns minus their mean, oldest first. `rank` (n) is the rank of each
-    row's one-step-ahead volatility, `order` (n) the rows by that rank, `start` the rank of the
-    volatility that lives begin with. `mean` is the drift per row; `mean_error` and `scale_error`
+    `rows` (n) are log returns minus their part of the mean, oldest first. `parts` (n) are these
+    parts: 0 of a row without profit or loss, else 1 over the share of the others, so that a flat
+    day stays flat whatever the mean. `rank` (n) is the rank of each row's one-step-ahead
+    volatility, `order` (n) the rows by that rank, `start` the rank of the volatility that lives
+    begin with. `mean` is the drift per row; `mean_error` and `scale_error`
     are the standard errors of the drift, which grows with the scale, and of the log of the scale.
     """
 
     rows: Floats32
+    parts: Floats32
     rank: Whole
     order: Whole
     start: int
     mean: float
     mean_error: float
     scale_error: float
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of its log returns per row."""
+        return float((self.rows + np.float32(self.mean) * self.parts).std())
 
     @property
     def neighbours(self) -> int:
@@ -167,8 +177,12 @@ def life_of(
     # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
     squares = np.square(shocks / deviation)
     of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
+    moves = logs != 0.0
+    # A mean that a few rows carry is none that could be lost a little of each.
+    parts = moves / moves.mean() if moves.mean() >= _FEWEST_MOVES else np.ones(len(logs))
     return Life(
-        rows=shocks.astype(np.float32),
+        rows=(logs - mean * parts).astype(np.float32),
+        parts=parts.astype(np.float32),
         rank=rank,
         order=order,
         start=min(start, len(order) - 1),
@@ -182,8 +196,8 @@ def life_of(
 class Change:
     """A planted change from a day (0-based) on: a part of the mean is lost, the shocks grow.
 
-    Of every row `fall` is lost, in log returns. The draws stay the same, so that a changed life
-    differs from the healthy one by the change.
+    Of every row `fall` is lost in the mean, in log returns. The draws stay the same, so that a
+    changed life differs from the healthy one by the change.
     """
 
     day: int = 0
@@ -204,11 +218,11 @@ def returns_of(life: Life, draws: LifeDraws, change: Change, returns: Floats32) 
     drifts, scales = np.stack([drift, drift - lost]), np.stack([scale, scale * stretch])
     # As if the day before the first one had ended a block, before a row of today's volatility.
     row = np.full(draws.size, int(life.order[life.start]) - 1).astype(np.uint32)
-    known = (life.rows, life.rank, life.order, life.neighbours)
+    known = (life.rows, life.parts, life.rank, life.order, life.neighbours)
     blocks = (draws.first, draws.lives, draws.numbers)
     if _draw_blocks.run(*known, *blocks, scales, drifts, change.day, row, returns):
         return
-    rows, rank, order, near = known
+    rows, parts, rank, order, near = known
     for day, (start, stop) in enumerate(itertools.pairwise(draws.first[: len(returns) + 1])):
         row += 1
         # The record's first row follows its last one.
@@ -217,12 +231,13 @@ def returns_of(life: Life, draws: LifeDraws, change: Change, returns: Floats32) 
         place = np.abs(rank[row[owner]] + away // _BEGINS - near)
         row[owner] = order[np.where(place < len(rows), place, 2 * (len(rows) - 1) - place)]
         changed = int(day >= change.day)
-        returns[day] = rows[row] * scales[changed] + drifts[changed]
+        returns[day] = rows[row] * scales[changed] + parts[row] * drifts[changed]
 
 
 @Kernel
 def _draw_blocks(
     rows: Floats32,
+    parts: Floats32,
     rank: Whole,
     order: Whole,
     near: int,
@@ -237,6 +252,7 @@ def _draw_blocks(
 ) -> None:
     count, size = len(rows), len(row)
     drawn = np.empty(size, dtype=np.float32)
+    moved = np.empty(size, dtype=np.float32)
     for day in range(len(returns)):
         for life in range(size):
             after = row[life] + 1
@@ -248,6 +264,8 @@ def _draw_blocks(
             row[life] = order[place if place < count else 2 * (count - 1) - place]
         for life in range(size):
             drawn[life] = rows[row[life]]
+            moved[life] = parts[row[life]]
         changed = 1 if day >= change else 0
         for life in range(size):
-            returns[day, life] = drawn[life] * scales[changed, life] + drifts[changed, life]
+            drift = moved[life] * drifts[changed, life]
+            returns[day, life] = drawn[life] * scales[changed, life] + drift

@@ -117,7 +117,7 @@ class ChangedLives:
 
 def edge_of(life: Life) -> float:
     """The mean of a life per row, in standard deviations."""
-    return life.mean / float(life.rows.std())
+    return life.mean / life.deviation
 
 
 def worth_of(

@@ -9,6 +9,7 @@ import pytest
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Acknowledgement, Firing, Incident
 from perf_alerts_dagster.incidents.transitions import (
+    BY_BUDGET,
     has_no_cause_left,
     is_recovered,
     is_worse,
@@ -189,3 +190,15 @@ def test_without_numbers_on_both_sides_nothing_is_worse() -> None:
     assert not is_worse(acknowledged_at(None, -0.2), -9.0, -0.2)
     assert not is_worse(acknowledged_at(-0.4, None), -9.0, -0.2)
     assert not is_worse(replace(known, acknowledged=None), -9.0, -0.2)
+
+
+@pytest.mark.parametrize("rule", sorted(BY_BUDGET))
+@pytest.mark.parametrize(("p_year", "ends"), [(0.06, False), (0.1, False), (0.11, True)])
+def test_a_rule_whose_limit_is_the_budgets_own_ends_where_its_value_is_common(
+    rule: str, p_year: float, ends: bool
+) -> None:
+    """However far inside the limit: a sum of scores would open again and again."""
+    inside = level(rule=rule, value=1.0, limit=2.5, p_year=p_year)
+
+    assert is_recovered(inside, budget=BUDGET) is ends
+    assert is_recovered(replace(inside, p_year=None), budget=BUDGET)

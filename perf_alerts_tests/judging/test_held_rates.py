@@ -40,10 +40,10 @@ years, kinds, held = study("years"), study("kinds"), study("held_rates")
 KINDS = [kind for kind in kinds.KINDS if kind != "GARCH(1, 1), t(8)"]
 SHORT = "short volatility"
 FAMILIES = (Family.PROJECTION, Family.THRESHOLD, Family.DATA)
-# At most this share of years of any kind, at warning and at critical, by rows before live; where
-# they are more than decided (14 / 3.5 %, 5 % for short volatility), docs/statistics.md says why.
-MOST = {756: (0.14, 0.035), 300: (0.14, 0.035)}
-MOST_OF = {(756, SHORT): (0.24, 0.08), (300, SHORT): (0.33, 0.24)}
+# At most these shares of years of a kind, at warning and at critical, by rows before live: what
+# docs/statistics.md states. Decided are 14 / 3.5 %; with fewer than 2,520 rows criticals are not.
+MOST = {2_520: (0.14, 0.035), 756: (0.14, 0.06), 300: (0.14, 0.06)}
+MOST_OF = {(756, SHORT): (0.20, 0.08), (300, SHORT): (0.33, 0.24)}
 
 
 def most_with_error(share: float, count: int, errors: float = 3.0) -> float:
@@ -161,9 +161,21 @@ def test_a_kind_is_notified_no_more_than_its_documented_share(kind: str, rows: i
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("rows", MOST)
+@pytest.mark.parametrize("rows", [756, 300])
 def test_kinds_together_are_within_two_points_of_what_is_stated(rows: int) -> None:
     every = [shares_of(kind, rows, 1_000, 2_000)[0] for kind in KINDS if kind != SHORT]
     union = np.mean([each[held.ANY].mean(axis=0) for each in every], axis=0)
     assert 0.08 <= union[0] <= 0.12
-    assert union[1] <= 0.035
+    assert union[1] <= 0.04
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("rows", [756, 300])
+def test_each_rule_of_decay_is_within_its_level_and_two_points(rows: int) -> None:
+    """Those that have most of the budget; what smaller levels are realised as is documented."""
+    pairs = [shares_of(kind, rows, 1_000, 2_000) for kind in KINDS if kind != SHORT]
+    for rule in years.DECAY:
+        share = np.mean([shares[rule].mean(axis=0) for shares, _ in pairs], axis=0)
+        level = np.mean([levels[rule] for _, levels in pairs], axis=0)
+        assert (share - level <= [0.02, 0.01]).all(), rule

@@ -166,6 +166,7 @@ def life_on_a_grid(mean: float = 0.0, rows: tuple[int, ...] = ROWS) -> Life:
     order = order_of(rows)
     return Life(
         rows=(np.array(rows) * STEP).astype(np.float32),
+        parts=np.ones(len(rows), dtype=np.float32),
         rank=np.argsort(order).astype(np.int32),
         order=np.array(order, dtype=np.int32),
         start=START,

@@ -223,11 +223,10 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
     calibration = context.calibrations.get(record.strategy)
-    rating = None
-    if calibration is not None and calibration.decay is not None:
-        # One crash is no wild quarter: lives are as wild as their moves, each bounded.
-        size = float(calibration.decay.sizes(np.log1p(live)).mean())
-        rating = context.rating(record.strategy, VOLATILITY_SHIFT, size)
+    decay = None if calibration is None else calibration.decay
+    # One crash is no wild quarter: lives are as wild as their moves, each bounded.
+    size = ratio if decay is None else float(decay.sizes(np.log1p(live)).mean())
+    rating = context.rating(record.strategy, VOLATILITY_SHIFT, size)
     if rating and outside:
         windows = context.periods_of(record.strategy) / _VOLATILITY_WINDOW
         share = yearly_share_of_ratio(reference, ratio, windows)
