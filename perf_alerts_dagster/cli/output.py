@@ -10,6 +10,7 @@ import click
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -32,8 +33,8 @@ _WIDTH = None if sys.stdout.isatty() else 160
 OUT = _Console(width=_WIDTH, emoji=False)
 ERR = _Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
 
-# Columns of whole sentences; all others keep to one line.
-_FOLDED = frozenset({"why", "outcome of the run"})
+# Columns of whole sentences; all others keep to one line. Narrower they cannot be read.
+_FOLDED, _LEAST = frozenset({"why", "outcome of the run"}), 24
 
 _STYLES = {
     "ok": "green",
@@ -96,6 +97,29 @@ def table(title: str, *columns: str, numeric: tuple[str, ...] = ()) -> Table:
             overflow="fold",
         )
     return new
+
+
+def print_table(rows: Table) -> None:
+    """Print a table; a paragraph for each row where the terminal is too narrow for its columns."""
+    columns = rows.columns
+    widths = [
+        _LEAST
+        if column.header in _FOLDED
+        else max(OUT.measure(cell).maximum for cell in (column.header, *column.cells))
+        for column in columns
+    ]
+    # Each column has a blank on both sides, and one between it and the next.
+    if sum(widths) + 3 * len(widths) <= OUT.width:
+        OUT.print(rows)
+        return
+    OUT.print(rows.title, style="italic")
+    for first, *others in zip(*(column.cells for column in columns), strict=True):
+        named = list(zip((column.header for column in columns[1:]), others, strict=True))
+        words = [f"{name} {cell}" for name, cell in named if cell and name not in _FOLDED]
+        sentences = [str(cell) for name, cell in named if cell and name in _FOLDED]
+        OUT.print(f"[bold]{first}[/bold]", highlight=False)
+        for line in filter(None, (", ".join(words), *sentences)):
+            OUT.print(Padding(Text.from_markup(printable(line)), (0, 0, 0, 2)))
 
 
 @contextmanager

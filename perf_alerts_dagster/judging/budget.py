@@ -87,7 +87,9 @@ class Budgets:
         ]
         least = [min(each, low) for each, low in zip(self.of_each, LEAST, strict=True)]
         given = [max(share, low) for share, low in zip(shares, least, strict=True)]
-        return Stated(warning=given[0], critical=given[1], is_least=given != shares)
+        # Criticals are among the warnings.
+        critical = min(given[1], given[0])
+        return Stated(warning=given[0], critical=critical, is_least=given != shares)
 
     def weights_of(self, strategy: str) -> dict[str, Pair]:
         """Each rule's share of healthy years before it is scaled, at warning and at critical."""
@@ -170,11 +172,8 @@ class Budgets:
         line = line if has_line else 0.0
         # The stated figure has room for the line of the first year.
         warnings = (unions[0] + first) / CALIBRATED[0] + max(line - first, 0.0)
-        return Expected(
-            warnings=min(warnings, 1.0),
-            criticals=min(unions[1] / CALIBRATED[1] + line, 1.0),
-            line=line,
-        )
+        criticals = min(unions[1] / CALIBRATED[1] + line, 1.0)
+        return Expected(warnings=max(min(warnings, 1.0), criticals), criticals=criticals, line=line)
 
     def _unknown_to_lives(self, strategy: str) -> Pair:
         """The sum of the weights of the rules that healthy lives do not know."""

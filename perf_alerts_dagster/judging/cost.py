@@ -119,8 +119,8 @@ def cost_lines(cost: Cost) -> list[str]:
         )
     if cost.stated.is_least:
         lines.append(
-            f"{cost.strategies} strategies and groups would need less than the least share that "
-            "one is given: the desk's figure is above ALERT_FALSE_ALARMS_PER_YEAR or "
+            "the least share that a strategy or group is given is more than the desk has for each "
+            f"of {cost.strategies}: its figure is above ALERT_FALSE_ALARMS_PER_YEAR or "
             "ALERT_FALSE_CRITICALS_PER_YEAR"
         )
     return lines

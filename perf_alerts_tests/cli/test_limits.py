@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from perf_alerts_dagster.cli.commands.limits import _calibrations, _lines
 from perf_alerts_dagster.cli.commands.record import read_source
 from perf_alerts_dagster.cli.main import cli
+from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_tests.builders import a_record, noise, weekdays
 from perf_alerts_tests.judging.rules.test_drawdown import CALM, WILD
@@ -73,6 +74,17 @@ def test_the_file_is_accepted_as_it_is_and_the_printed_line_applies_it(
     assert set(written["strategies"]["trend"]) == {"drawdown", "daily_loss", "weekly_loss"}
     assert not (desk / "policy_limits.json").exists()
     assert not (desk / "state").exists()
+
+
+def test_a_file_that_cannot_be_written_is_named_with_what_is_accepted(desk: Path) -> None:
+    words = ["limits", "suggest", "--records", str(desk), "--out", "nowhere/limits.json"]
+    found = CliRunner().invoke(cli, words)
+
+    assert isinstance(found.exception, UsageError)
+    assert str(found.exception) == (
+        "--out is 'nowhere/limits.json'; accepted is a file that can be written "
+        "(No such file or directory)"
+    )
 
 
 def test_a_strategy_without_a_line_is_listed_with_the_reason(desk: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from perf_alerts_dagster.cli.main import cli
-from perf_alerts_dagster.cli.output import OUT, print_json, styled, table
+from perf_alerts_dagster.cli.output import OUT, print_json, print_table, styled, table
 from perf_alerts_dagster.core.errors import RecordsInvalid, SettingsError
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
 
@@ -93,3 +93,29 @@ def test_nothing_of_a_source_moves_the_cursor(capsys: pytest.CaptureFixture[str]
 
 def test_an_error_of_ours_prints_without_control_characters() -> None:
     assert str(RecordsInvalid(f"column {HOSTILE}")) == ("column x\\x1b[2J\\u202egnp\\u200b\\x9b1m")
+
+
+def test_a_table_wider_than_the_terminal_is_a_paragraph_for_each_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headings = ("strategy", "rule", "outcome", "severity", "value", "notifies", "why")
+    rows = table("evaluations", *headings)
+    why = "live index is 36.0% below its peak, at or beyond the documented 20 %; " * 2
+    rows.add_row("momentum", "volatility_shift", styled("breach"), "", "2.5", "yes", why)
+
+    monkeypatch.setattr(OUT, "width", 60)
+    print_table(rows)
+    narrow = capsys.readouterr().out
+    monkeypatch.setattr(OUT, "width", 160)
+    print_table(rows)
+    wide = capsys.readouterr().out
+
+    lines = [line.rstrip() for line in narrow.splitlines()]
+    assert max(map(len, lines)) <= 60
+    assert lines[:3] == [
+        "evaluations",
+        "momentum",
+        "  rule volatility_shift, outcome breach, value 2.5, notifies",
+    ]
+    assert " ".join(" ".join(lines[3:]).split()) == f"yes {why}".strip()
+    assert "momentum   volatility_shift   breach" in wide

@@ -132,6 +132,16 @@ def test_a_desk_shares_its_notifications_and_says_where_that_would_be_too_few(
     assert found.is_least is is_least
 
 
+def test_criticals_are_among_the_warnings_and_never_more() -> None:
+    for budgets in (Budgets(of_each=(0.01, 0.02)), Budgets(of_desk=(0.2, 1.0))):
+        found = budgets.stated(20)
+        assert (found.warning, found.critical) == (0.01, 0.01)
+
+    calibration = calibrated("normal", "plain")
+    expected = Budgets(of_each=(0.01, 0.01)).expected("trend", calibration, 20)
+    assert expected.warnings >= expected.criticals > expected.line > 0.0
+
+
 def test_a_strategys_own_figure_below_the_least_is_kept() -> None:
     found = Budgets(of_each=(0.002, 0.0005)).stated(2_000)
 

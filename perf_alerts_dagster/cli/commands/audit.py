@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import OUT, print_json, table
+from perf_alerts_dagster.cli.output import print_json, print_table, table
 from perf_alerts_dagster.cli.session import open_identity_stores
 from perf_alerts_dagster.control.audit import AuditFilter, AuditRow
 from perf_alerts_dagster.control.export import Format, exported, row_values
@@ -59,4 +59,4 @@ def _print(rows: Iterable[AuditRow]) -> None:
     for row in rows:
         cells = [timestamp(row.at), *(str(getattr(row, name)) for name in _SHOWN[1:])]
         shown.add_row(*map(escape, cells))
-    OUT.print(shown)
+    print_table(shown)

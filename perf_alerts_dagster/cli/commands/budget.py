@@ -70,12 +70,12 @@ def _print(data: BudgetData, strategy: str | None) -> None:
     )
     for name, words in _KINDS.items():
         total.add_row(words, *_cells(getattr(data.desk, name)))
-    output.OUT.print(total)
+    output.print_table(total)
     kinds = tuple(_KINDS.values())
     rules = output.table("opened of stated, by rule", "rule", *kinds, numeric=kinds)
     for each in data.by_rule:
         rules.add_row(escape(each.rule), *_short(each, notifies=each.notifies))
-    output.OUT.print(rules)
+    output.print_table(rules)
     if strategy is None:
         spent = [
             each for each in data.by_strategy if any(getattr(each, kind).spent for kind in _KINDS)
@@ -84,7 +84,7 @@ def _print(data: BudgetData, strategy: str | None) -> None:
         for strategy_accounts in spent:
             table.add_row(escape(strategy_accounts.strategy), *_short(strategy_accounts))
         if spent:
-            output.OUT.print(table)
+            output.print_table(table)
 
 
 _HEADINGS = ("stated a year", "opened", "left")

@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import OUT, print_json, styled, table
+from perf_alerts_dagster.cli.output import OUT, print_json, print_table, styled, table
 from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
@@ -80,7 +80,7 @@ def list_(
             timestamp(incident.opened_at),
             f"{incident.breaches}x",
         )
-    OUT.print(rows)
+    print_table(rows)
 
 
 @incidents.command()
@@ -104,7 +104,7 @@ def show(incident_id: str, as_json: bool) -> None:
     for entry in history.timeline:
         details = ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value)
         entries.add_row(timestamp(entry.at), entry.what, escape(entry.actor), escape(details))
-    OUT.print(entries)
+    print_table(entries)
     if history.messages:
         messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
         for row in history.messages:
@@ -117,7 +117,7 @@ def show(incident_id: str, as_json: bool) -> None:
                 str(item.attempts),
                 escape(item.error or "-"),
             )
-        OUT.print(messages)
+        print_table(messages)
 
 
 @incidents.command()

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from perf_alerts_dagster.cli.commands.silences import Span
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import ERR, OUT, print_json, table
+from perf_alerts_dagster.cli.output import ERR, OUT, print_json, print_table, table
 from perf_alerts_dagster.cli.session import change_of, open_identity_stores, user
 from perf_alerts_dagster.core.clock import optional_time, timestamp
 from perf_alerts_dagster.core.errors import SettingsError, UsageError
@@ -58,7 +58,7 @@ def list_(as_json: bool) -> None:
     shown = table("keys", *(name.replace("_", " ") for name in _SHOWN))
     for row in rows:
         shown.add_row(*(escape(str(row[name] or "-")) for name in _SHOWN))
-    OUT.print(shown)
+    print_table(shown)
 
 
 @keys.command()

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
+from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.files import replace_file
 from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.judging.limits import limit_book
@@ -93,7 +94,11 @@ def suggest(out: Path, as_of: date | None, records_url: str | None) -> None:
     content = {**policy, "strategies": own}
     # What is written is accepted.
     limit_book({}, content)
-    replace_file(out, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    try:
+        replace_file(out, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        message = f"--out is {str(out)!r}; accepted is a file that can be written"
+        raise UsageError(f"{message} ({error.strerror})") from error
     click.echo(f"{_HOW}\nNothing is applied. Read the file, then apply it by")
     click.echo(f'export ALERT_POLICY_LIMITS="$(cat {shlex.quote(str(out))})"')
 

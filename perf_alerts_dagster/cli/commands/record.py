@@ -140,7 +140,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
             f"{row['calendar']} ({row['calendar_origin']})" if "calendar" in row else "-",
             f"{row['periods_per_year']:g}" if "periods_per_year" in row else "-",
         )
-    output.OUT.print(listing)
+    output.print_table(listing)
 
 
 def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
@@ -234,7 +234,7 @@ def measure(
             f"{rates[measurement.strategy]:g}",
             *(output.number(value) if not isinstance(value, str) else value for value in values),
         )
-    output.OUT.print(rows)
+    output.print_table(rows)
 
 
 @click.command()
@@ -340,7 +340,7 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
             "yes" if evaluation.notifies else "",
             escape("; ".join(filter(None, (evaluation.message, evaluation.worth)))),
         )
-    output.OUT.print(rows)
+    output.print_table(rows)
     for name, note in too_little_notes(judgement).items():
         output.OUT.print(f"{escape(name)}: {escape(note)}", highlight=False)
     if quiet:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.cli.output import OUT, table
+from perf_alerts_dagster.cli.output import OUT, print_table, table
 from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
@@ -109,7 +109,7 @@ def list_() -> None:
             escape(silence.author),
             escape(silence.reason),
         )
-    OUT.print(rows)
+    print_table(rows)
 
 
 @silence.command()

@@ -301,7 +301,7 @@ async def _run_first(settings: Settings) -> None:
             escape(run.as_of or "-"),
             run.run_id,
         )
-    OUT.print(table)
+    output.print_table(table)
 
 
 async def is_first_start(scheduler: Scheduler) -> bool:
