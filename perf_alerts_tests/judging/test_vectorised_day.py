@@ -258,10 +258,9 @@ def lived(name: str) -> Lived:
         )
         for one in judge_strategy(rows, FAMILIES, context):
             # The walk has the launch band, which ends with its horizon.
-            is_walked = one.projection in (None, launch.name)
+            is_walked = one.projection is None or (one.projection == launch.name and day < YEAR)
             if one.rule in STATISTICS and is_walked:
-                if one.rule != "interval_breach" or day < YEAR:
-                    judged[day, one.rule] = one
+                judged[day, one.rule] = one
     walked = badness_of(np.log1p(record.returns[record.live])[:, None], reference)
     return Lived(
         record=record,
