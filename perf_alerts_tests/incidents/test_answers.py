@@ -254,3 +254,23 @@ def test_a_persons_change_is_recorded_with_it(desk: IncidentDesk) -> None:
     desk.acknowledge(change=change)
 
     assert desk.memory.audit == [change]
+
+
+def test_a_note_stands_in_the_timelines_of_what_is_open_of_a_strategy(desk: IncidentDesk) -> None:
+    resolve(desk)
+    desk.judge_next_day(
+        breach(severity=Severity.CRITICAL),
+        breach(strategy="carry", severity=Severity.CRITICAL),
+    )
+
+    desk.lifecycle.note("trend", "rebaselined", by="ann", now=desk.now, haircut=0.5)
+
+    for incident in desk.all():
+        newest = desk.entries(incident)[-1]
+        is_noted = (newest.what, newest.actor, newest.detail) == (
+            "rebaselined",
+            "ann",
+            {"haircut": 0.5},
+        )
+        assert is_noted is (incident.strategy == "trend" and not incident.is_resolved)
+    assert len(desk.all()) == 3
