@@ -73,7 +73,8 @@ class Strategy:
         else:
             others = sum(share for rule, share in weights.items() if rule not in STATISTICS)
             factor = one.factor("warning", CALIBRATED[0] * union, others)
-            levels = {rule: factor * share for rule, share in weights.items()}
+            # No rule has more than its bound, whatever the union asks for.
+            levels = {rule: min(factor * share, budgets.warning) for rule, share in weights.items()}
         found = {}
         for rule, statistic in STATISTICS.items():
             least = max(DOCUMENTED.get(rule, (-math.inf,))[0], statistic.minimum(self.known))
