@@ -78,8 +78,6 @@ TAILS = np.concatenate(
 # the greatest depth of that line (simple returns).
 EMERGENCY = 0.01
 EMERGENCY_DEPTHS = (0.05, 0.50)
-# Relative error of the badness of lives.
-_BLUR = 1e-5
 WARNING, CRITICAL = "warning", "critical"
 SEVERITIES = (WARNING, CRITICAL)
 # Falls of the annual Sharpe ratio that the rules together are asked about.
@@ -118,8 +116,7 @@ class Calibration:
         statistic = BY_NAME.get(name)
         counts = statistic is not None and statistic.counts
         # A share of rows was divided in single precision.
-        # Lives share the value of a window without a move, and sums in single precision blur it.
-        badness = float(np.float32(badness)) if counts else badness - _BLUR * abs(badness)
+        badness = float(np.float32(badness)) if counts else badness
         position = int(np.searchsorted(rising, badness, side="left"))
         if position == 0:
             return 1.0

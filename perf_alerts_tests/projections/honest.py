@@ -120,4 +120,5 @@ def calibrated(
         draw_lives(seed, paths, days_of(year=year)),
         weights=[WEIGHTS] * len(windows),
         documented=[DOCUMENTED] * len(windows),
+        power=False,
     )
