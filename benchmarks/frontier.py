@@ -2,7 +2,7 @@
 
 Records of 2,520 rows with t(5) shocks and a Sharpe ratio of 1, 2 or 3, calibrated as the product
 does it; futures from the same law, healthy and changed, that the calibration has not seen. Then
-real years of the bundled sample, the change planted. `told` is the first row at which any daily
+real years of the bundled sample, the change planted. `notified` is the first row at which any daily
 rule notifies of a warning, or a drawdown passes the strategy's own line; what already notified
 before the change is no news, and the limit of 20 % is not counted. Prints Markdown. Run:
 `OMP_NUM_THREADS=1 python benchmarks/frontier.py`, two minutes.
@@ -101,7 +101,7 @@ class Strategy:
         losses = np.geomspace(1.0, 100.0, 200)
         return next((loss for loss in losses if yearly_share(-loss, residuals) <= level), math.inf)
 
-    def told(self, logs: Floats, start: int, unions: Sequence[float | None]) -> list[Floats]:
+    def notified(self, logs: Floats, start: int, unions: Sequence[float | None]) -> list[Floats]:
         """Rows from `start` to the first notification of each path (N), by union."""
         badness = badness_of(logs, self.known)
         days = len(logs) - start
@@ -161,15 +161,15 @@ def table(title: str, heads: Sequence[str], rows: Mapping[str, Sequence[str]]) -
 
 
 def frontier(title: str, found: Mapping[tuple[str, str], Sequence[Sequence[Floats]]]) -> None:
-    """The share of paths told within 126 and 252 rows, by union, year of life and change."""
+    """The share of paths notified within 126 and 252 rows, by union, year of life and change."""
     names = [*(f"{union:.0%}".replace("%", " %") for union in UNIONS), SHIPPED]
     rows = {}
     for place, name in enumerate(names):
         for year in STARTS:
             cells = []
             for case in CASES:
-                told = np.concatenate([each[place] for each in found[year, case]])
-                cells.append(f"{(told < 126).mean():.2f} / {(told < YEAR).mean():.2f}")
+                notified = np.concatenate([each[place] for each in found[year, case]])
+                cells.append(f"{(notified < 126).mean():.2f} / {(notified < YEAR).mean():.2f}")
             rows[f"{name}, {year} year"] = cells
     table(title, list(CASES), rows)
 
@@ -194,17 +194,19 @@ def simulated() -> None:
             for year, start in STARTS.items():
                 for case in own:
                     logs = changed(healthy[: start + YEAR], mean, SD, case, start)
-                    told = one.told(logs, start, unions)
-                    found.setdefault((year, case), []).append(told)
+                    notified = one.notified(logs, start, unions)
+                    found.setdefault((year, case), []).append(notified)
                     if year == "first" and case in ("nothing", f"{sharpe} -> 0"):
-                        alarms[sharpe]["P0" if case == "nothing" else "P"].append(told[-1] < YEAR)
+                        alarms[sharpe]["P0" if case == "nothing" else "P"].append(
+                            notified[-1] < YEAR
+                        )
             lost = shocks(rng, LONG * YEAR, FUTURES // 2)
-            (told,) = one.told(np.log1p(lost), 0, [None])
+            (notified,) = one.notified(np.log1p(lost), 0, [None])
             fallen = (mean - lost).cumsum(axis=0) / (SD * math.sqrt(YEAR))
-            days = np.minimum(told, len(lost) - 1).astype(np.int64)
+            days = np.minimum(notified, len(lost) - 1).astype(np.int64)
             at_notice = fallen[days, np.arange(len(days))]
-            loss[sharpe].append(np.where(told < math.inf, at_notice, math.inf))
-    frontier("Told within 126 / 252 rows of the change, simulated strategies:", found)
+            loss[sharpe].append(np.where(notified < math.inf, at_notice, math.inf))
+    frontier("Notified within 126 / 252 rows of the change, simulated strategies:", found)
     per_rule: dict[str, list[str]] = {}
     for rule in STATISTICS:
         cells = []
@@ -250,11 +252,11 @@ def simulated() -> None:
         ]  # fmt: skip
     heads = [
         "false alarms P0",
-        "told P",
+        "notified P",
         "limit at P0",
         "net share",
-        "median loss until told",
-        f"told in {LONG} years",
+        "median loss until notified",
+        f"notified in {LONG} years",
     ]
     table(
         "The product as shipped, first year; losses against expectation in own annual standard "
@@ -283,9 +285,9 @@ def of_sample() -> None:
                 ]
                 # As many columns as the compiled loops take side by side.
                 logs = np.tile(np.concatenate(columns, axis=1), 3)
-                told = one.told(logs, begins, unions)
+                notified = one.notified(logs, begins, unions)
                 for place, case in enumerate(CASES):
-                    found.setdefault((year, case), []).append([each[[place]] for each in told])
+                    found.setdefault((year, case), []).append([each[[place]] for each in notified])
     count = len(found["first", "nothing"])
     frontier(f"The same on {count} real strategy-years of the bundled sample:", found)
 

@@ -159,8 +159,7 @@ class Budgets:
         unions = []
         for place, factor in enumerate(self.factors_of(strategy, calibration, strategies)):
             lives, shares = calibration.factors[SEVERITIES[place]], calibration.tails
-            # Lives that notify at any factor pass the strategy's own line, and no rule.
-            within = float(np.interp(factor, lives, shares) - np.interp(0.0, lives, shares))
+            within = float(np.interp(factor, lives, shares))
             union = 1.0 - (1.0 - within) * math.exp(-others[place] * min(factor, 1e6))
             if any(levels[rule][place] < factor * pair[place] for rule, pair in weights.items()):
                 union = min(union, 1.0 - math.prod(1.0 - pair[place] for pair in levels.values()))

@@ -74,9 +74,28 @@ class Parts:
             return "unknown: the store cannot be used"
 
 
-def false_alarms(settings: Settings, engine: Engine, now: datetime) -> FalseAlarms:
-    """The totals of the false-alarm budget, as the status shows them; see `read_totals`."""
-    return FalseAlarms.model_validate(read_totals(settings, engine, now))
+class BudgetTotals:
+    """The totals of the false-alarm budget, as the status shows them; see `read_totals`.
+
+    They are read once a minute at most: the status is asked for all the time, and the openings are
+    those of a year.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._engine = settings, engine
+        self._read: tuple[datetime, FalseAlarms] | None = None
+
+    def __call__(self, now: datetime) -> FalseAlarms:
+        """The totals of the minute of `now`.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        minute, read = now.replace(second=0, microsecond=0), self._read
+        if read is None or read[0] != minute:
+            totals = read_totals(self._settings, self._engine, now)
+            read = self._read = (minute, FalseAlarms.model_validate(totals))
+        return read[1]
 
 
 @asynccontextmanager
@@ -92,7 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     try:
         async with parts_over(settings, store.engine) as proxy:
             yield Parts(
-                proxy=replace(proxy, false_alarms=partial(false_alarms, settings, store.engine)),
+                proxy=replace(proxy, false_alarms=BudgetTotals(settings, store.engine)),
                 api=ApiParts(
                     store=store,
                     desk=desk,

@@ -13,7 +13,7 @@ import numpy as np
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW
 
-# Degrees of freedom: the heaviest and the lightest tails that are told apart.
+# Degrees of freedom: the heaviest and the lightest tails that are distinguished.
 _DEGREES = (4.0, 30.0)
 _SKEWED = 2.0
 _STEPS = 8

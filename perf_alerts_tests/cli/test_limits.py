@@ -184,3 +184,38 @@ def test_a_year_of_days_without_profit_or_loss_does_not_count_for_the_tail() -> 
     assert line is not None
     assert full is not None
     assert 0.7 * full < line <= full
+
+
+def test_a_week_may_lose_no_less_than_one_of_its_days() -> None:
+    rng = np.random.default_rng(5)
+    crashes = np.where(rng.random(1_500) < 0.02, rng.gamma(2.0, 0.006, 1_500), 0.0)
+    backtest = 0.001 + 0.002 * rng.standard_normal(1_500) - crashes
+
+    lines = _lines(a_record(noise(60), backtest=backtest), CALM, 252.0, {})
+
+    (day, _), (week, a_year) = lines["daily_loss"], lines["weekly_loss"]
+    assert day is not None
+    assert week is not None
+    assert a_year is not None
+    assert week >= day
+    assert a_year <= 0.0514
+
+
+def test_a_strategy_with_a_baseline_has_its_lines_too(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_RECORDS_URL", str(desk / "daily.csv"))
+    rows = (desk / "daily.csv").read_text().splitlines()
+    day = [row.split(",")[1] for row in rows if row.startswith("trend,")][-20]
+    for arguments in (
+        ["migrate"],
+        ["strategies", "rebaseline", "trend", "--from", day, "--reason", "x", "--haircut", "0.3"],
+    ):
+        done = CliRunner().invoke(cli, arguments)
+        assert done.exit_code == 0, (done.output, done.exception)
+
+    found = CliRunner().invoke(cli, ["limits", "suggest"])
+
+    assert found.exit_code == 0, found.output
+    assert "trend: too little data" not in found.output
+    assert "trend" in json.loads((desk / "policy_limits.json").read_text())["strategies"]

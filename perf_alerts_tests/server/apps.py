@@ -23,7 +23,7 @@ from perf_alerts_dagster.notifications.delivery import Channel
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
-from perf_alerts_dagster.server.app import Parts, create_app, false_alarms
+from perf_alerts_dagster.server.app import BudgetTotals, Parts, create_app
 from perf_alerts_dagster.settings import Settings, load_settings
 from perf_alerts_tests.builders import a_record, noise, reader
 from perf_alerts_tests.fakes import FakeAlertStore, FakeLeases, FakeRecordsSource
@@ -76,7 +76,7 @@ class Proxy:
                 identity=replace(identity_stores(self.database.engine), audit=self.audit),
                 incidents=self.incidents,
                 outbox=self.incidents,
-                false_alarms=partial(false_alarms, settings, self.database.engine),
+                false_alarms=BudgetTotals(settings, self.database.engine),
                 clock=self.time,
                 seconds=self.time.seconds,
                 pause=self.time.pause,

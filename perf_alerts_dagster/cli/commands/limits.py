@@ -115,7 +115,8 @@ def _calibrations(source: Source) -> Mapping[str, Calibration]:
     with output.working("simulating healthy years"):
         issuer.issue_launch(reading, reading.last_final, run_id="limits")
     periods = reading.periods_per_year
-    return issuer.outlook(reading.last_final, periods, monthly=False).calibrations
+    outlook = issuer.outlook(reading.last_final, periods, reading.baselines, monthly=False)
+    return outlook.calibrations
 
 
 def _kept(book: LimitBook, strategy: str, own: Mapping[str, object]) -> dict[str, float | None]:
@@ -153,6 +154,9 @@ def _lines(
         moved = np.sort(sample[sample != 0.0])
         if int((moved < 0.0).sum()) >= _LEAST_LOSSES:
             shares[name] = partial(lost, moved, a_year * len(moved) / len(sample))
+    if "weekly_loss" in shares and "daily_loss" in shares:
+        # A day's loss is one of its week, whatever the tail of the weeks says.
+        shares["weekly_loss"] = partial(_either, shares["weekly_loss"], shares["daily_loss"])
     found: dict[str, _Proposal] = {}
     for name, unit in _UNITS.items():
         line, share, crossings = kept.get(name), shares.get(name), None
@@ -165,6 +169,10 @@ def _lines(
             crossings = -math.log1p(-min(share(line), 0.999))
         found[name] = (line, crossings)
     return found
+
+
+def _either(one: Callable[[float], float], other: Callable[[float], float], loss: float) -> float:
+    return max(one(loss), other(loss))
 
 
 def _row(name: str, lines: Mapping[str, _Proposal], kept: Mapping[str, object]) -> str:
