@@ -70,6 +70,7 @@ class Budgets:
     `{"warning": share, "critical": share}`, either of which may be missing, in place of its
     weight; `of_strategy` maps a strategy to the same, and takes precedence. `of_each` are the
     stated shares of one strategy, `of_desk` the notifications a year of the whole desk.
+    `shadowed` are the strategies with a shadow: no other pays for the rules of shadows.
     """
 
     warning: float = 0.05
@@ -78,6 +79,7 @@ class Budgets:
     of_strategy: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict)
     of_each: Pair = (0.10, 0.02)
     of_desk: Pair = (4.0, 1.0)
+    shadowed: frozenset[str] = frozenset()
 
     def stated(self, strategies: int) -> Stated:
         """What is stated for each of so many strategies, groups among them."""
@@ -94,10 +96,12 @@ class Budgets:
     def weights_of(self, strategy: str) -> dict[str, Pair]:
         """Each rule's share of healthy years before it is scaled, at warning and at critical."""
         # Imported late: the rules import this module.
-        from perf_alerts_dagster.judging.rules.catalogue import WEIGHTS
+        from perf_alerts_dagster.judging.rules.catalogue import OF_SHADOWS, WEIGHTS
 
         found: dict[str, Pair] = {}
         for rule, weight in WEIGHTS.items():
+            if rule in OF_SHADOWS and strategy not in self.shadowed:
+                continue
             shares = {WARNING: weight * self.warning, CRITICAL: weight * self.critical}
             shares |= self.rules.get(rule, {})
             shares |= self.of_strategy.get(strategy, {}).get(rule, {})

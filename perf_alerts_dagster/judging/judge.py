@@ -89,7 +89,10 @@ class Judge:
                 for name, record in cut.items()
             },
             seed=seed,
-            budgets=self.budgets,
+            budgets=replace(
+                self.budgets,
+                shadowed=frozenset(name for name, one in cut.items() if one.shadow is not None),
+            ),
             desk_size=sum(record.is_judged_on(as_of) for record in cut.values()),
             projected=outlook.projected,
             in_force=outlook.in_force,

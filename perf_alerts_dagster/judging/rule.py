@@ -39,7 +39,8 @@ class Rule:
     the statistic that `projections.watchers` registers under the rule's id. `optional`: the rule
     has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
     `newest_row`: its outcome depends on the newest row alone, so that earlier ones may be missing.
-    `whole_life`: it depends on all live rows, so that none may be lost.
+    `whole_life`: it depends on all live rows, so that none may be lost. `of_shadow`: it judges the
+    shadow, and takes its share of the budget of the strategies that have one.
 
     `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
     names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.
@@ -58,6 +59,7 @@ class Rule:
     info_only: bool = False
     newest_row: bool = False
     whole_life: bool = False
+    of_shadow: bool = False
     ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
     limits: Mapping[str, float] = field(default_factory=dict)
     accepts: Literal["number", "positive", "fraction"] = "positive"

@@ -19,6 +19,7 @@ from perf_alerts_dagster.records.desk import Baseline, newest
 Dates = NDArray[np.datetime64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+Words = NDArray[np.str_]
 
 
 class Status(StrEnum):
@@ -66,13 +67,16 @@ class RecordFault:
 class Trades:
     """Closed trades of one strategy, oldest exit first; all arrays have one length m.
 
-    `pnl` is net of `cost`, throughout either in account currency or as a fraction.
+    `pnl` is net of `cost`, throughout either in account currency or as a fraction. `symbols` and
+    `sides` are as the source writes them, "" where a trade has none; None without such a column.
     """
 
     exits: Dates
     entries: Dates
     pnl: Floats
     cost: Floats
+    symbols: Words | None = None
+    sides: Words | None = None
 
     def __len__(self) -> int:
         """Number of closed trades."""
@@ -81,13 +85,55 @@ class Trades:
     def rows(self, first: int, last: int | None) -> "Trades":
         """The trades first..last-1, or all from `first` on."""
         part = slice(first, last)
-        exits, entries = self.exits[part], self.entries[part]
-        return Trades(exits=exits, entries=entries, pnl=self.pnl[part], cost=self.cost[part])
+        return Trades(
+            exits=self.exits[part],
+            entries=self.entries[part],
+            pnl=self.pnl[part],
+            cost=self.cost[part],
+            symbols=None if self.symbols is None else self.symbols[part],
+            sides=None if self.sides is None else self.sides[part],
+        )
 
     def until(self, last: date) -> "Trades":
         """The trades closed on or before `last`."""
         return self.rows(
             0, int(np.searchsorted(self.exits, np.datetime64(last, "D"), side="right"))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shadow:
+    """The model's own P&L of one strategy for live dates, made after each session by its code.
+
+    All arrays have one length k; `dates` rise. `returns` are simple returns per session, `costs`
+    the expected cost per session as a share of the capital (0 where none is stated), `versions`
+    the version of the model ("" where none is stated). `seen` are the sessions at which each row
+    was first read with this value, NaT for rows of the first reading. Where rows break a rule
+    `faults` has them, and there are no rows. It enters no rule but `shadow_gap`.
+    """
+
+    dates: Dates
+    returns: Floats
+    costs: Floats
+    versions: Words
+    seen: Dates
+    faults: tuple[RecordFault, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.dates)
+
+    def until(self, last: date) -> "Shadow":
+        """The rows dated on or before `last` that had been read by then."""
+        day = np.datetime64(last, "D")
+        kept = (self.dates <= day) & ~(self.seen > day)
+        return replace(
+            self,
+            dates=self.dates[kept],
+            returns=self.returns[kept],
+            costs=self.costs[kept],
+            versions=self.versions[kept],
+            seen=self.seen[kept],
         )
 
 
@@ -98,7 +144,9 @@ class StrategyRecord:
     `returns` are simple returns per session, finite; a return at or below -1 is a wipe-out.
     `live` is True on rows of the live segment. `pnl` and `capital` are None where the source
     gave returns only. `extras` holds further numeric columns, NaN where a row has no value.
+    `benchmark` holds the benchmark's simple returns, NaN where a row has none; None without one.
     `trials` (T, N) are the returns of the N variants that were tried; None where not recorded.
+    `shadow` is the model's own P&L of live dates, which is no part of the strategy's rows.
     `baselines` are those that people set, oldest first.
     """
 
@@ -109,6 +157,7 @@ class StrategyRecord:
     pnl: Floats | None = None
     capital: Floats | None = None
     extras: Mapping[str, Floats] = field(default_factory=dict)
+    benchmark: Floats | None = None
     currency: str | None = None
     group: str | None = None
     owner: str | None = None
@@ -118,6 +167,7 @@ class StrategyRecord:
     judged_until: date | None = None
     trades: Trades | None = None
     trials: Floats | None = None
+    shadow: Shadow | None = None
     baselines: tuple[Baseline, ...] = ()
 
     def __len__(self) -> int:
@@ -148,6 +198,7 @@ class StrategyRecord:
             pnl=None if self.pnl is None else self.pnl[part],
             capital=None if self.capital is None else self.capital[part],
             extras={name: values[part] for name, values in self.extras.items()},
+            benchmark=None if self.benchmark is None else self.benchmark[part],
             trades=trades,
         )
 
@@ -155,9 +206,10 @@ class StrategyRecord:
         """The rows dated on or before `last`, possibly none, with the baselines that count then."""
         stop = int(self.dates.searchsorted(np.datetime64(last, "D"), side="right"))
         known = tuple(each for each in self.baselines if each.since <= last)
-        if self.trades is None and stop == len(self) and known == self.baselines:
+        shadow = None if self.shadow is None else self.shadow.until(last)
+        if (self.trades, shadow) == (None, None) and stop == len(self) and known == self.baselines:
             return self
-        return replace(self.rows(0, stop), baselines=known)
+        return replace(self.rows(0, stop), baselines=known, shadow=shadow)
 
     def until_wipe_out(self) -> "StrategyRecord":
         """The rows up to the first return at or below -1, which is included; else all rows."""
@@ -165,7 +217,10 @@ class StrategyRecord:
         return self.rows(0, int(wiped[0]) + 1) if len(wiped) else self
 
     def content_hash(self) -> str:
-        """SHA-256, as 64 hex digits, over all data that a rule or projection may use."""
+        """SHA-256, as 64 hex digits, over all data that a rule or projection may use.
+
+        Without the shadow, which only `shadow_gap` looks at.
+        """
         digest = hashlib.sha256(self.strategy.encode())
         for name, values in (
             ("dates", _day_numbers(self.dates)),
@@ -173,6 +228,7 @@ class StrategyRecord:
             ("live", self.live),
             ("pnl", self.returns[:0] if self.pnl is None else self.pnl),
             *((f"extra:{name}", values) for name, values in sorted(self.extras.items())),
+            *(() if self.benchmark is None else (("benchmark", self.benchmark),)),
         ):
             digest.update(name.encode() + b"\0" + values.tobytes())
         if self.trials is not None:

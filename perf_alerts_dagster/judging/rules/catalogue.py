@@ -62,5 +62,8 @@ BY_ID: dict[str, Rule] = {rule.id: rule for rule in RULES}
 # The weight of each rule that a false-alarm budget is shared among.
 WEIGHTS: dict[str, float] = {rule.id: rule.weight for rule in RULES if rule.weight}
 
+# The rules that judge shadows.
+OF_SHADOWS: frozenset[str] = frozenset(rule.id for rule in RULES if rule.of_shadow)
+
 # The documented limits by their names in ALERT_THRESHOLDS.
 DOCUMENTED_LIMITS: dict[str, float] = dict(chain(*(rule.limits.items() for rule in RULES)))
