@@ -71,6 +71,7 @@ def check(*, accept: bool) -> None:
 def shadow_lines(source: Source) -> Iterator[str]:
     """Which strategies have a shadow, with its days, model versions and faults, and a benchmark."""
     records = source.reading.records.strategies
+    count = len(records) - len(source.reading.groups)
     shadows = {name: one.shadow for name, one in records.items() if one.shadow is not None}
     whole = [each for each in shadows.values() if len(each)]
     if whole:
@@ -84,13 +85,13 @@ def shadow_lines(source: Source) -> Iterator[str]:
         more = [f"{rest} more"] if rest > 0 else []
         stated = listed([*versions[:_MAXIMUM_NAMES], *more]) if versions else "not stated"
         yield (
-            f"shadow: {len(whole)} strategies, {sum(map(len, whole))} rows from {first} to {last}, "
-            f"{on_live_dates} of them on live dates; model versions: {stated}"
+            f"shadow: {len(whole)} of {count} strategies, {sum(map(len, whole))} rows from {first} "
+            f"to {last}, {on_live_dates} of them on live dates; model versions: {stated}"
         )
     for name, each in shadows.items():
         yield from (f"shadow of {name}: {fault}" for fault in each.faults)
     if compared := sum(one.benchmark is not None for one in records.values()):
-        yield f"benchmark: {compared} strategies"
+        yield f"benchmark: {compared} of {count} strategies"
 
 
 def coverage_lines(source: Source) -> Iterator[str]:

@@ -125,9 +125,9 @@ def test_it_says_what_shadows_and_benchmarks_it_read(
     )
 
     assert list(shadow_lines(read_source(None, as_of=None))) == [
-        "shadow: 2 strategies, 3 rows from 2026-01-02 to 2026-01-05, 2 of them on live dates; "
+        "shadow: 2 of 2 strategies, 3 rows from 2026-01-02 to 2026-01-05, 2 of them on live dates; "
         "model versions: v1 and v2",
-        "benchmark: 1 strategies",
+        "benchmark: 1 of 2 strategies",
     ]
 
 
@@ -152,4 +152,4 @@ def test_a_damaged_shadow_is_named_and_fails_the_check(
         "shadow of trend: shadow.csv, row 2, column expected_cost: is negative (seen: '-1')"
         in found.stdout
     )
-    assert "shadow: 1 strategies, 1 rows from 2026-01-05 to 2026-01-05" in found.stdout
+    assert "shadow: 1 of 2 strategies, 1 rows from 2026-01-05 to 2026-01-05" in found.stdout
