@@ -3,8 +3,9 @@
 The first judgement of an alert under a new method finds levels that have been beyond their new
 limits for weeks. Nobody is notified of those on the day of an upgrade, and an incident that is
 open is not raised by it. A held breach is shown, and is notified as soon as it gets worse, or
-breaches again after it was within its limits. Events, rules that no evidence gates, and what the
-method before would have notified as well are never held.
+breaches again after it was within its limits. An incident that is open does not end by the change
+alone either: it is judged by the new method from the next session on. Events, rules that no
+evidence gates, and what the method before would have notified as well are never held.
 """
 
 import math
@@ -27,6 +28,8 @@ from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 # beyond the limit by this share of the larger of both.
 _RARER = 0.5
 _FURTHER = 0.25
+# Rules whose value is of another measure since method 7: it has passed no limit of the one before.
+_REMEASURED = frozenset({"volatility_shift"})
 _MEASURED = frozenset({Outcome.OK, Outcome.BREACH})
 _NOTE = "not notified: found by the new method of an upgrade, and not worse since"
 
@@ -55,8 +58,20 @@ def hold_back(
             entry = _held(each, earlier.get(each.dedup_key))
         elif entry is not None and _is_worse(each, entry):
             entry = None
-        found.append(each if entry is None else _with(each, entry))
+        if entry is not None:
+            found.append(_with(each, entry))
+        elif is_upgrade and _has_ended(each, earlier.get(each.dedup_key)):
+            found.append(replace(each, parts={**each.parts, "upgraded": True}))
+        else:
+            found.append(each)
     return _waiting(found, held)
+
+
+def _has_ended(evaluation: Evaluation, before: Evaluation | None) -> bool:
+    """Whether an evidence's breach was notified by the method before, and is not by this one."""
+    was_notified = before is not None and before.is_notified(gate=True)
+    is_gated = evaluation.kind is Kind.LEVEL and BY_ID[evaluation.rule].gated
+    return was_notified and is_gated and not evaluation.is_notified(gate=True)
 
 
 def _method(version: str | None) -> str:
@@ -115,7 +130,8 @@ def _finite(number: float | None) -> float | None:
 def _has_crossed(evaluation: Evaluation, before: Evaluation) -> bool:
     """Whether the value has passed the limit that it was within before, where it was measured."""
     value, was, limit = evaluation.value, before.value, before.limit
-    if value is None or was is None or limit is None:
+    is_other = evaluation.rule in _REMEASURED
+    if is_other or value is None or was is None or limit is None:
         return False
     return (was - limit) * (value - limit) <= 0.0 and value != was
 

@@ -19,7 +19,6 @@ from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.kernels import watching
 from perf_alerts_dagster.projections.kernels.kernel import LOOPS, SIDE_BY_SIDE, Kernel
 from perf_alerts_dagster.projections.kernels.watching import (
-    CALMEST,
     LONG_SUM,
     RATE_ROWS,
     ROLLING_ROWS,
@@ -195,9 +194,8 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, float(CALMEST))),
-            # Its documented limits are of another measure, the standard deviation.
-            documented=lambda limits: (1.0, None),
+            # Its documented limits are of another measure, the standard deviation of 63 rows.
+            documented=lambda limits: (0.0, None),
         ),
         Statistic(
             rule="daily_exceedance",
@@ -260,13 +258,15 @@ class Watcher:
     """Statistics that are computed together along returns, from the same day of life on.
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
-    is the reference in numpy, `loops` the same, compiled, into an array of badness.
+    is the reference in numpy, `loops` the same, compiled, into an array of badness. `sized`: a
+    factor of each life's moves is the last of the inputs, see `Life.size_factors`.
     """
 
     rules: tuple[str, ...]
     inputs: Callable[[Known], tuple[Any, ...]]
     follow: Callable[..., Days]
     loops: Kernel
+    sized: bool = False
 
     @property
     def starts(self) -> int:
@@ -324,15 +324,21 @@ WATCHERS: tuple[Watcher, ...] = (
         loops=Kernel(f"{LOOPS}:drawdown"),
     ),
     Watcher(
-        rules=("rolling_sharpe", "volatility_shift"),
+        rules=("rolling_sharpe",),
+        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
+        follow=watching.rolling_sharpe,
+        loops=Kernel(f"{LOOPS}:rolling_sharpe"),
+    ),
+    Watcher(
+        rules=("volatility_shift",),
         inputs=lambda known: _single(
-            1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2),
             known.decay.mean,
             known.decay.sigma * LARGEST_MOVE,
-            1.0 / (ROLLING_ROWS * known.decay.size * known.decay.sigma),
+            1.0 / (known.decay.size * known.decay.sigma),
         ),
-        follow=watching.rolling,
-        loops=Kernel(f"{LOOPS}:rolling"),
+        follow=watching.volatility,
+        loops=Kernel(f"{LOOPS}:volatility"),
+        sized=True,
     ),
     Watcher(
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
