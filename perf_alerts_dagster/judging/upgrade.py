@@ -23,6 +23,7 @@ from perf_alerts_dagster.judging.evaluation import (
     escaped,
 )
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.gap import RULE as GAP
 
 # Worse: `p_year` is at most this share of what it was; where it says nothing, the value is further
 # beyond the limit by this share of the larger of both.
@@ -44,17 +45,21 @@ def hold_back(
         before: The newest judgement of the same alert.
         method_version: That of this judgement, "<method>-<settings of evidence>": what a person
             changed in the settings is notified at once.
+
+    A gap since launch is held back as well where an incident of decay of the version before goes
+    on: people know of it by that.
     """
     held = {key: entry for each in before.evaluations for key, entry in _entries(each)}
     is_upgrade = _method(before.method_version) != _method(method_version)
     known = {each.strategy for each in before.evaluations} if is_upgrade else set()
+    of_gap = {each.strategy for each in evaluations if each.parts.get("goes_on")}
     earlier = {each.dedup_key: each for each in before.evaluations}
     found = []
     for each in evaluations:
         entry = held.get(each.dedup_key)
         if not _may_be_held(each):
             entry = None
-        elif entry is None and each.strategy in known:
+        elif entry is None and each.strategy in (known | of_gap if each.rule == GAP.id else known):
             entry = _held(each, earlier.get(each.dedup_key))
         elif entry is not None and _is_worse(each, entry):
             entry = None

@@ -221,6 +221,7 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(rule="mean_shortfall_126", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="decay_cusum", from_the_first_day=True, years=DECAY_YEARS),
+        Statistic(rule="gap_since_launch", from_the_first_day=True, years=SUM_YEARS),
     )
 }
 # The statistic of each name in a calibration.
@@ -307,6 +308,10 @@ def _single(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(number) for number in numbers)
 
 
+def _of_scores(decay: DecayReference) -> tuple[np.float32, ...]:
+    return _single(decay.mean, 1.0 / decay.sigma, decay.numerator, decay.base, decay.square)
+
+
 WATCHERS: tuple[Watcher, ...] = (
     Watcher(
         rules=("interval_breach",),
@@ -355,17 +360,21 @@ WATCHERS: tuple[Watcher, ...] = (
     ),
     Watcher(
         rules=("mean_shortfall_126", "mean_shortfall_252", "decay_cusum"),
-        inputs=lambda known: _single(
-            known.decay.mean,
-            1.0 / known.decay.sigma,
-            known.decay.numerator,
-            known.decay.base,
-            known.decay.square,
+        inputs=lambda known: (
+            *_of_scores(known.decay),
             # A low sum is bad.
-            -known.decay.per_sum(SHORT_SUM),
-            -known.decay.per_sum(LONG_SUM),
+            *_single(-known.decay.per_sum(SHORT_SUM), -known.decay.per_sum(LONG_SUM)),
         ),
         follow=watching.decay,
         loops=Kernel(f"{LOOPS}:decay"),
+    ),
+    Watcher(
+        rules=("gap_since_launch",),
+        inputs=lambda known: (
+            *_of_scores(known.decay),
+            *_single(1.0 / known.decay.rows, known.year),
+        ),
+        follow=watching.gap,
+        loops=Kernel(f"{LOOPS}:gap"),
     ),
 )

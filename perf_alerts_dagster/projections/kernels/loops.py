@@ -120,6 +120,44 @@ def decay(
             worst_short = worst_long = worst_sum = none
 
 
+def gap(
+    returns, mean, per_sigma, numerator, base, square, per_row, year,
+    start, rows, first, worst, badness,
+):  # fmt: skip
+    """`watching.gap`, compiled."""
+    days, size = returns.shape
+    _, years, lives = worst.shape
+    centre, scale, over, under, bend = (
+        repeated(mean), repeated(per_sigma), repeated(numerator), repeated(base), repeated(square)
+    )  # fmt: skip
+    zero, none, every = repeated(np.float32(0.0)), repeated(NONE), int(year)
+    for lane in range(0, size, SIDE_BY_SIDE):
+        side = min(lane, size - SIDE_BY_SIDE)
+        place, day = side, 0
+        total = zero
+        most = none
+        for of_life in range(years + 1):
+            stop = start + of_life * rows if years else days
+            while day < stop:
+                away = (load(returns, place) - centre) * scale
+                total = total + away * over / (away * away * bend + under)
+                counted = day + 1
+                shortfall = none
+                if counted % every == 0 or counted == every // 2 or counted == every // 4:
+                    length = np.float32(counted)
+                    per_sum = np.float32(-1.0) / np.sqrt(length + length * length * per_row)
+                    shortfall = total * repeated(per_sum)
+                if years:
+                    most = larger(most, shortfall)
+                else:
+                    store(badness, place, shortfall)
+                place += size
+                day += 1
+            if of_life:
+                store(worst, (of_life - 1) * lives + first + side, most)
+            most = none
+
+
 def band(returns, median, per_width, start, rows, first, worst, badness):
     """`watching.band`, compiled."""
     days, size = returns.shape

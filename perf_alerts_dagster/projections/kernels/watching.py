@@ -84,6 +84,30 @@ def decay(
         yield short * per_short, long * per_long, total
 
 
+def gap(
+    returns: Floats32,
+    mean: np.float32,
+    per_sigma: np.float32,
+    numerator: np.float32,
+    base: np.float32,
+    square: np.float32,
+    per_row: np.float32,
+    year: np.float32,
+) -> Days:
+    """The shortfall of the scores of all rows, after those of `statistics.decay.looks`."""
+    total = np.zeros(returns.shape[1], dtype=np.float32)
+    every = int(year)
+    for day, row in enumerate(returns):
+        away = (row - mean) * per_sigma
+        total = total + away * numerator / (away * away * square + base)
+        counted = day + 1
+        if counted % every == 0 or counted in (every // 2, every // 4):
+            rows = np.float32(counted)
+            yield (total * (np.float32(-1.0) / np.sqrt(rows + rows * rows * per_row)),)
+        else:
+            yield (NONE,)
+
+
 def band(returns: Floats32, median: Floats32, per_width: Floats32) -> Days:
     """The distance below the median in widths of the band, until its last day."""
     total = np.zeros(returns.shape[1], dtype=np.float32)
