@@ -217,6 +217,10 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
-    """The severity at which a breach is notified; without the gate, that of its limit."""
-    is_own = gate or HELD in evaluation.parts
+    """The severity at which a breach is notified; without the gate, that of its limit.
+
+    What is shown only is so without the gate too.
+    """
+    is_info = evaluation.notified_severity is Severity.INFO
+    is_own = gate or is_info or HELD in evaluation.parts
     return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO

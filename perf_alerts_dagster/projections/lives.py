@@ -123,7 +123,8 @@ class Life:
     day stays flat whatever the mean. `rank` (n) is the rank of each row's one-step-ahead
     volatility, `order` (n) the rows by that rank, `start` the rank of the volatility that lives
     begin with. `mean` is the drift per row; `mean_error` and `scale_error`
-    are the standard errors of the drift, which grows with the scale, and of the log of the scale.
+    are the standard errors of the drift, which grows with the scale, and of the log of the scale;
+    `size_error` is that of the log of the mean size of moves, bounded: crashes do not widen it.
     """
 
     rows: Floats32
@@ -134,6 +135,12 @@ class Life:
     mean: float
     mean_error: float
     scale_error: float
+    size_error: float
+
+    def size_factors(self, draws: LifeDraws) -> Floats32:
+        """What moves of each life (N) are to be multiplied by to have the error of their size."""
+        found: Floats32 = np.exp(np.float32(self.size_error - self.scale_error) * draws.errors[1])
+        return found
 
     @property
     def deviation(self) -> float:
@@ -177,6 +184,9 @@ def life_of(
     # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
     squares = np.square(shocks / deviation)
     of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
+    # As of any mean; and that of sums of sizes, from blocks as well.
+    sizes = decay.sizes(logs)
+    of_size = long_run_variance(sizes / sizes.mean(), _SCALE_BLOCK) + 1.0
     moves = logs != 0.0
     # A mean that a few rows carry is none that could be lost a little of each.
     parts = moves / moves.mean() if moves.mean() >= _FEWEST_MOVES else np.ones(len(logs))
@@ -189,6 +199,7 @@ def life_of(
         mean=mean - haircut * max(mean, 0.0),
         mean_error=decay.error,
         scale_error=math.sqrt(of_scale / len(shocks)),
+        size_error=math.sqrt(of_size / len(shocks)),
     )
 
 

@@ -76,9 +76,10 @@ class Walk:
         first = 0
         for part in self._parts:
             returns = self._walked(life, part, days, change)
+            sizes = life.size_factors(part)
             for (watcher, inputs), found in zip(watching, worst, strict=True):
                 stop = watcher.starts + year * watcher.years_of(years)
-                watcher.worst(returns[:stop], inputs, year, first, found)
+                watcher.worst(returns[:stop], _sized(watcher, inputs, sizes), year, first, found)
             first += part.size
         return {
             rule: STATISTICS[rule].in_unit(values[: STATISTICS[rule].years_of(years)])
@@ -117,11 +118,12 @@ class Walk:
             by_day[rule] = on_paths.take(np.minimum(years, levels.shape[1] - 1), axis=1)
         watching = {case: _watching(rules, known) for case, rules in cases.items()}
         for part in self._parts:
+            sizes = life.size_factors(part)
             for (alternative, start), rules in cases.items():
                 change = alternative.change(start)
                 returns = self._walked(life, part, start + rows, change)
                 for watcher, inputs in watching[alternative, start]:
-                    badness = self._watched(watcher, returns, inputs)
+                    badness = self._watched(watcher, returns, _sized(watcher, inputs, sizes))
                     for place, rule in enumerate(watcher.rules):
                         if rule in rules:
                             passages[rule].append(_passages(badness[place], start, by_day[rule]))
@@ -164,7 +166,7 @@ def badness_of(
             longest = min(STATISTICS[rule].longest for rule in watcher.rules)
             days = part[: YEAR * longest]
             found = np.empty((len(watcher.rules), *days.shape), dtype=np.float32)
-            watcher.watch(days, inputs, found)
+            watcher.watch(days, _sized(watcher, inputs, np.ones(days.shape[1], np.float32)), found)
             for rule, values in zip(watcher.rules, found, strict=True):
                 if rule in rules:
                     badness[rule].append(STATISTICS[rule].in_unit(values))
@@ -178,6 +180,10 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
         for watcher in WATCHERS
         if not set(rules).isdisjoint(watcher.rules)
     ]
+
+
+def _sized(watcher: Watcher, inputs: tuple[Any, ...], sizes: Floats32) -> tuple[Any, ...]:
+    return (*inputs, sizes) if watcher.sized else inputs
 
 
 def _passages(badness: Floats32, start: int, limits: Floats32) -> Floats32:

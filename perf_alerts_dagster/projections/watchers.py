@@ -19,7 +19,6 @@ from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.kernels import watching
 from perf_alerts_dagster.projections.kernels.kernel import LOOPS, SIDE_BY_SIDE, Kernel
 from perf_alerts_dagster.projections.kernels.watching import (
-    CALMEST,
     LONG_SUM,
     RATE_ROWS,
     ROLLING_ROWS,
@@ -195,9 +194,8 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, float(CALMEST))),
-            # Its documented limits are of another measure, the standard deviation.
-            documented=lambda limits: (1.0, None),
+            # Its documented limits are of another measure, the standard deviation of 63 rows.
+            documented=lambda limits: (0.0, None),
         ),
         Statistic(
             rule="daily_exceedance",
@@ -223,6 +221,7 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(rule="mean_shortfall_126", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="decay_cusum", from_the_first_day=True, years=DECAY_YEARS),
+        Statistic(rule="gap_since_launch", from_the_first_day=True, years=SUM_YEARS),
     )
 }
 # The statistic of each name in a calibration.
@@ -260,13 +259,15 @@ class Watcher:
     """Statistics that are computed together along returns, from the same day of life on.
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
-    is the reference in numpy, `loops` the same, compiled, into an array of badness.
+    is the reference in numpy, `loops` the same, compiled, into an array of badness. `sized`: a
+    factor of each life's moves is the last of the inputs, see `Life.size_factors`.
     """
 
     rules: tuple[str, ...]
     inputs: Callable[[Known], tuple[Any, ...]]
     follow: Callable[..., Days]
     loops: Kernel
+    sized: bool = False
 
     @property
     def starts(self) -> int:
@@ -307,6 +308,10 @@ def _single(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(number) for number in numbers)
 
 
+def _of_scores(decay: DecayReference) -> tuple[np.float32, ...]:
+    return _single(decay.mean, 1.0 / decay.sigma, decay.numerator, decay.base, decay.square)
+
+
 WATCHERS: tuple[Watcher, ...] = (
     Watcher(
         rules=("interval_breach",),
@@ -324,15 +329,21 @@ WATCHERS: tuple[Watcher, ...] = (
         loops=Kernel(f"{LOOPS}:drawdown"),
     ),
     Watcher(
-        rules=("rolling_sharpe", "volatility_shift"),
+        rules=("rolling_sharpe",),
+        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
+        follow=watching.rolling_sharpe,
+        loops=Kernel(f"{LOOPS}:rolling_sharpe"),
+    ),
+    Watcher(
+        rules=("volatility_shift",),
         inputs=lambda known: _single(
-            1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2),
             known.decay.mean,
             known.decay.sigma * LARGEST_MOVE,
-            1.0 / (ROLLING_ROWS * known.decay.size * known.decay.sigma),
+            1.0 / (known.decay.size * known.decay.sigma),
         ),
-        follow=watching.rolling,
-        loops=Kernel(f"{LOOPS}:rolling"),
+        follow=watching.volatility,
+        loops=Kernel(f"{LOOPS}:volatility"),
+        sized=True,
     ),
     Watcher(
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
@@ -349,17 +360,21 @@ WATCHERS: tuple[Watcher, ...] = (
     ),
     Watcher(
         rules=("mean_shortfall_126", "mean_shortfall_252", "decay_cusum"),
-        inputs=lambda known: _single(
-            known.decay.mean,
-            1.0 / known.decay.sigma,
-            known.decay.numerator,
-            known.decay.base,
-            known.decay.square,
+        inputs=lambda known: (
+            *_of_scores(known.decay),
             # A low sum is bad.
-            -known.decay.per_sum(SHORT_SUM),
-            -known.decay.per_sum(LONG_SUM),
+            *_single(-known.decay.per_sum(SHORT_SUM), -known.decay.per_sum(LONG_SUM)),
         ),
         follow=watching.decay,
         loops=Kernel(f"{LOOPS}:decay"),
+    ),
+    Watcher(
+        rules=("gap_since_launch",),
+        inputs=lambda known: (
+            *_of_scores(known.decay),
+            *_single(1.0 / known.decay.rows, known.year),
+        ),
+        follow=watching.gap,
+        loops=Kernel(f"{LOOPS}:gap"),
     ),
 )
