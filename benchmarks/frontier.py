@@ -30,7 +30,13 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, Known, documented_badness
+from perf_alerts_dagster.projections.watchers import (
+    STATISTICS,
+    UNHEDGED,
+    YEAR,
+    Known,
+    documented_badness,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
@@ -76,7 +82,7 @@ class Strategy:
             # No rule has more than its bound, whatever the union asks for.
             levels = {rule: min(factor * share, budgets.warning) for rule, share in weights.items()}
         found = {}
-        for rule, statistic in STATISTICS.items():
+        for rule, statistic in UNHEDGED.items():
             least = max(DOCUMENTED.get(rule, (-math.inf,))[0], statistic.minimum(self.known))
             years = []
             for year in range(1, statistic.years + 1):
@@ -208,7 +214,7 @@ def simulated() -> None:
             loss[sharpe].append(np.where(notified < math.inf, at_notice, math.inf))
     frontier("Notified within 126 / 252 rows of the change, simulated strategies:", found)
     per_rule: dict[str, list[str]] = {}
-    for rule in STATISTICS:
+    for rule in UNHEDGED:
         cells = []
         for each in worth.values():
             levels = [

@@ -12,6 +12,7 @@ from perf_alerts_dagster.judging.rules import (
     decay,
     exceedances,
     forward_test,
+    hedged,
     interval,
     life_cusum,
     mandates,
@@ -27,6 +28,7 @@ RULES: tuple[Rule, ...] = (
     interval.DEVIATION,
     exceedances.JOINT,
     *decay.RULES,
+    hedged.RULE,
     life_cusum.RULE,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
@@ -46,6 +48,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
         interval.judge_intervals,
         exceedances.judge_exceedances,
         decay.judge_decay,
+        hedged.judge_hedged,
         life_cusum.judge_cusum,
     ),
     Family.THRESHOLD: (
