@@ -30,7 +30,13 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, Known, documented_badness
+from perf_alerts_dagster.projections.watchers import (
+    STATISTICS,
+    UNHEDGED,
+    YEAR,
+    Known,
+    documented_badness,
+)
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
@@ -85,7 +91,7 @@ class Strategy:
             # No rule has more than its bound, whatever the union asks for.
             levels = {rule: min(factor * share, budgets.warning) for rule, share in weights.items()}
         found = {}
-        for rule, statistic in STATISTICS.items():
+        for rule, statistic in UNHEDGED.items():
             if union in STATISTICS and rule != union:
                 continue
             least = DOCUMENTED.get(rule, (-math.inf, -math.inf))[place]
@@ -233,7 +239,7 @@ def simulated() -> None:
     frontier("Notified within 126 / 252 rows of the change, simulated strategies:", found)
     alone(found)
     per_rule: dict[str, list[str]] = {}
-    for rule in STATISTICS:
+    for rule in UNHEDGED:
         cells = []
         for each in worth.values():
             levels = [

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.judging.rules.catalogue import WEIGHTS
-from perf_alerts_dagster.projections.watchers import STATISTICS
+from perf_alerts_dagster.projections.watchers import UNHEDGED
 
 STUDIES = Path(__file__).parents[1] / "docs" / "studies"
-DAILY = [rule for rule in STATISTICS if rule in WEIGHTS]
+DAILY = [rule for rule in UNHEDGED if rule in WEIGHTS]
 
 
 @pytest.fixture

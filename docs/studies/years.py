@@ -30,6 +30,7 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of, days_of
 from perf_alerts_dagster.projections.watchers import (
     STATISTICS,
+    UNHEDGED,
     WARM_UP,
     YEAR,
     Known,
@@ -50,12 +51,12 @@ DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # The rules whose badness looks at windows of rows, those that know all of a life, the band.
 BAND = "interval_breach"
 WINDOWS = ("rolling_sharpe", "daily_exceedance", "exceedance_rate", "consecutive_exceedances")
-LIFELONG = tuple(rule for rule in STATISTICS if rule not in (*WINDOWS, BAND))
+LIFELONG = tuple(rule for rule in UNHEDGED if rule not in (*WINDOWS, BAND))
 JUDGING, LINE = "judging band", "drawdown's lines"
 # Sessions of 14 days.
 FOLD = 10
 DECAY = ("mean_shortfall_126", "mean_shortfall_252", "decay_cusum")
-RATED = tuple(rule for rule in STATISTICS if rule in WEIGHTS)
+RATED = tuple(rule for rule in UNHEDGED if rule in WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -108,6 +108,14 @@ class Budgets:
             found[rule] = (shares[WARNING], shares[CRITICAL])
         return found
 
+    def _weights(self, strategy: str, calibration: Calibration) -> dict[str, Pair]:
+        """The weights of the rules that a strategy has: only one with a hedge has hedged rules."""
+        return {
+            rule: pair
+            for rule, pair in self.weights_of(strategy).items()
+            if rule not in STATISTICS or STATISTICS[rule].name(1) in calibration.worst
+        }
+
     def bounds_of(self, strategy: str, rule: str) -> Pair:
         """The largest shares that a rule is ever given: its own, where a person set them."""
         own = {**self.rules.get(rule, {}), **self.of_strategy.get(strategy, {}).get(rule, {})}
@@ -122,7 +130,7 @@ class Budgets:
         """
         factors = self.factors_of(strategy, calibration, strategies)
         levels = {}
-        for rule, pair in self.weights_of(strategy).items():
+        for rule, pair in self._weights(strategy, calibration).items():
             bounds = self.bounds_of(strategy, rule)
             warning, critical = (
                 min(factor * share, bound)
@@ -159,7 +167,7 @@ class Budgets:
         notified in one year. It is more where its own line of the drawdown is.
         """
         levels = self.levels_of(strategy, calibration, strategies)
-        weights, others = self.weights_of(strategy), self._unknown_to_lives(strategy)
+        weights, others = self._weights(strategy, calibration), self._unknown_to_lives(strategy)
         unions = []
         for place, factor in enumerate(self.factors_of(strategy, calibration, strategies)):
             lives, shares = calibration.factors[SEVERITIES[place]], calibration.tails

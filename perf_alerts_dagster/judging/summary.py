@@ -7,7 +7,7 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import LACKING
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
-from perf_alerts_dagster.judging.rules import mandates
+from perf_alerts_dagster.judging.rules import hedged, mandates
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, RULES
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT
 
@@ -23,10 +23,12 @@ WORST_FIRST = (
 _LACKING = Outcome.INSUFFICIENT_DATA
 _JUDGED = frozenset({Outcome.OK, Outcome.PARTIAL, Outcome.BREACH})
 # The rules that make a strategy judged; optional ones have no evaluation where they do not apply.
+# What cannot be hedged is judged as it is.
 _COUNTED = frozenset(
     rule.id
     for rule in RULES
-    if rule.family in (Family.PROJECTION, Family.THRESHOLD) and rule not in mandates.RULES
+    if rule.family in (Family.PROJECTION, Family.THRESHOLD)
+    and rule not in (*mandates.RULES, hedged.RULE)
 )
 
 

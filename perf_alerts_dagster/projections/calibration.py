@@ -20,6 +20,7 @@ from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, 
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
+from perf_alerts_dagster.statistics.hedge import Hedge
 
 # Share of the residuals that the tail's index is estimated from (Hill, Ann. Statist. 3, 1975).
 _TAIL = 0.05
@@ -96,8 +97,8 @@ class Calibration:
     years in which a drawdown passes its own line. `losses` gives the same of years after an annual
     Sharpe ratio of some size is lost, own lines included, by that size and the severity
     (`2:warning`), and `power` what `power.worth_of` reads, by rule. `decay` is what decay is
-    measured against, `edge` the mean per row in standard deviations, `year` the rows of a year,
-    `lives` how many were drawn.
+    measured against, `edge` the mean per row in standard deviations, `hedge` how it is hedged, None
+    without a benchmark, `year` the rows of a year, `lives` how many were drawn.
     """
 
     worst: Mapping[str, Floats]
@@ -107,6 +108,7 @@ class Calibration:
     tails: Floats = field(default_factory=lambda: TAILS)
     decay: DecayReference | None = None
     edge: float = 0.0
+    hedge: Hedge | None = None
     year: int = YEAR
     lives: int = LIVES
 
@@ -170,8 +172,10 @@ class Calibration:
         """What a rule is worth that notifies at `level`, in `rate` of healthy years."""
         if rule not in self.power:
             return Worth()
-        alternative = STATISTICS[rule].alternative
-        return worth_of(self.power[rule], alternative, self.edge, self.year, level, rate)
+        statistic, edge = STATISTICS[rule], self.edge
+        if statistic.hedged and self.hedge is not None:
+            edge = self.hedge.edge
+        return worth_of(self.power[rule], statistic.alternative, edge, self.year, level, rate)
 
     def emergency_depth(self, live_rows: int) -> float:
         """The depth of drawdown, a positive share, that 1 % of healthy years of its age pass."""
@@ -247,6 +251,7 @@ def _calibrate_one(
         power=seen,
         decay=known.decay,
         edge=edge_of(life),
+        hedge=known.hedge,
         year=known.year,
         lives=len(next(iter(worst.values()))),
     )
@@ -298,9 +303,10 @@ def least_factors(
     are the lives whose shares count, by default the same.
     """
     least = np.full(len(next(iter(worst.values()))), np.inf)
-    bound = max((pair[place] for pair in weights.values()), default=0.0)
-    for rule, statistic in STATISTICS.items():
-        name = statistic.name(1)
+    watched = {rule: one.name(1) for rule, one in STATISTICS.items() if one.name(1) in worst}
+    unwatched = STATISTICS.keys() - watched.keys()
+    bound = max((pair[place] for r, pair in weights.items() if r not in unwatched), default=0.0)
+    for rule, name in watched.items():
         values, of_healthy = worst[name], (healthy or worst)[name]
         shares = _shares(values, of_healthy)
         least_badness = _least_badness(rule, known, documented, place)

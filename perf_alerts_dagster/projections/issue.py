@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -37,6 +37,7 @@ from perf_alerts_dagster.projections.projection import (
     InForce,
     Outlook,
     Subject,
+    hedged_reference,
     launch_days,
     project,
     recent_returns,
@@ -60,6 +61,7 @@ from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.statistics.decay import DecayReference, decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
+from perf_alerts_dagster.statistics.hedge import Others
 
 # Launch projections that are issued of a life that had none, the newest ones.
 YEARS = 5
@@ -133,8 +135,11 @@ class ProjectionIssuer:
                     )
         due = self._due_calibrations(reading, as_of)
         done, strategies = 0, sum(map(len, due.values()))
+        others = cache(partial(Others, reading.records.strategies))
         for part in (part for launches in due.values() for part in _parts(launches)):
-            self.store.save_projections(self._calibrated(part, reading.periods_per_year, run_id))
+            self.store.save_projections(
+                self._calibrated(part, reading.periods_per_year, others, run_id)
+            )
             done += len(part)
             progress(f"calibrations: {done} of {strategies} strategies")
 
@@ -329,6 +334,7 @@ class ProjectionIssuer:
         self,
         launches: Sequence[_Launched],
         periods_per_year: Mapping[str, float],
+        others: Callable[[], Others],
         run_id: str,
     ) -> list[StoredProjection]:
         """The healthy years of launch projections of one day and seed, from the rows before it."""
@@ -336,13 +342,16 @@ class ProjectionIssuer:
         for launch, record in launches:
             rate = periods_per_year[launch.strategy]
             rows, haircut = whole_reference(record), number_of(launch.facts, "haircut")
+            hedge, hedged = hedged_reference(record, others, haircut)
             band, reference = in_force(launch), _reference(launch, record)
             if band is None or reference is None:
                 raise ValueError(f"{launch.strategy} has a projection, and no rows it is made of")
             residuals, decay = reference
-            lives.append(life_of(rows, residuals, decay, haircut=haircut))
+            lives.append(life_of(rows, residuals, decay, haircut=haircut, hedged=hedged))
             year = max(round(rate), 1)
-            known.append(Known(residuals=residuals, band=band.fan, decay=decay, year=year))
+            known.append(
+                Known(residuals=residuals, band=band.fan, decay=decay, hedge=hedge, year=year)
+            )
             limits = self.limits(launch.strategy)
             documented.append(documented_badness(limits, periods_per_year=rate))
         days = max(days_of(year=one.year) for one in known)

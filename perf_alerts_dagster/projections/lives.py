@@ -10,7 +10,7 @@ mean and its scale, is drawn anew for each life.
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,6 +125,7 @@ class Life:
     begin with. `mean` is the drift per row; `mean_error` and `scale_error`
     are the standard errors of the drift, which grows with the scale, and of the log of the scale;
     `size_error` is that of the log of the mean size of moves, bounded: crashes do not widen it.
+    `hedged` are the same lives of the hedged strategy: the same draws take rows of the same days.
     """
 
     rows: Floats32
@@ -136,6 +137,7 @@ class Life:
     mean_error: float
     scale_error: float
     size_error: float
+    hedged: "Life | None" = None
 
     def size_factors(self, draws: LifeDraws) -> Floats32:
         """What moves of each life (N) are to be multiplied by to have the error of their size."""
@@ -154,7 +156,12 @@ class Life:
 
 
 def life_of(
-    returns: Floats, reference: Residuals, decay: DecayReference, *, haircut: float = 0.0
+    returns: Floats,
+    reference: Residuals,
+    decay: DecayReference,
+    *,
+    haircut: float = 0.0,
+    hedged: tuple[Floats, DecayReference] | None = None,
 ) -> Life:
     """The healthy lives of a strategy.
 
@@ -164,6 +171,8 @@ def life_of(
         reference: The filtered reference segment; lives begin with its next row's volatility.
         decay: What decay is measured against: lives' means have the error of its mean.
         haircut: The share of a positive mean that is taken off it.
+        hedged: Where the strategy is hedged, these rows hedged (n), NaN where they are not known,
+            and what their decay is measured against.
 
     Raises:
         ValueError: a return is not finite or not above -1, or all are alike.
@@ -179,18 +188,13 @@ def life_of(
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)
     start = int(np.searchsorted(variances[order], reference.variance))
-    deviation = float(shocks.std(ddof=1))
-    # The log of a scale has half the relative error of a variance. That of sums of rows is known
-    # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
-    squares = np.square(shocks / deviation)
-    of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
     # As of any mean; and that of sums of sizes, from blocks as well.
     sizes = decay.sizes(logs)
     of_size = long_run_variance(sizes / sizes.mean(), _SCALE_BLOCK) + 1.0
     moves = logs != 0.0
     # A mean that a few rows carry is none that could be lost a little of each.
     parts = moves / moves.mean() if moves.mean() >= _FEWEST_MOVES else np.ones(len(logs))
-    return Life(
+    life = Life(
         rows=(logs - mean * parts).astype(np.float32),
         parts=parts.astype(np.float32),
         rank=rank,
@@ -198,8 +202,34 @@ def life_of(
         start=min(start, len(order) - 1),
         mean=mean - haircut * max(mean, 0.0),
         mean_error=decay.error,
-        scale_error=math.sqrt(of_scale / len(shocks)),
+        scale_error=_scale_error(shocks),
         size_error=math.sqrt(of_size / len(shocks)),
+    )
+    return life if hedged is None else replace(life, hedged=_hedged(life, *hedged, haircut))
+
+
+def _scale_error(shocks: Floats) -> float:
+    # The log of a scale has half the relative error of a variance. That of sums of rows is known
+    # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
+    squares = np.square(shocks / float(shocks.std(ddof=1)))
+    of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
+    return math.sqrt(of_scale / len(shocks))
+
+
+def _hedged(life: Life, rows: Floats, decay: DecayReference, haircut: float) -> Life:
+    """The lives of hedged simple returns (n); a life and its hedged one have the same errors."""
+    known = np.isfinite(rows)
+    mean = float(rows[known].mean())
+    # A row that is not known is as the known one whose volatility is nearest by rank.
+    donors = life.order[known[life.order]]
+    places = np.searchsorted(life.rank[donors], life.rank)
+    filled = np.where(known, rows, rows[donors[np.minimum(places, len(donors) - 1)]])
+    return replace(
+        life,
+        rows=(filled - filled.mean() * life.parts).astype(np.float32),
+        mean=mean - haircut * max(mean, 0.0),
+        mean_error=decay.error,
+        scale_error=_scale_error(rows[known] - mean),
     )
 
 

@@ -8,7 +8,7 @@ on the size of the desk.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -82,18 +82,14 @@ class ChangedLives:
             worst: The worst badness of healthy years (N) by name of statistic.
             least: The least badness that is a breach, by rule.
         """
-        edge = edge_of(life)
-        best = {Alternative.WILD: _wild(known.year)}
-        if edge > 0.0:
-            # Fat tails hold more information on the mean than normal ones of the same variance,
-            # autocorrelated rows less: the error of the mean knows both.
-            fall = life.mean / (life.mean_error * math.sqrt(known.decay.rows))
-            shift = mean_shift(fall * math.sqrt(known.year), known.year)
-            best[Alternative.NO_EDGE] = best_power(shift, LEVELS, known.year)
-        limits = {
-            rule: np.maximum(_rarer(worst, statistic), least.get(rule, -math.inf))
+        best = {
+            rule: limit
             for rule, statistic in STATISTICS.items()
-            if statistic.alternative in best
+            if statistic.name(1) in worst and (limit := _best(life, known, statistic)) is not None
+        }
+        limits = {
+            rule: np.maximum(_rarer(worst, STATISTICS[rule]), least.get(rule, -math.inf))
+            for rule in best
         }
         lifetime = LIFETIME * known.year
         within = self.of_a_year.first_passages(life, known, limits)
@@ -109,9 +105,7 @@ class ChangedLives:
                 delay = np.where(year > 0.0, delay, lifetime)
             else:
                 delay = np.minimum(ever[rule] + 1.0, lifetime).mean(axis=1)
-            found[rule] = np.stack(
-                [soon, year, half, delay, best[STATISTICS[rule].alternative]]
-            ).astype(np.float64)
+            found[rule] = np.stack([soon, year, half, delay, best[rule]]).astype(np.float64)
         return found
 
 
@@ -156,6 +150,28 @@ def _shift(alternative: Alternative, edge: float, year: int) -> Shift | None:
     if alternative is Alternative.WILD:
         return volatility_shift(WILDER)
     return mean_shift(edge * math.sqrt(year), year) if edge > 0.0 else None
+
+
+def _best(life: Life, known: Known, statistic: Statistic) -> Floats | None:
+    """The best possible chance within 252 rows at `LEVELS`; None without an edge to lose."""
+    if statistic.alternative is Alternative.WILD:
+        return _wild(known.year)
+    if statistic.hedged and life.hedged is not None and known.hedged is not None:
+        life, rows = life.hedged, known.hedged.rows
+    else:
+        rows = known.decay.rows
+    if life.mean <= 0.0:
+        return None
+    # Fat tails hold more information on the mean than normal ones of the same variance,
+    # autocorrelated rows less: the error of the mean knows both.
+    fall = life.mean / (life.mean_error * math.sqrt(rows))
+    return _lost(fall * math.sqrt(known.year), known.year)
+
+
+# Asked by one rule after the other.
+@lru_cache(maxsize=2)
+def _lost(sharpe: float, year: int) -> Floats:
+    return best_power(mean_shift(sharpe, year), LEVELS, year)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -20,9 +20,11 @@ from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.ports import kind_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.desk import Baseline
+from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import MEAN_BLOCK, long_run_variance
+from perf_alerts_dagster.statistics.decay import MEAN_BLOCK, DecayReference, long_run_variance
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filter_returns
+from perf_alerts_dagster.statistics.hedge import Hedge, Others, hedge_of
 
 REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
@@ -138,10 +140,31 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
 
 def whole_reference(record: StrategyRecord) -> Floats:
     """All backtest rows since the last wipe-out; without a backtest the first 756 live rows."""
-    backtest = record.returns[~record.live]
-    rows = backtest if len(backtest) else record.returns[:REFERENCE_ROWS]
-    wiped_out = np.flatnonzero(rows <= -1.0)
-    return rows[wiped_out[-1] + 1 :] if len(wiped_out) else rows
+    return record.returns[_whole(record)]
+
+
+def _whole(record: StrategyRecord) -> slice:
+    stop = int((~record.live).sum()) or REFERENCE_ROWS
+    wiped_out = np.flatnonzero(record.returns[:stop] <= -1.0)
+    return slice(int(wiped_out[-1]) + 1 if len(wiped_out) else 0, stop)
+
+
+def hedged_reference(
+    record: StrategyRecord, others: Callable[[], Others], haircut: float
+) -> tuple[Hedge | None, tuple[Floats, DecayReference] | None]:
+    """The hedge by all rows of the reference, and these rows hedged as `life_of` takes them.
+
+    Groups have none: they are made of the strategies that would hedge them.
+    """
+    if record.benchmark is None or is_group(record.strategy):
+        return None, None
+    whole = _whole(record)
+    reference = record.rows(whole.start, whole.stop)
+    hedge = hedge_of(reference, others, haircut=haircut)
+    if hedge is None or hedge.decay is None:
+        return hedge, None
+    rows, _ = hedge.hedged(reference, others().records)
+    return hedge, (rows, hedge.decay)
 
 
 def recent_returns(record: StrategyRecord) -> Floats | None:

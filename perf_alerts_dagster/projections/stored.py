@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +30,11 @@ from perf_alerts_dagster.projections.projection import (
 from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import DecayReference
+from perf_alerts_dagster.statistics.hedge import Hedge
 
 _MONTHS = 12
 _DECAY = tuple(part.name for part in fields(DecayReference))
+_HEDGE = ("rows", "r2", "r2_benchmark", "beta", "mean", "components", "edge")
 # The facts that rules read.
 _IN_FORCE = ("mean", "log_mean", "log_sigma", "haircut")
 # What projections are of whose facts do not say so.
@@ -70,12 +73,13 @@ def expectation(stored: StoredProjection | None, periods_per_year: float) -> Exp
 
 def calibration_facts(calibration: Calibration) -> dict[str, Json]:
     """The scalar values of a calibration, as JSON."""
-    decay = calibration.decay
+    decay, hedge = calibration.decay, calibration.hedge
     return {
         "year": calibration.year,
         "lives": calibration.lives,
         "edge": calibration.edge,
         "decay": None if decay is None else asdict(decay),
+        **({} if hedge is None else {"hedge": asdict(hedge)}),
     }
 
 
@@ -99,10 +103,7 @@ _MAPPINGS, _TAILS = ("factors", "losses", "power"), "tails"
 def stored_calibration(stored: StoredProjection) -> Calibration:
     """The calibration from its stored form."""
     arrays = {name: np.asarray(values) for name, values in stored.arrays.items()}
-    decay = stored.facts["decay"]
-    if not isinstance(decay, dict):
-        raise TypeError("decay of a stored calibration is no mapping")
-    numbers = {name: number_of(decay, name) for name in _DECAY}
+    decay = _decay(stored.facts["decay"])
     return Calibration(
         tails=arrays.pop(_TAILS, TAILS),
         worst={name: values for name, values in arrays.items() if ":" not in name},
@@ -114,10 +115,44 @@ def stored_calibration(stored: StoredProjection) -> Calibration:
             }
             for name in _MAPPINGS
         },
-        decay=DecayReference(**{**numbers, "rows": int(numbers["rows"])}),  # type: ignore[arg-type]
+        decay=decay,
         edge=number_of(stored.facts, "edge"),
+        hedge=_hedge(stored.facts.get("hedge")),
         year=int(number_of(stored.facts, "year")),
         lives=int(number_of(stored.facts, "lives")),
+    )
+
+
+def _decay(facts: Json) -> DecayReference:
+    """What decay is measured against.
+
+    Raises:
+        TypeError: the facts are no mapping of numbers.
+    """
+    if not isinstance(facts, dict):
+        raise TypeError("decay of a stored calibration is no mapping")
+    numbers = {name: number_of(facts, name) for name in _DECAY}
+    return DecayReference(**{**numbers, "rows": int(numbers["rows"])})  # type: ignore[arg-type]
+
+
+def _hedge(facts: Json) -> Hedge | None:
+    """The hedge of a stored calibration; None where there was no benchmark.
+
+    Raises:
+        TypeError: the facts are not those of a hedge.
+    """
+    if facts is None:
+        return None
+    loadings: Any = facts["loadings"] if isinstance(facts, dict) else None
+    if not isinstance(facts, dict) or not isinstance(loadings, dict):
+        raise TypeError("hedge of a stored calibration is no mapping with loadings")
+    numbers: dict[str, Any] = {name: number_of(facts, name) for name in _HEDGE}
+    whole = {name: int(numbers[name]) for name in ("rows", "components")}
+    return Hedge(
+        **{**numbers, **whole},
+        loadings={name: (float(each[0]), float(each[1])) for name, each in loadings.items()},
+        factors=str(facts["factors"]),
+        decay=None if facts["decay"] is None else _decay(facts["decay"]),
     )
 
 

@@ -15,6 +15,7 @@ from perf_alerts_dagster.projections.kernels.watching import LANES
 from perf_alerts_dagster.projections.lives import NO_CHANGE, Change, Life, LifeDraws, returns_of
 from perf_alerts_dagster.projections.watchers import (
     STATISTICS,
+    UNHEDGED,
     WATCHERS,
     YEAR,
     Alternative,
@@ -40,7 +41,7 @@ class Walk:
         self._days = draws.days
         # Fresh memory for each part would cost as much as the walk.
         self._returns = np.empty(draws.days * LANES, dtype=np.float32)
-        most = max(len(watcher.rules) for watcher in WATCHERS)
+        most = max(watcher.outputs for watcher in WATCHERS)
         self._badness = np.empty(most * draws.days * LANES, dtype=np.float32)
 
     def yearly_worst(
@@ -57,7 +58,7 @@ class Walk:
         Args:
             life: The strategy's healthy lives.
             known: What its rules know.
-            rules: The rules to watch.
+            rules: The rules to watch, where they apply: without a hedge, none of hedged rows.
             years: Years of life, for rules that can be watched as long; None for those that each
                 rule is calibrated for.
             change: Planted in every life.
@@ -66,25 +67,33 @@ class Walk:
             ValueError: the draws are shorter than `days_of(rules, years)`.
         """
         watching, year = _watching(rules, known), known.year
-        days = max(watcher.starts + year * watcher.years_of(years) for watcher, _ in watching)
-        self._require(days)
+        stops = [watcher.starts + year * watcher.years_of(years) for watcher, _ in watching]
+        self._require(max(stops))
         lives = sum(part.size for part in self._parts)
         worst = [
-            np.empty((len(watcher.rules), watcher.years_of(years), lives), dtype=np.float32)
+            np.empty((watcher.outputs, watcher.years_of(years), lives), dtype=np.float32)
             for watcher, _ in watching
         ]
         first = 0
         for part in self._parts:
-            returns = self._walked(life, part, days, change)
             sizes = life.size_factors(part)
-            for (watcher, inputs), found in zip(watching, worst, strict=True):
-                stop = watcher.starts + year * watcher.years_of(years)
-                watcher.worst(returns[:stop], _sized(watcher, inputs, sizes), year, first, found)
+            for one in filter(None, (life, life.hedged)):
+                its = [
+                    (each, stop, found)
+                    for each, stop, found in zip(watching, stops, worst, strict=True)
+                    if each[0].hedged == (one is not life)
+                ]
+                if not its:
+                    continue
+                returns = self._walked(one, part, max(stop for _, stop, _ in its), change)
+                for (watcher, inputs), stop, found in its:
+                    sized = _sized(watcher, inputs, sizes)
+                    watcher.worst(returns[:stop], sized, year, first, found)
             first += part.size
         return {
             rule: STATISTICS[rule].in_unit(values[: STATISTICS[rule].years_of(years)])
             for (watcher, _), found in zip(watching, worst, strict=True)
-            for rule, values in zip(watcher.rules, found, strict=True)
+            for rule, values in zip(watcher.rules, found[watcher.unused :], strict=True)
             if rule in rules
         }
 
@@ -106,12 +115,13 @@ class Walk:
         """
         self._require(max(STATISTICS[rule].starts + rows for rule in limits))
         passages: dict[str, list[Floats32]] = {rule: [] for rule in limits}
-        cases: dict[tuple[Alternative, int], list[str]] = {}
+        cases: dict[tuple[Alternative, int, bool], list[str]] = {}
         years = np.arange(rows) // known.year
         by_day = {}
         for rule, limit in limits.items():
             statistic = STATISTICS[rule]
-            cases.setdefault((statistic.alternative, statistic.starts), []).append(rule)
+            case = (statistic.alternative, statistic.starts, statistic.hedged)
+            cases.setdefault(case, []).append(rule)
             levels = np.atleast_2d(np.asarray(limit, dtype=np.float64))
             on_paths = np.vectorize(statistic.on_paths)(levels).astype(np.float32)
             # Not by an index, which gives another order of memory, and so other compiled code.
@@ -119,10 +129,11 @@ class Walk:
         watching = {case: _watching(rules, known) for case, rules in cases.items()}
         for part in self._parts:
             sizes = life.size_factors(part)
-            for (alternative, start), rules in cases.items():
-                change = alternative.change(start)
-                returns = self._walked(life, part, start + rows, change)
-                for watcher, inputs in watching[alternative, start]:
+            for case, rules in cases.items():
+                alternative, start, is_hedged = case
+                one = life.hedged if is_hedged and life.hedged is not None else life
+                returns = self._walked(one, part, start + rows, alternative.change(start))
+                for watcher, inputs in watching[case]:
                     badness = self._watched(watcher, returns, _sized(watcher, inputs, sizes))
                     for place, rule in enumerate(watcher.rules):
                         if rule in rules:
@@ -140,19 +151,20 @@ class Walk:
         return returns
 
     def _watched(self, watcher: Watcher, returns: Floats32, inputs: tuple[Any, ...]) -> Floats32:
-        shape = (len(watcher.rules), *returns.shape)
+        shape = (watcher.outputs, *returns.shape)
         badness = self._badness[: math.prod(shape)].reshape(shape)
         watcher.watch(returns, inputs, badness)
-        return badness
+        return badness[watcher.unused :]
 
 
 def badness_of(
-    returns: Floats, known: Known, *, rules: Collection[str] = tuple(STATISTICS)
+    returns: Floats, known: Known, *, rules: Collection[str] = tuple(UNHEDGED)
 ) -> dict[str, Floats32]:
     """The badness of each day of given rows, by rule, in its unit: the rules of many days at once.
 
     Args:
-        returns: Log returns (days, N) since live began, oldest first.
+        returns: Log returns (days, N) since live began, oldest first; for a rule of hedged rows
+            these.
         known: What the rules know.
         rules: The rules to watch; the band's ends with its horizon.
 
@@ -165,9 +177,9 @@ def badness_of(
         for watcher, inputs in _watching(rules, known):
             longest = min(STATISTICS[rule].longest for rule in watcher.rules)
             days = part[: YEAR * longest]
-            found = np.empty((len(watcher.rules), *days.shape), dtype=np.float32)
+            found = np.empty((watcher.outputs, *days.shape), dtype=np.float32)
             watcher.watch(days, _sized(watcher, inputs, np.ones(days.shape[1], np.float32)), found)
-            for rule, values in zip(watcher.rules, found, strict=True):
+            for rule, values in zip(watcher.rules, found[watcher.unused :], strict=True):
                 if rule in rules:
                     badness[rule].append(STATISTICS[rule].in_unit(values))
     return {rule: np.concatenate(found, axis=1) for rule, found in badness.items()}
@@ -179,6 +191,7 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
         (watcher, watcher.inputs(known))
         for watcher in WATCHERS
         if not set(rules).isdisjoint(watcher.rules)
+        and not (watcher.hedged and known.hedged is None)
     ]
 
 

@@ -28,6 +28,7 @@ from perf_alerts_dagster.projections.kernels.watching import (
 from perf_alerts_dagster.projections.lives import Change
 from perf_alerts_dagster.statistics.decay import LARGEST_MOVE, DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
+from perf_alerts_dagster.statistics.hedge import Hedge
 
 # Rows of a year where a calendar says nothing else, and rows after a change that power is for.
 YEAR = 252
@@ -64,13 +65,19 @@ class Known:
     """What the rules know of a strategy when its projection is issued.
 
     `residuals` are its filtered reference, `band` its launch projection's, `decay` what decay is
-    measured against, `year` its rows per year.
+    measured against, `hedge` how it is hedged, None without a benchmark, `year` its rows per year.
     """
 
     residuals: Residuals
     band: Fan
     decay: DecayReference
+    hedge: Hedge | None = None
     year: int = YEAR
+
+    @property
+    def hedged(self) -> DecayReference | None:
+        """What hedged decay is measured against; None where the strategy is not hedged."""
+        return None if self.hedge is None else self.hedge.decay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,7 @@ class Statistic:
     `squared`: on paths the badness is squared with its sign: it ranks alike and needs no root.
     `from_the_first_day`: it begins with the projection or with live, not after the warm-up.
     `years` of life it is calibrated for, each by itself; it ends after `longest`.
+    `hedged`: it watches hedged rows, of strategies that have them.
     """
 
     rule: str
@@ -102,6 +110,7 @@ class Statistic:
     from_the_first_day: bool = False
     years: int = 1
     longest: int = 1_000
+    hedged: bool = False
 
     @property
     def starts(self) -> int:
@@ -222,7 +231,14 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="decay_cusum", from_the_first_day=True, years=DECAY_YEARS),
         Statistic(rule="gap_since_launch", from_the_first_day=True, years=SUM_YEARS),
+        Statistic(
+            rule="hedged_decay_cusum", from_the_first_day=True, years=DECAY_YEARS, hedged=True
+        ),
     )
+}
+# What is watched of every strategy, with a hedge or without one.
+UNHEDGED: Mapping[str, Statistic] = {
+    rule: statistic for rule, statistic in STATISTICS.items() if not statistic.hedged
 }
 # The statistic of each name in a calibration.
 BY_NAME: Mapping[str, Statistic] = {
@@ -260,7 +276,8 @@ class Watcher:
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
     is the reference in numpy, `loops` the same, compiled, into an array of badness. `sized`: a
-    factor of each life's moves is the last of the inputs, see `Life.size_factors`.
+    factor of each life's moves is the last of the inputs, see `Life.size_factors`. Of what they
+    compute, the first `unused` are no rule's.
     """
 
     rules: tuple[str, ...]
@@ -268,6 +285,17 @@ class Watcher:
     follow: Callable[..., Days]
     loops: Kernel
     sized: bool = False
+    unused: int = 0
+
+    @property
+    def outputs(self) -> int:
+        """How many are computed."""
+        return self.unused + len(self.rules)
+
+    @property
+    def hedged(self) -> bool:
+        """Whether it follows hedged rows."""
+        return STATISTICS[self.rules[0]].hedged
 
     @property
     def starts(self) -> int:
@@ -280,7 +308,7 @@ class Watcher:
 
     def watch(self, returns: Floats32, inputs: tuple[Any, ...], badness: Floats32) -> None:
         """Write the badness of each day (statistics, days, N)."""
-        years = np.empty((len(self.rules), 0, 0), dtype=np.float32)
+        years = np.empty((self.outputs, 0, 0), dtype=np.float32)
         few = returns.shape[1] < SIDE_BY_SIDE
         if few or not self.loops.run(returns, *inputs, 0, YEAR, 0, years, badness):
             for day, values in enumerate(self.follow(returns, *inputs)):
@@ -295,10 +323,10 @@ class Watcher:
         `year` are its rows; the returns end with the last year.
         """
         days, few = returns.shape[0], returns.shape[1] < SIDE_BY_SIDE
-        none = np.empty((len(self.rules), 0, 0), dtype=np.float32)
+        none = np.empty((self.outputs, 0, 0), dtype=np.float32)
         start = self.starts
         if few or not self.loops.run(returns, *inputs, start, year, first, worst, none):
-            badness = np.empty((len(self.rules), days, returns.shape[1]), dtype=np.float32)
+            badness = np.empty((self.outputs, days, returns.shape[1]), dtype=np.float32)
             self.watch(returns, inputs, badness)
             in_years = badness[:, start:].reshape(*worst.shape[:2], year, -1)
             worst[:, :, first : first + returns.shape[1]] = in_years.max(axis=2)
@@ -310,6 +338,11 @@ def _single(*numbers: float) -> tuple[np.float32, ...]:
 
 def _of_scores(decay: DecayReference) -> tuple[np.float32, ...]:
     return _single(decay.mean, 1.0 / decay.sigma, decay.numerator, decay.base, decay.square)
+
+
+def _of_decay(decay: DecayReference) -> tuple[np.float32, ...]:
+    # A low sum is bad.
+    return (*_of_scores(decay), *_single(-decay.per_sum(SHORT_SUM), -decay.per_sum(LONG_SUM)))
 
 
 WATCHERS: tuple[Watcher, ...] = (
@@ -360,13 +393,16 @@ WATCHERS: tuple[Watcher, ...] = (
     ),
     Watcher(
         rules=("mean_shortfall_126", "mean_shortfall_252", "decay_cusum"),
-        inputs=lambda known: (
-            *_of_scores(known.decay),
-            # A low sum is bad.
-            *_single(-known.decay.per_sum(SHORT_SUM), -known.decay.per_sum(LONG_SUM)),
-        ),
+        inputs=lambda known: _of_decay(known.decay),
         follow=watching.decay,
-        loops=Kernel(f"{LOOPS}:decay"),
+        loops=(_decay := Kernel(f"{LOOPS}:decay")),
+    ),
+    Watcher(
+        rules=("hedged_decay_cusum",),
+        inputs=lambda known: _of_decay(known.hedged or known.decay),
+        follow=watching.decay,
+        loops=_decay,
+        unused=2,
     ),
     Watcher(
         rules=("gap_since_launch",),

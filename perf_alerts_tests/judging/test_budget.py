@@ -19,7 +19,7 @@ from perf_alerts_dagster.projections.calibration import (
 )
 from perf_alerts_dagster.projections.lives import draw_lives
 from perf_alerts_dagster.projections.walk import Walk, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, Known
+from perf_alerts_dagster.projections.watchers import STATISTICS, UNHEDGED, Known
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_tests.projections.hard import one_made
 from perf_alerts_tests.projections.honest import DOCUMENTED, crashing, normal, student
@@ -64,7 +64,7 @@ def notified(name: str, levels: dict[str, Any], calibration: Calibration, place:
     found = np.zeros(LIVES, dtype=bool)
     if place == 0:
         found = least_factors(worst, known, {}, DOCUMENTED, 0) <= 0.0
-    for rule, statistic in STATISTICS.items():
+    for rule, statistic in UNHEDGED.items():
         values = worst[statistic.name(1)]
         limit = max(
             DOCUMENTED.get(rule, (-np.inf, -np.inf))[place], statistic.minimum(known)

@@ -30,6 +30,7 @@ from perf_alerts_dagster.projections.walk import badness_of
 from perf_alerts_dagster.projections.watchers import (
     RATE_WARNING,
     STATISTICS,
+    UNHEDGED,
     YEAR,
     Known,
     documented_badness,
@@ -57,7 +58,7 @@ MINIMUM_RATE_ROWS = 20
 # Their residuals are estimated anew each session, from the rows before; the walk keeps those of
 # the reference.
 MOVING = {"daily_exceedance", "exceedance_rate", "consecutive_exceedances"}
-SAME = set(STATISTICS) - MOVING
+SAME = set(UNHEDGED) - MOVING
 BY_LEVEL = {"mean_shortfall_126", "mean_shortfall_252", "decay_cusum", "volatility_shift"}
 FEWEST_MOVES = 5
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)

@@ -13,7 +13,7 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import days_of
 from perf_alerts_dagster.projections.watchers import (
     BY_NAME,
-    STATISTICS,
+    UNHEDGED,
     YEAR,
     Known,
     documented_badness,
@@ -25,7 +25,7 @@ from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_ret
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
 RULES = set(BY_NAME)
 # Of a first year of life, by rule.
-YEARLY = {rule: statistic.name(1) for rule, statistic in STATISTICS.items()}
+YEARLY = {rule: statistic.name(1) for rule, statistic in UNHEDGED.items()}
 WEIGHTS = Budgets().weights_of("trend")
 Make = Callable[[int, np.random.Generator], Floats]
 

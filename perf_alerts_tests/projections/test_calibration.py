@@ -24,7 +24,7 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.lives import draw_lives
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, Known
+from perf_alerts_dagster.projections.watchers import STATISTICS, UNHEDGED, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import decay_sum, shortfall
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
@@ -237,7 +237,7 @@ def test_a_factor_notifies_in_no_more_lives_than_its_share(make: object, severit
 def test_lives_that_share_a_factor_notify_all_or_none() -> None:
     """As counts do: with 7 % of lives beyond the budget's end, their factor is not given."""
     lives = np.repeat([0.1, 0.5, 2.0], [300, 4_000, 700])
-    worst = {STATISTICS[rule].name(1): np.zeros(5_000, dtype=np.float32) for rule in STATISTICS}
+    worst = {STATISTICS[rule].name(1): np.zeros(5_000, dtype=np.float32) for rule in UNHEDGED}
     worst["consecutive_exceedances"] = (10.0 * lives).astype(np.float32)
     weights: dict[str, Pair] = {"consecutive_exceedances": (0.02, 0.02), "drawdown": (0.5, 0.5)}
     _, everything = one_made(normal(300, np.random.default_rng(1)))
@@ -255,9 +255,9 @@ def test_lives_that_share_a_factor_notify_all_or_none() -> None:
 
 def test_no_rule_without_a_weight_or_short_of_its_documented_limit_notifies() -> None:
     worst, everything, _ = first_year(normal(756, np.random.default_rng(8)), 1_000)
-    never = dict.fromkeys(STATISTICS, (np.inf, np.inf))
+    never = dict.fromkeys(UNHEDGED, (np.inf, np.inf))
     nothing = least_factors(worst, everything, WEIGHTS, never, 1)
-    weightless = least_factors(worst, everything, dict.fromkeys(STATISTICS, (0.0, 0.0)), {}, 1)
+    weightless = least_factors(worst, everything, dict.fromkeys(UNHEDGED, (0.0, 0.0)), {}, 1)
     alone = least_factors(worst, everything, {"mean_shortfall_252": (0.05, 0.01)}, {}, 1)
 
     assert np.isinf(nothing).all()

@@ -25,7 +25,7 @@ from perf_alerts_dagster.projections.kernels.watching import LANES
 from perf_alerts_dagster.projections.lives import Change, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.simulation import Filtered, draw, filtered, measure
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, WATCHERS, Known
+from perf_alerts_dagster.projections.watchers import UNHEDGED, WATCHERS, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_tests.projections.hard import decay_of, life_in
@@ -419,7 +419,7 @@ def test_every_call_of_the_product_has_the_same_types(tmp_path: Path) -> None:
     of_weeks = Walk(draw_lives(1, 300, days_of()))
     of_weeks.yearly_worst(life, weekly)
     for each in (one, weekly):
-        of_weeks.first_passages(life, each, dict.fromkeys(STATISTICS, 1.0))
+        of_weeks.first_passages(life, each, dict.fromkeys(UNHEDGED, 1.0))
 
     assert {kernel.loops.__name__: kernel.signatures for kernel in Kernel.all} == {
         kernel.loops.__name__: 1 for kernel in Kernel.all
@@ -450,14 +450,14 @@ def test_a_watcher_gives_the_bits_of_numpy_on_a_million_hard_numbers(
     inputs = watcher.inputs(Known(residuals=residual, band=band, decay=decay))
     if watcher.rules == ("interval_breach",):
         inputs = tuple(np.resize(each, DAYS) for each in inputs)
-    compiled, plain = np.empty((2, len(watcher.rules), DAYS, LANES), dtype=np.float32)
+    compiled, plain = np.empty((2, watcher.outputs, DAYS, LANES), dtype=np.float32)
 
     watcher.watch(hard(DAYS, LANES), inputs, compiled)
     with by_numpy():
         watcher.watch(hard(DAYS, LANES), inputs, plain)
 
     assert_same_bits([compiled], [plain])
-    worst = np.zeros((2, len(watcher.rules), 16, LANES + 5), dtype=np.float32)
+    worst = np.zeros((2, watcher.outputs, 16, LANES + 5), dtype=np.float32)
     for year in (252, 52):
         lived = hard(watcher.starts + 16 * year, LANES)
         watcher.worst(lived, inputs, year, 5, worst[0])

@@ -15,7 +15,7 @@ from perf_alerts_dagster.judging.rules.exceedances import judge_exceedances
 from perf_alerts_dagster.projections.calibration import yearly_share
 from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, life_of, returns_of
 from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, WARM_UP, YEAR
+from perf_alerts_dagster.projections.watchers import STATISTICS, UNHEDGED, WARM_UP, YEAR
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_tests.builders import a_record, context_of
 from perf_alerts_tests.projections.honest import (
@@ -156,9 +156,9 @@ def later_years(
     returns, sized = np.empty((2, draws.days, draws.size), dtype=np.float32)
     returns_of(life, draws, NO_CHANGE, returns)
     returns_of(replace(life, scale_error=life.size_error), draws, NO_CHANGE, sized)
-    shares: dict[str, list[float]] = {rule: [] for rule in STATISTICS}
+    shares: dict[str, list[float]] = {rule: [] for rule in UNHEDGED}
     for lived in range(years):
-        for rule, statistic in STATISTICS.items():
+        for rule, statistic in UNHEDGED.items():
             if lived >= statistic.longest:
                 continue
             stop = statistic.starts + (lived + 1) * year
@@ -219,10 +219,10 @@ def test_strategies_that_live_years_of_their_own_keep_each_rule_within_what_reco
     windows = [life[:rows] for life in lives]
     known = everything_known(windows, year=year)
     calibrations = calibrated(windows, year=year, paths=2_000)
-    shares: dict[str, list[float]] = {rule: [] for rule in STATISTICS}
+    shares: dict[str, list[float]] = {rule: [] for rule in UNHEDGED}
     for life, everything, one in zip(lives, known, calibrations, strict=True):
         badness = badness_of(np.log1p(life[rows:, None]), everything)
-        for rule, statistic in STATISTICS.items():
+        for rule, statistic in UNHEDGED.items():
             worst = float(badness[rule][statistic.starts :][:year].max())
             shares[rule].append(one.p_year(statistic.name(1), worst))
     for rule, found in shares.items():

@@ -20,7 +20,7 @@ from perf_alerts_dagster.projections.stored import (
     stored_calibration,
 )
 from perf_alerts_dagster.projections.walk import Walk, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, Alternative, Known
+from perf_alerts_dagster.projections.watchers import STATISTICS, UNHEDGED, Alternative, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.detection import mean_shift, minimal_delay
@@ -107,10 +107,10 @@ def test_a_rule_begins_anew_after_its_rows(two: Calibration) -> None:
 
 def test_what_no_life_reaches_has_no_power_and_ten_years_of_delay() -> None:
     life, known = made(rows_of(2.0))
-    unreached = dict.fromkeys(STATISTICS, (math.inf, math.inf))
+    unreached = dict.fromkeys(UNHEDGED, (math.inf, math.inf))
     draws = draw_lives(1, 300, days_of())
     (one,) = calibrate([life], [known], draws, weights=[{}], documented=[unreached])
-    for rule in STATISTICS:
+    for rule in UNHEDGED:
         assert one.worth(rule, 0.05, 0.05).power_252 == 0.0, rule
         assert one.worth(rule, 0.05, 0.05).delay_sessions == 2_520.0, rule
 
@@ -141,7 +141,7 @@ def test_a_delay_stands_beside_that_of_a_perfect_watcher(two: Calibration) -> No
 
 def test_without_an_edge_there_is_none_to_lose() -> None:
     (one,) = calibrated(rows_of(-0.5), lives=400)
-    for rule, statistic in STATISTICS.items():
+    for rule, statistic in UNHEDGED.items():
         has_none = statistic.alternative is Alternative.NO_EDGE
         assert (one.worth(rule, 0.05, 0.05) == Worth()) is has_none, rule
     assert one.seen(3, "warning", 1.0) > one.seen(0, "warning", 1.0) + 0.3

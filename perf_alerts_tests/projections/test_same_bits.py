@@ -12,7 +12,7 @@ from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.lives import Change, draw_lives
 from perf_alerts_dagster.projections.simulation import draw, filtered, measure
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS
+from perf_alerts_dagster.projections.watchers import UNHEDGED
 from perf_alerts_tests.projections.hard import (
     digest,
     filtered_window,
@@ -130,7 +130,7 @@ def test_years_passages_and_days_are_the_same_in_numpy_as_compiled(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life, known = one_made(WINDOWS[name])
-    limits = dict.fromkeys(STATISTICS, 0.0) | {
+    limits = dict.fromkeys(UNHEDGED, 0.0) | {
         "drawdown": 0.05, "decay_cusum": 300.0, "mean_shortfall_126": 1.0,
         "rolling_sharpe": 0.1, "volatility_shift": 6.0,
         "daily_exceedance": 3.0, "exceedance_rate": 4 / 30, "consecutive_exceedances": 2.0,
@@ -170,8 +170,8 @@ def test_rules_that_are_asked_alone_have_the_same_years_and_passages() -> None:
     life, known = one_made(WINDOWS["300 rows"])
     walked = Walk(draw_lives(6, 300, LIFE))
     years = walked.yearly_worst(life, known)
-    passages = walked.first_passages(life, known, dict.fromkeys(STATISTICS, 1.0))
-    for rule in STATISTICS:
+    passages = walked.first_passages(life, known, dict.fromkeys(UNHEDGED, 1.0))
+    for rule in UNHEDGED:
         assert np.array_equal(walked.yearly_worst(life, known, rules=[rule])[rule], years[rule])
         alone = walked.first_passages(life, known, {rule: 1.0})[rule]
         assert np.array_equal(alone, passages[rule]), rule

@@ -16,7 +16,7 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.lives import NO_CHANGE, Life, draw_lives, returns_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
-from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, YEAR, Known
+from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, UNHEDGED, YEAR, Known
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.rolling import rolling_sharpe
 from perf_alerts_tests.projections.hard import decay_of, filtered_window, life_in, one_made
@@ -49,7 +49,7 @@ def test_a_band_that_ends_within_the_year_is_watched_until_then(
     walk = Walk(draw_lives(1, 300, days_of(years=10)))
     worst = walk.yearly_worst(life, known, years=10)
     assert {rule: len(years) for rule, years in worst.items()} == {
-        rule: 1 if rule == "interval_breach" else 10 for rule in STATISTICS
+        rule: 1 if rule == "interval_breach" else 10 for rule in UNHEDGED
     }
     assert np.isfinite(worst["interval_breach"]).all()
     whole = Walk(draw_lives(1, 300, YEAR)).yearly_worst(
@@ -251,7 +251,7 @@ def test_years_and_passages_are_those_of_every_day_of_the_lives(by_kernels: str)
             assert len(days) == YEAR
             assert np.array_equal(found, days.max(axis=0)), (rule, year)
 
-    for rule, statistic in STATISTICS.items():
+    for rule, statistic in UNHEDGED.items():
         start = statistic.starts
         returns_of(life, draws, statistic.alternative.change(start), returns)
         of_life = badness_of(returns.astype(np.float64), known, rules=[rule])[rule]

@@ -13,6 +13,7 @@ from perf_alerts_dagster.judging.rules import (
     exceedances,
     forward_test,
     gap,
+    hedged,
     interval,
     life_cusum,
     mandates,
@@ -29,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     exceedances.JOINT,
     *decay.RULES,
     gap.RULE,
+    hedged.RULE,
     life_cusum.RULE,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
@@ -49,6 +51,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
         exceedances.judge_exceedances,
         decay.judge_decay,
         gap.judge_gap,
+        hedged.judge_hedged,
         life_cusum.judge_cusum,
     ),
     Family.THRESHOLD: (
