@@ -26,6 +26,7 @@ _rule = partial(
     family=Family.PROJECTION,
     plot="shortfall",
     unit="standard deviations",
+    loss="rows",
     whole_life=True,
     gated=True,
     calibrated=True,
