@@ -167,11 +167,13 @@ def _benchmark(record: StrategyRecord, whole: Column, past: Flags) -> tuple[list
 def _execution(record: StrategyRecord, trades: TradeRows | None, past: Flags) -> list[Column]:
     """Live minus shadow plus the stated costs, and the costs: of the trades, else the stated ones.
 
-    The first 63 rows of a shadow are its past where fewer are before the window.
+    Those of the trades are what they cost beyond the mean of the past. The first 63 rows of a
+    shadow are its past where fewer are before the window.
     """
     paid = []
     if trades:
-        paid = [column_of(COSTS, -trades.per_row(trades.cost), trades.begun, past)]
+        usual = float(trades.cost[trades.at < int(past.sum())].mean())
+        paid = [column_of(COSTS, trades.per_row(usual - trades.cost), trades.begun, past)]
     found = paid
     if (shadow := record.shadow) is not None and len(shadow):
         at = np.minimum(np.searchsorted(record.dates, shadow.dates), len(record) - 1)
@@ -232,16 +234,17 @@ def _cause(largest: Part, details: Mapping[str, _Detail]) -> str | None:
 
 
 def _day(record: StrategyRecord, whole: Column, first: int) -> _Detail | None:
-    """The worst of several days that lost together."""
+    """The worst of several days."""
     days = whole.values[first:]
-    total = float(days.sum())
-    if len(days) < 2 or total >= 0.0 or not whole.past.any():
+    if len(days) < 2 or not whole.past.any():
         return None
+    total = float(days.sum())
     worst = int(days.argmin())
     value, day = float(record.returns[first + worst]), str(record.dates[first + worst])
     returns = record.returns[whole.past]
     ranged = range_of(window_sums(returns, 1, 0), 1, len(returns), FAMILY / len(days))
-    return Part(name=day, value=value, **ranged), 1.0 - float(days[worst]) / total
+    left = 1.0 - float(days[worst]) / total if total < 0.0 else 1.0
+    return Part(name=day, value=value, **ranged), left
 
 
 def _of_members(group: Group, record: StrategyRecord, first: int, seed: int) -> Attribution:

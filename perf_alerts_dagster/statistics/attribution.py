@@ -18,15 +18,18 @@ MAXIMUM_PARTS = 8
 # Rows of history, and trades in it, without which a part has no range.
 MINIMUM = 63
 MINIMUM_TRADES = 20
-# The chance that any part of an unchanged strategy leaves its range, below or above.
+# The chance that any part of an unchanged strategy is below its range; and above, as much again.
 FAMILY = 0.05
 TRADES = ("win rate", "average win", "average loss", "number of trades", "cost per trade")
-_PATHS = 2_000
+_COUNT = TRADES.index("number of trades")
+_PATHS = 1_000
 _BLOCK = 20
 # Standard errors of the slope from which on trades count as moving with the benchmark.
 _MOVES = 3.0
 # Trades of so many times the P&L of the days are in another unit.
 _OTHER_UNIT = 100.0
+# Standard deviations by which luck may lift the others where all trades fall short alike.
+_LUCK = 1.645
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +113,10 @@ def range_of(sums: Floats, length: int, known: int, level: float) -> dict[str, f
     """The mean and the range of windows' values (p), widened by the error of the history's mean.
 
     The windows are of `length` rows, drawn from `known` rows; `level` is the share of them that is
-    outside, half of it on each side.
+    below, and above.
     """
     mean = float(sums.mean())
-    low, high = np.quantile(sums - mean, (level / 2.0, 1.0 - level / 2.0)).tolist()
+    low, high = np.quantile(sums - mean, (level, 1.0 - level)).tolist()
     wider = math.sqrt(1.0 + length / known)
     return {"expected": mean, "low": mean + wider * low, "high": mean + wider * high}
 
@@ -234,7 +237,11 @@ def _slope(held: Floats, gross: Floats) -> float:
 
 
 def trade_parts(trades: TradeRows, first: int, level: float, seed: int) -> list[Part]:
-    """The five parts of the trades closed from row `first` on."""
+    """The five parts of the trades closed from row `first` on.
+
+    Rates and sizes are compared with windows of as many trades, their number with those of as many
+    rows: few trades win at a rate that says little, whatever their number.
+    """
     gross, win, loss = trades.gross, trades.gross > 0.0, trades.gross < 0.0
     amounts = (np.ones_like(gross), win, loss, gross * win, -gross * loss, trades.cost)
     table = np.stack([trades.per_row(each) for each in amounts], axis=1)
@@ -258,10 +265,16 @@ def trade_parts(trades: TradeRows, first: int, level: float, seed: int) -> list[
         ]
 
     values = shapley(traded_pnl, inputs(usual), inputs(now))
-    drawn = shapley(traded_pnl, inputs(usual), inputs(window_sums(before, length, seed)))
+    of_rows = shapley(traded_pnl, inputs(usual), inputs(window_sums(before, length, seed)))
+    alike = max(round(length * float(now[0] / usual[0])), 1)
+    drawn = inputs(window_sums(before, alike, seed))
+    drawn[_COUNT] = now[0]
+    of_trades = shapley(traded_pnl, inputs(usual), drawn)
+    ranges = [range_of(sums, alike, known, level) for sums in of_trades]
+    ranges[_COUNT] = range_of(of_rows[_COUNT], length, known, level)
     return [
-        Part(name=name, value=float(value), **range_of(sums, length, known, level))
-        for name, value, sums in zip(TRADES, values, drawn, strict=True)
+        Part(name=name, value=float(value), **ranged)
+        for name, value, ranged in zip(TRADES, values, ranges, strict=True)
     ]
 
 
@@ -275,12 +288,13 @@ def _over(amount: Floats, count: Floats, usual: float, of: float) -> Floats:
 def worst_label(trades: TradeRows, kind: str, first: int, seed: int) -> tuple[Part, float] | None:
     """The symbol or side that loses most from row `first` on against its own history.
 
-    Of those with 20 trades in the past, at least two. With it the shortfall of the others, 1 being
-    what they would have if all trades had fallen short alike.
+    Of those with 20 trades in the past, at least two. With it the shortfall of the others: 1 where
+    it may be what they would have if all trades had fallen short alike, else its share of that.
     """
     net, is_past = trades.net, trades.at < first
     words, codes = np.unique(trades.labels[kind], return_inverse=True)
-    known, length = first - int(trades.at[0]), len(trades.begun) - first
+    begun, length = int(trades.at[0]), len(trades.begun) - first
+    known = first - begun
     count, made, now = (
         np.bincount(codes, weights=each, minlength=len(words))
         for each in (is_past, net * is_past, net * ~is_past)
@@ -290,8 +304,12 @@ def worst_label(trades: TradeRows, kind: str, first: int, seed: int) -> tuple[Pa
     if len(tested) < 2:
         return None
     worst = int(tested[short[tested].argmin()])
-    rows = trades.per_row(net * (codes == worst))[int(trades.at[0]) : first]
-    ranged = range_of(window_sums(rows, length, seed), length, known, FAMILY / len(tested))
+    is_worst = codes == worst
+    rows = np.stack([trades.per_row(net * each) for each in (is_worst, ~is_worst)], axis=1)
+    own, others = window_sums(rows[begun:first], length, seed).T
     usual = float(short.sum() * (1.0 - count[worst] / count.sum()))
-    left = float(short.sum() - short[worst]) / usual if usual < 0.0 else 1.0
-    return Part(name=str(words[worst]), value=float(now[worst]), **ranged), left
+    left, luck = float(short.sum() - short[worst]), _LUCK * math.sqrt(1.0 + length / known)
+    is_alike = left - usual < luck * float(others.std()) or usual >= 0.0
+    ranged = range_of(own, length, known, FAMILY / len(tested))
+    part = Part(name=str(words[worst]), value=float(now[worst]), **ranged)
+    return part, 1.0 if is_alike else left / usual
