@@ -39,6 +39,7 @@ by_budget = partial(
     family=Family.PROJECTION,
     plot="shortfall",
     unit="standard deviations",
+    loss="rows",
     whole_life=True,
     gated=True,
     calibrated=True,
