@@ -6,7 +6,7 @@ all days at once; a test compares both.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import yearly
 from perf_alerts_dagster.judging.evaluation import Kind
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS, WEIGHTS
+from perf_alerts_dagster.judging.rules.decay import OWN_ROWS
 from perf_alerts_dagster.judging.rules.interval import LEVELS
 from perf_alerts_dagster.projections.bands import Fan, fans
 from perf_alerts_dagster.projections.calibration import (
@@ -39,7 +40,7 @@ from perf_alerts_dagster.projections.watchers import (
 from perf_alerts_dagster.records.model import Flags, Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
-from perf_alerts_dagster.statistics.decay import decay_reference
+from perf_alerts_dagster.statistics.decay import decay_reference, own_shortfall
 from perf_alerts_dagster.statistics.ewma_volatility import (
     WINDOW,
     filter_returns,
@@ -55,7 +56,9 @@ LIFELONG = tuple(rule for rule in UNHEDGED if rule not in (*WINDOWS, BAND))
 JUDGING, LINE = "judging band", "drawdown's lines"
 # Sessions of 14 days.
 FOLD = 10
-DECAY = ("mean_shortfall_126", "mean_shortfall_252", "decay_cusum")
+SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
+GAP = "gap_since_launch"
+DECAY = (*SUMS, "decay_cusum", GAP)
 RATED = tuple(rule for rule in UNHEDGED if rule in WEIGHTS)
 
 
@@ -101,6 +104,18 @@ class LiveYear:
             rows = self.rows_of(rule)
             days = values[rule][rows.start - begins : rows.stop - begins, 0]
             years[rule] = days.astype(np.float64)
+        if self.first:
+            # Against the own record.
+            scores = self.known.decay.scores(logs[:, 0])
+            for rule, window in SUMS.items():
+                ends = np.arange(self.first, self.first + YEAR) + 1
+                before = np.maximum(ends - window, OWN_ROWS)
+                years[rule] = np.array(
+                    [
+                        own_shortfall(scores[:end], window, own)
+                        for end, own in zip(ends, before, strict=True)
+                    ]
+                )
         return years
 
 
@@ -191,7 +206,8 @@ class Desk:
             elif rule in levels:
                 found[rule] = _rated(year, rule, badness, levels[rule])
         found[LINE] = _line(year)
-        return found
+        against = [rule for rule in DECAY if year.age == 1 or rule not in SUMS]
+        return {**found, **_as_gap(found, against)}
 
     def _launch(self, year: LiveYear, level: Pair) -> Rated:
         path = np.log1p(year.live[year.first : year.first + YEAR]).cumsum()
@@ -261,6 +277,21 @@ def folded(rows: Sequence[int]) -> int:
     return events
 
 
+def _as_gap(rated: Mapping[str, Rated], rules: Sequence[str]) -> dict[str, Rated]:
+    """What is found against the backtest in a year: the one message of its first row, that stays.
+
+    A gap that an earlier year found is found again here.
+    """
+    found = np.any([rated[rule].notified[0] for rule in rules], axis=0)
+    critical = np.any([rated[rule].notified[1] for rule in rules], axis=0)
+    latched = np.logical_or.accumulate(found)
+    is_critical = bool(critical[found.argmax()])
+    none = np.zeros_like(found)
+    shown = {rule: replace(rated[rule], notified=(none, none)) for rule in rules}
+    gap = replace(rated[GAP], notified=(latched, latched & is_critical), recovered=none)
+    return {**shown, GAP: gap}
+
+
 def _joined(pairs: Sequence[tuple[Flags, Flags]]) -> tuple[Flags, Flags]:
     warning, critical = (np.concatenate(each) for each in zip(*pairs, strict=True))
     return warning, critical
@@ -285,7 +316,9 @@ def _restarted(year: LiveYear, badness: Floats, rare: float) -> Floats:
 
 def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     calibration = year.calibration
-    name = STATISTICS[rule].name_after(YEAR * (year.age - 1) + 1)
+    # A life against its own record is a year younger.
+    age = year.age - (rule in SUMS and year.age > 1)
+    name = STATISTICS[rule].name_after(YEAR * (age - 1) + 1)
     if rule == "volatility_shift":
         badness = _restarted(year, badness, calibration.badness_at(name, level[0]))
     worst = calibration.p_year(name, float(badness.max()))
