@@ -287,9 +287,7 @@ def test_an_incident_of_the_version_before_is_judged_against_the_backtest_in_its
     assert goes_on[SHORT.id] == launched(live)[SHORT.id]
     # A baseline of a later day begins another life.
     based = ProjectionsInForce(launch=replace(LAUNCH, baseline_from=since + timedelta(days=1)))
-    other = launched(
-        live, in_force={"trend": based}, against_backtest={("trend", LONG.id): since}
-    )
+    other = launched(live, in_force={"trend": based}, against_backtest={("trend", LONG.id): since})
     assert "goes_on" not in other[LONG.id].parts
 
 
