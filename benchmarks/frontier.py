@@ -44,8 +44,13 @@ DEGREES, LONG = 5, 5
 # What t(5) shocks hold on the mean, in that of normal ones.
 INFORMATION = (DEGREES + 1) / (DEGREES + 3) * DEGREES / (DEGREES - 2)
 UNIONS = (0.02, 0.05, 0.08, 0.10, 0.20)
-# As shipped, at warning and at critical, and one rule alone at this share of healthy years.
-SHIPPED = {"10 %, as shipped": "warning", "2 %, as shipped, critical": "critical"}
+# As shipped, at warning and at critical; and were a gap to rise to critical after it is found.
+SHIPPED = {
+    "10 %, as shipped": "warning",
+    "2 %, as shipped, critical": "critical",
+    "2 %, were a gap to rise": "rising",
+}
+# The share of healthy years of one rule alone.
 ALONE = 0.05
 RULES = tuple(rule for rule in STATISTICS if not rule.startswith("hedged"))
 SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
@@ -79,7 +84,7 @@ class Strategy:
         """
         budgets, one = Budgets(), self.calibration
         weights = {rule: pair[0] for rule, pair in budgets.weights_of("").items()}
-        place = int(union == "critical")
+        place = int(union in ("critical", "rising"))
         if union in SHIPPED.values():
             levels = {rule: each[place] for rule, each in budgets.levels_of("", one, 1).items()}
         elif isinstance(union, str):
@@ -132,6 +137,7 @@ class Strategy:
         badness = badness_of(logs, self.known, rules=RULES)
         own = {rule: self.own(logs, rule) for rule in SUMS} if len(logs) > OWN_ROWS else {}
         days, found = len(logs) - start, []
+        news = np.zeros(logs.shape, dtype=bool)
         for union in unions:
             notifies = np.zeros((days, logs.shape[1]), dtype=bool)
             gap = np.zeros(logs.shape, dtype=bool)
@@ -146,8 +152,10 @@ class Strategy:
                 if rule not in OF_GAP or rule in SUMS:
                     later = _since(reached, start)
                     notifies[: len(later)] |= later
-            # One message, by whatever finds it first.
-            notifies |= (gap & (gap.cumsum(axis=0) == 1))[start:]
+            # One message, by whatever finds it first, with the severity of that day: `warning`
+            # stands before `critical`.
+            before, news = news, gap & (gap.cumsum(axis=0) == 1)
+            notifies |= (gap & before if union == "critical" else news)[start:]
             found.append(np.where(notifies.any(axis=0), notifies.argmax(axis=0), math.inf))
         return found
 
