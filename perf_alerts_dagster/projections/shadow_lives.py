@@ -7,7 +7,7 @@ noise after their first rows is a little higher or lower than that of the pairs.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -27,14 +27,15 @@ KIND = "shadow-1"
 STEP, LONGEST = 21, 252
 _QUIET = 0.03
 # The part of the budget that each statistic has: what sees least has most.
-PARTS = np.array([0.35, 0.20, 0.10, 0.35])
+PARTS = np.array([0.42, 0.15, 0.08, 0.35])
 _BLOCK = 5
 # Rows of a twin before the year that is watched, so that most windows are full.
 _BEFORE = REFERENCE + 126
 # The error of the log of the scale, times the root of the pairs.
-_SCALE_ERROR = 1.2
-# What few pairs cannot show: a move of the mean, in s, for so many rows.
-_SLOW, _SLOW_MOVE = 10, 0.15
+_SCALE_ERROR = 0.8
+# What few pairs cannot show, for so many rows: a move of the mean, in s, and one of the noise, as
+# the standard deviation of its log.
+_SLOW, _SLOW_MOVE, _BURST = 10, 0.15, 0.3
 # The least outlier that was not seen yet, in s, and the index of their tail.
 _UNSEEN, _TAIL = 4.0, 3.0
 # Faults that are planted in twins, after so many rows, to say what is seen of them.
@@ -107,26 +108,17 @@ def calibrate(pairs: Pairs, rows: int, seed: int, lives: int = LIVES) -> ShadowC
     pool = _Pool(pairs, rows)
     values = pool.twins(generator, lives, _BEFORE + YEAR)
     worst = _yearly(*values, pairs.learns)
-    rising = np.sort(worst, axis=1)
-    reached = np.stack(
-        [
-            lives - np.searchsorted(row, each, side="left")
-            for row, each in zip(rising, worst, strict=True)
-        ]
-    )
-    least = np.sort(_least(_judged(np.maximum(reached, 1) / (lives + 1.0), worst)))
     made = ShadowCalibration(
         first=pairs.dates[0].astype(object),
         rows=rows,
-        worst=np.stack([np.quantile(row, 1.0 - TAILS) for row in rising]),
-        least=np.quantile(least, TAILS),
+        worst=np.quantile(worst, 1.0 - TAILS, axis=1).T,
+        least=TAILS,
         seen={},
         lives=lives,
     )
+    made = replace(made, least=np.quantile(_least(made.shares(worst)), TAILS))
     seen = {fault: _seen(made, pool, fault, generator, pairs.learns) for fault in FAULTS}
-    return ShadowCalibration(
-        first=made.first, rows=rows, worst=made.worst, least=made.least, seen=seen, lives=lives
-    )
+    return replace(made, seen=seen)
 
 
 def _yearly(differences: Floats, model: Floats, learns: bool) -> Floats:
@@ -173,11 +165,18 @@ class _Pool:
         hit = generator.random((lives, days), dtype=np.float32) < unseen
         sizes = self.noise * _UNSEEN * generator.random(hit.sum()) ** (-1.0 / _TAIL)
         differences[hit] = np.where(generator.random(len(sizes)) < 0.5, -sizes, sizes)
-        slow = generator.standard_normal((lives, -(-days // _SLOW)), dtype=np.float32)
-        differences += np.repeat(slow * np.float32(_SLOW_MOVE * self.noise), _SLOW, 1)[:, :days]
+        differences *= np.exp(np.float32(_BURST) * _for_rows(generator, lives, days))
+        moves = _for_rows(generator, lives, days)
+        differences += np.float32(_SLOW_MOVE * self.noise) * moves
         errors = generator.standard_normal((lives, 1), dtype=np.float32)
         differences[:, REFERENCE:] *= np.exp(np.float32(_SCALE_ERROR / np.sqrt(rows)) * errors)
         return differences, self.model[places]
+
+
+def _for_rows(generator: np.random.Generator, lives: int, days: int) -> Floats:
+    """Normal numbers (N, days), each for ten rows."""
+    drawn = generator.standard_normal((lives, -(-days // _SLOW)), dtype=np.float32)
+    return np.repeat(drawn, _SLOW, axis=1)[:, :days]
 
 
 def _seen(
@@ -245,13 +244,14 @@ def due(store: ProjectionStore, reading: Reading, as_of: date) -> dict[str, tupl
         known = in_force(store, as_of) if known is None else known
         record = record.until(as_of)
         pairs = pairs_of(record, record.shadow) if record.shadow and len(record) else None
-        rows = None if pairs is None else _rows_due(pairs, known.get(name))
+        rows = None if pairs is None else rows_due(pairs, known.get(name))
         if pairs is not None and rows is not None:
             found[name] = (pairs, rows)
     return found
 
 
-def _rows_due(pairs: Pairs, known: ShadowCalibration | None) -> int | None:
+def rows_due(pairs: Pairs, known: ShadowCalibration | None) -> int | None:
+    """From how many pairs twins are due, by those that are known; None where none are."""
     if len(pairs) < REFERENCE or not pairs.varies:
         return None
     if known is None or known.first != pairs.dates[0].astype(object):

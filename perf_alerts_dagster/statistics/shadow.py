@@ -111,11 +111,10 @@ def pairs_of(record: StrategyRecord, shadow: Shadow) -> Pairs:
     age = np.searchsorted(sessions, seen, "right") - np.searchsorted(
         sessions, shadow.dates, "right"
     )
-    places = np.minimum(np.searchsorted(sessions, shadow.dates), len(sessions) - 1)
-    paired = newest & (sessions[places] == shadow.dates) & record.live[places]
+    paired = newest & np.isin(shadow.dates, sessions[record.live])
     chosen = paired & (age <= LATE)
     chosen &= np.logical_or.accumulate(chosen & (shadow.returns != 0.0))
-    places = places[chosen]
+    places = np.searchsorted(sessions, shadow.dates[chosen])
     live, model = record.returns[places], shadow.returns[chosen]
     return Pairs(
         dates=shadow.dates[chosen],
