@@ -249,6 +249,7 @@ class Executor:
         now: datetime,
         switched_on: datetime | None,
     ) -> Execution:
+        self.desk.keep_first_seen(reading.first_seen)
         self.store.save_settings_version(
             self.session_judge.judge.settings_version, self.settings_content, now
         )

@@ -84,7 +84,7 @@ _SLACK = 1e-9
 PLAIN = frozenset({"no_data", "record_error"})
 # Rules whose limit is that of the false-alarm budget itself: a tenth of it is a day's move, and an
 # incident would open twice in a year of low sums. `p_year` alone resolves theirs.
-BY_BUDGET = frozenset({"mean_shortfall_126", "mean_shortfall_252", "decay_cusum"})
+BY_BUDGET = frozenset({"mean_shortfall_126", "mean_shortfall_252", "decay_cusum", "shadow_gap"})
 
 
 def action_of(status: model.Status, event: IncidentEvent) -> Action:

@@ -98,6 +98,7 @@ class Judge:
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
             life_cusum=outlook.life_cusum,
+            shadows=outlook.shadows,
             records=cut,
             kept={} if self.kept is None else self.kept,
         )

@@ -18,6 +18,7 @@ from perf_alerts_dagster.projections.bands import (
 )
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.ports import kind_of
+from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -364,7 +365,8 @@ class Outlook:
     `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
     month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
     `calibrations`: the projections and the healthy years by which each strategy is judged;
-    `life_cusum` those of the strategies that this rule is still judged for.
+    `life_cusum` those of the strategies that this rule is still judged for, `shadows` the healthy
+    twins of those with a shadow.
     """
 
     projected: frozenset[str] = frozenset()
@@ -373,3 +375,4 @@ class Outlook:
     monthly: Mapping[str, InForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
+    shadows: Mapping[str, ShadowCalibration] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from perf_alerts_dagster.judging.rules import (
     life_cusum,
     mandates,
     scores,
+    shadow,
     thresholds,
     trades,
 )
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     exceedances.JOINT,
     *decay.RULES,
     life_cusum.RULE,
+    shadow.RULE,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
     thresholds.DRAWDOWN,
@@ -47,6 +49,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
         exceedances.judge_exceedances,
         decay.judge_decay,
         life_cusum.judge_cusum,
+        shadow.judge_shadow,
     ),
     Family.THRESHOLD: (
         thresholds.judge_thresholds,

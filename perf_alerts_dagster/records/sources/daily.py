@@ -163,7 +163,7 @@ def read_daily(
     if len(shadows):
         raw, segments = raw.filter(~is_shadow), segments.filter(~is_shadow)
     if raw.is_empty():
-        only = f" but for rows of the segment {_SHADOW}" if len(shadows) else ""
+        only = " but for rows of the segment shadow" if len(shadows) else ""
         raise RecordsInvalid(f"{table.name}: the table is empty{only}")
     frame, extras = _typed(raw, segments)
     bad_benchmarks: dict[str, tuple[RecordFault, ...]] = {}
@@ -173,7 +173,7 @@ def read_daily(
         bad_benchmarks = tables.collect(frame, raw, table, rules)
         notes += without_benchmark(table, bad_benchmarks.keys() - {NO_NAME})
     elif BENCHMARK in raw.columns:
-        notes.append(f"{table.name}: the column {BENCHMARK} holds no number and is not used")
+        notes.append(f"{table.name}: the column benchmark holds no number and is not used")
     if "segment" not in raw.columns:
         notes.append("there is no column segment: every row is taken as live")
     faults = tables.collect(frame, raw, table, daily_rules(frame, today))

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.core.wording import first_few
 from perf_alerts_dagster.records.model import (
     Floats,
@@ -225,7 +226,10 @@ def with_benchmark(records: TrackRecords, table: Table, columns: Mapping[str, st
     Columns: `date, return`, optional `strategy`: rows with a name are for that strategy alone, and
     take the place of those without. A bad row leaves whom it is for without a benchmark.
     """
-    raw = tables.read(table, columns, "date", "return")
+    try:
+        raw = tables.read(table, columns, "date", "return")
+    except RecordsInvalid as error:
+        return replace(records, table_faults=(*records.table_faults, whole_fault(table, error)))
     frame = tables.typed(raw, {**tables.dates(raw, "date"), **tables.numbers(raw, "return")})
     rules = [
         tables.TORN_ROW,
@@ -269,6 +273,11 @@ def _aligned(rows: pl.DataFrame, record: StrategyRecord) -> Floats | None:
     places = np.searchsorted(dates[:-1], record.dates)
     given = np.where(dates[places] == record.dates, returns[places], np.nan)
     return None if np.isnan(given).all() else given
+
+
+def whole_fault(table: Table, error: RecordsInvalid) -> RecordFault:
+    """The fault of a table that cannot be used, and without which the strategies are whole."""
+    return RecordFault(where=table.name, rule=str(error).removeprefix(f"{table.name}: "))
 
 
 def unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:

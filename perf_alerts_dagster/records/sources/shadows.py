@@ -20,7 +20,7 @@ from perf_alerts_dagster.records.sources.daily import (
     return_on,
     words_of,
 )
-from perf_alerts_dagster.records.sources.optional_tables import unknown_names
+from perf_alerts_dagster.records.sources.optional_tables import unknown_names, whole_fault
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 COST, VERSION = "expected_cost", "model_version"
@@ -53,9 +53,7 @@ def with_shadows(
     try:
         raw, notes = one_form(tables.read(table, columns, "strategy", "date"), table)
     except RecordsInvalid as error:
-        # The strategies are whole without it.
-        rule = str(error).removeprefix(f"{table.name}: ")
-        fault = RecordFault(where=table.name, rule=rule)
+        fault = whole_fault(table, error)
         return replace(records, shadow_fault=fault, table_faults=(*records.table_faults, fault))
     before = {name for name, one in records.strategies.items() if one.shadow is not None}
     records = _added(records, raw, table, today)
