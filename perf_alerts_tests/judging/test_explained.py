@@ -210,6 +210,9 @@ def test_an_execution_that_falls_short_is_told_before_what_trades_made_of_it() -
         ("rolling_sharpe", 63, {"observations": 63}),
         ("consecutive_exceedances", 4, {"value": 4.0}),
         ("policy_monthly_loss", 12, {"observations": 12}),
+        ("decay_cusum", 300, {"observations": 300}),
+        ("decay_cusum", 25, {"parts": {"change_date": str(weekdays(600)[575])}}),
+        ("mean_shortfall_126", 126, {"parts": {"change_date": str(weekdays(600)[575])}}),
     ],
 )
 def test_the_window_is_the_rules_own(rule: str, rows: int, more: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ SUM = _rule(
     id="decay_cusum",
     title="decay since live began",
     unit="Shiryaev-Roberts sum",
+    loss="change",
     weight=0.5,
 )
 RULES = (SHORT, LONG, SUM)
