@@ -165,14 +165,15 @@ def test_evaluate_says_why_a_notified_breach_was_one(run: Run, tmp_path: Path) -
     path = tmp_path / "daily.csv"
     path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
     words = ("evaluate", "daily_pnl_check", "--records", str(path), "--as-of", day)
-    limits = {"ALERT_POLICY_LIMITS": '{"default": {"daily_loss": 0.05}}', "COLUMNS": "400"}
+    limits = {"ALERT_POLICY_LIMITS": '{"default": {"daily_loss": 0.05}}'}
 
     found = json.loads(run(*words, "--json", **limits).stdout)["evaluations"]
-    shown = run(*words, **limits)
+    lines = run(*words, **limits).stdout.splitlines()
 
+    column = lines[2].index("why")
     (why,) = {each["parts"]["explained"]["line"] for each in found if "explained" in each["parts"]}
     assert why.startswith("the strategy itself -8.0 % that day, usually -0.6 %")
-    assert why in shown.stdout
+    assert why in " ".join(line[column:].strip() for line in lines)
 
 
 def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) -> None:
