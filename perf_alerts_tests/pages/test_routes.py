@@ -33,7 +33,15 @@ HOSTILE = "<script>alert(1)</script>\"'>&{{7*7}}"
 def proxy() -> Proxy:
     made = Proxy()
     store = made.incidents
-    store.add_judgement(judged(breach(strategy=HOSTILE, severity=Severity.CRITICAL)))
+    store.add_judgement(
+        judged(
+            breach(
+                strategy=HOSTILE,
+                severity=Severity.CRITICAL,
+                parts={"explained": {"line": f"{HOSTILE} -4.1 % that day"}},
+            )
+        )
+    )
     lifecycle = Lifecycle(store=store, settings=NotificationSettings(channels=("mail",)))
     lifecycle.apply_judgements(DAILY, run_id="run", now=made.time())
     return made
@@ -305,6 +313,7 @@ async def test_an_incident_is_shown_in_full_and_harmless(
         "-0.3",
         "-0.2",
         "1 % of healthy years",
+        "Why: &lt;script&gt;",
         "opened",
         ">Acknowledge</button>",
     ):
