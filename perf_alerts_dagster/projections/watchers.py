@@ -241,6 +241,7 @@ STATISTICS: Mapping[str, Statistic] = {
 UNHEDGED: Mapping[str, Statistic] = {
     rule: statistic for rule, statistic in STATISTICS.items() if not statistic.hedged
 }
+HEDGED = STATISTICS.keys() - UNHEDGED.keys()
 # The statistic of each name in a calibration.
 BY_NAME: Mapping[str, Statistic] = {
     statistic.name(year): statistic
