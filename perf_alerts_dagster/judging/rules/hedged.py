@@ -84,14 +84,12 @@ def _not_hedged(case: Case, hedge: Hedge) -> Evaluation:
         lacking = "reference rows with a benchmark"
         return case.lacks(hedge.rows, MINIMUM_ROWS, f"{lacking} are too few", lacking)
     if hedge.r2 < MINIMUM_R2:
+        taken, needed = math.floor(100.0 * hedge.r2), round(100.0 * MINIMUM_R2)
         why = (
-            f"the benchmark takes {hedge.r2:.0%} of the variance out of sample (R2), and is hedged "
-            f"from {MINIMUM_R2:.0%} on"
+            f"the benchmark takes {taken} % of the variance out of sample (R2), and is hedged "
+            f"from {needed} % on"
         )
-        percent = round(100.0 * MINIMUM_R2)
-        return case.lacks(
-            max(math.floor(100.0 * hedge.r2), 0), percent, why, "% of variance by the benchmark"
-        )
+        return case.lacks(max(taken, 0), needed, why, "% of variance by the benchmark")
     why = f"nothing is left beside the benchmark (R2 {_two_digits(hedge.r2)} out of sample)"
     return case.lacks(why=why, lacking="return beside the benchmark")
 
