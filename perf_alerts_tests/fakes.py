@@ -19,6 +19,7 @@ from perf_alerts_dagster.projections.ports import MemoryProjections, StoredProje
 from perf_alerts_dagster.records.desk import (
     Baseline,
     Desk,
+    FirstSeen,
     Kept,
     KeptCalendar,
     Retirement,
@@ -200,6 +201,7 @@ class FakeDesk(Desk):
         self.retired: dict[str, Retirement] = {}
         self.baselines: dict[str, tuple[Baseline, ...]] = {}
         self.sources: dict[str, SourceReading] = {}
+        self.first_seen: dict[tuple[str, str], bytes] = {}
         self.changes: list[Change] = []
 
     def kept(self) -> Kept:
@@ -207,6 +209,7 @@ class FakeDesk(Desk):
             calendars=dict(self.calendars),
             retired=dict(self.retired),
             baselines=dict(self.baselines),
+            first_seen=dict(self.first_seen),
         )
 
     def known(self) -> frozenset[str]:
@@ -233,6 +236,9 @@ class FakeDesk(Desk):
         self.baselines[baseline.strategy] = (*before, kept)
         self.changes.append(change)
         return kept
+
+    def keep_first_seen(self, first_seen: FirstSeen) -> None:
+        self.first_seen |= first_seen
 
     def source(self, name: str) -> SourceReading | None:
         return self.sources.get(name)

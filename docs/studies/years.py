@@ -4,6 +4,7 @@ What the judge, the lines of the drawdown and an incident's recovery do day by d
 all days at once; a test compares both.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ from perf_alerts_dagster.projections.calibration import (
     calibrate,
     yearly_share,
 )
-from perf_alerts_dagster.projections.kernels.watching import ROLLING_ROWS
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.projection import CURRENT_HORIZON, Subject
 from perf_alerts_dagster.projections.simulation import draw
@@ -43,14 +43,14 @@ from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import (
     WINDOW,
     filter_returns,
-    yearly_share_of_ratio,
+    size_shift,
 )
 
 PATHS = 10_000
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # The rules whose badness looks at windows of rows, those that know all of a life, the band.
-WINDOWS = tuple(rule for rule in STATISTICS if not STATISTICS[rule].from_the_first_day)
 BAND = "interval_breach"
+WINDOWS = ("rolling_sharpe", "daily_exceedance", "exceedance_rate", "consecutive_exceedances")
 LIFELONG = tuple(rule for rule in UNHEDGED if rule not in (*WINDOWS, BAND))
 JUDGING, LINE = "judging band", "drawdown's lines"
 # Sessions of 14 days.
@@ -274,33 +274,25 @@ def _nothing(rows: int) -> Rated:
     )  # fmt: skip
 
 
-def _volatility(year: LiveYear, shares: Floats, level: Pair) -> Rated:
-    """The volatility of 63 rows, whose evidence is the size of their moves."""
-    rows, limits = year.rows_of("volatility_shift"), DOCUMENTED_LIMITS
-    reference = year.before[-WINDOW:]
-    windows = np.lib.stride_tricks.sliding_window_view(year.live[: rows.stop], ROLLING_ROWS)
-    ratios = windows[rows.start - ROLLING_ROWS + 1 :].std(axis=1, ddof=1) / reference.std(ddof=1)
-    low, high = limits["volatility_low"], limits["volatility_high"]
-    outside = (ratios < low) | (ratios > high)
-    for day in np.flatnonzero(outside & (shares <= level[0])).tolist():
-        own = yearly_share_of_ratio(reference, float(ratios[day]), YEAR / ROLLING_ROWS)
-        shares[day] = max(shares[day], own)
-    nearest = np.where(ratios < 1.0, low, high)
-    inside = ~outside & (np.abs(ratios - nearest) >= 0.1 * nearest)
-    never = np.zeros(len(ratios), dtype=bool)
-    return _notifying(rows.start, shares, (outside, never), level, inside)
+def _restarted(year: LiveYear, badness: Floats, rare: float) -> Floats:
+    """The CUSUM of each row (252), which begins anew when moves are as before."""
+    if badness.max() < rare:
+        return badness
+    sizes = year.known.decay.sizes(np.log1p(year.live))
+    rows = range(*year.rows_of("volatility_shift").indices(len(sizes)))
+    return np.array([size_shift(sizes[: row + 1], rare).cusum for row in rows])
 
 
 def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     calibration = year.calibration
     name = STATISTICS[rule].name_after(YEAR * (year.age - 1) + 1)
+    if rule == "volatility_shift":
+        badness = _restarted(year, badness, calibration.badness_at(name, level[0]))
     worst = calibration.p_year(name, float(badness.max()))
     shares = np.full(len(badness), worst)
     # Where the worst day is not notified, none is.
     if worst <= level[0]:
         shares[:] = [calibration.p_year(name, bad) for bad in badness.tolist()]
-    if rule == "volatility_shift":
-        return _volatility(year, shares, level)
     if rule == "daily_exceedance":
         residuals = np.sort(year.known.residuals.standardised)
         worst = -float(residuals[0])
@@ -310,6 +302,8 @@ def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
             for share, bad in zip(shares[rare].tolist(), badness[rare].tolist(), strict=True)
         ]
         limits = worst, 1.5 * worst
+    elif rule == "volatility_shift":
+        limits = calibration.badness_at(name, level[0]), math.inf
     elif rule in DECAY:
         limits = calibration.badness_at(name, level[0]), calibration.badness_at(name, level[1])
     else:

@@ -39,6 +39,8 @@ def open_source(settings: Settings, *, records_url: str | None = None) -> Record
             daily=settings.records_table,
             trades=settings.trades_table,
             strategies=settings.strategies_table,
+            shadow=settings.shadow_table,
+            benchmark=settings.benchmark_table,
             fx=settings.fx_table,
             trials=settings.trials_table,
         ),

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from perf_alerts_dagster.control.leases import Lease, LeaseManager
@@ -23,6 +25,7 @@ from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.ports import Decisions, IncidentFilter
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.ports import AlertStore
+from perf_alerts_dagster.judging.rules import decay
 from perf_alerts_dagster.judging.rules.life_cusum import RULE as LIFE_CUSUM
 from perf_alerts_dagster.projections.chart import Chart, chart_of
 from perf_alerts_dagster.projections.issue import Progress
@@ -249,6 +252,7 @@ class Executor:
         now: datetime,
         switched_on: datetime | None,
     ) -> Execution:
+        self.desk.keep_first_seen(reading.first_seen)
         self.store.save_settings_version(
             self.session_judge.judge.settings_version, self.settings_content, now
         )
@@ -345,7 +349,7 @@ class Executor:
         session_judge = replace(
             self.session_judge.for_sessions(sessions),
             turn=lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
-            life_cusum=self._life_cusum() if Family.PROJECTION in alert.families else (),
+            **(self._of_version_before() if Family.PROJECTION in alert.families else {}),
             before=lambda: judgements[-1] if judgements else self.store.latest(alert.name),
         )
         for session in sessions:
@@ -371,12 +375,27 @@ class Executor:
                 self.store.record(judgement, watermark=session if counts else None)
         return tuple(judgements), repeats, outlook
 
-    def _life_cusum(self) -> frozenset[str]:
-        """The strategies with an unresolved incident of the life CUSUM."""
-        return frozenset(
-            incident.strategy
-            for status in (Status.OPEN, Status.ACKNOWLEDGED)
-            for incident in self.lifecycle.store.incidents(
-                IncidentFilter(rule=LIFE_CUSUM.id, status=status), limit=_ALL
-            ).incidents
+    def _of_version_before(self) -> dict[str, Any]:
+        """The unresolved incidents that are judged on as earlier versions judged, until they end.
+
+        Of the life CUSUM, by strategy, and those of decay that were found against a backtest.
+        """
+        life_cusum, *of_decay = (
+            [
+                incident
+                for status in (Status.OPEN, Status.ACKNOWLEDGED)
+                for incident in self.lifecycle.store.incidents(
+                    IncidentFilter(rule=rule.id, status=status), limit=_ALL
+                ).incidents
+            ]
+            for rule in (LIFE_CUSUM, *decay.RULES)
         )
+        return {
+            "life_cusum": frozenset(incident.strategy for incident in life_cusum),
+            "against_backtest": {
+                (incident.strategy, incident.rule): incident.first_as_of
+                for incident in chain(*of_decay)
+                if incident.first_as_of is not None
+                and incident.parts.get("compared_with") != decay.OWN
+            },
+        }

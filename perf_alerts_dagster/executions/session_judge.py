@@ -5,9 +5,9 @@ use projections that are kept in memory.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from perf_alerts_dagster.core.alerts import Alert, Family
@@ -25,8 +25,9 @@ class SessionJudge:
     """A judge, and the issuer of the projections that it judges by.
 
     `turn` is entered to simulate them, where any are due, and `progress` takes a line on how far
-    that is. `life_cusum` are the strategies with an open incident of that rule, `before` gives the
-    newest judgement of the alert: see `Judge.judge`.
+    that is. `life_cusum` are the strategies with an open incident of that rule, `against_backtest`
+    the incidents of decay of the version before: see `Outlook`. `before` gives the newest
+    judgement of the alert: see `Judge.judge`.
     """
 
     judge: Judge
@@ -34,6 +35,7 @@ class SessionJudge:
     turn: Callable[[], AbstractContextManager[object]] = nullcontext
     progress: Progress = LOG.info
     life_cusum: Collection[str] = ()
+    against_backtest: Mapping[tuple[str, str], date] = field(default_factory=dict)
     before: Callable[[], Judgement | None] = lambda: None
 
     def for_sessions(self, sessions: Sequence[date]) -> "SessionJudge":
@@ -79,6 +81,7 @@ class SessionJudge:
             monthly=Family.FORWARD in alert.families,
             life_cusum=self.life_cusum,
         )
+        outlook = replace(outlook, against_backtest=self.against_backtest)
         judgement = self.judge.judge(
             alert,
             reading,

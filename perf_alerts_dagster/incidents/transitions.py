@@ -85,7 +85,13 @@ PLAIN = frozenset({"no_data", "record_error"})
 # Rules whose limit is that of the false-alarm budget itself: a tenth of it is a day's move, and an
 # incident would open twice in a year of low sums. `p_year` alone resolves theirs.
 BY_BUDGET = frozenset(
-    {"mean_shortfall_126", "mean_shortfall_252", "decay_cusum", "hedged_decay_cusum"}
+    {
+        "mean_shortfall_126",
+        "mean_shortfall_252",
+        "decay_cusum",
+        "gap_since_launch",
+        "hedged_decay_cusum",
+    }
 )
 
 
@@ -311,11 +317,15 @@ def is_recovered(evaluation: Evaluation, *, budget: float, line: float = math.in
         budget: The largest `p_year` at which the rule notifies a warning.
         line: The least depth of a drawdown that is notified without evidence.
     """
-    if evaluation.provisional or evaluation.kind is Kind.EVENT or evaluation.parts.get("missing"):
+    parts = evaluation.parts
+    if evaluation.provisional or evaluation.kind is Kind.EVENT:
+        return False
+    if parts.get("missing") or parts.get("upgraded"):
+        # Not by missing rows, nor by the change of a method alone.
         return False
     if evaluation.outcome not in (Outcome.OK, Outcome.BREACH):
         return False
-    if evaluation.parts.get("above"):
+    if parts.get("above"):
         # Above the upper band, a value is as far from the lower one as possible.
         return True
     if -(evaluation.value or 0.0) > (1.0 - _MARGIN) * line * (1 + _SLACK):

@@ -99,9 +99,9 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
     `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
-    this rule is still judged for. `projected` are the strategies with a
-    projection in force: without one, a drawdown as documented needs no evidence. `records` are
-    those of the session, for what is computed of all at once; `made` and `kept` are for `once`.
+    this rule is still judged for, `against_backtest` see `Outlook`. `projected` are the strategies
+    with a projection in force: without one, a drawdown as documented needs no evidence. `records`
+    are those of the session, for what is computed of all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -117,6 +117,7 @@ class JudgeContext:
     in_force: Mapping[str, ProjectionsInForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
+    against_backtest: Mapping[tuple[str, str], date] = field(default_factory=dict)
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)
@@ -349,7 +350,13 @@ class Case:
         """The severity of a value, and the limit beside it, by the strategy's limits."""
         return self.rule.step(value, self.context.book.limits_for(self.record.strategy))
 
-    def judged(self, value: float, step: Step, message: str, **more: Any) -> Evaluation:  # noqa: ANN401
+    def judged(
+        self,
+        value: float,
+        step: tuple[Severity | None, float | None],
+        message: str,
+        **more: Any,  # noqa: ANN401 - of several types
+    ) -> Evaluation:
         """See `evaluation_of`, which takes `more`."""
         severity, limit = step
         return evaluation_of(

@@ -52,6 +52,8 @@ class Evidence(StrEnum):
 
 # What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
 HELD = "held"
+# Why a breach that is notified was one, in its parts; see `judging.explained`.
+EXPLAINED = "explained"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,12 @@ class Evaluation:
         if delay is None or minimum is None or delay < minimum:
             return ""
         return f"a perfect watcher would need {minimum:,.0f} sessions; this one {delay:,.0f}"
+
+    @property
+    def why(self) -> str:
+        """What made the loss, in one line; "" where it is not explained."""
+        explained = self.parts.get(EXPLAINED)
+        return str(explained["line"]) if isinstance(explained, dict) else ""
 
     @property
     def notified_severity(self) -> Severity | None:
@@ -217,6 +225,10 @@ def notified(judgement: Judgement, *, gate: bool) -> list[Evaluation]:
 
 
 def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
-    """The severity at which a breach is notified; without the gate, that of its limit."""
-    is_own = gate or HELD in evaluation.parts
+    """The severity at which a breach is notified; without the gate, that of its limit.
+
+    What is shown only is so without the gate too.
+    """
+    is_info = evaluation.notified_severity is Severity.INFO
+    is_own = gate or is_info or HELD in evaluation.parts
     return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO

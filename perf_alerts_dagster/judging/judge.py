@@ -14,6 +14,7 @@ from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient_data
 from perf_alerts_dagster.judging.discovery import with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
+from perf_alerts_dagster.judging.explained import with_explanations
 from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
@@ -98,6 +99,7 @@ class Judge:
             in_force=outlook.in_force,
             calibrations=outlook.calibrations,
             life_cusum=outlook.life_cusum,
+            against_backtest=outlook.against_backtest,
             records=cut,
             kept={} if self.kept is None else self.kept,
         )
@@ -121,6 +123,11 @@ class Judge:
         evaluations += [vanished(name, seen) for name, seen in sorted(reading.vanished.items())]
         if (earlier := None if recorded_only else before()) is not None:
             evaluations = hold_back(evaluations, earlier, self.method_version)
+        is_gated = not self.book.is_documented
+        judged = [
+            each.as_judged(alert, gate=is_gated, recorded_only=recorded_only)
+            for each in with_discovery(evaluations)
+        ]
         return Judgement(
             alert=alert.name,
             as_of=as_of,
@@ -130,10 +137,7 @@ class Judge:
             method_version=self.method_version,
             data_hash=data_hash(cut, reading.calendars),
             seed=seed,
-            evaluations=tuple(
-                each.as_judged(alert, gate=not self.book.is_documented, recorded_only=recorded_only)
-                for each in with_discovery(evaluations)
-            ),
+            evaluations=with_explanations(judged, context, reading.groups),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,

@@ -40,7 +40,9 @@ class Rule:
     has no evaluation of a strategy that it does not apply to. `info_only`: never above info.
     `newest_row`: its outcome depends on the newest row alone, so that earlier ones may be missing.
     `whole_life`: it depends on all live rows, so that none may be lost. `of_shadow`: it judges the
-    shadow, and takes its share of the budget of the strategies that have one.
+    shadow, and takes its share of the budget of the strategies that have one. `loss`: the window
+    of P&L that a breach is explained by: the `row` of its session, the last `rows` that it
+    observed, as many as its `value`, or those since the `peak`; "" where it has none.
 
     `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
     names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.
@@ -60,6 +62,7 @@ class Rule:
     newest_row: bool = False
     whole_life: bool = False
     of_shadow: bool = False
+    loss: Literal["", "row", "rows", "value", "peak"] = ""
     ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
     limits: Mapping[str, float] = field(default_factory=dict)
     accepts: Literal["number", "positive", "fraction"] = "positive"

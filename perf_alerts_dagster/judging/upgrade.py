@@ -3,8 +3,9 @@
 The first judgement of an alert under a new method finds levels that have been beyond their new
 limits for weeks. Nobody is notified of those on the day of an upgrade, and an incident that is
 open is not raised by it. A held breach is shown, and is notified as soon as it gets worse, or
-breaches again after it was within its limits. Events, rules that no evidence gates, and what the
-method before would have notified as well are never held.
+breaches again after it was within its limits. An incident that is open does not end by the change
+alone either: it is judged by the new method from the next session on. Events, rules that no
+evidence gates, and what the method before would have notified as well are never held.
 """
 
 import math
@@ -22,11 +23,14 @@ from perf_alerts_dagster.judging.evaluation import (
     escaped,
 )
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
+from perf_alerts_dagster.judging.rules.gap import RULE as GAP
 
 # Worse: `p_year` is at most this share of what it was; where it says nothing, the value is further
 # beyond the limit by this share of the larger of both.
 _RARER = 0.5
 _FURTHER = 0.25
+# Rules whose value is of another measure since method 7: it has passed no limit of the one before.
+_REMEASURED = frozenset({"volatility_shift"})
 _MEASURED = frozenset({Outcome.OK, Outcome.BREACH})
 _NOTE = "not notified: found by the new method of an upgrade, and not worse since"
 
@@ -41,22 +45,38 @@ def hold_back(
         before: The newest judgement of the same alert.
         method_version: That of this judgement, "<method>-<settings of evidence>": what a person
             changed in the settings is notified at once.
+
+    A gap since launch is held back as well where an incident of decay of the version before goes
+    on: people know of it by that.
     """
     held = {key: entry for each in before.evaluations for key, entry in _entries(each)}
     is_upgrade = _method(before.method_version) != _method(method_version)
     known = {each.strategy for each in before.evaluations} if is_upgrade else set()
+    of_gap = {each.strategy for each in evaluations if each.parts.get("goes_on")}
     earlier = {each.dedup_key: each for each in before.evaluations}
     found = []
     for each in evaluations:
         entry = held.get(each.dedup_key)
         if not _may_be_held(each):
             entry = None
-        elif entry is None and each.strategy in known:
+        elif entry is None and each.strategy in (known | of_gap if each.rule == GAP.id else known):
             entry = _held(each, earlier.get(each.dedup_key))
         elif entry is not None and _is_worse(each, entry):
             entry = None
-        found.append(each if entry is None else _with(each, entry))
+        if entry is not None:
+            found.append(_with(each, entry))
+        elif is_upgrade and _has_ended(each, earlier.get(each.dedup_key)):
+            found.append(replace(each, parts={**each.parts, "upgraded": True}))
+        else:
+            found.append(each)
     return _waiting(found, held)
+
+
+def _has_ended(evaluation: Evaluation, before: Evaluation | None) -> bool:
+    """Whether an evidence's breach was notified by the method before, and is not by this one."""
+    was_notified = before is not None and before.is_notified(gate=True)
+    is_gated = evaluation.kind is Kind.LEVEL and BY_ID[evaluation.rule].gated
+    return was_notified and is_gated and not evaluation.is_notified(gate=True)
 
 
 def _method(version: str | None) -> str:
@@ -115,7 +135,8 @@ def _finite(number: float | None) -> float | None:
 def _has_crossed(evaluation: Evaluation, before: Evaluation) -> bool:
     """Whether the value has passed the limit that it was within before, where it was measured."""
     value, was, limit = evaluation.value, before.value, before.limit
-    if value is None or was is None or limit is None:
+    is_other = evaluation.rule in _REMEASURED
+    if is_other or value is None or was is None or limit is None:
         return False
     return (was - limit) * (value - limit) <= 0.0 and value != was
 

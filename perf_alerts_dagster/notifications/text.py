@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.system import SYSTEM
+from perf_alerts_dagster.judging.evaluation import EXPLAINED
 from perf_alerts_dagster.judging.rule import HINT, STEP
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
@@ -12,6 +13,7 @@ from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 Payload = Mapping[str, Json]
 _MAXIMUM_NAME = 80
 _MAXIMUM_SENTENCE = 600
+_MAXIMUM_LINE = 120
 
 _REASONS = {
     "opened": "",
@@ -84,7 +86,8 @@ def block(incident: Payload, *, public_url: str | None, indented: bool = False) 
     if incident["reason"] == "recovered":
         lines.append(_end(incident) or "It is resolved.")
     else:
-        lines += [measurement(incident), reliability(incident), _next_step(incident)]
+        lines += [explanation(incident), measurement(incident), reliability(incident)]
+        lines.append(_next_step(incident))
         if incident.get("over"):
             lines.append(f"It is resolved by now. {_end(incident)}".rstrip())
     lines += [_since(incident), _acknowledged(incident)]
@@ -161,6 +164,14 @@ def _share(number: float) -> str:
 def sentence(incident: Payload) -> str:
     """The evaluation's message in one line, cut to 600 characters."""
     return clean(incident["message"], _MAXIMUM_SENTENCE)
+
+
+def explanation(incident: Payload) -> str:
+    """What made the loss, in one line; empty where the breach has none."""
+    parts = incident["parts"]
+    explained = parts.get(EXPLAINED) if isinstance(parts, dict) else None
+    line = explained.get("line") if isinstance(explained, dict) else None
+    return f"Why: {clean(line, _MAXIMUM_LINE)}." if line else ""
 
 
 def _next_step(incident: Payload) -> str:

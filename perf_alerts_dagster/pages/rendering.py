@@ -98,6 +98,7 @@ def words(incident: Incident) -> dict[str, str]:
         "title": wording.title(payload),
         "subject": wording.affected(payload),
         "message": wording.sentence(payload),
+        "explanation": wording.explanation(payload),
         "measurement": wording.measurement(payload),
         "reliability": wording.reliability(payload),
         "hint": wording.hint(payload),

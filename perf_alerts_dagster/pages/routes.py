@@ -27,7 +27,7 @@ from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
-from perf_alerts_dagster.judging.rules import decay, interval
+from perf_alerts_dagster.judging.rules import decay, gap, interval
 from perf_alerts_dagster.judging.summary import Summary, summaries
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.pages import session as sessions
@@ -42,7 +42,7 @@ from perf_alerts_dagster.pages.rendering import (
 from perf_alerts_dagster.pages.session import Session, form_of, session_of
 
 # The rules that a haircut answers.
-_DECAY = {rule.id for rule in (*decay.RULES, interval.INTERVAL)}
+_DECAY = {rule.id for rule in (gap.RULE, *decay.RULES, interval.INTERVAL)}
 
 
 class PageRoute(APIRoute):
@@ -373,6 +373,7 @@ async def _page(
         outcomes=VERDICTS,
         is_retirable=_is_retirable(incident),
         is_decay=_is_decay(incident),
+        is_gap=incident.rule == gap.RULE.id,
         error=error,
     )
 

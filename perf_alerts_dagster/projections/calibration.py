@@ -63,7 +63,7 @@ def _index(tail: Floats) -> float:
 
 # What the stored form of a calibration depends on, besides settings; a new one is made anew, and
 # what the change alone finds is held back (`judging.upgrade`).
-METHOD = "6"
+METHOD = "7"
 LIVES = 5_000
 LIFE = days_of()
 # The shares of healthy years at which the worst values are kept, dense in the tail.

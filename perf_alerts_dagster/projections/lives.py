@@ -123,7 +123,8 @@ class Life:
     day stays flat whatever the mean. `rank` (n) is the rank of each row's one-step-ahead
     volatility, `order` (n) the rows by that rank, `start` the rank of the volatility that lives
     begin with. `mean` is the drift per row; `mean_error` and `scale_error`
-    are the standard errors of the drift, which grows with the scale, and of the log of the scale.
+    are the standard errors of the drift, which grows with the scale, and of the log of the scale;
+    `size_error` is that of the log of the mean size of moves, bounded: crashes do not widen it.
     `hedged` are the same lives of the hedged strategy: the same draws take rows of the same days.
     """
 
@@ -135,7 +136,13 @@ class Life:
     mean: float
     mean_error: float
     scale_error: float
+    size_error: float
     hedged: "Life | None" = None
+
+    def size_factors(self, draws: LifeDraws) -> Floats32:
+        """What moves of each life (N) are to be multiplied by to have the error of their size."""
+        found: Floats32 = np.exp(np.float32(self.size_error - self.scale_error) * draws.errors[1])
+        return found
 
     @property
     def deviation(self) -> float:
@@ -181,6 +188,9 @@ def life_of(
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)
     start = int(np.searchsorted(variances[order], reference.variance))
+    # As of any mean; and that of sums of sizes, from blocks as well.
+    sizes = decay.sizes(logs)
+    of_size = long_run_variance(sizes / sizes.mean(), _SCALE_BLOCK) + 1.0
     moves = logs != 0.0
     # A mean that a few rows carry is none that could be lost a little of each.
     parts = moves / moves.mean() if moves.mean() >= _FEWEST_MOVES else np.ones(len(logs))
@@ -193,6 +203,7 @@ def life_of(
         mean=mean - haircut * max(mean, 0.0),
         mean_error=decay.error,
         scale_error=_scale_error(shocks),
+        size_error=math.sqrt(of_size / len(shocks)),
     )
     return life if hedged is None else replace(life, hedged=_hedged(life, *hedged, haircut))
 

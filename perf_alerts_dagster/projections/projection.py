@@ -163,8 +163,7 @@ def hedged_reference(
     hedge = hedge_of(reference, others, haircut=haircut)
     if hedge is None or hedge.decay is None:
         return hedge, None
-    rows, _ = hedge.hedged(reference, others().records)
-    return hedge, (rows, hedge.decay)
+    return hedge, (hedge.hedged(reference, others().records)[0], hedge.decay)
 
 
 def recent_returns(record: StrategyRecord) -> Floats | None:
@@ -387,7 +386,9 @@ class Outlook:
     `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
     month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
     `calibrations`: the projections and the healthy years by which each strategy is judged;
-    `life_cusum` those of the strategies that this rule is still judged for.
+    `life_cusum` those of the strategies that this rule is still judged for. `against_backtest`
+    maps (strategy, rule) of decay to the first session of an incident that was found against the
+    backtest, where it is still judged so.
     """
 
     projected: frozenset[str] = frozenset()
@@ -396,3 +397,4 @@ class Outlook:
     monthly: Mapping[str, InForce] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
+    against_backtest: Mapping[tuple[str, str], date] = field(default_factory=dict)

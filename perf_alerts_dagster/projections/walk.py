@@ -76,6 +76,7 @@ class Walk:
         ]
         first = 0
         for part in self._parts:
+            sizes = life.size_factors(part)
             for one in filter(None, (life, life.hedged)):
                 its = [
                     (each, stop, found)
@@ -86,7 +87,8 @@ class Walk:
                     continue
                 returns = self._walked(one, part, max(stop for _, stop, _ in its), change)
                 for (watcher, inputs), stop, found in its:
-                    watcher.worst(returns[:stop], inputs, year, first, found)
+                    sized = _sized(watcher, inputs, sizes)
+                    watcher.worst(returns[:stop], sized, year, first, found)
             first += part.size
         return {
             rule: STATISTICS[rule].in_unit(values[: STATISTICS[rule].years_of(years)])
@@ -126,12 +128,13 @@ class Walk:
             by_day[rule] = on_paths.take(np.minimum(years, levels.shape[1] - 1), axis=1)
         watching = {case: _watching(rules, known) for case, rules in cases.items()}
         for part in self._parts:
+            sizes = life.size_factors(part)
             for case, rules in cases.items():
                 alternative, start, is_hedged = case
                 one = life.hedged if is_hedged and life.hedged is not None else life
                 returns = self._walked(one, part, start + rows, alternative.change(start))
                 for watcher, inputs in watching[case]:
-                    badness = self._watched(watcher, returns, inputs)
+                    badness = self._watched(watcher, returns, _sized(watcher, inputs, sizes))
                     for place, rule in enumerate(watcher.rules):
                         if rule in rules:
                             passages[rule].append(_passages(badness[place], start, by_day[rule]))
@@ -175,7 +178,7 @@ def badness_of(
             longest = min(STATISTICS[rule].longest for rule in watcher.rules)
             days = part[: YEAR * longest]
             found = np.empty((watcher.outputs, *days.shape), dtype=np.float32)
-            watcher.watch(days, inputs, found)
+            watcher.watch(days, _sized(watcher, inputs, np.ones(days.shape[1], np.float32)), found)
             for rule, values in zip(watcher.rules, found[watcher.unused :], strict=True):
                 if rule in rules:
                     badness[rule].append(STATISTICS[rule].in_unit(values))
@@ -190,6 +193,10 @@ def _watching(rules: Collection[str], known: Known) -> list[tuple[Watcher, tuple
         if not set(rules).isdisjoint(watcher.rules)
         and not (watcher.hedged and known.hedged is None)
     ]
+
+
+def _sized(watcher: Watcher, inputs: tuple[Any, ...], sizes: Floats32) -> tuple[Any, ...]:
+    return (*inputs, sizes) if watcher.sized else inputs
 
 
 def _passages(badness: Floats32, start: int, limits: Floats32) -> Floats32:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from perf_alerts_dagster.projections.bands import Fan
 from perf_alerts_dagster.projections.kernels import watching
 from perf_alerts_dagster.projections.kernels.kernel import LOOPS, SIDE_BY_SIDE, Kernel
 from perf_alerts_dagster.projections.kernels.watching import (
-    CALMEST,
     LONG_SUM,
     RATE_ROWS,
     ROLLING_ROWS,
@@ -30,6 +28,7 @@ from perf_alerts_dagster.projections.lives import Change
 from perf_alerts_dagster.statistics.decay import LARGEST_MOVE, DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 from perf_alerts_dagster.statistics.hedge import Hedge
+from perf_alerts_dagster.statistics.runs import longest_runs
 
 # Rows of a year where a calendar says nothing else, and rows after a change that power is for.
 YEAR = 252
@@ -157,30 +156,6 @@ class Statistic:
         return rows - max((max(rows, 1) - 1) // year + 1 - self.years, 0) * year
 
 
-@cache
-def _longest_runs(years: int, rows: int) -> Floats32:
-    """The rising longest runs of exceedances of so many years of independent rows (years).
-
-    A record of a few years holds few runs or none, and blocks of it repeat what it holds.
-    """
-    longest, length = np.zeros(years, dtype=np.float32), 0
-    while reached := round(years * (1.0 - _without_run(length + 1, rows))):
-        length += 1
-        longest[years - reached :] = length
-    return longest
-
-
-def _without_run(length: int, rows: int) -> float:
-    """Probability that a year of so many rows has no run of so many exceedances."""
-    if length > rows:
-        return 1.0
-    without = [1.0] * length + [1.0 - EXCEEDANCE**length]
-    for day in range(length + 1, rows + 1):
-        ends = (1.0 - EXCEEDANCE) * EXCEEDANCE**length * without[day - length - 1]
-        without.append(without[-1] - ends)
-    return without[rows]
-
-
 STATISTICS: Mapping[str, Statistic] = {
     statistic.rule: statistic
     for statistic in (
@@ -204,9 +179,8 @@ STATISTICS: Mapping[str, Statistic] = {
         Statistic(
             rule="volatility_shift",
             alternative=Alternative.WILD,
-            badness=lambda value, periods: max(value, 1.0 / max(value, float(CALMEST))),
-            # Its documented limits are of another measure, the standard deviation.
-            documented=lambda limits: (1.0, None),
+            # Its documented limits are of another measure, the standard deviation of 63 rows.
+            documented=lambda limits: (0.0, None),
         ),
         Statistic(
             rule="daily_exceedance",
@@ -227,11 +201,12 @@ STATISTICS: Mapping[str, Statistic] = {
             alternative=Alternative.WILD,
             documented=lambda limits: (float(RUN_WARNING), float(RUN_CRITICAL)),
             counts=True,
-            by_chance=_longest_runs,
+            by_chance=lambda years, rows: longest_runs(years, rows, EXCEEDANCE),
         ),
         Statistic(rule="mean_shortfall_126", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="decay_cusum", from_the_first_day=True, years=DECAY_YEARS),
+        Statistic(rule="gap_since_launch", from_the_first_day=True, years=SUM_YEARS),
         Statistic(
             rule="hedged_decay_cusum", from_the_first_day=True, years=DECAY_YEARS, hedged=True
         ),
@@ -277,7 +252,8 @@ class Watcher:
     """Statistics that are computed together along returns, from the same day of life on.
 
     `inputs` are what they need of a strategy: numbers and arrays in single precision. `follow`
-    is the reference in numpy, `loops` the same, compiled, into an array of badness. Of what they
+    is the reference in numpy, `loops` the same, compiled, into an array of badness. `sized`: a
+    factor of each life's moves is the last of the inputs, see `Life.size_factors`. Of what they
     compute, the first `unused` are no rule's.
     """
 
@@ -285,6 +261,7 @@ class Watcher:
     inputs: Callable[[Known], tuple[Any, ...]]
     follow: Callable[..., Days]
     loops: Kernel
+    sized: bool = False
     unused: int = 0
 
     @property
@@ -336,11 +313,13 @@ def _single(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(np.float32(number) for number in numbers)
 
 
-def _of_decay(reference: DecayReference) -> tuple[np.float32, ...]:
+def _of_scores(decay: DecayReference) -> tuple[np.float32, ...]:
+    return _single(decay.mean, 1.0 / decay.sigma, decay.numerator, decay.base, decay.square)
+
+
+def _of_decay(decay: DecayReference) -> tuple[np.float32, ...]:
     # A low sum is bad.
-    sums = (-reference.per_sum(rows) for rows in (SHORT_SUM, LONG_SUM))
-    score = (reference.numerator, reference.base, reference.square)
-    return _single(reference.mean, 1.0 / reference.sigma, *score, *sums)
+    return (*_of_scores(decay), *_single(-decay.per_sum(SHORT_SUM), -decay.per_sum(LONG_SUM)))
 
 
 WATCHERS: tuple[Watcher, ...] = (
@@ -360,15 +339,21 @@ WATCHERS: tuple[Watcher, ...] = (
         loops=Kernel(f"{LOOPS}:drawdown"),
     ),
     Watcher(
-        rules=("rolling_sharpe", "volatility_shift"),
+        rules=("rolling_sharpe",),
+        inputs=lambda known: _single(1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2)),
+        follow=watching.rolling_sharpe,
+        loops=Kernel(f"{LOOPS}:rolling_sharpe"),
+    ),
+    Watcher(
+        rules=("volatility_shift",),
         inputs=lambda known: _single(
-            1.0 / ((ROLLING_ROWS - 1) * known.residuals.simple_sigma**2),
             known.decay.mean,
             known.decay.sigma * LARGEST_MOVE,
-            1.0 / (ROLLING_ROWS * known.decay.size * known.decay.sigma),
+            1.0 / (known.decay.size * known.decay.sigma),
         ),
-        follow=watching.rolling,
-        loops=Kernel(f"{LOOPS}:rolling"),
+        follow=watching.volatility,
+        loops=Kernel(f"{LOOPS}:volatility"),
+        sized=True,
     ),
     Watcher(
         rules=("daily_exceedance", "exceedance_rate", "consecutive_exceedances"),
@@ -395,5 +380,14 @@ WATCHERS: tuple[Watcher, ...] = (
         follow=watching.decay,
         loops=_decay,
         unused=2,
+    ),
+    Watcher(
+        rules=("gap_since_launch",),
+        inputs=lambda known: (
+            *_of_scores(known.decay),
+            *_single(1.0 / known.decay.rows, known.year),
+        ),
+        follow=watching.gap,
+        loops=Kernel(f"{LOOPS}:gap"),
     ),
 )

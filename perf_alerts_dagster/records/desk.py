@@ -13,6 +13,8 @@ from datetime import date, datetime
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
 
+FirstSeen = Mapping[tuple[str, str], bytes]
+
 # A message lists at most this many names.
 _MAXIMUM_NAMES = 20
 
@@ -111,12 +113,14 @@ class SourceReading:
 class Kept:
     """All that is kept about the strategies of a desk, by name; empty without a store.
 
-    `baselines` are oldest first, and may be of groups as well.
+    `baselines` are oldest first, and may be of groups as well. `first_seen` says by strategy and
+    month when each row of its shadow was first read, packed by records.first_seen.
     """
 
     calendars: Mapping[str, KeptCalendar] = field(default_factory=dict)
     retired: Mapping[str, Retirement] = field(default_factory=dict)
     baselines: Mapping[str, tuple[Baseline, ...]] = field(default_factory=dict)
+    first_seen: FirstSeen = field(default_factory=dict)
 
 
 class UnknownStrategy(UsageError):
@@ -138,7 +142,7 @@ class Desk(ABC):
 
     @abstractmethod
     def kept(self) -> Kept:
-        """The calendars, retirements and baselines of all strategies."""
+        """The calendars, retirements, baselines and first readings of all strategies."""
 
     @abstractmethod
     def known(self) -> frozenset[str]:
@@ -170,6 +174,10 @@ class Desk(ABC):
 
         The earlier ones are kept. That the strategy exists is the caller's to know.
         """
+
+    @abstractmethod
+    def keep_first_seen(self, first_seen: FirstSeen) -> None:
+        """Replace when the rows of shadows were first read, for these strategies and months."""
 
     @abstractmethod
     def source(self, name: str) -> SourceReading | None:

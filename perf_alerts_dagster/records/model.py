@@ -264,8 +264,10 @@ class TrackRecords:
     in `faults`. `notes` are remarks on data that is left out or assumed. `ended` are strategies
     without rows that the strategies table ends, with the last day that they are judged on.
     `is_sample` is True for the bundled sample. `fx` holds the rates to `base_currency` (None
-    without a table of them) by currency; one with a bad row is left out, and its faults are in
-    `table_faults`. `faulty` are the (group, currency) of strategies in `faults`, if known.
+    without a table of them) by currency; one with a bad row is left out. `table_faults` are the
+    faults that leave every strategy whole: of rates, of benchmarks, of shadow rows without a name.
+    `shadow_fault` is why the table of shadows cannot be used at all, None where it can. `faulty`
+    are the (group, currency) of strategies in `faults`, if known.
     """
 
     source: str
@@ -275,6 +277,7 @@ class TrackRecords:
     ended: Mapping[str, date] = field(default_factory=dict)
     is_sample: bool = False
     table_faults: tuple[RecordFault, ...] = ()
+    shadow_fault: RecordFault | None = None
     base_currency: str | None = None
     fx: Mapping[str, FxRates] = field(default_factory=dict)
     faulty: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)

@@ -13,7 +13,8 @@ import numpy as np
 from perf_alerts_dagster.core.errors import RecordsInvalid
 from perf_alerts_dagster.records.assignment import CalendarAssigner
 from perf_alerts_dagster.records.calendars import StrategyCalendar, group_calendar, member_names
-from perf_alerts_dagster.records.desk import Baseline, Kept, KeptCalendar, Seen
+from perf_alerts_dagster.records.desk import Baseline, FirstSeen, Kept, KeptCalendar, Seen
+from perf_alerts_dagster.records.first_seen import with_first_seen
 from perf_alerts_dagster.records.groups import groups_of, is_group, notes_of, with_groups
 from perf_alerts_dagster.records.members import Group
 from perf_alerts_dagster.records.model import Dates, RecordsSource, TrackRecords
@@ -52,7 +53,8 @@ class Reading:
     day at or before `as_of` with a row such that all rows up to it are final. Lateness is counted
     up to the last day that has closed by `counted_at`; up to the as-of date where it is None.
 
-    `inferred` are the calendars that were inferred now, to be kept. `vanished` are the strategies
+    `inferred` are the calendars that were inferred now, and `first_seen` the rows of shadows that
+    were first read now, to be kept. `vanished` are the strategies
     that were judged and that the source no longer has, with what it last held of them.
     `baselines` are those of strategies and, by its own name only, of a group.
     """
@@ -65,6 +67,7 @@ class Reading:
     last_final: date | None
     counted_at: datetime | None
     inferred: Mapping[str, KeptCalendar] = field(default_factory=dict)
+    first_seen: FirstSeen = field(default_factory=dict)
     vanished: Mapping[str, Seen] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     baselines: Mapping[str, tuple[Baseline, ...]] = field(default_factory=dict)
@@ -151,8 +154,9 @@ def read(
         UsageError: `as_of` is no session of the record.
     """
     today = now.astimezone(timezone).date()
+    dated, first_seen = with_first_seen(source.load(today), kept.first_seen)
     assigned = CalendarAssigner(
-        records=with_retirements(source.load(today), kept),
+        records=with_retirements(dated, kept),
         setting=None if market.own_days else (market.name, market.calendar),
         closing=market.calendar.closing,
         kept=kept.calendars,
@@ -187,6 +191,7 @@ def read(
         last_final=_final_through(records, calendars, now, chosen),
         counted_at=now if default else None,
         inferred=assigned.inferred,
+        first_seen=first_seen,
         baselines=kept.baselines,
     ).grouped()
 

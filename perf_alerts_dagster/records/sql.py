@@ -12,6 +12,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.records.desk import (
     Baseline,
     Desk,
+    FirstSeen,
     Kept,
     KeptCalendar,
     Pending,
@@ -21,14 +22,15 @@ from perf_alerts_dagster.records.desk import (
     UnknownStrategy,
 )
 from perf_alerts_dagster.records.groups import is_group
-from perf_alerts_dagster.storage.engine import reading, upsert, writing
-from perf_alerts_dagster.storage.tables import (
+from perf_alerts_dagster.storage.desk_tables import (
     baselines,
-    month_hashes,
     retirements,
+    shadow_rows,
     source_readings,
     strategy_calendars,
 )
+from perf_alerts_dagster.storage.engine import reading, upsert, writing
+from perf_alerts_dagster.storage.tables import month_hashes
 
 # Any number of our own; PostgreSQL's advisory locks are numbers.
 _ADVISORY_LOCK = 0x62617365
@@ -36,13 +38,13 @@ _CALENDAR = tuple(part.name for part in fields(KeptCalendar))
 
 
 class SqlDesk(Desk):
-    """The calendars, retirements, baselines and accepted readings in SQLite or PostgreSQL."""
+    """What is kept about a desk in SQLite or PostgreSQL."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
     def kept(self) -> Kept:
-        """Three queries."""
+        """Four queries."""
         with reading(self.engine) as connection:
             calendars = connection.execute(select(strategy_calendars)).mappings().all()
             retired = connection.execute(select(retirements)).mappings().all()
@@ -50,6 +52,10 @@ class SqlDesk(Desk):
             based: dict[str, tuple[Baseline, ...]] = {}
             for row in rows:
                 based[row["strategy"]] = (*based.get(row["strategy"], ()), Baseline(**row))
+            first_seen = {
+                (strategy, month): rows
+                for strategy, month, rows in connection.execute(select(shadow_rows))
+            }
         return Kept(
             calendars={
                 row["strategy"]: KeptCalendar(**{name: row[name] for name in _CALENDAR})
@@ -57,6 +63,7 @@ class SqlDesk(Desk):
             },
             retired={row["strategy"]: Retirement(**row) for row in retired},
             baselines=based,
+            first_seen=first_seen,
         )
 
     def known(self) -> frozenset[str]:
@@ -104,6 +111,20 @@ class SqlDesk(Desk):
             old = None if before is None else _jsonable(before)
             audit.add(connection, replace(change, before=old, after=_jsonable(asdict(kept))))
         return kept
+
+    def keep_first_seen(self, first_seen: FirstSeen) -> None:
+        """One upsert, and none where there is nothing to keep."""
+        if not first_seen:
+            return
+        with writing(self.engine) as connection:
+            _upsert(
+                connection,
+                shadow_rows,
+                *(
+                    {"strategy": strategy, "month": month, "rows": rows}
+                    for (strategy, month), rows in sorted(first_seen.items())
+                ),
+            )
 
     def source(self, name: str) -> SourceReading | None:
         """One row."""
@@ -162,8 +183,9 @@ def _replace(connection: Connection, table: Table, row: dict[str, Any], change: 
     audit.add(connection, replace(change, before=old, after=_jsonable(row)))
 
 
-def _upsert(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+def _upsert(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
     keys = list(table.primary_key.columns)
     insert = upsert(connection, table)
-    values = {name: insert.excluded[name] for name in row if name not in table.primary_key.columns}
-    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), row)
+    names = rows[0].keys() - table.primary_key.columns.keys()
+    values = {name: insert.excluded[name] for name in sorted(names)}
+    connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=values), rows)

@@ -128,6 +128,8 @@ class Settings(_AlertSettings):
     records_table: Table = "daily"
     trades_table: Table = "trades"
     strategies_table: Table = "strategies"
+    shadow_table: Table = "shadow"
+    benchmark_table: Table = "benchmark"
     fx_table: Table = "fx"
     base_currency: Annotated[str | None, optional(checks.currency)] = None
     trials_table: Annotated[str | None, optional(checks.table)] = None

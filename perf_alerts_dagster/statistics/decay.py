@@ -9,9 +9,12 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.model import Flags, Floats
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW
+
+Whole = NDArray[np.int64]
 
 # Degrees of freedom: the heaviest and the lightest tails that are distinguished.
 _DEGREES = (4.0, 30.0)
@@ -135,24 +138,63 @@ def long_run_variance(values: Floats, rows: int) -> float:
     return float(rows * means.var(ddof=1))
 
 
+def shortfalls(
+    scores: Floats, rows: int, reference: DecayReference, first: Whole | int = 0
+) -> Floats:
+    """Minus the sum of the last `rows` scores as of each row (n), in its standard deviations.
+
+    No sum holds rows before `first` (n).
+    """
+    ends = np.arange(1, len(scores) + 1)
+    total = np.concatenate([[0.0], scores.cumsum()])
+    found: Floats = (total[np.maximum(ends - rows, first)] - total[ends]) * reference.per_sum(rows)
+    return found
+
+
 def shortfall(scores: Floats, rows: int, reference: DecayReference) -> float:
-    """Minus the sum of the last `rows` scores, in its own standard deviations."""
-    return -float(scores[-rows:].sum()) * reference.per_sum(rows)
+    """The last of `shortfalls`."""
+    return float(shortfalls(scores, rows, reference)[-1])
 
 
-def decay_sum(scores: Floats) -> float:
-    """The Shiryaev-Roberts sums of all scores (n), added up over `WEIGHTS`: e = (e + 1) L from 0.
+def own_shortfall(scores: Floats, rows: int, before: int) -> float:
+    """Minus the sum of the scores from `before` on, against the mean of those before.
+
+    In the standard deviations of a sum of `rows` scores, the error of that mean included. It is
+    the same for whatever mean the scores are of.
+    """
+    window, mean = scores[before:], float(scores[:before].mean())
+    return -float((window - mean).sum()) / math.sqrt(rows + rows * rows / before)
+
+
+def gaps(scores: Floats, reference: DecayReference) -> Floats:
+    """Minus the sum of all scores so far as of each row (n), in its standard deviations."""
+    rows = np.arange(1.0, len(scores) + 1.0)
+    found: Floats = -scores.cumsum() / np.sqrt(rows + rows * rows / reference.rows)
+    return found
+
+
+def looks(rows: int, year: int) -> Flags:
+    """After which of so many rows the gap is looked at: a quarter, half and every whole year."""
+    counted = np.arange(1, rows + 1)
+    found: Flags = (counted % year == 0) | (counted == year // 2) | (counted == year // 4)
+    return found
+
+
+def decay_sums(scores: Floats) -> Floats:
+    """The Shiryaev-Roberts sums as of each row (n), added up over `WEIGHTS`: e = (e + 1) L from 0.
 
     L = exp(-w u - w^2 / 2) is the likelihood ratio of a row whose score has fallen by w. Sources:
     Shiryaev 1963; Roberts, Technometrics 8, 1966; Shin, Ramdas, Rinaldo, NEJSDS 2(2), 2024.
     """
-    found = 0.0
+    found = np.zeros(len(scores))
     for weight in WEIGHTS:
         steps = np.clip(-weight * scores - weight * weight / 2.0, -MOST, MOST)
         total = np.cumsum(steps)
-        before = np.concatenate([[0.0], total[:-1]])
-        largest = float((total[-1] - before).max()) if len(total) else 0.0
-        if largest > math.log(CAP):
-            return CAP
-        found += float(np.exp(total[-1] - before).sum()) if len(total) else 0.0
-    return min(found, CAP)
+        logs = total + np.logaddexp.accumulate(steps - total)
+        found += np.exp(np.minimum(logs, math.log(CAP)))
+    return np.minimum(found, CAP)
+
+
+def decay_sum(scores: Floats) -> float:
+    """The last of `decay_sums`; 0 without a score."""
+    return float(decay_sums(scores)[-1]) if len(scores) else 0.0

@@ -6,7 +6,7 @@ residuals: without them the recursion explodes on strategies with many flat days
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,45 +177,80 @@ def _offsets(rows: int) -> NDArray[np.intp]:
     return rows - 1 - np.arange(WINDOW) % rows
 
 
-# Rows of the parts whose volatilities show how much it varies: shorter than the windows that are
-# judged, so that a short record has enough of them; a shorter part varies more.
-_PART = 21
-# A part's volatility counts as at least this share of the record's.
-_CALMEST = 1.0 / 32.0
-# Windows that overlap are as many as twice those that do not.
-_OVERLAP = 2.0
-_STEPS = 200
+# The share by which a move may be larger or smaller than the reference's without being counted.
+SLACK = 0.2
+# Weight of a calm side's CUSUM: with it a quarter of healthy alarms or fewer are its own.
+CALM_WEIGHT = 1.15
+# After an alarm the CUSUM begins anew when so many rows are in the mean within half the slack.
+_OVER_ROWS = 63
 
 
-def yearly_share_of_ratio(reference: Floats, ratio: float, windows: float) -> float:
-    """Probability that a year of so many windows has one as far from the reference's volatility.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeShift:
+    """A shift of the size of moves, by the side whose CUSUM is larger.
 
-    The logarithms of volatilities are taken to be normal, with the mean and the spread of the
-    reference's parts, both of which have an error: Student's t. Healthy lives of a record of three
-    years hold few wild months, and no wilder one.
-
-    Args:
-        reference: Returns (n) that vary, n >= 42.
-        ratio: Of the window's volatility to that of the reference.
-        windows: Windows in a year that do not overlap.
+    `cusum` is that CUSUM, weighted, from the row `first` on, after which it was never 0; `ratio` is
+    the mean size since, in the reference's.
     """
-    count = len(reference) // _PART
-    parts = reference[-count * _PART :].reshape(count, _PART).std(axis=1, ddof=1)
-    logs = np.log(np.maximum(parts / reference.std(ddof=1), _CALMEST))
-    spread = float(logs.std(ddof=1)) * math.sqrt(1.0 + 1.0 / count)
-    away = abs(math.log(max(ratio, _CALMEST))) / max(spread, _CALMEST**2)
-    return -math.expm1(-_OVERLAP * windows * _beyond(away, count - 1))
+
+    cusum: float
+    first: int
+    ratio: float
+    is_wilder: bool
+
+    def ratio_at(self, cusum: float, rows: int) -> float:
+        """The mean size of so many rows by which the CUSUM reaches a value."""
+        if self.is_wilder:
+            return 1.0 + SLACK + cusum / rows
+        return max(1.0 - SLACK - cusum / CALM_WEIGHT / rows, 0.0)
 
 
-def _beyond(value: float, freedom: int) -> float:
-    """P(T >= value), value >= 0, of Student's t.
+def size_shift(sizes: Floats, rare: float = math.inf) -> SizeShift:
+    """The shift of the sizes of moves (n >= 1), oldest first, over their mean in the reference.
 
-    The density of the angle whose tangent is T / sqrt(freedom) is that of its
-    cosine^(freedom - 1).
+    D = max(0, D + size - 1 - slack) above, D = max(0, D + 1 - slack - size) below, each from 0 on
+    (Page, Biometrika 41, 1954). One that was `rare` begins anew when moves are as before: by
+    itself it would take years to fall from where wild months have brought it.
     """
-    first = math.atan(value / math.sqrt(freedom))
-    tail, half = (
-        float(np.trapezoid(np.cos(angles) ** (freedom - 1), angles))
-        for angles in (np.linspace(low, math.pi / 2.0, _STEPS) for low in (first, 0.0))
+    begin = 0
+    while (restart := _restart(sizes[begin:], rare)) is not None and begin + restart < len(sizes):
+        begin += restart
+    found = _shift(sizes[begin:])
+    return replace(found, first=begin + found.first)
+
+
+def _cusums(sizes: Floats) -> tuple[Floats, Floats]:
+    """Both sides' sums before each row and after the last, and the CUSUMs weighted (2, n + 1)."""
+    steps = np.stack([sizes - 1.0 - SLACK, 1.0 - SLACK - sizes])
+    total = np.concatenate([np.zeros((2, 1)), np.cumsum(steps, axis=1)], axis=1)
+    above = total - np.minimum.accumulate(total, axis=1)
+    return total, above * np.array([[1.0], [CALM_WEIGHT]])
+
+
+def _shift(sizes: Floats) -> SizeShift:
+    total, cusums = _cusums(sizes)
+    side = int(cusums[1, -1] > cusums[0, -1])
+    # The last of the lowest: the newest row where the sum is lowest now.
+    first = min(len(sizes) - int(total[side, ::-1].argmin()), len(sizes) - 1)
+    return SizeShift(
+        cusum=float(cusums[side, -1]),
+        first=first,
+        ratio=float(sizes[first:].mean()),
+        is_wilder=side == 0,
     )
-    return 0.5 * tail / half
+
+
+def _restart(sizes: Floats, rare: float) -> int | None:
+    """The row from which the CUSUM begins anew after it was rare; None where it does not."""
+    total, cusums = _cusums(sizes)
+    alarms = np.flatnonzero((cusums >= rare).any(axis=0))
+    if not len(alarms):
+        return None
+    alarm = int(alarms[0])
+    side = int(cusums[1, alarm] > cusums[0, alarm])
+    ends = np.arange(alarm, len(sizes) + 1)
+    starts = np.maximum(int(total[side, : alarm + 1].argmin()), ends - _OVER_ROWS)
+    # The mean of the last rows, beyond the slack, where each step is one side's.
+    means = (total[side, ends] - total[side, starts]) / (ends - starts)
+    over = np.flatnonzero(means < -SLACK / 2.0)
+    return int(ends[over[0]]) if len(over) else None

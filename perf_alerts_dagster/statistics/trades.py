@@ -7,14 +7,13 @@ backtest did, whose own rates are known from a number of trades only; small mean
 import math
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import permutations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perf_alerts_dagster.records.model import Floats, Trades
 from perf_alerts_dagster.statistics import wins_losses
+from perf_alerts_dagster.statistics.attribution import shapley, traded_pnl
 
 PATHS = 2_000
 # Paths that are drawn from each resampled backtest.
@@ -274,23 +273,11 @@ def largest_shortfall_part(backtest: TradeMeasures, live: TradeMeasures) -> Shor
     if backtest.trades == 0:
         return None
     before, after = _factors(backtest, live), _factors(live, backtest)
-    all_before = _pnl_per_year(*before)
-    difference = _pnl_per_year(*after) - all_before
+    difference = float(traded_pnl(after) - traded_pnl(before))
     if difference >= 0.0:
         return None
-    shares = dict.fromkeys(PARTS, 0.0)
-    orders = list(permutations(range(len(PARTS))))
-    for order in orders:
-        sides: list[Any] = [*before]
-        value = all_before
-        for place in order:
-            sides[place] = after[place]
-            changed = _pnl_per_year(*sides)
-            shares[PARTS[place]] += (changed - value) / len(orders)
-            value = changed
-    return Shortfall(
-        per_year=difference, largest=min(PARTS, key=lambda part: shares[part]), parts=shares
-    )
+    parts = dict(zip(PARTS, shapley(traded_pnl, before, after), strict=True))
+    return Shortfall(per_year=difference, largest=min(PARTS, key=parts.__getitem__), parts=parts)
 
 
 # Shares of wins and losses, mean win, mean loss, trades per year, mean cost: each one of `PARTS`.
@@ -313,12 +300,6 @@ def _factors(side: TradeMeasures, other: TradeMeasures) -> _Factors:
 
 def _first(value: float | None, fallback: float | None) -> float:
     return next((candidate for candidate in (value, fallback) if candidate is not None), 0.0)
-
-
-def _pnl_per_year(
-    shares: tuple[float, float], win: float, loss: float, rate: float, cost: float
-) -> float:
-    return rate * (shares[0] * win - shares[1] * loss - cost)
 
 
 def _profit_factors(pnl: Floats) -> Floats:

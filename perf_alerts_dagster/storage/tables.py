@@ -2,22 +2,13 @@
 
 import sqlalchemy as sa
 
+from perf_alerts_dagster.storage.desk_tables import metadata as metadata
 from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
-
-# Names are explicit rules, because an unnamed constraint cannot be altered by a later migration.
-metadata = sa.MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 
 watermarks = sa.Table(
     "watermarks",
@@ -355,46 +346,4 @@ notification_items = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Index(None, "incident_id"),
     sa.Index(None, "dedup_key", "notification_id"),
-)
-
-# By source, its last accepted reading, and what a reading that is not accepted yet lacks.
-source_readings = sa.Table(
-    "source_readings",
-    metadata,
-    sa.Column("source", sa.Text, primary_key=True),
-    sa.Column("accepted", JsonText, nullable=False),
-    sa.Column("vanished", JsonText, nullable=False),
-    sa.Column("pending", JsonText, nullable=False),
-)
-
-strategy_calendars = sa.Table(
-    "strategy_calendars",
-    metadata,
-    sa.Column("strategy", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("periods_per_year", sa.Double, nullable=False),
-    sa.Column("since", sa.Date, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
-)
-
-retirements = sa.Table(
-    "retirements",
-    metadata,
-    sa.Column("strategy", sa.Text, primary_key=True),
-    sa.Column("since", sa.Date, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False),
-)
-
-baselines = sa.Table(
-    "baselines",
-    metadata,
-    sa.Column("strategy", sa.Text, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("since", sa.Date, nullable=False),
-    sa.Column("haircut", sa.Double, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("by", sa.Text, nullable=False),
-    sa.Column("at", UtcDateTime, nullable=False),
 )

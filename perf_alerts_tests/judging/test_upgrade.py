@@ -9,6 +9,14 @@ from typing import Any
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import evaluation_firing
+from perf_alerts_dagster.incidents.transitions import (
+    Action,
+    acknowledge,
+    is_recovered,
+    open_incident,
+    register_breach,
+)
 from perf_alerts_dagster.judging.evaluation import (
     Evaluation,
     Evidence,
@@ -250,3 +258,44 @@ def test_settings_that_a_person_changed_end_no_hold() -> None:
     first = judgement(*hold_back([breach()], judgement(ALONE), NEW), method=NEW)
 
     assert told(hold_back([breach()], first, RESET)) == []
+
+
+SHIFT = "volatility_shift"
+
+
+def test_an_incident_that_only_the_new_method_would_end_does_not_end_by_the_change() -> None:
+    """Of method 6 the volatility of 63 rows, of method 7 the size of moves since they changed."""
+    old = judgement(breach(SHIFT, value=2.6, limit=2.0, p_year=0.001), method="6-0123abcd")
+    now = fine(SHIFT, value=1.02, limit=1.4, p_year=0.9)
+    (found,) = hold_back([now], old, "7-0123abcd")
+
+    assert is_recovered(now, budget=0.002)
+    assert not is_recovered(found, budget=0.002)
+    # From the next session on it is judged by the new method.
+    (later,) = hold_back([now], judgement(found, method="7-0123abcd"), "7-0123abcd")
+    assert is_recovered(later, budget=0.002)
+
+
+def test_an_incident_of_the_measure_before_is_no_worse_by_the_new_one() -> None:
+    old = breach(SHIFT, value=2.6, limit=2.0, p_year=0.001)
+    now = breach(SHIFT, value=2.4, limit=1.3, p_year=0.0002)
+    found = hold_back([now], judgement(old, method="6-0123abcd"), "7-0123abcd")
+
+    assert found == [now]
+    firing = evaluation_firing(now, WARNING, judgement(now, method="7-0123abcd"))
+    opened = evaluation_firing(old, WARNING, judgement(old, method="6-0123abcd"))
+    at = datetime(2026, 1, 5, 18, tzinfo=UTC)
+    known = acknowledge(open_incident(opened, now=at, chain=None), by="ann", at=at)
+    after, action = register_breach(known, firing, now=at, chain=None)
+    assert action is Action.COUNT
+    assert after.severity is WARNING
+
+
+@pytest.mark.parametrize(("was", "limit", "value"), [(1.9, 2.0, 2.2), (0.9, 0.5, 0.4)])
+def test_a_shift_of_another_measure_has_passed_no_limit_of_the_one_before(
+    was: float, limit: float, value: float
+) -> None:
+    before = judgement(fine(SHIFT, value=was, limit=limit), method="6-0123abcd")
+
+    assert told(hold_back([breach(SHIFT, value=value)], before, "7-0123abcd")) == []
+    assert told(hold_back([breach(value=2.2)], judgement(fine(value=1.0)), NEW)) != []

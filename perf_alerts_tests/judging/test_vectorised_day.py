@@ -37,7 +37,7 @@ from perf_alerts_dagster.projections.watchers import (
 )
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import read
-from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import WINDOW
 from perf_alerts_tests.builders import MARKET, a_record, context_of
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.projections.hard import decay_of, life_in
@@ -59,7 +59,8 @@ MINIMUM_RATE_ROWS = 20
 # the reference.
 MOVING = {"daily_exceedance", "exceedance_rate", "consecutive_exceedances"}
 SAME = set(UNHEDGED) - MOVING
-DECAY = {"mean_shortfall_126", "mean_shortfall_252", "decay_cusum"}
+BY_LEVEL = {"mean_shortfall_126", "mean_shortfall_252", "decay_cusum", "volatility_shift"}
+FEWEST_MOVES = 5
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # Where the two part: a crash rules the 756 rows before, and the residuals are others without it;
 # the 5 % quantile of a strategy that seldom trades is among its flat days.
@@ -152,9 +153,10 @@ class Lived:
         value = self.judged[day, rule].value
         assert value is not None
         if rule == "volatility_shift":
-            # Its evidence is the mean size of moves; the value is the ratio of deviations.
-            live = self.record.returns[self.record.live][day + 1 - ROLLING_ROWS : day + 1]
-            value = float(self.known.decay.sizes(np.log1p(live)).mean())
+            # The value is the mean size of moves, its evidence their CUSUM.
+            cusum = self.judged[day, rule].parts["cusum"]
+            assert isinstance(cusum, float)
+            return cusum
         if rule != "interval_breach":
             return STATISTICS[rule].badness(value, YEAR)
         band = self.known.band
@@ -180,22 +182,35 @@ class Lived:
             quarters = known // ROLLING_ROWS * ROLLING_ROWS
             hits = round(badness * RATE_ROWS)
             return max(share, float(rates_by_chance(quarters, YEAR)[hits]))
-        if rule == "volatility_shift" and self.is_outside(day):
-            reference = self.record.returns[~self.record.live][-756:]
-            windows = YEAR / ROLLING_ROWS
-            return max(share, yearly_share_of_ratio(reference, self.ratio(day), windows))
         return share
 
-    def ratio(self, day: int) -> float:
-        """The volatility of the last 63 rows in that of the backtest."""
-        value = self.judged[day, "volatility_shift"].value
-        assert value is not None
-        return value
-
-    def is_outside(self, day: int) -> bool:
-        """Whether that is beyond a documented limit."""
-        low, high = DOCUMENTED_LIMITS["volatility_low"], DOCUMENTED_LIMITS["volatility_high"]
-        return not low <= self.ratio(day) <= high
+    def with_restarts(self) -> Floats:
+        """The walk's CUSUM, begun anew after an alarm when 63 rows are as the reference's."""
+        logs = np.log1p(self.record.returns[self.record.live])
+        sizes = self.known.decay.sizes(logs)
+        rare = self.calibration.badness_at("volatility_shift", self.levels["volatility_shift"][0])
+        found, begin, wilder, calmer, since = [], 0, 0.0, 0.0, [0, 0]
+        walk, alarm = self.walked["volatility_shift"], -1
+        for day, size in enumerate(sizes.tolist()):
+            value = float(walk[day - begin])
+            found.append(value)
+            if alarm < 0:
+                wilder, calmer = max(0.0, wilder + size - 1.2), max(0.0, calmer + 0.8 - size)
+                since = [
+                    day + 1 if side == 0.0 else first
+                    for side, first in zip((wilder, calmer), since, strict=True)
+                ]
+                alarm = int(1.15 * calmer > wilder) if value >= rare else -1
+            if alarm >= 0:
+                recent = float(sizes[max(since[alarm], day - 62) : day + 1].mean())
+                if recent < 1.1 if alarm == 0 else recent > 0.9:
+                    begin, wilder, calmer, since, alarm = day + 1, 0.0, 0.0, [day + 1] * 2, -1
+                    if begin < len(logs):
+                        again = badness_of(
+                            logs[begin:, None], self.known, rules=["volatility_shift"]
+                        )
+                        walk = again["volatility_shift"][:, 0].astype(np.float64)
+        return np.array(found)
 
     def is_notified(self, day: int, rule: str, badness: float) -> bool:
         """The verdict that follows from the walk's badness."""
@@ -205,7 +220,7 @@ class Lived:
             band = self.known.band
             outside = badness > float((band.median - band.lower(0.95))[0] / band.below[0])
             return outside and share <= warning
-        if rule in DECAY:
+        if rule in BY_LEVEL:
             return badness >= self.calibration.badness_at(name, warning) and share <= warning
         if rule == "daily_exceedance":
             return badness > STATISTICS[rule].minimum(self.known) and share <= warning
@@ -218,8 +233,6 @@ class Lived:
             if -np.expm1(-badness) >= min(own, documented):
                 return True
         passes = badness >= DOCUMENTED[rule][0]
-        if rule == "volatility_shift":
-            passes = self.is_outside(day)
         return passes and (share <= warning or not BY_ID[rule].gated)
 
 
@@ -249,7 +262,10 @@ def outlook_of(record: StrategyRecord) -> Outlook:
 
 @cache
 def lived(name: str) -> Lived:
-    record = record_of(name)
+    return lived_by(record_of(name))
+
+
+def lived_by(record: StrategyRecord) -> Lived:
     outlook = outlook_of(record)
     launch = outlook.in_force["trend"].launch
     assert launch is not None
@@ -271,7 +287,7 @@ def lived(name: str) -> Lived:
             if one.rule in STATISTICS and is_walked:
                 judged[day, one.rule] = one
     walked = badness_of(np.log1p(record.returns[record.live])[:, None], reference)
-    return Lived(
+    life = Lived(
         record=record,
         known=reference,
         calibration=outlook.calibrations["trend"],
@@ -279,6 +295,7 @@ def lived(name: str) -> Lived:
         judged=judged,
         walked={rule: values[:, 0].astype(np.float64) for rule, values in walked.items()},
     )
+    return replace(life, walked={**life.walked, "volatility_shift": life.with_restarts()})
 
 
 SLOW = [
@@ -317,6 +334,8 @@ def test_a_window_is_full_on_the_walk_when_the_judge_measures_it(name: str) -> N
     for (day, rule), one in life.judged.items():
         if rule in SAME and np.isneginf(life.walked[rule][day]):
             assert one.outcome is Outcome.INSUFFICIENT_DATA, (day, rule)
+        elif rule == "volatility_shift" and day + 1 < FEWEST_MOVES:
+            assert one.outcome is Outcome.INSUFFICIENT_DATA
         elif rule in SAME and one.value is None:
             # Rows that do not vary have no Sharpe ratio, and are nothing bad on the walk.
             assert rule == "rolling_sharpe", (day, rule)
@@ -373,8 +392,8 @@ def test_exceedances_from_the_fixed_reference_differ_little_from_the_judges(name
         assert verdicts.count(False) <= 1, rule
 
 
-def test_a_window_without_pnl_is_as_calm_to_the_judge_as_to_healthy_lives() -> None:
-    """A strategy that is often out of the market: no such window is rarer than its lives say."""
+def test_a_quarter_without_pnl_is_as_calm_to_the_judge_as_to_healthy_lives() -> None:
+    """A strategy that is often out of the market: no such quarter is rarer than its lives say."""
     rng = np.random.default_rng(4)
     traded = np.repeat(rng.random(12) < 0.5, 63)
     backtest = np.where(traded, rng.normal(0.0005, 0.01, 756), 0.0)
@@ -384,6 +403,40 @@ def test_a_window_without_pnl_is_as_calm_to_the_judge_as_to_healthy_lives() -> N
 
     found = {one.rule: one for one in judge_strategy(record, FAMILIES, context)}["volatility_shift"]
 
-    assert found.value == 0.0
+    assert found.value is not None
+    assert found.value < 0.1
     assert found.p_year is not None
-    assert found.p_year > 0.2
+    assert found.p_year > 0.1
+
+
+@pytest.mark.parametrize(("times", "side"), [(1.8, "wild"), (0.2, "calm")])
+def test_a_shift_is_notified_on_the_days_of_the_walk_until_moves_are_as_before(
+    times: float, side: str
+) -> None:
+    """Half a year of another size, then as before: one run of days, which ends within a quarter."""
+    life = shifted(times)
+    verdicts = []
+    for day in range(LIVE):
+        one = life.judged[day, "volatility_shift"]
+        if one.value is None:
+            assert day + 1 < FEWEST_MOVES
+            continue
+        walked = float(life.walked["volatility_shift"][day])
+        assert walked == pytest.approx(life.badness(day, "volatility_shift"), rel=1e-4, abs=1e-4)
+        assert life.is_notified(day, "volatility_shift", walked) == one.is_notified(), day
+        verdicts.append(one.is_notified())
+
+    # The first verdict is that of the fifth day; the change begins on the sixtieth.
+    told = np.flatnonzero(verdicts) + FEWEST_MOVES - 1
+    assert 60 < told[0] < 60 + 63, side
+    assert told[-1] < 180 + 63
+    # At first a day may bring the sum below its limit again.
+    assert (np.diff(told[10:]) == 1).all()
+
+
+@cache
+def shifted(times: float) -> Lived:
+    rng = np.random.default_rng(6)
+    backtest, live = normal(1_500, rng), normal(LIVE, rng)
+    live[60:180] *= times
+    return lived_by(a_record(live, backtest=backtest))

@@ -20,9 +20,11 @@ def by_kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Floats]:
-    """All simple returns of the bundled sample's 16 strategies, to its last day."""
+    """All simple returns of the bundled sample's 16 real strategies, to its last day."""
     source = SampleSource(Path(tmp_path_factory.mktemp("sample")))
     source.load(date(2026, 1, 7))
     return {
-        name: record.returns for name, record in source.load(date(2027, 3, 1)).strategies.items()
+        name: record.returns
+        for name, record in source.load(date(2027, 3, 1)).strategies.items()
+        if record.owner != "made up"
     }

@@ -173,6 +173,7 @@ def life_on_a_grid(mean: float = 0.0, rows: tuple[int, ...] = ROWS) -> Life:
         mean=mean,
         mean_error=0.0,
         scale_error=0.0,
+        size_error=0.0,
     )
 
 

@@ -255,7 +255,7 @@ def test_on_the_sample_no_projection_explodes(tmp_path: Path) -> None:
     ]
     made = project(subjects, horizon=252, paths=PATHS, seed=1)
 
-    assert len(made) == 16
+    assert len(made) == 18
     for one, subject in zip(made, subjects, strict=True):
         projected = float(one.fan.pointwise[6, -1] - one.fan.pointwise[4, -1]) / 2
         historical = float(np.log1p(subject.window).std()) * np.sqrt(252)

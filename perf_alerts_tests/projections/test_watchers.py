@@ -13,7 +13,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     calibrate,
 )
-from perf_alerts_dagster.projections.lives import NO_CHANGE, draw_lives, returns_of
+from perf_alerts_dagster.projections.lives import NO_CHANGE, Life, draw_lives, returns_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of, days_of
 from perf_alerts_dagster.projections.watchers import BY_NAME, STATISTICS, UNHEDGED, YEAR, Known
@@ -213,9 +213,32 @@ def test_runs_that_blocks_do_not_hold_are_as_likely_as_by_chance() -> None:
     assert one.p_year("consecutive_exceedances", 5.0) < 5e-4 + 1 / LIVES
 
 
+def as_walked(year: int = YEAR) -> tuple[Life, Known]:
+    """Lives whose moves have the size that the walk watches them by."""
+    life, known = one_made(WINDOW, year)
+    return replace(life, size_error=life.scale_error), known
+
+
+def test_lives_are_watched_by_moves_with_the_error_of_their_own_size(by_kernels: str) -> None:
+    """Crashes make the scale of a life uncertain, and the bounded size of its moves hardly."""
+    crashing = WINDOW.copy()
+    crashing[::250] = -0.2
+    life, known = one_made(crashing)
+    assert 0.02 < life.size_error < 0.5 * life.scale_error
+    draws = draw_lives(7, 64, days_of(["volatility_shift"]))
+    (worst,) = Walk(draws).yearly_worst(life, known, rules=["volatility_shift"])["volatility_shift"]
+    own = replace(life, scale_error=life.size_error)
+    returns = np.empty((draws.days, draws.size), dtype=np.float32)
+    returns_of(own, draws, NO_CHANGE, returns)
+    every = badness_of(returns.astype(np.float64), known, rules=["volatility_shift"])
+    expected = every["volatility_shift"][63:].max(axis=0)
+
+    assert worst == pytest.approx(expected, rel=0.1, abs=1.0)
+
+
 def test_years_and_passages_are_those_of_every_day_of_the_lives(by_kernels: str) -> None:
     """A year is its 252 days, the first and the last among them, and a passage its first one."""
-    life, known = one_made(WINDOW)
+    life, known = as_walked()
     draws = draw_lives(7, 150, days_of(years=2))
     walk = Walk(draws)
     returns = np.empty((draws.days, draws.size), dtype=np.float32)
@@ -243,7 +266,7 @@ def test_years_and_passages_are_those_of_every_day_of_the_lives(by_kernels: str)
 
 @pytest.mark.parametrize("year", [12, 52, 365])
 def test_a_year_is_as_many_rows_as_the_strategy_has(year: int, by_kernels: str) -> None:
-    life, known = one_made(WINDOW, year)
+    life, known = as_walked(year)
     draws = draw_lives(7, 40, days_of(year=year))
     returns = np.empty((draws.days, draws.size), dtype=np.float32)
     returns_of(life, draws, NO_CHANGE, returns)

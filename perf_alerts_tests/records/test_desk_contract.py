@@ -1,11 +1,12 @@
 """What is kept about a desk, in memory, in SQLite and in PostgreSQL."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from perf_alerts_dagster.control.sql import SqlAudit
 from perf_alerts_dagster.core.errors import StoreUnavailable
@@ -109,6 +110,35 @@ def test_baselines_that_are_set_at_once_have_numbers_of_their_own(engine: Engine
     assert [one.number for one in desk.kept().baselines["a"]] == list(range(1, 9))
 
 
+def test_first_readings_are_kept_by_strategy_and_month(kept_desk: Desk) -> None:
+    kept_desk.keep_first_seen({})
+    kept_desk.keep_first_seen({("b", "2026-01"): b"\x00one", ("a", "2026-01"): b"two"})
+    kept_desk.keep_first_seen({("a", "2026-01"): b"three", ("a", "2026-02"): b""})
+
+    assert kept_desk.kept() == Kept(
+        first_seen={
+            ("a", "2026-01"): b"three",
+            ("a", "2026-02"): b"",
+            ("b", "2026-01"): b"\x00one",
+        }
+    )
+
+
+@pytest.mark.parametrize("months", [0, 3, 400])
+def test_first_readings_are_written_by_one_statement_or_none(
+    sqlite_engine: Engine, months: int
+) -> None:
+    statements: list[str] = []
+
+    def note(*call: object) -> None:
+        statements.append(str(call[2]).split()[0])
+
+    event.listen(sqlite_engine, "before_cursor_execute", note)
+    SqlDesk(sqlite_engine).keep_first_seen({("a", str(month)): b"x" for month in range(months)})
+
+    assert statements == (["BEGIN", "INSERT"] if months else [])
+
+
 def test_a_strategy_that_was_never_read_is_refused_with_those_that_were(kept_desk: Desk) -> None:
     kept_desk.save_source("daily.csv", READING)
 
@@ -158,21 +188,28 @@ def test_every_change_of_a_person_is_audited_with_what_was_and_is(engine: Engine
     assert calendar.after["name"] == "XNYS"
 
 
-def test_a_store_of_the_version_before_gains_baselines_and_keeps_what_it_has(
-    engine: Engine,
+@pytest.mark.parametrize(
+    ("version", "tables"), [("0008", ("baselines", "shadow_rows")), ("0009", ("shadow_rows",))]
+)
+def test_a_store_of_a_version_before_gains_its_tables_and_keeps_what_it_has(
+    engine: Engine, version: str, tables: Sequence[str]
 ) -> None:
     desk = SqlDesk(engine)
     desk.save_source("daily.csv", READING)
     desk.retire(ENDED, change())
+    kept = {} if "baselines" in tables else {"a": (desk.rebaseline(LOWER, change()),)}
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE baselines"))
-        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0008'"))
-    with pytest.raises(StoreUnavailable, match=r"0008.*perf-alerts migrate"):
+        for table in tables:
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'"))
+    with pytest.raises(StoreUnavailable, match=rf"{version}.*perf-alerts migrate"):
         require_current(engine)
     migrate(engine)
 
-    assert desk.kept() == Kept(retired={"a": ENDED})
-    assert desk.rebaseline(LOWER, change()).number == 1
+    assert desk.kept() == Kept(retired={"a": ENDED}, baselines=kept)
+    assert desk.rebaseline(LOWER, change()).number == len(kept) + 1
+    desk.keep_first_seen({("a", "2026-01"): b"x"})
+    assert desk.kept().first_seen == {("a", "2026-01"): b"x"}
 
 
 def test_strategies_of_the_version_before_are_known_by_their_final_rows(engine: Engine) -> None:

@@ -54,6 +54,8 @@ EVERYTHING = {
     "ALERT_RECORDS_TABLE": "select * from x where a = '$b'",
     "ALERT_TRADES_TABLE": "t",
     "ALERT_STRATEGIES_TABLE": "s",
+    "ALERT_SHADOW_TABLE": "model",
+    "ALERT_BENCHMARK_TABLE": "index",
     "ALERT_FX_TABLE": "rates",
     "ALERT_BASE_CURRENCY": "EUR",
     "ALERT_TRIALS_TABLE": "trials",

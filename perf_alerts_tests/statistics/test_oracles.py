@@ -1,91 +1,68 @@
-"""Our few lines against the field's libraries, where the extra `oracles` is installed.
+"""Our few lines against the field's libraries, by the values that `oracles.py` has of them."""
 
-`pip install '.[oracles]'`; without it these tests say that they were skipped.
-"""
+from collections.abc import Mapping
 
-import importlib
-import warnings
-from types import ModuleType
-
-import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics import sharpe as inference
 from perf_alerts_dagster.statistics import var_backtests
 from perf_alerts_dagster.statistics.scores import cscv
 from perf_alerts_dagster.statistics.sharpe import sharpe_moments
+from perf_alerts_tests.statistics import oracles
+from perf_alerts_tests.statistics.oracles import case
 
-
-def oracle(name: str) -> ModuleType:
-    """The library; its own warnings are not ours."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pytest.importorskip(name.partition(".")[0])
-        return importlib.import_module(name)
-
-
-def sample() -> dict[str, Floats]:
-    from pathlib import Path
-
-    from perf_alerts_dagster.records.sources import sample as bundled
-
-    folder = Path(bundled.__file__).parent / "sample_data"
-    frame = ParquetTable(folder / "daily.parquet").read().sort("strategy", "date")
-    return {
-        str(name): (
-            rows["return"] if "return" in rows.columns else rows["pnl"] / rows["capital"]
-        ).to_numpy()
-        for (name,), rows in frame.partition_by("strategy", as_dict=True).items()
-    }
-
-
-SAMPLE = sample()
+SAMPLE: Mapping[str, Floats] = oracles.sample()
+THEIRS = oracles.stored()
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
 def test_the_probabilistic_sharpe_ratio_is_purgedcvs(name: str) -> None:
-    metrics = oracle("purgedcv._metrics")
     moments = sharpe_moments(SAMPLE[name])
 
     assert moments is not None
     ours = inference.probabilistic_sharpe_ratio(
-        moments.sharpe, moments.rows, moments.skew, moments.kurtosis, 0.02
+        moments.sharpe, moments.rows, moments.skew, moments.kurtosis, oracles.THRESHOLD
     )
     # Its moments divide by n - 1 where the paper's and ours divide by n.
-    theirs = metrics.probabilistic_sharpe_ratio(SAMPLE[name], 0.02)
+    theirs = THEIRS["probabilistic_sharpe_ratio by purgedcv"][name]
     assert ours == pytest.approx(theirs, abs=2e-3)
 
 
-@pytest.mark.parametrize("trials", [2, 10, 100, 1000])
-def test_the_expected_greatest_sharpe_ratio_is_jsharpes(trials: int) -> None:
-    psr = oracle("jsharpe.sharpe.psr")
+@pytest.mark.parametrize("peer", ["jsharpe", "skfolio"])
+@pytest.mark.parametrize("trials", oracles.TRIALS)
+def test_the_expected_greatest_sharpe_ratio_is_jsharpes_and_skfolios(
+    trials: int, peer: str
+) -> None:
+    theirs = THEIRS[f"expected_max_sharpe_ratio by {peer}"][case(trials)]
 
-    ours = inference.expected_max_sharpe_ratio(trials, 0.5)
-    assert ours == pytest.approx(float(psr.expected_maximum_sharpe_ratio(trials, 0.25)), rel=1e-9)
+    ours = inference.expected_max_sharpe_ratio(trials, oracles.TRIALS_SD)
+    assert ours == pytest.approx(theirs, rel=1e-9)
 
 
-@pytest.mark.parametrize(("hits", "rows", "share"), [
-    (9, 250, 0.05), (0, 250, 0.01), (13, 250, 0.01), (40, 500, 0.05),
-])  # fmt: skip
+@pytest.mark.parametrize(("hits", "rows", "share"), oracles.EXCEPTIONS)
 def test_kupiec_is_vartests(hits: int, rows: int, share: float) -> None:
-    vartests = oracle("vartests")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = vartests.kupiec_test(x=hits, n=rows, var_conf_level=1 - share)
+    one = case(hits, rows, share)
 
     ours = var_backtests.kupiec(hits, rows, share)
     assert ours is not None
-    assert ours.statistic == pytest.approx(float(theirs["statistic"]), rel=1e-9)
-    assert ours.p_value == pytest.approx(float(theirs["p-value"]), rel=1e-9)
+    assert ours.statistic == pytest.approx(THEIRS["kupiec statistic by vartests"][one], rel=1e-9)
+    assert ours.p_value == pytest.approx(THEIRS["kupiec p-value by vartests"][one], rel=1e-9)
 
 
 def test_the_probability_of_backtest_overfitting_is_purgedcvs() -> None:
-    pbo = oracle("purgedcv._pbo")
-    trials = np.random.default_rng(3).normal(0.0003, 0.01, (480, 8))
-    trials[:, 2] += 0.001
+    ours = cscv.cscv(oracles.trial_matrix(), blocks=oracles.BLOCKS)
 
-    theirs = pbo.probability_of_backtest_overfitting(trials.T, n_splits=8)
-    ours = cscv.cscv(trials, blocks=8)
-    assert ours.pbo == pytest.approx(float(theirs.pbo), abs=1e-12)
+    theirs = THEIRS["pbo by purgedcv"][case(oracles.BLOCKS)]
+    assert ours.pbo == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_library_that_says_something_else_is_a_difference() -> None:
+    moved = {"pbo": {"8": 0.5, "gone": 1.0}}, {"pbo": {"8": 0.51, "new": 2.0}}
+
+    assert oracles.differences(THEIRS, THEIRS) == []
+    assert oracles.differences(*moved) == [
+        "pbo, 8: 0.5 in the file, 0.51 by the library",
+        "pbo, gone: 1.0 in the file, None by the library",
+        "pbo, new: None in the file, 2.0 by the library",
+    ]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from zoneinfo import ZoneInfo
 
 import click
+import numpy as np
 from rich.markup import escape
 
 from perf_alerts_dagster.bootstrap.desk import accept_source, compared, store_engine
@@ -44,10 +45,13 @@ def check(*, accept: bool) -> None:
     reading, lacking = compared(settings, source.reading, source.now)
     source = replace(source, reading=reading)
     note_faults(reading)
-    bad = len(reading.records.faults) + len(reading.records.table_faults)
+    records = reading.records
+    shadows = [one.shadow for one in records.strategies.values() if one.shadow is not None]
+    bad = len(records.faults) + len(records.table_faults)
+    bad += sum(bool(shadow.faults) for shadow in shadows)
     output.OUT.print(
         f"settings are fine (version {settings.settings_version}); "
-        f"{escape(reading.records.source)}: {len(reading.records.strategies)} strategies and "
+        f"{escape(records.source)}: {len(records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
     )
     names = ", ".join(channel.name for channel in channels)
@@ -62,6 +66,32 @@ def check(*, accept: bool) -> None:
         for line in section(source):
             output.OUT.print(escape(line), highlight=False, soft_wrap=True)
     sys.exit(1 if bad else 0)
+
+
+def shadow_lines(source: Source) -> Iterator[str]:
+    """Which strategies have a shadow, with its days, model versions and faults, and a benchmark."""
+    records = source.reading.records.strategies
+    count = len(records) - len(source.reading.groups)
+    shadows = {name: one.shadow for name, one in records.items() if one.shadow is not None}
+    whole = [each for each in shadows.values() if len(each)]
+    if whole:
+        first, last = (min(each.dates[0] for each in whole), max(each.dates[-1] for each in whole))
+        on_live_dates = sum(
+            int(np.isin(each.dates, records[name].dates[records[name].live]).sum())
+            for name, each in shadows.items()
+        )
+        versions = sorted({str(one) for each in whole for one in np.unique(each.versions)} - {""})
+        rest = len(versions) - _MAXIMUM_NAMES
+        more = [f"{rest} more"] if rest > 0 else []
+        stated = listed([*versions[:_MAXIMUM_NAMES], *more]) if versions else "not stated"
+        yield (
+            f"shadow: {len(whole)} of {count} strategies, {sum(map(len, whole))} rows from {first} "
+            f"to {last}, {on_live_dates} of them on live dates; model versions: {stated}"
+        )
+    for name, each in shadows.items():
+        yield from (f"shadow of {name}: {fault}" for fault in each.faults)
+    if compared := sum(one.benchmark is not None for one in records.values()):
+        yield f"benchmark: {compared} of {count} strategies"
 
 
 def coverage_lines(source: Source) -> Iterator[str]:
@@ -159,6 +189,7 @@ def budget_lines(source: Source) -> Iterator[str]:
 
 # Printed below the summary, in this order.
 _SECTIONS: tuple[Callable[[Source], Iterator[str]], ...] = (
+    shadow_lines,
     calendar_lines,
     weight_lines,
     coverage_lines,

@@ -338,7 +338,7 @@ def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
             output.number(evaluation.p_year),
             evaluation.evidence.value if evaluation.evidence else "",
             "yes" if evaluation.notifies else "",
-            escape("; ".join(filter(None, (evaluation.message, evaluation.worth)))),
+            escape("; ".join(filter(None, (evaluation.message, evaluation.why, evaluation.worth)))),
         )
     output.print_table(rows)
     for name, note in too_little_notes(judgement).items():

@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -16,12 +16,14 @@ from perf_alerts_dagster.judging.context import (
     Case,
     JudgeContext,
     Rating,
+    evaluation_of,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import CRUMB, Rule, Step
+from perf_alerts_dagster.projections.projection import first_counted
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
-from perf_alerts_dagster.statistics.ewma_volatility import yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import size_shift
 from perf_alerts_dagster.statistics.runs import run_law
 
 _rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
@@ -34,6 +36,7 @@ VOLATILITY_SHIFT = _rule(
     title="volatility shift",
     unit="ratio of volatilities",
     plot="volatility",
+    whole_life=True,
     gated=True,
     weight=0.03,
     calibrated=True,
@@ -57,6 +60,8 @@ RULES = (FLAT_RUN, REPEATED_PNL, VOLATILITY_SHIFT, NO_DATA, STALE_DATA, RECORD_E
 # Rows of the reference segment that runs and volatility are compared with.
 _REFERENCE_ROWS = 252
 _VOLATILITY_WINDOW = 63
+# Fewer rows are no shift: one adds at most about 2.5 to a CUSUM that is rare from about 15 on.
+_FEWEST_MOVES = 5
 _MINIMUM_REPEATS = 3
 _SHOWN_FAULTS = 3
 _TINY = 1e-12
@@ -196,9 +201,52 @@ def _run_rule(
 
 
 def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
+    """The size of live moves in the reference's, by its CUSUM since live or a baseline began.
+
+    The value is the mean size since the CUSUM was last 0, the limit the size at which it would be
+    rare. As documented, and without a calibration, it is the volatility of the last 63 live rows.
+    """
+    strategy, finals = record.strategy, context.finals(record)
+    case = Case(VOLATILITY_SHIFT, finals, context)
+    launch = context.projections_of(strategy).launch
+    calibration = context.calibrations.get(strategy)
+    if launch is None or calibration is None or calibration.decay is None:
+        return _documented_volatility(case, None)
+    first = first_counted(finals, launch.baseline_from)
+    live = finals.returns[first:]
+    if len(live) < _FEWEST_MOVES:
+        return case.lacks(len(live), _FEWEST_MOVES, "needs a week of live rows")
+    level = context.levels_of(strategy, VOLATILITY_SHIFT.id)[0]
+    rare = calibration.badness_at(VOLATILITY_SHIFT.id, level) if level > 0.0 else math.inf
+    shift = size_shift(calibration.decay.sizes(np.log1p(live)), rare)
+    rating = context.rating(strategy, VOLATILITY_SHIFT, shift.cusum)
+    if context.book.is_documented:
+        return _documented_volatility(case, rating)
+    rows = len(live) - shift.first
+    since: date = finals.dates[first + shift.first].astype(object)
+    text = (
+        f"moves {shift.ratio:.2g} x those of the reference since about "
+        f"{since.day} {since:%b %Y} (CUSUM {shift.cusum:.1f}"
+    )
+    return evaluation_of(
+        context,
+        strategy,
+        VOLATILITY_SHIFT,
+        severity=Severity.WARNING if shift.cusum >= rare else None,
+        value=shift.ratio,
+        limit=shift.ratio_at(rare, rows) if math.isfinite(rare) else None,
+        message=f"{text}, {rare:.1f} is rare)" if math.isfinite(rare) else f"{text})",
+        observations=len(live),
+        required=_FEWEST_MOVES,
+        rating=rating,
+        parts={"cusum": shift.cusum, "since": str(since), "rows": rows},
+    )
+
+
+def _documented_volatility(case: Case, rating: Rating | None) -> Evaluation:
     """Realised volatility of the last 63 live rows over the backtest's, outside 0.5 to 2."""
-    case = Case(VOLATILITY_SHIFT, context.finals(record), context)
-    returns, is_live = case.record.returns, case.record.live
+    record, context = case.record, case.context
+    returns, is_live = record.returns, record.live
     reference, live = returns[~is_live][-756:], returns[is_live][-_VOLATILITY_WINDOW:]
     why = f"needs {_REFERENCE_ROWS} backtest rows as well"
     if len(reference) < _REFERENCE_ROWS:
@@ -222,15 +270,6 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     limits = context.book.limits_for(record.strategy)
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
-    calibration = context.calibrations.get(record.strategy)
-    decay = None if calibration is None else calibration.decay
-    # One crash is no wild quarter: lives are as wild as their moves, each bounded.
-    size = ratio if decay is None else float(decay.sizes(np.log1p(live)).mean())
-    rating = context.rating(record.strategy, VOLATILITY_SHIFT, size)
-    if rating and outside:
-        windows = context.periods_of(record.strategy) / _VOLATILITY_WINDOW
-        share = yearly_share_of_ratio(reference, ratio, windows)
-        rating = replace(rating, p_year=max(rating.p_year, share))
     return case.judged(
         ratio,
         (Severity.WARNING if outside else None, low if ratio < 1 else high),

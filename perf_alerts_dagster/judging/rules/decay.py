@@ -1,39 +1,53 @@
-"""Decay: the shortfall of the last 126 and 252 live rows, and of all since live began."""
+"""Decay: the shortfall of the last 126 and 252 live rows, and of all since live began.
+
+A strategy that went live below its backtest has not changed since: what the rules find against the
+backtest is the gap since launch, and decay is what they find against the strategy's own live rows.
+"""
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.judging.rules.interval import no_projection
-from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.projection import InForce, first_counted, whole_reference
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import DecayReference, decay_sum, shortfall
+from perf_alerts_dagster.statistics.change import change_of
+from perf_alerts_dagster.statistics.decay import (
+    DecayReference,
+    decay_sum,
+    decay_sums,
+    own_shortfall,
+    shortfall,
+    shortfalls,
+)
 
-_rule = partial(
+by_budget = partial(
     Rule,
     family=Family.PROJECTION,
     plot="shortfall",
     unit="standard deviations",
+    loss="rows",
     whole_life=True,
     gated=True,
     calibrated=True,
     ladder=Ladder(breach="at or above"),
 )
-SHORT = _rule(id="mean_shortfall_126", title="mean shortfall of 126 sessions", weight=0.5)
-LONG = _rule(id="mean_shortfall_252", title="mean shortfall of 252 sessions", weight=1.0)
-SUM = _rule(
+SHORT = by_budget(id="mean_shortfall_126", title="mean shortfall of 126 sessions", weight=0.5)
+LONG = by_budget(id="mean_shortfall_252", title="mean shortfall of 252 sessions", weight=1.0)
+SUM = by_budget(
     id="decay_cusum",
     title="decay since live began",
     unit="Shiryaev-Roberts sum",
@@ -41,86 +55,226 @@ SUM = _rule(
 )
 RULES = (SHORT, LONG, SUM)
 _ROWS = {SHORT.id: 126, LONG.id: 252}
+# Live rows of which the mean is known well enough to compare later ones with.
+OWN_ROWS = 252
+BACKTEST, OWN = "backtest", "own record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Life:
+    """The live final rows that count against the launch projection, as one life of the strategy.
+
+    `first` is the position of the first of them in `record`; `logs` and `scores` are theirs (n).
+    """
+
+    record: StrategyRecord
+    context: JudgeContext
+    launch: InForce
+    calibration: Calibration
+    reference: DecayReference
+    first: int
+    logs: Floats
+    scores: Floats
+
+    @property
+    def has_backtest(self) -> bool:
+        """Whether the reference is a backtest, and not the first live rows."""
+        return not bool(self.record.live.all())
+
+    def values(self, rule: Rule) -> Floats:
+        """A rule's value against the reference as of each row (n)."""
+        key = ("decay", self.record.strategy, rule.id)
+        return self.context.once(key, lambda: self._values(rule))
+
+    def _values(self, rule: Rule) -> Floats:
+        year, years, rows = self.calibration.year, STATISTICS[rule.id].years, len(self.scores)
+        if rule.id in _ROWS:
+            first = np.maximum(np.arange(rows) // year + 1 - years, 0) * year
+            return shortfalls(self.scores, _ROWS[rule.id], self.reference, first)
+        found = [decay_sums(self.scores[: years * year])]
+        # Of a long life over its last years, as the lives that rate it.
+        for last in range(years * year, rows, year):
+            begin = last + year - years * year
+            found.append(decay_sums(self.scores[begin : last + year])[last - begin :])
+        return np.concatenate(found)
+
+    def limits(self, rule: Rule, age: int) -> Pair:
+        """The values of a warning and of a critical of so many rows."""
+        name = STATISTICS[rule.id].name_after(age, self.calibration.year)
+        warning, critical = (
+            math.inf if level <= 0.0 else self.calibration.badness_at(name, level)
+            for level in self.context.levels_of(self.record.strategy, rule.id)
+        )
+        return warning, max(critical, warning)
+
+
+def judge_life(
+    record: StrategyRecord,
+    context: JudgeContext,
+    rules: Sequence[Rule],
+    judged: Callable[[Case, Life], Evaluation],
+) -> list[Evaluation]:
+    """Judge a strategy's present life; insufficient data without a projection or calibration.
+
+    With a baseline the rows from its first day on count. Without a backtest the reference is the
+    first 756 live rows, which are no evidence against themselves.
+    """
+    finals = context.finals(record)
+    cases = [Case(rule, finals, context) for rule in rules]
+    calibration = context.calibrations.get(record.strategy)
+    launch = context.projections_of(record.strategy).launch
+    if launch is None:
+        return [no_projection(case) for case in cases]
+    first = first_counted(finals, launch.baseline_from)
+    live = finals.returns[first:]
+    if calibration is None or calibration.decay is None or not len(live):
+        why = "needs live rows and the projection's calibration"
+        return [case.lacks(len(live), why=why) for case in cases]
+    logs = np.log1p(live)
+    life = Life(
+        record=finals,
+        context=context,
+        launch=launch,
+        calibration=calibration,
+        reference=calibration.decay,
+        first=first,
+        logs=logs,
+        scores=calibration.decay.scores(logs),
+    )
+    return [judged(case, life) for case in cases]
 
 
 def judge_decay(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """The three rules of decay over live final rows, of a long life over its last years.
 
     The severity is from the budget: a warning where few enough healthy lives of its age are as
-    bad. Insufficient data without a launch projection or a calibration. Without a backtest the
-    reference is the first 756 live rows, which are no evidence against themselves. With a baseline
-    the rows from its first day on count, as a life of their own.
+    bad. From row 253 of a life on the sums compare with its rows before, as those of a life that
+    began there. What is found against a backtest is shown only: `gap_since_launch` notifies it.
     """
-    finals = context.finals(record)
-    cases = [Case(rule, finals, context) for rule in RULES]
-    calibration = context.calibrations.get(record.strategy)
-    launch = context.projections_of(record.strategy).launch
-    if launch is None:
-        return [no_projection(case) for case in cases]
-    live = finals.returns[first_counted(finals, launch.baseline_from) :]
-    if calibration is None or calibration.decay is None or not len(live):
-        why = "needs live rows and the projection's calibration"
-        return [case.lacks(len(live), why=why) for case in cases]
-    reference = calibration.decay
-    logs = np.log1p(live)
-    return [_judged(case, launch, calibration, reference, logs) for case in cases]
+    return judge_life(record, context, RULES, _judged)
 
 
-def _value(rule: Rule, logs: Floats, reference: DecayReference) -> float:
-    scores = reference.scores(logs)
-    return shortfall(scores, _ROWS[rule.id], reference) if rule.id in _ROWS else decay_sum(scores)
-
-
-def _judged(
-    case: Case, launch: InForce, calibration: Calibration, reference: DecayReference, live: Floats
-) -> Evaluation:
-    context, rule, strategy = case.context, case.rule, case.record.strategy
-    age = len(live)
-    live = live[-STATISTICS[rule.id].rated_rows(age, calibration.year) :]
-    value = _value(rule, live, reference)
-    name = STATISTICS[rule.id].name_after(age, calibration.year)
-    warning, critical = (
-        math.inf if level <= 0.0 else calibration.badness_at(name, level)
-        for level in context.levels_of(strategy, rule.id)
-    )
-    severity, limit = rule.step(value, warning=warning, critical=max(critical, warning))
-    rows = min(_ROWS.get(rule.id, len(live)), len(live))
-    returned, expected = (math.expm1(each) for each in (live[-rows:].sum(), rows * reference.mean))
+def _judged(case: Case, life: Life) -> Evaluation:
+    rule, year, age = case.rule, life.calibration.year, len(life.logs)
+    goes_on = _goes_on(case, life)
+    is_own = life.has_backtest and rule.id in _ROWS and age > OWN_ROWS and not goes_on
+    if is_own:
+        age -= OWN_ROWS
+    rows = STATISTICS[rule.id].rated_rows(age, year)
+    rows = min(_ROWS.get(rule.id, rows), rows)
+    before = len(life.logs) - rows
+    if is_own:
+        value = own_shortfall(life.scores, _ROWS[rule.id], before)
+        mean = float(life.logs[:before].mean())
+    else:
+        value, mean = float(life.values(rule)[-1]), life.reference.mean
+    warning, critical = life.limits(rule, age)
+    severity, limit = rule.step(value, warning=warning, critical=critical)
+    returned, expected = (math.expm1(each) for each in (life.logs[before:].sum(), rows * mean))
     text = (
         f"returned {returned:+.2%} in the last {rows} sessions where {expected:+.2%} was expected"
-        f"{launch.haircut_text}"
+        f"{' by its own record' if is_own else life.launch.haircut_text}"
     )
-    parts: dict[str, Json] = {"rows": rows, "expected": expected, **launch.parts}
+    is_of_backtest = life.has_backtest and not is_own
+    parts: dict[str, Json] = {
+        "rows": rows,
+        "expected": expected,
+        "compared_with": BACKTEST if is_of_backtest else OWN,
+        **life.launch.parts,
+    }
     if severity is not None:
-        silent = _silent_haircut(case, launch, reference, live, warning)
-        parts["silent_haircut"] = silent
-        text += (
-            "; no haircut would silence it"
-            if silent is None
-            else f"; silent from a haircut of about {silent:.0%} on"
-        )
-    return case.judged(
+        changed = _change(life, before, is_own=is_own)
+        found = _expected_haircut if is_own else _silent_haircut
+        silent = found(case, life, before, warning)
+        parts |= {**changed, "silent_haircut": silent}
+        text += _said(life, changed, silent, is_own=is_own)
+    if goes_on:
+        parts["goes_on"] = True
+    elif severity is not None and is_of_backtest:
+        text += "; notified as the gap since launch"
+    evaluation = case.judged(
         value,
         (severity, limit),
         text,
         observations=rows,
-        rating=context.rating(strategy, rule, value, live_rows=age),
+        rating=case.context.rating(case.record.strategy, rule, value, live_rows=age),
         parts=parts,
     )
+    if severity is None or not is_of_backtest or goes_on:
+        return evaluation
+    return replace(evaluation, parts={**evaluation.parts, "told_as": Severity.INFO.value})
 
 
-def _silent_haircut(
-    case: Case, launch: InForce, reference: DecayReference, live: Floats, warning: float
-) -> float | None:
+def _goes_on(case: Case, life: Life) -> bool:
+    """Whether an incident that the version before opened in this life is judged as it was then."""
+    since = case.context.against_backtest.get((case.record.strategy, case.rule.id))
+    begun = life.launch.baseline_from
+    return since is not None and (begun is None or since >= begun)
+
+
+def _change(life: Life, before: int, *, is_own: bool) -> dict[str, Any]:
+    """When the fall began among the rows from `before` on, and what was returned since."""
+    scores, rows = life.scores[before:], life.reference.rows
+    if is_own:
+        scores, rows = scores - float(life.scores[:before].mean()), before
+    found = change_of(scores, rows)
+    dates = life.record.dates[life.first + before :]
+    parts: dict[str, Any] = {
+        "change_date": str(dates[found.at]),
+        "change_from": str(dates[found.first]),
+        "change_until": str(dates[found.last]),
+        "change_reaches_start": found.first == 0,
+        "loss_since": math.expm1(float(life.logs[before + found.at :].sum())),
+    }
+    if life.record.pnl is not None:
+        lost = life.record.pnl[life.first + before + found.at :]
+        parts["loss_since_currency"] = float(lost.sum())
+    return parts
+
+
+def _said(life: Life, change: dict[str, Any], silent: float | None, *, is_own: bool) -> str:
+    start = ", the first of these sessions," if change["change_reaches_start"] else ""
+    amount = ""
+    if (lost := change.get("loss_since_currency")) is not None:
+        amount = f" ({life.record.currency or ''} {lost:+,.0f})".replace("( ", "(")
+    text = (
+        f"; it began to fall about {change['change_date']} (95 %: {change['change_from']}{start} "
+        f"to {change['change_until']}) and returned {change['loss_since']:+.2%}{amount} since"
+    )
+    if is_own:
+        level = "no haircut" if silent is None else f"a haircut of about {silent:.0%}"
+        return f"{text}; {level} would expect the level of these sessions"
+    if silent is None:
+        return f"{text}; no haircut would silence it"
+    return f"{text}; silent from a haircut of about {silent:.0%} on"
+
+
+def _mean_of_reference(case: Case) -> float:
+    return max(float(np.log1p(whole_reference(case.record)).mean()), 0.0)
+
+
+def _expected_haircut(case: Case, life: Life, before: int, _: float) -> float | None:
+    """The haircut at which the reference has the mean of the rows from `before` on.
+
+    A comparison with the own record is the same for whatever haircut.
+    """
+    mean, level = _mean_of_reference(case), float(life.logs[before:].mean())
+    return None if level < 0.0 or mean <= 0.0 else round(max(1.0 - level / mean, 0.0), 2)
+
+
+def _silent_haircut(case: Case, life: Life, before: int, warning: float) -> float | None:
     """The least haircut, a whole per cent, at which the rule does not breach; None without one.
 
     The healthy lives are lowered with the reference, so that the limit stays about as it is.
     """
-    mean = max(float(np.log1p(whole_reference(case.record)).mean()), 0.0)
+    mean, logs, rows = _mean_of_reference(case), life.logs[before:], _ROWS.get(case.rule.id)
 
     def is_silent(per_cent: int) -> bool:
-        lowered = reference.mean + (launch.haircut - per_cent / 100.0) * mean
-        return _value(case.rule, live, replace(reference, mean=lowered)) < warning
+        lowered = life.reference.mean + (life.launch.haircut - per_cent / 100.0) * mean
+        reference = replace(life.reference, mean=lowered)
+        scores = reference.scores(logs)
+        value = decay_sum(scores) if rows is None else shortfall(scores, rows, reference)
+        return value < warning
 
     found = bisect_left(range(101), True, key=is_silent)
     return None if found > 100 else found / 100.0

@@ -40,6 +40,7 @@ DAILY = _rule(
     unit="standard deviations of that session",
     kind=Kind.EVENT,
     weight=0.03,
+    loss="row",
     ladder=Ladder(breach="below"),
 )
 CONSECUTIVE = _rule(
@@ -47,6 +48,7 @@ CONSECUTIVE = _rule(
     title="consecutive exceedances",
     unit="sessions",
     weight=CRUMB,
+    loss="value",
     ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=RUN_CRITICAL),
 )
 RATE = _rule(
@@ -54,6 +56,7 @@ RATE = _rule(
     title="exceedance rate",
     unit="share of sessions",
     weight=0.05,
+    loss="rows",
     ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=RATE_CRITICAL),
 )
 RULES = (DAILY, CONSECUTIVE, RATE)
@@ -298,6 +301,7 @@ JOINT = Rule(
     unit="strategies",
     plot="exceedances",
     kind=Kind.EVENT,
+    loss="row",
     optional=True,
     gated=True,
 )

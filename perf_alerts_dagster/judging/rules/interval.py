@@ -29,6 +29,7 @@ INTERVAL = _rule(
     id="interval_breach",
     title="interval breach",
     unit="return since the projection's issue",
+    loss="rows",
     whole_life=True,
     gated=True,
     weight=0.05,

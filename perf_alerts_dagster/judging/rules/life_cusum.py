@@ -22,6 +22,7 @@ RULE = Rule(
     unit="standard deviations of a session",
     plot="shortfall",
     optional=True,
+    loss="rows",
     whole_life=True,
     gated=True,
     ladder=Ladder(breach="at or above"),

@@ -24,16 +24,18 @@ DRAWDOWN = _rule(
     title="drawdown mandate",
     unit="share of the peak",
     plot="drawdown",
+    loss="peak",
     whole_life=True,
 )
 DAILY_LOSS = _rule(
     id="policy_daily_loss",
     title="daily loss mandate",
     kind=Kind.EVENT,
+    loss="row",
     newest_row=True,
 )
-WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate")
-MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate")
+WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate", loss="rows")
+MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate", loss="rows")
 COLUMN = _rule(
     id="policy_column",
     title="column bounds",

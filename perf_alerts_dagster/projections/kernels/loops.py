@@ -20,7 +20,8 @@ from perf_alerts_dagster.projections.kernels.vectors import (
     where_larger,
 )
 from perf_alerts_dagster.projections.kernels.watching import (
-    CALMEST,
+    CALM,
+    CALM_SIDE,
     CAP,
     CONSTANT,
     LONG_SUM,
@@ -39,6 +40,7 @@ from perf_alerts_dagster.projections.kernels.watching import (
     SHORT_SUM,
     STEPS,
     WEIGHTS,
+    WILD,
 )
 
 
@@ -118,6 +120,44 @@ def decay(
             worst_short = worst_long = worst_sum = none
 
 
+def gap(
+    returns, mean, per_sigma, numerator, base, square, per_row, year,
+    start, rows, first, worst, badness,
+):  # fmt: skip
+    """`watching.gap`, compiled."""
+    days, size = returns.shape
+    _, years, lives = worst.shape
+    centre, scale, over, under, bend = (
+        repeated(mean), repeated(per_sigma), repeated(numerator), repeated(base), repeated(square)
+    )  # fmt: skip
+    zero, none, every = repeated(np.float32(0.0)), repeated(NONE), int(year)
+    for lane in range(0, size, SIDE_BY_SIDE):
+        side = min(lane, size - SIDE_BY_SIDE)
+        place, day = side, 0
+        total = zero
+        most = none
+        for of_life in range(years + 1):
+            stop = start + of_life * rows if years else days
+            while day < stop:
+                away = (load(returns, place) - centre) * scale
+                total = total + away * over / (away * away * bend + under)
+                counted = day + 1
+                shortfall = none
+                if counted % every == 0 or counted == every // 2 or counted == every // 4:
+                    length = np.float32(counted)
+                    per_sum = np.float32(-1.0) / np.sqrt(length + length * length * per_row)
+                    shortfall = total * repeated(per_sum)
+                if years:
+                    most = larger(most, shortfall)
+                else:
+                    store(badness, place, shortfall)
+                place += size
+                day += 1
+            if of_life:
+                store(worst, (of_life - 1) * lives + first + side, most)
+            most = none
+
+
 def band(returns, median, per_width, start, rows, first, worst, badness):
     """`watching.band`, compiled."""
     days, size = returns.shape
@@ -172,62 +212,75 @@ def drawdown(returns, start, rows, first, worst, badness):
             most = none
 
 
-def rolling(returns, per_spread, mean, largest, per_size, start, rows, first, worst, badness):
-    """`watching.rolling`, compiled."""
+def rolling_sharpe(returns, per_spread, start, rows, first, worst, badness):
+    """`watching.rolling_sharpe`, compiled."""
     days, size = returns.shape
     _, years, lives = worst.shape
-    one, zero, none, never = (
-        repeated(np.float32(1.0)),
-        repeated(np.float32(0.0)),
-        repeated(NONE),
-        repeated(NEVER),
-    )
+    zero, none, never = repeated(np.float32(0.0)), repeated(NONE), repeated(NEVER)
     p2, p3, p4, p5 = repeated(P2), repeated(P3), repeated(P4), repeated(P5)
-    per_row, factor, calmest = repeated(PER_ROW), repeated(SHARPE), repeated(CALMEST)
-    centre, most_move, size_scale = repeated(mean), repeated(largest), repeated(per_size)
+    per_row, factor = repeated(PER_ROW), repeated(SHARPE)
     constant = repeated(CONSTANT / per_spread)
     simple = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
-    moves = np.empty(ROLLING_ROWS * SIDE_BY_SIDE, dtype=np.float32)
     for lane in range(0, size, SIDE_BY_SIDE):
         side = min(lane, size - SIDE_BY_SIDE)
         place, day = side, 0
-        total, squares, sizes, slot = zero, zero, zero, 0
+        total, squares, slot = zero, zero, 0
         simple[:] = 0.0
-        moves[:] = 0.0
-        worst_sharpe = none
-        widest = none
+        most = none
         for year in range(years + 1):
             stop = start + year * rows if years else days
             while day < stop:
                 new, old = load(returns, place), load(simple, slot)
-                away = new - centre
-                away = smaller(larger(away, zero - away), most_move)
-                sizes = sizes + (away - load(moves, slot))
-                store(moves, slot, away)
                 new = (((new * p5 + p4) * new + p3) * new + p2) * new * new + new
                 store(simple, slot, new)
                 slot = slot + SIDE_BY_SIDE if slot < (ROLLING_ROWS - 1) * SIDE_BY_SIDE else 0
                 total = total + (new - old)
                 squares = squares + (new * new - old * old)
-                sharpe = width = none
+                sharpe = none
                 if day >= ROLLING_ROWS - 1:
                     spread = larger(squares - total * total * per_row, constant)
                     sharpe = total * larger(total, zero - total) / spread * factor
                     sharpe = where_larger(spread, constant, sharpe, never)
-                    ratio = larger(sizes * size_scale, calmest)
-                    width = larger(ratio, one / ratio)
                 if years:
-                    worst_sharpe = larger(worst_sharpe, sharpe)
-                    widest = larger(widest, width)
+                    most = larger(most, sharpe)
                 else:
                     store(badness, place, sharpe)
-                    store(badness, days * size + place, width)
                 place += size
                 day += 1
             if year:
-                store(worst, (year - 1) * lives + first + side, worst_sharpe)
-                store(worst, years * lives + (year - 1) * lives + first + side, widest)
-            worst_sharpe = widest = none
+                store(worst, (year - 1) * lives + first + side, most)
+            most = none
+
+
+def volatility(returns, mean, largest, per_size, sizes, start, rows, first, worst, badness):
+    """`watching.volatility`, compiled."""
+    days, size = returns.shape
+    _, years, lives = worst.shape
+    zero, none = repeated(np.float32(0.0)), repeated(NONE)
+    centre, most_move, size_scale = repeated(mean), repeated(largest), repeated(per_size)
+    wild, calm, weight = repeated(WILD), repeated(CALM), repeated(CALM_SIDE)
+    for lane in range(0, size, SIDE_BY_SIDE):
+        side = min(lane, size - SIDE_BY_SIDE)
+        place, day = side, 0
+        factor, wilder, calmer = load(sizes, side), zero, zero
+        most = none
+        for year in range(years + 1):
+            stop = start + year * rows if years else days
+            while day < stop:
+                away = load(returns, place) - centre
+                away = smaller(larger(away, zero - away) * factor, most_move) * size_scale
+                wilder = larger(wilder + (away - wild), zero)
+                calmer = larger(calmer + (calm - away), zero)
+                either = larger(wilder, calmer * weight)
+                if years:
+                    most = larger(most, either)
+                else:
+                    store(badness, place, either)
+                place += size
+                day += 1
+            if year:
+                store(worst, (year - 1) * lives + first + side, most)
+            most = none
 
 
 def exceedances(

@@ -10,16 +10,13 @@ import numpy as np
 from perf_alerts_dagster.statistics.decay import CAP as LARGEST_SUM
 from perf_alerts_dagster.statistics.decay import MOST as MOST_STEP
 from perf_alerts_dagster.statistics.decay import WEIGHTS as decay_weights
-from perf_alerts_dagster.statistics.ewma_volatility import Floats32
+from perf_alerts_dagster.statistics.ewma_volatility import CALM_WEIGHT, SLACK, Floats32
 
 # Lives that are walked at once: what is made of them stays in a core's second cache. A row is an
 # odd number of lines, or the days of sixteen lives would all fall into a few sets of the first.
 LANES = 240
 ROLLING_ROWS = 63
 RATE_ROWS = 30
-# Moves below this share of the reference's count as this share: a power of two, so that a window
-# without P&L is as bad to the rule as on paths, to the bit.
-CALMEST = np.float32(1.0 / 32.0)
 # A window whose variance is below this share of the reference's is constant: single precision
 # holds no smaller difference of sums. It has no Sharpe ratio, as in the rule, and never breaches.
 CONSTANT = np.float32(1e-5)
@@ -41,6 +38,11 @@ STEPS = tuple(np.float32(-weight * weight / 2.0) for weight in decay_weights)
 MOST = np.float32(MOST_STEP)
 CAP = np.float32(LARGEST_SUM)
 QUARTER = np.float32(0.25)
+# The sizes of moves, in the reference's, that neither side of the CUSUM counts; the calm side's
+# weight.
+WILD = np.float32(1.0 + SLACK)
+CALM = np.float32(1.0 - SLACK)
+CALM_SIDE = np.float32(CALM_WEIGHT)
 # Badness before a window is full, and after the band's last day.
 NONE = np.float32(-np.inf)
 
@@ -82,6 +84,30 @@ def decay(
         yield short * per_short, long * per_long, total
 
 
+def gap(
+    returns: Floats32,
+    mean: np.float32,
+    per_sigma: np.float32,
+    numerator: np.float32,
+    base: np.float32,
+    square: np.float32,
+    per_row: np.float32,
+    year: np.float32,
+) -> Days:
+    """The shortfall of the scores of all rows, after those of `statistics.decay.looks`."""
+    total = np.zeros(returns.shape[1], dtype=np.float32)
+    every = int(year)
+    for day, row in enumerate(returns):
+        away = (row - mean) * per_sigma
+        total = total + away * numerator / (away * away * square + base)
+        counted = day + 1
+        if counted % every == 0 or counted in (every // 2, every // 4):
+            rows = np.float32(counted)
+            yield (total * (np.float32(-1.0) / np.sqrt(rows + rows * rows * per_row)),)
+        else:
+            yield (NONE,)
+
+
 def band(returns: Floats32, median: Floats32, per_width: Floats32) -> Days:
     """The distance below the median in widths of the band, until its last day."""
     total = np.zeros(returns.shape[1], dtype=np.float32)
@@ -99,19 +125,9 @@ def drawdown(returns: Floats32) -> Days:
         yield (peak - total,)
 
 
-def rolling(
-    returns: Floats32,
-    per_spread: np.float32,
-    mean: np.float32,
-    largest: np.float32,
-    per_size: np.float32,
-) -> Days:
-    """The negative Sharpe ratio, squared, and the size of moves to either side of the reference.
-
-    A move's size is its distance from the mean, bounded: one crash is no wilder quarter.
-    """
-    total, squares, sizes = np.zeros((3, returns.shape[1]), dtype=np.float32)
-    moves = np.minimum(np.abs(returns - mean), largest)
+def rolling_sharpe(returns: Floats32, per_spread: np.float32) -> Days:
+    """The negative Sharpe ratio, squared."""
+    total, squares = np.zeros((2, returns.shape[1]), dtype=np.float32)
     constant = CONSTANT / per_spread
     # Simple returns, which the rules measure: exp - 1 to an odd order, which keeps the ranks.
     simple = (((returns * P5 + P4) * returns + P3) * returns + P2) * returns * returns + returns
@@ -119,15 +135,30 @@ def rolling(
         old = simple[day - ROLLING_ROWS] if day >= ROLLING_ROWS else np.float32(0.0)
         total = total + (new - old)
         squares = squares + (new * new - old * old)
-        before = moves[day - ROLLING_ROWS] if day >= ROLLING_ROWS else np.float32(0.0)
-        sizes = sizes + (moves[day] - before)
         if day < ROLLING_ROWS - 1:
-            yield NONE, NONE
+            yield (NONE,)
             continue
         spread = np.maximum(squares - total * total * PER_ROW, constant)
-        sharpe = np.where(spread > constant, total * np.abs(total) / spread * SHARPE, NEVER)
-        ratio = np.maximum(sizes * per_size, CALMEST)
-        yield sharpe, np.maximum(ratio, 1 / ratio)
+        yield (np.where(spread > constant, total * np.abs(total) / spread * SHARPE, NEVER),)
+
+
+def volatility(
+    returns: Floats32,
+    mean: np.float32,
+    largest: np.float32,
+    per_size: np.float32,
+    sizes: Floats32,
+) -> Days:
+    """The CUSUM of the size of moves, the larger of both sides; see `ewma_volatility.size_shift`.
+
+    `sizes` (N) are factors of each life's moves.
+    """
+    wilder, calmer = np.zeros((2, returns.shape[1]), dtype=np.float32)
+    moves = np.minimum(np.abs(returns - mean) * sizes, largest) * per_size
+    for row in moves:
+        wilder = np.maximum(wilder + (row - WILD), np.float32(0.0))
+        calmer = np.maximum(calmer + (CALM - row), np.float32(0.0))
+        yield (np.maximum(wilder, calmer * CALM_SIDE),)
 
 
 def exceedances(

@@ -1,7 +1,7 @@
 """The `daily` table: one row per strategy and session, checked and split by strategy."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -16,6 +16,7 @@ from perf_alerts_dagster.records.model import (
     RecordFault,
     StrategyRecord,
     TrackRecords,
+    Words,
 )
 from perf_alerts_dagster.records.sources import tables
 from perf_alerts_dagster.records.sources.suspicions import suspicions
@@ -25,6 +26,8 @@ _LONGEST_NAME = 200
 # Returns beside P&L and capital are often rounded to a hundredth of a percent.
 _APART = 0.0001
 _AFTER_LIVE = "after_live"
+_SHADOW = "shadow"
+BENCHMARK = "benchmark"
 
 
 def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
@@ -45,7 +48,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
         ),
         Broken(
             "segment",
-            "must be backtest or live",
+            "must be backtest, live or shadow",
             ~pl.col("segment").is_in(["backtest", "live"]).fill_null(value=False),
         ),
         Broken(
@@ -57,7 +60,7 @@ def daily_rules(frame: pl.DataFrame, today: date) -> list[Broken]:
     ]
     if "pnl" not in frame.columns:
         return [*rules, *number_rules("return")]
-    return [*rules, *number_rules("pnl"), *number_rules("capital"), *_money_rules(frame)]
+    return [*rules, *money_rules(frame)]
 
 
 def name_rules(*columns: str) -> list[Broken]:
@@ -78,14 +81,27 @@ def days_of(rows: pl.DataFrame, column: str) -> Dates:
 
 
 def floats_of(rows: pl.DataFrame, column: str) -> Floats:
-    """A column of numbers without a null as an array."""
+    """A column of numbers as an array, NaN where it is null."""
     return rows[column].to_numpy().astype(np.float64)
 
 
-def _money_rules(frame: pl.DataFrame) -> list[Broken]:
+def words_of(rows: pl.DataFrame, column: str) -> Words:
+    """A column of text as an array, "" where it is null."""
+    return rows[column].fill_null("").to_numpy().astype(np.str_)
+
+
+def return_on(pnl: Floats, capital: Floats) -> Floats:
+    """P&L over capital; no capital and no P&L is an inactive day."""
+    return np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
+
+
+def money_rules(frame: pl.DataFrame) -> list[Broken]:
+    """The rules of P&L, its capital, and a return beside them."""
     pnl, capital = pl.col("pnl"), pl.col("capital")
     is_number = (capital > 0) & pnl.is_finite()
     rules = [
+        *number_rules("pnl"),
+        *number_rules("capital"),
         Broken("capital", "is negative", capital < 0),
         Broken("capital", "is zero while pnl is not", (capital == 0) & (pnl != 0)),
         Broken("pnl", "is too large against capital", is_number & ~(pnl / capital).is_finite()),
@@ -126,18 +142,38 @@ def _safe_name(raw: str) -> str:
     return f"{tables.listed([raw])} ({digest[:8]})"
 
 
-def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRecords:
+def read_daily(
+    table: Table, columns: Mapping[str, str], today: date
+) -> tuple[TrackRecords, pl.DataFrame]:
     """Read and check the daily table; a bad row makes only its own strategy faulty.
+
+    Returns the records, and the raw rows of the segment `shadow`, which are no part of them.
 
     Raises:
         RecordsUnavailable: the table cannot be reached.
         RecordsInvalid: it is empty, or lacks a column: `pnl` with `capital`, or `return`.
     """
     raw = tables.read(table, columns, "strategy", "date")
-    raw, notes = _one_form(raw, table)
+    raw, notes = one_form(raw, table)
+    segments = raw.select(tables.ROW, segment=tables.text(raw, "segment").str.to_lowercase())[
+        "segment"
+    ]
+    is_shadow = (segments == _SHADOW).fill_null(value=False)
+    shadows = raw.filter(is_shadow)
+    if len(shadows):
+        raw, segments = raw.filter(~is_shadow), segments.filter(~is_shadow)
     if raw.is_empty():
-        raise RecordsInvalid(f"{table.name}: the table is empty")
-    frame, extras = _typed(raw)
+        only = " but for rows of the segment shadow" if len(shadows) else ""
+        raise RecordsInvalid(f"{table.name}: the table is empty{only}")
+    frame, extras = _typed(raw, segments)
+    bad_benchmarks: dict[str, tuple[RecordFault, ...]] = {}
+    if BENCHMARK in extras:
+        # An empty cell is a day without one.
+        rules = number_rules(BENCHMARK)[1:]
+        bad_benchmarks = tables.collect(frame, raw, table, rules)
+        notes += without_benchmark(table, bad_benchmarks.keys() - {NO_NAME})
+    elif BENCHMARK in raw.columns:
+        notes.append(f"{table.name}: the column benchmark holds no number and is not used")
     if "segment" not in raw.columns:
         notes.append("there is no column segment: every row is taken as live")
     faults = tables.collect(frame, raw, table, daily_rules(frame, today))
@@ -150,18 +186,26 @@ def read_daily(table: Table, columns: Mapping[str, str], today: date) -> TrackRe
     good = good.filter(~pl.col(_AFTER_LIVE)).sort("strategy", "date")
     strategies = {}
     for (name,), rows in good.partition_by("strategy", as_dict=True, maintain_order=True).items():
-        whole = _record(str(name), rows, extras)
+        whole = _record(str(name), rows, extras, has_benchmark=name not in bad_benchmarks)
         notes += suspicions(whole)
         strategies[str(name)] = record = whole.until_wipe_out()
         if len(record) < len(whole):
             notes.append(f"{name}: {len(whole) - len(record)} rows after its wipe-out are left out")
-    return TrackRecords(
+    records = TrackRecords(
         source=table.name,
         strategies=strategies,
         faults=faults,
         notes=tuple(notes),
+        table_faults=tuple(fault for each in bad_benchmarks.values() for fault in each),
         faulty=_faulty(frame, faults),
     )
+    return records, shadows
+
+
+def without_benchmark(table: Table, names: Iterable[str]) -> Iterator[str]:
+    """A note on each name whose benchmark has faults: half of one would choose the days."""
+    for name in sorted(names):
+        yield f"{table.name}: {tables.listed([name])} has no benchmark: its rows have faults"
 
 
 def _faulty(
@@ -175,7 +219,7 @@ def _faulty(
     return {name: (group, currency) for name, group, currency in named.iter_rows()}
 
 
-def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
+def one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]:
     """The table with `pnl` and `capital`, or `return` alone, and a note on columns left out."""
     if "return" not in raw.columns:
         tables.require(raw, table, "pnl", "capital")
@@ -188,10 +232,9 @@ def _one_form(raw: pl.DataFrame, table: Table) -> tuple[pl.DataFrame, list[str]]
     return raw, [note] if money else []
 
 
-def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+def _typed(raw: pl.DataFrame, segments: pl.Series) -> tuple[pl.DataFrame, list[str]]:
     """The typed table, with `x__filled` for required columns, and the extra columns' names."""
     numbers = [name for name in ("pnl", "capital", "return") if name in raw.columns]
-    has_segment = "segment" in raw.columns
     known = {*tables.DAILY_COLUMNS, tables.ROW, tables.TORN}
     extras = [
         name
@@ -201,11 +244,10 @@ def _typed(raw: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     columns: dict[str, pl.Expr] = {
         **tables.dates(raw, "date"),
         **tables.numbers(raw, *numbers),
-        "segment": tables.text(raw, "segment").str.to_lowercase()
-        if has_segment
-        else pl.lit("live"),
+        "segment": pl.lit(segments if "segment" in raw.columns else "live"),
         **{name: tables.text(raw, name) for name in ("currency", "group")},
         **{f"extra__{name}": _extra(raw, name) for name in extras},
+        **(tables.numbers(raw, BENCHMARK) if BENCHMARK in extras else {}),
     }
     return _with_after_live(tables.typed(raw, columns)), extras
 
@@ -233,14 +275,17 @@ def _extra(raw: pl.DataFrame, column: str) -> pl.Expr:
     return pl.when(has_none).then(float("inf")).otherwise(value)
 
 
-def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> StrategyRecord:
-    pnl = capital = None
+def _record(
+    name: str, rows: pl.DataFrame, extras: list[str], *, has_benchmark: bool
+) -> StrategyRecord:
+    pnl = capital = benchmark = None
     if "pnl" not in rows.columns:
         returns = floats_of(rows, "return")
     else:
         pnl, capital = (floats_of(rows, column) for column in ("pnl", "capital"))
-        # No capital and no P&L is an inactive day.
-        returns = np.divide(pnl, capital, out=np.zeros_like(pnl), where=capital > 0)
+        returns = return_on(pnl, capital)
+    if BENCHMARK in extras and has_benchmark and rows[BENCHMARK].count():
+        benchmark = floats_of(rows, BENCHMARK)
     return StrategyRecord(
         strategy=name,
         dates=days_of(rows, "date"),
@@ -256,6 +301,7 @@ def _record(name: str, rows: pl.DataFrame, extras: list[str]) -> StrategyRecord:
                 values := rows[f"extra__{extra}"].fill_null(float("nan")).to_numpy()
             ).any()
         },
+        benchmark=benchmark,
         currency=next(iter(rows["currency"].drop_nulls().to_list()), None),
         group=rows["group"].to_list()[-1],
     )

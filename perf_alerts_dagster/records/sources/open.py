@@ -10,14 +10,16 @@ from typing import Any
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.core.wording import printable
 from perf_alerts_dagster.records.model import RecordsSource, TrackRecords
-from perf_alerts_dagster.records.sources.daily import read_daily, with_safe_names
+from perf_alerts_dagster.records.sources.daily import BENCHMARK, read_daily, with_safe_names
 from perf_alerts_dagster.records.sources.formats import CONVERSIONS, FORMATS, conversion, file_table
 from perf_alerts_dagster.records.sources.optional_tables import (
+    with_benchmark,
     with_fx,
     with_strategies,
     with_trades,
     with_trials,
 )
+from perf_alerts_dagster.records.sources.shadows import COST, VERSION, with_shadows
 from perf_alerts_dagster.records.sources.sql import SqlTable, tables_of
 from perf_alerts_dagster.records.sources.tables import DAILY_COLUMNS, Table, listed
 
@@ -32,13 +34,19 @@ class TableNames:
     daily: str = "daily"
     trades: str = "trades"
     strategies: str = "strategies"
+    shadow: str = "shadow"
+    benchmark: str = "benchmark"
     fx: str = "fx"
     trials: str | None = None
 
 
+_OPTIONAL = ("trades", "strategies", "shadow", "benchmark", "fx")
+_MAPPED = DAILY_COLUMNS | {BENCHMARK, COST, VERSION}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSource(RecordsSource):
-    """A source made of one daily table and up to four optional ones.
+    """A source made of one daily table and up to six optional ones.
 
     `columns` maps our column names to the source's, in every table. `fx` holds rates to
     `base_currency`. `notes` are remarks on files that are not read.
@@ -48,6 +56,8 @@ class TableSource(RecordsSource):
     daily: Table
     trades: Table | None = None
     strategies: Table | None = None
+    shadow: Table | None = None
+    benchmark: Table | None = None
     fx: Table | None = None
     trials: Table | None = None
     base_currency: str | None = None
@@ -57,8 +67,10 @@ class TableSource(RecordsSource):
 
     def load(self, today: date) -> TrackRecords:
         """Read the daily table, then add the optional tables to its strategies."""
-        records = read_daily(self.daily, self.columns, today)
+        records, shadows = read_daily(self.daily, self.columns, today)
+        records = with_shadows(records, shadows, self.daily, self.shadow, self.columns, today)
         for table, add in (
+            (self.benchmark, with_benchmark),
             (self.strategies, with_strategies),
             (self.trades, with_trades),
             (self.trials, with_trials),
@@ -81,14 +93,14 @@ class TableSource(RecordsSource):
         )
 
     def _tables(self) -> list[Table]:
-        given = (self.daily, self.strategies, self.trades, self.trials, self.fx)
+        given = (getattr(self, kind) for kind in ("daily", *_OPTIONAL, "trials"))
         return [table for table in given if table is not None]
 
     def _refuse_unknown_columns(self) -> None:
         """Refuse a mapping to a column that no table has, instead of reading ours."""
         present = {name for table in self._tables() for name in table.columns}
         for ours, theirs in self.columns.items():
-            if ours in DAILY_COLUMNS and theirs not in present:
+            if ours in _MAPPED and theirs not in present:
                 raise RecordsInvalid(
                     f"{self.daily.name}: ALERT_RECORDS_COLUMNS maps {ours} to {theirs}, which is "
                     f"no column; columns found: {listed(self.daily.columns)}"
@@ -129,7 +141,7 @@ def open_records(
             lambda name: bool(_files(path, name)),
             tables,
         )
-        optional = (tables.trades, tables.strategies, tables.fx)
+        optional = (getattr(tables, kind) for kind in _OPTIONAL)
         absent = [name for name in optional if not _files(path, name)]
         source = replace(source, notes=tuple(chain(*(_unread(path, name) for name in absent))))
     else:
@@ -147,7 +159,7 @@ def _source(
     usual = TableNames()
     optional: dict[str, Any] = {
         kind: table(given)
-        for kind in ("trades", "strategies", "fx")
+        for kind in _OPTIONAL
         if (given := getattr(names, kind)) != getattr(usual, kind) or is_present(given)
     }
     trials = None if names.trials is None else table(names.trials)

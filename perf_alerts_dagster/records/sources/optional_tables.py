@@ -7,8 +7,10 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from perf_alerts_dagster.core.wording import first_few, printable
+from perf_alerts_dagster.core.errors import RecordsInvalid
+from perf_alerts_dagster.core.wording import first_few
 from perf_alerts_dagster.records.model import (
+    Floats,
     FxRates,
     RecordFault,
     Status,
@@ -17,18 +19,28 @@ from perf_alerts_dagster.records.model import (
     Trades,
 )
 from perf_alerts_dagster.records.sources import tables
-from perf_alerts_dagster.records.sources.daily import days_of, floats_of, name_rules
+from perf_alerts_dagster.records.sources.daily import (
+    BENCHMARK,
+    days_of,
+    floats_of,
+    name_rules,
+    without_benchmark,
+    words_of,
+)
 from perf_alerts_dagster.records.sources.tables import NO_NAME, Broken, Table, number_rules
 
 _MINIMUM_TRIALS = 2
 _LONGEST_CALENDAR = 40
+_WORDS = ("symbol", "side")
+# An array of text takes the room of its longest one for each.
+_LONGEST_WORD = 200
 
 
 def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
     """Add each strategy's closed trades; bad rows make their strategy faulty.
 
-    Columns: `strategy, entry_time, exit_time, pnl`, optional `cost` (0), `trade_id, symbol,
-    side`. `pnl` is net of cost.
+    Columns: `strategy, entry_time, exit_time, pnl`, optional `cost` (0), `symbol`, `side`. `pnl`
+    is net of cost.
     """
     raw = tables.read(table, columns, "strategy", "entry_time", "exit_time", "pnl")
     times = ("entry_time", "exit_time")
@@ -38,6 +50,7 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
             **{name: tables.day(raw, name) for name in times},
             **tables.numbers(raw, "pnl"),
             "cost": tables.number(raw, "cost") if "cost" in raw.columns else pl.lit(0.0),
+            **{name: tables.text(raw, name).str.slice(0, _LONGEST_WORD) for name in _WORDS},
         },
     )
     rules = [
@@ -57,9 +70,12 @@ def with_trades(records: TrackRecords, table: Table, columns: Mapping[str, str])
     for (name,), rows in by_strategy.items():
         entries, exits = (days_of(rows, name) for name in times)
         pnl, cost = (floats_of(rows, name) for name in ("pnl", "cost"))
-        trades = Trades(exits=exits, entries=entries, pnl=pnl, cost=cost)
+        symbols, sides = (words_of(rows, name) if name in raw.columns else None for name in _WORDS)
+        trades = Trades(
+            exits=exits, entries=entries, pnl=pnl, cost=cost, symbols=symbols, sides=sides
+        )
         strategies[str(name)] = replace(strategies[str(name)], trades=trades)
-    notes = _unknown_names(frame, records, f"{table.name}: trades of unknown strategies")
+    notes = unknown_names(frame, records, f"{table.name}: trades of unknown strategies")
     return _extended(records, strategies, notes, faults)
 
 
@@ -113,7 +129,7 @@ def with_strategies(
     named = dict(frame.select("strategy", "group").drop_nulls().iter_rows())
     faulty = {name: (named.get(name, of[0]), of[1]) for name, of in records.faulty.items()}
     records = replace(records, faulty=faulty, ended=ended)
-    notes = _unknown_names(frame, records, f"{table.name}: rows of unknown strategies")
+    notes = unknown_names(frame, records, f"{table.name}: rows of unknown strategies")
     return _extended(records, strategies, notes, faults)
 
 
@@ -195,15 +211,82 @@ def with_fx(
         for each in sorted(faults)
     ]
     found = tuple(replace(fault, strategy=None) for each in faults.values() for fault in each)
-    known = replace(records, notes=(*records.notes, *notes), table_faults=found)
-    return replace(known, base_currency=base, fx=rates)
+    return replace(
+        records,
+        notes=(*records.notes, *notes),
+        table_faults=(*records.table_faults, *found),
+        base_currency=base,
+        fx=rates,
+    )
 
 
-def _unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:
+def with_benchmark(records: TrackRecords, table: Table, columns: Mapping[str, str]) -> TrackRecords:
+    """Add the benchmark's returns to the strategies' rows, NaN where a row has none.
+
+    Columns: `date, return`, optional `strategy`: rows with a name are for that strategy alone, and
+    take the place of those without. A bad row leaves whom it is for without a benchmark.
+    """
+    try:
+        raw = tables.read(table, columns, "date", "return")
+    except RecordsInvalid as error:
+        return replace(records, table_faults=(*records.table_faults, whole_fault(table, error)))
+    frame = tables.typed(raw, {**tables.dates(raw, "date"), **tables.numbers(raw, "return")})
+    rules = [
+        tables.TORN_ROW,
+        *tables.date_rules("date"),
+        tables.once_a_day("is there twice for this strategy", "strategy"),
+        *number_rules("return"),
+    ]
+    faults = tables.collect(frame, raw, table, rules)
+    by_name = {
+        str(name): rows
+        for (name,), rows in frame.sort("date").partition_by("strategy", as_dict=True).items()
+    }
+    strategies, replaced = dict(records.strategies), []
+    for name, record in records.strategies.items():
+        whose = name if name in by_name else NO_NAME
+        if whose not in by_name:
+            continue
+        if record.benchmark is not None:
+            replaced.append(name)
+        given = None if whose in faults else _aligned(by_name[whose], record)
+        strategies[name] = replace(record, benchmark=given)
+    notes = unknown_names(frame, records, f"{table.name}: benchmarks of unknown strategies")
+    if replaced:
+        what = f"used in place of the column {BENCHMARK} for {first_few(sorted(replaced))}"
+        notes.append(f"{table.name}: {what}")
+    notes += without_benchmark(table, faults.keys() & {*records.strategies})
+    if NO_NAME in faults:
+        notes.append(f"{table.name}: the rows for all strategies have faults and are not used")
+    found = (fault for each in faults.values() for fault in each)
+    return replace(
+        records,
+        strategies=strategies,
+        notes=(*records.notes, *notes),
+        table_faults=(*records.table_faults, *found),
+    )
+
+
+def _aligned(rows: pl.DataFrame, record: StrategyRecord) -> Floats | None:
+    """The returns on the record's dates, NaN where there is none; None without any of them."""
+    dates, returns = days_of(rows, "date"), floats_of(rows, "return")
+    places = np.searchsorted(dates[:-1], record.dates)
+    given = np.where(dates[places] == record.dates, returns[places], np.nan)
+    return None if np.isnan(given).all() else given
+
+
+def whole_fault(table: Table, error: RecordsInvalid) -> RecordFault:
+    """The fault of a table that cannot be used, and without which the strategies are whole."""
+    return RecordFault(where=table.name, rule=str(error).removeprefix(f"{table.name}: "))
+
+
+def unknown_names(frame: pl.DataFrame, records: TrackRecords, heading: str) -> list[str]:
     """A note on strategies, perhaps misspelt, that the daily table does not have."""
     named = set(frame["strategy"].unique()) - {NO_NAME}
     unknown = sorted(named - set(records.strategies) - set(records.faults))
-    return [f"{heading}: {first_few([printable(name) for name in unknown])}"] if unknown else []
+    return (
+        [f"{heading}: {first_few([tables.listed([name]) for name in unknown])}"] if unknown else []
+    )
 
 
 def _extended(

@@ -14,10 +14,11 @@ import numpy as np
 from perf_alerts_dagster.core.errors import RecordsUnavailable
 from perf_alerts_dagster.core.files import create_file
 from perf_alerts_dagster.records.model import RecordsSource, StrategyRecord, TrackRecords
-from perf_alerts_dagster.records.sources.files import CsvTable, ParquetTable
-from perf_alerts_dagster.records.sources.open import TableSource
+from perf_alerts_dagster.records.sources.open import TableNames, open_records
 
 _FOLDER = Path(__file__).parent / "sample_data"
+# Two strategies that show shadows and benchmarks, which the real ones have not.
+_MADE_UP = _FOLDER / "made_up"
 _FIRST, _LAST = date(1990, 1, 1), date(2022, 12, 28)
 _BEFORE_END = timedelta(days=364)
 NAME = "bundled sample"
@@ -31,24 +32,21 @@ class SampleSource(RecordsSource):
 
     def load(self, today: date) -> TrackRecords:
         """The bundled rows, shifted in time; those after `today` are not revealed yet."""
-        records = TableSource(
-            name=NAME,
-            daily=ParquetTable(_FOLDER / "daily.parquet"),
-            trades=ParquetTable(_FOLDER / "trades.parquet"),
-            strategies=CsvTable(_FOLDER / "strategies.csv"),
-            is_sample=True,
-        ).load(date.max)
+        records, made_up = (
+            open_records(str(folder), shown=NAME, tables=TableNames(), columns={}).load(date.max)
+            for folder in (_FOLDER, _MADE_UP)
+        )
         shift = self._shift(today)
         notes = ["this is the bundled sample, replayed; set ALERT_RECORDS_URL to your own records"]
         if today > _LAST + shift:
             notes.append(f"the sample ended on {_LAST + shift}; delete {self._anchor} to replay it")
+        strategies = sorted({**records.strategies, **made_up.strategies}.items())
         return replace(
             records,
-            strategies={
-                name: _shifted(record, shift).until(today)
-                for name, record in records.strategies.items()
-            },
+            source=NAME,
+            strategies={name: _shifted(record, shift).until(today) for name, record in strategies},
             notes=tuple(notes),
+            is_sample=True,
         )
 
     def _shift(self, today: date) -> timedelta:
@@ -75,7 +73,9 @@ def _parsed(anchor: str) -> timedelta:
 
 def _shifted(record: StrategyRecord, shift: timedelta) -> StrategyRecord:
     days = np.timedelta64(shift.days, "D")
-    trades = record.trades
+    trades, shadow = record.trades, record.shadow
     if trades is not None:
         trades = replace(trades, exits=trades.exits + days, entries=trades.entries + days)
-    return replace(record, dates=record.dates + days, trades=trades)
+    if shadow is not None:
+        shadow = replace(shadow, dates=shadow.dates + days, seen=shadow.seen + days)
+    return replace(record, dates=record.dates + days, trades=trades, shadow=shadow)

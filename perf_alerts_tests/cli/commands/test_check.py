@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 from perf_alerts_dagster.bootstrap import ledger
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli import output
+from perf_alerts_dagster.cli.commands.check import shadow_lines
+from perf_alerts_dagster.cli.commands.record import read_source
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.storage.engine import open_engine
@@ -94,3 +96,60 @@ def test_with_the_documented_preset_no_budget_holds(
 
     assert "no false-alarm budget holds" in text
     assert "expect " not in text
+
+
+SHADOW = "strategy,date,return,expected_cost,model_version\n"
+
+
+def _shadowed(folder: Path, monkeypatch: pytest.MonkeyPatch, *rows: str) -> None:
+    """A desk of `carry` and `trend` whose live days begin on 5 January, with these shadow rows."""
+    live = [f"{name},2026-01-{day:02d},0.01,live" for name in ("carry", "trend") for day in (5, 6)]
+    (folder / "daily.csv").write_text("\n".join(["strategy,date,return,segment", *live]) + "\n")
+    (folder / "shadow.csv").write_text(SHADOW + "".join(f"{row}\n" for row in rows))
+    (folder / "benchmark.csv").write_text("date,return,strategy\n2026-01-05,0.01,carry\n")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("ALERT_STATE_DIR", str(folder / "state"))
+    monkeypatch.setenv("ALERT_RECORDS_URL", str(folder))
+    monkeypatch.setattr(output.OUT, "width", 80)
+
+
+def test_it_says_what_shadows_and_benchmarks_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shadowed(
+        tmp_path,
+        monkeypatch,
+        "trend,2026-01-02,0.1,,v1",
+        "trend,2026-01-05,0.1,0.001,v2",
+        "carry,2026-01-05,0.1,,",
+    )
+
+    assert list(shadow_lines(read_source(None, as_of=None))) == [
+        "shadow: 2 of 2 strategies, 3 rows from 2026-01-02 to 2026-01-05, 2 of them on live dates; "
+        "model versions: v1 and v2",
+        "benchmark: 1 of 2 strategies",
+    ]
+
+
+def test_without_shadows_it_says_nothing_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shadowed(tmp_path, monkeypatch)
+    (tmp_path / "benchmark.csv").unlink()
+
+    assert list(shadow_lines(read_source(None, as_of=None))) == []
+
+
+def test_a_damaged_shadow_is_named_and_fails_the_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _shadowed(tmp_path, monkeypatch, "trend,2026-01-05,0.1,-1,", "carry,2026-01-05,0.1,,v1")
+    found = CliRunner().invoke(cli, ["check"])
+
+    assert found.exit_code == 1, found.output
+    assert "newest session 2026-01-06, 1 with bad rows" in found.stdout
+    assert (
+        "shadow of trend: shadow.csv, row 2, column expected_cost: is negative (seen: '-1')"
+        in found.stdout
+    )
+    assert "shadow: 1 of 2 strategies, 1 rows from 2026-01-05 to 2026-01-05" in found.stdout

@@ -1,11 +1,13 @@
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
 from perf_alerts_dagster.judging.rules.data_quality import (
@@ -17,7 +19,8 @@ from perf_alerts_dagster.judging.rules.data_quality import (
     vanished,
 )
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN, WIPE_OUT
-from perf_alerts_dagster.projections.calibration import Calibration
+from perf_alerts_dagster.projections.calibration import TAILS, Calibration
+from perf_alerts_dagster.projections.projection import InForce, ProjectionsInForce
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.decay import decay_reference
@@ -520,24 +523,124 @@ def test_a_changed_volatility_is_notified_by_the_strategys_healthy_years(
     assert judged.is_notified() is (evidence is Evidence.STRONG)
 
 
-@pytest.mark.parametrize(
-    ("sizes", "evidence"),
-    [([1.0, 0.4, 2.5, 0.7, 1.5, 0.5], Evidence.WEAK), ([1.0] * 6, Evidence.STRONG)],
-    ids=["varies", "even"],
+RNG = np.random.default_rng(12)
+REFERENCE = RNG.normal(0.0005, 0.01, 2_000)
+DECAY = decay_reference(np.log1p(REFERENCE))
+# The CUSUM of a healthy year, from rare to common: 10 is reached in a per mille of them.
+HEALTHY = Calibration(
+    worst={"volatility_shift": np.linspace(12.0, 2.0, len(TAILS))},
+    factors={"warning": np.full(len(TAILS), 1.0), "critical": np.full(len(TAILS), 1.0)},
+    decay=DECAY,
 )
-def test_a_volatility_that_the_record_itself_varies_by_is_not_notified_whatever_its_lives_say(
-    sizes: list[float], evidence: Evidence
-) -> None:
-    backtest = noise(756) * np.repeat(sizes, 126)
-    record = a_record(3.0 * noise(63, seed=2), backtest=backtest)
-    lives = Calibration(worst={}, decay=decay_reference(np.log1p(backtest)))
 
-    judged = judge(
+
+def volatility_of(live: Floats, *, level: float = 0.002, **changes: Any) -> Evaluation:
+    record = a_record(live, backtest=REFERENCE)
+    context = context_of(
         record,
-        "volatility_shift",
-        calibrations={"trend": lives},
-        rate=lambda *asked: Rating(p_year=1 / 5_001),
+        in_force={"trend": ProjectionsInForce(launch=cast("InForce", LAUNCH))},
+        calibrations={"trend": HEALTHY},
+        budgets=Budgets(
+            rules={"volatility_shift": {"warning": level, "critical": min(level, 0.0003)}}
+        ),
+        **changes,
+    )
+    return {one.rule: one for one in judge_data(record, context)}["volatility_shift"]
+
+
+LAUNCH = SimpleNamespace(baseline_from=None)
+
+
+def sized(*sizes: float) -> Floats:
+    """Moves of so many times the reference's mean size, up and down in turn."""
+    assert DECAY is not None
+    signs = np.where(np.arange(len(sizes)) % 2 == 0, 1.0, -1.0)
+    logs = DECAY.mean + signs * np.array(sizes) * DECAY.size * DECAY.sigma
+    returns: Floats = np.expm1(logs)
+    return returns
+
+
+def test_a_shift_says_how_large_moves_are_since_when_and_what_is_rare() -> None:
+    rare = HEALTHY.badness_at("volatility_shift", 0.002)
+    judged = volatility_of(sized(*[1.0] * 40, *[1.7] * 30))
+
+    assert judged.value == pytest.approx(1.7)
+    assert judged.limit == pytest.approx(1.2 + rare / 30)
+    assert judged.severity is Severity.WARNING
+    assert judged.evidence is Evidence.STRONG
+    assert judged.parts["cusum"] == pytest.approx(15.0)
+    day = a_record(sized(*[1.0] * 70), backtest=REFERENCE).dates[-30].astype(object)
+    assert (judged.parts["since"], judged.parts["rows"]) == (str(day), 30)
+    assert judged.message == (
+        f"moves 1.7 x those of the reference since about {day.day} {day:%b %Y} "
+        f"(CUSUM 15.0, {rare:.1f} is rare)"
     )
 
-    assert judged.severity is Severity.WARNING
-    assert judged.evidence is evidence
+
+def test_what_is_beyond_the_limit_is_beyond_the_rare_sum_on_either_side() -> None:
+    for sizes in ([1.7] * 10, [1.7] * 30, [0.1] * 10, [0.1] * 30):
+        judged = volatility_of(sized(*[1.0] * 40, *sizes))
+        assert judged.value is not None
+        assert judged.limit is not None
+        is_beyond = judged.value >= judged.limit if sizes[0] > 1 else judged.value <= judged.limit
+        assert is_beyond is (judged.outcome is Outcome.BREACH), sizes
+        assert judged.is_notified() is is_beyond
+        assert (judged.severity or Severity.WARNING) is Severity.WARNING
+
+
+def test_a_shift_ends_when_moves_are_as_before_and_begins_anew() -> None:
+    wild, calm = [1.0] * 20 + [2.0] * 100, [1.0]
+    days = [volatility_of(sized(*wild, *calm * after)) for after in range(70)]
+    outcomes = [each.outcome for each in days]
+
+    # The sum is 80, and would need 350 ordinary days to fall below 10 by itself.
+    ended = outcomes.index(Outcome.OK)
+    assert 40 < ended < 63
+    assert set(outcomes[ended:]) == {Outcome.OK}
+    assert days[ended].p_year == 1.0
+
+
+def test_without_a_level_no_sum_is_rare() -> None:
+    judged = volatility_of(sized(*[3.0] * 60), level=0.0)
+
+    assert judged.outcome is Outcome.OK
+    assert judged.limit is None
+    assert judged.message.endswith("(CUSUM 108.0)")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_shift_needs_a_week_of_live_rows_and_no_quarter(rows: int) -> None:
+    judged = volatility_of(sized(*[2.0] * rows))
+
+    assert judged.outcome is Outcome.INSUFFICIENT_DATA
+    assert (judged.observations, judged.required) == (rows, 5)
+    assert volatility_of(sized(*[3.0] * 6)).outcome is Outcome.BREACH
+
+
+def test_a_baseline_begins_the_sum_anew() -> None:
+    live = sized(*[2.0] * 60, *[1.0] * 20)
+    dates = a_record(live, backtest=REFERENCE).dates
+    launch = SimpleNamespace(baseline_from=dates[-20].astype(object))
+    record = a_record(live, backtest=REFERENCE)
+    context = context_of(
+        record,
+        in_force={"trend": ProjectionsInForce(launch=cast("InForce", launch))},
+        calibrations={"trend": HEALTHY},
+    )
+    found = {one.rule: one for one in judge_data(record, context)}["volatility_shift"]
+
+    assert found.observations == 20
+    assert found.value == pytest.approx(1.0)
+
+
+def test_as_documented_the_quarters_volatility_counts_and_its_evidence_is_that_of_the_moves() -> (
+    None
+):
+    book = replace(context_of(a_record(noise(5))).book, is_documented=True)
+    judged = volatility_of(sized(*[1.0] * 40, *[1.7] * 63), book=book)
+
+    assert judged.outcome is Outcome.OK
+    assert judged.limit == 2.0
+    assert judged.message.startswith("volatility of the last 63 live rows is 1.")
+    assert judged.p_year is not None
+    assert judged.p_year < 0.01

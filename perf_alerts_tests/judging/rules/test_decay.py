@@ -1,7 +1,7 @@
 """Decay: what is rare for the age of the strategy notifies, by the budget and nothing else."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from perf_alerts_dagster.projections.projection import InForce, ProjectionsInFor
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import decay_sum, shortfall
+from perf_alerts_dagster.statistics.change import change_of
+from perf_alerts_dagster.statistics.decay import decay_sum, own_shortfall, shortfall
 from perf_alerts_tests.builders import a_record, context_of, near, noise
 from perf_alerts_tests.projections.honest import calibrated, known
 
@@ -49,7 +50,13 @@ def judge(
 
 
 def lived(rows: Floats) -> dict[str, Evaluation]:
-    return judge(a_record(rows, backtest=BACKTEST))
+    """Of a strategy without a backtest, whose reference are its first 756 live rows."""
+    return judge(a_record(np.concatenate([BACKTEST, rows])))
+
+
+def launched(rows: Floats, **changes: Any) -> dict[str, Evaluation]:
+    """Of a strategy with a backtest."""
+    return judge(a_record(rows, backtest=BACKTEST), **changes)
 
 
 def falling(rows: int, shortfall_of: str, value: float) -> Floats:
@@ -100,7 +107,11 @@ def test_all_that_is_said_of_a_shortfall() -> None:
     live = np.full(100, -0.005)
     found = lived(live)[SHORT.id]
     scores = REFERENCE.scores(np.log1p(live))
-    expected = np.expm1(100 * REFERENCE.mean)
+    expected, returned = np.expm1(100 * REFERENCE.mean), np.expm1(np.log1p(live).sum())
+    days = a_record(np.concatenate([BACKTEST, live])).dates[756:].astype(str)
+    change = change_of(scores, REFERENCE.rows)
+    first, until = days[0], days[change.last]
+    assert (change.at, change.first) == (0, 0)
 
     assert found == replace(
         Evaluation(
@@ -115,12 +126,20 @@ def test_all_that_is_said_of_a_shortfall() -> None:
             evidence=Evidence.STRONG,
             p_year=found.p_year,
             false_alarm_rate=near(LEVELS[SHORT.id][0]),
-            message=f"returned {np.expm1(np.log1p(live).sum()):+.2%} in the last 100 sessions "
-            f"where {expected:+.2%} was expected; no haircut would silence it",
+            message=f"returned {returned:+.2%} in the last 100 sessions where {expected:+.2%} was "
+            f"expected; it began to fall about {first} (95 %: {first}, the first of these "
+            f"sessions, to {until}) and returned {returned:+.2%} since; no haircut would silence "
+            "it",
             parts={
                 "rows": 100,
                 "expected": near(expected),
+                "compared_with": "own record",
                 "haircut": 0.0,
+                "change_date": first,
+                "change_from": first,
+                "change_until": until,
+                "change_reaches_start": True,
+                "loss_since": near(returned),
                 "silent_haircut": None,
                 "levels": {"warning": LEVELS[SHORT.id][0], "critical": LEVELS[SHORT.id][1]},
             },
@@ -158,7 +177,7 @@ def test_a_sum_is_over_no_more_years_than_the_lives_that_rate_it() -> None:
 def test_of_a_book_of_few_rows_a_year_a_shortfall_is_of_its_last_two_years(year: int) -> None:
     slow = replace(CALIBRATION, year=year)
     live = noise(year * 10 + 5, seed=6)
-    found = judge(a_record(live, backtest=BACKTEST), slow)
+    found = judge(a_record(np.concatenate([BACKTEST, live])), slow)
 
     seen = year + 5
     assert found[LONG.id].observations == min(252, seen)
@@ -181,6 +200,95 @@ def test_without_a_level_nothing_is_a_breach() -> None:
 
     assert found[SHORT.id].outcome is Outcome.OK
     assert found[LONG.id].severity is Severity.CRITICAL
+
+
+@pytest.mark.parametrize("rows", [100, 252])
+def test_what_the_sums_find_against_a_backtest_is_shown_only(rows: int) -> None:
+    found = launched(np.full(rows, -0.005))
+
+    for each in found.values():
+        assert (each.outcome, each.severity) == (Outcome.BREACH, Severity.CRITICAL)
+        assert each.evidence is Evidence.STRONG
+        assert each.p_year is not None
+        assert each.p_year < 0.002
+        assert each.notified_severity is Severity.INFO
+        assert not each.is_notified(gate=True)
+        assert not each.is_notified(gate=False)
+        assert each.parts["compared_with"] == "backtest"
+        assert each.message.endswith("; notified as the gap since launch")
+
+
+def test_from_row_253_on_the_sums_compare_with_the_rows_before_their_window() -> None:
+    live = np.concatenate([noise(300, seed=11), np.full(50, -0.012)])
+    scores = REFERENCE.scores(np.log1p(live))
+    for rows, before in ((253, 252), (350, 252), (378, 252), (379, 253)):
+        known = np.concatenate([live, live[:29]])[:rows]
+        found = launched(known)[SHORT.id]
+        value = own_shortfall(REFERENCE.scores(np.log1p(known)), 126, before)
+
+        assert found.value == near(value)
+        assert found.observations == rows - before
+        assert found.p_year == CALIBRATION.p_year("mean_shortfall_126_1", value)
+        assert found.parts["compared_with"] == "own record"
+        assert "was expected by its own record" in found.message
+    found = launched(live)
+    short = found[SHORT.id]
+    assert short.value == near(own_shortfall(scores, 126, 252))
+    assert short.is_notified()
+    assert short.notified_severity is short.severity is Severity.CRITICAL
+    # The Shiryaev-Roberts sum goes on comparing with the backtest.
+    assert found[SUM.id].value == near(decay_sum(scores))
+    assert not found[SUM.id].is_notified()
+
+
+def test_a_steady_gap_is_no_decay_however_large() -> None:
+    """The backtest's rows less half a per cent a day: a gap that no baseline would allow for."""
+    live = np.expm1(np.log1p(np.concatenate([BACKTEST[:400], BACKTEST[100:300]])) - 0.005)
+    found = launched(live)
+
+    assert found[SUM.id].severity is Severity.CRITICAL
+    assert {found[rule].severity for rule in (SHORT.id, LONG.id)} == {None}
+
+
+def test_a_breach_of_the_own_record_says_when_it_began_and_what_was_lost() -> None:
+    live = np.concatenate([noise(320, seed=12, mean=0.001, sd=0.005), np.full(60, -0.006)])
+    pnl = np.concatenate([np.zeros(756), live * 1e6])
+    record = a_record(live, backtest=BACKTEST, pnl=pnl, currency="USD")
+    found = judge(record)[SHORT.id]
+    days = record.dates[756:]
+    began = np.flatnonzero(days == np.datetime64(str(found.parts["change_date"])))[0]
+
+    assert began == pytest.approx(320, abs=8)
+    first, until = (
+        np.datetime64(str(found.parts[name])) for name in ("change_from", "change_until")
+    )
+    assert days[252] <= first <= days[320] <= until
+    assert found.parts["change_reaches_start"] is bool(first == days[252])
+    returned, lost = np.expm1(np.log1p(live[began:]).sum()), live[began:].sum() * 1e6
+    assert found.parts["loss_since"] == near(returned)
+    assert found.parts["loss_since_currency"] == near(lost)
+    assert f"returned {returned:+.2%} (USD {lost:+,.0f}) since" in found.message
+    # It lost money in these rows: no haircut expects that.
+    assert found.parts["silent_haircut"] is None
+    assert found.message.endswith("; no haircut would expect the level of these sessions")
+    other = judge(replace(record, currency=None))[SHORT.id]
+    assert f"({lost:+,.0f}) since" in other.message
+
+
+def test_an_incident_of_the_version_before_is_judged_against_the_backtest_in_its_life() -> None:
+    live = np.concatenate([np.full(300, -0.003), noise(100, seed=3)])
+    since = a_record(live, backtest=BACKTEST).dates[900].astype(object)
+    goes_on = launched(live, against_backtest={("trend", LONG.id): since})
+    scores = REFERENCE.scores(np.log1p(live))
+
+    assert goes_on[LONG.id].value == near(shortfall(scores, 252, REFERENCE))
+    assert goes_on[LONG.id].parts["goes_on"] is True
+    assert goes_on[LONG.id].is_notified()
+    assert goes_on[SHORT.id] == launched(live)[SHORT.id]
+    # A baseline of a later day begins another life.
+    based = ProjectionsInForce(launch=replace(LAUNCH, baseline_from=since + timedelta(days=1)))
+    other = launched(live, in_force={"trend": based}, against_backtest={("trend", LONG.id): since})
+    assert "goes_on" not in other[LONG.id].parts
 
 
 def test_without_a_projection_a_calibration_or_a_live_row_nothing_is_said() -> None:
@@ -208,13 +316,13 @@ def test_before_a_row_is_final_nothing_is_said() -> None:
 def test_without_a_backtest_the_reference_is_no_evidence_against_itself() -> None:
     """The 756 rows that made it are neither losses of the strategy's nor of its age."""
     after = np.full(60, -0.0015)
-    alone = judge(a_record(np.concatenate([BACKTEST, after])))
-    beside = lived(after)
+    alone, beside = lived(after), launched(after)
 
     for rule in RULES:
         one, other = alone[rule.id], beside[rule.id]
         assert (one.value, one.p_year, one.observations) == (other.value, other.p_year, 60)
-        assert one.message == other.message
+        assert one.is_notified() is (one.severity is not None)
+        assert not other.is_notified()
     assert {each.outcome for each in judge(a_record(BACKTEST)).values()} == {
         Outcome.INSUFFICIENT_DATA
     }

@@ -80,7 +80,22 @@ def test_a_loss_is_silenced_by_no_haircut() -> None:
 
     assert found.severity is Severity.CRITICAL
     assert found.parts["silent_haircut"] is None
-    assert found.message.endswith("; no haircut would silence it")
+    assert "; no haircut would silence it" in found.message
+
+
+def test_the_haircut_of_a_decay_is_the_one_that_expects_the_level_of_its_rows() -> None:
+    """The comparison with the own record is the same for whatever haircut."""
+    live = np.concatenate([spread(0.005, 300), spread(0.0003, 126)])
+    found, lower = judge(live)[0], judge(live, since=400, haircut=0.5)[0]
+    level = float(np.log1p(live[-126:]).mean())
+    silent = round(1.0 - level / float(np.log1p(BACKTEST_ROWS).mean()), 2)
+
+    assert found.is_notified()
+    assert found.parts["silent_haircut"] == lower.parts["silent_haircut"] == silent
+    assert lower.value == pytest.approx(found.value, rel=0.05)
+    assert found.message.endswith(
+        f"; a haircut of about {silent:.0%} would expect the level of these sessions"
+    )
 
 
 def test_without_a_breach_nothing_is_to_be_silenced() -> None:

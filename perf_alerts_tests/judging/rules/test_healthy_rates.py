@@ -16,7 +16,7 @@ from perf_alerts_dagster.projections.walk import badness_of
 from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.decay import decay_reference
-from perf_alerts_dagster.statistics.ewma_volatility import filter_returns, yearly_share_of_ratio
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.projections.honest import (
     Make,
     autoregressive,
@@ -91,7 +91,7 @@ def notified(make: Make, rows: int, *, strategies: int, years: int) -> dict[str,
 def own(rule: str, value: float, window: Floats) -> float:
     """The rate that a rule gives beside that of the lives."""
     if rule == "volatility_shift":
-        return yearly_share_of_ratio(window, value, 4.0)
+        return 0.0
     if rule == "daily_exceedance":
         residuals = filter_returns(window)
         assert residuals is not None

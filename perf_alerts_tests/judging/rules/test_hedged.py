@@ -14,6 +14,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+from perf_alerts_dagster.judging.rules.gap import judge_gap
 from perf_alerts_dagster.judging.rules.hedged import RULE, judge_hedged
 from perf_alerts_dagster.judging.summary import summary_of
 from perf_alerts_dagster.projections.issue import ProjectionIssuer
@@ -141,8 +142,44 @@ def test_a_strategy_that_went_live_below_its_backtest_is_only_shown() -> None:
         assert found.outcome is Outcome.BREACH, live
         assert found.notified_severity is Severity.INFO
         assert "; silent from a haircut of about" in found.message
-        assert found.message.endswith("shown only: it may have been so since launch")
+        said = "notified as the gap" if live <= 252 else "shown only: it may have been so"
+        assert found.message.endswith(f"; {said} since launch")
         assert not found.is_notified()
+
+
+def gap_of(
+    record: StrategyRecord, others: Sequence[StrategyRecord] = (), outlook: Outlook | None = None
+) -> Evaluation:
+    outlook = outlook or healthy_outlook()
+    records = {one.strategy: one for one in (record, *others)}
+    (found,) = judge_gap(
+        record,
+        context_of(
+            record,
+            in_force=outlook.in_force,
+            calibrations=outlook.calibrations,
+            records=records,
+        ),
+    )
+    return found
+
+
+def test_what_is_found_in_the_first_year_is_notified_as_the_gap_since_launch() -> None:
+    below = np.where(np.arange(len(HEALTHY)) < BACKTEST, HEALTHY, HEALTHY - 0.0012)
+    shown = evaluation(traded(below, live=150))
+    assert (shown.outcome, shown.notified_severity) == (Outcome.BREACH, Severity.INFO)
+    found = gap_of(traded(below, live=150))
+    assert found.outcome is Outcome.BREACH
+    assert found.is_notified()
+    assert found.parts["found_by"] == RULE.id
+    # Without the benchmark nothing would be found yet, and a hole in it is as expected.
+    assert gap_of(traded(below, None, live=150)).outcome is Outcome.OK
+    few = np.where(np.arange(len(FACTOR)) % 20 == 0, np.nan, FACTOR)
+    few[:BACKTEST] = FACTOR[:BACKTEST]
+    assert gap_of(traded(below, few, live=150)).parts["found_by"] == RULE.id
+    assert gap_of(traded(live=150)).outcome is Outcome.OK
+    plain = traded(below, None, live=150)
+    assert gap_of(plain, outlook=outlook_of(plain)).outcome is Outcome.OK
 
 
 def test_a_fall_that_is_certain_for_a_warning_alone_is_no_critical() -> None:

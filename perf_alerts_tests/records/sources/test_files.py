@@ -69,7 +69,7 @@ def test_a_row_that_ends_early_is_named_by_what_it_lacks(tmp_path: Path) -> None
     records = load(path)
 
     assert [str(one) for one in records.faults["trend"]] == [
-        "daily.csv, row 3, column segment: must be backtest or live",
+        "daily.csv, row 3, column segment: must be backtest, live or shadow",
         "daily.csv, row 3, column capital: is empty",
     ]
     assert set(records.strategies) == {"carry"}

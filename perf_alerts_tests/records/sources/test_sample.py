@@ -1,16 +1,29 @@
+import hashlib
 import json
+import runpy
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.errors import RecordsUnavailable
-from perf_alerts_dagster.records.model import TrackRecords
+from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
+from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.sample import SampleSource
 
 # A Wednesday.
 FIRST = date(2026, 1, 7)
+FOLDER = Path(sample.__file__).parent / "sample_data"
+SCRIPT = Path(__file__).parents[3] / "deploy" / "build_made_up.py"
+# Of the real strategies, as first bundled.
+SHA256 = {
+    "daily.parquet": "bb2fbd3a98f8ad5623c53e169ecbdf5a5075740a88792a1b7cd584845ed2a06d",
+    "trades.parquet": "738a62d73125e6a2848877c9a890a07303535f15460828332047aa3fd545b729",
+    "strategies.csv": "c812698972f0a5cbb182a2e46faba635e5f4563d31ca0f3c1ec76d47da80002f",
+}
 
 
 def newest(records: TrackRecords) -> date:
@@ -18,17 +31,83 @@ def newest(records: TrackRecords) -> date:
     return found
 
 
-def test_sixteen_strategies_with_backtest_and_live_rows(tmp_path: Path) -> None:
+def whole(folder: Path) -> dict[str, StrategyRecord]:
+    """The made-up strategies to the sample's end, which is `FIRST` and about a year."""
+    SampleSource(folder).load(FIRST)
+    strategies = SampleSource(folder).load(FIRST + timedelta(days=400)).strategies
+    return {name: one for name, one in strategies.items() if one.owner == "made up"}
+
+
+def against_model(record: StrategyRecord) -> tuple[Floats, Floats]:
+    """Live returns before the expected cost, and the model's of the same sessions."""
+    shadow = record.shadow
+    assert shadow is not None
+    assert np.array_equal(shadow.dates, record.dates[record.live])
+    return record.returns[record.live] + shadow.costs, shadow.returns
+
+
+def test_sixteen_real_and_two_made_up_strategies_with_backtest_and_live_rows(
+    tmp_path: Path,
+) -> None:
     records = SampleSource(tmp_path).load(FIRST)
 
-    assert records.is_sample
-    assert len(records.strategies) == 16
+    assert (records.source, records.is_sample) == ("bundled sample", True)
+    assert list(records.strategies) == sorted(records.strategies)
     assert not records.faults
-    for record in records.strategies.values():
-        assert record.live.any()
-        assert not record.live.all()
-        # The last three years are live.
-        assert 400 < int(record.live.sum()) < 756
+    made_up = [name for name, one in records.strategies.items() if one.owner == "made up"]
+    assert made_up == ["made_up_steady", "made_up_undersized"]
+    assert len(records.strategies) == 16 + 2
+    for name, record in records.strategies.items():
+        assert int((~record.live).sum()) >= 1_500
+        # The last three years are live; of the made-up ones little more than two.
+        fewest, most = (300, 330) if name in made_up else (400, 756)
+        assert fewest < int(record.live.sum()) < most
+
+
+def test_the_real_strategies_stay_as_they_were_first_bundled() -> None:
+    found = {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in SHA256}
+
+    assert found == SHA256
+
+
+def test_the_made_up_rows_are_those_that_their_script_makes() -> None:
+    sessions = pl.read_parquet(FOLDER / "daily.parquet")["date"].unique().sort()
+
+    for name, table in runpy.run_path(str(SCRIPT))["made_up"](sessions)._asdict().items():
+        assert pl.read_parquet(FOLDER / "made_up" / f"{name}.parquet").equals(table), name
+
+
+def test_the_steady_one_trades_what_its_model_says(tmp_path: Path) -> None:
+    live, model = against_model(whole(tmp_path)["made_up_steady"])
+
+    assert np.polyfit(model, live, 1)[0] == pytest.approx(1.0, abs=0.02)
+    assert (live - model).std() == pytest.approx(0.1 * model.std(), rel=0.1)
+
+
+def test_the_undersized_one_trades_four_fifths_from_sixty_sessions_before_the_replay_on(
+    tmp_path: Path,
+) -> None:
+    record = whole(tmp_path)["made_up_undersized"]
+    first = SampleSource(tmp_path).load(FIRST).strategies["made_up_undersized"]
+    live, model = against_model(record)
+    begin = int(first.live.sum()) - 1 - 60
+
+    before, after = slice(0, begin), slice(begin, None)
+    assert np.polyfit(model[before], live[before], 1)[0] == pytest.approx(1.0, abs=0.02)
+    assert np.polyfit(model[after], live[after], 1)[0] == pytest.approx(0.8, abs=0.02)
+
+
+def test_shadows_are_revealed_with_the_rows(tmp_path: Path) -> None:
+    records = SampleSource(tmp_path).load(FIRST)
+
+    for name, record in records.strategies.items():
+        if record.owner != "made up":
+            assert (record.shadow, record.benchmark) == (None, None), name
+            continue
+        assert record.shadow is not None
+        assert record.benchmark is not None
+        assert record.shadow.dates[-1] == record.dates[-1]
+        assert np.isfinite(record.benchmark).all()
 
 
 def test_the_first_start_is_about_a_year_before_the_samples_end(tmp_path: Path) -> None:
@@ -118,9 +197,7 @@ def test_of_two_first_readers_one_sets_the_anchor_for_both(tmp_path: Path) -> No
 
 
 def test_the_samples_licence_notice_lies_beside_it() -> None:
-    from perf_alerts_dagster.records.sources import sample
-
-    notice = Path(sample.__file__).parent / "sample_data" / "NOTICE"
+    notice = FOLDER / "NOTICE"
 
     assert "licen" in notice.read_text(encoding="utf-8").lower()
 

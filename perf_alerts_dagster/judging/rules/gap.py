@@ -1,0 +1,175 @@
+"""Gap since launch: live earns less than its backtest, which is one message and no decay."""
+
+import math
+from collections.abc import Sequence
+from shlex import quote
+from typing import NamedTuple
+
+import numpy as np
+
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
+from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rules.decay import (
+    BACKTEST,
+    LONG,
+    OWN_ROWS,
+    SHORT,
+    SUM,
+    Life,
+    by_budget,
+    judge_life,
+)
+from perf_alerts_dagster.judging.rules.hedged import RULE as HEDGED
+from perf_alerts_dagster.judging.rules.hedged import first_sums
+from perf_alerts_dagster.projections.projection import propose
+from perf_alerts_dagster.projections.watchers import STATISTICS
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.statistics.decay import gaps, looks
+
+RULE = by_budget(
+    id="gap_since_launch",
+    title="gap since launch",
+    weight=0.25,
+    optional=True,
+    hint="whether the backtest is what went live: costs, fills, capacity, the years it was fitted "
+    "to; a new baseline says that the gap is known.",
+)
+
+
+class _Found(NamedTuple):
+    """The position of the row as of which a rule first found the gap, and what it found."""
+
+    row: int
+    rule: Rule
+    severity: Severity
+    p_year: float
+
+
+def judge_gap(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """The mean shortfall since launch, after a quarter, half and every whole year.
+
+    A breach from the first row on at which that, or a rule of decay that compares with the
+    backtest, is beyond its level. It stays one, with the figures of that row, until a later yearly
+    look finds the mean back at the reference, or a baseline begins a new life. Nothing for a
+    strategy without a backtest: its reference are live rows.
+    """
+    return [] if record.live.all() else judge_life(record, context, [RULE], _judged)
+
+
+def _judged(case: Case, life: Life) -> Evaluation:
+    found, values = _first_found(life), gaps(life.scores, life.reference)
+    rows, year = len(life.logs), life.calibration.year
+    looked = looks(rows, year)
+    ended = None if found is None else _end(found.row, values, year)
+    returned, expected = (
+        math.expm1(year * each) for each in (float(life.logs.mean()), life.reference.mean)
+    )
+    since = "the baseline" if life.launch.baseline_from else "launch"
+    text = (
+        f"returned {returned:+.1%} a year in {rows} sessions since {since} where {expected:+.1%} "
+        f"was expected{life.launch.haircut_text}"
+    )
+    parts: dict[str, Json] = {
+        "rows": rows,
+        "expected": expected,
+        "compared_with": BACKTEST,
+        **life.launch.parts,
+    }
+    if found is not None:
+        session = str(life.record.dates[life.first + found.row])
+        parts |= {"found_by": found.rule.id, "found_on": session}
+    if found is None or ended is not None:
+        if ended is not None:
+            text += f"; the gap found on {parts['found_on']} was closed after {ended + 1} sessions"
+        elif not looked.any():
+            text += f"; first looked at after {max(year // 4, 1)}"
+        newest = int(np.flatnonzero(looked)[-1]) if looked.any() else rows - 1
+        name = STATISTICS[RULE.id].name_after(newest + 1, year)
+        share = life.calibration.p_year(name, values[newest]) if looked.any() else 1.0
+        ok = (None, life.limits(RULE, newest + 1)[0])
+        return _evaluation(case, life, values[newest], ok, text, parts, share, RULE)
+    haircut, error = _proposed(case.record)
+    parts |= {"proposed_haircut": haircut, "proposed_haircut_error": error}
+    text += f"; below its backtest since {since}, found after {found.row + 1} sessions"
+    if haircut is None:
+        text += "; no haircut would fit"
+    else:
+        name, day = quote(case.record.strategy), case.record.dates[-1]
+        text += (
+            f"; a haircut of {haircut:.0%} (+- {error:.0%}) would fit: perf-alerts strategies "
+            f'rebaseline {name} --from {day} --haircut {haircut} --reason "gap since launch"'
+        )
+    limits = life.limits(RULE, found.row + 1)
+    limit = limits[found.severity is Severity.CRITICAL] if found.rule is RULE else None
+    value, step = values[found.row], (found.severity, limit)
+    return _evaluation(case, life, value, step, text, parts, found.p_year, found.rule)
+
+
+def _evaluation(
+    case: Case,
+    life: Life,
+    value: float,
+    step: tuple[Severity | None, float | None],
+    text: str,
+    parts: dict[str, Json],
+    p_year: float,
+    rule: Rule,
+) -> Evaluation:
+    strategy, context = case.record.strategy, case.context
+    return case.judged(
+        float(value),
+        step,
+        text,
+        observations=len(life.logs),
+        rating=Rating(p_year=p_year, false_alarm_rate=context.levels_of(strategy, RULE.id)[0]),
+        levels=context.levels_of(strategy, rule.id),
+        parts=parts,
+    )
+
+
+def _first_found(life: Life) -> _Found | None:
+    """What is found first, by the rule that finds it most severe, and then rarest."""
+    year, rows = life.calibration.year, len(life.scores)
+    own = np.where(looks(rows, year), gaps(life.scores, life.reference), -np.inf)
+    values = {rule.id: life.values(rule)[:OWN_ROWS] for rule in (SHORT, LONG)}
+    values |= {SUM.id: life.values(SUM), RULE.id: own, HEDGED.id: first_sums(life)}
+    first: list[tuple[int, int, float, Rule]] = []
+    for rule in (SHORT, LONG, SUM, RULE, HEDGED):
+        statistic, bad = STATISTICS[rule.id], values[rule.id]
+        if not len(bad):
+            continue
+        ages = np.minimum(np.arange(len(bad)) // year, statistic.years - 1)
+        limits = np.array(
+            [life.limits(rule, place * year + 1) for place in range(statistic.years)]
+        )[ages]
+        beyond = np.flatnonzero(bad >= limits[:, 0])
+        if not len(beyond):
+            continue
+        row = int(beyond[0])
+        severity = Severity.CRITICAL if bad[row] >= limits[row, 1] else Severity.WARNING
+        share = life.calibration.p_year(statistic.name_after(row + 1, year), float(bad[row]))
+        first.append((row, -severity.rank, share, rule))
+    if not first:
+        return None
+    row, rank, share, rule = min(first, key=lambda each: each[:3])
+    severity = Severity.CRITICAL if -rank == Severity.CRITICAL.rank else Severity.WARNING
+    return _Found(row, rule, severity, share)
+
+
+def _end(row: int, values: Floats, year: int) -> int | None:
+    """The row of the first later yearly look at which the mean is back; None where none is."""
+    yearly = np.arange(len(values)) % year == year - 1
+    back = np.flatnonzero(yearly & (values <= 0.0))
+    later = back[back > row]
+    return int(later[0]) if len(later) else None
+
+
+def _proposed(record: StrategyRecord) -> tuple[float | None, float | None]:
+    """The haircut that fits the live rows, and its standard error, as `rebaseline` proposes it."""
+    proposal = propose(record, record.dates[-1].astype(object))
+    if proposal is None or proposal.live_mean < 0.0:
+        return None, None
+    return proposal.haircut, proposal.standard_error
