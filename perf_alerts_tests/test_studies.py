@@ -135,3 +135,23 @@ def test_what_opens_within_fourteen_days_is_one_event(run: Any) -> None:
 def test_no_study_has_the_name_of_an_installed_module(study: str) -> None:
     """A script's folder comes first on the path: numba imports `coverage` where it is there."""
     assert PathFinder.find_spec(study) is None
+
+
+def test_the_study_of_hedges_sees_more_and_no_fall_of_the_benchmark(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = run("hedged")
+    study["print_power"].__globals__.update(SHARES=(0.8,), LIVES=300, PATHS=40)
+
+    study["print_power"](2)
+    study["print_components"]()
+    printed = capsys.readouterr().out
+    raw, hedged = map(float, table(printed, "Sharpe 2 to 0, first year")[0][1:])
+    assert hedged > 0.9 > raw
+    assert max(map(float, table(printed, "nothing")[0][1:])) < 0.25
+    raw, hedged = map(float, table(printed, "benchmark falls")[0][1:])
+    assert raw > 0.7
+    assert hedged < 0.25
+    assert float(table(printed, "50 % below")[0][1]) < 0.3
+    assert float(table(printed, "etf_QUAL")[0][2]) > float(table(printed, "etf_QUAL")[0][1]) + 0.05
+    assert table(printed, "wfo_sma_spx")[0][2] == "none"

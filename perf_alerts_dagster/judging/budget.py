@@ -21,7 +21,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     Pair,
 )
-from perf_alerts_dagster.projections.watchers import STATISTICS
+from perf_alerts_dagster.projections.watchers import HEDGED, STATISTICS
 
 Shares = Mapping[str, float]
 # What is calibrated as a share of what is stated, at warning and at critical: a finite history
@@ -113,7 +113,7 @@ class Budgets:
         return {
             rule: pair
             for rule, pair in self.weights_of(strategy).items()
-            if rule not in STATISTICS or STATISTICS[rule].name(1) in calibration.worst
+            if rule not in HEDGED or STATISTICS[rule].name(1) in calibration.worst
         }
 
     def bounds_of(self, strategy: str, rule: str) -> Pair:

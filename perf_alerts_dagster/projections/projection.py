@@ -164,8 +164,7 @@ def hedged_reference(
     hedge = hedge_of(reference, others, haircut=haircut)
     if hedge is None or hedge.decay is None:
         return hedge, None
-    rows, _ = hedge.hedged(reference, others().records)
-    return hedge, (rows, hedge.decay)
+    return hedge, (hedge.hedged(reference, others().records)[0], hedge.decay)
 
 
 def recent_returns(record: StrategyRecord) -> Floats | None:

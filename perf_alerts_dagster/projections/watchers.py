@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from perf_alerts_dagster.projections.lives import Change
 from perf_alerts_dagster.statistics.decay import LARGEST_MOVE, DecayReference
 from perf_alerts_dagster.statistics.ewma_volatility import NEWEST, Floats32, Residuals
 from perf_alerts_dagster.statistics.hedge import Hedge
+from perf_alerts_dagster.statistics.runs import longest_runs
 
 # Rows of a year where a calendar says nothing else, and rows after a change that power is for.
 YEAR = 252
@@ -156,30 +156,6 @@ class Statistic:
         return rows - max((max(rows, 1) - 1) // year + 1 - self.years, 0) * year
 
 
-@cache
-def _longest_runs(years: int, rows: int) -> Floats32:
-    """The rising longest runs of exceedances of so many years of independent rows (years).
-
-    A record of a few years holds few runs or none, and blocks of it repeat what it holds.
-    """
-    longest, length = np.zeros(years, dtype=np.float32), 0
-    while reached := round(years * (1.0 - _without_run(length + 1, rows))):
-        length += 1
-        longest[years - reached :] = length
-    return longest
-
-
-def _without_run(length: int, rows: int) -> float:
-    """Probability that a year of so many rows has no run of so many exceedances."""
-    if length > rows:
-        return 1.0
-    without = [1.0] * length + [1.0 - EXCEEDANCE**length]
-    for day in range(length + 1, rows + 1):
-        ends = (1.0 - EXCEEDANCE) * EXCEEDANCE**length * without[day - length - 1]
-        without.append(without[-1] - ends)
-    return without[rows]
-
-
 STATISTICS: Mapping[str, Statistic] = {
     statistic.rule: statistic
     for statistic in (
@@ -225,7 +201,7 @@ STATISTICS: Mapping[str, Statistic] = {
             alternative=Alternative.WILD,
             documented=lambda limits: (float(RUN_WARNING), float(RUN_CRITICAL)),
             counts=True,
-            by_chance=_longest_runs,
+            by_chance=lambda years, rows: longest_runs(years, rows, EXCEEDANCE),
         ),
         Statistic(rule="mean_shortfall_126", from_the_first_day=True, years=SUM_YEARS),
         Statistic(rule="mean_shortfall_252", from_the_first_day=True, years=SUM_YEARS),
@@ -240,6 +216,7 @@ STATISTICS: Mapping[str, Statistic] = {
 UNHEDGED: Mapping[str, Statistic] = {
     rule: statistic for rule, statistic in STATISTICS.items() if not statistic.hedged
 }
+HEDGED = STATISTICS.keys() - UNHEDGED.keys()
 # The statistic of each name in a calibration.
 BY_NAME: Mapping[str, Statistic] = {
     statistic.name(year): statistic

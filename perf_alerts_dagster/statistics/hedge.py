@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
@@ -103,11 +104,12 @@ class Others:
         rows, there = (each[days] for each in self._standardised)
         alike = np.abs((returns - returns.mean()).astype(np.float32) @ rows)
         counts = there.sum(axis=0)
-        return [
+        closest = (
             self._names[place]
             for place in np.argsort(-alike, kind="stable")
             if counts[place] >= _COVERED * len(dates) and self._names[place] != strategy
-        ][:_OTHERS]
+        )
+        return list(islice(closest, _OTHERS))
 
 
 def rows_on(records: Mapping[str, StrategyRecord], names: Collection[str], dates: Dates) -> Floats:

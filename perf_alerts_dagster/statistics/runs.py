@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from perf_alerts_dagster.records.model import Flags
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 
 # The longest runs that a heavy tail is measured on.
 _TAIL = 3
@@ -73,3 +75,28 @@ def run_law(flags: Flags) -> RunLaw:
         tail_length=length,
         tail_index=index,
     )
+
+
+@cache
+def longest_runs(years: int, rows: int, share: float) -> Floats32:
+    """The rising longest runs of events in so many years of independent rows (years).
+
+    `share` is the probability of an event on a row. A record of a few years holds few runs or
+    none, and blocks of it repeat what it holds.
+    """
+    longest, length = np.zeros(years, dtype=np.float32), 0
+    while reached := round(years * (1.0 - _without_run(length + 1, rows, share))):
+        length += 1
+        longest[years - reached :] = length
+    return longest
+
+
+def _without_run(length: int, rows: int, share: float) -> float:
+    """Probability that a year of so many rows has no run of so many events."""
+    if length > rows:
+        return 1.0
+    without = [1.0] * length + [1.0 - share**length]
+    for day in range(length + 1, rows + 1):
+        ends = (1.0 - share) * share**length * without[day - length - 1]
+        without.append(without[-1] - ends)
+    return without[rows]

@@ -19,7 +19,7 @@ from perf_alerts_dagster.projections.calibration import (
 )
 from perf_alerts_dagster.projections.lives import draw_lives
 from perf_alerts_dagster.projections.walk import Walk, days_of
-from perf_alerts_dagster.projections.watchers import STATISTICS, UNHEDGED, Known
+from perf_alerts_dagster.projections.watchers import HEDGED, STATISTICS, UNHEDGED, Known
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_tests.projections.hard import one_made
 from perf_alerts_tests.projections.honest import DOCUMENTED, crashing, normal, student
@@ -101,7 +101,7 @@ def test_all_rules_together_notify_in_the_calibrated_share_of_healthy_years(
 def test_without_overrides_the_rules_have_their_backbone_shares() -> None:
     levels = Budgets().levels_of("trend", calibrated("normal", "plain"), 1)
 
-    assert set(levels) == set(WEIGHTS)
+    assert set(levels) == set(WEIGHTS) - HEDGED
     warning, critical = levels["mean_shortfall_252"]
     assert 0.03 < warning <= 0.05
     assert 0.006 < critical <= 0.01

@@ -96,6 +96,9 @@ def digest(*results: object) -> str:
             else [result]
         )
         for value in values:
+            if value is None:
+                # Its bytes would be those of an address.
+                continue
             of_names = sorted(value.items()) if isinstance(value, dict) else [("", value)]
             for name, numbers in of_names:
                 found.update(name.encode())

@@ -22,6 +22,8 @@ from perf_alerts_dagster.judging.rules.decay import (
     by_budget,
     judge_life,
 )
+from perf_alerts_dagster.judging.rules.hedged import RULE as HEDGED
+from perf_alerts_dagster.judging.rules.hedged import first_sums
 from perf_alerts_dagster.projections.projection import propose
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -133,10 +135,12 @@ def _first_found(life: Life) -> _Found | None:
     year, rows = life.calibration.year, len(life.scores)
     own = np.where(looks(rows, year), gaps(life.scores, life.reference), -np.inf)
     values = {rule.id: life.values(rule)[:OWN_ROWS] for rule in (SHORT, LONG)}
-    values |= {SUM.id: life.values(SUM), RULE.id: own}
+    values |= {SUM.id: life.values(SUM), RULE.id: own, HEDGED.id: first_sums(life)}
     first: list[tuple[int, int, float, Rule]] = []
-    for rule in (SHORT, LONG, SUM, RULE):
+    for rule in (SHORT, LONG, SUM, RULE, HEDGED):
         statistic, bad = STATISTICS[rule.id], values[rule.id]
+        if not len(bad):
+            continue
         ages = np.minimum(np.arange(len(bad)) // year, statistic.years - 1)
         limits = np.array(
             [life.limits(rule, place * year + 1) for place in range(statistic.years)]

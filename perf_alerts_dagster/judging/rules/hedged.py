@@ -13,12 +13,13 @@ from perf_alerts_dagster.core.severity import Ladder, Severity
 from perf_alerts_dagster.judging.context import Case, JudgeContext, notified_as
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rules.decay import OWN_ROWS, Life
 from perf_alerts_dagster.judging.rules.interval import no_projection
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.projection import InForce, first_counted, whole_reference
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import DecayReference, decay_sum
+from perf_alerts_dagster.statistics.decay import DecayReference, decay_sum, decay_sums
 from perf_alerts_dagster.statistics.hedge import MINIMUM_R2, MINIMUM_ROWS, Hedge, against_own
 
 RULE = Rule(
@@ -37,8 +38,6 @@ RULE = Rule(
 # The largest share of live rows without a benchmark, and how many of the newest may be.
 _MISSING = 0.1
 _NEWEST = 5
-# Rows of the own record that a fall is compared with before it is more than a gap since launch.
-_OWN = 252
 
 
 def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
@@ -79,19 +78,33 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     return [replace(found, parts=parts)]
 
 
+def first_sums(life: Life) -> Floats:
+    """The sum as of each of the first 252 live rows; none where they cannot be hedged.
+
+    A row that is not known counts as one that is as expected.
+    """
+    hedge = life.calibration.hedge
+    if hedge is None or hedge.decay is None:
+        return np.empty(0)
+    live = life.record.rows(life.first, min(life.first + OWN_ROWS, len(life.record)))
+    rows, _ = hedge.hedged(live, life.context.records)
+    known = np.isfinite(rows)
+    if known.mean() < 1.0 - _MISSING:
+        return np.empty(0)
+    return decay_sums(np.where(known, hedge.decay.scores(np.where(known, rows, 0.0)), 0.0))
+
+
 def _not_hedged(case: Case, hedge: Hedge) -> Evaluation:
     if hedge.rows < MINIMUM_ROWS:
         lacking = "reference rows with a benchmark"
         return case.lacks(hedge.rows, MINIMUM_ROWS, f"{lacking} are too few", lacking)
     if hedge.r2 < MINIMUM_R2:
+        taken, needed = math.floor(100.0 * hedge.r2), round(100.0 * MINIMUM_R2)
         why = (
-            f"the benchmark takes {hedge.r2:.0%} of the variance out of sample (R2), and is hedged "
-            f"from {MINIMUM_R2:.0%} on"
+            f"the benchmark takes {taken} % of the variance out of sample (R2), and is hedged "
+            f"from {needed} % on"
         )
-        percent = round(100.0 * MINIMUM_R2)
-        return case.lacks(
-            max(math.floor(100.0 * hedge.r2), 0), percent, why, "% of variance by the benchmark"
-        )
+        return case.lacks(max(taken, 0), needed, why, "% of variance by the benchmark")
     why = f"nothing is left beside the benchmark (R2 {_two_digits(hedge.r2)} out of sample)"
     return case.lacks(why=why, lacking="return beside the benchmark")
 
@@ -145,7 +158,11 @@ def _judged(
         told = notified_as(severity, own, levels)
         if own > levels[0]:
             told = {"told_as": Severity.INFO.value}
-            text += "; shown only: it may have been so since launch"
+            text += (
+                "; notified as the gap since launch"
+                if age <= OWN_ROWS
+                else "; shown only: it may have been so since launch"
+            )
     evaluation = case.judged(
         value,
         (severity, limit),
@@ -159,7 +176,7 @@ def _judged(
 
 def _share_of_own(scores: Floats, calibration: Calibration) -> float:
     """The share of healthy years in which rows fall as far below those before; 1 of few rows."""
-    own, statistic = against_own(scores, _OWN), STATISTICS[RULE.id]
+    own, statistic = against_own(scores, OWN_ROWS), STATISTICS[RULE.id]
     if not len(own):
         return 1.0
     rows = statistic.rated_rows(len(own), calibration.year)
