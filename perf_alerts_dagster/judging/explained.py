@@ -104,8 +104,9 @@ def _window(
     rows = record if evaluation.provisional else context.finals(record)
     match BY_ID[evaluation.rule].loss:
         case "row" if evaluation.session is not None:
-            end = int(np.searchsorted(record.dates, np.datetime64(evaluation.session), "right"))
-            return record.rows(0, end), end - 1
+            rows = record.until(evaluation.session)
+            is_there = len(rows) and rows.dates[-1] == np.datetime64(evaluation.session)
+            return rows, len(rows) - bool(is_there)
         case "change" if isinstance(since := evaluation.parts.get(_CHANGE), str):
             return rows, int(np.searchsorted(rows.dates, np.datetime64(since)))
         case "rows" | "change":
