@@ -25,7 +25,7 @@ from perf_alerts_tests.projections.test_baselines import spread
 
 # An annual Sharpe ratio of 8, and of 4 since live began.
 MEAN, BACKTEST = 0.005, 756
-LONG, BAND = "mean_shortfall_252", "interval_breach"
+LONG, BAND, GAP = "mean_shortfall_252", "interval_breach", "gap_since_launch"
 
 
 def day(place: int) -> date:
@@ -102,20 +102,21 @@ def incident(rule: str) -> tuple[Incident, list[TimelineEntry]]:
 
 def test_a_gap_since_launch_ends_with_the_haircut_that_is_proposed(execute: Execute) -> None:
     gone_live = BACKTEST + 199
-    gap = of_rule(execute(gone_live), LONG)
-    before, _ = incident(LONG)
+    gap = of_rule(execute(gone_live), GAP)
+    before, _ = incident(GAP)
     assert (gap.is_notified(), before.is_resolved) == (True, False)
     assert gap.parts["haircut"] == 0.0
     haircut = set_baseline(gone_live, since=gone_live)
     assert haircut == pytest.approx(0.5, abs=0.02)
+    assert gap.parts["proposed_haircut"] == haircut
 
     since, after = day(gone_live), execute(gone_live + 1)
-    ordinary = of_rule(after, LONG)
+    ordinary = of_rule(after, GAP)
     assert ordinary.p_year is not None
     assert ordinary.p_year > 0.2
     assert (ordinary.observations, ordinary.parts["baseline_from"]) == (2, since.isoformat())
     assert f"haircut {100 * haircut:.0f} % since {since} by ann" in ordinary.message
-    found, timeline = incident(LONG)
+    found, timeline = incident(GAP)
     assert found.resolved is not None
     assert found.resolved.outcome is Resolution.RECOVERED
     assert (found.message, found.parts, found.p_year) == (before.message, before.parts, gap.p_year)
@@ -128,7 +129,7 @@ def test_a_gap_since_launch_ends_with_the_haircut_that_is_proposed(execute: Exec
     assert not any(
         of_rule(judgement, rule).is_notified()
         for judgement in (execute(place) for place in (BACKTEST + 300, BACKTEST + 399))
-        for rule in (LONG, BAND, "mean_shortfall_126", "decay_cusum")
+        for rule in (GAP, LONG, BAND, "mean_shortfall_126", "decay_cusum")
     )
 
 

@@ -299,3 +299,17 @@ def test_a_shift_of_another_measure_has_passed_no_limit_of_the_one_before(
 
     assert told(hold_back([breach(SHIFT, value=value)], before, "7-0123abcd")) == []
     assert told(hold_back([breach(value=2.2)], judgement(fine(value=1.0)), NEW)) != []
+
+
+def test_a_gap_that_is_found_while_an_incident_of_decay_goes_on_is_held_after_its_end() -> None:
+    """People know of it by that incident: another message on its last day would be of the same."""
+    gap, goes_on = breach("gap_since_launch"), breach(parts={"goes_on": True})
+    quiet = judgement(fine(parts={"goes_on": True}), fine("gap_since_launch"), method=NEW)
+    while_open = hold_back([goes_on, gap], quiet, NEW)
+    assert told(while_open) == [("mean_shortfall_252", "warning")]
+
+    after = hold_back([fine(), gap], judgement(*while_open, method=NEW), NEW)
+    assert told(after) == []
+    assert told(hold_back([fine(), gap], judgement(fine(), method=NEW), NEW)) == [
+        ("gap_since_launch", "warning")
+    ]
