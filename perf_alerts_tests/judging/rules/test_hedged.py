@@ -165,7 +165,7 @@ def gap_of(
 
 
 def test_what_is_found_in_the_first_year_is_notified_as_the_gap_since_launch() -> None:
-    below = np.where(np.arange(len(HEALTHY)) < BACKTEST, HEALTHY, HEALTHY - 0.0012)
+    below = np.where(np.arange(len(HEALTHY)) < BACKTEST, HEALTHY, HEALTHY - 0.0014)
     shown = evaluation(traded(below, live=150))
     assert (shown.outcome, shown.notified_severity) == (Outcome.BREACH, Severity.INFO)
     found = gap_of(traded(below, live=150))
