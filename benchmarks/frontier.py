@@ -19,6 +19,7 @@ import numpy as np
 
 from perf_alerts_dagster.judging.budget import CALIBRATED, Budgets
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+from perf_alerts_dagster.judging.rules.decay import OWN_ROWS
 from perf_alerts_dagster.projections.bands import fans
 from perf_alerts_dagster.projections.calibration import (
     LIFE,
@@ -30,14 +31,8 @@ from perf_alerts_dagster.projections.calibration import (
 from perf_alerts_dagster.projections.lives import draw_lives, life_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of
-from perf_alerts_dagster.projections.watchers import (
-    STATISTICS,
-    UNHEDGED,
-    YEAR,
-    Known,
-    documented_badness,
-)
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, Known, documented_badness
+from perf_alerts_dagster.records.model import Flags, Floats
 from perf_alerts_dagster.records.sources import sample
 from perf_alerts_dagster.records.sources.files import ParquetTable
 from perf_alerts_dagster.statistics.decay import decay_reference
@@ -49,9 +44,18 @@ DEGREES, LONG = 5, 5
 # What t(5) shocks hold on the mean, in that of normal ones.
 INFORMATION = (DEGREES + 1) / (DEGREES + 3) * DEGREES / (DEGREES - 2)
 UNIONS = (0.02, 0.05, 0.08, 0.10, 0.20)
-# As shipped, at warning and at critical, and one rule alone at this share of healthy years.
-SHIPPED = {"10 %, as shipped": "warning", "2 %, as shipped, critical": "critical"}
+# As shipped, at warning and at critical; and were a gap to rise to critical after it is found.
+SHIPPED = {
+    "10 %, as shipped": "warning",
+    "2 %, as shipped, critical": "critical",
+    "2 %, were a gap to rise": "rising",
+}
+# The share of healthy years of one rule alone.
 ALONE = 0.05
+RULES = tuple(rule for rule in STATISTICS if not rule.startswith("hedged"))
+SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
+# What these find against the backtest is notified once, as the gap since launch.
+OF_GAP = (*SUMS, "decay_cusum", "gap_since_launch")
 NAMES = (*(f"{union:.0%}".replace("%", " %") for union in UNIONS), *SHIPPED)
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # The annual Sharpe ratio that is lost, and the factor of the volatility.
@@ -80,7 +84,7 @@ class Strategy:
         """
         budgets, one = Budgets(), self.calibration
         weights = {rule: pair[0] for rule, pair in budgets.weights_of("").items()}
-        place = int(union == "critical")
+        place = int(union in ("critical", "rising"))
         if union in SHIPPED.values():
             levels = {rule: each[place] for rule, each in budgets.levels_of("", one, 1).items()}
         elif isinstance(union, str):
@@ -91,9 +95,8 @@ class Strategy:
             # No rule has more than its bound, whatever the union asks for.
             levels = {rule: min(factor * share, budgets.warning) for rule, share in weights.items()}
         found = {}
-        for rule, statistic in UNHEDGED.items():
-            if union in STATISTICS and rule != union:
-                continue
+        for rule in (union,) if union in STATISTICS else RULES:
+            statistic = STATISTICS[str(rule)]
             least = DOCUMENTED.get(rule, (-math.inf, -math.inf))[place]
             least = -math.inf if union in STATISTICS else max(least, statistic.minimum(self.known))
             years = []
@@ -119,23 +122,58 @@ class Strategy:
         losses = np.geomspace(1.0, 100.0, 200)
         return next((loss for loss in losses if yearly_share(-loss, residuals) <= level), math.inf)
 
+    def own(self, logs: Floats, rule: str) -> Floats:
+        """A sum of scores against the mean of the rows before it (days, N), from row 252 on."""
+        scores, rows = self.known.decay.scores(logs), SUMS[rule]
+        total = np.concatenate([np.zeros((1, logs.shape[1])), scores.cumsum(axis=0)])
+        ends = np.arange(OWN_ROWS + 1, len(logs) + 1)
+        before = np.maximum(OWN_ROWS, ends - rows)
+        mean = total[before] / before[:, np.newaxis]
+        values = mean * (ends - before)[:, np.newaxis] - (total[ends] - total[before])
+        return values / np.sqrt(rows + rows * rows / before)[:, np.newaxis]
+
     def notified(self, logs: Floats, start: int, unions: Sequence[float | str]) -> list[Floats]:
         """Rows from `start` to the first notification of each path (N), by union."""
-        badness = badness_of(logs, self.known)
-        days = len(logs) - start
-        found = []
+        badness = badness_of(logs, self.known, rules=RULES)
+        own = {rule: self.own(logs, rule) for rule in SUMS} if len(logs) > OWN_ROWS else {}
+        days, found = len(logs) - start, []
+        news = np.zeros(logs.shape, dtype=bool)
         for union in unions:
             notifies = np.zeros((days, logs.shape[1]), dtype=bool)
+            gap = np.zeros(logs.shape, dtype=bool)
             for rule, limits in self.limits(union).items():
-                years = np.minimum(np.arange(len(badness[rule])) // YEAR, len(limits) - 1)
-                reached = badness[rule] >= limits[years][:, np.newaxis]
-                if start:
-                    # No news where it was open before the change; a band may have ended.
-                    after = reached[start - 1 :]
-                    reached = (after & ~np.logical_and.accumulate(after, axis=0))[1:]
-                notifies[: len(reached)] |= reached
+                reached = _reached(badness[rule], limits)
+                if rule in SUMS:
+                    reached[OWN_ROWS:] = False
+                if rule in OF_GAP:
+                    gap |= reached
+                if rule in own:
+                    reached[OWN_ROWS:] = _reached(own[rule], limits)
+                if rule not in OF_GAP or rule in SUMS:
+                    later = _since(reached, start)
+                    notifies[: len(later)] |= later
+            # One message, by whatever finds it first, with the severity of that day: `warning`
+            # stands before `critical`.
+            before, news = news, gap & (gap.cumsum(axis=0) == 1)
+            notifies |= (gap & before if union == "critical" else news)[start:]
             found.append(np.where(notifies.any(axis=0), notifies.argmax(axis=0), math.inf))
         return found
+
+
+def _reached(badness: Floats, limits: Floats) -> Flags:
+    """Whether badness (days, N) reaches the limits of its years of life."""
+    years = np.minimum(np.arange(len(badness)) // YEAR, len(limits) - 1)
+    found: Flags = badness >= limits[years][:, np.newaxis]
+    return found
+
+
+def _since(reached: Flags, start: int) -> Flags:
+    """From `start` on, without what was open before: that is no news. A band may have ended."""
+    if not start:
+        return reached
+    after = reached[start - 1 :]
+    found: Flags = (after & ~np.logical_and.accumulate(after, axis=0))[1:]
+    return found
 
 
 def strategies(records: Sequence[Floats]) -> Iterator[Strategy]:
@@ -194,7 +232,7 @@ def frontier(title: str, found: Mapping[tuple[str, str], Sequence[Sequence[Float
 def alone(found: Mapping[tuple[str, str], Sequence[Sequence[Floats]]]) -> None:
     """The share of paths that each rule notifies of alone within 126 and 252 rows."""
     rows = {}
-    for place, rule in enumerate(STATISTICS, start=len(NAMES)):
+    for place, rule in enumerate(RULES, start=len(NAMES)):
         for year in STARTS:
             cells = []
             for case in CASES:
@@ -207,7 +245,7 @@ def alone(found: Mapping[tuple[str, str], Sequence[Sequence[Floats]]]) -> None:
 def simulated() -> None:
     """The frontier on simulated strategies, the rules' shares, and the product as shipped."""
     rng = np.random.default_rng(17)
-    unions = [*UNIONS, *SHIPPED.values(), *STATISTICS]
+    unions = [*UNIONS, *SHIPPED.values(), *RULES]
     found: dict[tuple[str, str], list[list[Floats]]] = {}
     worth: dict[int, list[Strategy]] = {}
     alarms: dict[int, dict[str, list[Floats]]] = {}
@@ -239,7 +277,7 @@ def simulated() -> None:
     frontier("Notified within 126 / 252 rows of the change, simulated strategies:", found)
     alone(found)
     per_rule: dict[str, list[str]] = {}
-    for rule in UNHEDGED:
+    for rule in RULES:
         cells = []
         for each in worth.values():
             levels = [

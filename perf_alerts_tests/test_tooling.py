@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import perf_alerts_dagster
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, WEIGHTS
 
 ROOT = Path(perf_alerts_dagster.__file__).parents[1]
 SCORE = ROOT / ".ci" / "mutation_score.py"
@@ -147,3 +148,34 @@ def test_every_exception_from_coverage_has_its_reason() -> None:
     ]
 
     assert [line for line in lines if not re.search(r"pragma: no cover - \w", line)] == []
+
+
+def rows_of_table(text: str, head: str) -> list[list[str]]:
+    """The cells of the rows of the table that begins so."""
+    lines = text[text.index(head) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_the_statistics_say_of_every_rule_how_it_is_made_and_what_it_cannot_see() -> None:
+    text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    rows = rows_of_table(text, "| rule | formula and source |")
+    named = [rule for row in rows for rule in re.findall(r"`(\w+)`", row[0])]
+
+    assert len(named) == len(set(named))
+    assert set(BY_ID) <= set(named)
+    assert all(row[1] and row[3] for row in rows)
+
+
+def test_the_weights_of_the_documents_are_those_of_the_catalogue() -> None:
+    text = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
+    weights = {
+        rule: float(row[1])
+        for row in rows_of_table(text, "| rule | weight | why |")
+        for rule in re.findall(r"`(\w+)`", row[0])
+    }
+
+    assert {rule: weights[rule] for rule in WEIGHTS} == WEIGHTS
+    assert all(not weights[rule] for rule in BY_ID if rule in weights and rule not in WEIGHTS)
+    # Nowhere else.
+    rules = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert not re.findall(r"`\w+` (?:and `\w+` )?0?\.\d+ each|weights: `", rules)

@@ -72,8 +72,10 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Messages:
-    """Of lives (N): the row of the gap's message, `DAYS` for none; the days on which the sums are
-    beyond their level, and those on which an incident of decay opens (days, N).
+    """What is notified of lives (N).
+
+    `gap` is the row of the gap's message, `DAYS` for none; by rule `beyond` are the days on which
+    a sum is beyond its level; on those of `opens` an incident of decay opens (days, N).
     """
 
     gap: Floats

@@ -14,6 +14,7 @@ from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.incidents.ledger import Accounts, Ledger, ledger_of, total
 from perf_alerts_dagster.incidents.store.ledger import openings_of
 from perf_alerts_dagster.judging.cost import Cost, detections
+from perf_alerts_dagster.judging.rules.shadow import RULE as SHADOW_GAP
 from perf_alerts_dagster.judging.rules.thresholds import DRAWDOWN
 from perf_alerts_dagster.judging.shares import share_of
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
@@ -64,6 +65,8 @@ def read_ledger(
     settings = with_thresholds(settings, engine)
     store = SqlAlertStore(engine)
     session_judge, judged = build_session_judge(settings, store), _judged(store)
+    shadowed = frozenset(each.evaluation.strategy for each in store.current(rule=SHADOW_GAP.id))
+    budgets = replace(session_judge.judge.budgets, shadowed=shadowed)
     calibrations = _stored(session_judge, engine, settings, now)
     openings = openings_of(engine, now)
     known = {*judged, *(opening.strategy for opening in openings)}
@@ -77,7 +80,7 @@ def read_ledger(
             name,
             calibrations.get(name),
             records.get(name),
-            budgets=session_judge.judge.budgets,
+            budgets=budgets,
             book=session_judge.judge.book,
             strategies=len(judged),
             live_rows=live_rows,
@@ -88,7 +91,7 @@ def read_ledger(
     return ledger_of(
         shares,
         [opening for opening in openings if strategy in (None, opening.strategy)],
-        session_judge.judge.budgets,
+        budgets,
         strategies=len(judged),
         gate=is_gated(settings),
     )
@@ -112,6 +115,8 @@ def cost_of(settings: Settings, reading: Reading, engine: Engine | None, now: da
         if record.is_judged_on(reading.as_of) and len(record.until(reading.as_of))
     }
     names = list(judged)
+    shadowed = frozenset(name for name, record in judged.items() if record.shadow is not None)
+    budgets = replace(session_judge.judge.budgets, shadowed=shadowed)
     calibrations: Mapping[str, Calibration] = {}
     if engine is not None:
         calibrations = _stored(session_judge, engine, settings, now)
@@ -124,7 +129,7 @@ def cost_of(settings: Settings, reading: Reading, engine: Engine | None, now: da
             name,
             calibrations.get(name),
             judged[name],
-            budgets=session_judge.judge.budgets,
+            budgets=budgets,
             book=session_judge.judge.book,
             strategies=len(judged),
             live_rows=int(judged[name].live.sum()),
@@ -135,8 +140,8 @@ def cost_of(settings: Settings, reading: Reading, engine: Engine | None, now: da
     return Cost(
         strategies=len(judged),
         shares=shares,
-        seen=detections(rated, session_judge.judge.budgets, len(judged)),
-        stated=session_judge.judge.budgets.stated(len(judged)),
+        seen=detections(rated, budgets, len(judged)),
+        stated=budgets.stated(len(judged)),
     )
 
 

@@ -91,6 +91,7 @@ BY_BUDGET = frozenset(
         "decay_cusum",
         "gap_since_launch",
         "hedged_decay_cusum",
+        "shadow_gap",
     }
 )
 

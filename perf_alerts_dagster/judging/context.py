@@ -16,6 +16,7 @@ from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
 from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.power import Worth
 from perf_alerts_dagster.projections.projection import ProjectionsInForce
+from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration
 from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -99,9 +100,10 @@ class JudgeContext:
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
     `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
-    this rule is still judged for, `against_backtest` see `Outlook`. `projected` are the strategies
-    with a projection in force: without one, a drawdown as documented needs no evidence. `records`
-    are those of the session, for what is computed of all at once; `made` and `kept` are for `once`.
+    this rule is still judged for, `against_backtest` see `Outlook`, `shadows` the healthy twins of
+    those with a shadow. `projected` are the strategies with a projection in force: without one, a
+    drawdown as documented needs no evidence. `records` are those of the session, for what is
+    computed of all at once; `made` and `kept` are for `once`.
     """
 
     as_of: date
@@ -118,6 +120,7 @@ class JudgeContext:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
     against_backtest: Mapping[tuple[str, str], date] = field(default_factory=dict)
+    shadows: Mapping[str, ShadowCalibration] = field(default_factory=dict)
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)

@@ -32,6 +32,8 @@ from perf_alerts_dagster.statistics.rolling import drawdown_path
 BENCHMARK, EXECUTION, COSTS = "benchmark", "execution", "costs"
 OWN, BEYOND, UNCLOSED = "the strategy itself", "beyond the benchmark", "not from closed trades"
 OTHERS = "the others"
+# The first day of a fall, among the parts of a rule of decay.
+_CHANGE = "change_date"
 # Members of a group that are named, and the rows of their history.
 _LOSERS = 3
 _HISTORY = 756
@@ -102,9 +104,12 @@ def _window(
     rows = record if evaluation.provisional else context.finals(record)
     match BY_ID[evaluation.rule].loss:
         case "row" if evaluation.session is not None:
-            end = int(np.searchsorted(record.dates, np.datetime64(evaluation.session), "right"))
-            return record.rows(0, end), end - 1
-        case "rows":
+            rows = record.until(evaluation.session)
+            is_there = len(rows) and rows.dates[-1] == np.datetime64(evaluation.session)
+            return rows, len(rows) - bool(is_there)
+        case "change" if isinstance(since := evaluation.parts.get(_CHANGE), str):
+            return rows, int(np.searchsorted(rows.dates, np.datetime64(since)))
+        case "rows" | "change":
             return rows, len(rows) - (evaluation.observations or 0)
         case "value":
             return rows, len(rows) - round(evaluation.value or 0.0)

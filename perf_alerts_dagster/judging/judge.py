@@ -100,6 +100,7 @@ class Judge:
             calibrations=outlook.calibrations,
             life_cusum=outlook.life_cusum,
             against_backtest=outlook.against_backtest,
+            shadows=outlook.shadows,
             records=cut,
             kept={} if self.kept is None else self.kept,
         )

@@ -42,7 +42,8 @@ class Rule:
     `whole_life`: it depends on all live rows, so that none may be lost. `of_shadow`: it judges the
     shadow, and takes its share of the budget of the strategies that have one. `loss`: the window
     of P&L that a breach is explained by: the `row` of its session, the last `rows` that it
-    observed, as many as its `value`, or those since the `peak`; "" where it has none.
+    observed, those since its date of `change` where it has one, as many as its `value`, or those
+    since the `peak`; "" where it has none.
 
     `ladder` holds the documented limits, `limits` those that ALERT_THRESHOLDS changes, by their
     names there: `<name>_<severity>` moves that step of the ladder. `accepts` is their range.
@@ -62,7 +63,7 @@ class Rule:
     newest_row: bool = False
     whole_life: bool = False
     of_shadow: bool = False
-    loss: Literal["", "row", "rows", "value", "peak"] = ""
+    loss: Literal["", "row", "rows", "change", "value", "peak"] = ""
     ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
     limits: Mapping[str, float] = field(default_factory=dict)
     accepts: Literal["number", "positive", "fraction"] = "positive"

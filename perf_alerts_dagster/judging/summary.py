@@ -1,14 +1,14 @@
 """A strategy's outcome over all of its rules, and what too little data leaves unwatched."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.context import LACKING
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Judgement, Outcome
 from perf_alerts_dagster.judging.rules import hedged, mandates
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID, RULES
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, OF_SHADOWS, RULES
 from perf_alerts_dagster.judging.rules.thresholds import WIPE_OUT
 
 # The worst first.
@@ -29,6 +29,7 @@ _COUNTED = frozenset(
     for rule in RULES
     if rule.family in (Family.PROJECTION, Family.THRESHOLD)
     and rule not in (*mandates.RULES, hedged.RULE)
+    and not rule.of_shadow
 )
 
 
@@ -87,7 +88,13 @@ def summary_of(evaluations: Sequence[Evaluation]) -> Summary:
     Too little data: more than half of the projection and threshold rules that apply (mandates
     and data rules not counted) are insufficient and none of them breaches, or nothing was
     measured at all. Then an info of another rule, such as a late row, is no breach.
+    A shadow that cannot be read or has stopped takes away the good news and nothing else.
     """
+    blind = [e for e in evaluations if e.rule in OF_SHADOWS and e.outcome in UNMEASURED]
+    if blind and len(blind) < len(evaluations):
+        rest = summary_of([each for each in evaluations if each not in blind])
+        is_ok = rest.outcome is Outcome.OK
+        return replace(rest, outcome=Outcome.PARTIAL, note=blind[0].message) if is_ok else rest
     too_little = _too_little(evaluations)
     seen = {each.outcome for each in evaluations} - {_LACKING}
     if too_little is not None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Alert, Family
+from perf_alerts_dagster.projections import shadow_lives
 from perf_alerts_dagster.projections.calibration import (
     LIVES,
     Calibration,
@@ -179,7 +180,8 @@ class ProjectionIssuer:
         current = Family.FORWARD in alert.families
         # The evidence of a limit comes from the projection as well.
         launch = bool({Family.PROJECTION, Family.FORWARD, Family.THRESHOLD} & alert.families)
-        due: set[str] = set()
+        shadowed = Family.PROJECTION in alert.families
+        due = set(shadow_lives.due(self.store, reading, as_of) if shadowed else ())
         if current:
             due |= {record.strategy for record, _ in self._due_current(reading, as_of)}
         if launch:
@@ -196,6 +198,11 @@ class ProjectionIssuer:
                 self.issue_launch(reading, as_of, run_id=run_id, progress=progress)
             if current:
                 self.issue_current(reading, as_of, run_id=run_id)
+            if shadowed:
+                version = self.settings_version
+                shadow_lives.issue(
+                    self.store, reading, as_of, run_id=run_id, settings_version=version
+                )
 
     def outlook(
         self,

@@ -18,6 +18,7 @@ from perf_alerts_dagster.projections.bands import (
 )
 from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.ports import kind_of
+from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.groups import is_group
@@ -386,9 +387,9 @@ class Outlook:
     `projected`: strategies with a launch projection. `expectations`: by strategy, the earlier
     month's and today's expectation; `monthly` is the earlier month's projection. `in_force` and
     `calibrations`: the projections and the healthy years by which each strategy is judged;
-    `life_cusum` those of the strategies that this rule is still judged for. `against_backtest`
-    maps (strategy, rule) of decay to the first session of an incident that was found against the
-    backtest, where it is still judged so.
+    `life_cusum` those of the strategies that this rule is still judged for, `shadows` the healthy
+    twins of those with a shadow. `against_backtest` maps (strategy, rule) of decay to the first
+    session of an incident that was found against the backtest, where it is still judged so.
     """
 
     projected: frozenset[str] = frozenset()
@@ -398,3 +399,4 @@ class Outlook:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     life_cusum: Mapping[str, Calibration] = field(default_factory=dict)
     against_backtest: Mapping[tuple[str, str], date] = field(default_factory=dict)
+    shadows: Mapping[str, ShadowCalibration] = field(default_factory=dict)

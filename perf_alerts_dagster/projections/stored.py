@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.projections import shadow_lives
 from perf_alerts_dagster.projections.bands import PATHS
 from perf_alerts_dagster.projections.calibration import TAILS, Calibration
 from perf_alerts_dagster.projections.ports import (
@@ -221,6 +222,7 @@ def outlook(
         monthly={name: projection for name, each in before.items() if (projection := unpack(each))},
         calibrations={name: unpack_calibration(each) for name, each in calibrated.items()},
         life_cusum={name: cusum_calibration(each) for name, each in of_version_3.items()},
+        shadows=shadow_lives.in_force(store, as_of),
     )
 
 

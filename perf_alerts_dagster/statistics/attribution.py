@@ -22,6 +22,8 @@ MINIMUM_TRADES = 20
 FAMILY = 0.05
 TRADES = ("win rate", "average win", "average loss", "number of trades", "cost per trade")
 _COUNT = TRADES.index("number of trades")
+# P&L over capital that may be the rounding of sums.
+_ROUNDING = 1e-9
 _PATHS = 1_000
 _BLOCK = 20
 # Standard errors of the slope from which on trades count as moving with the benchmark.
@@ -45,12 +47,12 @@ class Part:
     @property
     def is_short(self) -> bool:
         """Whether the value is below the range."""
-        return self.low is not None and self.value < self.low
+        return self.low is not None and self.value < self.low - _ROUNDING
 
     @property
     def is_outside(self) -> bool:
         """Whether the value is outside the range, on either side."""
-        return self.is_short or (self.high is not None and self.value > self.high)
+        return self.is_short or (self.high is not None and self.value > self.high + _ROUNDING)
 
 
 def shapley(

@@ -10,6 +10,8 @@ import numpy as np
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
 from perf_alerts_dagster.statistics import metrics, sharpe, wins_losses
 from perf_alerts_dagster.statistics.rolling import drawdown_path, log_index
+from perf_alerts_dagster.statistics.shadow import pairs_of
+from perf_alerts_dagster.statistics.shadow_agreement import agreement
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
 
@@ -72,7 +74,8 @@ class Measurement:
 
     Returns are fractions; drawdowns, value at risk and expected shortfall are negative for a
     loss; the `max_drawdown_*` are dates in ISO form; `min_track_record_length` counts rows. None
-    means too little data, or nothing to measure. `first` to `last` are the rows measured.
+    means too little data, or nothing to measure. `first` to `last` are the rows measured. `shadow`
+    is live against the model's own P&L, see `shadow_agreement`; of a live segment that has one.
     """
 
     strategy: str
@@ -81,6 +84,7 @@ class Measurement:
     last: date
     observations: int
     metrics: Mapping[str, Metric]
+    shadow: Mapping[str, Metric] | None = None
 
 
 def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurement]:
@@ -113,9 +117,17 @@ def measure(record: StrategyRecord, *, periods_per_year: float) -> list[Measurem
                 last=_day(dates, -1),
                 observations=len(returns),
                 metrics=values,
+                shadow=_agreement(record, periods_per_year) if is_live else None,
             )
         )
     return measurements
+
+
+def _agreement(record: StrategyRecord, periods_per_year: float) -> dict[str, Metric] | None:
+    if record.shadow is None:
+        return None
+    pairs = pairs_of(record.until_wipe_out(), record.shadow)
+    return agreement(pairs, periods_per_year=periods_per_year)
 
 
 def _values(dates: Dates, returns: Floats, periods_per_year: float) -> dict[str, Metric]:

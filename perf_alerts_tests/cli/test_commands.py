@@ -158,6 +158,24 @@ def test_evaluate_gives_the_same_bytes_twice_and_stores_nothing(
     assert not (tmp_path / "state" / "perf_alerts.db").exists()
 
 
+def test_evaluate_says_why_a_notified_breach_was_one(run: Run, tmp_path: Path) -> None:
+    rows = young_rows("new_ml", 200)
+    day = rows[-1].split(",")[1]
+    rows[-1] = f"new_ml,{day},-0.08,live"
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *rows]) + "\n")
+    words = ("evaluate", "daily_pnl_check", "--records", str(path), "--as-of", day)
+    limits = {"ALERT_POLICY_LIMITS": '{"default": {"daily_loss": 0.05}}'}
+
+    found = json.loads(run(*words, "--json", **limits).stdout)["evaluations"]
+    lines = run(*words, **limits).stdout.splitlines()
+
+    column = lines[2].index("why")
+    (why,) = {each["parts"]["explained"]["line"] for each in found if "explained" in each["parts"]}
+    assert why.startswith("the strategy itself -8.0 % that day, usually -0.6 %")
+    assert why in " ".join(line[column:].strip() for line in lines)
+
+
 def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) -> None:
     answer = run("measure", "--records", str(daily), "--as-of", "1999-01-01")
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -210,6 +211,9 @@ def test_an_execution_that_falls_short_is_told_before_what_trades_made_of_it() -
         ("rolling_sharpe", 63, {"observations": 63}),
         ("consecutive_exceedances", 4, {"value": 4.0}),
         ("policy_monthly_loss", 12, {"observations": 12}),
+        ("decay_cusum", 300, {"observations": 300}),
+        ("decay_cusum", 25, {"parts": {"change_date": str(weekdays(600)[575])}}),
+        ("mean_shortfall_126", 126, {"parts": {"change_date": str(weekdays(600)[575])}}),
     ],
 )
 def test_the_window_is_the_rules_own(rule: str, rows: int, more: dict[str, Any]) -> None:
@@ -246,6 +250,20 @@ def test_provisional_rows_count_where_the_breach_is_by_them() -> None:
     assert rows == [39, 40]
 
 
+def test_days_that_are_their_trades_leave_no_rest_that_stands_out() -> None:
+    record = planted("lower win rate", 23)
+    assert record.trades is not None
+    at = np.searchsorted(record.dates, record.trades.exits)
+    days = np.bincount(at, weights=record.trades.pnl, minlength=ROWS).astype(np.float64)
+
+    found = explained(replace(record, returns=days))
+
+    assert found["cause"] == "win rate"
+    (rest,) = (part for part in found["parts"] if part["name"] == "not from closed trades")
+    # The first rows, before the first trade, have another mean.
+    assert (rest["outside"], rest["value"]) == (False, pytest.approx(0.0, abs=1e-3))
+
+
 def test_what_is_not_notified_or_has_no_loss_is_not_explained() -> None:
     record = a_record(noise(300), backtest=noise(300, seed=2))
     context = context_of(record)
@@ -256,6 +274,8 @@ def test_what_is_not_notified_or_has_no_loss_is_not_explained() -> None:
         breach(record, outcome=Outcome.NO_DATA),
         breach(record, "flat_run"),
         breach(record, "daily_exceedance", session=None),
+        breach(record, "daily_exceedance", session=date(2000, 1, 3)),
+        breach(record, "daily_exceedance", session=date(2023, 1, 7)),
         breach(record, observations=0),
         breach(record, observations=601),
         breach(replace(record, strategy="ALL"), "joint_exceedances", session=record.dates[-1]),

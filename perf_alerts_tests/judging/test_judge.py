@@ -152,6 +152,26 @@ def test_no_strategys_presence_changes_what_is_said_of_another(alert: Alert) -> 
     assert without_discovery(of(alone, "alpha")) == without_discovery(of(together, "alpha"))
 
 
+def test_a_notified_breach_of_a_strategy_and_its_group_is_explained() -> None:
+    market = np.random.default_rng(4).normal(0.0, 0.01, ROWS)
+    market[-1] = -0.06
+    strategies = []
+    for seed, name in enumerate(("alpha", "beta", "gamma")):
+        plain = a_strategy(name, ROWS, seed=seed)
+        held = plain.returns * 0.2 + (market if name == "beta" else 0.0)
+        strategies.append(replace(plain, returns=held, benchmark=market))
+    found = judge(reading(strategies))
+
+    why = {
+        (one.strategy, one.rule): one.why for one in found.evaluations if "explained" in one.parts
+    }
+    assert why["beta", "policy_daily_loss"].startswith("benchmark -6.")
+    assert why["ALL", "policy_daily_loss"].startswith("beta -1.9 % that day; ")
+    assert all(one.notifies for one in found.evaluations if "explained" in one.parts)
+    assert all(one.why == "" for one in found.evaluations if "explained" not in one.parts)
+    assert judge(reading(strategies)) == found
+
+
 def test_rows_after_the_as_of_date_are_not_looked_at() -> None:
     whole = reading([traded("alpha", seed=1)])
     then = day(ROWS - 50)

@@ -1,6 +1,7 @@
 """What messages say: what happened, by how much, how sure, since when, and where to look."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -70,6 +71,26 @@ def test_a_breach_says_everything_that_a_person_needs(desk: IncidentDesk) -> Non
         f"{URL}/incidents/{desk.only().id}",
     ]
     assert "seen 3 times" in message.text
+
+
+def test_a_breach_says_why_in_one_line_that_prints(desk: IncidentDesk) -> None:
+    line = "<b>ES</b>\x1b[2J\u202e -4.1 % that day; " + "x" * 10_000
+    desk.judge(breach(parts={"explained": {"line": line}}), breach(strategy="other", parts={}))
+
+    blocks = newest(desk).text.split("\n\n")
+
+    (why,) = [each for each in blocks[1].splitlines() if each.startswith("Why: ")]
+    assert why.startswith("Why: <b>ES</b> [2J -4.1 % that day; xxx")
+    assert why.isprintable()
+    assert len(why) == len("Why: .") + 120
+    assert "Why: " not in blocks[0]
+
+
+@pytest.mark.parametrize("parts", [{"explained": None}, {"explained": {}}, {"explained": "x"}])
+def test_an_explanation_that_is_none_is_not_said(desk: IncidentDesk, parts: dict[str, Any]) -> None:
+    desk.judge(breach(parts=parts))
+
+    assert "Why" not in newest(desk).text
 
 
 def test_several_are_counted_in_the_subject_worst_first(desk: IncidentDesk) -> None:

@@ -60,6 +60,12 @@ def stored() -> Values:
     return values
 
 
+def versions() -> dict[str, str]:
+    """The versions of the libraries that the file was made with."""
+    found: dict[str, str] = json.loads(FILE.read_text(encoding="utf-8"))["versions"]
+    return found
+
+
 def _library(name: str) -> ModuleType:
     # Its own warnings are not ours.
     with warnings.catch_warnings():

@@ -119,6 +119,8 @@ def test_a_value_is_outside_on_either_side_and_short_below_only() -> None:
 
     assert (low.is_short, low.is_outside, high.is_short, high.is_outside) == (1, 1, 0, 1)
     assert not Part(name="x", value=-9.0).is_outside
+    # The rounding of sums is not outside of what never varied.
+    assert not any(Part(name="x", value=each, low=0, high=0).is_outside for each in (-1e-12, 1e-12))
 
 
 ROWS, FIRST = 400, 340

@@ -1,6 +1,9 @@
 """Our few lines against the field's libraries, by the values that `oracles.py` has of them."""
 
+import re
+import tomllib
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +17,7 @@ from perf_alerts_tests.statistics.oracles import case
 
 SAMPLE: Mapping[str, Floats] = oracles.sample()
 THEIRS = oracles.stored()
+PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLE))
@@ -66,3 +70,18 @@ def test_a_library_that_says_something_else_is_a_difference() -> None:
         "pbo, gone: 1.0 in the file, None by the library",
         "pbo, new: None in the file, 2.0 by the library",
     ]
+
+
+def test_the_file_is_made_with_the_libraries_of_the_extra() -> None:
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    named = {re.split("[>=]", one)[0] for one in extras["optional-dependencies"]["oracles"]}
+
+    assert named == {*oracles.LIBRARIES} == {*oracles.versions()}
+
+
+def test_no_comparison_is_skipped_for_want_of_a_library() -> None:
+    every = (one.read_text() for one in (PROJECT / "perf_alerts_tests").rglob("*.py"))
+    skipping = {name for text in every for name in re.findall(r"importorskip\((.+?)\)", text)}
+
+    # The compiled code; a platform without it has numpy's alone.
+    assert skipping == {'"numba"'}

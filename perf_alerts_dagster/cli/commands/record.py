@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
@@ -21,6 +21,7 @@ from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.settings import Settings, load_settings
+from perf_alerts_dagster.statistics.measurement import Measurement, Metric
 from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
 
 # The columns of the table, by metric; --json has every metric.
@@ -204,7 +205,7 @@ def measure(
                 # Null where the strategies' own ones differ.
                 "periods_per_year": common.pop() if len(common) == 1 else None,
                 "strategies": [
-                    asdict(measurement)
+                    _entry(measurement)
                     | {
                         "first": measurement.first.isoformat(),
                         "last": measurement.last.isoformat(),
@@ -235,6 +236,25 @@ def measure(
             *(output.number(value) if not isinstance(value, str) else value for value in values),
         )
     output.print_table(rows)
+    for measurement in measurements:
+        if measurement.shadow is not None:
+            _print_shadow(measurement.strategy, measurement.shadow)
+
+
+def _entry(measurement: Measurement) -> dict[str, object]:
+    entry = asdict(measurement)
+    return {
+        name: entry[name] for name in entry if name != "shadow" or measurement.segment == "live"
+    }
+
+
+def _print_shadow(strategy: str, figures: Mapping[str, Metric]) -> None:
+    """Live against the model's own P&L, in a line."""
+    shown = ", ".join(
+        f"{name.replace('_', ' ')} {value if isinstance(value, str) else output.number(value)}"
+        for name, value in figures.items()
+    )
+    output.OUT.print(f"{escape(strategy)} against its model: {shown}", highlight=False)
 
 
 @click.command()

@@ -18,6 +18,7 @@ from perf_alerts_dagster.judging.rules import (
     life_cusum,
     mandates,
     scores,
+    shadow,
     thresholds,
     trades,
 )
@@ -32,6 +33,7 @@ RULES: tuple[Rule, ...] = (
     gap.RULE,
     hedged.RULE,
     life_cusum.RULE,
+    shadow.RULE,
     thresholds.ROLLING_SHARPE,
     thresholds.SHARPE_DEGRADATION,
     thresholds.DRAWDOWN,
@@ -53,6 +55,7 @@ JUDGES: dict[Family, tuple[Callable[[StrategyRecord, JudgeContext], Sequence[Eva
         gap.judge_gap,
         hedged.judge_hedged,
         life_cusum.judge_cusum,
+        shadow.judge_shadow,
     ),
     Family.THRESHOLD: (
         thresholds.judge_thresholds,

@@ -51,6 +51,7 @@ SUM = by_budget(
     id="decay_cusum",
     title="decay since live began",
     unit="Shiryaev-Roberts sum",
+    loss="change",
     weight=0.5,
 )
 RULES = (SHORT, LONG, SUM)

@@ -63,7 +63,6 @@ class TableSource(RecordsSource):
     base_currency: str | None = None
     notes: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
-    is_sample: bool = False
 
     def load(self, today: date) -> TrackRecords:
         """Read the daily table, then add the optional tables to its strategies."""
@@ -89,7 +88,6 @@ class TableSource(RecordsSource):
             source=self.name,
             notes=tuple(map(printable, (*records.notes, *of_tables, *self.notes))),
             faults=with_safe_names(records.faults),
-            is_sample=self.is_sample,
         )
 
     def _tables(self) -> list[Table]:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from sqlalchemy import create_engine, text
 
+from perf_alerts_dagster.bootstrap.records import open_source
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.judging.evaluation import Outcome
@@ -19,6 +20,7 @@ from perf_alerts_dagster.records.desk import Kept
 from perf_alerts_dagster.records.model import Shadow, TrackRecords
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.records.sources.open import TableNames, open_records
+from perf_alerts_dagster.settings import load_settings
 from perf_alerts_tests.builders import context_of, reader
 from perf_alerts_tests.fakes import FakeRecordsSource
 
@@ -537,3 +539,91 @@ def test_trades_without_the_columns_have_none_and_the_hash_is_the_same(load: Loa
     assert without.trades is not None
     assert (without.trades.symbols, without.trades.sides) == (None, None)
     assert having.content_hash() == without.content_hash()
+
+
+@pytest.mark.parametrize("at", ["2026-01-05T00:00:00+09:00", "2026-01-05 00:00:00-05:00"])
+def test_midnight_in_any_zone_is_the_written_day(load: Load, at: str) -> None:
+    tables = {"shadow": (SHADOW, [("trend", at, 0.5)]), "benchmark": (SHADOW, [("", at, 0.1)])}
+    records = load({"daily": (DAILY, LIVE), **tables})
+
+    assert shadow_of(records).dates.astype(str).tolist() == ["2026-01-05"]
+    assert benchmarks(records) == {"trend": [0.1, None], "carry": [0.1]}
+
+
+def test_another_time_is_no_day(load: Load) -> None:
+    at = "2026-01-05 14:30:00"
+    tables = {"shadow": (SHADOW, [("trend", at, 0.5)]), "benchmark": (SHADOW, [("", at, 0.1)])}
+    records = load({"daily": (DAILY, LIVE), **tables})
+
+    (fault,) = shadow_of(records).faults
+    assert fault.rule.startswith("is no midnight")
+    assert [one.rule for one in records.table_faults] == [fault.rule]
+    assert benchmarks(records) == {"trend": None, "carry": None}
+
+
+def test_typed_columns_of_parquet_are_read_as_they_are(tmp_path: Path) -> None:
+    at = [datetime(2026, 1, 5, 5, tzinfo=UTC), datetime(2026, 1, 6, 5, tzinfo=UTC)]
+    new_york = pl.Datetime("us", "America/New_York")
+    pl.DataFrame({"strategy": ["trend"] * 2, "date": at, "return": [0.1, 0.2]}).cast(
+        {"date": new_york}
+    ).write_parquet(tmp_path / "daily.parquet")
+    pl.DataFrame(
+        {
+            "strategy": ["trend"] * 2,
+            "date": at,
+            "return": [1, 2],
+            "expected_cost": [None, 1],
+            "model_version": [date(2025, 12, 1), None],
+        }
+    ).cast({"date": new_york}).write_parquet(tmp_path / "shadow.parquet")
+    source = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={})
+    shadow = shadow_of(source.load(TODAY))
+
+    assert shadow.dates.astype(str).tolist() == ["2026-01-05", "2026-01-06"]
+    assert shadow.returns.tolist() == [1.0, 2.0]
+    assert shadow.costs.tolist() == [0.0, 1.0]
+    assert shadow.versions.tolist() == ["2025-12-01", ""]
+
+
+def test_the_settings_name_the_tables(tmp_path: Path) -> None:
+    live = "strategy,date,return\ntrend,2026-01-05,0.01\n"
+    for name in ("daily", "model", "index"):
+        (tmp_path / f"{name}.csv").write_text(live)
+    settings = load_settings(
+        {
+            "ALERT_RECORDS_URL": str(tmp_path),
+            "ALERT_SHADOW_TABLE": "model",
+            "ALERT_BENCHMARK_TABLE": "index",
+        },
+        None,
+    )
+    records = open_source(settings).load(TODAY)
+
+    assert shadow_of(records).returns.tolist() == [0.01]
+    assert benchmarks(records) == {"trend": [0.01]}
+    plain = load_settings({"ALERT_RECORDS_URL": str(tmp_path)}, None)
+    assert open_source(plain).load(TODAY).strategies["trend"].shadow is None
+    assert plain.settings_version == settings.settings_version
+
+
+def test_rates_with_faults_leave_those_of_benchmarks_named(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text("strategy,date,return\ntrend,2026-01-05,0.01\n")
+    (tmp_path / "benchmark.csv").write_text("date,return\n2026-01-05,x\n")
+    (tmp_path / "fx.csv").write_text("currency,date,rate\nEUR,2026-01-05,0\n")
+    source = open_records(
+        str(tmp_path), shown="x", tables=TableNames(), columns={}, base_currency="USD"
+    )
+    assert [one.where for one in source.load(TODAY).table_faults] == ["benchmark.csv", "fx.csv"]
+
+
+def test_a_file_of_shadows_that_is_not_read_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "daily.csv").write_text("strategy,date,return\ntrend,2026-01-05,0.01\n")
+    for name in ("shadow", "benchmark"):
+        (tmp_path / f"{name}.xlsx").write_bytes(b"PK")
+    records = open_records(str(tmp_path), shown="x", tables=TableNames(), columns={}).load(TODAY)
+
+    assert [note.partition(":")[0] for note in records.notes] == [
+        "there is no column segment",
+        "shadow.xlsx",
+        "benchmark.xlsx",
+    ]

@@ -1,0 +1,178 @@
+"""The shadow: live against the P&L that the strategy's own model makes of the same dates."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.json import Json
+from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.projections.shadow_lives import SEEN_WITHIN, ShadowCalibration
+from perf_alerts_dagster.records.model import Shadow, StrategyRecord
+from perf_alerts_dagster.statistics.shadow import LATE, REFERENCE, STATISTICS, Pairs, pairs_of
+from perf_alerts_dagster.statistics.shadow_agreement import agreement
+from perf_alerts_dagster.statistics.shadow_faults import Fault, Kind, fault_of
+
+RULE = Rule(
+    id="shadow_gap",
+    title="gap to the model's own P&L",
+    family=Family.PROJECTION,
+    unit="share of healthy years",
+    plot="none",
+    gated=True,
+    weight=1.0,
+    optional=True,
+    of_shadow=True,
+    ladder=Ladder(breach="at or below"),
+    hint="what the message names: sizes, order of signals and fills of these dates, costs; then "
+    "whether the shadow was made by the code that trades.",
+)
+SHADOW_ROWS = "shadow rows"
+_SHOWN_DAYS = 6
+
+
+def judge_shadow(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
+    """One evaluation of a strategy that has a shadow, by its live final rows.
+
+    Error where the shadow's rows break a rule, no data where it has stopped (neither is critical:
+    the strategy itself is judged by all other rules), insufficient data before 63 pairs.
+    """
+    if record.shadow is None:
+        return []
+    finals = context.finals(record)
+    case, shadow = Case(RULE, finals, context), finals.shadow or record.shadow
+    if shadow.faults:
+        listed = [str(fault) for fault in shadow.faults]
+        rest = f"; and {len(listed) - 1} more" if len(listed) > 1 else ""
+        return [_unread(case, Outcome.ERROR, f"{listed[0]}{rest}", {"faults": [*listed]})]
+    behind = int((finals.dates > shadow.dates[-1]).sum()) if len(shadow) else 0
+    if behind > LATE:
+        text = f"the shadow stopped: its newest row is of {shadow.dates[-1]}, {behind} sessions"
+        text += f" behind the strategy's; {LATE} are allowed"
+        return [_unread(case, Outcome.NO_DATA, text, {"behind": behind})]
+    return [_paired(case, shadow)]
+
+
+def _unread(case: Case, outcome: Outcome, message: str, parts: dict[str, Json]) -> Evaluation:
+    return Evaluation(
+        strategy=case.record.strategy,
+        rule=RULE.id,
+        outcome=outcome,
+        severity=Severity.WARNING,
+        evidence=Evidence.UNGATED,
+        message=message,
+        parts=parts,
+    )
+
+
+def _paired(case: Case, shadow: Shadow) -> Evaluation:
+    pairs = pairs_of(case.record, shadow)
+    late = f"{pairs.late} rows came more than {LATE} sessions late" if pairs.late else ""
+    of = f"of model version {pairs.version}" if pairs.version else ""
+    if len(pairs) < REFERENCE:
+        why = "; ".join(filter(None, (of, late)))
+        return case.lacks(len(pairs), REFERENCE, why, lacking=SHADOW_ROWS)
+    twins = case.context.shadows.get(case.record.strategy)
+    if twins is None or twins.first != pairs.dates[0].astype(object):
+        why = "needs healthy twins, which are drawn of a model whose P&L varies"
+        return case.lacks(len(pairs), REFERENCE, why, lacking=SHADOW_ROWS)
+    return _judged(case, pairs, twins)
+
+
+def _judged(case: Case, pairs: Pairs, twins: ShadowCalibration) -> Evaluation:
+    strategy = case.record.strategy
+    levels = case.context.levels_of(strategy, RULE.id)
+    values = pairs.statistics()[:, -1]
+    shares, share = twins.shares(values), float(twins.p_years(values))
+    warning, critical = (level if level > 0.0 else -math.inf for level in levels)
+    severity, limit = RULE.step(share, warning=warning, critical=critical)
+    scales = pairs.scales
+    noise, deviation = float(scales.noise[0, 0]), float(scales.deviation[0, 0])
+    offset = float(scales.offset[0, 0])
+    parts: dict[str, Json] = {
+        "statistics": {
+            name: {"value": float(value), "share": float(each)}
+            for name, value, each in zip(STATISTICS, values, shares, strict=True)
+        },
+        "noise": noise / deviation,
+        "seen": {
+            fault: {str(rows): each for rows, each in zip(SEEN_WITHIN, seen, strict=True)}
+            for fault, seen in twins.seen_at(levels[0]).items()
+        },
+        "reference_rows": twins.rows,
+        "undated_rows": pairs.undated,
+        "late_rows": pairs.late,
+        "model_version": pairs.version,
+        "since": str(pairs.dates[0]),
+        "mean_is_learnt": pairs.learns,
+        "learnt_mean": offset,
+        **agreement(pairs, periods_per_year=case.context.periods_of(strategy)),
+    }
+    text = f"differs from its model by {noise / deviation:.2g} of the model's standard deviation"
+    if severity is not None:
+        fault = fault_of(pairs)
+        text, more = _message(case.record, pairs, fault)
+        parts |= more
+    if offset:
+        text += f"; {1e4 * offset:+.2g} bp a day from the first rows on count as normal, state "
+        text += "expected_cost to judge them"
+    return case.judged(
+        share,
+        (severity, limit),
+        text,
+        observations=len(pairs),
+        required=REFERENCE,
+        rating=Rating(p_year=share, false_alarm_rate=levels[0]),
+        parts=parts,
+    )
+
+
+def _message(record: StrategyRecord, pairs: Pairs, fault: Fault) -> tuple[str, dict[str, Json]]:
+    """The fault with its numbers, its onset, and what live lost to its model since."""
+    first = pairs.dates[fault.first]
+    days = [pairs.dates[day] for day in fault.days]
+    since = f"since {_dated([first], pairs.dates[-1])}"
+    lost = pairs.differences[fault.first :]
+    number = fault.number or 0.0
+    names = {
+        Kind.DRIFT: f"drift {1e4 * number:+.2g} bp a day {since}",
+        Kind.SIZE: f"size {number:.2f} x {since}",
+        Kind.LAG: f"lag of one day {since}",
+        Kind.SIGN: f"sign flipped {since}",
+        Kind.PARTLY_OPPOSITE: f"partly opposite {since}, as with the wrong sign on about "
+        f"{number:.0%} of the model's P&L",
+        Kind.MISSED: f"missed {_dated(days, pairs.dates[-1])}",
+        Kind.TRACKING: f"tracking error {number:.2g} x {since}",
+    }
+    amount = float(lost.sum())
+    shown = f"{amount:+.2%}"
+    parts: dict[str, Json] = {
+        "fault": fault.kind.value,
+        "fault_since": str(first),
+        "fault_number": fault.number,
+        "fault_days": [str(day) for day in days],
+        "difference_since": amount,
+    }
+    if record.capital is not None:
+        money = float((lost * record.capital[pairs.places[fault.first :]]).sum())
+        shown = f"{record.currency or ''} {money:+,.0f}".strip()
+        parts["pnl_since"] = money
+    return f"{names[fault.kind]}: {shown} against its model so far", parts
+
+
+def _dated(days: Sequence[np.datetime64], newest: np.datetime64) -> str:
+    """`28 Oct, 4, 9 and 10 Nov`, with the year where it is not that of the newest row."""
+    shown: list[str] = []
+    later = len(days) - _SHOWN_DAYS
+    for month, some in groupby(days[:_SHOWN_DAYS], key=lambda day: day.astype("datetime64[M]")):
+        first: object = month.astype(object)
+        year = "" if month.astype("datetime64[Y]") == newest.astype("datetime64[Y]") else " %Y"
+        numbers = [str(day.astype(object).day) for day in some]
+        shown += [*numbers[:-1], f"{numbers[-1]} {format(first, '%b' + year)}"]
+    shown += [f"{later} more"] if later > 0 else []
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
