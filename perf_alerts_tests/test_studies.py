@@ -136,3 +136,7 @@ def test_what_opens_within_fourteen_days_is_one_event(run: Any) -> None:
 def test_no_study_has_the_name_of_an_installed_module(study: str) -> None:
     """A script's folder comes first on the path: numba imports `coverage` where it is there."""
     assert PathFinder.find_spec(study) is None
+
+
+def test_the_studies_count_the_samples_real_strategies_alone(run: Any) -> None:
+    assert len(run("years")["sample_records"]()) == 16

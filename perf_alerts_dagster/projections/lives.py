@@ -184,7 +184,7 @@ def life_of(
     # from n / BLOCK blocks only: 4 BLOCK / 3 over n (Kuensch, Ann. Statist. 17, 1989).
     squares = np.square(shocks / deviation)
     of_scale = long_run_variance(squares, _SCALE_BLOCK) / 4.0 + BLOCK / 3.0
-    # As of any mean, by Student's t of so few blocks; and that of sums of sizes, from blocks as well.
+    # As of any mean, by Student's t of few blocks; and that of sums of sizes, from blocks as well.
     sizes, blocks = decay.sizes(logs), max(len(logs) // _SCALE_BLOCK, 4)
     of_mean = long_run_variance(sizes / sizes.mean(), _SCALE_BLOCK) * (blocks - 1) / (blocks - 3)
     of_size = of_mean + 1.0
