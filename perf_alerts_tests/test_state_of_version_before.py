@@ -215,12 +215,11 @@ def test_the_day_of_an_upgrade_opens_raises_and_ends_nothing(stored: Stored, is_
         for row in after["incidents"]
         if row["id"] not in failed
     ]
-    # No rule that was rated is silent: those of decay breach, are rated, and are held back.
+    # No rule that was rated is silent: what those of decay find is the gap since launch, which is
+    # rated, and is held back.
     evaluations = done[0]["tables"]["evaluations"]
     held = [row for row in evaluations if "held" in row["parts"]]
-    assert {row["rule"] for row in held} == {
-        "mean_shortfall_126", "mean_shortfall_252", "decay_cusum",
-    }  # fmt: skip
+    assert {row["rule"] for row in held} == {"gap_since_launch"}
     assert "unrated" not in {row["evidence"] for row in evaluations}
     assert {row["evidence"] for row in held} == {"strong"}
     # The launch projections are those that were there; only their calibrations are new.

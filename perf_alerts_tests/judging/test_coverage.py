@@ -65,7 +65,9 @@ def test_what_time_does_not_bring_is_named() -> None:
     )
     flat = coverage(a_record([0.0] * 800))
 
-    assert coverage(short).lacking == (("252 backtest rows are needed", (*PROJECTED, *RUNS)),)
+    assert coverage(short).lacking == (
+        ("252 backtest rows are needed", (*PROJECTED, "gap since launch", *RUNS)),
+    )
     assert coverage(few).lacking == (
         ("20 closed live trades are needed", ("win rate", "profit factor", "losing run")),
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import numpy as np
@@ -516,10 +517,15 @@ async def test_a_breach_is_not_retired(proxy: Proxy, page: httpx.AsyncClient) ->
     assert (await page.post(f"{path}/retire", data=form)).status_code == 404
 
 
-async def decayed(proxy: Proxy, page: httpx.AsyncClient, role: str = "operator") -> str:
+async def decayed(
+    proxy: Proxy, page: httpx.AsyncClient, role: str = "operator", **changes: Any
+) -> str:
     """The path of the incident of a strategy at half of its backtest's mean, with a session."""
     proxy.incidents.add_judgement(
-        judged(breach(strategy="below", rule="mean_shortfall_252"), run_id="later")
+        judged(
+            breach(**({"strategy": "below", "rule": "mean_shortfall_252"} | changes)),
+            run_id="later",
+        )
     )
     lifecycle = Lifecycle(store=proxy.incidents, settings=NotificationSettings())
     lifecycle.apply_judgements(DAILY, run_id="later", now=proxy.time())
@@ -546,6 +552,25 @@ async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
     (found,) = proxy.desk.kept().baselines["below"]
     assert (found.haircut, found.since, found.by) == (haircut, MONDAY, "operator")
     assert "<strong>baseline</strong>" in (await page.get(path)).text
+
+
+async def test_the_baseline_of_a_gap_is_one_click(proxy: Proxy, page: httpx.AsyncClient) -> None:
+    """The form comes first and is filled in: sent as it is, it sets the proposed haircut."""
+    gap = {"rule": "gap_since_launch", "parts": {"proposed_haircut": 0.57}}
+    path = await decayed(proxy, page, **gap)
+    shown = (await page.get(path)).text
+    form = shown[shown.index(f'action="{path}/rebaseline"') :].partition("</form>")[0]
+    given = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', form))
+
+    assert shown.index(f"{path}/rebaseline") < shown.index(f"{path}/acknowledge")
+    assert given == {
+        "form_word": await word(page, path), "from": str(MONDAY), "haircut": "57",
+        "reason": "gap since launch",
+    }  # fmt: skip
+    assert "A haircut of 57 % fits its live rows." in form
+    assert (await page.post(f"{path}/rebaseline", data=given)).status_code == 303
+    (found,) = proxy.desk.kept().baselines["below"]
+    assert (found.haircut, found.since, found.reason) == (0.57, MONDAY, "gap since launch")
 
 
 @pytest.mark.parametrize(
