@@ -148,8 +148,9 @@ class Strategy:
                 if rule in OF_GAP:
                     gap |= reached
                 if rule in own:
+                    reached[:OWN_ROWS] = False
                     reached[OWN_ROWS:] = _reached(own[rule], limits)
-                if rule not in OF_GAP or rule in SUMS:
+                if rule in own or rule not in OF_GAP:
                     later = _since(reached, start)
                     notifies[: len(later)] |= later
             # One message, by whatever finds it first, with the severity of that day: `warning`

@@ -155,3 +155,7 @@ def test_the_study_of_hedges_sees_more_and_no_fall_of_the_benchmark(
     assert float(table(printed, "50 % below")[0][1]) < 0.3
     assert float(table(printed, "etf_QUAL")[0][2]) > float(table(printed, "etf_QUAL")[0][1]) + 0.05
     assert table(printed, "wfo_sma_spx")[0][2] == "none"
+
+
+def test_the_studies_count_the_samples_real_strategies_alone(run: Any) -> None:
+    assert len(run("years")["sample_records"]()) == 16

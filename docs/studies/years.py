@@ -14,7 +14,7 @@ import numpy as np
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import yearly
 from perf_alerts_dagster.judging.evaluation import Kind
-from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS
+from perf_alerts_dagster.judging.rules.catalogue import BY_ID, DOCUMENTED_LIMITS, WEIGHTS
 from perf_alerts_dagster.judging.rules.decay import OWN_ROWS
 from perf_alerts_dagster.judging.rules.interval import LEVELS
 from perf_alerts_dagster.projections.bands import Fan, fans
@@ -31,6 +31,7 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import badness_of, days_of
 from perf_alerts_dagster.projections.watchers import (
     STATISTICS,
+    UNHEDGED,
     WARM_UP,
     YEAR,
     Known,
@@ -49,17 +50,16 @@ from perf_alerts_dagster.statistics.ewma_volatility import (
 PATHS = 10_000
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # The rules whose badness looks at windows of rows, those that know all of a life, the band.
-BAND = "interval_breach"
 WINDOWS = ("rolling_sharpe", "daily_exceedance", "exceedance_rate", "consecutive_exceedances")
-SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
-SUM, GAP = "decay_cusum", "gap_since_launch"
-# What these find against the backtest is notified once, as the gap since launch.
-OF_GAP = (*SUMS, SUM, GAP)
-LIFELONG = ("drawdown", "volatility_shift", *OF_GAP)
+BAND = "interval_breach"
+LIFELONG = tuple(rule for rule in UNHEDGED if rule not in (*WINDOWS, BAND))
 JUDGING, LINE = "judging band", "drawdown's lines"
 # Sessions of 14 days.
 FOLD = 10
-RATED = (BAND, "drawdown", *WINDOWS, "volatility_shift", *OF_GAP)
+SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
+GAP = "gap_since_launch"
+DECAY = (*SUMS, "decay_cusum", GAP)
+RATED = tuple(rule for rule in UNHEDGED if rule in WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,6 +104,18 @@ class LiveYear:
             rows = self.rows_of(rule)
             days = values[rule][rows.start - begins : rows.stop - begins, 0]
             years[rule] = days.astype(np.float64)
+        if self.first:
+            # Against the own record.
+            scores = self.known.decay.scores(logs[:, 0])
+            for rule, window in SUMS.items():
+                ends = np.arange(self.first, self.first + YEAR) + 1
+                before = np.maximum(ends - window, OWN_ROWS)
+                years[rule] = np.array(
+                    [
+                        own_shortfall(scores[:end], window, own)
+                        for end, own in zip(ends, before, strict=True)
+                    ]
+                )
         return years
 
 
@@ -191,14 +203,11 @@ class Desk:
                 found[BAND] = self._launch(year, levels[BAND])
                 if self.judging:
                     found[JUDGING] = self._judging(year, levels[BAND])
-            elif rule not in OF_GAP:
+            elif rule in levels:
                 found[rule] = _rated(year, rule, badness, levels[rule])
-        found |= {rule: _own_decay(year, rule, levels[rule]) for rule in SUMS}
-        found[GAP] = _gap(year, levels)
-        # It is always against the backtest.
-        found[SUM] = replace(_nothing(YEAR), first=year.first)
         found[LINE] = _line(year)
-        return found
+        against = [rule for rule in DECAY if year.age == 1 or rule not in SUMS]
+        return {**found, **_as_gap(found, against)}
 
     def _launch(self, year: LiveYear, level: Pair) -> Rated:
         path = np.log1p(year.live[year.first : year.first + YEAR]).cumsum()
@@ -268,6 +277,21 @@ def folded(rows: Sequence[int]) -> int:
     return events
 
 
+def _as_gap(rated: Mapping[str, Rated], rules: Sequence[str]) -> dict[str, Rated]:
+    """What is found against the backtest in a year: the one message of its first row, that stays.
+
+    A gap that an earlier year found is found again here.
+    """
+    found = np.any([rated[rule].notified[0] for rule in rules], axis=0)
+    critical = np.any([rated[rule].notified[1] for rule in rules], axis=0)
+    latched = np.logical_or.accumulate(found)
+    is_critical = bool(critical[found.argmax()])
+    none = np.zeros_like(found)
+    shown = {rule: replace(rated[rule], notified=(none, none)) for rule in rules}
+    gap = replace(rated[GAP], notified=(latched, latched & is_critical), recovered=none)
+    return {**shown, GAP: gap}
+
+
 def _joined(pairs: Sequence[tuple[Flags, Flags]]) -> tuple[Flags, Flags]:
     warning, critical = (np.concatenate(each) for each in zip(*pairs, strict=True))
     return warning, critical
@@ -292,7 +316,9 @@ def _restarted(year: LiveYear, badness: Floats, rare: float) -> Floats:
 
 def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
     calibration = year.calibration
-    name = STATISTICS[rule].name_after(YEAR * (year.age - 1) + 1)
+    # A life against its own record is a year younger.
+    age = year.age - (rule in SUMS and year.age > 1)
+    name = STATISTICS[rule].name_after(YEAR * (age - 1) + 1)
     if rule == "volatility_shift":
         badness = _restarted(year, badness, calibration.badness_at(name, level[0]))
     worst = calibration.p_year(name, float(badness.max()))
@@ -311,66 +337,18 @@ def _rated(year: LiveYear, rule: str, badness: Floats, level: Pair) -> Rated:
         limits = worst, 1.5 * worst
     elif rule == "volatility_shift":
         limits = calibration.badness_at(name, level[0]), math.inf
+    elif rule in DECAY:
+        limits = calibration.badness_at(name, level[0]), calibration.badness_at(name, level[1])
     else:
         limits = DOCUMENTED[rule]
     breach = badness >= limits[0], badness >= max(limits)
     # As `is_recovered`: within by a tenth of the limit, or common by twice the level.
     inside = badness <= limits[0] - 0.1 * abs(limits[0])
+    if rule in DECAY:
+        inside = np.zeros(len(badness), dtype=bool)
     is_event = BY_ID[rule].kind is Kind.EVENT
     return _notifying(
         year.rows_of(rule).start, shares, breach, level, inside | is_event, event=is_event
-    )
-
-
-def _own_decay(year: LiveYear, rule: str, level: Pair) -> Rated:
-    """The sum of scores of each row (252) against the mean of the rows before it.
-
-    Rows count from the 253rd of life on, as a life of its own.
-    """
-    if year.first < OWN_ROWS:
-        return replace(_nothing(YEAR), first=year.first)
-    calibration, scores = year.calibration, year.known.decay.scores(np.log1p(year.live))
-    rows = range(year.first, year.first + YEAR)
-    before = [max(OWN_ROWS, row + 1 - SUMS[rule]) for row in rows]
-    badness = np.array(
-        [
-            own_shortfall(scores[: row + 1], SUMS[rule], first)
-            for row, first in zip(rows, before, strict=True)
-        ]
-    )
-    name = STATISTICS[rule].name_after(year.first - OWN_ROWS + 1)
-    shares = np.array([calibration.p_year(name, bad) for bad in badness.tolist()])
-    limits = [calibration.badness_at(name, share) for share in level]
-    breach = badness >= limits[0], badness >= max(limits)
-    return _notifying(year.first, shares, breach, level, np.zeros(YEAR, dtype=bool))
-
-
-def _gap(year: LiveYear, levels: Mapping[str, Pair]) -> Rated:
-    """The gap since launch: found once, by the rules that compare with the backtest.
-
-    It ends where a later yearly look finds the mean back. One of an earlier year is no news.
-    """
-    rows, calibration = year.first + YEAR, year.calibration
-    alike = np.repeat(np.log1p(year.live[:rows])[:, None], 16, axis=1)
-    first = [rows, rows]
-    values = badness_of(alike, year.known, rules=OF_GAP)
-    for rule in OF_GAP:
-        badness = values[rule][: OWN_ROWS if rule in SUMS else rows, 0]
-        names = [STATISTICS[rule].name_after(row + 1) for row in range(len(badness))]
-        for place, level in enumerate(levels[rule]):
-            limits = {name: calibration.badness_at(name, level) for name in set(names)}
-            beyond = np.flatnonzero(badness >= [limits[name] for name in names])
-            first[place] = min(first[place], int(beyond[0]) if len(beyond) else rows)
-    last = rows
-    for look in range(YEAR - 1, rows, YEAR):
-        if look > first[0] and values[GAP][look, 0] <= 0.0:
-            last = min(last, look)
-    day = np.arange(year.first, rows)
-    is_open = (day >= first[0]) & (day < last) & (first[0] >= year.first)
-    # The severity is that of the row on which it is found.
-    breach = is_open, is_open & (first[1] <= first[0])
-    return Rated(
-        first=year.first, p_year=np.ones(YEAR), breach=breach, notified=breach, recovered=~is_open
     )
 
 

@@ -188,7 +188,7 @@ def life_of(
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order), dtype=np.int32)
     start = int(np.searchsorted(variances[order], reference.variance))
-    # As of any mean, by Student's t of so few blocks; and that of sums of sizes, from blocks too.
+    # As of any mean, by Student's t of few blocks; and that of sums of sizes, from blocks as well.
     sizes, blocks = decay.sizes(logs), max(len(logs) // _SCALE_BLOCK, 4)
     of_mean = long_run_variance(sizes / sizes.mean(), _SCALE_BLOCK) * (blocks - 1) / (blocks - 3)
     of_size = of_mean + 1.0

@@ -179,7 +179,7 @@ def _offsets(rows: int) -> NDArray[np.intp]:
 
 # The share by which a move may be larger or smaller than the reference's without being counted.
 SLACK = 0.2
-# Weight of a calm side's CUSUM: with it a quarter of healthy alarms or fewer are its own.
+# Weight of a calm side's CUSUM, by which about a quarter of healthy alarms are its own.
 CALM_WEIGHT = 1.15
 # After an alarm the CUSUM begins anew when so many rows are in the mean within half the slack.
 _OVER_ROWS = 63

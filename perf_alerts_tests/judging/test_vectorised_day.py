@@ -63,7 +63,8 @@ MOVING = {"daily_exceedance", "exceedance_rate", "consecutive_exceedances"}
 GAP = "gap_since_launch"
 SAME = set(UNHEDGED) - MOVING - {GAP}
 SUMS = {"mean_shortfall_126": 126, "mean_shortfall_252": 252}
-BY_LEVEL = {*SUMS, "decay_cusum", GAP, "volatility_shift"}
+DECAY = {*SUMS, "decay_cusum", GAP}
+BY_LEVEL = {*DECAY, "volatility_shift"}
 FEWEST_MOVES = 5
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=YEAR)
 # Where the two part: a crash rules the 756 rows before, and the residuals are others without it;
@@ -298,9 +299,9 @@ def lived_by(record: StrategyRecord) -> Lived:
     logs = np.log1p(record.returns[record.live])
     walked = badness_of(logs[:, None], reference)
     scores = reference.decay.scores(logs)
-    for (rule, rows), day in product(SUMS.items(), range(OWN_ROWS, LIVE)):
-        before = max(OWN_ROWS, day + 1 - rows)
-        walked[rule][day] = own_shortfall(scores[: day + 1], rows, before)
+    for (rule, length), day in product(SUMS.items(), range(OWN_ROWS, LIVE)):
+        before = max(OWN_ROWS, day + 1 - length)
+        walked[rule][day] = own_shortfall(scores[: day + 1], length, before)
     life = Lived(
         record=record,
         known=reference,
