@@ -28,6 +28,7 @@ RULE = Rule(
     family=Family.PROJECTION,
     plot="shortfall",
     unit="Shiryaev-Roberts sum",
+    loss="change",
     weight=1.0,
     gated=True,
     calibrated=True,
