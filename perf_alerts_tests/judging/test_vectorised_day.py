@@ -281,9 +281,9 @@ def lived(name: str) -> Lived:
     logs = np.log1p(record.returns[record.live])
     walked = badness_of(logs[:, None], reference)
     scores = reference.decay.scores(logs)
-    for (rule, rows), day in product(SUMS.items(), range(OWN_ROWS, LIVE)):
-        before = max(OWN_ROWS, day + 1 - rows)
-        walked[rule][day] = own_shortfall(scores[: day + 1], rows, before)
+    for (rule, window), day in product(SUMS.items(), range(OWN_ROWS, LIVE)):
+        before = max(OWN_ROWS, day + 1 - window)
+        walked[rule][day] = own_shortfall(scores[: day + 1], window, before)
     return Lived(
         record=record,
         known=reference,
