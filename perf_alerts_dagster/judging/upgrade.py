@@ -59,7 +59,10 @@ def hold_back(
         entry = held.get(each.dedup_key)
         if not _may_be_held(each):
             entry = None
-        elif entry is None and each.strategy in (known | of_gap if each.rule == GAP.id else known):
+        elif entry is None and each.rule == GAP.id and each.strategy in of_gap:
+            was = earlier.get(each.dedup_key)
+            entry = None if was is not None and was.is_notified() else _held(each, None)
+        elif entry is None and each.strategy in known:
             entry = _held(each, earlier.get(each.dedup_key))
         elif entry is not None and _is_worse(each, entry):
             entry = None

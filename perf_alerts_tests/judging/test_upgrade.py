@@ -310,6 +310,8 @@ def test_a_gap_that_is_found_while_an_incident_of_decay_goes_on_is_held_after_it
 
     after = hold_back([fine(), gap], judgement(*while_open, method=NEW), NEW)
     assert told(after) == []
+    known = judgement(goes_on, gap, method=NEW)
+    assert ("gap_since_launch", "warning") in told(hold_back([goes_on, gap], known, NEW))
     assert told(hold_back([fine(), gap], judgement(fine(), method=NEW), NEW)) == [
         ("gap_since_launch", "warning")
     ]

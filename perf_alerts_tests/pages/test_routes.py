@@ -565,8 +565,8 @@ async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
 
 async def test_the_baseline_of_a_gap_is_one_click(proxy: Proxy, page: httpx.AsyncClient) -> None:
     """The form comes first and is filled in: sent as it is, it sets the proposed haircut."""
-    gap = {"rule": "gap_since_launch", "parts": {"proposed_haircut": 0.57}}
-    path = await decayed(proxy, page, **gap)
+    parts = {"proposed_haircut": 0.57}
+    path = await decayed(proxy, page, rule="gap_since_launch", parts=parts)
     shown = (await page.get(path)).text
     form = shown[shown.index(f'action="{path}/rebaseline"') :].partition("</form>")[0]
     given = dict(re.findall(r'name="(\w+)"[^>]* value="([^"]*)"', form))

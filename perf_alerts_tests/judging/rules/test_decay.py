@@ -231,14 +231,14 @@ def test_from_row_253_on_the_sums_compare_with_the_rows_before_their_window() ->
         assert found.p_year == CALIBRATION.p_year("mean_shortfall_126_1", value)
         assert found.parts["compared_with"] == "own record"
         assert "was expected by its own record" in found.message
-    found = launched(live)
-    short = found[SHORT.id]
+    every = launched(live)
+    short = every[SHORT.id]
     assert short.value == near(own_shortfall(scores, 126, 252))
     assert short.is_notified()
     assert short.notified_severity is short.severity is Severity.CRITICAL
     # The Shiryaev-Roberts sum goes on comparing with the backtest.
-    assert found[SUM.id].value == near(decay_sum(scores))
-    assert not found[SUM.id].is_notified()
+    assert every[SUM.id].value == near(decay_sum(scores))
+    assert not every[SUM.id].is_notified()
 
 
 def test_a_steady_gap_is_no_decay_however_large() -> None:
