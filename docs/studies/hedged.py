@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from perf_alerts_dagster.projections.bands import fans
-from perf_alerts_dagster.projections.lives import draw_lives, life_of
-from perf_alerts_dagster.projections.projection import hedged_reference
+from perf_alerts_dagster.projections.lives import draw_lives, hedged_reference, life_of
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.projections.walk import Walk, badness_of
 from perf_alerts_dagster.projections.watchers import YEAR, Known

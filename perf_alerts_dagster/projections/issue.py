@@ -18,7 +18,7 @@ from perf_alerts_dagster.projections.calibration import (
     Pair,
     calibrate,
 )
-from perf_alerts_dagster.projections.lives import draw_lives, life_of
+from perf_alerts_dagster.projections.lives import draw_lives, hedged_reference, life_of
 from perf_alerts_dagster.projections.ports import CALIBRATION as CALIBRATION
 from perf_alerts_dagster.projections.ports import CURRENT as CURRENT
 from perf_alerts_dagster.projections.ports import (
@@ -38,10 +38,11 @@ from perf_alerts_dagster.projections.projection import (
     InForce,
     Outlook,
     Subject,
-    hedged_reference,
+    filtered_reference,
     launch_days,
     project,
     recent_returns,
+    reference_record,
     reference_subject,
     seed_for,
     whole_reference,
@@ -60,8 +61,7 @@ from perf_alerts_dagster.projections.watchers import Known, documented_badness
 from perf_alerts_dagster.records.desk import Baseline
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.records.reading import Reading
-from perf_alerts_dagster.statistics.decay import DecayReference, decay_reference
-from perf_alerts_dagster.statistics.ewma_volatility import Residuals, filter_returns
+from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_dagster.statistics.hedge import Others
 
 # Launch projections that are issued of a life that had none, the newest ones.
@@ -292,7 +292,7 @@ class ProjectionIssuer:
             if is_known or record is None or in_force(launch) is None:
                 continue
             rows = record.until(launch.issued_on)
-            if _reference(launch, rows) is not None:
+            if filtered_reference(rows, number_of(launch.facts, "haircut")) is not None:
                 due.setdefault((launch.issued_on, launch.seed), []).append((launch, rows))
         return due
 
@@ -349,8 +349,8 @@ class ProjectionIssuer:
         for launch, record in launches:
             rate = periods_per_year[launch.strategy]
             rows, haircut = whole_reference(record), number_of(launch.facts, "haircut")
-            hedge, hedged = hedged_reference(record, others, haircut)
-            band, reference = in_force(launch), _reference(launch, record)
+            hedge, hedged = hedged_reference(reference_record(record), others, haircut)
+            band, reference = in_force(launch), filtered_reference(record, haircut)
             if band is None or reference is None:
                 raise ValueError(f"{launch.strategy} has a projection, and no rows it is made of")
             residuals, decay = reference
@@ -390,17 +390,6 @@ class ProjectionIssuer:
 
 def _parts(members: list[_Any]) -> list[list[_Any]]:
     return [members[first : first + TOGETHER] for first in range(0, len(members), TOGETHER)]
-
-
-def _reference(
-    launch: StoredProjection, record: StrategyRecord
-) -> tuple[Residuals, DecayReference] | None:
-    """What a calibration is made of beside the rows; None where they are too few or do not vary."""
-    haircut = number_of(launch.facts, "haircut")
-    subject = reference_subject(record, haircut)
-    residuals = None if subject is None else subject.residuals()
-    decay = decay_reference(np.log1p(whole_reference(record)), haircut=haircut)
-    return None if residuals is None or decay is None else (residuals, decay)
 
 
 def _rows_after(record: StrategyRecord, day: date) -> int:

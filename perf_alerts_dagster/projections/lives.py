@@ -10,19 +10,22 @@ mean and its scale, is drawn anew for each life.
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perf_alerts_dagster.projections.kernels.kernel import Kernel
-from perf_alerts_dagster.records.model import Floats
+from perf_alerts_dagster.records.groups import is_group
+from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.decay import DecayReference, long_run_variance
 from perf_alerts_dagster.statistics.ewma_volatility import (
     Floats32,
     Residuals,
     one_step_variances,
 )
+from perf_alerts_dagster.statistics.hedge import Hedge, Others, hedge_of
 from perf_alerts_dagster.statistics.rolling import refuse_wrong
 
 BLOCK = 20
@@ -232,6 +235,21 @@ def _hedged(life: Life, rows: Floats, decay: DecayReference, haircut: float) -> 
         mean_error=decay.error,
         scale_error=_scale_error(rows[known] - mean),
     )
+
+
+def hedged_reference(
+    reference: StrategyRecord, others: Callable[[], Others], haircut: float
+) -> tuple[Hedge | None, tuple[Floats, DecayReference] | None]:
+    """The hedge by all rows of a reference, and these rows hedged as `life_of` takes them.
+
+    Groups have none: they are made of the strategies that would hedge them.
+    """
+    hedge = None
+    if not is_group(reference.strategy):
+        hedge = hedge_of(reference, others, haircut=haircut)
+    if hedge is None or hedge.decay is None:
+        return hedge, None
+    return hedge, (hedge.hedged(reference, others().records)[0], hedge.decay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -21,11 +21,14 @@ from perf_alerts_dagster.projections.ports import kind_of
 from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration
 from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.desk import Baseline
-from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import MEAN_BLOCK, DecayReference, long_run_variance
+from perf_alerts_dagster.statistics.decay import (
+    MEAN_BLOCK,
+    DecayReference,
+    decay_reference,
+    long_run_variance,
+)
 from perf_alerts_dagster.statistics.ewma_volatility import WINDOW, Residuals, filter_returns
-from perf_alerts_dagster.statistics.hedge import Hedge, Others, hedge_of
 
 REFERENCE_ROWS = WINDOW
 MINIMUM_REFERENCE_ROWS = 252
@@ -139,32 +142,16 @@ def reference_returns(record: StrategyRecord) -> Floats | None:
     return _usable(record.returns[:REFERENCE_ROWS], REFERENCE_ROWS)
 
 
-def whole_reference(record: StrategyRecord) -> Floats:
+def reference_record(record: StrategyRecord) -> StrategyRecord:
     """All backtest rows since the last wipe-out; without a backtest the first 756 live rows."""
-    return record.returns[_whole(record)]
-
-
-def _whole(record: StrategyRecord) -> slice:
-    stop = int((~record.live).sum()) or REFERENCE_ROWS
+    stop = int((~record.live).sum()) or min(REFERENCE_ROWS, len(record))
     wiped_out = np.flatnonzero(record.returns[:stop] <= -1.0)
-    return slice(int(wiped_out[-1]) + 1 if len(wiped_out) else 0, stop)
+    return record.rows(int(wiped_out[-1]) + 1 if len(wiped_out) else 0, stop)
 
 
-def hedged_reference(
-    record: StrategyRecord, others: Callable[[], Others], haircut: float
-) -> tuple[Hedge | None, tuple[Floats, DecayReference] | None]:
-    """The hedge by all rows of the reference, and these rows hedged as `life_of` takes them.
-
-    Groups have none: they are made of the strategies that would hedge them.
-    """
-    if record.benchmark is None or is_group(record.strategy):
-        return None, None
-    whole = _whole(record)
-    reference = record.rows(whole.start, whole.stop)
-    hedge = hedge_of(reference, others, haircut=haircut)
-    if hedge is None or hedge.decay is None:
-        return hedge, None
-    return hedge, (hedge.hedged(reference, others().records)[0], hedge.decay)
+def whole_reference(record: StrategyRecord) -> Floats:
+    """The returns of `reference_record`."""
+    return reference_record(record).returns
 
 
 def recent_returns(record: StrategyRecord) -> Floats | None:
@@ -191,6 +178,16 @@ def reference_subject(record: StrategyRecord, haircut: float) -> Subject | None:
         return None
     recent = recent_returns(record)
     return Subject(strategy=record.strategy, window=window, recent=recent, haircut=haircut)
+
+
+def filtered_reference(
+    record: StrategyRecord, haircut: float
+) -> tuple[Residuals, DecayReference] | None:
+    """What a calibration is made of beside the rows; None where they are too few or do not vary."""
+    subject = reference_subject(record, haircut)
+    residuals = None if subject is None else subject.residuals()
+    decay = decay_reference(np.log1p(whole_reference(record)), haircut=haircut)
+    return None if residuals is None or decay is None else (residuals, decay)
 
 
 def _launch_day(record: StrategyRecord, as_of: date, baseline: Baseline | None) -> date | None:

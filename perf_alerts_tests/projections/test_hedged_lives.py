@@ -13,11 +13,12 @@ from perf_alerts_dagster.projections.lives import (
     Change,
     Life,
     draw_lives,
+    hedged_reference,
     life_of,
     returns_of,
 )
 from perf_alerts_dagster.projections.ports import StoredProjection
-from perf_alerts_dagster.projections.projection import hedged_reference
+from perf_alerts_dagster.projections.projection import reference_record
 from perf_alerts_dagster.projections.stored import (
     calibration_arrays,
     calibration_facts,
@@ -29,7 +30,7 @@ from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_dagster.statistics.hedge import Others
-from perf_alerts_tests.builders import a_record, noise
+from perf_alerts_tests.builders import a_record, noise, trades
 from perf_alerts_tests.projections.honest import (
     DOCUMENTED,
     WEIGHTS,
@@ -245,7 +246,7 @@ def test_a_damaged_hedge_is_refused(facts: Any) -> None:
 def test_the_reference_is_hedged_anew_by_the_rows_before_live_alone() -> None:
     live = noise(200, seed=9)
     whole = a_record(live, backtest=RETURNS, benchmark=np.concatenate([FACTOR, noise(200, seed=8)]))
-    one, rows = hedged_reference(whole, partial(Others, {}), 0.0)
+    one, rows = hedged_reference(reference_record(whole), partial(Others, {}), 0.0)
     other, _ = hedged_reference(record(), partial(Others, {}), 0.0)
     assert one is not None
     assert other is not None
@@ -257,3 +258,10 @@ def test_the_reference_is_hedged_anew_by_the_rows_before_live_alone() -> None:
         None,
     )
     assert decay_reference(rows[0]) == rows[1]
+
+
+def test_a_short_life_without_a_backtest_but_with_trades_has_its_rows_as_reference() -> None:
+    short = a_record(RETURNS[:300], benchmark=FACTOR[:300])
+    traded = replace(short, trades=trades([1.0, -1.0], short.dates[:2]))
+    assert np.array_equal(reference_record(traded).returns, RETURNS[:300])
+    assert not len(reference_record(traded.rows(0, 0)))
