@@ -15,7 +15,8 @@ PLANTED, SD = 189, 0.01
 def noise_of(generator: np.random.Generator, rows: int, kind: str = "t4") -> Floats:
     """Noise of unit variance: t4, normal, with an autocorrelation of .3, or in bursts."""
     if kind == "t4":
-        return generator.standard_t(4, rows) / np.sqrt(2.0)
+        heavy: Floats = generator.standard_t(4, rows) / np.sqrt(2.0)
+        return heavy
     made = generator.normal(size=rows)
     if kind == "ar":
         for row in range(1, rows):

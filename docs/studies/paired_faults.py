@@ -1,5 +1,4 @@
-"""What `shadow_gap` sees of planted faults, how often it names them, and what it tells of healthy
-twins.
+"""What `shadow_gap` sees of planted faults, how it names them, and how often it is wrong.
 
 Run from the project's folder: `.venv/bin/python docs/studies/paired_faults.py [LIVES]`; 200 lives
 take ten minutes of CPU. The model's P&L is t5 with a Sharpe ratio of 1, live's noise .1 of its
@@ -23,7 +22,7 @@ from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.shadow import REFERENCE, Pairs
 from perf_alerts_dagster.statistics.shadow_faults import fault_of
 
-COUNT, TWINS = 200, 2_000
+COUNT, TWINS = 200, 1_000
 # What a strategy's rules leave this one of 8 %, and a third of it.
 LEVELS = (0.035, 0.0117)
 NOISES = ("t4", "normal", "AR .3", "bursts")

@@ -19,6 +19,7 @@ from perf_alerts_dagster.projections.watchers import YEAR
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.statistics import shadow
+from perf_alerts_dagster.statistics.ewma_volatility import Floats32
 from perf_alerts_dagster.statistics.shadow import CLIP, MINIMUM, REFERENCE, Pairs, pairs_of
 
 # What is stored under this kind is made anew when the method changes, which its number says.
@@ -41,7 +42,8 @@ _UNSEEN, _TAIL = 4.0, 3.0
 # Faults that are planted in twins, after so many rows, to say what is seen of them.
 FAULTS = ("size 0.8", "lag", "sign of a tenth", "missed tenth", "cost 0.05 sd")
 SEEN_WITHIN = (21, 63)
-_PLANTED, _PLANTED_LIVES = 126, 500
+# One in so many lives as there are twins.
+_PLANTED, _PLANTED_SHARE = 126, 10
 _SHARES = np.linspace(0.0, 1.0, 101)
 
 
@@ -173,7 +175,7 @@ class _Pool:
         return differences, self.model[places]
 
 
-def _for_rows(generator: np.random.Generator, lives: int, days: int) -> Floats:
+def _for_rows(generator: np.random.Generator, lives: int, days: int) -> Floats32:
     """Normal numbers (N, days), each for ten rows."""
     drawn = generator.standard_normal((lives, -(-days // _SLOW)), dtype=np.float32)
     return np.repeat(drawn, _SLOW, axis=1)[:, :days]
@@ -187,7 +189,9 @@ def _seen(
     learns: bool,
 ) -> Floats:
     """The quantiles of the least `p_year` within 21 and 63 sessions of a planted fault (2, 101)."""
-    noise, model = pool.twins(generator, _PLANTED_LIVES, _PLANTED + SEEN_WITHIN[-1])
+    noise, model = pool.twins(
+        generator, calibration.lives // _PLANTED_SHARE, _PLANTED + SEEN_WITHIN[-1]
+    )
     differences, after = noise.copy(), slice(_PLANTED, None)
     m, tenth = model[:, after], np.float32(0.1)
     extent: Any = m.shape

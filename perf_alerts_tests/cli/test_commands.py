@@ -88,6 +88,22 @@ def test_measure_agrees_with_the_fields_library(
     )
 
 
+def test_measure_sets_live_against_the_models_own_pnl(run: Run, tmp_path: Path) -> None:
+    live = young_rows("m", 100)
+    model = [f"m,{row.split(',')[1]},{float(row.split(',')[2]) / 0.8:.8f},shadow" for row in live]
+    path = tmp_path / "daily.csv"
+    path.write_text("\n".join(["strategy,date,return,segment", *live, *model, ""]))
+
+    found = measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"]
+    shown = run("measure", "--records", str(path)).stdout
+
+    assert (found["rows"], found["beta"]) == (100, pytest.approx(0.8, rel=1e-5))
+    assert (found["spearman"], found["spearman_zone"]) == (pytest.approx(1.0), "green")
+    assert "m against its model: rows 100, mean difference" in " ".join(shown.split())
+    path.write_text("\n".join(["strategy,date,return,segment", *live, ""]))
+    assert measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"] is None
+
+
 def test_measure_takes_the_periods_of_a_monthly_record(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "monthly.csv"
     months = [f"{2015 + place // 12}-{place % 12 + 1:02}-28" for place in range(60)]

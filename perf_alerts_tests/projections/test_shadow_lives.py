@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.projections import shadow_lives
+from perf_alerts_dagster.projections.calibration import TAILS
 from perf_alerts_dagster.projections.ports import MemoryProjections
 from perf_alerts_dagster.projections.shadow_lives import (
     FAULTS,
@@ -89,7 +90,7 @@ def test_the_joint_share_is_the_share_of_twins_with_so_small_a_share(
     twins: ShadowCalibration,
 ) -> None:
     # What one statistic reaches in 1 % of twins is reached by some statistic in more.
-    at = np.array([twins.worst[0][np.searchsorted(shadow_lives.TAILS, 0.01)], 0.0, 0.0, 0.0])
+    at = np.array([twins.worst[0][np.searchsorted(TAILS, 0.01)], 0.0, 0.0, 0.0])
     share = twins.shares(at)
     assert share[1:].tolist() == [1.0, 1.0, 1.0]
     assert share[0] == pytest.approx(0.01, rel=0.1)
@@ -155,7 +156,6 @@ def a_reading(*strategies: StrategyRecord) -> Reading:
 def few_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     made = partial(calibrate, lives=FEW)
     monkeypatch.setattr(shadow_lives, "calibrate", made)
-    monkeypatch.setattr(shadow_lives, "_PLANTED_LIVES", 5)
 
 
 def issued(store: MemoryProjections, record: StrategyRecord) -> list[tuple[date, int]]:

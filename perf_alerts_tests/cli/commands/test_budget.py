@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,11 +13,14 @@ from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.storage.engine import open_engine
-from perf_alerts_tests.judged_desk import judged_desk
+from perf_alerts_tests.incidents.incident_desk import fine, judged
+from perf_alerts_tests.judged_desk import NAMES, judged_desk
 
 Run = Callable[..., Result]
+TOMORROW = judged().as_of + timedelta(days=1)
 
 
 @pytest.fixture
@@ -101,3 +105,24 @@ def test_the_documented_preset_says_that_no_budget_holds(
     assert "no budget holds" in " ".join(found.output.split())
     assert "Stated for each strategy" not in found.output
     assert "from warning on - 1 -" in " ".join(found.output.split())
+
+
+def test_a_strategy_with_a_shadow_pays_for_its_rule_and_no_other_does(run: Run) -> None:
+    settings = load_settings()
+    engine = open_engine(store_url(settings))
+    before = json.loads(run("--json").stdout)
+    shadow = fine(strategy="trend", rule="shadow_gap")
+    drawdowns = [fine(strategy=name, rule="drawdown", observations=10) for name in NAMES]
+    SqlAlertStore(engine).record(judged(*drawdowns, shadow, as_of=TOMORROW), watermark=None)
+    engine.dispose()
+    after = json.loads(run("--json").stdout)
+
+    def rules(found: Any) -> dict[str, Any]:
+        return {each["rule"]: each for each in found["by_rule"]}
+
+    def strategies(found: Any) -> dict[str, Any]:
+        return {each["strategy"]: each for each in found["by_strategy"]}
+
+    assert rules(before)["shadow_gap"]["warnings"]["set"] == 0.0
+    assert rules(after)["shadow_gap"]["warnings"]["set"] > 0.02
+    assert strategies(after)["carry"] == strategies(before)["carry"]

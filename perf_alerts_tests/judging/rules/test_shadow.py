@@ -114,7 +114,7 @@ def test_a_mean_that_was_there_from_the_first_rows_on_is_said_to_be_learnt() -> 
 
     assert "bp a day from the first rows on count as normal, state expected_cost" in found.message
     assert found.parts["learnt_mean"] == pytest.approx(-0.001, rel=0.3)
-    stated = replace(record, shadow=replace(record.shadow, costs=np.full(150, 1e-9)))
+    stated = a_shadowed(live - 0.001, model, backtest=BACKTEST, costs=np.full(150, 1e-9))
     assert judged(stated, shadows={"trend": twins_of(stated)}).outcome is Outcome.BREACH
 
 
@@ -170,7 +170,7 @@ def test_a_damaged_shadow_is_an_error_of_this_rule_and_of_no_other() -> None:
     bad = replace(fine, outcome=Outcome.BREACH, severity=Severity.CRITICAL)
     assert summary_of([bad, found]).outcome is Outcome.BREACH
     assert summary_of([found]).outcome is Outcome.ERROR
-    single = judged(replace(record, shadow=replace(record.shadow, faults=faults[:1])))
+    single = judged(a_shadowed(live, model[:0], backtest=BACKTEST, faults=faults[:1]))
     assert single.message == str(faults[0])
 
 
