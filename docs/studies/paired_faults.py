@@ -19,8 +19,8 @@ from perf_alerts_dagster.projections.shadow_lives import (
     rows_due,
 )
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.shadow import REFERENCE, Pairs
-from perf_alerts_dagster.statistics.shadow_faults import fault_of
+from perf_alerts_dagster.statistics.shadow.faults import fault_of
+from perf_alerts_dagster.statistics.shadow.pairs import REFERENCE, Pairs
 
 COUNT, TWINS = 200, 1_000
 # What a strategy's rules leave this one of 8 %, and a third of it.

@@ -18,9 +18,9 @@ from perf_alerts_dagster.projections.ports import ProjectionStore, StoredProject
 from perf_alerts_dagster.projections.watchers import YEAR
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.records.reading import Reading
-from perf_alerts_dagster.statistics import shadow
 from perf_alerts_dagster.statistics.ewma_volatility import Floats32
-from perf_alerts_dagster.statistics.shadow import CLIP, MINIMUM, REFERENCE, Pairs, pairs_of
+from perf_alerts_dagster.statistics.shadow import pairs as shadow
+from perf_alerts_dagster.statistics.shadow.pairs import CLIP, MINIMUM, REFERENCE, Pairs, pairs_of
 
 # What is stored under this kind is made anew when the method changes, which its number says.
 KIND = "shadow-1"

@@ -10,8 +10,8 @@ import numpy as np
 from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
 from perf_alerts_dagster.statistics import metrics, sharpe, wins_losses
 from perf_alerts_dagster.statistics.rolling import drawdown_path, log_index
-from perf_alerts_dagster.statistics.shadow import pairs_of
-from perf_alerts_dagster.statistics.shadow_agreement import agreement
+from perf_alerts_dagster.statistics.shadow.agreement import agreement
+from perf_alerts_dagster.statistics.shadow.pairs import pairs_of
 from perf_alerts_dagster.statistics.sharpe import TINY, sharpe_moments
 
 

@@ -22,7 +22,7 @@ from perf_alerts_dagster.projections.shadow_lives import (
 )
 from perf_alerts_dagster.records.model import Floats, StrategyRecord, TrackRecords
 from perf_alerts_dagster.records.reading import Reading, read
-from perf_alerts_dagster.statistics.shadow import Pairs, pairs_of
+from perf_alerts_dagster.statistics.shadow.pairs import Pairs, pairs_of
 from perf_alerts_tests.builders import MARKET, a_record, noise
 from perf_alerts_tests.executions.trading_desk import DAILY
 from perf_alerts_tests.fakes import FakeRecordsSource

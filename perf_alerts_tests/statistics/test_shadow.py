@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.shadow import (
+from perf_alerts_dagster.statistics.shadow.agreement import agreement
+from perf_alerts_dagster.statistics.shadow.pairs import (
     REFERENCE,
     STATISTICS,
     Pairs,
@@ -12,7 +13,6 @@ from perf_alerts_dagster.statistics.shadow import (
     scales_of,
     statistics,
 )
-from perf_alerts_dagster.statistics.shadow_agreement import agreement
 from perf_alerts_tests.builders import noise
 from perf_alerts_tests.shadowed import a_pair, a_shadowed
 

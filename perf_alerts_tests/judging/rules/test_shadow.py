@@ -17,8 +17,8 @@ from perf_alerts_dagster.judging.rules.shadow import RULE, judge_shadow
 from perf_alerts_dagster.judging.summary import summary_of
 from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration, calibrate
 from perf_alerts_dagster.records.model import RecordFault, StrategyRecord
-from perf_alerts_dagster.statistics.shadow import pairs_of
-from perf_alerts_dagster.statistics.shadow_faults import Fault, Kind, fault_of
+from perf_alerts_dagster.statistics.shadow.faults import Fault, Kind, fault_of
+from perf_alerts_dagster.statistics.shadow.pairs import pairs_of
 from perf_alerts_tests.builders import context_of, noise
 from perf_alerts_tests.shadowed import FAULTS, PLANTED, a_pair, a_shadowed
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.shadow import Pairs, missed_days
+from perf_alerts_dagster.statistics.shadow.pairs import Pairs, missed_days
 
 # The newest pairs that an onset is looked for in, and how few it may leave.
 _LOOK_BACK, _FEWEST = 252, 3

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from perf_alerts_dagster.records.model import Floats
-from perf_alerts_dagster.statistics.shadow import Pairs
+from perf_alerts_dagster.statistics.shadow.pairs import Pairs
 
 # The newest pairs that zones are for.
 DAYS = 250

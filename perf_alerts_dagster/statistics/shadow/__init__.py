@@ -1,0 +1,1 @@
+"""Live rows against those that the model itself makes of the same dates."""
