@@ -15,6 +15,7 @@ from perf_alerts_dagster.executions.source import SourceCheck, check_source
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.records.desk import Desk, Kept
+from perf_alerts_dagster.records.first_seen import without_gone
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.reading import Reading
 from perf_alerts_dagster.records.sql import SqlDesk
@@ -86,9 +87,12 @@ def accept_source(settings: Settings, change: Change) -> str:
         reading = read_records(settings, now=change.at, kept=desk.kept())
         source = _check(desk, lifecycle, settings, reading, change.at)
         source.accept(change.at, change)
+        gone = without_gone(reading.records)
+        desk.keep_first_seen(gone)
     vanished = source.found.accepted.vanished
     count = sum(not is_group(name) for name in reading.records.strategies)
     rest = f"; no_data until retired: {', '.join(vanished)}" if vanished else ""
+    rest += f"; without a shadow: {', '.join(name for name, _ in gone)}" if gone else ""
     return f"{source.name} is accepted as it is, with {count} strategies{rest}"
 
 

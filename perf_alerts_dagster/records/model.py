@@ -107,9 +107,9 @@ class Shadow:
 
     All arrays have one length k; `dates` rise. `returns` are simple returns per session, `costs`
     the expected cost per session as a share of the capital (0 where none is stated), `versions`
-    the version of the model ("" where none is stated). `seen` are the sessions at which each row
-    was first read with this value, NaT for rows of the first reading. Where rows break a rule
-    `faults` has them, and there are no rows. It enters no rule but `shadow_gap`.
+    the version of the model ("" where none is stated). `seen` are the newest sessions that had
+    been read without each row's value, or its own date, NaT for rows of the first reading. Where
+    rows break a rule `faults` has them, and there are no rows. It enters no rule but `shadow_gap`.
     """
 
     dates: Dates

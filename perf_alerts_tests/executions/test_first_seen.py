@@ -8,6 +8,10 @@ import pytest
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.core.alerts import Alert
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.executions.execute import Execution
+from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.rules.shadow import RULE
 from perf_alerts_dagster.judging.store.sql import SqlAlertStore
 from perf_alerts_dagster.records.model import Dates, Floats, Shadow, TrackRecords
 from perf_alerts_dagster.records.reading import Reading, read
@@ -28,6 +32,7 @@ from perf_alerts_tests.executions.trading_desk import (
 from perf_alerts_tests.fakes import FakeRecordsSource
 
 FIRST = BACKTEST + 10
+SHADOW_GAP = RULE.id
 
 
 @pytest.fixture
@@ -75,8 +80,9 @@ def seen_of(desk: Desk, records: TrackRecords, rows: int) -> list[str]:
 @pytest.mark.parametrize("alert", [DAILY, WEEKLY, MONTHLY])
 def test_every_execution_keeps_what_it_read_first(desk: Desk, alert: Alert) -> None:
     desk.run(shadowed(FIRST, FIRST), after_close(FIRST - 1), alert=alert, run_id="1")
-    late = shadowed(FIRST + 8, FIRST + 2)
-    desk.run(late, after_close(FIRST + 7), alert=alert, run_id="2")
+    desk.run(shadowed(FIRST + 8, FIRST), after_close(FIRST + 7), alert=alert, run_id="2")
+    late = shadowed(FIRST + 9, FIRST + 2)
+    desk.run(late, after_close(FIRST + 8), alert=alert, run_id="3")
 
     found = seen_of(desk, shadowed(FIRST + 20, FIRST + 2), FIRST + 20)
     assert found == ["NaT"] * 10 + [day(FIRST + 7).isoformat()] * 2
@@ -87,19 +93,66 @@ def test_nothing_is_kept_anew_by_the_next_execution_over_the_same(desk: Desk) ->
     desk.run(records, after_close(FIRST - 1), run_id="1")
     before = desk.kept.kept().first_seen
 
-    assert [month for _, month in before] == ["2025-02", "2025-03"]
+    assert [month for _, month in before] == ["2025-02", "2025-03", "read"]
     assert reading_of(desk, records, FIRST).first_seen == {}
     desk.run(records, after_close(FIRST - 1), alert=WEEKLY, run_id="2")
     assert desk.kept.kept().first_seen == before
 
 
-def test_a_run_as_of_an_older_date_dates_rows_by_the_newest(desk: Desk) -> None:
+def test_a_run_as_of_an_older_date_dates_rows_by_what_was_read(desk: Desk) -> None:
     desk.run(shadowed(FIRST, FIRST), after_close(FIRST - 1), run_id="1")
     rows = FIRST + 8
-    desk.run(shadowed(rows, rows), after_close(rows - 1), as_of=day(FIRST), run_id="2")
+    desk.run(shadowed(rows, FIRST), after_close(rows - 1), as_of=day(FIRST), run_id="2")
 
     newest = day(rows - 1).isoformat()
     assert seen_of(desk, shadowed(rows, rows), rows) == ["NaT"] * 10 + [newest] * 8
+
+
+def shadow_gaps(done: Execution) -> list[Evaluation]:
+    return [each for one in done.judgements for each in one.evaluations if each.rule == SHADOW_GAP]
+
+
+def test_after_a_pause_of_four_weeks_no_shadow_is_said_to_have_stopped(desk: Desk) -> None:
+    desk.run(shadowed(FIRST, FIRST), after_close(FIRST - 1), run_id="1")
+    rows = FIRST + 20
+    done = desk.run(shadowed(rows, rows), after_close(rows - 1), run_id="2")
+
+    found = shadow_gaps(done)
+    assert len(found) == 20
+    assert {each.outcome for each in found} == {Outcome.INSUFFICIENT_DATA}
+    assert [each.observations for each in found] == [*range(11, 31)]
+    assert not any(each.notifies for each in found)
+
+
+def test_a_shadow_that_stopped_before_the_pause_is_said_to_have_stopped(desk: Desk) -> None:
+    desk.run(shadowed(FIRST, FIRST), after_close(FIRST - 1), run_id="1")
+    rows = FIRST + 20
+    done = desk.run(shadowed(rows, FIRST + 1), after_close(rows - 1), run_id="2")
+
+    found = shadow_gaps(done)
+    assert [each.outcome for each in found] == [
+        *[Outcome.INSUFFICIENT_DATA] * 6,
+        *[Outcome.NO_DATA] * 14,
+    ]
+    assert found[-1].message == (
+        f"the shadow stopped: its newest row is of {day(FIRST)}, 19 sessions behind the "
+        "strategy's; 5 are allowed"
+    )
+    assert found[-1].notifies
+
+
+def test_a_shadow_whose_rows_are_gone_does_not_end_silently(desk: Desk) -> None:
+    desk.run(shadowed(FIRST, FIRST), after_close(FIRST - 1), run_id="1")
+    rows = FIRST + 1
+    gone = TrackRecords(source="test", strategies={"trend": a_strategy().rows(0, rows)})
+    done = desk.run(gone, after_close(rows - 1), run_id="2")
+
+    (found,) = shadow_gaps(done)
+    assert found.outcome is Outcome.ERROR
+    assert found.message == (
+        f"shadow: no row is left of those that were read before, the newest of {day(FIRST - 1)}"
+    )
+    assert (found.severity, found.notifies) == (Severity.WARNING, True)
 
 
 def test_judging_without_recording_keeps_nothing(desk: Desk) -> None:

@@ -72,7 +72,7 @@ def _unread(case: Case, outcome: Outcome, message: str, parts: dict[str, Json]) 
 
 def _paired(case: Case, shadow: Shadow) -> Evaluation:
     pairs = pairs_of(case.record, shadow)
-    late = f"{pairs.late} rows came more than {LATE} sessions late" if pairs.late else ""
+    late = f"{pairs.late} rows came or changed more than {LATE} sessions late" if pairs.late else ""
     of = f"of model version {pairs.version}" if pairs.version else ""
     if len(pairs) < REFERENCE:
         why = "; ".join(filter(None, (of, late)))

@@ -141,7 +141,9 @@ def test_late_rows_are_counted_and_said() -> None:
 
     found = judged(a_shadowed(live, model, backtest=BACKTEST, seen=seen))
 
-    assert found.message == ("insufficient data (57 of 63): 9 rows came more than 5 sessions late")
+    assert found.message == (
+        "insufficient data (57 of 63): 9 rows came or changed more than 5 sessions late"
+    )
 
 
 def test_twins_that_are_not_drawn_yet_or_are_of_another_version_judge_nothing() -> None:
