@@ -243,7 +243,8 @@ def _shift(sizes: Floats) -> SizeShift:
 def _restart(sizes: Floats, rare: float) -> int | None:
     """The row from which the CUSUM begins anew after it was rare; None where it does not."""
     total, cusums = _cusums(sizes)
-    alarms = np.flatnonzero((cusums >= rare).any(axis=0))
+    # Where nothing is rare, as healthy moves are never counted, more than nothing is.
+    alarms = np.flatnonzero(((cusums >= rare) & (cusums > 0.0)).any(axis=0))
     if not len(alarms):
         return None
     alarm = int(alarms[0])

@@ -1,5 +1,7 @@
 """The CUSUM of the size of moves: by hand, its start, its ratio, and when it is over."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,25 @@ def test_a_second_shift_is_found_after_the_first_has_ended() -> None:
     assert found.first == 160
     assert found.cusum == pytest.approx(30 * 0.7)
     assert size_shift(np.concatenate([once, once]), 10.0).cusum < 1.0
+
+
+@pytest.mark.parametrize("rare", [0.0, -1.0, 1e-9, 10.0, math.inf, math.nan])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 63, 64, 200])
+@pytest.mark.parametrize("size", [0.0, 0.8, 1.0, 1.2, 3.0, math.nan])
+def test_moves_of_one_size_and_any_rare_sum_are_measured_without_dividing_by_nothing(
+    size: float, rows: int, rare: float
+) -> None:
+    found = size_shift(np.full(rows, size), rare)
+
+    assert found.cusum == pytest.approx(size_shift(np.full(rows, size)).cusum, nan_ok=True)
+    assert 0 <= found.first < rows
+
+
+def test_a_sum_of_nothing_is_never_rare_and_begins_nothing_anew() -> None:
+    sizes = np.concatenate([np.ones(100), np.full(20, 1.7), np.ones(80)])
+    plain = size_shift(sizes[:120])
+
+    assert size_shift(sizes[:120], 0.0) == plain
+    assert plain.cusum == pytest.approx(10.0)
+    # What is more than nothing is over as any other shift.
+    assert size_shift(sizes, 0.0).cusum == 0.0

@@ -228,14 +228,16 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         f"moves {shift.ratio:.2g} x those of the reference since about "
         f"{since.day} {since:%b %Y} (CUSUM {shift.cusum:.1f}"
     )
+    if math.isfinite(rare) and max(rare, shift.cusum) > 0.0:
+        text += f", {rare:.1f} is rare" if rare > 0.0 else ", any is rare"
     return evaluation_of(
         context,
         strategy,
         VOLATILITY_SHIFT,
-        severity=Severity.WARNING if shift.cusum >= rare else None,
+        severity=Severity.WARNING if shift.cusum >= rare and shift.cusum > 0.0 else None,
         value=shift.ratio,
         limit=shift.ratio_at(rare, rows) if math.isfinite(rare) else None,
-        message=f"{text}, {rare:.1f} is rare)" if math.isfinite(rare) else f"{text})",
+        message=f"{text})",
         observations=len(live),
         required=_FEWEST_MOVES,
         rating=rating,

@@ -534,12 +534,14 @@ HEALTHY = Calibration(
 )
 
 
-def volatility_of(live: Floats, *, level: float = 0.002, **changes: Any) -> Evaluation:
+def volatility_of(
+    live: Floats, *, level: float = 0.002, healthy: Calibration = HEALTHY, **changes: Any
+) -> Evaluation:
     record = a_record(live, backtest=REFERENCE)
     context = context_of(
         record,
         in_force={"trend": ProjectionsInForce(launch=cast("InForce", LAUNCH))},
-        calibrations={"trend": HEALTHY},
+        calibrations={"trend": healthy},
         budgets=Budgets(
             rules={"volatility_shift": {"warning": level, "critical": min(level, 0.0003)}}
         ),
@@ -606,6 +608,18 @@ def test_without_a_level_no_sum_is_rare() -> None:
     assert judged.outcome is Outcome.OK
     assert judged.limit is None
     assert judged.message.endswith("(CUSUM 108.0)")
+
+
+def test_where_no_healthy_move_is_counted_any_is_rare_and_none_is_no_shift() -> None:
+    still = replace(HEALTHY, worst={"volatility_shift": np.zeros(len(TAILS))})
+    same = volatility_of(sized(*[1.0] * 60), healthy=still)
+    wilder = volatility_of(sized(*[1.0] * 60, *[1.5] * 3), healthy=still)
+
+    assert (same.outcome, same.value, same.p_year) == (Outcome.OK, pytest.approx(1.0), 1.0)
+    assert same.message.endswith("(CUSUM 0.0)")
+    assert wilder.is_notified()
+    assert wilder.limit == pytest.approx(1.2)
+    assert wilder.message.endswith("(CUSUM 0.9, any is rare)")
 
 
 @pytest.mark.parametrize("rows", [1, 4])
