@@ -44,12 +44,7 @@ DEGREES, LONG = 5, 5
 # What t(5) shocks hold on the mean, in that of normal ones.
 INFORMATION = (DEGREES + 1) / (DEGREES + 3) * DEGREES / (DEGREES - 2)
 UNIONS = (0.02, 0.05, 0.08, 0.10, 0.20)
-# As shipped, at warning and at critical; and were a gap to rise to critical after it is found.
-SHIPPED = {
-    "10 %, as shipped": "warning",
-    "2 %, as shipped, critical": "critical",
-    "2 %, were a gap to rise": "rising",
-}
+SHIPPED = {"10 %, as shipped": "warning", "2 %, as shipped, critical": "critical"}
 # The share of healthy years of one rule alone.
 ALONE = 0.05
 RULES = tuple(rule for rule in STATISTICS if not rule.startswith("hedged"))
@@ -84,7 +79,7 @@ class Strategy:
         """
         budgets, one = Budgets(), self.calibration
         weights = {rule: pair[0] for rule, pair in budgets.weights_of("").items()}
-        place = int(union in ("critical", "rising"))
+        place = int(union == "critical")
         if union in SHIPPED.values():
             levels = {rule: each[place] for rule, each in budgets.levels_of("", one, 1).items()}
         elif isinstance(union, str):
@@ -143,8 +138,6 @@ class Strategy:
             gap = np.zeros(logs.shape, dtype=bool)
             for rule, limits in self.limits(union).items():
                 reached = _reached(badness[rule], limits)
-                if rule in SUMS:
-                    reached[OWN_ROWS:] = False
                 if rule in OF_GAP:
                     gap |= reached
                 if rule in own:
@@ -153,10 +146,12 @@ class Strategy:
                 if rule in own or rule not in OF_GAP:
                     later = _since(reached, start)
                     notifies[: len(later)] |= later
-            # One message, by whatever finds it first, with the severity of that day: `warning`
-            # stands before `critical`.
-            before, news = news, gap & (gap.cumsum(axis=0) == 1)
-            notifies |= (gap & before if union == "critical" else news)[start:]
+            # One message, by whatever finds it first, with the severity of that day, to which it
+            # may rise in the first rows: `warning` stands before `critical`.
+            if union == "critical":
+                gap[OWN_ROWS:] &= news[OWN_ROWS:]
+            news = gap & (gap.cumsum(axis=0) == 1)
+            notifies |= news[start:]
             found.append(np.where(notifies.any(axis=0), notifies.argmax(axis=0), math.inf))
         return found
 

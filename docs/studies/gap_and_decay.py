@@ -74,37 +74,43 @@ class Strategy:
 class Messages:
     """What is notified of lives (N).
 
-    `gap` is the row of the gap's message, `DAYS` for none; by rule `beyond` are the days on which
-    a sum is beyond its level; on those of `opens` an incident of decay opens (days, N).
+    `gap` is the row of the gap's message, `critical` that on which it is or becomes critical,
+    `DAYS` for none; by rule `beyond` are the days on which a sum is beyond its level; on those of
+    `opens` an incident of decay opens (days, N).
     """
 
     gap: Floats
+    critical: Floats
     beyond: dict[str, Flags]
     opens: Flags
 
 
 def messages(strategy: Strategy, logs: Floats) -> Messages:
     """What is notified of lives (days, N) in log returns."""
-    bad, found = strategy.against_backtest(logs), np.zeros(logs.shape, dtype=bool)
+    bad, found = strategy.against_backtest(logs), np.zeros((2, *logs.shape), dtype=bool)
     for rule, values in bad.items():
-        beyond = values >= strategy.limit(rule, strategy.levels[rule][0])
-        if rule in SUMS:
-            beyond[OWN_ROWS:] = False
-        found |= beyond
+        for place, level in enumerate(strategy.levels[rule]):
+            found[place] |= values >= strategy.limit(rule, level)
+    gap = _first(found[0])
+    # Later than in its first rows a warning does not rise.
+    found[1, OWN_ROWS:] &= np.arange(OWN_ROWS, DAYS)[:, None] == gap
     own, beyond, common = strategy.own(logs), {}, {}
     for rule, values in own.items():
         level = strategy.levels[rule][0]
         beyond[rule] = values >= strategy.limit(rule, level, OWN_ROWS)
         common[rule] = values < strategy.limit(rule, 2.0 * level, OWN_ROWS)
-    opens, is_open = np.zeros_like(found), {rule: np.zeros(logs.shape[1], bool) for rule in own}
+    opens, is_open = np.zeros_like(found[0]), {rule: np.zeros(logs.shape[1], bool) for rule in own}
     for day in range(OWN_ROWS, DAYS):
         was = np.any(list(is_open.values()), axis=0)
         for rule in own:
             is_open[rule] = (is_open[rule] & ~common[rule][day]) | beyond[rule][day]
         opens[day] = ~was & np.any(list(is_open.values()), axis=0)
-    return Messages(
-        gap=np.where(found.any(axis=0), found.argmax(axis=0), DAYS), beyond=beyond, opens=opens
-    )
+    return Messages(gap=gap, critical=_first(found[1]), beyond=beyond, opens=opens)
+
+
+def _first(found: Flags) -> Floats:
+    """The first row of each life (days, N); `DAYS` for none."""
+    return np.where(found.any(axis=0), found.argmax(axis=0), DAYS)
 
 
 def strategies(backtests: Sequence[int] = BACKTESTS, *, lives: int = 5_000) -> list[Strategy]:
@@ -138,7 +144,7 @@ def lived(seed: int, lives: int, *, lost: float = 0.0, start: int = 0) -> Floats
 
 def print_gaps(every: Sequence[Strategy], lives: int = LIVES) -> None:
     """Messages of strategies that go live below their backtest and do not change."""
-    print("| gap | gap messages | of lives, by year | decay messages | of lives, by year |")
+    print("| gap | gap messages | by year | critical, by year | decay messages | by year |")
     for gap in GAPS:
         found = [
             messages(each, lived(place, lives, lost=gap * SHARPE))
@@ -148,8 +154,11 @@ def print_gaps(every: Sequence[Strategy], lives: int = LIVES) -> None:
         opens = np.concatenate([each.opens for each in found], axis=1)
         by_year = opens.reshape(3, YEAR, -1).any(axis=1).mean(axis=1)
         of_gap = [((first // YEAR) == year).mean() for year in range(3)]
+        critical = np.concatenate([each.critical for each in found])
+        of_critical = [((critical // YEAR) == year).mean() for year in range(3)]
         print(
             f"| {gap:.0%} | {(first < DAYS).mean():.3f} | {_listed(of_gap)} | "
+            f"{_listed(of_critical)} | "
             f"{opens.sum() / opens.shape[1]:.3f} | {_listed(by_year)} |"
         )
 

@@ -118,6 +118,12 @@ class LiveYear:
                 )
         return years
 
+    def against_backtest(self) -> dict[str, Floats]:
+        """The badness of each rule against the backtest on each row of live (first + 252)."""
+        logs = np.log1p(self.live[: self.first + YEAR])[:, None]
+        values = badness_of(np.repeat(logs, 16, axis=1), self.known, rules=DECAY)
+        return {rule: days[:, 0] for rule, days in values.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rated:
@@ -206,8 +212,7 @@ class Desk:
             elif rule in levels:
                 found[rule] = _rated(year, rule, badness, levels[rule])
         found[LINE] = _line(year)
-        against = [rule for rule in DECAY if year.age == 1 or rule not in SUMS]
-        return {**found, **_as_gap(found, against)}
+        return _with_gap(year, found, levels)
 
     def _launch(self, year: LiveYear, level: Pair) -> Rated:
         path = np.log1p(year.live[year.first : year.first + YEAR]).cumsum()
@@ -277,19 +282,29 @@ def folded(rows: Sequence[int]) -> int:
     return events
 
 
-def _as_gap(rated: Mapping[str, Rated], rules: Sequence[str]) -> dict[str, Rated]:
-    """What is found against the backtest in a year: the one message of its first row, that stays.
+def _with_gap(
+    year: LiveYear, rated: Mapping[str, Rated], levels: Mapping[str, Pair]
+) -> dict[str, Rated]:
+    """What is found against the backtest is the gap, once in a life, with the severity of its row.
 
-    A gap that an earlier year found is found again here.
+    In the first year of life it may become critical later. What an earlier year found is known.
     """
-    found = np.any([rated[rule].notified[0] for rule in rules], axis=0)
-    critical = np.any([rated[rule].notified[1] for rule in rules], axis=0)
-    latched = np.logical_or.accumulate(found)
-    is_critical = bool(critical[found.argmax()])
-    none = np.zeros_like(found)
-    shown = {rule: replace(rated[rule], notified=(none, none)) for rule in rules}
-    gap = replace(rated[GAP], notified=(latched, latched & is_critical), recovered=none)
-    return {**shown, GAP: gap}
+    days = year.first + YEAR
+    beyond = np.zeros((2, days), dtype=bool)
+    for rule, badness in year.against_backtest().items():
+        names = [STATISTICS[rule].name(age) for age in range(1, year.age + 1)]
+        for place, level in enumerate(levels[rule]):
+            limits = [year.calibration.badness_at(name, level) for name in names]
+            beyond[place] |= badness >= np.repeat(limits, YEAR)
+    first = int(beyond[0].argmax()) if beyond[0].any() else days
+    beyond[1, YEAR:] &= np.arange(YEAR, days) == first
+    critical = int(beyond[1].argmax()) if beyond[1].any() else days
+    rows, none = np.arange(year.first, days), np.zeros(YEAR, dtype=bool)
+    warned, is_critical = ((rows >= found) & (found >= year.first) for found in (first, critical))
+    shown = [rule for rule in DECAY if year.age == 1 or rule not in SUMS]
+    found = {rule: replace(rated[rule], notified=(none, none)) for rule in shown}
+    gap = replace(rated[GAP], notified=(warned, is_critical), recovered=none)
+    return {**rated, **found, GAP: gap}
 
 
 def _joined(pairs: Sequence[tuple[Flags, Flags]]) -> tuple[Flags, Flags]:

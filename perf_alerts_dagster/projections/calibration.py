@@ -184,6 +184,13 @@ class Calibration:
         return min(max(-math.expm1(-self.badness_at(name, EMERGENCY)), least), most)
 
 
+def weights_with(weights: Mapping[str, Pair], *, has_backtest: bool) -> dict[str, Pair]:
+    """The weights that a strategy pays for: only live below a backtest has a gap since launch."""
+    return {
+        rule: pair for rule, pair in weights.items() if has_backtest or rule != "gap_since_launch"
+    }
+
+
 def calibrate(
     lives: Sequence[Life],
     known: Sequence[Known],

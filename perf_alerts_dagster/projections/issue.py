@@ -17,6 +17,7 @@ from perf_alerts_dagster.projections.calibration import (
     Calibration,
     Pair,
     calibrate,
+    weights_with,
 )
 from perf_alerts_dagster.projections.lives import draw_lives, hedged_reference, life_of
 from perf_alerts_dagster.projections.ports import CALIBRATION as CALIBRATION
@@ -366,7 +367,10 @@ class ProjectionIssuer:
             lives,
             known,
             draw_lives(launches[0][0].seed, self.lives, days),
-            weights=[self.weights(launch.strategy) for launch, _ in launches],
+            weights=[
+                weights_with(self.weights(one.strategy), has_backtest=not one.live.all())
+                for _, one in launches
+            ],
             documented=documented,
         )
         calibrations = [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.judging.budget import CALIBRATED, LEAST, Budgets
-from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS, WEIGHTS
+from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS, OF_SHADOWS, WEIGHTS
 from perf_alerts_dagster.projections.calibration import (
     LIVES,
     SEVERITIES,
@@ -101,7 +101,7 @@ def test_all_rules_together_notify_in_the_calibrated_share_of_healthy_years(
 def test_without_overrides_the_rules_have_their_backbone_shares() -> None:
     levels = Budgets().levels_of("trend", calibrated("normal", "plain"), 1)
 
-    assert set(levels) == set(WEIGHTS) - HEDGED
+    assert set(levels) == set(WEIGHTS) - HEDGED - OF_SHADOWS
     warning, critical = levels["mean_shortfall_252"]
     assert 0.03 < warning <= 0.05
     assert 0.006 < critical <= 0.01

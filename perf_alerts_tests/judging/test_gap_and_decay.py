@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.judge import judge_strategy
@@ -65,7 +66,10 @@ class Judged:
 def assert_same(judged: Judged, found: Any, life: int, days: list[int]) -> None:
     for day in days:
         on = judged.on(day)
-        assert on["gap_since_launch"].is_notified() == (day >= found.gap[life]), (life, day)
+        gap = on["gap_since_launch"]
+        assert gap.is_notified() == (day >= found.gap[life]), (life, day)
+        is_critical = gap.notified_severity is Severity.CRITICAL
+        assert is_critical == (day >= found.critical[life]), (life, day)
         for rule, beyond in found.beyond.items():
             assert on[rule].is_notified() == beyond[day, life], (life, day, rule)
             assert (on[rule].parts["compared_with"] == "own record") == (day >= OWN_ROWS)
@@ -80,8 +84,19 @@ def test_what_the_study_finds_of_many_lives_is_what_the_judge_finds(lost: float)
         logs = lab.lived(int(10 * lost) + place, 17, lost=lost, start=60 * place)
         found = lab.messages(strategy, logs)
         for life in range(logs.shape[1]):
-            first = int(found.gap[life])
-            days = {first - 1, first, first + 1, 62, 251, 252, 253, lab.DAYS - 1}
+            first, critical = int(found.gap[life]), int(found.critical[life])
+            days = {
+                first - 1,
+                first,
+                first + 1,
+                critical - 1,
+                critical,
+                62,
+                251,
+                252,
+                253,
+                lab.DAYS - 1,
+            }
             days |= set(rng.integers(0, lab.DAYS, 5).tolist())
             for beyond in found.beyond.values():
                 changes = np.flatnonzero(np.diff(beyond[:, life].astype(int)))[:3].tolist()

@@ -185,7 +185,7 @@ def test_rules_over_the_whole_life_say_since_when_it_is_known() -> None:
         (one.strategy, one.rule) for one in found.evaluations if "live_since" in one.parts
     } == {(name, rule) for name in ("a", "b", "ALL")
           for rule in ("drawdown", "interval_breach", "mean_shortfall_126", "mean_shortfall_252",
-                       "decay_cusum", "gap_since_launch")}  # fmt: skip
+                       "decay_cusum", "gap_since_launch", "volatility_shift")}  # fmt: skip
     assert of(found, "ALL")["drawdown"].parts["live_since"] == first
 
 

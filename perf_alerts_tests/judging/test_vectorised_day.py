@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from perf_alerts_dagster.core.alerts import Family
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import yearly
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
@@ -134,6 +135,8 @@ class Lived:
     levels: Mapping[str, Pair]
     judged: Mapping[tuple[int, str], Evaluation]
     walked: Mapping[str, Floats]
+    # Against the backtest for the whole life.
+    against: Mapping[str, Floats]
 
     @property
     def backtest(self) -> int:
@@ -296,6 +299,7 @@ def lived_by(record: StrategyRecord) -> Lived:
                 judged[day, one.rule] = one
     logs = np.log1p(record.returns[record.live])
     walked = badness_of(logs[:, None], reference)
+    against = {rule: walked[rule][:, 0].astype(np.float64) for rule in DECAY}
     scores = reference.decay.scores(logs)
     for (rule, length), day in product(SUMS.items(), range(OWN_ROWS, LIVE)):
         before = max(OWN_ROWS, day + 1 - length)
@@ -307,6 +311,7 @@ def lived_by(record: StrategyRecord) -> Lived:
         levels=Budgets().levels_of("trend", outlook.calibrations["trend"], 1),
         judged=judged,
         walked={rule: values[:, 0].astype(np.float64) for rule, values in walked.items()},
+        against=against,
     )
     return replace(life, walked={**life.walked, "volatility_shift": life.with_restarts()})
 
@@ -346,12 +351,23 @@ def test_walked_badness_share_and_verdict_are_the_judges_on_every_session(name: 
 
 @NAMES
 def test_the_gap_is_notified_from_the_first_day_on_that_the_walk_finds_it(name: str) -> None:
-    life, found = lived(name), False
+    life, found, is_critical = lived(name), False, False
     for day, is_look in enumerate(looks(LIVE, YEAR)):
-        rules = {GAP, "decay_cusum", *(SUMS if day < OWN_ROWS else ())}
-        found |= any(life.is_notified(day, rule, float(life.walked[rule][day])) for rule in rules)
+        warning, critical = (
+            any(
+                bad[day]
+                >= life.calibration.badness_at(
+                    STATISTICS[rule].name_after(day + 1), life.levels[rule][place]
+                )
+                for rule, bad in life.against.items()
+            )
+            for place in (0, 1)
+        )
+        is_critical |= critical and (day < OWN_ROWS or not found)
+        found |= warning
         one = life.judged[day, GAP]
         assert one.is_notified() == found, day
+        assert (one.notified_severity is Severity.CRITICAL) == is_critical, day
         assert is_look == bool(np.isfinite(life.walked[GAP][day]))
         if is_look and not found:
             assert life.walked[GAP][day] == pytest.approx(one.value, rel=1e-3, abs=1e-5)

@@ -158,8 +158,8 @@ def test_a_catch_up_reads_each_kind_once_and_unpacks_each_projection_once(
         found = desk.run(cut(441), after_close(440), run_id="caught up")
 
     assert dates(found) == [day(place) for place in range(411, 441)]
-    # What is in force of launch, judging and calibration.
-    assert len(seen) == 3
+    # What is in force of launch, judging and calibration, and of the twins of shadows.
+    assert len(seen) == 4
     present = [one for one in unpacked if one is not None]
     assert len(present) == len(set(present)) == 3 * 3
 

@@ -23,7 +23,7 @@ from perf_alerts_dagster.judging.rules.interval import no_projection
 from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.projection import InForce, first_counted, whole_reference
 from perf_alerts_dagster.projections.watchers import STATISTICS
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
+from perf_alerts_dagster.records.model import Dates, Floats, StrategyRecord
 from perf_alerts_dagster.statistics.change import change_of
 from perf_alerts_dagster.statistics.decay import (
     DecayReference,
@@ -33,6 +33,7 @@ from perf_alerts_dagster.statistics.decay import (
     shortfall,
     shortfalls,
 )
+from perf_alerts_dagster.statistics.hedge import against_own
 
 by_budget = partial(
     Rule,
@@ -65,7 +66,8 @@ BACKTEST, OWN = "backtest", "own record"
 class Life:
     """The live final rows that count against the launch projection, as one life of the strategy.
 
-    `first` is the position of the first of them in `record`; `logs` and `scores` are theirs (n).
+    `first` is the position of the first of them in `record`; `dates`, `logs` and `scores` are
+    theirs (n). Of a `hedged` one `logs` are simple returns after hedging, which add up.
     """
 
     record: StrategyRecord
@@ -74,8 +76,10 @@ class Life:
     calibration: Calibration
     reference: DecayReference
     first: int
+    dates: Dates
     logs: Floats
     scores: Floats
+    hedged: bool = False
 
     @property
     def has_backtest(self) -> bool:
@@ -92,12 +96,11 @@ class Life:
         if rule.id in _ROWS:
             first = np.maximum(np.arange(rows) // year + 1 - years, 0) * year
             return shortfalls(self.scores, _ROWS[rule.id], self.reference, first)
-        found = [decay_sums(self.scores[: years * year])]
-        # Of a long life over its last years, as the lives that rate it.
-        for last in range(years * year, rows, year):
-            begin = last + year - years * year
-            found.append(decay_sums(self.scores[begin : last + year])[last - begin :])
-        return np.concatenate(found)
+        return sums_of_life(self.scores, years, year)
+
+    def returned(self, total: float) -> float:
+        """A sum of `logs` as a return."""
+        return total if self.hedged else math.expm1(total)
 
     def limits(self, rule: Rule, age: int) -> Pair:
         """The values of a warning and of a critical of so many rows."""
@@ -107,6 +110,18 @@ class Life:
             for level in self.context.levels_of(self.record.strategy, rule.id)
         )
         return warning, max(critical, warning)
+
+
+def sums_of_life(scores: Floats, years: int, year: int) -> Floats:
+    """The sums as of each row (n), of a long life over its last years, as the lives that rate it.
+
+    `years` they are rated for, of `year` rows.
+    """
+    found = [decay_sums(scores[: years * year])]
+    for last in range(years * year, len(scores), year):
+        begin = last + year - years * year
+        found.append(decay_sums(scores[begin : last + year])[last - begin :])
+    return np.concatenate(found)
 
 
 def judge_life(
@@ -139,6 +154,7 @@ def judge_life(
         calibration=calibration,
         reference=calibration.decay,
         first=first,
+        dates=finals.dates[first:],
         logs=logs,
         scores=calibration.decay.scores(logs),
     )
@@ -152,26 +168,32 @@ def judge_decay(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     bad. From row 253 of a life on the sums compare with its rows before, as those of a life that
     began there. What is found against a backtest is shown only: `gap_since_launch` notifies it.
     """
-    return judge_life(record, context, RULES, _judged)
+    return judge_life(record, context, RULES, judged_life)
 
 
-def _judged(case: Case, life: Life) -> Evaluation:
+def judged_life(case: Case, life: Life) -> Evaluation:
+    """A rule's evaluation of a life, against its reference or from row 253 on its own rows."""
     rule, year, age = case.rule, life.calibration.year, len(life.logs)
     goes_on = _goes_on(case, life)
-    is_own = life.has_backtest and rule.id in _ROWS and age > OWN_ROWS and not goes_on
+    is_own = life.has_backtest and rule is not SUM and age > OWN_ROWS and not goes_on
     if is_own:
         age -= OWN_ROWS
     rows = STATISTICS[rule.id].rated_rows(age, year)
     rows = min(_ROWS.get(rule.id, rows), rows)
     before = len(life.logs) - rows
     if is_own:
-        value = own_shortfall(life.scores, _ROWS[rule.id], before)
         mean = float(life.logs[:before].mean())
+        if rule.id in _ROWS:
+            value = own_shortfall(life.scores, _ROWS[rule.id], before)
+        else:
+            value = decay_sum(against_own(life.scores, OWN_ROWS)[-rows:])
     else:
         value, mean = float(life.values(rule)[-1]), life.reference.mean
     warning, critical = life.limits(rule, age)
     severity, limit = rule.step(value, warning=warning, critical=critical)
-    returned, expected = (math.expm1(each) for each in (life.logs[before:].sum(), rows * mean))
+    returned, expected = (
+        life.returned(each) for each in (float(life.logs[before:].sum()), rows * mean)
+    )
     text = (
         f"returned {returned:+.2%} in the last {rows} sessions where {expected:+.2%} was expected"
         f"{' by its own record' if is_own else life.launch.haircut_text}"
@@ -219,15 +241,15 @@ def _change(life: Life, before: int, *, is_own: bool) -> dict[str, Any]:
     if is_own:
         scores, rows = scores - float(life.scores[:before].mean()), before
     found = change_of(scores, rows)
-    dates = life.record.dates[life.first + before :]
+    dates = life.dates[before:]
     parts: dict[str, Any] = {
         "change_date": str(dates[found.at]),
         "change_from": str(dates[found.first]),
         "change_until": str(dates[found.last]),
         "change_reaches_start": found.first == 0,
-        "loss_since": math.expm1(float(life.logs[before + found.at :].sum())),
+        "loss_since": life.returned(float(life.logs[before + found.at :].sum())),
     }
-    if life.record.pnl is not None:
+    if life.record.pnl is not None and not life.hedged:
         lost = life.record.pnl[life.first + before + found.at :]
         parts["loss_since_currency"] = float(lost.sum())
     return parts
@@ -241,6 +263,7 @@ def _said(life: Life, change: dict[str, Any], silent: float | None, *, is_own: b
     text = (
         f"; it began to fall about {change['change_date']} (95 %: {change['change_from']}{start} "
         f"to {change['change_until']}) and returned {change['loss_since']:+.2%}{amount} since"
+        f"{' after hedging' if life.hedged else ''}"
     )
     if is_own:
         level = "no haircut" if silent is None else f"a haircut of about {silent:.0%}"
@@ -250,8 +273,10 @@ def _said(life: Life, change: dict[str, Any], silent: float | None, *, is_own: b
     return f"{text}; silent from a haircut of about {silent:.0%} on"
 
 
-def _mean_of_reference(case: Case) -> float:
-    return max(float(np.log1p(whole_reference(case.record)).mean()), 0.0)
+def _mean_of_reference(case: Case, life: Life) -> float:
+    # A hedged row has the mean of the strategy's own.
+    rows = whole_reference(case.record)
+    return max(float((rows if life.hedged else np.log1p(rows)).mean()), 0.0)
 
 
 def _expected_haircut(case: Case, life: Life, before: int, _: float) -> float | None:
@@ -259,7 +284,7 @@ def _expected_haircut(case: Case, life: Life, before: int, _: float) -> float | 
 
     A comparison with the own record is the same for whatever haircut.
     """
-    mean, level = _mean_of_reference(case), float(life.logs[before:].mean())
+    mean, level = _mean_of_reference(case, life), float(life.logs[before:].mean())
     return None if level < 0.0 or mean <= 0.0 else round(max(1.0 - level / mean, 0.0), 2)
 
 
@@ -268,7 +293,8 @@ def _silent_haircut(case: Case, life: Life, before: int, warning: float) -> floa
 
     The healthy lives are lowered with the reference, so that the limit stays about as it is.
     """
-    mean, logs, rows = _mean_of_reference(case), life.logs[before:], _ROWS.get(case.rule.id)
+    mean, rows = _mean_of_reference(case, life), _ROWS.get(case.rule.id)
+    logs = life.logs[before:]
 
     def is_silent(per_cent: int) -> bool:
         lowered = life.reference.mean + (life.launch.haircut - per_cent / 100.0) * mean

@@ -23,7 +23,7 @@ from perf_alerts_dagster.judging.rules.decay import (
     judge_life,
 )
 from perf_alerts_dagster.judging.rules.hedged import RULE as HEDGED
-from perf_alerts_dagster.judging.rules.hedged import first_sums
+from perf_alerts_dagster.judging.rules.hedged import sums_since_launch
 from perf_alerts_dagster.projections.projection import propose
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -51,16 +51,17 @@ class _Found(NamedTuple):
 def judge_gap(record: StrategyRecord, context: JudgeContext) -> Sequence[Evaluation]:
     """The mean shortfall since launch, after a quarter, half and every whole year.
 
-    A breach from the first row on at which that, or a rule of decay that compares with the
-    backtest, is beyond its level. It stays one, with the figures of that row, until a later yearly
-    look finds the mean back at the reference, or a baseline begins a new life. Nothing for a
-    strategy without a backtest: its reference are live rows.
+    A breach from the first row on at which that, or a rule of decay against the backtest, is beyond
+    its level. It stays one, with the figures of that row, or those of the first row that is beyond
+    the level of a critical where that is among the first 252; until a later yearly look finds the
+    mean back at the reference, or a baseline begins a new life. Nothing for a strategy without a
+    backtest: its reference are live rows.
     """
     return [] if record.live.all() else judge_life(record, context, [RULE], _judged)
 
 
 def _judged(case: Case, life: Life) -> Evaluation:
-    found, values = _first_found(life), gaps(life.scores, life.reference)
+    found, values = _found(life), gaps(life.scores, life.reference)
     rows, year = len(life.logs), life.calibration.year
     looked = looks(rows, year)
     ended = None if found is None else _end(found.row, values, year)
@@ -79,7 +80,7 @@ def _judged(case: Case, life: Life) -> Evaluation:
         **life.launch.parts,
     }
     if found is not None:
-        session = str(life.record.dates[life.first + found.row])
+        session = str(life.dates[found.row])
         parts |= {"found_by": found.rule.id, "found_on": session}
     if found is None or ended is not None:
         if ended is not None:
@@ -130,33 +131,35 @@ def _evaluation(
     )
 
 
-def _first_found(life: Life) -> _Found | None:
-    """What is found first, by the rule that finds it most severe, and then rarest."""
+def _found(life: Life) -> _Found | None:
+    """What is found first; once the first 252 rows hold a critical, the first of those."""
     year, rows = life.calibration.year, len(life.scores)
     own = np.where(looks(rows, year), gaps(life.scores, life.reference), -np.inf)
-    values = {rule.id: life.values(rule)[:OWN_ROWS] for rule in (SHORT, LONG)}
-    values |= {SUM.id: life.values(SUM), RULE.id: own, HEDGED.id: first_sums(life)}
-    first: list[tuple[int, int, float, Rule]] = []
-    for rule in (SHORT, LONG, SUM, RULE, HEDGED):
-        statistic, bad = STATISTICS[rule.id], values[rule.id]
-        if not len(bad):
-            continue
-        ages = np.minimum(np.arange(len(bad)) // year, statistic.years - 1)
+    values = [(rule, life.values(rule)) for rule in (SHORT, LONG, SUM)]
+    values += [(RULE, own), (HEDGED, sums_since_launch(life))]
+    warnings: list[_Found] = []
+    criticals: list[_Found] = []
+    for rule, bad in values:
+        statistic = STATISTICS[rule.id]
+        ages = np.minimum(np.arange(rows) // year, statistic.years - 1)
         limits = np.array(
             [life.limits(rule, place * year + 1) for place in range(statistic.years)]
         )[ages]
-        beyond = np.flatnonzero(bad >= limits[:, 0])
-        if not len(beyond):
-            continue
-        row = int(beyond[0])
-        severity = Severity.CRITICAL if bad[row] >= limits[row, 1] else Severity.WARNING
-        share = life.calibration.p_year(statistic.name_after(row + 1, year), float(bad[row]))
-        first.append((row, -severity.rank, share, rule))
-    if not first:
-        return None
-    row, rank, share, rule = min(first, key=lambda each: each[:3])
-    severity = Severity.CRITICAL if -rank == Severity.CRITICAL.rank else Severity.WARNING
-    return _Found(row, rule, severity, share)
+        is_beyond = bad[:, np.newaxis] >= limits
+        for beyond, found in zip(is_beyond.T, (warnings, criticals), strict=True):
+            if beyond.any():
+                row = int(beyond.argmax())
+                severity = Severity.CRITICAL if is_beyond[row, 1] else Severity.WARNING
+                name = statistic.name_after(row + 1, year)
+                share = life.calibration.p_year(name, float(bad[row]))
+                found.append(_Found(row, rule, severity, share))
+    first, critical = (min(each, key=_order, default=None) for each in (warnings, criticals))
+    return critical if critical is not None and critical.row < OWN_ROWS else first
+
+
+def _order(found: _Found) -> tuple[int, int, float]:
+    """Of one row the most severe comes first, and then the rarest."""
+    return found.row, -found.severity.rank, found.p_year
 
 
 def _end(row: int, values: Floats, year: int) -> int | None:

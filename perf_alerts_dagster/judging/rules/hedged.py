@@ -1,7 +1,6 @@
 """Decay of what a strategy earns beside its benchmark, since live began."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,18 +8,16 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.severity import Ladder, Severity
-from perf_alerts_dagster.judging.context import Case, JudgeContext, notified_as
+from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.judging.rules.decay import OWN_ROWS, Life
+from perf_alerts_dagster.judging.rules.decay import Life, judged_life, sums_of_life
 from perf_alerts_dagster.judging.rules.interval import no_projection
-from perf_alerts_dagster.projections.calibration import Calibration
-from perf_alerts_dagster.projections.projection import InForce, first_counted, whole_reference
+from perf_alerts_dagster.projections.projection import first_counted
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import DecayReference, decay_sum, decay_sums
-from perf_alerts_dagster.statistics.hedge import MINIMUM_R2, MINIMUM_ROWS, Hedge, against_own
+from perf_alerts_dagster.statistics.hedge import MINIMUM_R2, MINIMUM_ROWS, Hedge
 
 RULE = Rule(
     id="hedged_decay_cusum",
@@ -45,9 +42,9 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     """Judge the hedged live final rows against the hedged reference, where there is a benchmark.
 
     Nothing without a benchmark. Insufficient data where the hedge is too weak or not yet fitted,
-    and where rows of the benchmark are missing. The severity is from the budget. Against a
-    backtest a breach is only shown until the strategy's own live rows confirm it: a strategy that
-    went live below its backtest has not changed since.
+    and where rows of the benchmark are missing. The severity is from the budget. With a
+    backtest the rows compare with it in the first 252 of a life, which is shown only, and from row
+    253 on with the life's own rows before, as those of a life that began there.
     """
     finals = context.finals(record)
     case = Case(RULE, finals, context)
@@ -65,7 +62,8 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
         return [case.lacks(why=f"{why}with a new baseline", lacking="calibration with a benchmark")]
     if hedge.decay is None:
         return [_not_hedged(case, hedge)]
-    live = finals.rows(first_counted(finals, launch.baseline_from), len(finals))
+    first = first_counted(finals, launch.baseline_from)
+    live = finals.rows(first, len(finals))
     rows, factors = hedge.hedged(live, context.records)
     known = np.isfinite(rows)
     missing = int((~known).sum())
@@ -73,26 +71,49 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
         why = f"{missing} of {len(rows)} live rows are without a row of what is hedged"
         needed = max(math.ceil((1.0 - _MISSING) * len(rows)), 1)
         return [case.lacks(int(known.sum()), needed, why, "live rows of what is hedged")]
-    text = f"; {missing} live rows without it left out" if missing else ""
-    found = _judged(case, launch, calibration, hedge, hedge.decay, rows[known], text)
-    parts: dict[str, Json] = {**found.parts, "left_out": missing, "factors": factors}
-    return [replace(found, parts=parts)]
+    life = Life(
+        record=finals,
+        context=context,
+        launch=launch,
+        calibration=calibration,
+        reference=hedge.decay,
+        first=first,
+        dates=live.dates[known],
+        logs=rows[known],
+        scores=hedge.decay.scores(rows[known]),
+        hedged=True,
+    )
+    found = judged_life(case, life)
+    parts: dict[str, Json] = {
+        "beta": hedge.beta,
+        "r2": hedge.r2,
+        "r2_benchmark_alone": hedge.r2_benchmark,
+        "components": hedge.components,
+        "hedged": list(hedge.loadings),
+        "reference_rows": hedge.rows,
+        "left_out": missing,
+        "factors": factors,
+    }
+    left_out = f", {missing} live rows without it left out" if missing else ""
+    message = f"after hedging {_hedged_text(hedge)}{left_out}: {found.message}"
+    return [replace(found, message=message, parts={**found.parts, **parts})]
 
 
-def first_sums(life: Life) -> Floats:
-    """The sum as of each of the first 252 live rows; none where they cannot be hedged.
+def sums_since_launch(life: Life) -> Floats:
+    """The sum against the reference as of each row of a life (n); -inf where none can be hedged.
 
     A row that is not known counts as one that is as expected.
     """
-    hedge = life.calibration.hedge
+    nothing, hedge = np.full(len(life.scores), -np.inf), life.calibration.hedge
     if hedge is None or hedge.decay is None:
-        return np.empty(0)
-    live = life.record.rows(life.first, min(life.first + OWN_ROWS, len(life.record)))
+        return nothing
+    live = life.record.rows(life.first, len(life.record))
     rows, _ = hedge.hedged(live, life.context.records)
     known = np.isfinite(rows)
-    if known.mean() < 1.0 - _MISSING:
-        return np.empty(0)
-    return decay_sums(np.where(known, hedge.decay.scores(np.where(known, rows, 0.0)), 0.0))
+    scores = np.where(known, hedge.decay.scores(np.where(known, rows, 0.0)), 0.0)
+    is_hedged = (~known).cumsum() <= _MISSING * np.arange(1, len(rows) + 1)
+    sums = sums_of_life(scores, STATISTICS[RULE.id].years, life.calibration.year)
+    return np.where(is_hedged, sums, nothing)
 
 
 def _not_hedged(case: Case, hedge: Hedge) -> Evaluation:
@@ -110,81 +131,6 @@ def _not_hedged(case: Case, hedge: Hedge) -> Evaluation:
     return case.lacks(why=why, lacking="return beside the benchmark")
 
 
-def _judged(
-    case: Case,
-    launch: InForce,
-    calibration: Calibration,
-    hedge: Hedge,
-    reference: DecayReference,
-    live: Floats,
-    left_out: str,
-) -> Evaluation:
-    context, age = case.context, len(live)
-    statistic, strategy = STATISTICS[RULE.id], case.record.strategy
-    scores = reference.scores(live)
-    rows = statistic.rated_rows(age, calibration.year)
-    value = decay_sum(scores[-rows:])
-    levels, name = context.levels_of(strategy, RULE.id), statistic.name_after(age, calibration.year)
-    warning, critical = (
-        math.inf if level <= 0.0 else calibration.badness_at(name, level) for level in levels
-    )
-    severity, limit = RULE.step(value, warning=warning, critical=max(critical, warning))
-    returned, expected = float(live[-rows:].sum()), rows * reference.mean
-    text = (
-        f"after hedging {_hedged_text(hedge)}: returned {returned:+.2%} in the last {rows} "
-        f"sessions where {expected:+.2%} was expected{launch.haircut_text}{left_out}"
-    )
-    parts: dict[str, Json] = {
-        "rows": rows,
-        "expected": expected,
-        "beta": hedge.beta,
-        "r2": hedge.r2,
-        "r2_benchmark_alone": hedge.r2_benchmark,
-        "components": hedge.components,
-        "hedged": list(hedge.loadings),
-        "reference_rows": hedge.rows,
-        **launch.parts,
-    }
-    told: dict[str, Json] = {}
-    if severity is not None:
-        # Without a backtest the reference is the strategy's own record.
-        own = 0.0 if case.record.live.all() else _share_of_own(scores, calibration)
-        silent = _silent_haircut(case, launch, reference, live[-rows:], warning)
-        parts |= {"p_year_of_own_record": own, "silent_haircut": silent}
-        text += (
-            "; no haircut would silence it"
-            if silent is None
-            else f"; silent from a haircut of about {silent:.0%} on"
-        )
-        told = notified_as(severity, own, levels)
-        if own > levels[0]:
-            told = {"told_as": Severity.INFO.value}
-            text += (
-                "; notified as the gap since launch"
-                if age <= OWN_ROWS
-                else "; shown only: it may have been so since launch"
-            )
-    evaluation = case.judged(
-        value,
-        (severity, limit),
-        text,
-        observations=rows,
-        rating=context.rating(strategy, RULE, value, live_rows=age),
-        parts=parts,
-    )
-    return replace(evaluation, parts={**evaluation.parts, **told})
-
-
-def _share_of_own(scores: Floats, calibration: Calibration) -> float:
-    """The share of healthy years in which rows fall as far below those before; 1 of few rows."""
-    own, statistic = against_own(scores, OWN_ROWS), STATISTICS[RULE.id]
-    if not len(own):
-        return 1.0
-    rows = statistic.rated_rows(len(own), calibration.year)
-    name = statistic.name_after(len(own), calibration.year)
-    return calibration.p_year(name, decay_sum(own[-rows:]))
-
-
 def _hedged_text(hedge: Hedge) -> str:
     """`1.12 x the benchmark (R2 .58 out of sample)`."""
     share = f"R2 {_two_digits(hedge.r2)} out of sample"
@@ -200,17 +146,3 @@ def _hedged_text(hedge: Hedge) -> str:
 
 def _two_digits(share: float) -> str:
     return f"{share:.2f}".removeprefix("0")
-
-
-def _silent_haircut(
-    case: Case, launch: InForce, reference: DecayReference, live: Floats, warning: float
-) -> float | None:
-    """The least haircut, a whole per cent, at which the rule does not breach; None without one."""
-    mean = max(float(whole_reference(case.record).mean()), 0.0)
-
-    def is_silent(per_cent: int) -> bool:
-        lowered = reference.mean + (launch.haircut - per_cent / 100.0) * mean
-        return decay_sum(replace(reference, mean=lowered).scores(live)) < warning
-
-    found = bisect_left(range(101), True, key=is_silent)
-    return None if found > 100 else found / 100.0

@@ -11,6 +11,7 @@ import pytest
 
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.decay import LONG, OWN_ROWS, SHORT, SUM, judge_decay
@@ -19,9 +20,11 @@ from perf_alerts_dagster.projections.calibration import Calibration
 from perf_alerts_dagster.projections.projection import ProjectionsInForce, propose
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
-from perf_alerts_dagster.statistics.decay import gaps
+from perf_alerts_dagster.statistics.decay import decay_sum, gaps, shortfall
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.incidents.incident_desk import IncidentDesk
 from perf_alerts_tests.judging.rules.test_decay import IN_FORCE, LAUNCH
+from perf_alerts_tests.judging.rules.test_hedged import outlook_of
 from perf_alerts_tests.projections.honest import calibrated
 
 BACKTEST = noise(756, seed=5, mean=0.003)
@@ -94,6 +97,23 @@ def test_it_has_the_value_and_the_share_of_its_newest_look(rows: int, looked: in
     assert found.outcome is Outcome.OK
     assert found.value == near(value)
     assert found.p_year == CALIBRATION.p_year(STATISTICS[RULE.id].name_after(looked), value)
+
+
+def against_backtest(
+    live: Floats, rated: Calibration = CALIBRATION
+) -> dict[str, tuple[Severity | None, float]]:
+    """Each rule of decay's severity and share against the backtest, of whatever age."""
+    scores, found = REFERENCE.scores(np.log1p(live)), {}
+    for rule, window in zip(OTHERS, (126, 252, None), strict=True):
+        newest = scores[-STATISTICS[rule.id].rated_rows(len(live), rated.year) :]
+        bad = decay_sum(newest) if window is None else shortfall(newest, window, REFERENCE)
+        name = STATISTICS[rule.id].name_after(len(live), rated.year)
+        warning, critical = (rated.badness_at(name, level) for level in LEVELS[rule.id])
+        severity = Severity.WARNING if bad >= warning else None
+        if bad >= critical:
+            severity = Severity.CRITICAL
+        found[rule.id] = severity, rated.p_year(name, bad)
+    return found
 
 
 def found_by_looks(row: int) -> Floats:
@@ -170,27 +190,27 @@ def test_no_haircut_fits_a_strategy_that_loses_money() -> None:
     assert found.message.endswith("; no haircut would fit")
 
 
-@pytest.mark.parametrize(("rows", "by"), [(100, {SHORT.id, LONG.id, SUM.id}), (600, {SUM.id})])
+@pytest.mark.parametrize("rows", [100, 600])
 def test_it_is_found_with_the_first_decay_against_the_backtest_and_stays_as_it_was(
-    rows: int, by: set[str]
+    rows: int,
 ) -> None:
-    """A fall in the first year by any of the rules, a later one by the Shiryaev-Roberts sum."""
+    """A fall in whatever year by any of the rules, and by none of them twice."""
     live = np.concatenate([level(MEAN, rows), level(-0.001, 240, seed=3), level(0.8 * MEAN, 200)])
     found = launched(live[: rows + 240])
-    assert found.parts["found_by"] in by
     day = np.datetime64(str(found.parts["found_on"]))
     record = a_record(live, backtest=BACKTEST)
     row = int(np.flatnonzero(record.dates[756:] == day)[0])
     assert row >= rows
-    cut = record.rows(0, 756 + row + 1)
-    context = context_of(cut, in_force=IN_FORCE, calibrations={"trend": CALIBRATION})
-    judged = {each.rule: each for each in judge_decay(cut, context)}
-    then = judged[str(found.parts["found_by"])]
+    by = str(found.parts["found_by"])
+    severity, p_year = against_backtest(live[: row + 1])[by]
 
-    assert (found.severity, found.p_year) == (then.severity, then.p_year)
-    assert found.parts["levels"] == then.parts["levels"]
+    assert (found.severity, found.p_year) == (severity, near(p_year))
+    assert found.parts["levels"] == dict(zip(("warning", "critical"), LEVELS[by], strict=True))
     assert found.limit is None
-    assert launched(live[:row]).severity is None
+    before = launched(live[:row])
+    # What rose was a warning before.
+    assert before.severity in ((None, Severity.WARNING) if row < OWN_ROWS else (None,))
+    assert before.parts.get("found_on") != str(day)
     for later in (row + 1, row + 50, len(live)):
         one = launched(live[:later])
         same = ("value", "severity", "p_year", "limit", "evidence")
@@ -203,10 +223,10 @@ def test_it_is_found_with_the_first_decay_against_the_backtest_and_stays_as_it_w
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))]
 )
-def test_the_first_row_is_that_of_the_first_judged_breach_against_the_backtest(
+def test_the_first_row_is_that_of_the_first_breach_against_the_backtest(
     year: int, seed: int
 ) -> None:
-    """Recomputed from the rows, it is what the rules said on each session, of long lives too."""
+    """Recomputed from the rows, it is what each session found, of long lives too."""
     rated = replace(CALIBRATION, year=year)
     rng = np.random.default_rng(seed)
     live = rng.normal(MEAN * rng.choice([0.6, 0.8, 0.9]), 0.01, 1_400)
@@ -220,8 +240,13 @@ def test_the_first_row_is_that_of_the_first_judged_breach_against_the_backtest(
             rule.id for rule in OTHERS if decay[rule.id].parts["compared_with"] == "backtest"
         }
         assert compared == ({SUM.id} if rows > OWN_ROWS else {rule.id for rule in OTHERS})
-        gap = judge(cut, rated)
-        if first is None and any(decay[rule].severity for rule in compared):
+        gap, against = judge(cut, rated), against_backtest(live[:rows], rated)
+        for rule in compared:
+            assert (decay[rule].severity, decay[rule].p_year) == (
+                against[rule][0],
+                near(against[rule][1]),
+            )
+        if first is None and any(severity for severity, _ in against.values()):
             first = rows
             assert gap.severity is not None
         if first is None and gap.severity is not None:
@@ -230,6 +255,62 @@ def test_the_first_row_is_that_of_the_first_judged_breach_against_the_backtest(
         assert (gap.severity is not None) == (first is not None), rows
         if first is not None and rows > first + 30:
             break
+
+
+def test_a_warning_rises_once_to_critical_by_what_the_first_year_finds_and_never_later() -> None:
+    """Whatever rule finds it: severity, share, rule and day are then those of the later row."""
+    slow = np.concatenate([level(0.7 * MEAN, 130), level(-0.0005, 300, seed=3)])
+    risen, severities = [], []
+    for rows in range(1, len(slow) + 1):
+        found = launched(slow[:rows])
+        severities.append(found.severity)
+        said = (found.severity, found.value, found.p_year, found.parts.get("found_on"))
+        if found.severity is not None and said not in risen:
+            risen.append(said)
+            by = against_backtest(slow[:rows]).get(str(found.parts["found_by"]))
+            assert by is None or by[0] is found.severity
+            assert (
+                found.parts["found_on"] == str(a_record(slow[:rows], backtest=BACKTEST).dates[-1])
+                or by is None
+            )
+    assert [each[0] for each in risen] == [Severity.WARNING, Severity.CRITICAL]
+    assert severities.index(Severity.CRITICAL) < OWN_ROWS
+
+    late = np.concatenate([level(MEAN, 232), level(-0.002, 16, seed=4), level(-0.004, 150)])
+    first = next(rows for rows in range(232, 300) if launched(late[:rows]).severity is not None)
+    if first <= OWN_ROWS:
+        assert launched(late[:OWN_ROWS]).severity is Severity.WARNING
+    worst = against_backtest(late)
+    assert Severity.CRITICAL in {severity for severity, _ in worst.values()}
+    assert launched(late).severity is Severity.WARNING
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_a_rise_is_one_incident_and_at_most_one_further_message(acknowledged: bool) -> None:
+    """Acknowledged or not, and whatever gets worse later."""
+    live = np.concatenate([level(0.7 * MEAN, 130), level(-0.0005, 200, seed=3), level(-0.005, 60)])
+    desk, told = IncidentDesk(), []
+    for rows in range(100, len(live) + 1):
+        desk.judge_next_day(launched(live[:rows]))
+        told += desk.deliver()
+        if acknowledged and desk.all() and desk.only().status is Status.OPEN:
+            desk.acknowledge()
+
+    assert told == [
+        "mail: opened warning trend/gap_since_launch",
+        "mail: raised critical trend/gap_since_launch",
+    ]
+    assert desk.only().severity is Severity.CRITICAL
+
+
+def test_a_strategy_without_a_backtest_does_not_pay_for_the_gap() -> None:
+    free = Budgets(rules={RULE.id: {"warning": 0.0, "critical": 0.0}})
+    whole = noise(1_000, seed=8, mean=0.0005)
+    alone, launched_one = a_record(whole), a_record(whole[800:], backtest=whole[:800])
+    for record, pays in ((alone, False), (launched_one, True)):
+        each = [outlook_of(record, budgets=budgets) for budgets in (Budgets(), free)]
+        with_it, without = (one.calibrations["trend"].factors["warning"] for one in each)
+        assert np.array_equal(with_it, without) == (not pays)
 
 
 def test_it_ends_at_a_yearly_look_that_finds_the_mean_back_and_is_not_found_again() -> None:

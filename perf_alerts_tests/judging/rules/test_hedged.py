@@ -14,6 +14,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
+from perf_alerts_dagster.judging.rules.decay import OWN_ROWS
 from perf_alerts_dagster.judging.rules.gap import judge_gap
 from perf_alerts_dagster.judging.rules.hedged import RULE, judge_hedged
 from perf_alerts_dagster.judging.summary import summary_of
@@ -66,14 +67,16 @@ def read_of(*records: StrategyRecord) -> Reading:
     )
 
 
-def outlook_of(*records: StrategyRecord, haircut: float = 0.0) -> Outlook:
+def outlook_of(
+    *records: StrategyRecord, haircut: float = 0.0, budgets: Budgets | None = None
+) -> Outlook:
     issuer = ProjectionIssuer(
         store=MemoryProjections(),
         paths=200,
         haircut=haircut,
         settings_version="test",
         limits=lambda strategy: DOCUMENTED_LIMITS,
-        weights=Budgets().weights_of,
+        weights=(budgets or Budgets()).weights_of,
         lives=500,
         whole_life=False,
     )
@@ -119,32 +122,61 @@ def test_a_healthy_strategy_is_ok_and_says_what_was_hedged() -> None:
     assert found.parts["beta"] == pytest.approx(1.02, abs=0.01)
     assert found.parts["r2"] == found.parts["r2_benchmark_alone"]
     assert (found.parts["components"], found.parts["hedged"]) == (0, [])
-    assert (found.parts["rows"], found.parts["reference_rows"]) == (LIVE, BACKTEST)
+    assert (found.parts["rows"], found.parts["reference_rows"]) == (LIVE - OWN_ROWS, BACKTEST)
+    assert found.parts["compared_with"] == "own record"
     assert len(str(found.parts["factors"])) == 64
     assert found.p_year is not None
     assert found.power_252 is not None
     assert found.share_of_limit is not None
 
 
-def test_a_lost_edge_is_notified_once_the_own_record_confirms_it() -> None:
+def test_a_lost_edge_is_notified_with_the_day_that_it_fell() -> None:
     found = evaluation(traded(fallen(250)))
     assert found.outcome is Outcome.BREACH
     assert found.severity is Severity.CRITICAL
     assert found.notified_severity is Severity.CRITICAL
     assert found.is_notified()
-    assert found.parts["p_year_of_own_record"] < 0.01  # type: ignore[operator]
+    record = traded(fallen(250))
+    fell = str(record.dates[-250])
+    parts = found.parts
+    assert str(parts["change_from"]) <= fell <= str(parts["change_until"])
+    hedged = record.returns - parts["beta"] * (FACTOR - FACTOR[:BACKTEST].mean())
+    since = int(np.flatnonzero(record.dates == np.datetime64(str(parts["change_date"])))[0])
+    assert parts["loss_since"] == pytest.approx(float(hedged[since:].sum()))
+    assert parts["expected"] == pytest.approx(
+        (LIVE - OWN_ROWS) * float(hedged[BACKTEST : BACKTEST + OWN_ROWS].mean())
+    )
+    assert not parts["change_reaches_start"]
+    assert f"; it began to fall about {parts['change_date']} (95 %: " in found.message
+    assert f" returned {parts['loss_since']:+.2%} since after hedging; " in found.message
+    assert found.message.endswith(" would expect the level of these sessions")
 
 
-def test_a_strategy_that_went_live_below_its_backtest_is_only_shown() -> None:
+def test_a_loss_in_currency_is_not_said_of_hedged_rows() -> None:
+    record = traded(fallen(250))
+    found = evaluation(replace(record, pnl=1e6 * record.returns, currency="USD"))
+    assert found.severity is not None
+    assert "loss_since_currency" not in found.parts
+    assert "USD" not in found.message
+
+
+def test_a_strategy_that_went_live_below_its_backtest_has_no_decay_beside_its_benchmark() -> None:
+    """Shown while it is compared with the backtest; then it is as one without a gap."""
     below = np.where(np.arange(len(HEALTHY)) < BACKTEST, HEALTHY, HEALTHY - 0.002)
-    for live in (200, 252, 253, LIVE):
+    for live in (200, OWN_ROWS):
         found = evaluation(traded(below, live=live))
         assert found.outcome is Outcome.BREACH, live
         assert found.notified_severity is Severity.INFO
         assert "; silent from a haircut of about" in found.message
-        said = "notified as the gap" if live <= 252 else "shown only: it may have been so"
-        assert found.message.endswith(f"; {said} since launch")
+        assert found.message.endswith("; notified as the gap since launch")
         assert not found.is_notified()
+    # A linear score is the same for whatever mean; others nearly so.
+    for returns in (HEALTHY, fallen(150)):
+        lower = np.where(np.arange(len(HEALTHY)) < BACKTEST, returns, returns - 0.0005)
+        for live in (OWN_ROWS + 1, LIVE):
+            same, found = (evaluation(traded(each, live=live)) for each in (returns, lower))
+            assert found.severity is same.severity
+            assert found.value == pytest.approx(same.value, rel=0.2)
 
 
 def gap_of(
@@ -183,22 +215,17 @@ def test_what_is_found_in_the_first_year_is_notified_as_the_gap_since_launch() -
 
 
 def test_a_fall_that_is_certain_for_a_warning_alone_is_no_critical() -> None:
-    grades = set()
-    for by in np.linspace(0.001, 0.004, 31):
+    grades = []
+    for by in np.linspace(0.0, 0.004, 41):
         found = evaluation(traded(fallen(200, by=by)))
-        own = found.parts.get("p_year_of_own_record")
-        levels = found.parts["levels"]
+        levels, share = found.parts["levels"], found.p_year
         assert isinstance(levels, dict)
-        if found.severity is None:
-            continue
-        expected = found.severity
-        if own > levels["warning"]:  # type: ignore[operator]
-            expected = Severity.INFO
-        elif own > levels["critical"]:  # type: ignore[operator]
-            expected = Severity.WARNING
-        assert found.notified_severity is expected, by
-        grades.add(expected)
-    assert grades == {Severity.INFO, Severity.WARNING, Severity.CRITICAL}
+        assert share is not None
+        rare = [share <= levels[name] for name in ("warning", "critical")]  # type: ignore[operator]
+        assert rare == [found.severity is not None, found.severity is Severity.CRITICAL], by
+        assert found.notified_severity is found.severity
+        grades.append(found.severity)
+    assert list(dict.fromkeys(grades)) == [None, Severity.WARNING, Severity.CRITICAL]
 
 
 def test_a_fall_of_the_benchmark_alone_is_no_decay() -> None:
@@ -210,16 +237,19 @@ def test_a_fall_of_the_benchmark_alone_is_no_decay() -> None:
 
 
 def test_no_haircut_silences_a_strategy_that_loses() -> None:
-    found = evaluation(traded(fallen(250, by=0.006)))
-    assert found.parts["silent_haircut"] is None
-    assert "no haircut would silence it" in found.message
+    losing = np.where(np.arange(len(HEALTHY)) < BACKTEST, HEALTHY, HEALTHY - 0.006)
+    for live, said in ((200, "silence it"), (LIVE, "expect the level of these sessions")):
+        found = evaluation(traded(losing if live < LIVE else fallen(250, by=0.006), live=live))
+        assert found.parts["silent_haircut"] is None
+        assert f"; no haircut would {said}" in found.message
 
 
 def test_a_haircut_lowers_what_is_expected() -> None:
-    whole, half = evaluation(traded()), evaluation(traded(), outlook_of(traded(), haircut=0.5))
+    record = traded(live=200)
+    whole, half = evaluation(record), evaluation(record, outlook_of(record, haircut=0.5))
     assert "haircut 50 %" in half.message
     assert half.parts["expected"] == pytest.approx(
-        float(whole.parts["expected"]) - 0.5 * LIVE * HEALTHY[:BACKTEST].mean()  # type: ignore[arg-type]
+        float(whole.parts["expected"]) - 0.5 * 200 * HEALTHY[:BACKTEST].mean()  # type: ignore[arg-type]
     )
 
 
@@ -290,8 +320,8 @@ def test_live_rows_without_a_benchmark_are_left_out_and_counted() -> None:
     found = evaluation(traded(benchmark=with_holes(slice(0, 60))))
     assert found.outcome is Outcome.OK
     assert found.parts["left_out"] == 60
-    assert found.parts["rows"] == LIVE - 60
-    assert "60 live rows without it left out" in found.message
+    assert found.parts["rows"] == LIVE - 60 - OWN_ROWS
+    assert "out of sample), 60 live rows without it left out: returned" in found.message
 
 
 @pytest.mark.parametrize(
@@ -332,7 +362,7 @@ def test_without_a_backtest_the_first_live_rows_are_the_reference_and_the_own_re
     assert found.parts["rows"] == 150
     assert found.outcome is Outcome.BREACH
     assert found.is_notified()
-    assert found.parts["p_year_of_own_record"] == 0.0
+    assert found.parts["compared_with"] == "own record"
     assert judged(a_record(HEALTHY[:500], benchmark=FACTOR[:500]), Outlook()) is not None
 
 
