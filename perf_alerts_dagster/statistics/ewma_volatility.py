@@ -179,6 +179,10 @@ def _offsets(rows: int) -> NDArray[np.intp]:
 
 # The share by which a move may be larger or smaller than the reference's without being counted.
 SLACK = 0.2
+# Weight of the newest move in what is usual: after two years a volatility that wanders is no news.
+USUAL = 1.0 / 504.0
+# Moves are never compared with less, in the reference's: after a pause the first are no storm.
+LEAST_USUAL = 0.5
 # Weight of a calm side's CUSUM, by which about a quarter of healthy alarms are its own.
 CALM_WEIGHT = 1.15
 # After an alarm the CUSUM begins anew when so many rows are in the mean within half the slack.
@@ -190,7 +194,7 @@ class SizeShift:
     """A shift of the size of moves, by the side whose CUSUM is larger.
 
     `cusum` is that CUSUM, weighted, from the row `first` on, after which it was never 0; `ratio` is
-    the mean size since, in the reference's.
+    the mean size since, in what was usual.
     """
 
     cusum: float
@@ -208,15 +212,25 @@ class SizeShift:
 def size_shift(sizes: Floats, rare: float = math.inf) -> SizeShift:
     """The shift of the sizes of moves (n >= 1), oldest first, over their mean in the reference.
 
-    D = max(0, D + size - 1 - slack) above, D = max(0, D + 1 - slack - size) below, each from 0 on
-    (Page, Biometrika 41, 1954). One that was `rare` begins anew when moves are as before: by
-    itself it would take years to fall from where wild months have brought it.
+    D = max(0, D + a - 1 - slack) above, D = max(0, D + 1 - slack - a) below, each from 0 on (Page,
+    Biometrika 41, 1954), of a = size / max(u, .5), where the usual size u is 1 at first, and a row
+    later u + (size - u) / 504. One that was `rare` begins anew when moves are as usual: by itself
+    it would take years to fall from where wild months have brought it.
     """
+    sizes = sizes / _usual(sizes)
     begin = 0
     while (restart := _restart(sizes[begin:], rare)) is not None and begin + restart < len(sizes):
         begin += restart
     found = _shift(sizes[begin:])
     return replace(found, first=begin + found.first)
+
+
+def _usual(sizes: Floats) -> Floats:
+    """What was usual before each row (n), in the reference's, and no less than the least."""
+    # The recursion as a sum: u_t / (1 - w)^t = 1 + sum of w a_i / (1 - w)^(i + 1).
+    left = (1.0 - USUAL) ** np.arange(len(sizes) + 1)
+    usual: Floats = np.concatenate([[1.0], 1.0 + np.cumsum(USUAL * sizes / left[1:])]) * left
+    return np.maximum(usual[:-1], LEAST_USUAL)
 
 
 def _cusums(sizes: Floats) -> tuple[Floats, Floats]:
@@ -243,7 +257,8 @@ def _shift(sizes: Floats) -> SizeShift:
 def _restart(sizes: Floats, rare: float) -> int | None:
     """The row from which the CUSUM begins anew after it was rare; None where it does not."""
     total, cusums = _cusums(sizes)
-    alarms = np.flatnonzero((cusums >= rare).any(axis=0))
+    # Where nothing is rare, as healthy moves are never counted, more than nothing is.
+    alarms = np.flatnonzero(((cusums >= rare) & (cusums > 0.0)).any(axis=0))
     if not len(alarms):
         return None
     alarm = int(alarms[0])

@@ -45,6 +45,7 @@ from perf_alerts_tests.builders import MARKET, a_record, context_of
 from perf_alerts_tests.fakes import FakeRecordsSource
 from perf_alerts_tests.projections.hard import decay_of, life_in
 from perf_alerts_tests.projections.honest import garch, known, normal, student
+from perf_alerts_tests.sizes import compared
 
 # How far the rules of `MOVING` may be away in the mean and at most: standard deviations, a share
 # of thirty rows, rows.
@@ -198,17 +199,18 @@ class Lived:
         return share
 
     def with_restarts(self) -> Floats:
-        """The walk's CUSUM, begun anew after an alarm when 63 rows are as the reference's."""
+        """The walk's CUSUM, begun anew after an alarm when 63 rows are as usual."""
         logs = np.log1p(self.record.returns[self.record.live])
-        sizes = self.known.decay.sizes(logs)
+        sizes = compared(self.known.decay.sizes(logs))
         rare = self.calibration.badness_at("volatility_shift", self.levels["volatility_shift"][0])
-        found, begin, wilder, calmer, since = [], 0, 0.0, 0.0, [0, 0]
-        walk, alarm = self.walked["volatility_shift"], -1
+        found, wilder, calmer, since = [], 0.0, 0.0, [0, 0]
+        begun_anew, alarm = False, -1
         for day, size in enumerate(sizes.tolist()):
-            value = float(walk[day - begin])
+            wilder, calmer = max(0.0, wilder + size - 1.2), max(0.0, calmer + 0.8 - size)
+            value = float(self.walked["volatility_shift"][day])
+            value = max(wilder, 1.15 * calmer) if begun_anew else value
             found.append(value)
             if alarm < 0:
-                wilder, calmer = max(0.0, wilder + size - 1.2), max(0.0, calmer + 0.8 - size)
                 since = [
                     day + 1 if side == 0.0 else first
                     for side, first in zip((wilder, calmer), since, strict=True)
@@ -217,12 +219,8 @@ class Lived:
             if alarm >= 0:
                 recent = float(sizes[max(since[alarm], day - 62) : day + 1].mean())
                 if recent < 1.1 if alarm == 0 else recent > 0.9:
-                    begin, wilder, calmer, since, alarm = day + 1, 0.0, 0.0, [day + 1] * 2, -1
-                    if begin < len(logs):
-                        again = badness_of(
-                            logs[begin:, None], self.known, rules=["volatility_shift"]
-                        )
-                        walk = again["volatility_shift"][:, 0].astype(np.float64)
+                    wilder, calmer, since, alarm = 0.0, 0.0, [day + 1] * 2, -1
+                    begun_anew = True
         return np.array(found)
 
     def is_notified(self, day: int, rule: str, badness: float) -> bool:

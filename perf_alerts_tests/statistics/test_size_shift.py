@@ -1,17 +1,20 @@
 """The CUSUM of the size of moves: by hand, its start, its ratio, and when it is over."""
 
+import math
+
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.records.model import Floats
 from perf_alerts_dagster.statistics.ewma_volatility import CALM_WEIGHT, SLACK, size_shift
+from perf_alerts_tests.sizes import compared, in_usual
 
 
 def by_hand(sizes: Floats) -> tuple[float, int, bool]:
     """The CUSUM row by row: its value, the row after it was last 0, whether it is the wild side."""
     wilder = calmer = 0.0
     starts = [0, 0]
-    for row, size in enumerate(sizes.tolist()):
+    for row, size in enumerate(compared(sizes).tolist()):
         wilder = max(0.0, wilder + size - 1.0 - SLACK)
         calmer = max(0.0, calmer + 1.0 - SLACK - size)
         for side, value in enumerate((wilder, calmer)):
@@ -33,7 +36,7 @@ def test_the_sum_its_side_and_its_start_are_those_of_a_cusum_row_by_row(
 
     assert found.cusum == pytest.approx(value, abs=1e-9)
     assert (found.first, found.is_wilder) == (first, is_wilder)
-    assert found.ratio == pytest.approx(float(sizes[first:].mean()))
+    assert found.ratio == pytest.approx(float(compared(sizes)[first:].mean()))
 
 
 def test_the_start_is_the_row_after_the_sum_was_last_zero() -> None:
@@ -41,12 +44,14 @@ def test_the_start_is_the_row_after_the_sum_was_last_zero() -> None:
     found = size_shift(sizes)
 
     assert (found.first, found.is_wilder) == (40, True)
-    assert found.ratio == pytest.approx(1.6)
-    assert found.cusum == pytest.approx(20 * 0.4)
+    since = compared(sizes)[40:]
+    assert 1.55 < since[-1] < since[0] == pytest.approx(1.6)
+    assert found.ratio == pytest.approx(since.mean())
+    assert found.cusum == pytest.approx((since - 1.2).sum())
 
 
 def test_a_calm_side_has_its_weight_and_its_own_ratio() -> None:
-    found = size_shift(np.concatenate([np.full(40, 1.0), np.full(20, 0.1)]))
+    found = size_shift(in_usual(*[1.0] * 40, *[0.1] * 20))
 
     assert (found.first, found.is_wilder) == (40, False)
     assert found.ratio == pytest.approx(0.1)
@@ -55,7 +60,7 @@ def test_a_calm_side_has_its_weight_and_its_own_ratio() -> None:
 
 @pytest.mark.parametrize("size", [0.2, 1.7])
 def test_the_ratio_at_a_sum_is_the_size_by_which_as_many_rows_reach_it(size: float) -> None:
-    found = size_shift(np.full(30, size))
+    found = size_shift(in_usual(*[size] * 30))
 
     assert found.ratio_at(found.cusum, 30) == pytest.approx(size)
     # No moves are calmer than none.
@@ -78,9 +83,48 @@ def test_a_rare_sum_begins_anew_when_the_last_quarter_is_nearer_to_the_reference
 
 
 def test_a_second_shift_is_found_after_the_first_has_ended() -> None:
-    once = np.concatenate([np.full(60, 2.0), np.full(80, 1.0)])
-    found = size_shift(np.concatenate([once, np.full(20, 1.0), np.full(30, 1.9)]), 10.0)
+    once = [2.0] * 60 + [1.0] * 80
+    found = size_shift(in_usual(*once, *[1.0] * 20, *[1.9] * 30), 10.0)
 
     assert found.first == 160
     assert found.cusum == pytest.approx(30 * 0.7)
-    assert size_shift(np.concatenate([once, once]), 10.0).cusum < 1.0
+    assert size_shift(in_usual(*once, *once), 10.0).cusum < 1.0
+
+
+@pytest.mark.parametrize("rare", [0.0, -1.0, 1e-9, 10.0, math.inf, math.nan])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 63, 64, 200])
+@pytest.mark.parametrize("size", [0.0, 0.8, 1.0, 1.2, 3.0, math.nan])
+def test_moves_of_one_size_and_any_rare_sum_are_measured_without_dividing_by_nothing(
+    size: float, rows: int, rare: float
+) -> None:
+    found = size_shift(np.full(rows, size), rare)
+
+    assert found.cusum == pytest.approx(size_shift(np.full(rows, size)).cusum, nan_ok=True)
+    assert 0 <= found.first < rows
+
+
+def test_a_sum_of_nothing_is_never_rare_and_begins_nothing_anew() -> None:
+    sizes = in_usual(*[1.0] * 100, *[1.7] * 20, *[1.0] * 80)
+    plain = size_shift(sizes[:120])
+
+    assert size_shift(sizes[:120], 0.0) == plain
+    assert plain.cusum == pytest.approx(10.0)
+    # What is more than nothing is over as any other shift.
+    assert size_shift(sizes, 0.0).cusum == 0.0
+
+
+def test_a_volatility_that_stays_changed_becomes_the_usual_one() -> None:
+    sizes = np.full(2_000, 1.4)
+    months, years = size_shift(sizes[:100]), size_shift(sizes, 10.0)
+
+    assert months.is_wilder
+    assert months.cusum > 10.0
+    assert years.cusum == 0.0
+    assert years.ratio == pytest.approx(1.0, abs=0.02)
+
+
+def test_moves_after_a_pause_are_compared_with_no_less_than_half_of_the_references() -> None:
+    found = size_shift(np.concatenate([np.zeros(5_000), np.ones(50)]), 10.0)
+
+    assert found.first >= 5_000
+    assert 1.8 < found.ratio <= 2.0

@@ -201,7 +201,7 @@ def _run_rule(
 
 
 def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
-    """The size of live moves in the reference's, by its CUSUM since live or a baseline began.
+    """The size of live moves in the usual one, by its CUSUM since live or a baseline began.
 
     The value is the mean size since the CUSUM was last 0, the limit the size at which it would be
     rare. As documented, and without a calibration, it is the volatility of the last 63 live rows.
@@ -225,17 +225,19 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     rows = len(live) - shift.first
     since: date = finals.dates[first + shift.first].astype(object)
     text = (
-        f"moves {shift.ratio:.2g} x those of the reference since about "
+        f"moves {shift.ratio:.2g} x their usual size since about "
         f"{since.day} {since:%b %Y} (CUSUM {shift.cusum:.1f}"
     )
+    if math.isfinite(rare) and max(rare, shift.cusum) > 0.0:
+        text += f", {rare:.1f} is rare" if rare > 0.0 else ", any is rare"
     return evaluation_of(
         context,
         strategy,
         VOLATILITY_SHIFT,
-        severity=Severity.WARNING if shift.cusum >= rare else None,
+        severity=Severity.WARNING if shift.cusum >= rare and shift.cusum > 0.0 else None,
         value=shift.ratio,
         limit=shift.ratio_at(rare, rows) if math.isfinite(rare) else None,
-        message=f"{text}, {rare:.1f} is rare)" if math.isfinite(rare) else f"{text})",
+        message=f"{text})",
         observations=len(live),
         required=_FEWEST_MOVES,
         rating=rating,

@@ -24,9 +24,11 @@ from perf_alerts_dagster.projections.kernels.watching import (
     CALM_SIDE,
     CAP,
     CONSTANT,
+    LEAST_SIZE,
     LONG_SUM,
     MOST,
     NEVER,
+    NEW_SIZE,
     NONE,
     P2,
     P3,
@@ -259,18 +261,21 @@ def volatility(returns, mean, largest, per_size, sizes, start, rows, first, wors
     zero, none = repeated(np.float32(0.0)), repeated(NONE)
     centre, most_move, size_scale = repeated(mean), repeated(largest), repeated(per_size)
     wild, calm, weight = repeated(WILD), repeated(CALM), repeated(CALM_SIDE)
+    one, newest, least = repeated(np.float32(1.0)), repeated(NEW_SIZE), repeated(LEAST_SIZE)
     for lane in range(0, size, SIDE_BY_SIDE):
         side = min(lane, size - SIDE_BY_SIDE)
         place, day = side, 0
-        factor, wilder, calmer = load(sizes, side), zero, zero
+        factor, usual, wilder, calmer = load(sizes, side), one, zero, zero
         most = none
         for year in range(years + 1):
             stop = start + year * rows if years else days
             while day < stop:
                 away = load(returns, place) - centre
                 away = smaller(larger(away, zero - away) * factor, most_move) * size_scale
-                wilder = larger(wilder + (away - wild), zero)
-                calmer = larger(calmer + (calm - away), zero)
+                move = away / larger(usual, least)
+                usual = usual + (away - usual) * newest
+                wilder = larger(wilder + (move - wild), zero)
+                calmer = larger(calmer + (calm - move), zero)
                 either = larger(wilder, calmer * weight)
                 if years:
                     most = larger(most, either)

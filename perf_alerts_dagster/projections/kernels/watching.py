@@ -10,7 +10,13 @@ import numpy as np
 from perf_alerts_dagster.statistics.decay import CAP as LARGEST_SUM
 from perf_alerts_dagster.statistics.decay import MOST as MOST_STEP
 from perf_alerts_dagster.statistics.decay import WEIGHTS as decay_weights
-from perf_alerts_dagster.statistics.ewma_volatility import CALM_WEIGHT, SLACK, Floats32
+from perf_alerts_dagster.statistics.ewma_volatility import (
+    CALM_WEIGHT,
+    LEAST_USUAL,
+    SLACK,
+    USUAL,
+    Floats32,
+)
 
 # Lives that are walked at once: what is made of them stays in a core's second cache. A row is an
 # odd number of lines, or the days of sixteen lives would all fall into a few sets of the first.
@@ -38,11 +44,13 @@ STEPS = tuple(np.float32(-weight * weight / 2.0) for weight in decay_weights)
 MOST = np.float32(MOST_STEP)
 CAP = np.float32(LARGEST_SUM)
 QUARTER = np.float32(0.25)
-# The sizes of moves, in the reference's, that neither side of the CUSUM counts; the calm side's
+# The sizes of moves, in what is usual, that neither side of the CUSUM counts; the calm side's
 # weight.
 WILD = np.float32(1.0 + SLACK)
 CALM = np.float32(1.0 - SLACK)
 CALM_SIDE = np.float32(CALM_WEIGHT)
+NEW_SIZE = np.float32(USUAL)
+LEAST_SIZE = np.float32(LEAST_USUAL)
 # Badness before a window is full, and after the band's last day.
 NONE = np.float32(-np.inf)
 
@@ -154,10 +162,13 @@ def volatility(
     `sizes` (N) are factors of each life's moves.
     """
     wilder, calmer = np.zeros((2, returns.shape[1]), dtype=np.float32)
+    usual = np.ones(returns.shape[1], dtype=np.float32)
     moves = np.minimum(np.abs(returns - mean) * sizes, largest) * per_size
     for row in moves:
-        wilder = np.maximum(wilder + (row - WILD), np.float32(0.0))
-        calmer = np.maximum(calmer + (CALM - row), np.float32(0.0))
+        size = row / np.maximum(usual, LEAST_SIZE)
+        usual = usual + (row - usual) * NEW_SIZE
+        wilder = np.maximum(wilder + (size - WILD), np.float32(0.0))
+        calmer = np.maximum(calmer + (CALM - size), np.float32(0.0))
         yield (np.maximum(wilder, calmer * CALM_SIDE),)
 
 

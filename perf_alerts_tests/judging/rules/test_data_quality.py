@@ -27,6 +27,7 @@ from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.runs import run_law
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.sizes import in_usual
 
 
 def judge(record: StrategyRecord, rule: str, **changes: Any) -> Evaluation:
@@ -534,12 +535,14 @@ HEALTHY = Calibration(
 )
 
 
-def volatility_of(live: Floats, *, level: float = 0.002, **changes: Any) -> Evaluation:
+def volatility_of(
+    live: Floats, *, level: float = 0.002, healthy: Calibration = HEALTHY, **changes: Any
+) -> Evaluation:
     record = a_record(live, backtest=REFERENCE)
     context = context_of(
         record,
         in_force={"trend": ProjectionsInForce(launch=cast("InForce", LAUNCH))},
-        calibrations={"trend": HEALTHY},
+        calibrations={"trend": healthy},
         budgets=Budgets(
             rules={"volatility_shift": {"warning": level, "critical": min(level, 0.0003)}}
         ),
@@ -552,10 +555,10 @@ LAUNCH = SimpleNamespace(baseline_from=None)
 
 
 def sized(*sizes: float) -> Floats:
-    """Moves of so many times the reference's mean size, up and down in turn."""
+    """Moves of so many times the usual size, up and down in turn."""
     assert DECAY is not None
     signs = np.where(np.arange(len(sizes)) % 2 == 0, 1.0, -1.0)
-    logs = DECAY.mean + signs * np.array(sizes) * DECAY.size * DECAY.sigma
+    logs = DECAY.mean + signs * in_usual(*sizes) * DECAY.size * DECAY.sigma
     returns: Floats = np.expm1(logs)
     return returns
 
@@ -572,7 +575,7 @@ def test_a_shift_says_how_large_moves_are_since_when_and_what_is_rare() -> None:
     day = a_record(sized(*[1.0] * 70), backtest=REFERENCE).dates[-30].astype(object)
     assert (judged.parts["since"], judged.parts["rows"]) == (str(day), 30)
     assert judged.message == (
-        f"moves 1.7 x those of the reference since about {day.day} {day:%b %Y} "
+        f"moves 1.7 x their usual size since about {day.day} {day:%b %Y} "
         f"(CUSUM 15.0, {rare:.1f} is rare)"
     )
 
@@ -601,11 +604,24 @@ def test_a_shift_ends_when_moves_are_as_before_and_begins_anew() -> None:
 
 
 def test_without_a_level_no_sum_is_rare() -> None:
-    judged = volatility_of(sized(*[3.0] * 60), level=0.0)
+    judged = volatility_of(sized(*[2.0] * 60), level=0.0)
 
     assert judged.outcome is Outcome.OK
     assert judged.limit is None
-    assert judged.message.endswith("(CUSUM 108.0)")
+    assert judged.message.endswith("(CUSUM 48.0)")
+
+
+def test_where_no_healthy_move_is_counted_any_is_rare_and_none_is_no_shift() -> None:
+    still = replace(HEALTHY, worst={"volatility_shift": np.zeros(len(TAILS))})
+    same = volatility_of(sized(*[1.0] * 60), healthy=still)
+    wilder = volatility_of(sized(*[1.0] * 60, *[1.5] * 3), healthy=still)
+
+    assert (same.outcome, same.p_year) == (Outcome.OK, 1.0)
+    assert same.value == pytest.approx(1.0)
+    assert same.message.endswith("(CUSUM 0.0)")
+    assert wilder.is_notified()
+    assert wilder.limit == pytest.approx(1.2)
+    assert wilder.message.endswith("(CUSUM 0.9, any is rare)")
 
 
 @pytest.mark.parametrize("rows", [1, 4])
@@ -618,7 +634,7 @@ def test_a_shift_needs_a_week_of_live_rows_and_no_quarter(rows: int) -> None:
 
 
 def test_a_baseline_begins_the_sum_anew() -> None:
-    live = sized(*[2.0] * 60, *[1.0] * 20)
+    live = np.concatenate([sized(*[2.0] * 60), sized(*[1.0] * 20)])
     dates = a_record(live, backtest=REFERENCE).dates
     launch = SimpleNamespace(baseline_from=dates[-20].astype(object))
     record = a_record(live, backtest=REFERENCE)
