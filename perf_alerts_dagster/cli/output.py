@@ -34,7 +34,7 @@ OUT = _Console(width=_WIDTH, emoji=False)
 ERR = _Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else 160)
 
 # Columns of whole sentences; all others keep to one line. Narrower they cannot be read.
-_FOLDED, _LEAST = frozenset({"why", "outcome of the run"}), 24
+_FOLDED, _LEAST = frozenset({"why", "outcome of the run", "its model"}), 24
 
 _STYLES = {
     "ok": "green",

@@ -100,10 +100,8 @@ def _notes(
         for session, run_id in repeats.items()
     ]
     if plan.given_up:
-        notes.append(
-            f"{plan.given_up} older due sessions lie further back than one execution catches up "
-            "(ALERT_CATCHUP_SESSIONS) and were not judged"
-        )
+        further = "lie further back than one execution catches up (ALERT_CATCHUP_SESSIONS)"
+        notes.append(f"{plan.given_up} older due sessions {further} and were not judged")
     return tuple(notes)
 
 

@@ -69,7 +69,9 @@ def fire(builder: DecisionBuilder, firing: model.Firing) -> model.Incident:
     elif action is transitions.Action.REOPEN:
         is_higher = firing.severity.rank > live.severity.rank
         has_steps = incident.steps is not None
+        is_named = incident.parts.keys() - live.parts.keys() >= {transitions.FAULT}
         why = "a further step of the drawdown" if has_steps else "worse by a quarter"
+        why = "a fault of its shadow is found" if is_named else why
         builder.add_entry(incident, "reopened", why="higher severity" if is_higher else why)
         is_raised = is_higher or has_steps
         builder.notify(incident, model.Reason.RAISED if is_raised else model.Reason.REOPENED)
@@ -170,8 +172,9 @@ def _recover(builder: DecisionBuilder, judgement: Judgement, breached_keys: set[
         budget, line = _level(builder, live, evaluation), _line(live, evaluation)
         if _is_restated(live, evaluation, judgement, budget):
             event = transitions.IncidentEvent.RESTATED
-        elif _is_current(live, judgement) and transitions.is_recovered(
-            evaluation, budget=budget, line=line
+        elif _is_current(live, judgement) and (
+            transitions.is_read_again(live, evaluation)
+            or transitions.is_recovered(evaluation, budget=budget, line=line)
         ):
             event = transitions.IncidentEvent.RECOVERED
         else:
@@ -238,7 +241,7 @@ def _recover_source(builder: DecisionBuilder, judgement: Judgement) -> None:
 
 def _recover_records(builder: DecisionBuilder, judgement: Judgement) -> None:
     """Resolve the record errors of strategies with readable and recent rows again."""
-    errors = {each.strategy for each in judgement.evaluations if each.outcome is Outcome.ERROR}
+    errors = {each.strategy for each in judgement.evaluations if each.rule == _RECORD_ERROR}
     # One that has vanished is `no_data`, and cannot be read either.
     recent = {
         each.strategy for each in judgement.evaluations if each.outcome is not Outcome.NO_DATA

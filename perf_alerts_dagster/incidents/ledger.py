@@ -19,6 +19,8 @@ from perf_alerts_dagster.projections.calibration import EMERGENCY
 
 # A year of openings.
 DAYS = 365
+# What a sum of shares may add beyond is no figure.
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,7 @@ class Account:
     @property
     def left(self) -> float | None:
         """What is left; below 0 where more were opened than are stated."""
-        return None if self.set is None else self.set - self.spent
+        return None if self.set is None else round(self.set - self.spent, _DIGITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +201,11 @@ def _limits(shares: Sequence[Share]) -> set[str]:
 def _accounts(openings: Sequence[Opening], given: _Set) -> Accounts:
     inside = [opening for opening in openings if not opening.is_limit]
     critical = sum(opening.severity.rank >= Severity.CRITICAL.rank for opening in inside)
+    warnings, criticals, limits = (
+        None if value is None else round(value, _DIGITS) for value in given
+    )
     return Accounts(
-        warnings=Account(set=given[0], spent=len(inside)),
-        criticals=Account(set=given[1], spent=critical),
-        limit_messages=Account(set=given[2], spent=len(openings) - len(inside)),
+        warnings=Account(set=warnings, spent=len(inside)),
+        criticals=Account(set=criticals, spent=critical),
+        limit_messages=Account(set=limits, spent=len(openings) - len(inside)),
     )

@@ -2,14 +2,18 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
 from enum import StrEnum
 
 from perf_alerts_dagster.core.errors import PerfAlertsError
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model
 from perf_alerts_dagster.incidents.episodes import is_new_step, steps_of_episode, with_step
-from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
+from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Kind, Outcome
+from perf_alerts_dagster.judging.rules.catalogue import OF_SHADOWS
+from perf_alerts_dagster.statistics.shadow.pairs import LATE
 
 
 class TransitionRefused(PerfAlertsError):
@@ -80,6 +84,8 @@ _BUDGETS = 2.0
 _WORSE = 0.25
 # Decimal bounds, such as a tenth of 0.8, are not exact in binary.
 _SLACK = 1e-9
+# Named by the breach of a shadow, and not where the shadow has stopped or cannot be read.
+FAULT = "fault"
 # Rules without a limit: their next good evaluation resolves the incident.
 PLAIN = frozenset({"no_data", "record_error"})
 # Rules whose limit is that of the false-alarm budget itself: a tenth of it is a day's move, and an
@@ -157,6 +163,8 @@ def register_breach(
         announced = steps_of_episode(firing, with_step(incident)) if is_announced else steps
         if is_new_step(firing, announced):
             event = IncidentEvent.STEP
+    elif FAULT in firing.parts and FAULT not in incident.parts:
+        event = IncidentEvent.STEP
     elif firing.severity.rank > incident.severity.rank:
         event = IncidentEvent.HIGHER
     elif is_worse(incident, firing.value, firing.limit):
@@ -272,6 +280,7 @@ def unmute(incident: model.Incident, *, now: datetime) -> model.Incident:
 def _with_breach(incident: model.Incident, firing: model.Firing, now: datetime) -> model.Incident:
     before = incident.newest_severity.rank
     rank = firing.severity.rank
+    kept = {FAULT: incident.parts[FAULT]} if FAULT in incident.parts else {}
     trend = model.Trend.STEADY
     if rank != before:
         trend = model.Trend.MORE_SEVERE if rank > before else model.Trend.LESS_SEVERE
@@ -290,7 +299,7 @@ def _with_breach(incident: model.Incident, firing: model.Firing, now: datetime) 
         p_year=firing.p_year,
         run_id=firing.run_id,
         message=firing.message,
-        parts=firing.parts,
+        parts={**kept, **firing.parts},
     )
 
 
@@ -321,7 +330,7 @@ def is_recovered(evaluation: Evaluation, *, budget: float, line: float = math.in
     parts = evaluation.parts
     if evaluation.provisional or evaluation.kind is Kind.EVENT:
         return False
-    if parts.get("missing") or parts.get("upgraded"):
+    if _lacks_rows(parts) or parts.get("upgraded"):
         # Not by missing rows, nor by the change of a method alone.
         return False
     if evaluation.outcome not in (Outcome.OK, Outcome.BREACH):
@@ -345,9 +354,19 @@ def is_recovered(evaluation: Evaluation, *, budget: float, line: float = math.in
     return abs(evaluation.value - evaluation.limit) >= margin * (1 - _SLACK)
 
 
+def _lacks_rows(parts: Mapping[str, Json]) -> bool:
+    return bool(parts.get("missing")) or int(str(parts.get("late_rows", 0))) > LATE
+
+
+def is_read_again(incident: model.Incident, evaluation: Evaluation) -> bool:
+    """Whether a shadow that had stopped or could not be read, and had no fault, is read again."""
+    is_blind = evaluation.provisional or evaluation.outcome in UNMEASURED
+    return incident.rule in OF_SHADOWS and FAULT not in incident.parts and not is_blind
+
+
 def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:
     """Whether the breach disappeared with restated data; no margin, as it never happened."""
-    if evaluation.provisional or evaluation.parts.get("missing"):
+    if evaluation.provisional or _lacks_rows(evaluation.parts):
         return False
     if evaluation.outcome is Outcome.OK or evaluation.parts.get("above"):
         return True

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perf_alerts_dagster.core.wording import rounded
+from perf_alerts_dagster.core.wording import first_few, rounded
 from perf_alerts_dagster.judging.budget import Budgets, Stated
 from perf_alerts_dagster.judging.shares import Share
 from perf_alerts_dagster.projections.calibration import WARNING, Calibration
@@ -113,9 +113,14 @@ def cost_lines(cost: Cost) -> list[str]:
             "ALERT_FALSE_ALARM_WARNING or ALERT_FALSE_ALARM_RULES bounds rules"
         )
     if warnings > (1.0 + _NEAR) * stated:
+        above = [
+            share.strategy
+            for share in cost.shares
+            if share.expected and share.expected.warnings > (1.0 + _NEAR) * cost.stated.warning
+        ]
         lines.append(
-            f"more than the {rounded(stated)} warnings that are stated: healthy drawdowns pass "
-            "own lines more often than the budget allows for"
+            f"more than the {rounded(stated)} warnings that are stated: healthy drawdowns of "
+            f"{first_few(above)} pass own lines more often than the budget allows for"
         )
     if cost.stated.is_least:
         lines.append(

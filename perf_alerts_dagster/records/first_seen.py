@@ -18,7 +18,7 @@ from perf_alerts_dagster.records.model import RecordFault, Shadow, TrackRecords
 _ROW = np.dtype([("day", "<i4"), ("seen", "<i4"), ("value", "<f8")])
 _UNDATED = np.iinfo(np.int32).min
 _DATE = "datetime64[D]"
-_GONE = "no row is left of those that were read before"
+_GONE = "no row is left"
 # Beside the months: the newest session of the strategy at any reading, NaT where a person accepted
 # that its shadow is gone.
 _READ = "read"
@@ -74,7 +74,8 @@ def without_gone(records: TrackRecords) -> FirstSeen:
 
 def _gone(before: _Rows) -> RecordFault:
     newest = before["day"].max().astype(np.int64).astype(_DATE)
-    return RecordFault(where="shadow", rule=f"{_GONE}, the newest of {newest}")
+    rule = f"{_GONE} of those that were read before, the newest of {newest}"
+    return RecordFault(where="shadow", rule=rule)
 
 
 def _unread(fault: RecordFault) -> Shadow:

@@ -99,7 +99,10 @@ def test_measure_sets_live_against_the_models_own_pnl(run: Run, tmp_path: Path) 
 
     assert (found["rows"], found["beta"]) == (100, pytest.approx(0.8, rel=1e-5))
     assert (found["spearman"], found["spearman_zone"]) == (pytest.approx(1.0), "green")
-    assert "m against its model: rows 100, mean difference" in " ".join(shown.split())
+    rows = " ".join(shown.split())
+    assert "against its model: rows 100, mean difference" in rows
+    # With its strategy, which is the last but the desk as a whole.
+    assert rows.index("against its model") > rows.index("segment live")
     path.write_text("\n".join(["strategy,date,return,segment", *live, ""]))
     assert measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"] is None
 

@@ -135,7 +135,7 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     missing = _missing(evaluations, Outcome.PARTIAL)
     partial = [f"partial: {missing}"] if missing else []
     if not later:
-        return "; ".join(["judged", *partial])
+        return "; ".join(["judged by all rules that apply", *partial])
     backtest = f"{coverage.backtest} backtest rows" if coverage.backtest else "no backtest"
     rows = f"{coverage.live} live rows, {backtest}"
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])

@@ -217,6 +217,7 @@ def measure(
             }
         )
         return
+    shadowed = ["its model"] if any(each.shadow for each in measurements) else []
     rows = output.table(
         f"{reading.records.source}, as of {reading.as_of}",
         "strategy",
@@ -224,6 +225,7 @@ def measure(
         "rows",
         "a year",
         *_COLUMNS.values(),
+        *shadowed,
         numeric=("rows", "a year", *_COLUMNS.values()),
     )
     for measurement in measurements:
@@ -234,11 +236,9 @@ def measure(
             str(measurement.observations),
             f"{rates[measurement.strategy]:g}",
             *(output.number(value) if not isinstance(value, str) else value for value in values),
+            *(_against(measurement.shadow) for _ in shadowed),
         )
     output.print_table(rows)
-    for measurement in measurements:
-        if measurement.shadow is not None:
-            _print_shadow(measurement.strategy, measurement.shadow)
 
 
 def _entry(measurement: Measurement) -> dict[str, object]:
@@ -248,13 +248,13 @@ def _entry(measurement: Measurement) -> dict[str, object]:
     }
 
 
-def _print_shadow(strategy: str, figures: Mapping[str, Metric]) -> None:
-    """Live against the model's own P&L, in a line."""
+def _against(figures: Mapping[str, Metric] | None) -> str:
+    """Live against the model's own P&L, in a line; empty without one."""
     shown = ", ".join(
         f"{name.replace('_', ' ')} {value if isinstance(value, str) else output.number(value)}"
-        for name, value in figures.items()
+        for name, value in (figures or {}).items()
     )
-    output.OUT.print(f"{escape(strategy)} against its model: {shown}", highlight=False)
+    return f"against its model: {shown}" if shown else ""
 
 
 @click.command()

@@ -40,8 +40,8 @@ _NORMAL = 1.4826
 
 
 # A row that was first read more sessions after its date is no evidence, and a shadow that is so
-# many behind has stopped.
-LATE = 5
+# many behind has stopped. Late rows are counted among so many sessions, as a slope is.
+LATE, LATE_WINDOW = 5, 126
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,8 +63,8 @@ class Pairs:
     """Live rows and shadow rows of the same dates (n), of the newest version of the model.
 
     `places` are the live rows' in the record, `differences` d. `learns`: no costs are stated, so
-    that a mean difference of the first pairs is learnt as normal. `late` rows of the version were
-    left out, `undated` ones were there at the first reading.
+    that a mean difference of the first pairs is learnt as normal. `late` rows of the version, of
+    the newest 126 sessions, were left out, `undated` ones were there at the first reading.
     """
 
     dates: Dates
@@ -115,6 +115,7 @@ def pairs_of(record: StrategyRecord, shadow: Shadow) -> Pairs:
     chosen = paired & (age <= LATE)
     chosen &= np.logical_or.accumulate(chosen & (shadow.returns != 0.0))
     places = np.searchsorted(sessions, shadow.dates[chosen])
+    oldest = sessions[-LATE_WINDOW - 1] if len(sessions) > LATE_WINDOW else sessions[0]
     live, model = record.returns[places], shadow.returns[chosen]
     return Pairs(
         dates=shadow.dates[chosen],
@@ -124,7 +125,7 @@ def pairs_of(record: StrategyRecord, shadow: Shadow) -> Pairs:
         differences=live - model + shadow.costs[chosen],
         learns=not shadow.costs[chosen].any(),
         version=str(versions[-1]) if len(shadow) else "",
-        late=int((paired & (age > LATE)).sum()),
+        late=int((paired & (age > LATE) & (shadow.dates > oldest)).sum()),
         undated=int(np.isnat(shadow.seen[chosen]).sum()),
     )
 

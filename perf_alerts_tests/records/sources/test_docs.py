@@ -10,6 +10,7 @@ PAGE = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "perf_alerts_dagster"
 SOURCES = [
     *(PACKAGE / "records" / "sources").glob("*.py"),
+    PACKAGE / "records" / "first_seen.py",
     PACKAGE / "records" / "reading.py",
 ]
 # Which argument of a call is the rule.
@@ -17,6 +18,7 @@ RULES = {"Broken": 1, "tables.once_a_day": 0}
 FILLED_IN = {
     "{_LONGEST_NAME}": "200",
     "{_APART}": "0.0001",
+    "{_GONE}": "no row is left",
     "{_LONGEST_CALENDAR}": "40",
     "{', '.join(words)}": "incubating, live, paused, retired",
 }
