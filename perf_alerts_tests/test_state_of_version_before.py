@@ -58,10 +58,13 @@ EVIDENCE = {
     "critical_count", "warning_count", "alerts_generated", "weak",
 }  # fmt: skip
 CUSUM = "life_cusum"
+# Of the size of moves since it changed, where it was the volatility of 63 rows.
+SHIFT = "volatility_shift"
+MEASURE = {"value", "limit", "observations", "required", "message"}
 
 
 def forget_the_evidence(before: Any) -> None:
-    """Leave out the old method's figures, and the life CUSUM of those without an incident of it.
+    """Leave out the old methods' figures, and the life CUSUM of those without an incident of it.
 
     That of `carry`, which has one, keeps its share of healthy years.
     """
@@ -77,7 +80,8 @@ def forget_the_evidence(before: Any) -> None:
         before.pop("severity", None)
     if isinstance(before.get("evaluations"), int):
         before.pop("evaluations")
-    for name in (EVIDENCE - own) & before.keys():
+    measured = MEASURE if before.get("rule") == SHIFT else set()
+    for name in (EVIDENCE - own | measured) & before.keys():
         before.pop(name)
     for name, value in before.items():
         if name == "evaluations":
