@@ -40,7 +40,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("ALERT_RECORDS_URL", str(tmp_path / "daily.csv"))
     monkeypatch.setenv("ALERT_SESSION_CLOSE", "00:00")
     monkeypatch.setattr(output.OUT, "width", 80)
-    monkeypatch.setattr(ledger, "_LIVES", 200)
+    monkeypatch.setattr(ledger, "_LIVES", 1_000)
 
     def invoke(*args: str) -> Result:
         found = CliRunner().invoke(cli, ["check", *args])
