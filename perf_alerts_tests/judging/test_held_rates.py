@@ -7,6 +7,7 @@ of docs/studies, which the judge, day by day, agrees with.
 import math
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -120,6 +121,34 @@ def test_a_year_of_the_studies_is_notified_on_the_days_on_which_the_judge_notifi
     kind: str,
 ) -> None:
     assert_agreement(agree(kind, 2))
+
+
+@pytest.mark.parametrize("fall", [30, 300], ids=["known since its first year", "its second year"])
+def test_a_gap_is_found_in_the_year_of_the_studies_in_which_the_judge_finds_it(fall: int) -> None:
+    """One that an earlier year found is not found again."""
+    desk = years.Desk(lives=1_000, paths=1_000, judging=False)
+    returns = kinds.records("normal", 756 + 3 * years.YEAR, 1, seed=2)[:, 0]
+    before, live = (
+        returns[:756],
+        returns[756:] + kinds.SD * np.where(np.arange(756) < fall, 0.1, -0.3),
+    )
+    (year,) = desk.years([(before, live)], age=2)
+    year = replace(year, live=live[: 2 * years.YEAR])
+    rules = ("gap_since_launch", "mean_shortfall_126", "mean_shortfall_252", "decay_cusum")
+    rated, judged = desk.rated(year), notified_by_the_judge(year, rules)
+
+    for rule in rules[1:]:
+        for by_judge, by_study in zip(judged[rule], rated[rule].notified, strict=True):
+            assert np.array_equal(by_judge[years.YEAR :], by_study), rule
+    warned, critical = judged[rules[0]]
+    assert warned[years.YEAR :].any()
+    if fall < years.YEAR:
+        assert not np.any(rated[rules[0]].notified)
+        assert rated[rules[0]].openings() == []
+    else:
+        assert not warned[: years.YEAR].any()
+        for by_judge, by_study in zip((warned, critical), rated[rules[0]].notified, strict=True):
+            assert np.array_equal(by_judge[years.YEAR :], by_study)
 
 
 @pytest.mark.long
