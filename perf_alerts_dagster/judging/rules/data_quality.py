@@ -38,7 +38,7 @@ VOLATILITY_SHIFT = _rule(
     plot="volatility",
     whole_life=True,
     gated=True,
-    weight=0.03,
+    weight=0.05,
     calibrated=True,
     limits={"volatility_low": 0.5, "volatility_high": 2.0},
 )

@@ -505,7 +505,7 @@ def test_a_pause_longer_than_ever_is_not_notified_where_pauses_last_for_months()
 
 @pytest.mark.parametrize(
     ("p_year", "evidence"),
-    [(0.001, Evidence.STRONG), (0.002, Evidence.WEAK), (None, Evidence.UNRATED)],
+    [(0.001, Evidence.STRONG), (0.003, Evidence.WEAK), (None, Evidence.UNRATED)],
 )
 def test_a_changed_volatility_is_notified_by_the_strategys_healthy_years(
     p_year: float | None, evidence: Evidence

@@ -48,6 +48,8 @@ KINDS = {
 }
 DOCUMENTED = documented_badness(DOCUMENTED_LIMITS, periods_per_year=252)
 _YEAR, _WARM_UP = 252, 63
+# Few years of clusters do not show how long they last: shares of years with a shift.
+SHIFTS = {"clustering": {300: 0.165, 756: 0.1}, "regimes": {300: 0.085, 756: 0.045}}
 
 
 def notified(make: Make, rows: int, *, strategies: int, years: int) -> dict[str, float]:
@@ -112,7 +114,7 @@ def has_shown_its_worst(window: Floats) -> bool:
 def test_healthy_years_are_notified_of_raw_size_within_the_level(kind: str) -> None:
     found = notified(KINDS[kind], 756, strategies=4, years=60)
 
-    # A level of .15 % of the CUSUM is realised as up to 3 % by 756 rows (docs/statistics.md).
+    # A level of .3 % of the CUSUM is realised as up to 3 % by 756 rows (docs/statistics.md).
     assert found.pop("volatility_shift") <= 8 / 240, found
     assert all(share <= 2 / 240 for share in found.values()), found
 
@@ -131,6 +133,7 @@ def test_thousands_of_healthy_years_are_notified_of_raw_size_within_the_level(
         clusters = kind in ("clustering", "regimes", "jumps", "crashes")
         most = (3.0 if clusters else 1.5) * level
         if rule == "volatility_shift":
-            # It sees a rise by half: three years of clusters do not show how long they last.
-            most = (0.1 if clusters else 0.03) * (2.0 if rows == 300 else 1.0)
+            # Three standard errors over strategies above what was measured, docs/statistics.md.
+            assert share <= SHIFTS.get(kind, {}).get(rows, 0.045), found
+            continue
         assert share <= most + 3.0 * (most / 2_000) ** 0.5, (rule, found)
