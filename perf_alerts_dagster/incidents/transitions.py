@@ -12,8 +12,7 @@ from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents import model
 from perf_alerts_dagster.incidents.episodes import is_new_step, steps_of_episode, with_step
 from perf_alerts_dagster.judging.evaluation import UNMEASURED, Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.rules.catalogue import OF_SHADOWS
-from perf_alerts_dagster.statistics.shadow.pairs import LATE
+from perf_alerts_dagster.records.desk import LATE
 
 
 class TransitionRefused(PerfAlertsError):
@@ -84,22 +83,16 @@ _BUDGETS = 2.0
 _WORSE = 0.25
 # Decimal bounds, such as a tenth of 0.8, are not exact in binary.
 _SLACK = 1e-9
+# The rule of shadows; the catalogue would load every rule into the proxy.
+SHADOW = "shadow_gap"
 # Named by the breach of a shadow, and not where the shadow has stopped or cannot be read.
 FAULT = "fault"
 # Rules without a limit: their next good evaluation resolves the incident.
 PLAIN = frozenset({"no_data", "record_error"})
 # Rules whose limit is that of the false-alarm budget itself: a tenth of it is a day's move, and an
 # incident would open twice in a year of low sums. `p_year` alone resolves theirs.
-BY_BUDGET = frozenset(
-    {
-        "mean_shortfall_126",
-        "mean_shortfall_252",
-        "decay_cusum",
-        "gap_since_launch",
-        "hedged_decay_cusum",
-        "shadow_gap",
-    }
-)
+SUMS = ("mean_shortfall_126", "mean_shortfall_252", "decay_cusum")
+BY_BUDGET = frozenset({*SUMS, "gap_since_launch", "hedged_decay_cusum", SHADOW})
 
 
 def action_of(status: model.Status, event: IncidentEvent) -> Action:
@@ -361,7 +354,7 @@ def _lacks_rows(parts: Mapping[str, Json]) -> bool:
 def is_read_again(incident: model.Incident, evaluation: Evaluation) -> bool:
     """Whether a shadow that had stopped or could not be read, and had no fault, is read again."""
     is_blind = evaluation.provisional or evaluation.outcome in UNMEASURED
-    return incident.rule in OF_SHADOWS and FAULT not in incident.parts and not is_blind
+    return incident.rule == SHADOW and FAULT not in incident.parts and not is_blind
 
 
 def has_no_cause_left(evaluation: Evaluation, *, budget: float) -> bool:

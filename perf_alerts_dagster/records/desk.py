@@ -15,6 +15,10 @@ from perf_alerts_dagster.core.errors import UsageError
 
 FirstSeen = Mapping[tuple[str, str], bytes]
 
+# A row of a shadow that was first read more sessions after its date is no evidence, and a shadow
+# that is so many behind has stopped.
+LATE = 5
+
 # A message lists at most this many names.
 _MAXIMUM_NAMES = 20
 

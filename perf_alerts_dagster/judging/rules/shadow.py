@@ -13,10 +13,11 @@ from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rule import Rule
 from perf_alerts_dagster.projections.shadow_lives import SEEN_WITHIN, ShadowCalibration
+from perf_alerts_dagster.records.desk import LATE
 from perf_alerts_dagster.records.model import Shadow, StrategyRecord
 from perf_alerts_dagster.statistics.shadow.agreement import agreement
 from perf_alerts_dagster.statistics.shadow.faults import Fault, Kind, fault_of
-from perf_alerts_dagster.statistics.shadow.pairs import LATE, REFERENCE, STATISTICS, Pairs, pairs_of
+from perf_alerts_dagster.statistics.shadow.pairs import REFERENCE, STATISTICS, Pairs, pairs_of
 
 RULE = Rule(
     id="shadow_gap",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from perf_alerts_dagster.records.desk import LATE
 from perf_alerts_dagster.records.model import Dates, Flags, Floats, Shadow, StrategyRecord
 
 # The pairs that the scales are learnt from.
@@ -39,9 +40,8 @@ _SURE = 2.5
 _NORMAL = 1.4826
 
 
-# A row that was first read more sessions after its date is no evidence, and a shadow that is so
-# many behind has stopped. Late rows are counted among so many sessions, as a slope is.
-LATE, LATE_WINDOW = 5, 126
+# Late rows are counted among so many sessions, as a slope is.
+LATE_WINDOW = 126
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -115,7 +115,7 @@ def pairs_of(record: StrategyRecord, shadow: Shadow) -> Pairs:
     chosen = paired & (age <= LATE)
     chosen &= np.logical_or.accumulate(chosen & (shadow.returns != 0.0))
     places = np.searchsorted(sessions, shadow.dates[chosen])
-    oldest = sessions[-LATE_WINDOW - 1] if len(sessions) > LATE_WINDOW else sessions[0]
+    is_late = paired & (age > LATE) & np.isin(shadow.dates, sessions[-LATE_WINDOW:])
     live, model = record.returns[places], shadow.returns[chosen]
     return Pairs(
         dates=shadow.dates[chosen],
@@ -125,7 +125,7 @@ def pairs_of(record: StrategyRecord, shadow: Shadow) -> Pairs:
         differences=live - model + shadow.costs[chosen],
         learns=not shadow.costs[chosen].any(),
         version=str(versions[-1]) if len(shadow) else "",
-        late=int((paired & (age > LATE) & (shadow.dates > oldest)).sum()),
+        late=int(is_late.sum()),
         undated=int(np.isnat(shadow.seen[chosen]).sum()),
     )
 
