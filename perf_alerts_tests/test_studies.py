@@ -159,3 +159,16 @@ def test_the_study_of_hedges_sees_more_and_no_fall_of_the_benchmark(
 
 def test_the_studies_count_the_samples_real_strategies_alone(run: Any) -> None:
     assert len(run("years")["sample_records"]()) == 16
+
+
+def test_the_study_of_paired_faults_sees_and_names_a_lag_also_in_noise_it_was_not_made_for(
+    run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = run("paired_faults")
+    study["print_faults"].__globals__.update(NAMES={"lag": "lag"}, NOISES=("drifting",))
+
+    study["print_faults"](4, 1, "drifting")
+    study["print_healthy"](1, 1)
+    printed = capsys.readouterr().out
+    assert table(printed, "lag")[0][1:4] == ["1.00", "1.00", "1.00"]
+    assert table(printed, "drifting")[0][1].endswith(" %")

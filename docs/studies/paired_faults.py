@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 
 import numpy as np
+from pairs import PLANTED, a_pair
 
 from perf_alerts_dagster.projections.shadow_lives import (
     LONGEST,
@@ -25,64 +26,35 @@ from perf_alerts_dagster.statistics.shadow.pairs import REFERENCE, Pairs
 COUNT, TWINS = 200, 1_000
 # What a strategy's rules leave this one of 8 %, and a third of it.
 LEVELS = (0.035, 0.0117)
-NOISES = ("t4", "normal", "AR .3", "bursts")
+NOISES = ("t4", "normal", "ar", "burst", "drifting")
 # The name that each planted fault should have.
-FAULTS = {
-    "size x 0.8": "size",
-    "lag of one day": "lag",
-    "sign of one in ten": "partly opposite",
-    "sign": "sign",
-    "missed 10 %": "missed",
-    "cost -.05 sd": "drift",
+NAMES = {
+    "size": "size",
+    "lag": "lag",
+    "sign": "partly opposite",
+    "whole": "sign",
+    "missed": "missed",
+    "cost": "drift",
 }
-PLANTED, AFTER, KNOWN = 189, 63, REFERENCE + 4 * STEP
-
-
-def noise_of(generator: np.random.Generator, rows: int, kind: str) -> Floats:
-    """Noise of unit variance."""
-    if kind == "t4":
-        return generator.standard_t(4, rows) / np.sqrt(2.0)
-    made: Floats = generator.normal(size=rows)
-    if kind == "AR .3":
-        for row in range(1, rows):
-            made[row] = 0.3 * made[row - 1] + np.sqrt(0.91) * made[row]
-    if kind == "bursts":
-        wild = False
-        for row in range(rows):
-            wild = generator.random() > 0.2 if wild else generator.random() < 0.05
-            made[row] *= 2.0 if wild else 0.75
-    return made
+AFTER, KNOWN = 63, REFERENCE + 4 * STEP
 
 
 def pairs_of(
-    generator: np.random.Generator, rows: int, kind: str = "t4", fault: str = "", noise: float = 0.1
+    generator: np.random.Generator,
+    rows: int,
+    kind: str = "t4",
+    fault: str | None = None,
+    noise: float = 0.1,
 ) -> Pairs:
     """The pairs of one life; a fault begins after `PLANTED` of them."""
-    model = generator.standard_t(5, rows) / np.sqrt(5.0 / 3.0) + 1.0 / np.sqrt(252.0)
-    error = noise * noise_of(generator, rows, kind)
-    live, after = model + error, slice(PLANTED, None)
-    m, e = model[after], error[after]
-    match fault:
-        case "size x 0.8":
-            live[after] = 0.8 * m + e
-        case "lag of one day":
-            live[after] = model[PLANTED - 1 : -1] + e
-        case "sign of one in ten":
-            own = 0.1 * m + 0.3 * generator.normal(size=len(m))
-            live[after] = m - 2.0 * own + e
-        case "sign":
-            live[after] = -m + e
-        case "missed 10 %":
-            live[after] = np.where(generator.random(len(m)) < 0.1, 0.0, live[after])
-        case "cost -.05 sd":
-            live[after] -= 0.05
+    live, model = a_pair(generator, rows, noise=noise, kind=kind, fault=fault)
     places = np.arange(rows)
     return Pairs(
         dates=np.datetime64("2024-01-01") + places,
-        live=0.01 * live,
-        shadow=0.01 * model,
+        live=live,
+        shadow=model,
         places=places,
-        differences=0.01 * (live - model),
+        differences=live - model,
         learns=True,
         version="",
         late=0,
@@ -117,15 +89,15 @@ def print_healthy(count: int, seed: int) -> None:
     print()
 
 
-def print_faults(count: int, seed: int) -> None:
+def print_faults(count: int, seed: int, kind: str = "t4") -> None:
     """What is seen of each fault within 21 and 63 sessions, and under which name after 63."""
     print("| fault | seen within 21 | within 63 | named so | else |")
     print("|---|---|---|---|---|")
-    for place, (fault, name) in enumerate(FAULTS.items()):
+    for place, (fault, name) in enumerate(NAMES.items()):
         generator, least = np.random.default_rng([seed, 100 + place]), []
         names: Counter[str] = Counter()
         for each in range(count):
-            pairs = pairs_of(generator, PLANTED + AFTER, fault=fault)
+            pairs = pairs_of(generator, PLANTED + AFTER, kind, fault)
             twins = calibrate(pairs, KNOWN, each, TWINS)
             path = twins.p_years(pairs.statistics()[:, PLANTED - REFERENCE + 1 :])
             least.append([path[:21].min(), path.min()])
@@ -143,6 +115,8 @@ def print_faults(count: int, seed: int) -> None:
 
 if __name__ == "__main__":
     lives = int(sys.argv[1]) if len(sys.argv) > 1 else COUNT
-    print_faults(lives, 18)
-    print()
+    for noise in ("t4", "drifting"):
+        print(f"Noise: {noise}")
+        print_faults(lives, 18, noise)
+        print()
     print_healthy(lives, 18)

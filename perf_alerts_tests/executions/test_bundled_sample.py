@@ -1,4 +1,4 @@
-"""The bundled sample's made-up strategies: what a newcomer, and an older state folder, is told."""
+"""The sample's made-up strategies: what a newcomer and an older folder are notified of."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

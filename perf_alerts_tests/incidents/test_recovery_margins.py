@@ -10,12 +10,15 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Acknowledgement, Firing, Incident
 from perf_alerts_dagster.incidents.transitions import (
     BY_BUDGET,
+    SHADOW,
     has_no_cause_left,
     is_recovered,
     is_worse,
     open_incident,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
+from perf_alerts_dagster.judging.rules import decay, gap, hedged
+from perf_alerts_dagster.judging.rules.catalogue import OF_SHADOWS
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 BUDGET = 0.05
@@ -190,6 +193,14 @@ def test_without_numbers_on_both_sides_nothing_is_worse() -> None:
     assert not is_worse(acknowledged_at(None, -0.2), -9.0, -0.2)
     assert not is_worse(acknowledged_at(-0.4, None), -9.0, -0.2)
     assert not is_worse(replace(known, acknowledged=None), -9.0, -0.2)
+
+
+def test_the_rules_that_end_by_rarity_alone_are_those_of_the_catalogue() -> None:
+    """Named here again, since the proxy loads no rules."""
+    by_budget = {rule.id for rule in (*decay.RULES, gap.RULE, hedged.RULE)}
+
+    assert by_budget | OF_SHADOWS == BY_BUDGET
+    assert {SHADOW} == OF_SHADOWS
 
 
 @pytest.mark.parametrize("rule", sorted(BY_BUDGET))
