@@ -1,8 +1,12 @@
-"""Lists and numbers in sentences for people, and text from data that is safe to print."""
+"""Lists, numbers and times in sentences for people, and text from data that is safe to print."""
 
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta, tzinfo
 
 SHOWN = 5
+# Not those of the process's locale.
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def first_few(words: Sequence[str], *, between: str = ", ", of: str = "") -> str:
@@ -33,3 +37,58 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(
         each if each.isprintable() or each in keep else ascii(each)[1:-1] for each in text
     )
+
+
+def percent(fraction: float, *, signed: bool = False) -> str:
+    """A fraction as a percentage: `-15.0 %`, two decimals below 1 %: `0.25 %`."""
+    value = 100.0 * fraction
+    text = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}"
+    if float(text) == 0.0:
+        return "0 %"
+    return f"{'+' if signed and value > 0 else ''}{text} %"
+
+
+def money(amount: float, currency: str | None) -> str:
+    """An amount in whole units, or with two decimals where it is small: `USD -112,500`."""
+    text = f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:,.2f}"
+    return f"{currency} {text}" if currency else text
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 session`, `2 sessions`, `3 days`."""
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") and thing[-2] not in "aeiou" else f"{thing}s"
+    return f"{number:,} {thing if number == 1 else plural}"
+
+
+def day_words(day: date, *, beside: date) -> str:
+    """A day as people write it: `Fri 27 Nov`; with its year unless it is that of `beside`."""
+    if day.year == beside.year:
+        return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """How long ago: `just now`, `5 min ago`, `2 h ago`, `3 days ago`; the future is `in 5 min`."""
+    seconds = (now - then).total_seconds()
+    if abs(seconds) < 60:
+        return "just now"
+    words = duration(timedelta(seconds=abs(seconds)))
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in its largest unit: `40 s`, `5 min`, `2 h`, `3 days`."""
+    seconds = int(length.total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h" if seconds < 48 * 3600 else counted(seconds // 86400, "day")
+
+
+def local_time(at: datetime, now: datetime, zone: tzinfo) -> str:
+    """A time in a zone: `today 07:09 UTC`, `yesterday 22:00 CET`, `Fri 27 Nov 17:00 UTC`."""
+    local, today = at.astimezone(zone), now.astimezone(zone).date()
+    days = (today - local.date()).days
+    day = {0: "today", 1: "yesterday"}.get(days) or day_words(local.date(), beside=today)
+    return f"{day} {local:%H:%M} {local:%Z}"

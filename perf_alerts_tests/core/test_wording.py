@@ -1,10 +1,25 @@
-"""Lists in sentences."""
+"""Lists, numbers and times in sentences."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perf_alerts_dagster.core.wording import first_few, printable
+from perf_alerts_dagster.core.wording import (
+    ago,
+    counted,
+    day_words,
+    duration,
+    first_few,
+    local_time,
+    money,
+    percent,
+    printable,
+)
+
+NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +60,79 @@ def test_line_ends_of_a_longer_text_stay() -> None:
 def test_what_is_printed_is_one_line_in_any_encoding_of_unicode(text: str) -> None:
     assert printable(text).isprintable()
     assert printable(text).encode().decode() == printable(text)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [
+        (-0.15, "-15.0 %"),
+        (0.0025, "0.25 %"),
+        (-0.00996, "-1.0 %"),
+        (0.0, "0 %"),
+        (-1e-9, "0 %"),
+        (12.0, "1200.0 %"),
+    ],
+)
+def test_a_percentage_has_two_decimals_below_one(fraction: float, text: str) -> None:
+    assert percent(fraction) == text
+
+
+def test_a_signed_percentage_shows_a_gain() -> None:
+    assert [percent(value, signed=True) for value in (0.02, -0.02, 0.0)] == [
+        "+2.0 %",
+        "-2.0 %",
+        "0 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [(-112_500.4, "USD", "USD -112,500"), (12.5, "EUR", "EUR 12.50"), (99_999.9, None, "100,000")],
+)
+def test_money_has_thousands_and_small_amounts_cents(
+    amount: float, currency: str | None, text: str
+) -> None:
+    assert money(amount, currency) == text
+
+
+def test_one_thing_is_not_plural() -> None:
+    assert [counted(n, "session") for n in (0, 1, 2)] == ["0 sessions", "1 session", "2 sessions"]
+    assert [counted(n, "day") for n in (1, 2)] == ["1 day", "2 days"]
+    assert [counted(n, "strategy") for n in (1, 1200)] == ["1 strategy", "1,200 strategies"]
+
+
+def test_a_day_of_another_year_has_its_year() -> None:
+    beside = date(2026, 11, 30)
+    assert day_words(date(2026, 11, 27), beside=beside) == "Fri 27 Nov"
+    assert day_words(date(2024, 2, 3), beside=beside) == "3 Feb 2024"
+
+
+@pytest.mark.parametrize(
+    ("before", "text"),
+    [
+        (timedelta(seconds=30), "just now"),
+        (timedelta(minutes=5), "5 min ago"),
+        (timedelta(hours=47), "47 h ago"),
+        (timedelta(days=3), "3 days ago"),
+        (-timedelta(hours=2), "in 2 h"),
+    ],
+)
+def test_how_long_ago_is_one_number(before: timedelta, text: str) -> None:
+    assert ago(NOW - before, NOW) == text
+
+
+def test_less_than_a_minute_is_in_seconds() -> None:
+    assert duration(timedelta(seconds=40.9)) == "40 s"
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (datetime(2026, 11, 30, 7, 9, tzinfo=UTC), "today 08:09 CET"),
+        (datetime(2026, 11, 29, 21, 0, tzinfo=UTC), "yesterday 22:00 CET"),
+        (datetime(2026, 11, 27, 16, 0, tzinfo=UTC), "Fri 27 Nov 17:00 CET"),
+        (datetime(2025, 7, 1, 16, 0, tzinfo=UTC), "1 Jul 2025 18:00 CEST"),
+    ],
+)
+def test_a_time_is_in_the_zone_of_the_desk(at: datetime, text: str) -> None:
+    assert local_time(at, NOW, ZoneInfo("Europe/Berlin")) == text
