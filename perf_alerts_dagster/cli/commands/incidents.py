@@ -10,9 +10,9 @@ from perf_alerts_dagster.cli.output import OUT, print_json, print_table, styled,
 from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
+from perf_alerts_dagster.notifications.fields import shown_fields
 
 _OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
 
