@@ -159,14 +159,21 @@ def test_each_moment_is_heard_by_those_whom_it_concerns(days: Days) -> None:
         "chat: reopened 1 of short_vol",
         "pager: reopened 1 of short_vol [open]",
     ]
-    # 10. A restatement ends it for everybody who was notified, the head too.
+    # 10. It is over for everybody who was notified, the head too; the page ends with its last rule,
+    # whose row is restated.
     days.at(12, 10)
-    desk.judge(*(over(each, value=-0.015) for each in six), as_of=MONDAY, restated=True)
     rest = [each for each in six if each.kind is Kind.LEVEL]
     desk.judge(*map(over, [*rest, sharpe, whole_desk("drawdown_of_desk")]))
     assert days.hears() == [
         "chat: recovered 6 of short_vol",
-        "chat: recovered 2 of short_vol",
+        "head: recovered 3 of short_vol",
+        "pager: recovered 3 of short_vol [acknowledged]",
+    ]
+    desk.judge(over(day_of(MONDAY), value=-0.015), as_of=MONDAY, restated=True)
+    assert days.hears() == [
+        "chat: recovered 1 of short_vol",
+        "head: recovered 1 of short_vol",
+        "pager: recovered 1 of short_vol [resolved]",
     ]
     # 11. What begins again minutes later passes the window.
     days.at(12, 20)
