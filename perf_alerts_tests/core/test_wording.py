@@ -148,7 +148,8 @@ def test_nothing_is_said_to_be_rarer_than_what_is_estimated(one: float, other: f
     rarer, commoner = sorted((one, other))
 
     assert _share(rarity(rarer)) <= _share(rarity(commoner))
-    assert _share(rarity(one)) > 0.9 * min(one, 0.95)
+    # Up to the rounding of a small number.
+    assert _share(rarity(one)) > 0.87 * min(one, 0.95)
 
 
 def _share(text: str) -> float:
