@@ -34,8 +34,12 @@ DAILY_LOSS = _rule(
     loss="row",
     newest_row=True,
 )
-WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate", loss="rows")
-MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate", loss="rows")
+WEEKLY_LOSS = _rule(
+    id="policy_weekly_loss", title="weekly loss mandate", plot="periods", loss="rows"
+)
+MONTHLY_LOSS = _rule(
+    id="policy_monthly_loss", title="monthly loss mandate", plot="periods", loss="rows"
+)
 COLUMN = _rule(
     id="policy_column",
     title="column bounds",
