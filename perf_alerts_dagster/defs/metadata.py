@@ -20,7 +20,8 @@ from perf_alerts_dagster.judging.evaluation import (
 )
 from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, summaries
 from perf_alerts_dagster.notifications import text as wording
-from perf_alerts_dagster.projections.chart import Chart, svg
+from perf_alerts_dagster.plots.plot import Plot
+from perf_alerts_dagster.plots.svg import svg
 
 # A table is for reading: the worst rows come first and the rest is counted.
 _MAXIMUM_ROWS = 200
@@ -90,11 +91,11 @@ def _escaped(text: str) -> str:
     return _MARKS.sub(r"\\\g<0>", wording.clean(text))
 
 
-def _images(charts: Sequence[Chart]) -> str:
+def _images(charts: Sequence[Plot]) -> str:
     """Fan charts as pictures within the Markdown: the UI fetches nothing for them."""
     return "\n\n".join(
         f"![band and live path {number}](data:image/svg+xml;base64,"
-        f"{b64encode(svg(chart).encode()).decode()})"
+        f"{b64encode(svg(chart, standalone=True).encode()).decode()})"
         for number, chart in enumerate(charts, start=1)
     )
 
