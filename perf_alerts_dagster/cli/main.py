@@ -6,6 +6,7 @@ from importlib import import_module
 from keyword import iskeyword
 
 import click
+from click.shell_completion import CompletionItem
 
 from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
 from perf_alerts_dagster.core.logs import handler
@@ -18,7 +19,7 @@ _COMMANDS = {
     "import": "import_record",
     "doctor": "stack",
     "run": "stack",
-    "evaluate": "record",
+    "evaluate": "evaluate",
     "measure": "record",
     "strategies": "strategies",
     "budget": "budget",
@@ -53,6 +54,11 @@ class _Commands(click.Group):
         name = cmd_name.replace("-", "_") + "_" * iskeyword(cmd_name)
         command: click.Command = getattr(commands, name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names; click itself would import the module of each."""
+        names = [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
 
 @click.group(

@@ -99,10 +99,10 @@ def test_measure_sets_live_against_the_models_own_pnl(run: Run, tmp_path: Path) 
 
     assert (found["rows"], found["beta"]) == (100, pytest.approx(0.8, rel=1e-5))
     assert (found["spearman"], found["spearman_zone"]) == (pytest.approx(1.0), "green")
-    rows = " ".join(shown.split())
-    assert "against its model: rows 100, mean difference" in rows
-    # With its strategy, which is the last but the desk as a whole.
-    assert rows.index("against its model") > rows.index("segment live")
+    lines = shown.splitlines()
+    (place,) = [at for at, line in enumerate(lines) if "against its model: rows 100, mean" in line]
+    # With its strategy, and not with the desk as a whole.
+    assert lines[place - 1].split()[:2] == ["m", "live"]
     path.write_text("\n".join(["strategy,date,return,segment", *live, ""]))
     assert measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"] is None
 
@@ -187,12 +187,15 @@ def test_evaluate_says_why_a_notified_breach_was_one(run: Run, tmp_path: Path) -
     limits = {"ALERT_POLICY_LIMITS": '{"default": {"daily_loss": 0.05}}'}
 
     found = json.loads(run(*words, "--json", **limits).stdout)["evaluations"]
-    lines = run(*words, **limits).stdout.splitlines()
+    shown = run(*words, **limits).stdout
 
-    column = lines[2].index("why")
     (why,) = {each["parts"]["explained"]["line"] for each in found if "explained" in each["parts"]}
     assert why.startswith("the strategy itself -8.0 % that day, usually -0.6 %")
-    assert why in " ".join(line[column:].strip() for line in lines)
+    assert why in " ".join(shown.split())
+    # What is notified comes first, then the count.
+    lines = shown.splitlines()
+    assert lines[0].startswith("critical  new_ml ")
+    assert "1 strategy judged, 1 would notify" in lines
 
 
 def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) -> None:

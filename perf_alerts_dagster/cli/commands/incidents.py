@@ -1,18 +1,35 @@
 """`perf-alerts incidents`: list, show, acknowledge and resolve incidents."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import OUT, print_json, print_table, styled, table
-from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
-from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.cli.output import (
+    OUT,
+    number,
+    print_json,
+    print_table,
+    say,
+    styled,
+    table,
+)
+from perf_alerts_dagster.cli.session import (
+    change_of,
+    desk_clock,
+    open_stored_incidents,
+    user,
+    whole_id,
+)
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.fields import shown_fields
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.model import Breach, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.incidents.lifecycle import Incidents
 
 _OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
 
@@ -69,7 +86,17 @@ def list_(
     if not listed:
         OUT.print("no incident fits" if everything else "no incident is open")
         return
-    rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
+    from perf_alerts_dagster.cli.values import value_text
+
+    clock = desk_clock()
+    rows = table(
+        "incidents",
+        *("id", "severity", "status", "strategy", "rule", "value", "age", "owner"),
+        *("since", "seen", "message"),
+        numeric=("value", "seen"),
+        sentences=("message",),
+        optional=("seen", "since", "owner", "status", "rule", "value"),
+    )
     for incident in listed:
         rows.add_row(
             incident.id,
@@ -77,10 +104,37 @@ def list_(
             incident.status.value,
             escape(incident.strategy or "-"),
             escape(incident.rule),
-            timestamp(incident.opened_at),
+            value_text(incident.rule, incident.value),
+            clock.age(incident.opened_at),
+            escape(str(incident.parts.get("owner") or "")),
+            clock.at(incident.opened_at),
             f"{incident.breaches}x",
+            escape(sentence_of(incident)),
         )
     print_table(rows)
+
+
+def sentence_of(breach: Breach) -> str:
+    """Its headline, else its message."""
+    return str(breach.parts.get("headline") or breach.message)
+
+
+def _found(stored: "Incidents", given: str) -> Incident:
+    """The incident whose id begins as given."""
+    named: dict[str, str] = {}
+    if stored.store.incident(given) is None:
+        cursor: str | None = None
+        while True:
+            page = stored.store.incidents(IncidentFilter(), before=cursor, limit=500)
+            for each in page.incidents:
+                named[each.id] = f"{each.strategy or 'the system'}, {each.rule}"
+            if (cursor := page.last) is None:
+                break
+        given = whole_id(given, "incident", named)
+    incident = stored.store.incident(given)
+    if incident is None:
+        raise UnknownIncident(f"there is no incident {given}")
+    return incident
 
 
 @incidents.command()
@@ -92,30 +146,41 @@ def show(incident_id: str, as_json: bool) -> None:
     from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
 
     with open_stored_incidents() as stored:
-        incident = stored.store.incident(incident_id)
-        if incident is None:
-            raise UnknownIncident(f"there is no incident {incident_id}")
+        incident = _found(stored, incident_id)
         history = stored.history(incident)
     if as_json:
         print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
+    from perf_alerts_dagster.cli.values import value_text
+
+    def detail(name: str, value: object) -> str:
+        if name in ("value", "limit") and isinstance(value, float):
+            return f"{name} {value_text(incident.rule, value) or number(value)}"
+        return f"{name} {value}"
+
+    clock = desk_clock()
     _print(incident)
-    entries = table("timeline", "at", "what", "by", "why")
+    entries = table("timeline", "at", "what", "by", "why", sentences=("why",))
     for entry in history.timeline:
-        details = ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value)
-        entries.add_row(timestamp(entry.at), entry.what, escape(entry.actor), escape(details))
+        details = ", ".join(detail(name, each) for name, each in entry.detail.items() if each)
+        entries.add_row(clock.at(entry.at), entry.what, escape(entry.actor), escape(details))
     print_table(entries)
     if history.messages:
-        messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
+        messages = table(
+            "messages",
+            *("channel", "reason", "state", "sent", "attempts", "error"),
+            sentences=("error",),
+            optional=("attempts",),
+        )
         for row in history.messages:
             item = delivery_item(row, incident.id)
             messages.add_row(
                 escape(item.channel),
                 item.reason.value,
                 item.state.value,
-                item.sent_at or "-",
+                clock.at(row.sent_at),
                 str(item.attempts),
-                escape(item.error or "-"),
+                escape(item.error or ""),
             )
         print_table(messages)
 
@@ -128,13 +193,14 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
     """Acknowledge an incident: it no longer escalates or repeats, unless it gets worse."""
     now = datetime.now(UTC)
     with open_stored_incidents() as stored:
+        incident = _found(stored, incident_id)
         after = stored.lifecycle.acknowledge(
-            incident_id,
+            incident.id,
             by=user(),
             now=now,
             comment=comment,
             until=until,
-            change=change_of("acknowledge", f"incidents/{incident_id}", now),
+            change=change_of("acknowledge", f"incidents/{incident.id}", now),
         )
     _print(after)
 
@@ -152,13 +218,14 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
     """Resolve an incident with a verdict; a later breach opens a new incident."""
     now = datetime.now(UTC)
     with open_stored_incidents() as stored:
+        incident = _found(stored, incident_id)
         after = stored.lifecycle.resolve(
-            incident_id,
+            incident.id,
             by=user(),
             now=now,
             outcome=Resolution(outcome),
             comment=comment,
-            change=change_of("resolve", f"incidents/{incident_id}", now),
+            change=change_of("resolve", f"incidents/{incident.id}", now),
         )
     _print(after)
 
@@ -166,11 +233,12 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
 def _print(incident: Incident) -> None:
     OUT.print(
         f"{styled(incident.severity.value)} "
-        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}"
+        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}",
+        highlight=False,
     )
-    OUT.print(escape(incident.message))
+    say(incident.message)
     for label, text in shown_fields(incident).items():
-        OUT.print(f"{label}: {escape(text)}")
+        say(f"{label}: {text}")
 
 
 def _json(incident: Incident) -> dict[str, object]:

@@ -291,7 +291,9 @@ async def _run_first(settings: Settings) -> None:
             await asyncio.sleep(_AGAIN)
     if not runs:
         return
-    table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
+    table = output.table(
+        "first executions", "alert", "state", "outcome", "as of", "run", optional=("as of", "run")
+    )
     for run in runs:
         succeeded = run.state is RunState.SUCCESS
         table.add_row(
