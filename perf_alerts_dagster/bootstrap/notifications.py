@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
-from perf_alerts_dagster.incidents.closed_days import can_change
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification_settings import (
     EscalationSettings,
     NotificationSettings,
+    can_change,
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.ledger import openings_of

@@ -25,6 +25,7 @@ _COMMANDS = {
     "budget": "budget",
     "thresholds": "thresholds",
     "limits": "limits",
+    "events": "events",
     "incidents": "incidents",
     "silence": "silences",
     "test-channel": "test_channel",

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.lifecycle import Incidents
 
 _LEAST = 4
+# More ids that begin alike are not looked at.
+MAXIMUM_IDS = 20
 
 
 @contextmanager

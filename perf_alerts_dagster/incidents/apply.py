@@ -11,7 +11,11 @@ from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.episodes import is_new_step
 from perf_alerts_dagster.incidents.notification import finite
 from perf_alerts_dagster.incidents.ports import JudgementOffset, UnappliedJudgements
-from perf_alerts_dagster.incidents.suppression import SuppressionReason, is_repeat_due
+from perf_alerts_dagster.incidents.suppression import (
+    SuppressionReason,
+    is_repeat_due,
+    is_repeated,
+)
 from perf_alerts_dagster.incidents.system import firing_of
 from perf_alerts_dagster.judging.evaluation import (
     UNMEASURED,
@@ -37,7 +41,8 @@ def apply_judgement(builder: DecisionBuilder, judgement: Judgement, *, is_newest
     if judgement.recorded_only:
         return
     _rename(builder, judgement)
-    firings = _firings(builder, judgement)
+    # A group follows the events of its members, which begin first.
+    firings = sorted(_firings(builder, judgement), key=lambda firing: is_group(firing.strategy))
     for firing in firings:
         if judgement.restated and not is_newest and firing.kind is Kind.LEVEL:
             continue
@@ -54,8 +59,12 @@ def fire(builder: DecisionBuilder, firing: model.Firing) -> model.Incident:
     if live is None:
         before = builder.before(firing)
         incident = transitions.open_incident(firing, now=builder.now, chain=chain, before=before)
+        incident, answer = builder.join(incident)
         builder.put(incident, "opened", **_facts(firing))
-        if is_new_step(firing, incident.steps):
+        if answer:
+            builder.put(_answered(incident, answer), "acknowledged", answer.by, why=answer.comment)
+            builder.add_suppressed(incident, model.Reason.OPENED, {SuppressionReason.ANSWERED: []})
+        elif is_new_step(firing, incident.steps):
             # In the same episode it is worse than what people know.
             builder.notify(incident, model.Reason.RAISED if incident.steps else model.Reason.OPENED)
         return incident
@@ -87,8 +96,15 @@ def recover(
     outcome = model.Resolution(event.value)
     after = transitions.resolve(incident, event, outcome, at=builder.now)
     builder.put(after, "resolved", outcome=outcome.value)
-    if event is not transitions.IncidentEvent.EXPIRED:
-        builder.notify(after, model.Reason.RECOVERED)
+    is_silent = event is transitions.IncidentEvent.EXPIRED
+    builder.notify(after, model.Reason.RESOLVED if is_silent else model.Reason.RECOVERED)
+
+
+def _answered(incident: model.Incident, answer: model.Acknowledgement) -> model.Incident:
+    """The incident with the answer that its event has had already."""
+    return transitions.acknowledge(
+        incident, by=answer.by, at=answer.at, comment=answer.comment, until=answer.until
+    )
 
 
 def _firings(builder: DecisionBuilder, judgement: Judgement) -> list[model.Firing]:
@@ -302,20 +318,24 @@ def expire(builder: DecisionBuilder, judged_sessions: Callable[[date], Sequence[
                 recover(builder, incident, transitions.IncidentEvent.EXPIRED)
 
 
-def sweep_incident(
-    builder: DecisionBuilder, incident: model.Incident, up_since: datetime | None = None
+def sweep_event(
+    builder: DecisionBuilder,
+    incidents: Sequence[model.Incident],
+    up_since: datetime | None = None,
 ) -> None:
-    """Apply what is due by time: ended acknowledgements and silences, repeats, escalations.
+    """Apply what is due by time to the incidents of one event, which has one clock.
 
-    `up_since` is when the system came up: its clocks of escalation run from then at the earliest.
+    Ended acknowledgements and silences, repeats, and escalations. `up_since` is when the system
+    came up: its clocks of escalation run from then at the earliest.
     """
-    incident = _end_acknowledgement(builder, incident)
-    incident = _end_mute(builder, incident)
-    if incident.owed is None and is_repeat_due(incident, builder.now, builder.settings.repeat):
-        builder.notify(incident, model.Reason.REPEATED)
-    elif incident.owed is not None and not incident.muted:
-        builder.notify(incident, incident.owed)
-    _escalate(builder, incident, up_since)
+    incidents = [_end_mute(builder, _end_acknowledgement(builder, each)) for each in incidents]
+    is_due = is_repeat_due(incidents, builder.now, builder.settings.repeat)
+    for incident in incidents:
+        if incident.owed is not None and not incident.muted:
+            builder.notify(incident, incident.owed)
+        elif is_due and incident.owed is None and is_repeated(incident):
+            builder.notify(incident, model.Reason.REPEATED)
+    _escalate(builder, incidents, up_since)
 
 
 def _end_acknowledgement(builder: DecisionBuilder, incident: model.Incident) -> model.Incident:
@@ -342,18 +362,33 @@ def _end_mute(builder: DecisionBuilder, incident: model.Incident) -> model.Incid
 
 
 def _escalate(
-    builder: DecisionBuilder, incident: model.Incident, up_since: datetime | None
+    builder: DecisionBuilder, incidents: Sequence[model.Incident], up_since: datetime | None
 ) -> None:
-    due = transitions.escalation_due(incident, now=builder.now, up_since=up_since)
-    if due is None or due > builder.now or not builder.settings.can_change(incident, builder.now):
+    """Escalate an event once its clock has run out, since its first incident that is critical.
+
+    Nobody is escalated to about what the desk was not notified of.
+    """
+    now = builder.now
+    waiting = [each for each in incidents if each.next_escalation_at is not None]
+    first = min(waiting, key=lambda each: each.critical_since or now, default=None)
+    if first is None:
         return
-    if builder.is_silenced(incident):
+    due = transitions.escalation_due(first, now=now, up_since=up_since)
+    if due is None or due > now:
+        return
+    if not any(builder.settings.can_change(each, now) for each in waiting):
+        return
+    muted = [each for each in waiting if builder.is_silenced(each)]
+    for incident in muted:
         if not incident.muted:
             builder.put(replace(incident, owed=incident.owed or model.Reason.UNMUTED, muted=True))
             builder.add_suppressed(
                 incident, model.Reason.ESCALATED, {SuppressionReason.SILENCED: []}
             )
+    audible = [each for each in waiting if each not in muted]
+    if not audible or not builder.is_desk_notified(audible):
         return
-    after = transitions.escalate(incident, now=builder.now)
-    builder.put(after, "escalated", step=after.escalation_step)
-    builder.notify(after, model.Reason.ESCALATED)
+    for incident in audible:
+        after = transitions.escalate(incident, now=now)
+        builder.put(after, "escalated", step=after.escalation_step)
+        builder.notify(after, model.Reason.ESCALATED)

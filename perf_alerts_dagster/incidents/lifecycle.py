@@ -1,46 +1,39 @@
 """The lifecycle of incidents: changes by executions, by people, by time and by problems."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.alerts import ALERTS
 from perf_alerts_dagster.core.clock import timestamp
-from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
-from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.incidents import model, ports, transitions
+from perf_alerts_dagster.incidents import model, ports
+from perf_alerts_dagster.incidents.answers import SWEEP, Answers
 from perf_alerts_dagster.incidents.apply import (
     apply_all,
     expire,
     fire,
     recover,
     resolve_execution_incidents,
-    sweep_incident,
+    sweep_event,
 )
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.digest import digest_payload
+from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.ledger import Opening
 from perf_alerts_dagster.incidents.notification import Notification, new_digest
-from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.system import firing_of
-from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.scheduler.port import Downtime
 
 # An unapplied judgement older than this was left by an execution that crashed.
 CRASH_AGE = timedelta(minutes=15)
-# Attempts after a concurrent change; bounded, so that a permanent failure that looks like a
-# conflict ends.
-_TRIES = 20
-_SWEEP = "sweep"
 # The 500 incidents after a group's hold all of its session.
 _MAXIMUM_LATER = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lifecycle:
-    """Turns events into incidents and messages, each method in one transaction.
+class Lifecycle(Answers):
+    """Turns what happens into incidents and messages, each method in one transaction.
 
     `take_downtime` gives the newest downtime that no digest has reported, once; `openings` what
     was opened in the year before a time.
@@ -49,8 +42,6 @@ class Lifecycle:
         StoreUnavailable: from every method, when the store cannot be read or written.
     """
 
-    store: ports.IncidentStore
-    settings: NotificationSettings
     take_downtime: Callable[[datetime], Downtime | None] = lambda now: None
     openings: Callable[[datetime], Sequence[Opening]] = lambda now: ()
 
@@ -144,81 +135,6 @@ class Lifecycle:
         """Resolve the incident of a source that shrank: it is whole again, or accepted."""
         return self.end(model.SOURCE_SHRUNK, model.RECORDS, now=now)
 
-    def strategy_ended(self, strategy: str, *, by: str, comment: str, now: datetime) -> None:
-        """Resolve a strategy's incident of missing data, as known to the person who ended it."""
-        key = Evaluation(strategy=strategy, rule=model.NO_DATA, outcome=Outcome.NO_DATA).dedup_key
-        live = self.store.live_incident(key)
-        # Another process may have resolved it first.
-        with suppress(transitions.TransitionRefused):
-            if live is not None:
-                known = model.Resolution.KNOWN
-                self.resolve(live.id, by=by, now=now, outcome=known, comment=comment)
-
-    def note(self, strategy: str, what: str, *, by: str, now: datetime, **detail: Json) -> None:
-        """Add an entry to the timeline of each unresolved incident of a strategy."""
-
-        def decide(builder: DecisionBuilder) -> None:
-            for incident in builder.incidents:
-                if incident.strategy == strategy and not incident.is_resolved:
-                    builder.add_entry(incident, what, by, **detail)
-
-        self._run(decide, now)
-
-    def acknowledge(
-        self,
-        incident_id: str,
-        *,
-        by: str,
-        now: datetime,
-        comment: str = "",
-        until: datetime | None = None,
-        change: Change | None = None,
-    ) -> model.Incident:
-        """Acknowledge an incident as a person, without end or until a time.
-
-        Raises:
-            UnknownIncident: no incident has that id.
-            UsageError: `until` is not after `now`.
-            TransitionRefused: it is not open; nothing is changed.
-        """
-        if until is not None and until <= now:
-            raise UsageError("until: a time after now is accepted")
-
-        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
-            after = transitions.acknowledge(incident, by=by, at=now, comment=comment, until=until)
-            end = until.isoformat() if until else None
-            builder.put(after, "acknowledged", by, comment=comment, until=end)
-
-        return self._change(decide, incident_id, now, change)
-
-    def resolve(
-        self,
-        incident_id: str,
-        *,
-        by: str,
-        now: datetime,
-        outcome: model.Resolution,
-        comment: str = "",
-        change: Change | None = None,
-    ) -> model.Incident:
-        """Resolve an incident as a person, with a verdict; nobody is notified.
-
-        Raises:
-            UnknownIncident: no incident has that id.
-            UsageError: `outcome` is not a person's verdict.
-            TransitionRefused: it is resolved already; nothing is changed.
-        """
-        if not outcome.is_manual:
-            raise UsageError("outcome: true, false, known or data_error is accepted")
-
-        def decide(builder: DecisionBuilder, incident: model.Incident) -> None:
-            after = transitions.resolve(
-                incident, transitions.IncidentEvent.RESOLVE, outcome, at=now, by=by, comment=comment
-            )
-            builder.put(after, "resolved", by, outcome=outcome.value, comment=comment)
-
-        return self._change(decide, incident_id, now, change)
-
     def sweep(self, now: datetime, *, up_since: datetime | None = None) -> ports.Decisions:
         """Apply what is due by time: escalations, ended acknowledgements and silences, repeats.
 
@@ -227,8 +143,8 @@ class Lifecycle:
 
         def decide(builder: DecisionBuilder) -> None:
             expire(builder, self.store.judged_sessions)
-            for incident in builder.incidents:
-                sweep_incident(builder, incident, up_since)
+            for incidents in builder.by_event:
+                sweep_event(builder, incidents, up_since)
 
         return self._run(decide, now)
 
@@ -249,7 +165,7 @@ class Lifecycle:
         firing = firing_of(rule, about, alert=alert, run_id=run_id, as_of=None, **facts)
         if run_id and self._is_known(firing):
             return ports.Decisions()
-        return self._run(lambda builder: fire(builder, firing), now, run_id or _SWEEP)
+        return self._run(lambda builder: fire(builder, firing), now, run_id or SWEEP)
 
     def report_since(
         self, rule: str, about: str = "", *, since: datetime, now: datetime
@@ -277,77 +193,13 @@ class Lifecycle:
 
         return self._run(decide, now)
 
-    def _newest(self, firing: model.Firing) -> Sequence[model.Incident]:
-        """The last incident of the firing's strategy and rule, under each name of a group."""
-        group, currency = (firing.parts.get(name) for name in ("group", "currency"))
-        names = {firing.strategy} | ({str(group), f"{group}:{currency}"} if group else set())
-        return [
-            incident
-            for name in sorted(names)
-            for incident in self.store.incidents(
-                ports.IncidentFilter(strategy=name, rule=firing.rule), limit=1
-            ).incidents
-        ]
-
-    def _change(
-        self,
-        decide: Callable[[DecisionBuilder, model.Incident], None],
-        incident_id: str,
-        now: datetime,
-        change: Change | None,
-    ) -> model.Incident:
-        """Change one incident as a person, without messages; only this incident is read."""
-
-        def build() -> DecisionBuilder:
-            incident = self.store.incident(incident_id)
-            if incident is None:
-                raise ports.UnknownIncident(f"there is no incident {incident_id}")
-            builder = DecisionBuilder(
-                ports.Snapshot(incidents=(incident,)), self.settings, now=now, window=_SWEEP
-            )
-            decide(builder, incident)
-            return builder
-
-        return self._store(build, change).changed[0]
-
-    def _run(
-        self,
-        decide: Callable[[DecisionBuilder], object],
-        now: datetime,
-        window: str = _SWEEP,
-        alert: str = "",
-    ) -> ports.Decisions:
-        def build() -> DecisionBuilder:
-            snapshot = self.store.snapshot(now=now, since=now - self.settings.window)
-            builder = DecisionBuilder(
-                snapshot, self.settings, now=now, window=window, alert=alert, newest=self._newest
-            )
-            decide(builder)
-            return builder
-
-        return self._store(build)
-
-    def _store(
-        self, build: Callable[[], DecisionBuilder], change: Change | None = None
-    ) -> ports.Decisions:
-        """Store the decisions of `build`; decide again after a concurrent change."""
-        for _ in range(_TRIES):
-            decisions = build().decisions(change)
-            if decisions.is_empty:
-                return decisions
-            try:
-                self.store.apply(decisions)
-            except ports.ConcurrentChange:
-                continue
-            return decisions
-        raise StoreUnavailable(f"other processes changed incidents {_TRIES} times in a row")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentHistory:
-    """An incident with its timeline, the messages about it, and a group's members."""
+    """An incident with its event, its timeline, the messages about it, and a group's members."""
 
     incident: model.Incident
+    event: Event | None
     timeline: Sequence[ports.TimelineEntry]
     messages: Sequence[Notification]
     members: Sequence[model.Incident]
@@ -370,6 +222,7 @@ class Incidents:
             members = [member for member in later if member.parent == incident.id]
         return IncidentHistory(
             incident=incident,
+            event=self.store.event(incident.event_id) if incident.event_id else None,
             timeline=self.store.timeline(incident.id),
             messages=self.outbox.about(incident.id),
             members=members,

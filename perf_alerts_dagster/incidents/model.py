@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from perf_alerts_dagster.core.json import Json
@@ -72,6 +72,14 @@ class Reason(StrEnum):
     ESCALATED = "escalated"
     UNMUTED = "unmuted"
     RECOVERED = "recovered"
+    # Only to channels that take answers, such as pagers.
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+    @property
+    def is_worsening(self) -> bool:
+        """Whether it says that something burns, or burns on."""
+        return self not in (Reason.RECOVERED, Reason.ACKNOWLEDGED, Reason.RESOLVED)
 
 
 class Trend(StrEnum):
@@ -166,6 +174,8 @@ class Incident(Breach):
     delivery. `owed` is the reason of a suppressed message that is sent once nothing suppresses
     it; `muted`: a silence suppresses it. `version` counts stored changes.
 
+    `event_id` is the event that it belongs to; empty for one that was over before there were any.
+
     `steps` gives, by severity, the highest step of the drawdown's episode that people were
     notified of, -1 for evidence alone; None where the rule has no episodes, and in incidents of
     older versions.
@@ -193,11 +203,21 @@ class Incident(Breach):
     parent: str | None = None
     version: int = 0
     steps: Mapping[str, int] | None = None
+    event_id: str = ""
 
     @property
     def is_resolved(self) -> bool:
         """Whether its status is resolved."""
         return self.status is Status.RESOLVED
+
+    @property
+    def answered(self) -> str:
+        """Who acknowledged or resolved it, and when, as a sentence; empty where nobody did."""
+        known = self.resolved or self.acknowledged
+        if known is None:
+            return ""
+        how = "resolved" if self.resolved else "acknowledged"
+        return f"{known.by} {how} it on {known.at.astimezone(UTC):%Y-%m-%d at %H:%M} UTC"
 
     @property
     def is_critical(self) -> bool:

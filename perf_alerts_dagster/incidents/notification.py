@@ -41,11 +41,15 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentNotice:
-    """One incident in a message: its state at that time, why it is sent, and its message number."""
+    """One incident in a message: its state at that time, why it is sent, and its message number.
+
+    `event` is its event, JSON-ready.
+    """
 
     incident: Incident
     reason: Reason
     number: int
+    event: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastNotification:
-    """A message about an incident to one channel, as suppression uses it."""
+    """A message about an incident to one channel, as suppression uses it; oldest first."""
 
     channel: str
     kind: MessageKind
@@ -175,7 +179,7 @@ def worst_first(notices: Iterable[IncidentNotice]) -> list[IncidentNotice]:
     def rank(notice: IncidentNotice) -> tuple[bool, int, bool, str, str]:
         incident = notice.incident
         return (
-            notice.reason is Reason.RECOVERED,
+            not notice.reason.is_worsening,
             -incident.severity.rank,
             incident.parent is not None,
             incident.strategy,
@@ -215,8 +219,11 @@ def notice_payload(notice: IncidentNotice) -> dict[str, Json]:
         "escalation_step": incident.escalation_step,
         "acknowledged_by": acknowledged.by if acknowledged else None,
         "resolution": resolved.outcome.value if resolved else None,
+        "resolved_by": resolved.by if resolved else None,
+        "resolved_at": resolved.at.isoformat() if resolved else None,
         "over": incident.is_resolved,
         "parent": incident.parent,
+        "event": None if notice.event is None else dict(notice.event),
         "run_id": incident.run_id,
         "message": incident.message,
         "parts": dict(incident.parts),

@@ -9,6 +9,7 @@ from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import PerfAlertsError
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import Notification, PastNotification
 from perf_alerts_dagster.incidents.suppression import Silence
@@ -17,7 +18,7 @@ from perf_alerts_dagster.scheduler.limits import STUCK as STUCK
 
 
 class UnknownIncident(PerfAlertsError):
-    """No incident has that id (404)."""
+    """No incident or event has that id (404)."""
 
 
 class ConcurrentChange(Exception):
@@ -48,13 +49,15 @@ class JudgementOffset:
 class Decisions:
     """All changes of one lifecycle step, stored in one transaction.
 
-    `changed` incidents carry the version that was read. `withdrawn` are ids of incidents whose
-    pending escalations are no longer needed. `audit` is the audited change of a person, if a
-    person made it.
+    `changed` incidents and `events` carry the version that was read. `withdrawn` are ids of
+    incidents whose pending escalations are no longer needed. `audit` is the audited change of a
+    person, if a person made it.
     """
 
     opened: tuple[Incident, ...] = ()
     changed: tuple[Incident, ...] = ()
+    new_events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] = ()
     entries: tuple[TimelineEntry, ...] = ()
     notifications: tuple[Notification, ...] = ()
     withdrawn: tuple[str, ...] = ()
@@ -71,12 +74,14 @@ class Decisions:
 class Snapshot:
     """The input of decisions, read in one transaction.
 
-    `incidents` are the unresolved ones, and resolved ones that still owe a message. `notified`
-    are the messages about them, all waiting ones, and those delivered within the suppression
-    window. `silences` are the active ones.
+    `incidents` are the unresolved ones, and resolved ones that still owe a message. `events` are
+    theirs, and those that a person resolved in the last weeks. `notified` are the messages about
+    the incidents, all waiting ones, and those delivered within the suppression window, oldest
+    first. `silences` are the active ones.
     """
 
     incidents: tuple[Incident, ...] = ()
+    events: tuple[Event, ...] = ()
     notified: tuple[PastNotification, ...] = ()
     silences: tuple[Silence, ...] = ()
 
@@ -106,6 +111,23 @@ class IncidentPage:
     """Incidents, newest first; `last` is the next page's cursor, None on the last page."""
 
     incidents: tuple[Incident, ...]
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """A filter of events; None matches all."""
+
+    status: Status | None = None
+    severity: Severity | None = None
+    leader: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPage:
+    """Events, newest first; `last` is the next page's cursor, None on the last page."""
+
+    events: tuple[Event, ...]
     last: str | None = None
 
 
@@ -158,15 +180,20 @@ class IncidentStore(ABC):
         """The input of decisions at `now`, with the messages delivered since `since`."""
 
     @abstractmethod
+    def snapshot_of(self, event_id: str, *, now: datetime) -> Snapshot:
+        """The input of an answer to one event: it, its unresolved incidents, all about them."""
+
+    @abstractmethod
     def apply(self, decisions: Decisions) -> None:
         """Store all decisions, or none.
 
-        A new message makes earlier messages to its channel about its dedup keys that wait for a
-        retry due, so that they are sent first.
+        A recovery is folded into a message about the same incident that still waits for its
+        first or next attempt: the channel is notified once. A new message makes earlier messages
+        to its channel about its dedup keys that wait for a retry due, so that they are sent first.
 
         Raises:
-            ConcurrentChange: an incident or an offset has changed since it was read, or another
-                unresolved incident has the dedup key; read and decide again.
+            ConcurrentChange: an incident, an event or an offset has changed since it was read, or
+                another unresolved one has its key; read and decide again.
         """
 
     @abstractmethod
@@ -190,6 +217,28 @@ class IncidentStore(ABC):
         Raises:
             UsageError: `before` is no cursor of an earlier page.
         """
+
+    @abstractmethod
+    def starting(self, prefix: str, limit: int = 5) -> Sequence[str]:
+        """The first ids, rising, of incidents and events that begin with a prefix."""
+
+    @abstractmethod
+    def event(self, event_id: str) -> Event | None:
+        """The event of an id; None where there is none."""
+
+    @abstractmethod
+    def events(
+        self, wanted: EventFilter, *, before: str | None = None, limit: int = 50
+    ) -> EventPage:
+        """Events, newest first, from the cursor `before` on.
+
+        Raises:
+            UsageError: `before` is no cursor of an earlier page.
+        """
+
+    @abstractmethod
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:
+        """All incidents of some events, oldest first."""
 
     @abstractmethod
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:

@@ -15,17 +15,28 @@ from perf_alerts_dagster.judging.evaluation import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matchers:
-    """The matchers of a silence; None matches everything, and at least one is set."""
+    """The matchers of a silence; None matches everything, and at least one is set.
+
+    `event` is the id of an event, with all of its incidents, also those that join it later.
+    """
 
     strategy: str | None = None
     rule: str | None = None
     alert: str | None = None
     severity: Severity | None = None
+    event: str | None = None
 
     def match(self, incident: Incident) -> bool:
         """Whether every matcher that is set equals the incident's value."""
+        if self.event not in (None, incident.event_id):
+            return False
         names = ("strategy", "rule", "alert", "severity")
         return all(getattr(self, name) in (None, getattr(incident, name)) for name in names)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is set: it would match every incident."""
+        return self == Matchers()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +66,8 @@ def checked(silence: Silence) -> Silence:
         UsageError: it matches everything, has no author or reason, or its end is not after its
             start.
     """
-    matchers = silence.matchers
-    if not any((matchers.strategy, matchers.rule, matchers.alert, matchers.severity)):
-        raise UsageError("a silence needs at least one of strategy, rule, alert, severity")
+    if silence.matchers.is_empty:
+        raise UsageError("a silence needs at least one of strategy, rule, alert, severity, event")
     if not silence.author.strip() or not silence.reason.strip():
         raise UsageError("a silence needs an author and a reason")
     if silence.ends_at <= silence.starts_at:
@@ -75,6 +85,7 @@ class SuppressionReason(StrEnum):
     PENDING = "one_is_pending"
     ALREADY_NOTIFIED = "told_already"
     OPENING_NOT_NOTIFIED = "its_opening_was_not_told"
+    ANSWERED = "its_event_is_answered"
 
 
 # Messages about a state worse than the channel knows: no window suppresses them.
@@ -82,20 +93,27 @@ _NEVER_SUPPRESSED = frozenset({Reason.RAISED, Reason.REOPENED, Reason.ESCALATED,
 
 
 class NotificationHistory:
-    """The messages about live incidents and those in the suppression window; no recoveries."""
+    """The messages about live incidents and those in the suppression window.
+
+    What was said before a recovery suppresses nothing: who was notified that it is over is
+    notified of what begins again.
+    """
 
     def __init__(self, notified: Iterable[PastNotification]) -> None:
         # Indexed, since a bad day has thousands of incidents.
         self._by_incident: dict[tuple[str, str], list[PastNotification]] = {}
-        self._by_key: dict[tuple[str, Severity, str], list[PastNotification]] = {}
+        self._by_key: dict[tuple[str, str], list[PastNotification]] = {}
+        self._normal: dict[str, list[PastNotification]] = {}
         for past in notified:
             if past.reason is Reason.RECOVERED:
+                self._by_key.pop((past.dedup_key, past.channel), None)
+            if not past.reason.is_worsening:
                 continue
             if past.state.is_waiting or past.state is DeliveryState.SENT:
                 self._by_incident.setdefault((past.incident_id, past.channel), []).append(past)
             if past.kind is MessageKind.NORMAL:
-                key = (past.dedup_key, past.severity, past.channel)
-                self._by_key.setdefault(key, []).append(past)
+                self._by_key.setdefault((past.dedup_key, past.channel), []).append(past)
+                self._normal.setdefault(past.incident_id, []).append(past)
 
     def about(self, incident: Incident, channel: str) -> list[PastNotification]:
         """The sent and waiting messages to a channel about the incident."""
@@ -103,7 +121,27 @@ class NotificationHistory:
 
     def similar(self, incident: Incident, channel: str) -> list[PastNotification]:
         """The messages to a channel at the incident's dedup key and severity."""
-        return self._by_key.get((incident.dedup_key, incident.severity, channel), [])
+        known = self._by_key.get((incident.dedup_key, channel), [])
+        return [past for past in known if past.severity is incident.severity]
+
+    def notified_at(self, incidents: Iterable[Incident]) -> datetime | None:
+        """When the desk was first notified that one of the incidents is critical; None if not yet.
+
+        Of a message that was given up, when the first of them was critical: nobody else will be.
+        """
+        listed = list(incidents)
+        critical = [
+            past
+            for incident in listed
+            for past in self._normal.get(incident.id, [])
+            if past.severity.rank >= Severity.CRITICAL.rank
+        ]
+        sent = [past.sent_at for past in critical if past.sent_at is not None]
+        if sent or any(past.state.is_waiting for past in critical):
+            return min(sent, default=None)
+        since = [each.critical_since for each in listed if each.critical_since is not None]
+        is_given_up = any(past.state is DeliveryState.DEAD for past in critical)
+        return min(since, default=None) if is_given_up else None
 
 
 def suppression_reason(
@@ -122,7 +160,7 @@ def suppression_reason(
     recovery goes to the channels that got the opening, or still will get it.
     """
     own = history.about(incident, channel)
-    if reason is Reason.RECOVERED:
+    if not reason.is_worsening:
         return None if own else SuppressionReason.OPENING_NOT_NOTIFIED
     if reason in _NEVER_SUPPRESSED:
         return None
@@ -137,17 +175,21 @@ def suppression_reason(
     return None
 
 
-def is_repeat_due(incident: Incident, now: datetime, interval: timedelta) -> bool:
-    """Whether a message about an open level is to be repeated; never at zero or less.
+def is_repeated(incident: Incident) -> bool:
+    """Whether messages about an incident are repeated while nobody answers: open levels only.
 
     Incidents about the system, those of rules that could measure nothing, and those that call for
     no answer, never repeat.
     """
     if incident.status is not Status.OPEN or incident.kind is not Kind.LEVEL:
         return False
-    if not incident.may_escalate or not incident.strategy:
-        return False
-    if incident.rule in PLAIN or interval <= timedelta(0):
-        return False
-    last = incident.last_notified_at
-    return last is not None and last + interval <= now
+    return incident.may_escalate and bool(incident.strategy) and incident.rule not in PLAIN
+
+
+def is_repeat_due(event: Iterable[Incident], now: datetime, interval: timedelta) -> bool:
+    """Whether an event is to be repeated: nobody was notified of any of it for the interval.
+
+    `event` are its incidents; never at an interval of zero or less.
+    """
+    times = [each.last_notified_at for each in event if each.last_notified_at is not None]
+    return bool(times) and interval > timedelta(0) and max(times) + interval <= now

@@ -103,10 +103,16 @@ def action_of(status: model.Status, event: IncidentEvent) -> Action:
     """
     action = TRANSITIONS[event][_STATUSES.index(status)]
     if action is Action.REFUSE:
-        raise TransitionRefused(
-            f"an incident that is {status} cannot take {event}; nothing was changed"
-        )
+        raise TransitionRefused(f"it is {status} already; nothing more to do")
     return action
+
+
+def _answer(incident: model.Incident, event: IncidentEvent) -> Action:
+    """As `action_of`; a refusal names who has answered already, and when."""
+    try:
+        return action_of(incident.status, event)
+    except TransitionRefused as error:
+        raise TransitionRefused(f"{incident.answered}; nothing more to do") from error
 
 
 def id_of(firing: model.Firing, now: datetime) -> str:
@@ -188,7 +194,7 @@ def acknowledge(
     Raises:
         TransitionRefused: it is not open.
     """
-    action_of(incident.status, IncidentEvent.ACKNOWLEDGE)
+    _answer(incident, IncidentEvent.ACKNOWLEDGE)
     return replace(
         with_step(incident),
         status=model.Status.ACKNOWLEDGED,
@@ -220,7 +226,7 @@ def resolve(
     Raises:
         TransitionRefused: it is resolved already, and a person asks.
     """
-    if action_of(incident.status, event) is Action.NOTHING:
+    if _answer(incident, event) is Action.NOTHING:
         return incident
     return replace(
         with_step(incident) if outcome.is_manual else incident,

@@ -23,12 +23,12 @@ from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, check, identity_of
 from perf_alerts_dagster.identity.sessions import Kind
-from perf_alerts_dagster.incidents.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.incidents.model import NO_DATA, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.rules import decay, gap, interval
 from perf_alerts_dagster.judging.summary import Summary, summaries
+from perf_alerts_dagster.notifications.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.notifications.messages import SHOWN
 from perf_alerts_dagster.pages import session as sessions
 from perf_alerts_dagster.pages.rendering import (

@@ -56,6 +56,15 @@ baselines = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
+# By incident, the plot of its rule as it was when it opened.
+incident_plots = sa.Table(
+    "incident_plots",
+    metadata,
+    sa.Column("incident_id", sa.Text, primary_key=True),
+    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
 # By strategy and month, when each row of its shadow was first read; see records.first_seen.
 shadow_rows = sa.Table(
     "shadow_rows",

@@ -3,12 +3,13 @@
 import sqlalchemy as sa
 
 from perf_alerts_dagster.storage.desk_tables import metadata as metadata
+from perf_alerts_dagster.storage.event_tables import events as events
 from perf_alerts_dagster.storage.types import JsonText, RowId, UtcDateTime
 
 # Dagster's own tables may live in the same PostgreSQL database, with Alembic's default name.
 VERSION_TABLE = "alert_store_version"
 # Every schema that this program knows, oldest first; the last one is the one it works with.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 
 watermarks = sa.Table(
     "watermarks",
@@ -268,6 +269,9 @@ incidents = sa.Table(
     sa.Column("owes", sa.Boolean, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    # NULL for those that were over before there were events.
+    sa.Column("event_id", sa.Text),
+    sa.Index(None, "event_id"),
     sa.Index(None, "opened_at", "id"),
     *(
         sa.Index(None, column, "opened_at", "id")
@@ -310,6 +314,7 @@ silences = sa.Table(
     sa.Column("ends_at", UtcDateTime, nullable=False),
     sa.Column("author", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("event", sa.Text),
     sa.Index(None, "ends_at"),
 )
 

@@ -4,20 +4,25 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.incidents.events import Event, is_answered_by_person
 from perf_alerts_dagster.incidents.model import Incident, Reason, Status
 from perf_alerts_dagster.incidents.notification import (
     DeliveryState,
     MessageKind,
     Notification,
+    NotificationItem,
     PastNotification,
 )
 from perf_alerts_dagster.incidents.ports import (
     BreachedIncident,
     ConcurrentChange,
     Decisions,
+    EventFilter,
+    EventPage,
     IncidentFilter,
     IncidentPage,
     IncidentStore,
@@ -42,6 +47,7 @@ class MemoryIncidents(IncidentStore, Outbox):
         self.judgements: list[Judgement] = []
         self.marks: dict[str, int] = {}
         self.by_id: dict[str, Incident] = {}
+        self.event_rows: dict[str, Event] = {}
         self.entries: list[TimelineEntry] = []
         self.rows: dict[int, Notification] = {}
         self.silence_rows: dict[str, Silence] = {}
@@ -77,14 +83,40 @@ class MemoryIncidents(IncidentStore, Outbox):
             or row.state.is_waiting
             or (row.sent_at is not None and row.sent_at >= since)
         ]
+        theirs = {one.event_id for one in known}
         return Snapshot(
             incidents=tuple(sorted(known, key=lambda one: (one.opened_at, one.id))),
+            events=tuple(
+                one
+                for one in self.event_rows.values()
+                if one.id in theirs or not one.is_resolved or is_answered_by_person(one)
+            ),
             notified=tuple(notified),
+            silences=tuple(one for one in self.silence_rows.values() if one.is_active(now)),
+        )
+
+    def snapshot_of(self, event_id: str, *, now: datetime) -> Snapshot:
+        mine = [one for one in self.by_id.values() if one.event_id == event_id]
+        ids = {one.id for one in mine}
+        event = self.event_rows.get(event_id)
+        return Snapshot(
+            incidents=tuple(one for one in mine if not one.is_resolved),
+            events=() if event is None else (event,),
+            notified=tuple(
+                _notified(row, position)
+                for row in self.rows.values()
+                for position, item in enumerate(row.items)
+                if item.incident_id in ids
+            ),
             silences=tuple(one for one in self.silence_rows.values() if one.is_active(now)),
         )
 
     def apply(self, decisions: Decisions) -> None:
         self._check(decisions)
+        for event in decisions.events:
+            self.event_rows[event.id] = replace(event, version=event.version + 1)
+        for event in decisions.new_events:
+            self.event_rows[event.id] = event
         for mark in decisions.marks:
             self.marks[mark.alert] = mark.after
         for one in decisions.changed:
@@ -93,11 +125,12 @@ class MemoryIncidents(IncidentStore, Outbox):
         for one in decisions.opened:
             self.by_id[one.id] = one
         self.entries += decisions.entries
-        for row in decisions.notifications:
-            if self.row(row.key) is None:
-                self._bring_forward(row)
-                self.rows[len(self.rows) + 1] = replace(row, id=len(self.rows) + 1)
         self._withdraw(decisions.withdrawn)
+        for row in decisions.notifications:
+            unfolded = self._unfolded(row)
+            if unfolded is not None and self.row(row.key) is None:
+                self._bring_forward(unfolded)
+                self.rows[len(self.rows) + 1] = replace(unfolded, id=len(self.rows) + 1)
         if decisions.audit is not None:
             self.audit.append(decisions.audit)
 
@@ -113,6 +146,65 @@ class MemoryIncidents(IncidentStore, Outbox):
             or max(live.values(), default=0) > 1
         ):
             raise ConcurrentChange("a live incident is there")
+        if any(self.event_rows[one.id].version != one.version for one in decisions.events):
+            raise ConcurrentChange("an event was changed")
+        events = self.event_rows | {
+            one.id: one for one in (*decisions.events, *decisions.new_events)
+        }
+        keys = Counter(one.live_key for one in events.values() if not one.is_resolved)
+        if max(keys.values(), default=0) > 1:
+            raise ConcurrentChange("a live event is there")
+
+    def _unfolded(self, row: Notification) -> Notification | None:
+        """Without the recoveries that a waiting message says; None where nothing is left."""
+        kept = [one for one in row.items if not self._is_folded(row, one)]
+        if row.items and not kept:
+            return None
+        ids = {one.incident_id for one in kept}
+        if not row.items or len(kept) == len(row.items):
+            return row
+        listed: Any = row.payload["incidents"]
+        payload = {**row.payload, "incidents": [one for one in listed if one["id"] in ids]}
+        return replace(row, items=tuple(kept), payload=payload)
+
+    def _is_folded(self, row: Notification, item: NotificationItem) -> bool:
+        if item.reason is not Reason.RECOVERED:
+            return False
+        earlier = [
+            one
+            for one in self.rows.values()
+            if one.channel == row.channel
+            and (one.state.is_waiting or one.state is DeliveryState.SENT)
+            and any(
+                each.incident_id == item.incident_id and each.reason is not Reason.RECOVERED
+                for each in one.items
+            )
+        ]
+        pending = [one for one in earlier if one.state is DeliveryState.PENDING]
+        normal = [one for one in pending if one.kind is MessageKind.NORMAL]
+        if not normal:
+            return len(pending) == len(earlier)
+        into = normal[-1]
+        new: Any = row.payload["incidents"]
+        old: Any = into.payload["incidents"]
+        entry = next(one for one in new if one["id"] == item.incident_id)
+        listed = [
+            {**entry, "number": one["number"], "folded": one["reason"]}
+            if one["id"] == entry["id"]
+            else one
+            for one in old
+        ]
+        self.rows[into.id] = replace(
+            into,
+            payload={**into.payload, "incidents": listed},
+            items=tuple(
+                replace(one, reason=Reason.RECOVERED)
+                if one.incident_id == item.incident_id
+                else one
+                for one in into.items
+            ),
+        )
+        return True
 
     def _bring_forward(self, row: Notification) -> None:
         for row_id, other in self.rows.items():
@@ -168,16 +260,46 @@ class MemoryIncidents(IncidentStore, Outbox):
             reverse=True,
         )
         if before is not None:
-            at, _, incident_id = before.partition(" ")
-            try:
-                place = (datetime.fromisoformat(at), incident_id)
-            except ValueError as error:
-                raise UsageError("cursor: one that an earlier page has given") from error
+            place = _place(before)
             found = [one for one in found if (one.opened_at, one.id) < place]
         page = tuple(found[:limit])
         is_last = len(found) <= limit or not page
         last = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
         return IncidentPage(incidents=page, last=last)
+
+    def starting(self, prefix: str, limit: int = 5) -> Sequence[str]:
+        ids = {*self.by_id, *self.event_rows}
+        return sorted(one for one in ids if one.startswith(prefix))[:limit]
+
+    def event(self, event_id: str) -> Event | None:
+        return self.event_rows.get(event_id)
+
+    def events(
+        self, wanted: EventFilter, *, before: str | None = None, limit: int = 50
+    ) -> EventPage:
+        found = sorted(
+            (
+                one
+                for one in self.event_rows.values()
+                if wanted.status in (None, one.status)
+                and wanted.severity in (None, one.severity)
+                and wanted.leader in (None, one.leader)
+            ),
+            key=lambda one: (one.opened_at, one.id),
+            reverse=True,
+        )
+        if before is not None:
+            place = _place(before)
+            found = [one for one in found if (one.opened_at, one.id) < place]
+        page = tuple(found[:limit])
+        last = page[-1] if len(found) > limit and page else None
+        return EventPage(
+            events=page, last=f"{last.opened_at.isoformat()} {last.id}" if last else None
+        )
+
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:
+        mine = (one for one in self.by_id.values() if one.event_id in event_ids)
+        return sorted(mine, key=lambda one: (one.opened_at, one.id))
 
     def timeline(self, incident_id: str) -> Sequence[TimelineEntry]:
         return [one for one in self.entries if one.incident_id == incident_id]
@@ -340,3 +462,11 @@ def _notified(row: Notification, position: int) -> PastNotification:
         state=row.state,
         sent_at=row.sent_at,
     )
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    at, _, row_id = cursor.partition(" ")
+    try:
+        return datetime.fromisoformat(at), row_id
+    except ValueError as error:
+        raise UsageError("cursor: one that an earlier page has given") from error

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.closed_days import can_change
-from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings, can_change
 from perf_alerts_dagster.judging.evaluation import Kind
 from perf_alerts_tests.incidents.example_incidents import an_incident
 from perf_alerts_tests.incidents.incident_desk import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.apply import sweep_incident
+from perf_alerts_dagster.incidents.apply import sweep_event
 from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.model import Acknowledgement, EscalationChain, Incident, Status
 from perf_alerts_dagster.incidents.notification_settings import (
@@ -33,7 +33,7 @@ def is_step_due(incident: Incident, now: datetime) -> bool:
     """Whether a sweep at that time escalates it."""
     snapshot = Snapshot(incidents=(incident,))
     builder = DecisionBuilder(snapshot, NotificationSettings(), now=now, window="sweep")
-    sweep_incident(builder, incident)
+    sweep_event(builder, [incident])
     return "escalated" in [one.what for one in builder.decisions().entries]
 
 

@@ -12,6 +12,7 @@ from perf_alerts_dagster.incidents.suppression import (
     NotificationHistory,
     SuppressionReason,
     is_repeat_due,
+    is_repeated,
     suppression_reason,
 )
 from perf_alerts_dagster.judging.evaluation import Kind
@@ -44,7 +45,7 @@ def why(
     )
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.RECOVERED])
+@pytest.mark.parametrize("reason", [one for one in Reason if one.is_worsening])
 def test_the_first_message_is_held_by_nothing(reason: Reason) -> None:
     assert why(reason) is None
 
@@ -142,9 +143,9 @@ def test_an_open_level_of_a_strategy_is_told_again(
 ) -> None:
     incident = an_incident(**({"last_notified_at": NOON} | changes))
 
-    assert is_repeat_due(incident, NOON + after, HOUR) is due
+    assert (is_repeated(incident) and is_repeat_due([incident], NOON + after, HOUR)) is due
 
 
 @pytest.mark.parametrize(("every", "due"), [(INSTANT, True), (0 * HOUR, False), (-HOUR, False)])
 def test_without_a_time_between_them_nothing_is_repeated(every: timedelta, due: bool) -> None:
-    assert is_repeat_due(an_incident(last_notified_at=NOON), NOON + HOUR, every) is due
+    assert is_repeat_due([an_incident(last_notified_at=NOON)], NOON + HOUR, every) is due

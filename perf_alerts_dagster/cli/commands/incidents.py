@@ -1,5 +1,6 @@
 """`perf-alerts incidents`: list, show, acknowledge and resolve incidents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from perf_alerts_dagster.cli.output import (
     table,
 )
 from perf_alerts_dagster.cli.session import (
+    MAXIMUM_IDS,
+    Clock,
     change_of,
     desk_clock,
     open_stored_incidents,
@@ -24,14 +27,14 @@ from perf_alerts_dagster.cli.session import (
     whole_id,
 )
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Breach, Incident, Resolution, Status
 from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
 if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.lifecycle import Incidents
+    from perf_alerts_dagster.incidents.notification import Notification
 
-_OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
+OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
 
 
 @click.group()
@@ -121,20 +124,13 @@ def sentence_of(breach: Breach) -> str:
 
 def _found(stored: "Incidents", given: str) -> Incident:
     """The incident whose id begins as given."""
-    named: dict[str, str] = {}
-    if stored.store.incident(given) is None:
-        cursor: str | None = None
-        while True:
-            page = stored.store.incidents(IncidentFilter(), before=cursor, limit=500)
-            for each in page.incidents:
-                named[each.id] = f"{each.strategy or 'the system'}, {each.rule}"
-            if (cursor := page.last) is None:
-                break
-        given = whole_id(given, "incident", named)
-    incident = stored.store.incident(given)
-    if incident is None:
+    known = [stored.store.incident(each) for each in stored.store.starting(given, MAXIMUM_IDS)]
+    by_id = {each.id: each for each in known if each is not None}
+    named = {each.id: f"{each.strategy or 'the system'}, {each.rule}" for each in by_id.values()}
+    incident_id = whole_id(given, "incident", named)
+    if incident_id not in by_id:
         raise UnknownIncident(f"there is no incident {given}")
-    return incident
+    return by_id[incident_id]
 
 
 @incidents.command()
@@ -143,7 +139,7 @@ def _found(stored: "Incidents", given: str) -> Incident:
 def show(incident_id: str, as_json: bool) -> None:
     """One incident, with its timeline and the messages about it."""
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
+    from perf_alerts_dagster.api.incidents.schemas import incident_detail
 
     with open_stored_incidents() as stored:
         incident = _found(stored, incident_id)
@@ -165,22 +161,26 @@ def show(incident_id: str, as_json: bool) -> None:
         details = ", ".join(detail(name, each) for name, each in entry.detail.items() if each)
         entries.add_row(clock.at(entry.at), entry.what, escape(entry.actor), escape(details))
     print_table(entries)
-    if history.messages:
+    print_messages(history.messages, clock)
+
+
+def print_messages(rows: "Sequence[Notification]", clock: Clock) -> None:
+    """The messages about an incident or an event, if there are any."""
+    if rows:
         messages = table(
             "messages",
             *("channel", "reason", "state", "sent", "attempts", "error"),
             sentences=("error",),
             optional=("attempts",),
         )
-        for row in history.messages:
-            item = delivery_item(row, incident.id)
+        for row in rows:
             messages.add_row(
-                escape(item.channel),
-                item.reason.value,
-                item.state.value,
+                escape(row.channel),
+                ", ".join(dict.fromkeys(item.reason.value for item in row.items)),
+                row.state.value,
                 clock.at(row.sent_at),
-                str(item.attempts),
-                escape(item.error or ""),
+                str(row.attempts),
+                escape(row.error or ""),
             )
         print_table(messages)
 
@@ -209,7 +209,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
 @click.argument("incident_id", metavar="ID")
 @click.option(
     "--outcome",
-    type=click.Choice(_OUTCOMES),
+    type=click.Choice(OUTCOMES),
     required=True,
     help="What it was: a true alarm, a false one, a known matter, or wrong data.",
 )
@@ -231,6 +231,8 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
 
 
 def _print(incident: Incident) -> None:
+    from perf_alerts_dagster.notifications.fields import shown_fields
+
     OUT.print(
         f"{styled(incident.severity.value)} "
         f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}",

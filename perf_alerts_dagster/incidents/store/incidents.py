@@ -1,4 +1,4 @@
-"""Incidents, their timelines and silences in SQLite or PostgreSQL."""
+"""Incidents, their events and timelines in SQLite or PostgreSQL."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -10,23 +10,24 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from perf_alerts_dagster.control import sql
-from perf_alerts_dagster.control.audit import Change
 from perf_alerts_dagster.core.errors import StoreUnavailable, UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents import ports
+from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.notification import PastNotification
+from perf_alerts_dagster.incidents.store import events as stored_events
 from perf_alerts_dagster.incidents.store import outbox
-from perf_alerts_dagster.incidents.suppression import Silence
+from perf_alerts_dagster.incidents.store.silences import SqlSilences, active_silences
 from perf_alerts_dagster.judging.store.sql import stored_after
 from perf_alerts_dagster.storage.engine import insert_new, reading, writing
+from perf_alerts_dagster.storage.event_tables import events
 from perf_alerts_dagster.storage.tables import (
     incident_entries,
     incident_marks,
     incidents,
     notification_items,
     notifications,
-    silences,
 )
 from perf_alerts_dagster.storage.tables import judgements as judgement_rows
 
@@ -34,15 +35,11 @@ _LIVE = [status.value for status in Status if status is not Status.RESOLVED]
 # A statement takes about 32,000 values on SQLite, 65,000 on PostgreSQL.
 _MAXIMUM_IDS = 10_000
 _BODY = TypeAdapter(Incident)
-_SILENCE = TypeAdapter(Silence)
 _PAST_NOTIFICATION = TypeAdapter(PastNotification)
 
 
-class SqlIncidents(ports.IncidentStore):
+class SqlIncidents(SqlSilences, ports.IncidentStore):
     """The store of incidents; the schema must be current."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self.engine = engine
 
     def unapplied(
         self, alert: str, *, judged_before: datetime | None = None
@@ -78,23 +75,27 @@ class SqlIncidents(ports.IncidentStore):
             .where(message.state.in_(outbox.WAITING)),
             sa.select(notification_items).join(notifications).where(message.sent_at >= since),
         )
-        active = sa.select(silences).where(silences.c.starts_at <= now, silences.c.ends_at > now)
         with reading(self.engine) as connection:
-            query = (
-                sa.select(incidents).where(known).order_by(incidents.c.opened_at, incidents.c.id)
-            )
-            by_position = {
-                (item["notification_id"], item["position"]): item
-                for item in connection.execute(items).mappings()
-            }
-            messages = _messages(connection, {row_id for row_id, _ in by_position})
             return ports.Snapshot(
-                incidents=tuple(map(_incident, connection.execute(query).mappings())),
-                notified=tuple(
-                    _PAST_NOTIFICATION.validate_python({**item, **messages[row_id]})
-                    for (row_id, _), item in sorted(by_position.items(), key=lambda pair: pair[0])
-                ),
-                silences=tuple(map(_silence, connection.execute(active).mappings())),
+                incidents=_listed(connection, known),
+                events=stored_events.of_snapshot(connection, known, now),
+                notified=_notified(connection, items),
+                silences=active_silences(connection, now),
+            )
+
+    def snapshot_of(self, event_id: str, *, now: datetime) -> ports.Snapshot:
+        """Read the event, its unresolved incidents and the messages about them."""
+        mine = incidents.c.event_id == event_id
+        items = sa.select(notification_items).where(
+            notification_items.c.incident_id.in_(sa.select(incidents.c.id).where(mine))
+        )
+        with reading(self.engine) as connection:
+            event = stored_events.one(connection, event_id)
+            return ports.Snapshot(
+                incidents=_listed(connection, mine & incidents.c.status.in_(_LIVE)),
+                events=() if event is None else (event,),
+                notified=_notified(connection, items),
+                silences=active_silences(connection, now),
             )
 
     def apply(self, decisions: ports.Decisions) -> None:
@@ -102,6 +103,10 @@ class SqlIncidents(ports.IncidentStore):
         with writing(self.engine) as connection:
             for mark in decisions.marks:
                 _move(connection, mark)
+            for event in decisions.events:
+                stored_events.change(connection, event)
+            for event in decisions.new_events:
+                stored_events.open_(connection, event)
             # Changed incidents first: a resolved one frees its dedup key for a new one.
             for incident in decisions.changed:
                 _change(connection, incident)
@@ -110,10 +115,10 @@ class SqlIncidents(ports.IncidentStore):
             if decisions.entries:
                 entries = [asdict(entry) for entry in decisions.entries]
                 connection.execute(sa.insert(incident_entries), entries)
-            for notification in decisions.notifications:
-                outbox.add(connection, notification)
             if decisions.withdrawn:
                 outbox.withdraw(connection, decisions.withdrawn)
+            for notification in decisions.notifications:
+                outbox.add(connection, notification)
             if decisions.audit is not None:
                 sql.add(connection, decisions.audit)
 
@@ -156,9 +161,40 @@ class SqlIncidents(ports.IncidentStore):
         with reading(self.engine) as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
         page = tuple(map(_incident, rows[:limit]))
-        is_last = len(rows) <= limit or not page
-        cursor = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
-        return ports.IncidentPage(incidents=page, last=cursor)
+        return ports.IncidentPage(incidents=page, last=_cursor(page, is_last=len(rows) <= limit))
+
+    def starting(self, prefix: str, limit: int = 5) -> Sequence[str]:
+        """Select by the range of the primary keys."""
+        found: list[str] = []
+        with reading(self.engine) as connection:
+            for table in (incidents, events):
+                query = sa.select(table.c.id).where(
+                    table.c.id >= prefix, table.c.id < prefix + "\U0010ffff"
+                )
+                found += connection.scalars(query.order_by(table.c.id).limit(limit))
+        return sorted(set(found))[:limit]
+
+    def event(self, event_id: str) -> Event | None:
+        """Look the event up by the primary key."""
+        with reading(self.engine) as connection:
+            return stored_events.one(connection, event_id)
+
+    def events(
+        self, wanted: ports.EventFilter, *, before: str | None = None, limit: int = 50
+    ) -> ports.EventPage:
+        """Sort by opening time and id, which together are the cursor."""
+        query = stored_events.filtered(wanted)
+        if before is not None:
+            query = query.where(sa.tuple_(events.c.opened_at, events.c.id) < _position(before))
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.limit(limit + 1)).mappings().all()
+        page = tuple(map(stored_events.read, rows[:limit]))
+        return ports.EventPage(events=page, last=_cursor(page, is_last=len(rows) <= limit))
+
+    def of_events(self, event_ids: Collection[str]) -> Sequence[Incident]:
+        """Read the incidents by the index of their events."""
+        with reading(self.engine) as connection:
+            return _listed(connection, incidents.c.event_id.in_(list(event_ids)))
 
     def timeline(self, incident_id: str) -> Sequence[ports.TimelineEntry]:
         """Read the entries in the order in which they were stored."""
@@ -216,40 +252,6 @@ class SqlIncidents(ports.IncidentStore):
             escalated=counts.get("escalated", 0),
         )
 
-    def add_silence(self, silence: Silence, change: Change | None = None) -> None:
-        """Insert the silence together with its audit row."""
-        with writing(self.engine) as connection:
-            severity = silence.matchers.severity
-            row = {
-                **asdict(silence),
-                **asdict(silence.matchers),
-                "severity": severity.value if severity else None,
-            }
-            del row["matchers"]
-            is_new = insert_new(connection, silences, row)
-            if change is not None and is_new:
-                sql.add(connection, change)
-
-    def silences(self, now: datetime, *, ended: bool = False) -> Sequence[Silence]:
-        """Sort the silences by start and id."""
-        query = sa.select(silences).order_by(silences.c.starts_at.desc(), silences.c.id.desc())
-        if not ended:
-            query = query.where(silences.c.ends_at > now)
-        with reading(self.engine) as connection:
-            return list(map(_silence, connection.execute(query).mappings()))
-
-    def end_silence(self, silence_id: str, now: datetime, change: Change | None = None) -> bool:
-        """Set the end together with the audit row."""
-        with writing(self.engine) as connection:
-            ended = connection.execute(
-                sa.update(silences)
-                .where(silences.c.id == silence_id, silences.c.ends_at > now)
-                .values(ends_at=now)
-            ).rowcount
-            if change is not None and ended == 1:
-                sql.add(connection, change)
-        return ended == 1
-
 
 def _move(connection: sa.Connection, mark: ports.JudgementOffset) -> None:
     moved = connection.execute(
@@ -296,6 +298,7 @@ def _row(incident: Incident) -> dict[str, Any]:
         "opened_at": incident.opened_at,
         "last_seen_at": incident.last_seen_at,
         "owes": incident.owed is not None,
+        "event_id": incident.event_id or None,
         # Python's JSON can hold an infinite limit; in ASCII, no database refuses a character.
         "body": json.dumps(_BODY.dump_python(incident, mode="json")),
     }
@@ -306,11 +309,36 @@ def _incident(row: sa.RowMapping) -> Incident:
         incident = _BODY.validate_python(json.loads(row["body"]))
     except ValueError as exc:
         raise StoreUnavailable(f"the alert store's incident {row['id']} is damaged") from exc
-    return replace(incident, version=row["version"], last_notified_at=row["last_notified_at"])
+    return replace(
+        incident,
+        version=row["version"],
+        last_notified_at=row["last_notified_at"],
+        event_id=row["event_id"] or "",
+    )
 
 
-def _silence(row: sa.RowMapping) -> Silence:
-    return _SILENCE.validate_python({**row, "matchers": dict(row)})
+def _listed(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> tuple[Incident, ...]:
+    query = sa.select(incidents).where(condition).order_by(incidents.c.opened_at, incidents.c.id)
+    return tuple(map(_incident, connection.execute(query).mappings()))
+
+
+def _notified(
+    connection: sa.Connection, items: sa.Select[Any] | sa.CompoundSelect[Any]
+) -> tuple[PastNotification, ...]:
+    """The past messages of some items, oldest first."""
+    by_position = {
+        (item["notification_id"], item["position"]): item
+        for item in connection.execute(items).mappings()
+    }
+    messages = _messages(connection, {row_id for row_id, _ in by_position})
+    return tuple(
+        _PAST_NOTIFICATION.validate_python({**item, **messages[row_id]})
+        for (row_id, _), item in sorted(by_position.items(), key=lambda pair: pair[0])
+    )
+
+
+def _cursor(page: Sequence[Incident] | Sequence[Event], *, is_last: bool) -> str | None:
+    return None if is_last or not page else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
 
 
 def _messages(connection: sa.Connection, ids: Collection[int]) -> dict[int, sa.RowMapping]:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from perf_alerts_dagster.incidents.fields import shown_fields
 from perf_alerts_dagster.incidents.model import Incident, Resolution
 from perf_alerts_dagster.incidents.transitions import IncidentEvent, acknowledge, escalate, resolve
+from perf_alerts_dagster.notifications.fields import shown_fields
 from perf_alerts_tests.incidents.incident_desk import DAY, START, IncidentDesk, breach
 
 
