@@ -18,6 +18,7 @@ _COMMANDS = {
     "check": "check",
     "import": "import_record",
     "doctor": "stack",
+    "status": "status",
     "run": "stack",
     "evaluate": "evaluate",
     "measure": "record",

@@ -30,8 +30,8 @@ class _Console(Console):
         return super().render_str(printable(text, keep="\n"), **options)
 
 
-# A file or a pipe has no width of its own.
-_PIPE = 160
+# A file or a pipe has no width: a row is a line, a sentence is a line.
+_PIPE = 10_000
 
 
 def _width(stream: TextIO) -> int | None:
@@ -105,9 +105,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def say(line: str, *, style: str = "") -> None:
-    """Print a sentence with text from data, folded at words; in one line into a file or a pipe."""
-    is_whole = OUT.width == _PIPE and not sys.stdout.isatty()
-    OUT.print(Text(printable(line), style), soft_wrap=is_whole)
+    """Print a sentence with text from data, folded at words."""
+    _print_beside(Text(), Text(printable(line), style))
 
 
 def say_under(word: str, line: str) -> None:

@@ -190,8 +190,10 @@ def test_a_table_without_rows_has_its_headings() -> None:
     assert captured.get().splitlines() == ["t", "a  b", "----"]
 
 
-@pytest.mark.parametrize(("columns", "width"), [("80", 80), ("", 160), ("0", 160), ("wide", 160)])
-def test_a_pipe_is_as_wide_as_columns_says_else_160(columns: str, width: int) -> None:
+@pytest.mark.parametrize(
+    ("columns", "width"), [("80", 80), ("160", 160), ("", 10_000), ("0", 10_000), ("x", 10_000)]
+)
+def test_a_pipe_is_as_wide_as_columns_says_else_it_has_no_width(columns: str, width: int) -> None:
     found = subprocess.run(
         [
             sys.executable,
@@ -207,16 +209,19 @@ def test_a_pipe_is_as_wide_as_columns_says_else_160(columns: str, width: int) ->
     assert int(found.stdout) == width
 
 
-def test_a_sentence_is_folded_at_a_given_width_and_whole_in_a_pipe(
+def test_a_sentence_is_folded_at_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(OUT, "width", 160)
-    say(f"{WHY}, {WHY}")
-    whole = capsys.readouterr().out
     monkeypatch.setattr(OUT, "width", 80)
     say(f"{WHY}, {WHY}")
-    folded = capsys.readouterr().out
+    say_under(styled("critical"), WHY)
+    lines = capsys.readouterr().out.splitlines()
 
-    assert whole.splitlines() == [f"{WHY}, {WHY}"]
-    assert max(map(len, folded.splitlines())) <= 80
-    assert folded.split() == whole.split()
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines[:-2]) == f"{WHY}, {WHY}"
+    assert lines[-2].startswith("critical  live index")
+    assert lines[-1].startswith("          ")
+
+
+def test_a_row_in_a_pipe_is_one_line() -> None:
+    assert [line.split()[0] for line in printed(10_000, "a", "b")[3:]] == ["a", "b"]

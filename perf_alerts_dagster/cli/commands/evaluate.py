@@ -132,7 +132,7 @@ def _print_notified(judgement: "Judgement", *, gate: bool) -> None:
 
 
 def _print_rules(judgement: "Judgement", *, source: str, show_all: bool) -> None:
-    from perf_alerts_dagster.cli.values import value_text
+    from perf_alerts_dagster.defs.values import value_text
     from perf_alerts_dagster.judging.evaluation import UNMEASURED, Outcome
     from perf_alerts_dagster.judging.summary import too_little_notes
 

@@ -101,7 +101,7 @@ def list_(
 
 
 def _print_list(listed: "Sequence[Event]", by_event: dict[str, list[Incident]]) -> None:
-    from perf_alerts_dagster.cli.values import value_text
+    from perf_alerts_dagster.defs.values import value_text
 
     clock = desk_clock()
     rows = table(
@@ -135,7 +135,7 @@ def _print_list(listed: "Sequence[Event]", by_event: dict[str, list[Incident]]) 
 @json_option
 def show(event_id: str, as_json: bool) -> None:
     """One event, with its incidents and the messages about it."""
-    from perf_alerts_dagster.cli.values import value_text
+    from perf_alerts_dagster.defs.values import value_text
 
     with open_stored_incidents() as stored:
         event = _found(stored, event_id)

@@ -89,7 +89,7 @@ def list_(
     if not listed:
         OUT.print("no incident fits" if everything else "no incident is open")
         return
-    from perf_alerts_dagster.cli.values import value_text
+    from perf_alerts_dagster.defs.values import value_text
 
     clock = desk_clock()
     rows = table(
@@ -147,7 +147,7 @@ def show(incident_id: str, as_json: bool) -> None:
     if as_json:
         print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
-    from perf_alerts_dagster.cli.values import value_text
+    from perf_alerts_dagster.defs.values import value_text
 
     def detail(name: str, value: object) -> str:
         if name in ("value", "limit") and isinstance(value, float):

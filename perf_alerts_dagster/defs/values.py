@@ -1,4 +1,4 @@
-"""The value of a rule with its unit, for tables."""
+"""The value of a rule with its unit, for the tables of a run and of the command line."""
 
 from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
