@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.incidents.system import SYSTEM
 from perf_alerts_dagster.judging.evaluation import EXPLAINED
-from perf_alerts_dagster.judging.rule import HINT, STEP
+from perf_alerts_dagster.judging.rule import STEP
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 
 # An incident as in a message's payload.
@@ -116,7 +116,7 @@ def hint(incident: Payload) -> str:
     rule = str(incident["rule"])
     if rule in BY_ID:
         return BY_ID[rule].hint
-    return SYSTEM[rule].hint if rule in SYSTEM else HINT
+    return SYSTEM[rule].hint if rule in SYSTEM else "look at its page: its rule is no more."
 
 
 def incident_link(incident_id: Json, public_url: str | None) -> str | None:
