@@ -47,6 +47,8 @@ OUT = _Console(width=_width(sys.stdout), emoji=False)
 ERR = _Console(stderr=True, emoji=False, width=_width(sys.stderr))
 
 _GAP = "  "
+# Stands for a blank at which no line may end; it prints as nothing, so that no text has it.
+_KEPT = "\ue000"
 # What is longer in the first column has a line of its own where it is narrow; an id is not.
 _NAME = 36
 # The width of a severity, and a blank.
@@ -117,10 +119,12 @@ def say_under(word: str, line: str) -> None:
 
 
 def _print_beside(first: Text, text: Text) -> None:
-    blanks = Text(" " * first.cell_len)
-    folded = text.wrap(OUT, max(OUT.width - first.cell_len, 1))
+    """Print text folded at words beside a first word; a number keeps its unit."""
+    blanks, whole = Text(" " * first.cell_len), text.copy()
+    whole.plain = text.plain.replace(" %", f"{_KEPT}%")
+    folded = whole.wrap(OUT, max(OUT.width - first.cell_len, 1))
     for start, line in zip(chain([first], repeat(blanks)), folded, strict=False):
-        line.rstrip()
+        line.plain = line.plain.rstrip().replace(_KEPT, " ")
         OUT.print(start + line, highlight=False, soft_wrap=True)
 
 
