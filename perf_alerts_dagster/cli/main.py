@@ -83,7 +83,7 @@ def main() -> None:
     logging.lastResort = handler()
     logging.lastResort.setLevel(logging.WARNING)
     try:
-        cli()
+        cli(prog_name="perf-alerts")
     except PerfAlertsError as error:
         click.echo(str(error), err=True)
         sys.exit(2 if isinstance(error, SettingsError | UsageError) else 1)

@@ -33,7 +33,6 @@ from perf_alerts_dagster.cli.session import (
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import EventFilter, UnknownIncident
 
 if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.events import Event
@@ -71,6 +70,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """The events, newest first; without --status or --all, the unresolved ones."""
+    from perf_alerts_dagster.incidents.ports import EventFilter
+
     wanted = EventFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
@@ -238,6 +239,8 @@ def silence(event_id: str, span: timedelta, reason: str) -> None:
 
 def _found(stored: "Incidents", given: str) -> "Event":
     """The event whose id begins as given."""
+    from perf_alerts_dagster.incidents.ports import UnknownIncident
+
     known = [stored.store.event(each) for each in stored.store.starting(given, MAXIMUM_IDS)]
     by_id = {each.id: each for each in known if each is not None}
     named = {each.id: f"{each.leader}, {each.first_session}" for each in by_id.values()}

@@ -28,7 +28,6 @@ from perf_alerts_dagster.cli.session import (
 )
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Breach, Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
 
 if TYPE_CHECKING:
     from perf_alerts_dagster.incidents.lifecycle import Incidents
@@ -66,6 +65,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """The incidents, newest first; without --status or --all, the unresolved ones."""
+    from perf_alerts_dagster.incidents.ports import IncidentFilter
+
     wanted = IncidentFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
@@ -124,6 +125,8 @@ def sentence_of(breach: Breach) -> str:
 
 def _found(stored: "Incidents", given: str) -> Incident:
     """The incident whose id begins as given."""
+    from perf_alerts_dagster.incidents.ports import UnknownIncident
+
     known = [stored.store.incident(each) for each in stored.store.starting(given, MAXIMUM_IDS)]
     by_id = {each.id: each for each in known if each is not None}
     named = {each.id: f"{each.strategy or 'the system'}, {each.rule}" for each in by_id.values()}
