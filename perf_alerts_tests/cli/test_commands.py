@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -332,7 +333,17 @@ def test_run_is_a_real_dagster_run_and_is_stored(run: Run, daily: Path, tmp_path
     again = run("evaluate", "daily_pnl_check", "--as-of", "2021-06-01", "--records", str(daily))
 
     assert answer.returncode == 0, answer.stderr
-    assert "daily_pnl_check finished" in answer.stdout
+    lines = answer.stdout.splitlines()
+    run_id = lines[0].rpartition(" ")[2]
+    assert lines[0].startswith("daily_pnl_check finished: ")
+    assert lines[1].startswith("daily_pnl_check: judged 2021-06-01; strategies: ")
+    assert lines[2].startswith("incidents opened: ")
+    assert re.fullmatch(r"due next: .* 17:00 UTC; no stack is running: `perf-alerts up`", lines[3])
+    assert lines[4].split() == ["run", f"http://127.0.0.1:3000/runs/{run_id}"]
+    opened = lines[2] != "incidents opened: 0"
+    assert lines[5:] == ["incidents  http://127.0.0.1:8089/incidents"] * opened
+    # Dagster's own steps are no news.
+    assert "DEBUG" not in answer.stderr
     assert again.returncode in (0, 1)
     (summary,) = (tmp_path / "state" / "performance_alerts" / "scheduled").glob("*.json")
     assert json.loads(summary.read_text())["as_of"] == "2021-06-01"
@@ -343,7 +354,8 @@ def test_run_with_a_date_that_is_no_session_fails_at_once(run: Run, daily: Path)
 
     assert answer.returncode == 1
     assert "will not be retried" in answer.stderr
-    assert "2021-06-05 is no session of the record" in answer.stderr
+    (line,) = [line for line in answer.stderr.splitlines() if " failed, run " in line]
+    assert "2021-06-05 is no session of the record" in line
 
 
 @pytest.mark.parametrize("command", [["up"], ["migrate"], ["home"], ["restore", "."]])

@@ -34,6 +34,8 @@ _RATIOS = {
     "probabilistic_sharpe_ratio": "PSR",
 }
 _COLUMNS = _PERCENT | _RATIOS
+# Of live against its model; fractions a year.
+_OF_MODEL = {"mean_difference", "tracking_error"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -239,9 +241,9 @@ def measure(
 
 
 def _shown(name: str, value: "Metric") -> str:
-    if value is None or isinstance(value, str):
-        return value or "-"
-    return percent(value) if name in _PERCENT else f"{value:,.2f}"
+    if value is None or isinstance(value, str | int):
+        return "-" if value is None else str(value)
+    return percent(value) if name in _PERCENT or name in _OF_MODEL else f"{value:,.2f}"
 
 
 def _entry(measurement: "Measurement") -> dict[str, object]:
@@ -254,7 +256,6 @@ def _entry(measurement: "Measurement") -> dict[str, object]:
 def _against(figures: "Mapping[str, Metric] | None") -> str:
     """Live against the model's own P&L, in a line; empty without one."""
     shown = ", ".join(
-        f"{name.replace('_', ' ')} {value if isinstance(value, str) else output.number(value)}"
-        for name, value in (figures or {}).items()
+        f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in (figures or {}).items()
     )
     return f"against its model: {shown}" if shown else ""

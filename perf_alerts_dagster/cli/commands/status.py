@@ -73,7 +73,7 @@ def status(as_json: bool) -> None:
             | {"stack_running": is_here, "problems": problems, "not_judged": unjudged}
         )
     else:
-        _print(scheduler, kept, clock, problems, unjudged)
+        _print(scheduler, kept, clock, problems, unjudged, is_here=is_here)
     sys.exit(1 if found else 0)
 
 
@@ -242,12 +242,17 @@ def _print(
     clock: Clock,
     problems: Sequence[str],
     unjudged: Sequence[str],
+    *,
+    is_here: bool,
 ) -> None:
     for problem in problems:
         say(problem, style="red")
     if scheduler is not None:
         if scheduler.is_running(clock.now):
-            say(f"the scheduler runs, last sign of life {clock.age(scheduler.heartbeat_at)}")
+            # One that has just been stopped, or whose parts are run one by one.
+            where = "" if is_here else "; no stack is running here: `perf-alerts up`"
+            beat = clock.age(scheduler.heartbeat_at)
+            say(f"the scheduler runs, last sign of life {beat}{where}")
         rows = table(
             "alerts",
             *("alert", "last run", "outcome", "due next", "at", "as of", "run"),
