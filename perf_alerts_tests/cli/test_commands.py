@@ -103,7 +103,7 @@ def test_measure_sets_live_against_the_models_own_pnl(run: Run, tmp_path: Path) 
     lines = shown.splitlines()
     (place,) = [at for at, line in enumerate(lines) if "against its model: rows 100, mean" in line]
     # With its strategy, and not with the desk as a whole.
-    assert lines[place - 1].split()[:2] == ["m", "live"]
+    assert lines[place].split()[:2] == ["m", "live"]
     path.write_text("\n".join(["strategy,date,return,segment", *live, ""]))
     assert measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"] is None
 
@@ -191,7 +191,7 @@ def test_evaluate_says_why_a_notified_breach_was_one(run: Run, tmp_path: Path) -
     shown = run(*words, **limits).stdout
 
     (why,) = {each["parts"]["explained"]["line"] for each in found if "explained" in each["parts"]}
-    assert why.startswith("the strategy itself -8.0 % that day, usually -0.6 %")
+    assert why.startswith("the strategy itself -8.0 % that day, usually -0.6")
     assert why in " ".join(shown.split())
     # What is notified comes first, then the count.
     lines = shown.splitlines()

@@ -124,7 +124,7 @@ def alike(desk: Incidents) -> list[str]:
     for place, each in enumerate(ids):
         own = replace(firing, dedup_key=f"twin|{place}", session=judged().as_of + timedelta(place))
         incident = replace(open_incident(own, now=START, chain=None), id=each, event_id=each)
-        one = replace(new_event(incident, START), id=each)
+        one = replace(new_event(incident, START, ()), id=each)
         desk.store.apply(Decisions(opened=(incident,), new_events=(one,)))
     return ids
 
