@@ -45,9 +45,8 @@ $(VENV)/.deploy-tools: deploy/tools.lock $(VENV)/.installed
 	$(PIP_LOCKED) -r deploy/tools.lock
 	touch $@
 
-# Two groups of tests wait for stacks most of the time; the third worker computes meanwhile.
 test: check $(VENV)/.deploy-tools ## All tests but the long ones, in under 15 minutes
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "not long"
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not long"
 
 test-long: install ## Crash, fuzz and soak loops
 	$(BIN)/pytest -m long
