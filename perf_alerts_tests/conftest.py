@@ -13,27 +13,18 @@ from sqlalchemy import make_url
 
 from perf_alerts_tests.receivers import Receiver, http_receiver
 
-FOLDER = Path(__file__).parent
 pytest_plugins = ["perf_alerts_tests.stores", "perf_alerts_tests.server.databases"]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where xdist distributes: a file to one worker, as one group, and what takes long first.
-
-    What a file makes once, such as a fixture of its module, would else be made by every worker.
-    The order holds with `--no-loadscope-reorder`; else it is by the number of tests.
-    """
-    if not getattr(config.option, "loadgroup", False):
+    """What takes long begins first where xdist distributes files (`--no-loadscope-reorder`)."""
+    if not hasattr(config, "workerinput"):
         return
     rank: dict[Path, int] = {}
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
-        if "xdist_group" in marks:
-            found = 0
-        else:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(FOLDER))))
-            found = 1 if marks & {"e2e", "slow", "long"} else 2
+        found = 0 if "xdist_group" in marks else 1 if marks & {"e2e", "slow", "long"} else 2
         rank[item.path] = min(found, rank.get(item.path, found))
     items.sort(key=lambda item: rank[item.path])
 
