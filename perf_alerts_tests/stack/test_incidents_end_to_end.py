@@ -13,8 +13,7 @@ from perf_alerts_tests.receivers import Receiver, http_receiver
 from perf_alerts_tests.stack.real import Ledger, System, real_system, weekdays_before
 from perf_alerts_tests.stack.stacks import eventually
 
-# Mostly waits: a worker of its own, beside the one with the other stacks.
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("patience")]
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack")]
 
 DAILY = "daily_pnl_check"
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
