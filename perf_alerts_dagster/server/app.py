@@ -16,6 +16,7 @@ from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
+from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
@@ -25,6 +26,7 @@ from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
 from perf_alerts_dagster.bootstrap.ledger import read_ledger, read_totals
 from perf_alerts_dagster.bootstrap.notifications import (
+    build_links,
     build_outgoing,
     build_sweeper,
     open_all_channels,
@@ -118,6 +120,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
                     incidents=sweeper.incidents,
+                    links=build_links(settings, store.engine),
                     # Readiness must not wait behind a writer.
                     probe=Probe(store_url(settings), wait=1.0),
                     ledger=partial(read_ledger, settings, store.engine),
@@ -135,6 +138,7 @@ _ROUTERS = (
     *ROUTERS,
     strategy_routes.router,
     budget_routes.router,
+    event_routes.router,
     incident_routes.router,
     incident_routes.silences_router,
     operation_routes.router,
