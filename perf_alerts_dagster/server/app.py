@@ -40,6 +40,7 @@ from perf_alerts_dagster.identity.middleware import Authentication, open_identit
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.pages import link as link_page
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
@@ -202,6 +203,7 @@ def create_app(
     app.include_router(operation_routes.router, include_in_schema=False)
     app.state.stopping = stopping
     app.include_router(pages.router)
+    app.include_router(link_page.router)
     app.add_exception_handler(LoginNeeded, pages.to_login)
     app.add_middleware(Authentication)
     app.add_middleware(AccessLog, count_answer=metrics.count_answer)

@@ -57,7 +57,7 @@ def test_a_link_is_of_one_event_and_one_channel(engine: Engine) -> None:
     for token, (event_id, channel) in zip(tokens, pairs, strict=True):
         until = START + LIFETIME
         assert links.find(token) == Link(event_id=event_id, channel=channel, expires_at=until)
-    assert LIFETIME == timedelta(days=7)
+    assert timedelta(days=7) == LIFETIME
 
 
 def test_only_the_hash_of_a_token_is_stored(sqlite_engine: Engine) -> None:
