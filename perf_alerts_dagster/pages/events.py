@@ -52,8 +52,9 @@ def lines_of(
         if event is None:
             lines.append(_line(None, [incident], clock))
             continue
-        own = [each for each in members[event.id] if status in (None, each.status)]
-        if status in (None, event.status) and own[-1].id == incident.id:
+        own = [each.id for each in members[event.id] if status in (None, each.status)]
+        # Empty where it was answered since the page was read.
+        if status in (None, event.status) and own[-1:] == [incident.id]:
             lines.append(_line(event, members[event.id], clock))
     return lines
 

@@ -127,9 +127,9 @@ async def _find(request: Request, token: str) -> _Linked | None:
     if event is None or event.is_resolved or link.expires_at <= now:
         return None
     listed = await asyncio.to_thread(parts.incidents.store.of_events, [event.id])
-    return _Linked(
-        link=link, event=event, incidents=[each for each in listed if not each.is_resolved]
-    )
+    # None where it was resolved just now.
+    unresolved = [each for each in listed if not each.is_resolved]
+    return _Linked(link=link, event=event, incidents=unresolved) if unresolved else None
 
 
 async def _count_guess(request: Request) -> None:

@@ -11,6 +11,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Resolution, ResolutionRecord, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.ports import IncidentFilter
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_tests.incidents.incident_desk import DAILY, breach, event, judged
 from perf_alerts_tests.pages.test_routes import browser, login, word
@@ -230,3 +231,17 @@ async def test_what_happened_is_said_in_words(proxy: Proxy, page: httpx.AsyncCli
     assert "0123abcd" not in text
     assert "run-0" not in timeline
     assert "-0.3" not in timeline
+
+
+async def test_an_event_that_is_answered_while_the_list_is_read_is_in_the_other_list(
+    proxy: Proxy, page: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(proxy, *bad_day())
+    (found,) = proxy.incidents.event_rows.values()
+    before = proxy.incidents.incidents(IncidentFilter(status=Status.OPEN))
+    lifecycle_of(proxy).acknowledge_event(found.id, by="ann", now=proxy.time())
+    monkeypatch.setattr(proxy.incidents, "incidents", lambda *_, **__: before)
+    assert await lines(page) == []
+    proxy.incidents.event_rows[found.id] = found
+
+    assert await lines(page) == []
