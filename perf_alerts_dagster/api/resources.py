@@ -16,6 +16,7 @@ from perf_alerts_dagster.incidents.ledger import Ledger
 from perf_alerts_dagster.incidents.lifecycle import Incidents
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.notifications.delivery import Channel
+from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import Resources
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import StrategyRecord
@@ -69,6 +70,7 @@ class ApiParts:
     thresholds: SqlThresholds
     records: Records
     incidents: Incidents
+    links: Links
     probe: Callable[[datetime], None]
     ledger: Callable[[datetime, Mapping[str, StrategyRecord]], Ledger]
     channels: Sequence[Channel] = ()

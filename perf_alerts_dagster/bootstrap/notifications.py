@@ -1,6 +1,7 @@
 """Builds channels, incidents, delivery and the sweeper from the settings."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from perf_alerts_dagster.control.sql import SqlAudit, SqlLeases
+from perf_alerts_dagster.core.files import kept_secret
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.incidents.notification_settings import (
@@ -21,12 +23,14 @@ from perf_alerts_dagster.incidents.notification_settings import (
 )
 from perf_alerts_dagster.incidents.store.incidents import SqlIncidents
 from perf_alerts_dagster.incidents.store.ledger import openings_of
+from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.incidents.store.outbox import SqlOutbox
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.open import open_channels as open_urls
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
+from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.notifications.sweeper import Sweeper
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.sql import SqlDesk
@@ -36,6 +40,7 @@ from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.urls import split_channels
 
 _NOW = partial(datetime.now, UTC)
+LINK_SECRET_FILE = "link_secret"  # noqa: S105 - the name of a file
 
 
 def build_outgoing(settings: Settings) -> Outgoing:
@@ -169,6 +174,17 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
             take_downtime=SqlHistory(engine).take_downtime,
             openings=partial(openings_of, engine),
         ),
+    )
+
+
+def build_links(settings: Settings, engine: Engine) -> Links:
+    """The links of messages; their secret is made in the state folder at the first one."""
+    path = settings.state_dir / LINK_SECRET_FILE
+    return Links(
+        store=SqlLinks(engine),
+        public_url=settings.public_url,
+        secret=lambda: kept_secret(path, secrets.token_urlsafe(64)),
+        clock=_NOW,
     )
 
 

@@ -4,15 +4,19 @@ And keep logs short.
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from perf_alerts_dagster.core.errors import SettingsError
+
 # Bytes: the size at which a log is rotated, and the part of its end that `tail` reads.
 LOG_LIMIT = 10 * 1024 * 1024
 _TAIL_BYTES = 8192
+_SECRET = re.compile(r"[A-Za-z0-9_-]{86,}", re.ASCII)
 
 
 @contextmanager
@@ -69,6 +73,50 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_secret(path: Path, text: str) -> bool:
+    """Create the file of a secret, and its folder; False where it is there already.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return not path.exists() and create_file(path, f"{text}\n")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def read_secret(path: Path, form: re.Pattern[str] = _SECRET) -> str:
+    """The text of a secret's file, closed to others.
+
+    Raises:
+        SettingsError: it cannot be read, or is not of its form.
+    """
+    try:
+        path.chmod(0o600)
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    if not form.fullmatch(text):
+        raise SettingsError(f"{path} is damaged; delete it to have a new one made")
+    return text
+
+
+def kept_secret(path: Path, fresh: str) -> bytes:
+    """A secret of the state folder: of several processes at first need, one keeps its `fresh` one.
+
+    Args:
+        path: Its file.
+        fresh: 86 or more random characters of URL-safe base64.
+
+    Raises:
+        SettingsError: the state folder cannot be read or written.
+    """
+    if not path.exists():
+        make_secret(path, fresh)
+    return read_secret(path).encode()
 
 
 def rotate(path: Path, limit: int = LOG_LIMIT) -> bool:

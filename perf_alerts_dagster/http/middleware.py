@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from perf_alerts_dagster.http.paths import logged
 from perf_alerts_dagster.http.problems import Problem, problem_response
 
 LOG = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class AccessLog:
         ACCESS_LOG.info(
             "%s %s %d %.1f ms user=%s request=%s server_request=%s address=%s",
             method,
-            quote(scope["path"][:_LONGEST_LOGGED_PATH]),
+            quote(logged(scope["path"])[:_LONGEST_LOGGED_PATH]),
             status,
             seconds * 1000,
             quote(who, safe="@:._-"),

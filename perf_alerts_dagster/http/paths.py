@@ -1,5 +1,9 @@
 """The API's base path, and the paths that need no credential."""
 
+import re
+
+from perf_alerts_dagster.core.urls import LINK
+
 BASE = "/api/performance-alerts"
 LOGIN = f"{BASE}/auth/login"
 LOGIN_PAGE = "/login"
@@ -17,6 +21,8 @@ OPEN = frozenset(
 # The pages for people, each with what is below it. They ask for a session by themselves
 # (`pages.session`), and a login leads back to them.
 PAGES = ("/incidents", "/sessions")
+# The token of a link in a message is a secret, also where somebody mistyped what is before it.
+_TOKEN = re.compile(rf"(^/+{LINK[1:]}|{LINK}(?=[A-Za-z0-9_-]{{22}})).*", re.DOTALL)
 _BESIDE_PAGES = frozenset({"/", LOGIN_PAGE, "/logout", "/assets/pages.css"})
 
 
@@ -28,4 +34,9 @@ def is_page(path: str) -> bool:
 def needs_no_credential(method: str, path: str) -> bool:
     """Whether a request needs no credential; HEAD is answered as GET."""
     asked = ("GET" if method == "HEAD" else method, path)
-    return asked in OPEN or path in _BESIDE_PAGES or is_page(path)
+    return asked in OPEN or path in _BESIDE_PAGES or path.startswith(LINK) or is_page(path)
+
+
+def logged(path: str) -> str:
+    """A path as logs show it: without the token of a link."""
+    return _TOKEN.sub(r"\1-", path)

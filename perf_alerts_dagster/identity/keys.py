@@ -10,11 +10,10 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from perf_alerts_dagster.control.principal import ROLE_PERMISSIONS, Principal
 from perf_alerts_dagster.core.errors import SettingsError
-from perf_alerts_dagster.core.files import create_file
+from perf_alerts_dagster.core.files import kept_secret, make_secret, read_secret
 from perf_alerts_dagster.settings import Settings
 from perf_alerts_dagster.settings.keys import ROLES, digest, entries
 
@@ -98,7 +97,6 @@ TOKEN_SECRET_FILE = "jwt_secret"  # noqa: S105 - the name of a file
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 # Enough for each of the algorithms: 64 bytes for HS512.
 _SECRET_BYTES = 64
-_SECRET = re.compile(r"[A-Za-z0-9_-]{86,}", re.ASCII)
 
 
 def new_key(role: str) -> str:
@@ -117,7 +115,8 @@ def first_admin_key(settings: Settings) -> str | None:
     if not settings.auth_enabled or configured_keys(settings):
         return None
     key = new_key("admin")
-    is_new = _make(settings.state_dir / ADMIN_KEY_FILE, hashlib.sha256(key.encode()).hexdigest())
+    kept = hashlib.sha256(key.encode()).hexdigest()
+    is_new = make_secret(settings.state_dir / ADMIN_KEY_FILE, kept)
     return key if is_new else None
 
 
@@ -137,7 +136,7 @@ def registry(settings: Settings) -> Registry:
         raise SettingsError(
             "ALERT_ADMIN_API_KEY is not set, nor is a key of another role, and none was made yet"
         )
-    text = _read(path, _HASH)
+    text = read_secret(path, _HASH)
     return Registry([Key(role="admin", name="", hash=bytes.fromhex(text))], "state_folder")
 
 
@@ -150,26 +149,4 @@ def token_secret(settings: Settings) -> bytes:
     if settings.jwt_secret is not None:
         return settings.jwt_secret.get_secret_value().encode()
     path = settings.state_dir / TOKEN_SECRET_FILE
-    if not path.exists():
-        _make(path, secrets.token_urlsafe(_SECRET_BYTES))
-    return _read(path, _SECRET).encode()
-
-
-def _make(path: Path, text: str) -> bool:
-    """Create the file; False if another process did so before."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return not path.exists() and create_file(path, f"{text}\n")
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _read(path: Path, form: re.Pattern[str]) -> str:
-    try:
-        path.chmod(0o600)
-        text = path.read_text(encoding="ascii", errors="replace").strip()
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    if not form.fullmatch(text):
-        raise SettingsError(f"{path} is damaged; delete it to have a new one made")
-    return text
+    return kept_secret(path, secrets.token_urlsafe(_SECRET_BYTES))

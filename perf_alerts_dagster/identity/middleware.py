@@ -236,7 +236,11 @@ def refuse_foreign(headers: Headers, own: str = "") -> None:
     """
     hosts = {value.lower() for value in (*_values(headers, b"host"), own.encode()) if value}
     origins = {value.lower().partition(b"://")[2] for value in _values(headers, b"origin")}
-    if origins - hosts or {*_values(headers, b"sec-fetch-site")} - {b"same-origin", b"none"}:
+    sites = {*_values(headers, b"sec-fetch-site")}
+    if sites == {b"same-origin"}:
+        # The origin of a page that sends no referrer is `null`.
+        origins.discard(b"")
+    if origins - hosts or sites - {b"same-origin", b"none"}:
         raise Problem(403, "foreign_origin", "requests of other sites' pages are not accepted")
 
 

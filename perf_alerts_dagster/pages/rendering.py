@@ -2,20 +2,26 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
+from http import HTTPStatus
 from importlib.resources import files
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from fastapi import Response
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from perf_alerts_dagster.api.resources import ApiResources
+from perf_alerts_dagster.api.resources import ApiResources, api_of
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import RecordsInvalid, RecordsUnavailable
 from perf_alerts_dagster.http.paths import is_page
+from perf_alerts_dagster.http.problems import FAULTS, Problem
 from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
 from perf_alerts_dagster.notifications import text as wording
+from perf_alerts_dagster.notifications.timeline import Clock, channel_words, person
 from perf_alerts_dagster.pages.session import Session
 from perf_alerts_dagster.plots.of_bands import fan
 from perf_alerts_dagster.plots.svg import svg
@@ -72,6 +78,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["time"] = lambda at: timestamp(at) if at else "-"
+    environment.filters["channel"] = channel_words
+    environment.filters["person"] = person
     return environment
 
 
@@ -89,6 +97,40 @@ def rendered(
     return Response(
         text, status_code=status, headers=HEADERS, media_type="text/html; charset=utf-8"
     )
+
+
+def problem_page(status: int, title: str, detail: str) -> Response:
+    """An error for people."""
+    return rendered("problem.html", session=None, status=status, title=title, detail=detail)
+
+
+class PageRoute(APIRoute):
+    """Answers errors with a page for people in place of a problem document."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the endpoint's handler."""
+        inner = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await inner(request)
+            except Problem as problem:
+                page = problem_page(problem.status, problem.title, problem.detail)
+                if "Retry-After" in problem.headers:
+                    page.headers["Retry-After"] = problem.headers["Retry-After"]
+                return page
+            except tuple(FAULTS) as error:
+                fault = FAULTS[type(error)]
+                title = HTTPStatus(fault.status).phrase
+                return problem_page(fault.status, title, fault.detail or str(error))
+
+        return handle
+
+
+def clock_of(request: Request) -> Clock:
+    """How a page shows times: in the desk's zone."""
+    resources = api_of(request)
+    return Clock(resources.now(), ZoneInfo(resources.settings.timezone))
 
 
 def words(incident: Incident) -> dict[str, str]:

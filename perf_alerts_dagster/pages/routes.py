@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 
+from perf_alerts_dagster.api.events.routes import change_event
 from perf_alerts_dagster.api.incidents.routes import change_incident
 from perf_alerts_dagster.api.incidents.schemas import delivery_item
 from perf_alerts_dagster.api.resources import api_of
@@ -18,7 +18,7 @@ from perf_alerts_dagster.control.principal import Permission
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.http import inputs
-from perf_alerts_dagster.http.problems import FAULTS, Problem
+from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import from_cursor, to_cursor
 from perf_alerts_dagster.identity.authenticator import key_of
 from perf_alerts_dagster.identity.permissions import change_of, check, identity_of
@@ -30,11 +30,16 @@ from perf_alerts_dagster.judging.rules import decay, gap, interval
 from perf_alerts_dagster.judging.summary import Summary, summaries
 from perf_alerts_dagster.notifications.fields import VERDICTS, shown_fields
 from perf_alerts_dagster.notifications.messages import SHOWN
+from perf_alerts_dagster.notifications.timeline import answers_of, entry_words
 from perf_alerts_dagster.pages import session as sessions
+from perf_alerts_dagster.pages.events import lines_of
 from perf_alerts_dagster.pages.rendering import (
     HEADERS,
+    PageRoute,
+    clock_of,
     incident_chart,
     local,
+    problem_page,
     rendered,
     stylesheet,
     words,
@@ -43,26 +48,6 @@ from perf_alerts_dagster.pages.session import Session, form_of, session_of
 
 # The rules that a haircut answers.
 _DECAY = {rule.id for rule in (gap.RULE, *decay.RULES, interval.INTERVAL)}
-
-
-class PageRoute(APIRoute):
-    """Answers errors with a page for people in place of a problem document."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Wrap the endpoint's handler."""
-        inner = super().get_route_handler()
-
-        async def handle(request: Request) -> Response:
-            try:
-                return await inner(request)
-            except Problem as problem:
-                return _problem_page(problem.status, problem.title, problem.detail)
-            except tuple(FAULTS) as error:
-                fault = FAULTS[type(error)]
-                title = HTTPStatus(fault.status).phrase
-                return _problem_page(fault.status, title, fault.detail or str(error))
-
-        return handle
 
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -188,23 +173,25 @@ async def end_sessions(request: Request) -> Response:
 
 @router.get("/incidents")
 async def incidents(request: Request) -> Response:
-    """The list of incidents, newest first; without a filter, the open ones."""
+    """The list of events, newest first; without a filter, the open ones."""
     session = await session_of(request)
     choice = request.query_params.get("status", "open")
     cursor = request.query_params.get("cursor")
     if choice not in ("all", *Status):
         raise Problem(422, "validation", f"status: all or one of {', '.join(Status)}")
     store, proxy = api_of(request).parts.incidents.store, api_of(request).proxy
-    wanted = IncidentFilter(status=None if choice == "all" else Status(choice))
+    status = None if choice == "all" else Status(choice)
+    wanted = IncidentFilter(status=status)
     try:
         before = from_cursor(cursor) if cursor else None
         page = await asyncio.to_thread(store.incidents, wanted, before=before, limit=_PAGE)
     except (ValueError, UsageError) as error:
         raise Problem(422, "validation", "cursor: one that a page has given") from error
-    rows = page.incidents
+    clock = clock_of(request)
+    rows = await asyncio.to_thread(lines_of, store, page.incidents, status, clock)
     unjudged: dict[str, Summary] = {}
     if choice == "open":
-        rows = tuple(sorted(rows, key=lambda incident: -incident.severity.rank))
+        rows.sort(key=lambda line: -line.severity.rank)
         newest = api_of(request).parts.store.latest
         judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
         found = summaries(judgement) if judgement else {}
@@ -212,7 +199,8 @@ async def incidents(request: Request) -> Response:
     return rendered(
         "incidents.html",
         session=session,
-        rows=[(incident, words(incident)) for incident in rows],
+        rows=rows,
+        clock=clock,
         choice=choice,
         choices=["open", "acknowledged", "resolved", "all"],
         more=to_cursor(page.last),
@@ -299,7 +287,10 @@ def _is_decay(incident: Incident) -> bool:
 
 
 async def _change(request: Request, id_: str, action: str) -> Response:
-    """Change an incident by a form and redirect to its page, or show why it was refused."""
+    """Change an incident, or its event, by a form, and redirect to the incident's page.
+
+    Or show why it was refused.
+    """
     session = await _answering(request)
     form = await form_of(request, session)
     incident = await _incident(request, id_)
@@ -307,7 +298,10 @@ async def _change(request: Request, id_: str, action: str) -> Response:
         values: dict[str, object] = {} if action == "acknowledge" else {"outcome": _outcome(form)}
         values["comment"] = inputs.comment(form.get("comment", ""))
         now = api_of(request).now()
-        await change_incident(request, session.who, action, incident.id, now=now, **values)
+        if form.get("of") == "event" and incident.event_id:
+            await change_event(request, session.who, action, incident.event_id, now=now, **values)
+        else:
+            await change_incident(request, session.who, action, incident.id, now=now, **values)
     except (TransitionRefused, inputs.InputError) as error:
         status = 409 if isinstance(error, TransitionRefused) else 422
         # Read again: another person may have changed it first.
@@ -320,7 +314,7 @@ async def to_login(request: Request, exc: Exception) -> Response:
     """Redirect to the login page, and from there back to the page that was asked for."""
     if request.method != "GET":
         detail = "Your session is over. Log in and try again."
-        return _problem_page(403, "Not logged in", detail)
+        return problem_page(403, "Not logged in", detail)
     asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     response = RedirectResponse(f"/login?next={quote(local(asked), safe='')}", 303)
     sessions.end(request, response)
@@ -331,10 +325,6 @@ def _outcome(form: Mapping[str, str]) -> Resolution:
     if form.get("outcome") not in VERDICTS:
         raise inputs.InputError("outcome", "choose what it was")
     return Resolution(form["outcome"])
-
-
-def _problem_page(status: int, title: str, detail: str) -> Response:
-    return rendered("problem.html", session=None, status=status, title=title, detail=detail)
 
 
 async def _incident(request: Request, id_: str) -> Incident:
@@ -358,13 +348,22 @@ async def _page(
 ) -> Response:
     resources = api_of(request)
     history = await asyncio.to_thread(resources.parts.incidents.history, incident)
+    ids = [history.event.id] if history.event else []
+    of_event = await asyncio.to_thread(resources.parts.incidents.store.of_events, ids)
+    clock = clock_of(request)
     return rendered(
         "incident.html",
         session=session,
         status=status,
         one=incident,
         words=words(incident),
-        timeline=history.timeline,
+        clock=clock,
+        event=history.event,
+        others=[(each, words(each)) for each in of_event if each.id != incident.id],
+        unanswered=sum(each.status is Status.OPEN for each in of_event),
+        unresolved=sum(not each.is_resolved for each in of_event),
+        answers=answers_of(of_event, clock),
+        timeline=[(entry, entry_words(entry, clock)) for entry in history.timeline],
         messages=[delivery_item(row, incident.id) for row in history.messages],
         members=history.members,
         drawing=await incident_chart(resources, incident),

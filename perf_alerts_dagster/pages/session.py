@@ -95,6 +95,19 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
         Problem: 403 for the form of another page; 400, 413, 415 and 422 for a body that is no form.
     """
     refuse_foreign(request.scope["headers"], identity_of(request).public_host)
+    fields = await fields_of(request)
+    word = fields.pop("form_word", "")
+    if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
+        raise Problem(403, "foreign_form", "this form is of another session; load the page again")
+    return fields
+
+
+async def fields_of(request: Request) -> dict[str, str]:
+    """The fields of a form, whoever sent it.
+
+    Raises:
+        Problem: 400, 413, 415 and 422 for a body that is no form.
+    """
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != FORM:
         raise Problem(415, "unsupported_media_type", f"a form ({FORM}) is accepted")
     try:
@@ -107,9 +120,6 @@ async def form_of(request: Request, session: Session | None) -> dict[str, str]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise Problem(422, "validation", "each field of a form is given once")
-    word = fields.pop("form_word", "")
-    if session is not None and not hmac.compare_digest(word.encode(), session.form_word.encode()):
-        raise Problem(403, "foreign_form", "this form is of another session; load the page again")
     return fields
 
 

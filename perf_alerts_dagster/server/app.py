@@ -16,6 +16,7 @@ from perf_alerts_dagster.api import documents
 from perf_alerts_dagster.api.admin import access as access_routes
 from perf_alerts_dagster.api.admin import routes as admin_routes
 from perf_alerts_dagster.api.budget import routes as budget_routes
+from perf_alerts_dagster.api.events import routes as event_routes
 from perf_alerts_dagster.api.incidents import routes as incident_routes
 from perf_alerts_dagster.api.operations import routes as operation_routes
 from perf_alerts_dagster.api.operations.health import Health
@@ -25,6 +26,7 @@ from perf_alerts_dagster.api.strategies import routes as strategy_routes
 from perf_alerts_dagster.bootstrap.executions import build_outage
 from perf_alerts_dagster.bootstrap.ledger import read_ledger, read_totals
 from perf_alerts_dagster.bootstrap.notifications import (
+    build_links,
     build_outgoing,
     build_sweeper,
     open_all_channels,
@@ -38,6 +40,7 @@ from perf_alerts_dagster.identity.middleware import Authentication, open_identit
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
 from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.pages import link as link_page
 from perf_alerts_dagster.pages import routes as pages
 from perf_alerts_dagster.pages.session import LoginNeeded
 from perf_alerts_dagster.proxy.app import ROUTERS, parts_over
@@ -118,6 +121,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
                     thresholds=SqlThresholds(store.engine),
                     records=Records(lambda now: read_records(settings, now=now, kept=desk.kept())),
                     incidents=sweeper.incidents,
+                    links=build_links(settings, store.engine),
                     # Readiness must not wait behind a writer.
                     probe=Probe(store_url(settings), wait=1.0),
                     ledger=partial(read_ledger, settings, store.engine),
@@ -135,6 +139,7 @@ _ROUTERS = (
     *ROUTERS,
     strategy_routes.router,
     budget_routes.router,
+    event_routes.router,
     incident_routes.router,
     incident_routes.silences_router,
     operation_routes.router,
@@ -198,6 +203,7 @@ def create_app(
     app.include_router(operation_routes.router, include_in_schema=False)
     app.state.stopping = stopping
     app.include_router(pages.router)
+    app.include_router(link_page.router)
     app.add_exception_handler(LoginNeeded, pages.to_login)
     app.add_middleware(Authentication)
     app.add_middleware(AccessLog, count_answer=metrics.count_answer)

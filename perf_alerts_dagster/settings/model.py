@@ -178,6 +178,9 @@ class Settings(_AlertSettings):
     https_proxy: Annotated[SecretStr | None, optional(urls.proxy)] = None
     pause_grace_minutes: Minutes = 15
     public_url: Annotated[str | None, optional(urls.page)] = None
+    link_ack: Annotated[Literal["hold", "off", "full"], read(one_of("hold", "off", "full"))] = (
+        "hold"
+    )
 
     # Identity
     auth_enabled: Switch = True

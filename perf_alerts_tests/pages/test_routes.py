@@ -330,7 +330,8 @@ async def test_an_operator_acknowledges_and_resolves(proxy: Proxy, page: httpx.A
 
     again = await page.post(f"{path}/acknowledge", data=form)
     assert again.status_code == 409
-    assert "nothing was changed" in again.text
+    assert "operator acknowledged it on" in again.text
+    assert "nothing more to do" in again.text
 
     form |= {"outcome": "data_error"}
     assert (await page.post(f"{path}/resolve", data=form)).status_code == 303
@@ -548,9 +549,16 @@ async def decayed(
     return f"/incidents/{found[0]}"
 
 
-@pytest.mark.parametrize(("given", "haircut"), [("", 0.5), ("35", 0.35), ("0", 0.0)])
+@pytest.mark.parametrize(
+    ("given", "haircut", "lowered"),
+    [
+        ("", 0.5, "lowered by 50.0 %"),
+        ("35", 0.35, "lowered by 35.0 %"),
+        ("0", 0.0, "lowered by 0 %"),
+    ],
+)
 async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
-    proxy: Proxy, page: httpx.AsyncClient, given: str, haircut: float
+    proxy: Proxy, page: httpx.AsyncClient, given: str, haircut: float, lowered: str
 ) -> None:
     path = await decayed(proxy, page)
     form = {"form_word": await word(page, path), "from": str(MONDAY), "reason": "gap"}
@@ -560,7 +568,8 @@ async def test_an_operator_sets_a_baseline_with_the_proposed_haircut_or_another(
     assert (answer.status_code, answer.headers["location"]) == (303, path)
     (found,) = proxy.desk.kept().baselines["below"]
     assert (found.haircut, found.since, found.by) == (haircut, MONDAY, "operator")
-    assert "<strong>baseline</strong>" in (await page.get(path)).text
+    said = f"held against a new baseline from Mon 5 Jan on, the backtest&#39;s mean {lowered}: gap"
+    assert said in (await page.get(path)).text
 
 
 async def test_the_baseline_of_a_gap_is_one_click(proxy: Proxy, page: httpx.AsyncClient) -> None:

@@ -19,7 +19,9 @@ from perf_alerts_dagster.http.paths import BASE
 from perf_alerts_dagster.identity.store import identity_stores
 from perf_alerts_dagster.incidents.lifecycle import Incidents, Lifecycle
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
+from perf_alerts_dagster.incidents.store.links import SqlLinks
 from perf_alerts_dagster.notifications.delivery import Channel
+from perf_alerts_dagster.notifications.links import Links
 from perf_alerts_dagster.proxy.resources import ProxyParts
 from perf_alerts_dagster.records.model import TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
@@ -59,10 +61,16 @@ class Proxy:
         self.audit = ReadableAudit(self.database.engine)
         self.incidents: MemoryIncidents = other.incidents if other else MemoryIncidents()
         self.channels: list[Channel] = []
+        self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
+        self.links = Links(
+            store=SqlLinks(self.database.engine),
+            public_url=self.settings.public_url,
+            secret=lambda: b"only for the tests",
+            clock=self.time,
+        )
         self.source = FakeRecordsSource(
             TrackRecords(source="test", strategies={"other": a_record(noise(9), strategy="other")})
         )
-        self.settings = load_settings({**SECRETS, **settings}, dotenv=None)
         self.app: FastAPI = create_app(self.settings, open_parts=self.opened)
 
     @asynccontextmanager
@@ -93,6 +101,7 @@ class Proxy:
                         store=self.incidents, settings=NotificationSettings(channels=("mail",))
                     ),
                 ),
+                links=self.links,
                 probe=lambda now: None,
                 ledger=partial(read_ledger, settings, self.database.engine),
                 channels=self.channels,

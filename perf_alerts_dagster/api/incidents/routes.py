@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -23,8 +23,9 @@ from perf_alerts_dagster.http.requests import (
     to_cursor,
 )
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
+from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
+from perf_alerts_dagster.incidents.ports import IncidentFilter, IncidentStore, UnknownIncident
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
@@ -46,20 +47,32 @@ async def incidents(request: Request, who: HistoryViewer) -> Response:
     resources = api_of(request)
     query = query_of(request, schemas.IncidentsQuery)
     wanted = IncidentFilter(**query.model_dump(exclude={"cursor", "limit"}))
-    list_page = resources.parts.incidents.store.incidents
+    store = resources.parts.incidents.store
     try:
-        page = await asyncio.to_thread(list_page, wanted, before=query.cursor, limit=query.limit)
+        page = await asyncio.to_thread(
+            store.incidents, wanted, before=query.cursor, limit=query.limit
+        )
     except UsageError as error:
         raise bad_cursor() from error
+    events = await asyncio.to_thread(events_of, store, page.incidents)
     url = resources.settings.public_url
     return json_answer(
         schemas.IncidentsAnswer(
             success=True,
-            data=[schemas.incident_data(incident, public_url=url) for incident in page.incidents],
+            data=[
+                schemas.incident_data(incident, events.get(incident.event_id), public_url=url)
+                for incident in page.incidents
+            ],
             next_cursor=to_cursor(page.last),
             timestamp=timestamp(resources.now()),
         )
     )
+
+
+def events_of(store: IncidentStore, listed: Iterable[Incident]) -> dict[str, Event]:
+    """The events of incidents, by their ids."""
+    found = [store.event(event_id) for event_id in {each.event_id for each in listed} - {""}]
+    return {event.id: event for event in found if event is not None}
 
 
 @router.get("/{id}", response_model=schemas.IncidentAnswer)
@@ -162,8 +175,7 @@ async def silences(request: Request, who: HistoryViewer) -> Response:
 )
 async def add_silence(request: Request, who: Switcher) -> Response:
     """Mute messages about incidents that match all matchers, until a required end."""
-    resources = api_of(request)
-    now = resources.now()
+    now = api_of(request).now()
     body = await body_of(request, schemas.SilenceBody, now=now)
     silence = Silence(
         id=uuid.uuid4().hex,
@@ -173,9 +185,7 @@ async def add_silence(request: Request, who: Switcher) -> Response:
         author=who.user_id,
         reason=body.reason,
     )
-    change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
-    await asyncio.to_thread(resources.parts.incidents.store.add_silence, silence, change)
-    return _silence_answer(silence, now, status=201)
+    return await silenced(request, who, silence, now)
 
 
 @silences_router.delete("/{id}", response_model=schemas.SilenceAnswer)
@@ -191,6 +201,14 @@ async def end_silence(request: Request, who: Switcher, id_: Id) -> Response:
     listed = await asyncio.to_thread(store.silences, now, ended=True)
     silence = next(silence for silence in listed if silence.id == wanted)
     return _silence_answer(silence, now)
+
+
+async def silenced(request: Request, who: Principal, silence: Silence, now: datetime) -> Response:
+    """Store a silence together with its audit row, and answer with it."""
+    change = change_of(request, who, "silence", f"silences/{silence.id}", at=now)
+    store = api_of(request).parts.incidents.store
+    await asyncio.to_thread(store.add_silence, silence, change)
+    return _silence_answer(silence, now, status=201)
 
 
 def _silence_answer(silence: Silence, now: datetime, *, status: int = 200) -> Response:

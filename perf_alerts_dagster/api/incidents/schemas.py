@@ -1,6 +1,6 @@
 """Requests and answers about incidents and silences."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
@@ -9,8 +9,8 @@ from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http import inputs
 from perf_alerts_dagster.http.requests import Absent, Body, Paged
-from perf_alerts_dagster.http.schemas import Model, Number, Page
-from perf_alerts_dagster.http.schemas import Time as TimeText
+from perf_alerts_dagster.http.schemas import Day, Model, Number, Page, Time, attributes
+from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.lifecycle import IncidentHistory
 from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution, Status, Trend
 from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, Notification
@@ -20,6 +20,9 @@ from perf_alerts_dagster.notifications.text import incident_link
 
 _PERSONS = tuple(outcome for outcome in Resolution if outcome.is_manual)
 _Severity = Annotated[Severity, inputs.member_of(Severity)]
+_Id = Annotated[
+    str, inputs.text_check(inputs.identifier), inputs.text_schema(pattern=inputs.ID_PATTERN)
+]
 
 
 class IncidentsQuery(Paged):
@@ -72,6 +75,7 @@ class SilenceMatchers(_NullIsAbsent):
     rule: Absent[inputs.StrategyName] = None
     alert: Absent[inputs.AlertName] = None
     severity: Absent[_Severity] = None
+    event: Absent[_Id] = None
 
     @model_validator(mode="after")
     def _refuse_empty(self) -> Self:
@@ -98,24 +102,7 @@ class SilenceBody(_NullIsAbsent):
     reason: inputs.Reason
 
 
-def _text(value: object) -> object:
-    """A time or a day as answers write it; anything else stays as it is."""
-    if isinstance(value, datetime):
-        return timestamp(value)
-    return value.isoformat() if isinstance(value, date) else value
-
-
-Time = Annotated[TimeText, BeforeValidator(_text)]
-Day = Annotated[str, BeforeValidator(_text)]
-
-
-class FromAttributes(Model):
-    """A part of an answer, built from an object with attributes of the same names."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-
-class AcknowledgedBy(FromAttributes):
+class AcknowledgedBy(Model):
     """The acknowledgement of an incident: by whom, when, and until when."""
 
     by: str
@@ -124,7 +111,7 @@ class AcknowledgedBy(FromAttributes):
     until: Time | None
 
 
-class ResolvedBy(FromAttributes):
+class ResolvedBy(Model):
     """The resolution of an incident: by whom or what, when, and why."""
 
     by: str
@@ -133,10 +120,15 @@ class ResolvedBy(FromAttributes):
     comment: str
 
 
-class IncidentData(FromAttributes):
-    """Repeated breaches with one dedup key. `strategy` is empty for the system."""
+class IncidentData(Model):
+    """Repeated breaches with one dedup key. `strategy` is empty for the system.
+
+    `event_id` is the event that it belongs to, null for one that was over before there were any;
+    `escalation_step` is the event's.
+    """
 
     id: str = Field(examples=["5f2b1c0a9d8e7f6a5b4c3d2e"])
+    event_id: str | None
     dedup_key: str
     strategy: str
     rule: str
@@ -176,7 +168,7 @@ class IncidentsAnswer(Page):
     data: list[IncidentData]
 
 
-class TimelineItem(FromAttributes):
+class TimelineItem(Model):
     """One event: opened, breached, notified, suppressed, acknowledged, and so on."""
 
     at: Time
@@ -222,13 +214,14 @@ class IncidentAnswer(Model):
     timestamp: Time
 
 
-class MatchersData(FromAttributes):
+class MatchersData(Model):
     """The matchers of a silence; null matches everything."""
 
     strategy: str | None
     rule: str | None
     alert: str | None
     severity: Severity | None
+    event: str | None
 
 
 class SilenceData(Model):
@@ -257,19 +250,27 @@ class SilenceAnswer(Model):
     timestamp: Time
 
 
-def incident_data(incident: Incident, *, public_url: str | None) -> IncidentData:
-    """An incident in a list."""
-    return IncidentData(
-        **_attributes(incident, IncidentData, "link"), link=incident_link(incident.id, public_url)
-    )
+def incident_data(
+    incident: Incident, event: Event | None = None, *, public_url: str | None
+) -> IncidentData:
+    """An incident in a list, and its event."""
+    known = _of_event(incident, event) | {"link": incident_link(incident.id, public_url)}
+    return IncidentData(**attributes(incident, IncidentData, *known), **known)
+
+
+def _of_event(incident: Incident, event: Event | None) -> dict[str, Any]:
+    step = incident.escalation_step if event is None else event.escalation_step
+    return {"event_id": incident.event_id or None, "escalation_step": step}
 
 
 def incident_detail(history: IncidentHistory, *, public_url: str | None) -> IncidentDetail:
     """An incident with its history."""
     incident = history.incident
+    known = _of_event(incident, history.event) | {"link": incident_link(incident.id, public_url)}
+    others = ("timeline", "deliveries", "members")
     return IncidentDetail(
-        **_attributes(incident, IncidentDetail, "link", "timeline", "deliveries", "members"),
-        link=incident_link(incident.id, public_url),
+        **attributes(incident, IncidentDetail, *known, *others),
+        **known,
         timeline=[TimelineItem.model_validate(entry) for entry in history.timeline],
         deliveries=[delivery_item(row, incident.id) for row in history.messages],
         members=[member.id for member in history.members],
@@ -280,7 +281,7 @@ def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
     """The delivery of a message about one incident."""
     item = next(item for item in row.items if item.incident_id == incident_id)
     return DeliveryItem(
-        **_attributes(row, DeliveryItem, "reason", "next_at"),
+        **attributes(row, DeliveryItem, "reason", "next_at"),
         reason=item.reason,
         next_at=timestamp(row.next_at) if row.state is DeliveryState.PENDING else None,
     )
@@ -288,9 +289,4 @@ def delivery_item(row: Notification, incident_id: str) -> DeliveryItem:
 
 def silence_data(silence: Silence, *, now: datetime) -> SilenceData:
     """A silence, and whether it is active at `now`."""
-    return SilenceData(**_attributes(silence, SilenceData, "active"), active=silence.is_active(now))
-
-
-def _attributes(value: object, schema: type[Model], *others: str) -> dict[str, Any]:
-    """The value's attributes by the schema's fields, except `others`."""
-    return {name: getattr(value, name) for name in schema.model_fields if name not in others}
+    return SilenceData(**attributes(silence, SilenceData, "active"), active=silence.is_active(now))

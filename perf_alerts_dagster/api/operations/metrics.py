@@ -1,13 +1,14 @@
 """Metrics for Prometheus: this proxy's requests, and the state of scheduler, store and alerts."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
 from perf_alerts_dagster.judging.summary import outcomes
@@ -58,15 +59,24 @@ class Metrics:
         now: datetime,
         kept: Kept | None = None,
         judgement: Judgement | None = None,
+        events: Mapping[Severity, int] | None = None,
     ) -> bytes:
         """All metrics in Prometheus' text format.
 
         `status` is None while Dagster does not answer, `kept` while the alert store is unavailable;
-        `judgement` is the newest of the daily P&L check, None without any.
+        `judgement` is the newest of the daily P&L check, None without any. `events` are the open
+        ones.
         """
         states = CollectorRegistry()
         states.register(
-            _Fixed([*_of_scheduler(status, now), *_of_store(kept, now), _of_strategies(judgement)])
+            _Fixed(
+                [
+                    *_of_scheduler(status, now),
+                    *_of_store(kept, now),
+                    _of_strategies(judgement),
+                    _of_events(events),
+                ]
+            )
         )
         return generate_latest(self._registry) + generate_latest(states)
 
@@ -135,6 +145,16 @@ def _of_strategies(judgement: Judgement | None) -> Metric:
         for outcome in Outcome:
             strategies.add_metric((outcome.value,), float(counts[outcome]))
     return strategies
+
+
+def _of_events(events: Mapping[Severity, int] | None) -> Metric:
+    found = GaugeMetricFamily(
+        "perf_alerts_events", "Events that nobody has answered.", labels=("severity",)
+    )
+    if events is not None:
+        for severity in Severity:
+            found.add_metric((severity.value,), float(events.get(severity, 0)))
+    return found
 
 
 def _of_alerts(alerts: Iterable[AlertSchedule]) -> Iterator[Metric]:

@@ -1,6 +1,7 @@
 """The endpoints for operators: health, metrics, test message, reload."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 
 from fastapi import APIRouter, Request, Response
@@ -17,9 +18,12 @@ from perf_alerts_dagster.api.resources import api_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
 from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import StoreUnavailable
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.http.problems import Problem
 from perf_alerts_dagster.http.requests import Empty, body_of, json_answer
 from perf_alerts_dagster.identity.permissions import Administrator, StatusViewer
+from perf_alerts_dagster.incidents.model import Status
+from perf_alerts_dagster.incidents.ports import EventFilter, IncidentStore
 from perf_alerts_dagster.notifications.delivery import ChannelResult, try_channels
 from perf_alerts_dagster.notifications.messages import test_message as make_test
 from perf_alerts_dagster.proxy.resources import recorder
@@ -28,6 +32,8 @@ from perf_alerts_dagster.scheduler.port import SchedulerError, SchedulerStatus
 
 router = APIRouter(tags=["operation"])
 admin = APIRouter(prefix="/admin", tags=["admin"])
+
+_AT_ONCE = 500
 
 
 @router.get("/health/live", response_model=LiveAnswer)
@@ -59,12 +65,24 @@ async def metrics(request: Request, who: StatusViewer) -> Response:
         shared = await resources.proxy.status.get()
         status = None if shared.stale else shared.value
     kept = await asyncio.to_thread(resources.proxy.kept)
-    judgement = None
+    judgement, events = None, None
     with suppress(StoreUnavailable):
         newest = resources.parts.store.latest
         judgement = await asyncio.to_thread(newest, DAILY_PNL_CHECK.name)
-    text = resources.metrics.render(status, resources.now(), kept, judgement)
+        events = await asyncio.to_thread(_open_events, resources.parts.incidents.store)
+    text = resources.metrics.render(status, resources.now(), kept, judgement, events)
     return Response(text, media_type=CONTENT_TYPE)
+
+
+def _open_events(store: IncidentStore) -> Counter[Severity]:
+    """The number of open events by severity."""
+    found: Counter[Severity] = Counter()
+    cursor, is_last = None, False
+    while not is_last:
+        page = store.events(EventFilter(status=Status.OPEN), before=cursor, limit=_AT_ONCE)
+        found.update(event.severity for event in page.events)
+        cursor, is_last = page.last, page.last is None
+    return found
 
 
 @admin.post(

@@ -119,8 +119,9 @@ async def test_incidents_are_filtered_and_paged(proxy: Proxy, http: httpx.AsyncC
     ],
 )
 async def test_filters_that_mean_nothing_are_refused(
-    http: httpx.AsyncClient, params: dict[str, str]
+    proxy: Proxy, http: httpx.AsyncClient, params: dict[str, str]
 ) -> None:
+    judge(proxy, "trend")
     answer = await http.get("/incidents", params=params)
 
     assert answer.status_code == 422, answer.text
@@ -162,7 +163,8 @@ async def test_what_is_refused_is_a_conflict(proxy: Proxy, http: httpx.AsyncClie
     ):
         assert answer.status_code == 409
         assert answer.json()["code"] == "refused"
-        assert "nothing was changed" in answer.json()["detail"]
+        said = "admin resolved it on 2026-01-30 at 18:00 UTC; nothing more to do"
+        assert answer.json()["detail"] == said
 
 
 async def test_a_resolution_says_what_it_was(proxy: Proxy, http: httpx.AsyncClient) -> None:
@@ -221,6 +223,7 @@ async def test_a_silence_is_made_listed_and_ended(proxy: Proxy, http: httpx.Asyn
         "severity": "critical",
         "rule": None,
         "alert": None,
+        "event": None,
     }
     assert (data["author"], data["reason"], data["active"]) == (
         "admin",
@@ -254,6 +257,8 @@ async def test_a_silence_is_made_listed_and_ended(proxy: Proxy, http: httpx.Asyn
         ("matchers", {"matchers": {"host": "x"}}),
         ("severity", {"matchers": {"severity": "bad"}}),
         ("strategy", {"matchers": {"strategy": 1}}),
+        ("event", {"matchers": {"event": "trend"}}),
+        ("event", {"matchers": {"event": 7}}),
         ("ends_at", {"ends_at": None}),
         ("ends_at", {"ends_at": "2020-01-01T00:00:00Z"}),
         ("ends_at", {"ends_at": "2099-01-01T00:00:00Z"}),

@@ -3,6 +3,7 @@ from datetime import timedelta
 from prometheus_client.parser import text_string_to_metric_families
 
 from perf_alerts_dagster.api.operations.metrics import Metrics
+from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.incidents.ports import OutboxState
 from perf_alerts_dagster.proxy.views import Kept
@@ -108,3 +109,18 @@ def test_two_apps_count_apart() -> None:
     one.count_status_query()
 
     assert samples(two, None)["perf_alerts_status_queries_total", ""] == 0
+
+
+def test_open_events_are_a_gauge_by_severity() -> None:
+    counts = {Severity.WARNING: 3, Severity.CRITICAL: 1}
+    text = Metrics().render(None, NOW, events=counts).decode()
+    unknown = Metrics().render(None, NOW).decode()
+
+    for line in (
+        'perf_alerts_events{severity="info"} 0.0',
+        'perf_alerts_events{severity="warning"} 3.0',
+        'perf_alerts_events{severity="critical"} 1.0',
+        'perf_alerts_events{severity="emergency"} 0.0',
+    ):
+        assert line in text
+    assert "perf_alerts_events{" not in unknown

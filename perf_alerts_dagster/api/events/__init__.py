@@ -1,0 +1,1 @@
+"""Events: what one cause did, with its incidents."""

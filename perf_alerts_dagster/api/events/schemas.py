@@ -1,0 +1,204 @@
+"""Requests and answers about events."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from perf_alerts_dagster.api.incidents.schemas import (
+    AcknowledgedBy,
+    DeliveryItem,
+    IncidentData,
+    SilenceData,
+    TimelineItem,
+    delivery_item,
+    incident_data,
+    silence_data,
+)
+from perf_alerts_dagster.core.clock import optional_time
+from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.http import inputs
+from perf_alerts_dagster.http.requests import Absent, Body, Paged
+from perf_alerts_dagster.http.schemas import Answer, Day, Model, Page, Time, attributes
+from perf_alerts_dagster.incidents.events import Event
+from perf_alerts_dagster.incidents.lifecycle import Incidents
+from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.notification import Notification
+from perf_alerts_dagster.incidents.ports import TimelineEntry
+from perf_alerts_dagster.incidents.suppression import Silence
+from perf_alerts_dagster.notifications.text import clean, incident_link, title
+
+
+class EventsQuery(Paged):
+    """The filter of GET /events."""
+
+    status: Absent[Annotated[Status, inputs.member_of(Status)]] = None
+    severity: Absent[Annotated[Severity, inputs.member_of(Severity)]] = None
+    leader: Absent[inputs.StrategyName] = Field(None, description="The strategy or group.")
+
+
+class EventSilenceBody(Body):
+    """POST /events/{id}/silence."""
+
+    ends_at: inputs.Future
+    reason: inputs.Reason
+
+
+class EventData(Model):
+    """What one cause did. `leader` is a strategy or group, for the system a dedup key.
+
+    `headline` is that of the incident by which it is shown, to whose page `link` leads.
+    `acknowledged` is the newest answer to an incident that is not resolved.
+    """
+
+    id: str = Field(examples=["5f2b1c0a9d8e7f6a5b4c3d2e"])
+    leader: str
+    headline: str
+    status: Status
+    severity: Severity
+    first_session: Day
+    last_session: Day
+    opened_at: Time
+    escalation_step: int
+    next_escalation_at: Time | None
+    outcome: Resolution | None
+    acknowledged: AcknowledgedBy | None
+    owner: str | None
+    incident_ids: list[str]
+    link: str | None
+
+
+class EventsAnswer(Page):
+    """Events, newest first."""
+
+    data: list[EventData]
+
+
+class EventTimelineItem(TimelineItem):
+    """What happened to one of its incidents."""
+
+    incident_id: str
+    rule: str
+
+
+class EventDelivery(DeliveryItem):
+    """A message to one channel; `reason` is that of its first incident of the event."""
+
+    incident_ids: list[str]
+
+
+class EventDetail(EventData):
+    """An event with its incidents and their messages and timelines, oldest first.
+
+    `silences` are the active ones that mute an unresolved incident of it.
+    """
+
+    incidents: list[IncidentData]
+    timeline: list[EventTimelineItem]
+    deliveries: list[EventDelivery]
+    silences: list[SilenceData]
+
+
+class EventAnswer(Answer):
+    """GET /events/{id}, and the answers to acknowledging and resolving."""
+
+    data: EventDetail
+    timestamp: Time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventHistory:
+    """An event with what is stored about its incidents, each list oldest first."""
+
+    event: Event
+    incidents: Sequence[Incident]
+    timeline: Sequence[TimelineEntry]
+    messages: Sequence[Notification]
+    silences: Sequence[Silence]
+
+
+def history_of(incidents: Incidents, event: Event, now: datetime) -> EventHistory:
+    """Read what is stored about an event.
+
+    Raises:
+        StoreUnavailable: the store cannot be read.
+    """
+    store = incidents.store
+    listed = store.of_events([event.id])
+    entries = [entry for each in listed for entry in store.timeline(each.id)]
+    messages = {row.id: row for each in listed for row in incidents.outbox.about(each.id)}
+    unresolved = [each for each in listed if not each.is_resolved]
+    return EventHistory(
+        event=event,
+        incidents=listed,
+        timeline=sorted(entries, key=lambda entry: entry.at),
+        messages=[messages[row_id] for row_id in sorted(messages)],
+        silences=[
+            silence
+            for silence in store.silences(now)
+            if any(silence.mutes(each, now) for each in unresolved)
+        ],
+    )
+
+
+def shown_by(event: Event | None, listed: Sequence[Incident]) -> Incident:
+    """The incident by which an event is shown: the worst of its leader's that is unresolved."""
+    return max(
+        listed,
+        key=lambda each: (
+            not each.is_resolved,
+            event is not None and each.strategy == event.leader,
+            each.severity.rank,
+            -each.opened_at.timestamp(),
+            each.id,
+        ),
+    )
+
+
+def headline_of(incident: Incident) -> str:
+    """The number of a breach with its day or since when; the rule's title where it has none."""
+    return clean(incident.parts.get("headline") or title({"rule": incident.rule}), 120)
+
+
+def event_data(event: Event, listed: Sequence[Incident], *, public_url: str | None) -> EventData:
+    """An event in a list; `listed` are its incidents, at least one."""
+    shown = shown_by(event, listed)
+    unresolved = [each for each in listed if not each.is_resolved]
+    answers = [each.acknowledged for each in unresolved if each.acknowledged]
+    due = [each.next_escalation_at for each in unresolved if each.next_escalation_at]
+    owner = shown.parts.get("owner")
+    newest = max(answers, key=lambda answer: answer.at, default=None)
+    known = {
+        "headline": headline_of(shown),
+        "next_escalation_at": optional_time(min(due, default=None)),
+        "acknowledged": AcknowledgedBy.model_validate(newest) if newest else None,
+        "owner": str(owner) if owner else None,
+        "incident_ids": [each.id for each in listed],
+        "link": incident_link(shown.id, public_url),
+    }
+    return EventData(**attributes(event, EventData, *known), **known)
+
+
+def event_detail(history: EventHistory, *, public_url: str | None, now: datetime) -> EventDetail:
+    """An event with its history."""
+    event, listed = history.event, history.incidents
+    rules = {each.id: each.rule for each in listed}
+    return EventDetail(
+        **dict(event_data(event, listed, public_url=public_url)),
+        incidents=[incident_data(each, event, public_url=public_url) for each in listed],
+        timeline=[
+            EventTimelineItem(
+                **attributes(entry, EventTimelineItem, "rule"), rule=rules[entry.incident_id]
+            )
+            for entry in history.timeline
+        ],
+        deliveries=[_delivery(row, rules) for row in history.messages],
+        silences=[silence_data(each, now=now) for each in history.silences],
+    )
+
+
+def _delivery(row: Notification, known: dict[str, str]) -> EventDelivery:
+    ids = [item.incident_id for item in row.items if item.incident_id in known]
+    return EventDelivery(**dict(delivery_item(row, ids[0])), incident_ids=ids)
