@@ -34,7 +34,12 @@ class Outgoing:
         """The proxy of a URL: plain http is for receivers in the private network."""
         return self.proxy if urlsplit(url).scheme == "https" else None
 
-    def _trusted(self) -> ssl.SSLContext | None:
+    def trusted(self) -> ssl.SSLContext | None:
+        """The settings' own authorities; None for the usual ones.
+
+        Raises:
+            DeliveryFailed: their file cannot be read.
+        """
         try:
             bundle = self.ca_bundle
             return None if bundle is None else ssl.create_default_context(cafile=bundle)
@@ -69,7 +74,7 @@ class Outgoing:
         hosts = addresses if addresses and proxy is None else [split.hostname or ""]
         # The last address gets its share too.
         share = seconds if len(hosts) == 1 else seconds / (len(hosts) + 1)
-        connect, trusted = min(_CONNECT_SECONDS, share), self._trusted()
+        connect, trusted = min(_CONNECT_SECONDS, share), self.trusted()
         try:
             async with (
                 # httpx has no limit for the whole request; a receiver may answer byte by byte.

@@ -15,7 +15,7 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels import webhook as webhooks
 from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.channels.webhook import retry_after
+from perf_alerts_dagster.notifications.channels.posting import retry_after
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_tests.receivers import Receiver
