@@ -46,6 +46,14 @@ class Outgoing:
         except OSError as error:
             raise DeliveryFailed("the certificates of ALERT_CA_BUNDLE cannot be read") from error
 
+    def context(self) -> ssl.SSLContext:
+        """The certificates for several requests, since reading them takes long.
+
+        Raises:
+            DeliveryFailed: those of the settings cannot be read.
+        """
+        return self.trusted() or httpx.create_ssl_context()
+
     async def request(
         self,
         method: str,
@@ -55,6 +63,7 @@ class Outgoing:
         addresses: Sequence[str] = (),
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> tuple[int, httpx.Headers]:
         """The status and the headers of the answer; no redirect is followed.
 
@@ -66,6 +75,7 @@ class Outgoing:
                 used through a proxy.
             content: The body.
             headers: Further headers.
+            context: That of `context`, where there are several requests.
 
         Raises:
             DeliveryFailed: there is no answer; the text holds no part of the URL.
@@ -74,7 +84,7 @@ class Outgoing:
         hosts = addresses if addresses and proxy is None else [split.hostname or ""]
         # The last address gets its share too.
         share = seconds if len(hosts) == 1 else seconds / (len(hosts) + 1)
-        connect, trusted = min(_CONNECT_SECONDS, share), self.trusted()
+        connect, trusted = min(_CONNECT_SECONDS, share), context or self.trusted()
         try:
             async with (
                 # httpx has no limit for the whole request; a receiver may answer byte by byte.

@@ -21,7 +21,7 @@ from perf_alerts_dagster.notifications.messages import Message, MessageEvent
 
 _TOTAL_SECONDS = 10.0
 # Of the events of one message; a bad day has many, and the time for all is bounded.
-_AT_ONCE = 8
+_AT_ONCE = 16
 _MAXIMUM_SUMMARY = 1024
 # An event may have 512 kB.
 _MAXIMUM_TEXT = 20_000
@@ -63,31 +63,45 @@ class PagerDuty(Channel):
     addresses: Addresses
     outgoing: Outgoing = field(default_factory=Outgoing)
     clock: Callable[[], float] = time.time
+    # By message: the events whose requests were accepted before another one's was not.
+    _accepted: dict[str, set[str]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"PagerDuty({self.name})"
 
     def send(self, message: Message) -> None:
-        """Send one request per event of the message, in at most 10 s in all."""
-        requests = [list(_test(message))] if message.kind == "test" else []
+        """Send one request per event of the message, in at most 10 s in all.
+
+        A later attempt leaves out what was accepted, as far as this process knows.
+        """
+        accepted = self._accepted.setdefault(message.key, set())
+        requests = {"": list(_test(message))} if message.kind == "test" else {}
         for event in message.events:
             action = _action(event, message)
-            if action == "trigger":
-                requests.append([self._trigger(event, message)])
-            elif action:
-                requests.append([{"event_action": action, "dedup_key": event.id}])
-        if requests:
-            posting = Posting(
-                url=self.url, addresses=self.addresses, outgoing=self.outgoing, clock=self.clock
-            )
-            asyncio.run(self._send(posting, requests))
+            if action and event.id not in accepted:
+                more = self._page(event, message) if action == "trigger" else {}
+                key = _key(event, message)
+                requests[event.id] = [{"event_action": action, "dedup_key": key, **more}]
+        self._finish(message.key, asyncio.run(self._send(requests, accepted)) if requests else [])
 
-    async def _send(self, posting: Posting, requests: list[list[dict[str, Json]]]) -> None:
-        """Send each list of requests one after the other, several lists at once."""
+    def _finish(self, key: str, failed: list[DeliveryFailed]) -> None:
+        error = _joined(failed)
+        if error is None or error.permanent:
+            del self._accepted[key]
+        if error is not None:
+            raise error
+
+    async def _send(
+        self, requests: Mapping[str, list[dict[str, Json]]], accepted: set[str]
+    ) -> list[DeliveryFailed]:
+        """Send the requests about each event one after the other, and several events at once."""
+        posting = Posting(
+            url=self.url, addresses=self.addresses, outgoing=self.outgoing, clock=self.clock
+        )
         addresses, end = posting.checked(), monotonic() + _TOTAL_SECONDS
         free = asyncio.Semaphore(_AT_ONCE)
 
-        async def send(listed: list[dict[str, Json]]) -> DeliveryFailed | None:
+        async def send(event_id: str, listed: list[dict[str, Json]]) -> DeliveryFailed | None:
             async with free:
                 try:
                     for each in listed:
@@ -96,13 +110,13 @@ class PagerDuty(Channel):
                         await posting.post(body, addresses=addresses, seconds=seconds, headers={})
                 except DeliveryFailed as error:
                     return error
+            accepted.add(event_id)
             return None
 
-        failed = [each for each in await asyncio.gather(*map(send, requests)) if each]
-        if failed:
-            raise _joined(failed)
+        results = await asyncio.gather(*(send(*each) for each in requests.items()))
+        return [each for each in results if each is not None]
 
-    def _trigger(self, event: MessageEvent, message: Message) -> dict[str, Json]:
+    def _page(self, event: MessageEvent, message: Message) -> dict[str, Json]:
         payload: dict[str, Json] = {
             "summary": event.title[:_MAXIMUM_SUMMARY],
             "source": event.leader or "perf-alerts",
@@ -111,13 +125,7 @@ class PagerDuty(Channel):
             "custom_details": {**self.details, "message": message.text[:_MAXIMUM_TEXT]},
         }
         links: list[Json] = [{"href": event.link, "text": "Answer"}] if event.link else []
-        return {
-            "event_action": "trigger",
-            "dedup_key": event.id,
-            "client": "perf-alerts",
-            "payload": payload,
-            "links": links,
-        }
+        return {"client": "perf-alerts", "payload": payload, "links": links}
 
 
 def _action(event: MessageEvent, message: Message) -> str | None:
@@ -129,6 +137,16 @@ def _action(event: MessageEvent, message: Message) -> str | None:
     is_worse = any(Reason(reason).is_worsening for reason in event.reasons)
     # What ended while the message waited calls nobody; its end follows in a message of its own.
     return "trigger" if is_worse and not _is_over(event, message) else None
+
+
+def _key(event: MessageEvent, message: Message) -> str:
+    """The key of an event's page.
+
+    What is sent past the store has no stored event: several processes page for it once.
+    """
+    if not message.payload.get("direct"):
+        return event.id
+    return hashlib.sha256(f"{message.key}\0{event.leader}".encode()).hexdigest()[:24]
 
 
 def _is_over(event: MessageEvent, message: Message) -> bool:
@@ -151,11 +169,13 @@ def _test(message: Message) -> Iterator[dict[str, Json]]:
     yield {"event_action": "resolve", "dedup_key": key}
 
 
-def _joined(failed: list[DeliveryFailed]) -> DeliveryFailed:
+def _joined(failed: list[DeliveryFailed]) -> DeliveryFailed | None:
     """The failure of a message of several events, of which a later attempt may succeed for some.
 
     It is sent again as a whole: PagerDuty drops what it has by its key.
     """
+    if not failed:
+        return None
     worst = min(failed, key=lambda each: each.permanent)
     waits = [each.retry_after for each in failed if each.retry_after is not None]
     text = str(worst)

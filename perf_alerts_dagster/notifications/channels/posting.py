@@ -1,9 +1,11 @@
 """Posts JSON to a checked address: what a webhook and a pager's intake have in common."""
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from urllib.parse import urlsplit
 
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
@@ -14,9 +16,9 @@ from perf_alerts_dagster.notifications.delivery import DeliveryFailed
 _RETRIABLE = (408, 425, 429)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Posting:
-    """Posts to one URL, a secret.
+    """Posts of one message to one URL, a secret.
 
     Args:
         url: An `https` URL; `http` only to hosts that `addresses` allows.
@@ -50,6 +52,10 @@ class Posting:
             proxied=self.outgoing.proxy_for(self.url) is not None,
         )
 
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        return self.outgoing.context()
+
     async def post(
         self, body: bytes, *, addresses: Sequence[str], seconds: float, headers: Mapping[str, str]
     ) -> None:
@@ -65,6 +71,7 @@ class Posting:
             addresses=addresses,
             content=body,
             headers={"Content-Type": "application/json", **headers},
+            context=self._context,
         )
         if 200 <= status < 300:
             return

@@ -97,14 +97,9 @@ class _Limit:
     def watch(self, connection: socket.socket) -> None:
         """Shut the connection down at the end, whatever wraps it by then."""
         self._connection = connection.dup()
-        self._timer = threading.Timer(self.left, self._shut_down)
+        self._timer = threading.Timer(self.left, _shut_down, [self._connection])
         self._timer.daemon = True
         self._timer.start()
-
-    def _shut_down(self) -> None:
-        if self._connection is not None:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         return self
@@ -136,17 +131,18 @@ class _Connection(smtplib.SMTP):
         return connection
 
     def _connected(self, port: int) -> socket.socket:
-        *others, last = self._server.addresses
+        addresses, failed = self._server.addresses, OSError("no address")
         # The last address gets its share too.
-        share = min(_CONNECT_SECONDS, self._limit.left / (len(others) + 1))
-        for address in others:
-            with suppress(OSError):
+        share = min(_CONNECT_SECONDS, self._limit.left / len(addresses))
+        for address in addresses:
+            try:
                 connection = socket.create_connection((address, port), timeout=share)
+            except OSError as error:
+                failed = error
+            else:
                 connection.settimeout(self._limit.left)
                 return connection
-        connection = socket.create_connection((last, port), timeout=share)
-        connection.settimeout(self._limit.left)
-        return connection
+        raise failed
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +158,11 @@ class _Connection(smtplib.SMTP):
             with suppress(smtplib.SMTPException, OSError):
                 self.quit()
         self.close()
+
+
+def _shut_down(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _refusal(

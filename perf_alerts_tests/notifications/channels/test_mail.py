@@ -166,7 +166,9 @@ def test_all_mails_of_an_event_are_one_thread_and_each_attempt_the_same_mail(
 
 
 def test_no_program_answers_it_and_it_has_its_date(mailbox: Mailbox) -> None:
-    channel = opened(mail_url(mailbox.port) + "&reply=Desk<ops@example.com>&+X-Team=desk")
+    channel = opened(
+        mail_url(mailbox.port) + "&reply=Desk<ops@example.com>&+X-Team=desk&+Subject=x"
+    )
     channel.clock = lambda: datetime(2026, 11, 27, 22, 9, tzinfo=UTC)
     channel.send(MESSAGE)
 
@@ -175,6 +177,8 @@ def test_no_program_answers_it_and_it_has_its_date(mailbox: Mailbox) -> None:
     assert mail["Date"] == "Fri, 27 Nov 2026 22:09:00 +0000"
     assert mail["Reply-To"] == "Desk <ops@example.com>"
     assert mail["X-Team"] == "desk"
+    # Headers of the URL come beside ours, not in their place.
+    assert mail.get_all("Subject") == [MESSAGE.subject]
 
 
 @pytest.mark.parametrize(
@@ -453,11 +457,19 @@ def test_urls_are_read_as_apprise_reads_them(
     assert plugin.user == user
 
 
-def test_mails_that_apprise_signs_stay_with_apprise() -> None:
-    (channel,) = several("mailto://desk:pass@mail.example?pgp=sign")
-
+def test_mails_that_apprise_signs_stay_with_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    (channel,) = several("mailto://desk:pass@127.0.0.1?pgp=sign&from=a@example.com", None)
     assert isinstance(channel, AppriseChannel)
+    given: dict[str, Any] = {}
+    # What the plugin itself signs and sends goes nowhere in a test.
+    monkeypatch.setattr(channel.plugin, "notify", lambda **sent: given.update(sent) or True)
+    channel.send(replace(MESSAGE, subject="<x>"))
+
+    assert given["title"] == "<x>"
+    assert "pass" not in repr(channel)
     assert channel.minimum is Severity.INFO
+    with pytest.raises(DeliveryFailed, match="ALERT_NOTIFY_ALLOWED_HOSTS"):
+        replace(channel, addresses=Addresses()).send(MESSAGE)
 
 
 def test_it_announces_itself_by_its_own_address(mailbox: Mailbox) -> None:

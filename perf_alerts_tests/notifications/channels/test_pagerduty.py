@@ -161,6 +161,15 @@ def test_a_test_leaves_no_page_open(intake: Intake) -> None:
     assert list(intake.pages.values()) == ["resolved"]
 
 
+def test_what_two_processes_send_past_the_store_is_one_page(intake: Intake) -> None:
+    past = {"incidents": [], "direct": True}
+    for event_id in ("of-one-process", "of-another"):
+        opened(intake.url).send(a_message(an_event(id=event_id), payload=past))
+
+    assert len(intake.paged) == 1
+    assert intake.actions == ["trigger", "trigger"]
+
+
 def test_many_events_are_sent_at_once_within_the_time_of_one_message(intake: Intake) -> None:
     events = [an_event(id=f"e{n}") for n in range(60)]
     opened(intake.url).send(a_message(*events))
@@ -190,6 +199,21 @@ def test_what_a_later_try_may_heal_is_not_permanent(
     error = failure(opened(url), a_message(an_event(), an_event(id="e2")))
     assert error.permanent is permanent
     assert words in str(error)
+
+
+def test_a_later_attempt_goes_on_where_the_intake_had_enough(intake: Intake) -> None:
+    intake.receiver.answers = [202, 202, (429, {"Retry-After": "60"})]
+    channel = opened(intake.url)
+    message = a_message(*[an_event(id=f"e{n}") for n in range(5)])
+    failure(channel, message)
+    intake.receiver.answers = [202]
+    intake.receiver.got.clear()
+    channel.send(message)
+    assert len(intake.events) == 3
+
+    # Sent again after a crash: nothing is known any more.
+    channel.send(message)
+    assert len(intake.events) == 8
 
 
 def test_it_waits_as_long_as_the_intake_asks(intake: Intake) -> None:
