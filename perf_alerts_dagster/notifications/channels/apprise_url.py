@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Reason, Status
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
+from perf_alerts_dagster.notifications.channels.page import page_action, page_key, test_key
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 
@@ -20,6 +20,8 @@ _LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "@": "＠", "`": "ˋ"})
 # What makes a link of a pair of brackets; those of [CRITICAL] stay, for rules of the receiver.
 _LINK = re.compile(r"\](?=[(\[:])")
 _MAIL = frozenset({"mailto", "mailtos"})
+# What of a page's actions Apprise has for Opsgenie; a new alert is of its severity.
+_ACTIONS = {"trigger": None, "resolve": "success"}
 _TYPES = {"info": "info", "warning": "warning", "critical": "failure", "emergency": "failure"}
 
 
@@ -33,6 +35,7 @@ class AppriseChannel(Channel):
     minimum: Severity
     addresses: Addresses
     outgoing: Outgoing = field(default_factory=Outgoing)
+    is_pager: bool = False
 
     def __repr__(self) -> str:
         return f"AppriseChannel({self.name})"
@@ -40,18 +43,28 @@ class AppriseChannel(Channel):
     def send(self, message: Message) -> None:
         """Send it as plain text; Apprise gives no cause, so that every failure is retried.
 
-        Opsgenie gets each event as an alert of its own, under the event's id, and nothing of an
-        open event that is only better.
+        Opsgenie gets an alert for each event. A pager is for events: it gets no digest, unless it
+        is to get everything.
         """
-        if self._scheme != "opsgenie" or not message.events:
-            self._notify(message.subject, message, _type(message))
+        if message.kind == "digest" and self.is_pager and self.minimum is not Severity.INFO:
             return
-        for event in message.events:
-            self.plugin.alias = event.id  # type: ignore[attr-defined]
-            if event.status == Status.RESOLVED:
-                self._notify(event.title, message, "success")
-            elif any(Reason(reason).is_worsening for reason in event.reasons):
-                self._notify(event.title, message, _TYPES[event.severity])
+        if self._scheme == "opsgenie":
+            self._send_alerts(message)
+        else:
+            self._notify(message.subject, message, _type(message))
+
+    def _send_alerts(self, message: Message) -> None:
+        """Open and close alerts under the keys of their events, which Opsgenie drops if known."""
+        alerts = [
+            (page_key(event, message), event.title, _ACTIONS[action] or _TYPES[event.severity])
+            for event in message.events
+            if (action := page_action(event, message)) in _ACTIONS
+        ]
+        if not message.events:
+            # Information alone opens no alert.
+            alerts = [(test_key(message), message.subject, kind) for kind in ("warning", "success")]
+        for self.plugin.alias, title, kind in alerts:  # type: ignore[attr-defined]
+            self._notify(title, message, kind)
 
     def _notify(self, title: str, message: Message, notify_type: str) -> None:
         from apprise import NotifyFormat

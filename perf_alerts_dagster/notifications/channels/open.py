@@ -125,7 +125,8 @@ class _Opener:
             return Mail(
                 plugin, name=name, minimum=minimum, picture_of=self.picture_of, **self._ways
             )
-        return AppriseChannel(plugin, name=name, minimum=minimum, **self._ways)
+        is_pager = name.partition(":")[0] in PAGERS
+        return AppriseChannel(plugin, name=name, minimum=minimum, is_pager=is_pager, **self._ways)
 
     def _pager(self, url: str, where: str, minimum: Severity) -> PagerDuty:
         """`pagerduty://KEY?base=https://host/path`, or Apprise's form with a key of its API."""

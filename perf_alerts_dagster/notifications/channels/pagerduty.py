@@ -1,7 +1,6 @@
 """PagerDuty's Events API v2, which other intakes of pages speak too: one page per event."""
 
 import asyncio
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +11,9 @@ from typing import ClassVar
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Reason, Status
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
+from perf_alerts_dagster.notifications.channels.page import page_action, page_key, test_key
 from perf_alerts_dagster.notifications.channels.posting import Posting
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, MessageEvent
@@ -77,10 +76,10 @@ class PagerDuty(Channel):
         accepted = self._accepted.setdefault(message.key, set())
         requests = {"": list(_test(message))} if message.kind == "test" else {}
         for event in message.events:
-            action = _action(event, message)
+            action = page_action(event, message)
             if action and event.id not in accepted:
                 more = self._page(event, message) if action == "trigger" else {}
-                key = _key(event, message)
+                key = page_key(event, message)
                 requests[event.id] = [{"event_action": action, "dedup_key": key, **more}]
         self._finish(message.key, asyncio.run(self._send(requests, accepted)) if requests else [])
 
@@ -128,37 +127,9 @@ class PagerDuty(Channel):
         return {"client": "perf-alerts", "payload": payload, "links": links}
 
 
-def _action(event: MessageEvent, message: Message) -> str | None:
-    """What the page of an event needs; None where it stays as it is."""
-    if event.status == Status.RESOLVED:
-        return "resolve"
-    if event.status == Status.ACKNOWLEDGED:
-        return "acknowledge"
-    is_worse = any(Reason(reason).is_worsening for reason in event.reasons)
-    # What ended while the message waited calls nobody; its end follows in a message of its own.
-    return "trigger" if is_worse and not _is_over(event, message) else None
-
-
-def _key(event: MessageEvent, message: Message) -> str:
-    """The key of an event's page.
-
-    What is sent past the store has no stored event: several processes page for it once.
-    """
-    if not message.payload.get("direct"):
-        return event.id
-    return hashlib.sha256(f"{message.key}\0{event.leader}".encode()).hexdigest()[:24]
-
-
-def _is_over(event: MessageEvent, message: Message) -> bool:
-    incidents = message.payload.get("incidents")
-    listed = incidents if isinstance(incidents, list) else []
-    over = {each["id"] for each in listed if isinstance(each, dict) and each.get("over")}
-    return over.issuperset(event.incident_ids)
-
-
 def _test(message: Message) -> Iterator[dict[str, Json]]:
     """A page that is resolved at once, so that nobody keeps it open."""
-    key = hashlib.sha256(message.key.encode()).hexdigest()[:24]
+    key = test_key(message)
     payload: dict[str, Json] = {
         "summary": message.subject[:_MAXIMUM_SUMMARY],
         "source": "perf-alerts",

@@ -191,23 +191,29 @@ def event_of(status: str, *reasons: str, severity: str = "critical") -> MessageE
     )
 
 
-def test_opsgenie_gets_an_alert_for_each_event_under_its_id(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    channel = opened("opsgenie://key-of-opsgenie/")
+def alerts_of(channel: Channel, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """The alias, the title and the kind of each alert; what the plugin sends goes nowhere."""
     assert isinstance(channel, AppriseChannel)
     sent: list[tuple[str, str, str]] = []
 
     def notify(**given: Any) -> bool:
-        alias = channel.plugin.alias  # type: ignore[attr-defined]
+        alias = vars(channel.plugin).get("alias") or ""
         sent.append((alias, given["title"], given["notify_type"]))
         return True
 
-    # What the plugin itself sends goes to Opsgenie.
     monkeypatch.setattr(channel.plugin, "notify", notify)
+    return sent
+
+
+def test_opsgenie_gets_an_alert_for_each_event_under_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    channel = opened("opsgenie://key-of-opsgenie/")
+    sent = alerts_of(channel, monkeypatch)
     events = (
         event_of("open", "opened"),
         event_of("open", "recovered"),
+        event_of("acknowledged", "opened"),
         event_of("resolved", "recovered"),
     )
     channel.send(replace(a_message("trend"), events=events))
@@ -216,4 +222,23 @@ def test_opsgenie_gets_an_alert_for_each_event_under_its_id(
         ("open-opened", "open trend", "failure"),
         ("resolved-recovered", "resolved trend", "success"),
     ]
-    assert channel.minimum is Severity.CRITICAL
+
+
+def test_a_test_opens_and_closes_an_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = opened("opsgenie://key-of-opsgenie/")
+    sent = alerts_of(channel, monkeypatch)
+    channel.send(make_test(START, public_url=None))
+
+    assert [kind for _, _, kind in sent] == ["warning", "success"]
+    assert len({alias for alias, _, _ in sent}) == 1
+
+
+@pytest.mark.parametrize(("url", "count"), [("", 0), ("?min_severity=info", 1)])
+def test_a_pager_gets_no_digest_unless_it_is_to_get_everything(
+    monkeypatch: pytest.MonkeyPatch, url: str, count: int
+) -> None:
+    channel = opened(f"spike://1234567890abcdef1234567890abcdef/{url}")
+    sent = alerts_of(channel, monkeypatch)
+    channel.send(replace(a_message("trend"), kind="digest"))
+
+    assert len(sent) == count

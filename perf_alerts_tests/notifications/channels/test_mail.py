@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perf_alerts_dagster.core.errors import StoreUnavailable
@@ -204,6 +204,8 @@ def test_the_priority_is_that_of_the_severity(
     assert mail["X-Priority"] == {"low": "5", "normal": "3", "high": "1"}[importance]
 
 
+# How long it takes is the machine's affair.
+@settings(deadline=None)
 @given(
     subject=st.text()
     | st.sampled_from(
