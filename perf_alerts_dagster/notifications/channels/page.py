@@ -31,7 +31,7 @@ def _is_over(event: MessageEvent, message: Message) -> bool:
     incidents = message.payload.get("incidents")
     listed = incidents if isinstance(incidents, list) else []
     over = {each["id"] for each in listed if isinstance(each, dict) and each.get("over")}
-    return over.issuperset(event.incident_ids)
+    return bool(event.incident_ids) and over.issuperset(event.incident_ids)
 
 
 def test_key(message: Message) -> str:
