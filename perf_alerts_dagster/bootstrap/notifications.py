@@ -145,6 +145,9 @@ def build_notification_settings(settings: Settings) -> NotificationSettings:
     return NotificationSettings(
         channels=tuple(channel.name for channel in normal),
         escalation_channels=tuple(channel.name for channel in escalation),
+        pagers=frozenset(
+            channel.name for channel in (*normal, *escalation) if channel.takes_answers
+        ),
         minimum={channel.name: channel.minimum for channel in (*normal, *escalation)},
         window=timedelta(minutes=settings.suppress_similar_minutes),
         repeat=timedelta(hours=settings.repeat_hours),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.notification import Notification
@@ -43,10 +43,14 @@ class DeliveryFailed(Exception):
 
 
 class Channel(Protocol):
-    """A receiver of messages. `name` shows no secret; `minimum` is its lowest severity."""
+    """A receiver of messages. `name` shows no secret; `minimum` is its lowest severity.
+
+    `takes_answers`: it is notified of a person's answer as well, as a pager is.
+    """
 
     name: str
     minimum: Severity
+    takes_answers: ClassVar[bool] = False
 
     def send(self, message: Message) -> None:
         """Deliver it, within ten seconds.

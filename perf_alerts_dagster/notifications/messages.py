@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,10 +31,30 @@ _LATER_LISTS = ("partial", "too_little")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageEvent:
+    """One event of a message, as far as the message's channel is notified of it.
+
+    `status` is open, acknowledged or resolved; `title` is one line with its number. `reasons` are
+    those of its incidents, whose ids are `incident_ids`.
+    """
+
+    id: str
+    leader: str
+    status: str
+    severity: str
+    title: str
+    reasons: tuple[str, ...]
+    link: str | None
+    incident_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A message to a channel; `key` is the same at every attempt, for deduplication.
 
-    `subject` is one line. `payload` is for programs, JSON-ready; it includes the text.
+    `subject` is one line. `payload` is for programs, JSON-ready; it includes the text. `html` says
+    the same as `text`, with an image of `cid:<incident id>` for each of the incidents that are
+    `pictured`, a line each; see `html_with`.
     """
 
     key: str
@@ -42,6 +62,16 @@ class Message:
     subject: str
     text: str
     payload: Payload
+    html: str = ""
+    events: tuple[MessageEvent, ...] = ()
+    is_good_news: bool = False
+    pictured: tuple[str, ...] = ()
+
+    def html_with(self, pictures: Collection[str]) -> str:
+        """The HTML with those of its images only that are given, by their incidents' ids."""
+        known = tuple(f'<p><img src="cid:{each}"' for each in pictures)
+        lines = self.html.split("\n")
+        return "\n".join(line for line in lines if "<img " not in line or line.startswith(known))
 
 
 class UnreadableNotification(Exception):

@@ -23,6 +23,8 @@ _REASONS = {
     "escalated": "nobody has answered",
     "unmuted": "its silence has ended",
     "recovered": "over",
+    "acknowledged": "acknowledged",
+    "resolved": "resolved",
 }
 _ENDS = {
     "recovered": "It is back inside its limit.",

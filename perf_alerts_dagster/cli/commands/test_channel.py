@@ -16,7 +16,7 @@ def test_channel(names: tuple[str, ...]) -> None:
     """Send every channel, or those named, a message that says that it is a test.
 
     Channels are those of ALERT_NOTIFY_URLS and ALERT_ESCALATION_URLS. It needs no running stack.
-    Exit code 1 where a channel did not accept it.
+    A pager gets a page that is resolved at once. Exit code 1 where a channel did not accept it.
     """
     from perf_alerts_dagster.bootstrap.notifications import open_all_channels
     from perf_alerts_dagster.notifications.delivery import try_channels
@@ -36,8 +36,11 @@ def test_channel(names: tuple[str, ...]) -> None:
     failed = False
     for result in try_channels(wanted, message):
         if result.error is None:
-            OUT.print(f"[green]sent[/green]    {escape(result.channel)}")
+            is_pager = channels[result.channel].takes_answers
+            what = " (a page, resolved at once)" if is_pager else ""
+            OUT.print(f"[green]sent[/green]    {escape(result.channel)}{what}", soft_wrap=True)
         else:
             failed = True
-            ERR.print(f"[red]failed[/red]  {escape(result.channel)}: {escape(result.error)}")
+            text = f"{escape(result.channel)}: {escape(result.error)}"
+            ERR.print(f"[red]failed[/red]  {text}", soft_wrap=True)
     sys.exit(1 if failed else 0)

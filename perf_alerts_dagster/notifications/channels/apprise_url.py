@@ -1,6 +1,6 @@
-"""Every other service through Apprise: mail, Slack, Telegram, PagerDuty and so on."""
+"""Every other service through Apprise: Slack, Telegram, Opsgenie, SMS and so on."""
 
-from collections.abc import Callable
+import re
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -8,17 +8,21 @@ from urllib.parse import urlsplit
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.channels.addresses import Addresses
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
+from perf_alerts_dagster.notifications.channels.page import page_action, page_key, test_key
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
-# Look-alikes of the characters of mentions, links and tags, since strategy names are untrusted.
-_HARMLESS = str.maketrans({"<": "‹", ">": "›", "@": "＠", "[": "［", "]": "］", "`": "ˋ"})
+# Look-alikes of the characters of mentions and tags, since strategy names are untrusted.
+_LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", "@": "＠", "`": "ˋ"})
+# What makes a link of a pair of brackets; those of [CRITICAL] stay, for rules of the receiver.
+_LINK = re.compile(r"\](?=[(\[:])")
 _MAIL = frozenset({"mailto", "mailtos"})
-# Where plugins of Apprise keep their targets.
-_TARGETS = ("targets", "channels", "topics", "rooms", "groups", "users", "devices", "phone")
+# What of a page's actions Apprise has for Opsgenie; a new alert is of its severity.
+_ACTIONS = {"trigger": None, "resolve": "success"}
+_TYPES = {"info": "info", "warning": "warning", "critical": "failure", "emergency": "failure"}
 
 
 @dataclass(eq=False, repr=False)
@@ -31,27 +35,49 @@ class AppriseChannel(Channel):
     minimum: Severity
     addresses: Addresses
     outgoing: Outgoing = field(default_factory=Outgoing)
+    is_pager: bool = False
 
     def __repr__(self) -> str:
-        return f"Apprised({self.name})"
+        return f"AppriseChannel({self.name})"
 
     def send(self, message: Message) -> None:
-        """Send it as plain text; Apprise gives no cause, so that every failure is retried."""
+        """Send it as plain text; Apprise gives no cause, so that every failure is retried.
+
+        Opsgenie gets an alert for each event. A pager is for events: it gets no digest, unless it
+        is to get everything.
+        """
+        if message.kind == "digest" and self.is_pager and self.minimum is not Severity.INFO:
+            return
+        if self._scheme == "opsgenie":
+            self._send_alerts(message)
+        else:
+            self._notify(message.subject, message, _type(message))
+
+    def _send_alerts(self, message: Message) -> None:
+        """Open and close alerts under the keys of their events, which Opsgenie drops if known."""
+        alerts = [
+            (page_key(event, message), event.title, _ACTIONS[action] or _TYPES[event.severity])
+            for event in message.events
+            if (action := page_action(event, message)) in _ACTIONS
+        ]
+        if not message.events:
+            # Information alone opens no alert.
+            alerts = [(test_key(message), message.subject, kind) for kind in ("warning", "success")]
+        for self.plugin.alias, title, kind in alerts:  # type: ignore[attr-defined]
+            self._notify(title, message, kind)
+
+    def _notify(self, title: str, message: Message, notify_type: str) -> None:
         from apprise import NotifyFormat
 
         from perf_alerts_dagster.notifications.channels.guard import guarded
 
-        is_mail = self._scheme in _MAIL
-        subject, text = message.subject, message.text
-        if not is_mail:
-            subject, text = subject.translate(_HARMLESS), text.translate(_HARMLESS)
+        text = message.text
+        if self._scheme not in _MAIL:
+            title, text = harmless(title), harmless(text)
         # Declared as plain text, so that Apprise escapes it where it sends HTML.
         with guarded(self.outgoing, self._reachable()):
             is_sent = self.plugin.notify(
-                title=subject,
-                body=text,
-                body_format=NotifyFormat.TEXT,
-                notify_type=_TYPES[_worst(message)],
+                title=title, body=text, body_format=NotifyFormat.TEXT, notify_type=notify_type
             )
         if not is_sent:
             raise DeliveryFailed(
@@ -82,40 +108,9 @@ class AppriseChannel(Channel):
         return frozenset(self.addresses.addresses(split.hostname or "", split.port or 443))
 
 
-_TYPES = {"info": "info", "warning": "warning", "critical": "failure", "emergency": "failure"}
-
-
-def split_targets(make: Callable[[], "NotifyBase"]) -> list["NotifyBase"]:
-    """One plugin per target of a URL, so that a target that took a message never gets it again.
-
-    `make` makes the URL's plugin. Services that send to all targets in one request stay whole.
-    """
-    plugin = make()
-    copies = {*getattr(plugin, "cc", ()), *getattr(plugin, "bcc", ())}
-    targets = _listed(plugin, "targets")
-    if copies and targets:
-        known = set(map(str, targets))
-        pairs = [(False, copy) if isinstance(targets[0], tuple) else copy for copy in copies]
-        targets += sorted((pair for pair in pairs if str(pair) not in known), key=str)
-    lists = {name: found for name in _TARGETS if (found := _listed(plugin, name))}
-    count = sum(map(len, lists.values()))
-    if count < 2 or (count != len(plugin) and not copies):
-        return [plugin]
-    plugins = []
-    for name, found in lists.items():
-        for target in found:
-            single = make()
-            for other in lists:
-                setattr(single, other, [target] if other == name else [])
-            if copies:
-                single.cc, single.bcc = set(), set()  # type: ignore[attr-defined]
-            plugins.append(single)
-    return plugins
-
-
-def _listed(plugin: "NotifyBase", name: str) -> list[object]:
-    value: object = getattr(plugin, name, None)
-    return value if isinstance(value, list) else []
+def harmless(text: str) -> str:
+    """The text without anything that a chat reads as a mention, a link or a tag."""
+    return _LINK.sub("] ", text.translate(_LOOK_ALIKES))
 
 
 def own_host(plugin: "NotifyBase") -> str | None:
@@ -128,8 +123,10 @@ def own_host(plugin: "NotifyBase") -> str | None:
     return plugin.host if is_named and isinstance(plugin.host, str) else None
 
 
-def _worst(message: Message) -> str:
+def _type(message: Message) -> str:
+    """The kind of a message in Apprise's words, from which services choose their colour."""
+    if message.is_good_news:
+        return "success"
     incidents = message.payload.get("incidents")
-    if isinstance(incidents, list) and incidents and isinstance(incidents[0], dict):
-        return str(incidents[0]["severity"])
-    return "info"
+    worst = incidents[0] if isinstance(incidents, list) and incidents else None
+    return _TYPES[str(worst["severity"])] if isinstance(worst, dict) else "info"

@@ -34,12 +34,25 @@ class Outgoing:
         """The proxy of a URL: plain http is for receivers in the private network."""
         return self.proxy if urlsplit(url).scheme == "https" else None
 
-    def _trusted(self) -> ssl.SSLContext | None:
+    def trusted(self) -> ssl.SSLContext | None:
+        """The settings' own authorities; None for the usual ones.
+
+        Raises:
+            DeliveryFailed: their file cannot be read.
+        """
         try:
             bundle = self.ca_bundle
             return None if bundle is None else ssl.create_default_context(cafile=bundle)
         except OSError as error:
             raise DeliveryFailed("the certificates of ALERT_CA_BUNDLE cannot be read") from error
+
+    def context(self) -> ssl.SSLContext:
+        """The certificates for several requests, since reading them takes long.
+
+        Raises:
+            DeliveryFailed: those of the settings cannot be read.
+        """
+        return self.trusted() or httpx.create_ssl_context()
 
     async def request(
         self,
@@ -50,6 +63,7 @@ class Outgoing:
         addresses: Sequence[str] = (),
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        context: ssl.SSLContext | None = None,
     ) -> tuple[int, httpx.Headers]:
         """The status and the headers of the answer; no redirect is followed.
 
@@ -61,6 +75,7 @@ class Outgoing:
                 used through a proxy.
             content: The body.
             headers: Further headers.
+            context: That of `context`, where there are several requests.
 
         Raises:
             DeliveryFailed: there is no answer; the text holds no part of the URL.
@@ -69,7 +84,7 @@ class Outgoing:
         hosts = addresses if addresses and proxy is None else [split.hostname or ""]
         # The last address gets its share too.
         share = seconds if len(hosts) == 1 else seconds / (len(hosts) + 1)
-        connect, trusted = min(_CONNECT_SECONDS, share), self._trusted()
+        connect, trusted = min(_CONNECT_SECONDS, share), context or self.trusted()
         try:
             async with (
                 # httpx has no limit for the whole request; a receiver may answer byte by byte.

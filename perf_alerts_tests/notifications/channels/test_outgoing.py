@@ -5,19 +5,13 @@ import errno
 import select
 import socket
 import socketserver
-import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from perf_alerts_dagster.bootstrap.notifications import build_outgoing
 from perf_alerts_dagster.core.severity import Severity
@@ -28,65 +22,10 @@ from perf_alerts_dagster.notifications.channels.webhook import Webhook
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
 from perf_alerts_dagster.settings import load_settings
-from perf_alerts_tests.receivers import Receiver, http_receiver
+from perf_alerts_tests.receivers import Authority, Receiver, http_receiver
 
 MESSAGE = Message(key="k1", kind="normal", subject="s", text="t", payload={"incidents": []})
 ALLOWED = frozenset({"127.0.0.1", "localhost", "hooks.example"})
-
-
-@dataclass
-class Authority:
-    """A private authority in a folder, with a certificate for localhost and hooks.example."""
-
-    folder: Path
-    days: int = 1
-    bundle: Path = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir()
-        self.bundle = self.folder / "ca.pem"
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "desk authority")])
-        authority = self._certificate(self._name, self._key.public_key(), is_authority=True)
-        self.bundle.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-
-    def server(self) -> ssl.SSLContext:
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "receiver")])
-        text = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        certificate = self._certificate(name, key.public_key(), is_authority=False)
-        file = self.folder / "server.pem"
-        file.write_bytes(text + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
-
-    def _certificate(
-        self, name: x509.Name, key: ec.EllipticCurvePublicKey, *, is_authority: bool
-    ) -> x509.Certificate:
-        now = datetime.now(UTC)
-        names = [x509.DNSName("localhost"), x509.DNSName("hooks.example")]
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=30))
-            .not_valid_after(now + timedelta(days=1 if is_authority else self.days))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "authority")
 
 
 @pytest.fixture

@@ -6,18 +6,21 @@ import json
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import pytest
 
 from perf_alerts_dagster.core.errors import SettingsError
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.notifications.channels import webhook as webhooks
 from perf_alerts_dagster.notifications.channels.addresses import Addresses, is_public
 from perf_alerts_dagster.notifications.channels.open import open_channels
-from perf_alerts_dagster.notifications.channels.webhook import retry_after
-from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
+from perf_alerts_dagster.notifications.channels.posting import retry_after
+from perf_alerts_dagster.notifications.delivery import Channel, Deliverer, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message
+from perf_alerts_tests.incidents.incident_desk import IncidentDesk, breach
 from perf_alerts_tests.receivers import Receiver
 
 SECRET = "canary-of-the-signing-secret"
@@ -52,6 +55,43 @@ def test_it_posts_signed_json_under_the_key(receiver: Receiver) -> None:
     wanted = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
     assert signed == f"v1={wanted}"
     assert abs(int(at.removeprefix("t=")) - time.time()) < 60
+
+
+# The fields that receivers have read since before there were events.
+TOP = {"key", "kind", "alert", "at", "subject", "text", "total", "incidents"}
+INCIDENT = {
+    *("id", "reason", "number", "dedup_key", "strategy", "rule", "alert", "kind", "projection"),
+    *("status", "severity", "trend", "evidence", "value", "limit", "p_year", "first_as_of"),
+    *("as_of", "opened_at", "last_seen_at", "breaches", "provisional", "escalation_step"),
+    *("acknowledged_by", "resolution", "resolved_by", "resolved_at", "over", "parent", "run_id"),
+    *("message", "parts", "link"),
+}
+EVENT = {"id", "leader", "first_session", "status", "severity", "opened_at", "escalation_step"}
+
+
+def test_the_event_is_added_to_what_receivers_have_always_got(receiver: Receiver) -> None:
+    channel = opened(receiver.channel)
+    desk = IncidentDesk(settings=NotificationSettings(channels=(channel.name,)))
+    desk.judge(breach(severity=Severity.CRITICAL))
+    worker = Deliverer(
+        outbox=desk.outbox,
+        channels={channel.name: channel},
+        on_dead_letter=desk.lifecycle.dead_letter,
+        on_sent=desk.lifecycle.channel_recovered,
+        clock=lambda: desk.now,
+        jitter=Random(1),
+        owner="worker",
+        public_url=None,
+    )
+    assert worker.drain(10).sent == 1
+
+    (got,) = receiver.got
+    assert got.json.keys() >= TOP
+    (incident,) = got.json["incidents"]
+    assert incident.keys() >= INCIDENT
+    assert incident["event"].keys() >= EVENT
+    assert incident["event"]["leader"] == "trend"
+    assert (incident["reason"], incident["status"], incident["value"]) == ("opened", "open", -0.3)
 
 
 def test_without_a_secret_nothing_is_signed(receiver: Receiver) -> None:
