@@ -171,14 +171,7 @@ class Answers:
             decide(builder, incidents)
             return builder
 
-        decisions = self._store(build, change)
-        return decisions.events[0] if decisions.events else self._known_event(event_id)
-
-    def _known_event(self, event_id: str) -> Event:
-        event = self.store.event(event_id)
-        if event is None:
-            raise ports.UnknownIncident(f"there is no event {event_id}")
-        return event
+        return self._store(build, change).events[0]
 
     def _change(
         self,

@@ -214,10 +214,9 @@ class Incident(Breach):
     def answered(self) -> str:
         """Who acknowledged or resolved it, and when, as a sentence; empty where nobody did."""
         known = self.resolved or self.acknowledged
-        if known is None:
-            return ""
         how = "resolved" if self.resolved else "acknowledged"
-        return f"{known.by} {how} it on {known.at.astimezone(UTC):%Y-%m-%d at %H:%M} UTC"
+        at = known and known.at.astimezone(UTC)
+        return f"{known.by} {how} it on {at:%Y-%m-%d at %H:%M} UTC" if known else ""
 
     @property
     def is_critical(self) -> bool:

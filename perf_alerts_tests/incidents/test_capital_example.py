@@ -114,8 +114,6 @@ def test_the_sample_is_notified_as_the_docs_say() -> None:
     assert isinstance(share, float)
     # The sample is replayed: the lives are drawn by its first live day.
     assert round(100 * share) in (81, 82, 83, 84)
-    begin = (
-        "live index is 36.0% below its peak, at or beyond the documented 20 %; it passes 20 % in"
-    )
+    begin = "36.0 % below its high of "
     assert found.message.startswith(begin)
     assert begin in DOCS

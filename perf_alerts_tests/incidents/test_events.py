@@ -7,13 +7,15 @@ import pytest
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.decisions import DecisionBuilder
 from perf_alerts_dagster.incidents.events import Event
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
+from perf_alerts_dagster.incidents.model import Incident, Reason, Resolution, Status
 from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.ports import EventFilter, UnknownIncident
+from perf_alerts_dagster.incidents.ports import EventFilter, Snapshot, UnknownIncident
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.evaluation import Evaluation
+from perf_alerts_tests.incidents.example_incidents import NOON, an_incident
 from perf_alerts_tests.incidents.incident_desk import (
     DAY,
     HOUR,
@@ -467,3 +469,28 @@ def test_an_event_says_when_it_was_opened(desk: IncidentDesk) -> None:
     desk.judge(breach())
 
     assert only_event(desk).opened_at == START
+
+
+def test_a_group_with_a_name_that_another_one_had_is_an_event_of_its_own(
+    desk: IncidentDesk,
+) -> None:
+    def group(name: str, currency: str) -> Evaluation:
+        return breach(strategy=name, parts={"group": "ALL", "currency": currency})
+
+    desk.judge(group("ALL", "USD"))
+    desk.judge(group("ALL:USD", "USD"))
+    desk.judge(group("ALL:USD", "USD"), group("ALL", "EUR"))
+
+    assert sorted(one.leader for one in events(desk)) == ["ALL", "ALL:USD"]
+
+
+def test_an_incident_of_an_older_version_has_no_event_in_its_message() -> None:
+    incident = an_incident(event_id="")
+    settings = NotificationSettings(channels=("mail",))
+    builder = DecisionBuilder(Snapshot(incidents=(incident,)), settings, now=NOON, window="w")
+    builder.notify(incident, Reason.REPEATED)
+
+    (row,) = builder.decisions().notifications
+    listed = row.payload["incidents"]
+    assert isinstance(listed, list)
+    assert [each["event"] for each in listed if isinstance(each, dict)] == [None]

@@ -252,7 +252,7 @@ def _fold(connection: sa.Connection, row_id: int, entry: Mapping[str, Json]) -> 
     row = notifications.c
     query = sa.select(row.payload).where(row.id == row_id, row.state == DeliveryState.PENDING.value)
     payload = connection.scalar(query.with_for_update(skip_locked=True))
-    if payload is None:
+    if payload is None:  # pragma: no cover - another worker leases it between two statements
         return False
     listed = [
         {**entry, "number": each["number"], "folded": each["reason"]}
