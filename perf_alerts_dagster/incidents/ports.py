@@ -116,11 +116,12 @@ class IncidentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
-    """A filter of events; None matches all."""
+    """A filter of events; None matches all. `ids` are those of at most some hundred events."""
 
     status: Status | None = None
     severity: Severity | None = None
     leader: str | None = None
+    ids: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -284,6 +284,7 @@ class MemoryIncidents(IncidentStore, Outbox):
                 if wanted.status in (None, one.status)
                 and wanted.severity in (None, one.severity)
                 and wanted.leader in (None, one.leader)
+                and (wanted.ids is None or one.id in wanted.ids)
             ),
             key=lambda one: (one.opened_at, one.id),
             reverse=True,

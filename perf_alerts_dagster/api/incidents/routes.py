@@ -25,7 +25,7 @@ from perf_alerts_dagster.http.requests import (
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.ports import IncidentFilter, IncidentStore, UnknownIncident
+from perf_alerts_dagster.incidents.ports import EventFilter, IncidentFilter, IncidentStore, UnknownIncident
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
@@ -71,8 +71,9 @@ async def incidents(request: Request, who: HistoryViewer) -> Response:
 
 def events_of(store: IncidentStore, listed: Iterable[Incident]) -> dict[str, Event]:
     """The events of incidents, by their ids."""
-    found = [store.event(event_id) for event_id in {each.event_id for each in listed} - {""}]
-    return {event.id: event for event in found if event is not None}
+    ids = frozenset(each.event_id for each in listed if each.event_id)
+    page = store.events(EventFilter(ids=ids), limit=len(ids))
+    return {event.id: event for event in page.events}
 
 
 @router.get("/{id}", response_model=schemas.IncidentAnswer)

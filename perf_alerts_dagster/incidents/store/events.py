@@ -47,6 +47,8 @@ def filtered(wanted: ports.EventFilter) -> sa.Select[Any]:
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(events.c[name] == str(value))
+    if wanted.ids is not None:
+        query = query.where(events.c.id.in_(wanted.ids))
     return query
 
 

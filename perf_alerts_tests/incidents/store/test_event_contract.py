@@ -60,6 +60,7 @@ def test_events_are_listed_newest_first_page_by_page(bench: Bench, stored: list[
     [
         (EventFilter(status=Status.OPEN), [4, 3, 0]),
         (EventFilter(status=Status.RESOLVED), [1]),
+        (EventFilter(ids=frozenset()), []),
         (EventFilter(severity=CRITICAL), [4, 3, 2, 1, 0]),
         (EventFilter(severity=Severity.WARNING), []),
         (EventFilter(leader="|execution_failed|alert-3"), [3]),
