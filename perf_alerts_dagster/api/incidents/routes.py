@@ -25,7 +25,12 @@ from perf_alerts_dagster.http.requests import (
 from perf_alerts_dagster.identity.permissions import HistoryViewer, Switcher, change_of
 from perf_alerts_dagster.incidents.events import Event
 from perf_alerts_dagster.incidents.model import Incident
-from perf_alerts_dagster.incidents.ports import EventFilter, IncidentFilter, IncidentStore, UnknownIncident
+from perf_alerts_dagster.incidents.ports import (
+    EventFilter,
+    IncidentFilter,
+    IncidentStore,
+    UnknownIncident,
+)
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 
 router = APIRouter(prefix="/incidents", tags=["incidents"])
