@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from perf_alerts_dagster.bootstrap.notifications import (
     build_budgets,
     build_deliverer,
+    build_wording,
     open_channels,
     open_incidents,
 )
@@ -125,7 +126,7 @@ def build_direct(settings: Settings) -> Direct:
         timezone=ZoneInfo(settings.timezone),
         gate=settings.rule_preset == "evidence",
         observe_only=settings.observe_only,
-        public_url=settings.public_url,
+        wording=build_wording(settings),
         kept=kept,
     )
 
@@ -135,5 +136,5 @@ def build_outage(settings: Settings) -> Outage:
     return Outage(
         channels=() if settings.observe_only else open_channels(settings)[0],
         open_judge=lambda: build_direct(settings),
-        public_url=settings.public_url,
+        wording=build_wording(settings),
     )

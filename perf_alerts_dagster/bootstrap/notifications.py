@@ -28,6 +28,7 @@ from perf_alerts_dagster.notifications.channels.open import open_channels as ope
 from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, Deliverer
 from perf_alerts_dagster.notifications.sweeper import Sweeper
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.records.groups import is_group
 from perf_alerts_dagster.records.sql import SqlDesk
 from perf_alerts_dagster.scheduler.pauses import Toggles, end_pauses
@@ -172,6 +173,15 @@ def open_incidents(settings: Settings, engine: Engine) -> Incidents:
     )
 
 
+def build_wording(settings: Settings) -> Wording:
+    """The links and the time zone of messages."""
+    return Wording(
+        public_url=settings.public_url,
+        runbook_url=settings.runbook_url,
+        zone=ZoneInfo(settings.timezone),
+    )
+
+
 def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> Deliverer:
     """The deliverer of the outbox's messages; `owner` identifies it in the rows that it leases."""
     return Deliverer(
@@ -182,7 +192,7 @@ def build_deliverer(settings: Settings, incidents: Incidents, *, owner: str) -> 
         clock=_NOW,
         jitter=SystemRandom(),
         owner=owner,
-        public_url=settings.public_url,
+        wording=build_wording(settings),
     )
 
 

@@ -178,6 +178,7 @@ class Settings(_AlertSettings):
     https_proxy: Annotated[SecretStr | None, optional(urls.proxy)] = None
     pause_grace_minutes: Minutes = 15
     public_url: Annotated[str | None, optional(urls.page)] = None
+    runbook_url: Annotated[str | None, optional(urls.folder)] = None
 
     # Identity
     auth_enabled: Switch = True

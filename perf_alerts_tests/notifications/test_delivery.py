@@ -60,7 +60,6 @@ class Office:
             clock=lambda: self.desk.now,
             jitter=Fixed(),
             owner=self.owner,
-            public_url="https://alerts.example",
             reached=reached or self.points.append,
         )
 

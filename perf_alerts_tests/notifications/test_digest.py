@@ -18,6 +18,7 @@ from perf_alerts_dagster.notifications.messages import (
     UnreadableNotification,
     message_of,
 )
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_dagster.scheduler.port import Downtime
 from perf_alerts_tests.builders import a_record, noise
 from perf_alerts_tests.executions.trading_desk import judge
@@ -45,7 +46,7 @@ def desk() -> IncidentDesk:
 
 def digests(desk: IncidentDesk) -> list[Message]:
     rows = [one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST]
-    return [message_of(one, public_url=URL) for one in rows]
+    return [message_of(one, wording=Wording(public_url=URL)) for one in rows]
 
 
 def test_it_says_when_all_is_well(desk: IncidentDesk) -> None:
@@ -155,7 +156,7 @@ def test_a_row_that_does_not_say_whether_all_is_well_claims_nothing(desk: Incide
     row = next(iter(desk.memory.rows.values()))
     later = ("all_is_well", "judged", "partial", "too_little")
     payload = {name: value for name, value in row.payload.items() if name not in later}
-    message = message_of(replace(row, payload=payload), public_url=URL)
+    message = message_of(replace(row, payload=payload), wording=Wording(public_url=URL))
 
     assert message.subject == "[DIGEST] 2026-01-05: 1 of 1 judged, none open"
 
@@ -264,14 +265,16 @@ def test_a_digest_whose_lists_are_none_is_unreadable(
     row = next(iter(desk.memory.rows.values()))
 
     with pytest.raises(UnreadableNotification, match="TypeError"):
-        message_of(replace(row, payload={**row.payload, name: broken}), public_url=URL)
+        message_of(
+            replace(row, payload={**row.payload, name: broken}), wording=Wording(public_url=URL)
+        )
 
 
 def test_without_an_address_of_pages_it_has_no_link(desk: IncidentDesk) -> None:
     desk.lifecycle.digest(judged(fine()), now=desk.now)
     row = next(one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST)
 
-    assert "http" not in message_of(row, public_url=None).text
+    assert "http" not in message_of(row, wording=Wording()).text
 
 
 def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None:
@@ -279,7 +282,9 @@ def test_a_digest_that_is_none_of_ours_is_unreadable(desk: IncidentDesk) -> None
     row = next(one for one in desk.memory.rows.values() if one.kind is MessageKind.DIGEST)
 
     with pytest.raises(UnreadableNotification):
-        message_of(replace(row, payload={**row.payload, "incidents": "x"}), public_url=URL)
+        message_of(
+            replace(row, payload={**row.payload, "incidents": "x"}), wording=Wording(public_url=URL)
+        )
 
 
 def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDesk) -> None:

@@ -6,11 +6,12 @@ import pytest
 
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.notifications.messages import message_of
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import IncidentDesk, breach, fine
 
 
 def lines(desk: IncidentDesk) -> list[str]:
-    return message_of(list(desk.memory.rows.values())[-1], public_url=None).text.splitlines()
+    return message_of(list(desk.memory.rows.values())[-1], wording=Wording()).text.splitlines()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from perf_alerts_dagster.notifications.messages import (
     message_of,
 )
 from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import (
     DAILY,
     DAY,
@@ -36,7 +37,7 @@ def desk() -> IncidentDesk:
 
 
 def newest(desk: IncidentDesk, url: str | None = URL) -> Message:
-    return message_of(list(desk.memory.rows.values())[-1], public_url=url)
+    return message_of(list(desk.memory.rows.values())[-1], wording=Wording(public_url=url))
 
 
 def test_a_breach_says_everything_that_a_person_needs(desk: IncidentDesk) -> None:
@@ -58,7 +59,7 @@ def test_a_breach_says_everything_that_a_person_needs(desk: IncidentDesk) -> Non
 
     assert message.subject == "[EMERGENCY] trend: max drawdown (now worse): the drawdown is 30 %"
     desk.sweep()
-    first = message_of(next(iter(desk.memory.rows.values())), public_url=URL)
+    first = message_of(next(iter(desk.memory.rows.values())), wording=Wording(public_url=URL))
     assert first.text.splitlines() == [
         "[CRITICAL] trend: max drawdown",
         "the drawdown of trend is 25 %, beyond 20 %",
@@ -230,7 +231,7 @@ def test_a_row_that_is_none_of_ours_is_unreadable(payload: dict[str, object]) ->
         next_at=START + DAY,
     )
     with pytest.raises(UnreadableNotification):
-        message_of(row, public_url=URL)
+        message_of(row, wording=Wording(public_url=URL))
 
 
 def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
@@ -238,7 +239,9 @@ def test_a_row_about_no_incident_is_unreadable(desk: IncidentDesk) -> None:
     (row,) = desk.memory.rows.values()
 
     with pytest.raises(UnreadableNotification, match="no incident"):
-        message_of(replace(row, payload={**row.payload, "incidents": []}), public_url=URL)
+        message_of(
+            replace(row, payload={**row.payload, "incidents": []}), wording=Wording(public_url=URL)
+        )
 
 
 @pytest.mark.parametrize("url", [None, URL])

@@ -42,7 +42,7 @@ class Down:
     record: bool = True
 
     def __post_init__(self) -> None:
-        self.outage = Outage(channels=self.channels, open_judge=self.opened, public_url=None)
+        self.outage = Outage(channels=self.channels, open_judge=self.opened)
 
     def opened(self) -> "Down":
         if not self.record:

@@ -39,7 +39,6 @@ class Sweepers:
             clock=lambda: self.desk.now,
             jitter=Random(1),
             owner=owner,
-            public_url=None,
         )
         desk = Incidents(store=store, outbox=store, lifecycle=self.desk.lifecycle)
         sweeper = Sweeper(

@@ -69,7 +69,6 @@ class Round:
             clock=lambda: self.now,
             jitter=Random(1),
             owner="proxy",
-            public_url=None,
         )
         incidents = Incidents(store=store, outbox=store, lifecycle=lifecycle)
         return Watchdog(
@@ -86,7 +85,7 @@ class Round:
             heartbeat_url=self.heartbeat_url,
             clock=lambda: self.now,
             seconds=lambda: self.seconds,
-            outage=Outage(channels=[self.post], open_judge=_no_record, public_url=None),
+            outage=Outage(channels=[self.post], open_judge=_no_record),
         )
 
     async def status(self) -> SchedulerStatus:

@@ -19,6 +19,7 @@ from perf_alerts_dagster.notifications.channels.outgoing import Outgoing
 from perf_alerts_dagster.notifications.delivery import Channel, DeliveryFailed
 from perf_alerts_dagster.notifications.messages import Message, message_of
 from perf_alerts_dagster.notifications.messages import test_message as make_test
+from perf_alerts_dagster.notifications.text import Wording
 from perf_alerts_tests.incidents.incident_desk import START, IncidentDesk, breach
 from perf_alerts_tests.receivers import Mailbox, Receiver, smtp_receiver
 
@@ -60,7 +61,7 @@ def a_message(strategy: str) -> Message:
     desk = IncidentDesk()
     desk.judge(breach(strategy=strategy, message=f"{strategy} fell", severity=Severity.CRITICAL))
     (row,) = desk.memory.rows.values()
-    return message_of(row, public_url="https://alerts.example")
+    return message_of(row, wording=Wording(public_url="https://alerts.example"))
 
 
 def test_a_mail_says_what_happened(mailbox: Mailbox) -> None:
