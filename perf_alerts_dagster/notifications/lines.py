@@ -39,7 +39,7 @@ def lines_of(news: News, wording: Wording) -> list[Line]:
         _sentences(
             [
                 words.next_step(worst),
-                "It is resolved by now" if news.is_over else "",
+                _resolved_by_now(news),
                 f"{_names(again)} {'are' if len(again) > 1 else 'is'} over" if again else "",
             ]
         ),
@@ -240,6 +240,14 @@ def _ended(news: News, zone: tzinfo) -> list[str]:
     elif news.status == Status.ACKNOWLEDGED.value:
         said.append("Other incidents of the event are acknowledged, and not over")
     return said
+
+
+def _resolved_by_now(news: News) -> str:
+    """What ended it while the message waited, where the row knows."""
+    if not news.is_over:
+        return ""
+    how = _how(news, clean(news.lead["resolved_by"] or "somebody"))
+    return f"It is resolved by now{f': {how}' if news.lead['resolution'] else ''}"
 
 
 def _how(news: News, by: str) -> str:

@@ -91,7 +91,7 @@ def test_what_waits_is_sent_once_to_every_channel(office: Office) -> None:
 
     (mail,), (chat,) = office.mail.got, office.chat.got
     assert mail.key != chat.key
-    assert mail.subject == "[CRITICAL] trend: max drawdown: the drawdown is 30 %"
+    assert mail.subject == "[CRITICAL] trend: max drawdown -0.3"
     assert office.desk.only().last_notified_at == START
     assert sorted(office.points) == sorted(["claimed", "sent", "marked"] * 2)
 
@@ -187,7 +187,7 @@ def test_what_can_never_succeed_is_a_dead_letter_with_its_incident(office: Offic
     assert (incident.rule, incident.parts["about"]) == ("dead_letter", "mail")
     assert "HTTP 404" in incident.message
     assert [one.subject for one in office.chat.got] == [
-        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown -0.3",
         "[CRITICAL] mail: a channel does not deliver",
     ]
 
@@ -223,7 +223,7 @@ def test_a_poison_row_is_pushed_on_and_the_next_one_is_sent(office: Office) -> N
     office.desk.judge(breach(strategy="carry"))
 
     assert (office.drain() + office.drain()).dead == 1
-    assert "[WARNING] carry: max drawdown: the drawdown is 30 %" in [
+    assert "[WARNING] carry: max drawdown -0.3" in [
         one.subject for one in office.mail.got
     ]
 
@@ -240,7 +240,7 @@ def test_a_channel_that_breaks_over_one_message_takes_the_next_one(office: Offic
 
     assert office.drain() == DeliveryCounts(sent=3, retried=1)
     assert [one.subject for one in office.mail.got] == [
-        "[WARNING] carry: max drawdown: the drawdown is 30 %"
+        "[WARNING] carry: max drawdown -0.3"
     ]
     (broken,) = [one for one in office.desk.memory.rows.values() if one.attempts and one.error]
     # Whose text it is nobody knows: it may hold the channel's secret.
@@ -267,7 +267,7 @@ def test_a_crash_while_a_message_is_given_up_still_notifies(office: Office) -> N
         DeliveryState.DEAD,
     }
     assert [one.subject for one in office.chat.got] == [
-        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown -0.3",
         "[CRITICAL] mail: a channel does not deliver",
     ]
 
@@ -341,8 +341,8 @@ def test_a_recovery_is_notified_after_its_opening(office: Office) -> None:
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
-        "[RECOVERED] trend: max drawdown (over)",
+        "[CRITICAL] resolved by now: trend: max drawdown -0.3",
+        "[RECOVERED] trend: max drawdown -0.3; over after 40 s",
     ]
 
 
@@ -356,8 +356,8 @@ def test_a_recovery_is_notified_after_an_opening_that_had_to_wait(office: Office
     office.drain()
 
     assert [one.subject for one in office.mail.got] == [
-        "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %",
-        "[RECOVERED] trend: max drawdown (over)",
+        "[CRITICAL] resolved by now: trend: max drawdown -0.3",
+        "[RECOVERED] trend: max drawdown -0.3; over after 40 s",
     ]
 
 
@@ -372,7 +372,7 @@ def test_a_recovery_waits_for_the_opening_that_another_worker_sends(office: Offi
     office.drain()
     opening, recovery = office.mail.got
     assert opening.key == row.key
-    assert recovery.subject == "[RECOVERED] trend: max drawdown (over)"
+    assert recovery.subject == "[RECOVERED] trend: max drawdown -0.3; over after 40 s"
 
 
 def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None:
@@ -392,7 +392,7 @@ def test_an_opening_that_comes_late_says_that_it_is_over(office: Office) -> None
     office.drain()
 
     late = office.mail.got[-1]
-    assert late.subject == "[CRITICAL] trend: max drawdown (resolved by now): the drawdown is 30 %"
+    assert late.subject == "[CRITICAL] resolved by now: trend: max drawdown -0.3"
     assert "It is resolved by now." in late.text
 
 

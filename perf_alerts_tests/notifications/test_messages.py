@@ -167,7 +167,7 @@ def test_a_recovery_says_that_it_is_over(desk: IncidentDesk) -> None:
     desk.judge_next_day(fine())
     message = newest(desk)
 
-    assert message.subject == "[RECOVERED] trend: max drawdown (over)"
+    assert message.subject == "[RECOVERED] trend: max drawdown -0.3; over after 40 s"
     assert "It is back inside its limit." in message.text
     assert "Look at" not in message.text
 
@@ -179,7 +179,7 @@ def test_an_escalation_says_that_nobody_answered(desk: IncidentDesk) -> None:
     desk.sweep()
 
     assert newest(desk).subject == (
-        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1): the drawdown is 30 %"
+        "[CRITICAL] not answered for 15 min: trend: max drawdown -0.3"
     )
 
 

@@ -85,8 +85,8 @@ def test_what_cannot_be_read_does_not_keep_messages_from_going_out(
 
     # It escalated, and both messages have gone out.
     assert [one.subject for one in sweepers.post.got] == [
-        "[CRITICAL] trend: max drawdown: the drawdown is 30 %",
-        "[CRITICAL] trend: max drawdown (nobody has answered, escalation 1): the drawdown is 30 %",
+        "[CRITICAL] trend: max drawdown -0.3",
+        "[CRITICAL] not answered for 15 min: trend: max drawdown -0.3",
     ]
     assert sweepers.resumed == 1
     sweepers.desk.wait(MINUTE)
