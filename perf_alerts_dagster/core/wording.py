@@ -40,11 +40,13 @@ def printable(text: str, *, keep: str = "") -> str:
 
 
 def percent(fraction: float, *, signed: bool = False) -> str:
-    """A fraction as a percentage: `-15.0 %`, two decimals below 1 %: `0.25 %`."""
+    """A fraction as a percentage: `-15.0 %`, below 1 % with two decimals or digits: `0.25 %`."""
     value = 100.0 * fraction
-    text = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}"
-    if float(text) == 0.0:
+    if abs(value) < 1e-4:
         return "0 %"
+    text = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}"
+    if abs(value) < 0.01 or abs(value) >= 1e6:
+        text = f"{value:.2g}"
     return f"{'+' if signed and value > 0 else ''}{text} %"
 
 
@@ -60,11 +62,41 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing if number == 1 else plural}"
 
 
-def day_words(day: date, *, beside: date) -> str:
-    """A day as people write it: `Fri 27 Nov`; with its year unless it is that of `beside`."""
-    if day.year == beside.year:
-        return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]}"
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+def day_words(day: date, *, beside: date, weekday: bool = True) -> str:
+    """A day as people write it: `Fri 27 Nov`; with its year unless it is that of `beside`.
+
+    Without `weekday` it is `27 Nov`: of a day that is only about so, or long past.
+    """
+    words = f"{day.day} {_MONTHS[day.month - 1]}"
+    if day.year != beside.year:
+        return f"{words} {day.year}"
+    return f"{_DAYS[day.weekday()]} {words}" if weekday else words
+
+
+# The share of healthy years below which their number tells nothing apart: of 2,000 years, the
+# fewest that rate a rule, none may be as bad where one in 667 is (95 %); of 5,000, seven.
+_RAREST = 1.0 / 700.0
+
+
+def rarity(p_year: float, *, of_day: bool = False) -> str:
+    """How common it is in the strategy's own healthy years, as a clause in lower case.
+
+    `fewer than 1 in 700 healthy years hold such a day`, `about 1 in 20 healthy years looks so`,
+    `about 4 in 10 healthy years look so`, `nearly every healthy year looks so`. Nothing is said to
+    be rarer than 1 in 700 years, since as few as 2,000 are simulated.
+
+    Args:
+        p_year: The share of healthy years that are at least this bad, in [0, 1].
+        of_day: Whether it is about one row (an event), and not about a state that lasts.
+    """
+    many, one = ("hold such a day", "holds such a day") if of_day else ("look so", "looks so")
+    if p_year < _RAREST:
+        return f"fewer than 1 in 700 healthy years {many}"
+    if p_year >= 0.95:
+        return f"nearly every healthy year {one}"
+    if p_year >= 0.35:
+        return f"about {10 * p_year:.0f} in 10 healthy years {many}"
+    return f"about 1 in {float(f'{1.0 / p_year:.2g}'):.0f} healthy years {one}"
 
 
 def ago(then: datetime, now: datetime) -> str:

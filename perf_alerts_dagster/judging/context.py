@@ -3,15 +3,23 @@
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import counted, day_words
 from perf_alerts_dagster.judging.budget import Budgets
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Evidence,
+    Outcome,
+    evidence_of,
+    headed,
+    notified_as,
+)
 from perf_alerts_dagster.judging.rule import LimitBook, Rule, Step
 from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.power import Worth
@@ -19,24 +27,8 @@ from perf_alerts_dagster.projections.projection import ProjectionsInForce
 from perf_alerts_dagster.projections.shadow_lives import ShadowCalibration
 from perf_alerts_dagster.projections.watchers import STATISTICS, YEAR, documented_badness
 from perf_alerts_dagster.records.calendars import StrategyCalendar
-from perf_alerts_dagster.records.model import StrategyRecord
+from perf_alerts_dagster.records.model import Dates, StrategyRecord
 from perf_alerts_dagster.records.sessions import missing
-
-
-def evidence_of(severity: Severity | None, p_year: float | None, levels: Pair) -> Evidence | None:
-    """The evidence of a gated rule: strong within the warning's level; None without a breach."""
-    if severity is None:
-        return None
-    if p_year is None:
-        return Evidence.UNRATED
-    return Evidence.STRONG if p_year <= levels[0] else Evidence.WEAK
-
-
-def notified_as(severity: Severity | None, p_year: float | None, levels: Pair) -> dict[str, Json]:
-    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
-    if severity is None or p_year is None or severity.rank < Severity.CRITICAL.rank:
-        return {}
-    return {"told_as": Severity.WARNING.value} if levels[1] < p_year <= levels[0] else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +87,8 @@ Made = TypeVar("Made")
 class JudgeContext:
     """The inputs of every rule in addition to the record.
 
-    `calendars` are those of each strategy and group. `last_final` is the newest
-    session whose rows are final; None if there is none. `lateness` maps a strategy to the closed
+    `calendars` are those of each strategy and group. `last_final` is the newest session whose rows
+    are final; None if there is none. `lateness` maps a strategy to the closed
     sessions its newest row is behind. `budgets` are those of false alarms, `desk_size` the number
     of strategies and groups that share the desk's. `in_force` are the projections in force,
     `calibrations` their healthy years, both by strategy; `life_cusum` those of the strategies that
@@ -124,6 +116,11 @@ class JudgeContext:
     records: Mapping[str, StrategyRecord] = field(default_factory=dict)
     made: dict[Hashable, Any] = field(default_factory=dict)
     kept: dict[Hashable, Any] = field(default_factory=dict)
+
+    def day(self, day: date | np.datetime64, *, weekday: bool = True) -> str:
+        """A day in words, beside the as-of date; see `day_words`."""
+        plain: date = day.astype(object) if isinstance(day, np.datetime64) else day
+        return day_words(plain, beside=self.as_of, weekday=weekday)
 
     def once(self, key: Hashable, make: Callable[[], Made], *, of_session: bool = True) -> Made:
         """What `make` gives, made once for all that ask by the same key.
@@ -236,6 +233,7 @@ def evaluation_of(
     value: float,
     limit: float | None,
     message: str,
+    headline: str = "",
     observations: int | None = None,
     required: int = 1,
     session: date | None = None,
@@ -248,8 +246,8 @@ def evaluation_of(
 ) -> Evaluation:
     """An `ok` (severity None) or a breach, with its evidence.
 
-    `gated` overrides the catalogue; `rating` and `levels` the calibration and the rule's share of
-    the budget, for a rule with its own evidence.
+    `headline` is kept of a breach, see `headed`. `gated` overrides the catalogue; `rating` and
+    `levels` the calibration and the rule's share of the budget, for a rule with its own evidence.
     """
     needs_evidence = rule.gated if gated is None else gated
     if rating is None and (needs_evidence or rule.calibrated):
@@ -288,7 +286,7 @@ def evaluation_of(
         projection=projection,
         provisional=provisional,
         message=message,
-        parts={**(parts or {}), **in_force},
+        parts={**(parts or {}), **in_force, **headed(headline if severity else "")},
     )
 
 
@@ -306,39 +304,48 @@ def insufficient_data(
     required: int = 1,
     why: str = "",
     lacking: str = LIVE_ROWS,
+    judged_from: str = "",
 ) -> Evaluation:
     """An evaluation of too little data: `observations` of `required`, and why.
 
-    `lacking` is what they are observations of.
+    `lacking` is what they are observations of, `judged_from` the day of the row that is missing.
     """
-    reason = f": {why}" if why else ""
+    text = f"{observations:,} of {required:,} {'rows' if lacking == LIVE_ROWS else lacking}"
+    if judged_from:
+        text = f"{text if observations else 'no row yet'}: judged from about {judged_from} on"
+    is_said = not why or 1 < required > observations
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
         outcome=Outcome.INSUFFICIENT_DATA,
         kind=rule.kind,
-        observations=observations,
+        observations=min(observations, required),
         required=required,
-        message=f"insufficient data ({observations} of {required}){reason}",
+        message="; ".join(filter(None, (text if is_said else "", why))),
         parts={} if lacking == LIVE_ROWS else {LACKING: lacking},
     )
 
 
-def too_many_gaps(
-    context: JudgeContext, record: StrategyRecord, rule: Rule, window: int
-) -> Evaluation | None:
-    """Insufficient data where more than a tenth of the window's sessions have no row."""
-    days = context.calendars[record.strategy].days
-    absent = context.once(
-        ("absent", record.strategy, len(record)), lambda: missing(record.dates[-_LONGEST:], days)
-    )
-    rows = record.dates[-window:]
-    gaps = int((absent > rows[0]).sum()) if window <= _LONGEST else len(missing(rows, days))
-    share = gaps / (gaps + len(rows))
-    if share <= MAXIMUM_MISSING:
-        return None
-    why = f"{share:.0%} of the sessions in the window have no row"
-    return insufficient_data(record.strategy, rule, len(record.dates[-window:]), window, why)
+# Rows that say how fast a strategy's rows come.
+_RECENT_ROWS = 252
+_WEEK = np.timedelta64(7, "D")
+
+
+def day_of_row(dates: Dates, further: int) -> date:
+    """The day, about, of the row that comes `further` rows after the newest of `dates` (n >= 1).
+
+    By the distance of the newest rows; a single one has weekdays after it.
+    """
+    dates = dates[-_RECENT_ROWS:]
+    span, rows = dates[-1] - dates[0], len(dates) - 1
+    if span >= _WEEK:
+        # Whole weeks, so that no weekend is left out at an end.
+        span = span // _WEEK * _WEEK
+        rows = int((dates > dates[-1] - span).sum())
+    elif not rows:
+        span, rows = _WEEK, 5
+    newest: date = dates[-1].astype(object)
+    return newest + timedelta(days=round(further * int(span.astype(int)) / rows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -361,25 +368,27 @@ class Case:
         **more: Any,  # noqa: ANN401 - of several types
     ) -> Evaluation:
         """See `evaluation_of`, which takes `more`."""
-        severity, limit = step
-        return evaluation_of(
-            self.context,
-            self.record.strategy,
-            self.rule,
-            severity=severity,
-            value=value,
-            limit=limit,
-            message=message,
-            **more,
-        )
+        more |= {"severity": step[0], "value": value, "limit": step[1], "message": message}
+        return evaluation_of(self.context, self.record.strategy, self.rule, **more)
 
     def lacks(
         self, observations: int = 0, required: int = 1, why: str = "", lacking: str = LIVE_ROWS
     ) -> Evaluation:
         """See `insufficient_data`."""
-        strategy = self.record.strategy
-        return insufficient_data(strategy, self.rule, observations, required, why, lacking)
+        known, further, day = (observations, required, why, lacking), required - observations, ""
+        if lacking == LIVE_ROWS and further > 0 and len(self.record):
+            day = self.context.day(day_of_row(self.record.dates, further), weekday=False)
+        return insufficient_data(self.record.strategy, self.rule, *known, day)
 
     def gaps(self, window: int) -> Evaluation | None:
-        """See `too_many_gaps`."""
-        return too_many_gaps(self.context, self.record, self.rule, window)
+        """Insufficient data where more than a tenth of the window's sessions have no row."""
+        record, days = self.record, self.context.calendars[self.record.strategy].days
+        key = ("absent", record.strategy, len(record))
+        absent = self.context.once(key, lambda: missing(record.dates[-_LONGEST:], days))
+        rows = record.dates[-window:]
+        gaps = int((absent > rows[0]).sum()) if window <= _LONGEST else len(missing(rows, days))
+        sessions = gaps + len(rows)
+        if gaps / sessions <= MAXIMUM_MISSING:
+            return None
+        why = f"{gaps} of the window's {counted(sessions, 'session')} have no row"
+        return insufficient_data(record.strategy, self.rule, len(rows), window, why)

@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-import numpy as np
-
-from perf_alerts_dagster.judging.context import LACKING
+from perf_alerts_dagster.judging.context import LACKING, day_of_row
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import RULES
 from perf_alerts_dagster.judging.summary import watched_for
 from perf_alerts_dagster.records.model import StrategyRecord
-
-# Rows that say how fast a strategy's rows come.
-_RECENT_ROWS = 252
-_WEEK = np.timedelta64(7, "D")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +23,7 @@ class Coverage:
     live: int
     backtest: int
     now: tuple[str, ...]
-    later: tuple[tuple[int, date | None, tuple[str, ...]], ...] = ()
+    later: tuple[tuple[int, date, tuple[str, ...]], ...] = ()
     lacking: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
@@ -55,22 +49,8 @@ def coverage_of(record: StrategyRecord, evaluations: Sequence[Evaluation]) -> Co
         backtest=len(record) - live,
         now=watched_for(evaluations),
         later=tuple(
-            (rows, _day(record, rows - live), tuple(titles))
+            (rows, day_of_row(record.dates, rows - live), tuple(titles))
             for rows, titles in sorted(later.items())
         ),
         lacking=tuple((what, tuple(titles)) for what, titles in lacking.items()),
     )
-
-
-def _day(record: StrategyRecord, further: int) -> date | None:
-    """The day of a row to come, by the distance of the newest rows; None for a single row."""
-    dates = record.dates[-_RECENT_ROWS:]
-    if len(dates) < 2:
-        return None
-    span, rows = dates[-1] - dates[0], len(dates) - 1
-    if span >= _WEEK:
-        # Whole weeks, so that no weekend is left out at an end.
-        span = span // _WEEK * _WEEK
-        rows = int((dates > dates[-1] - span).sum())
-    newest: date = dates[-1].astype(object)
-    return newest + timedelta(days=round(further * int(span.astype(int)) / rows))

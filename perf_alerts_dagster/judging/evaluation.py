@@ -50,6 +50,10 @@ class Evidence(StrEnum):
     UNGATED = "ungated"
 
 
+# The number of a breach, or of what could not be measured, with its day or since when, in its
+# parts: for a subject, after the strategy's name.
+HEADLINE = "headline"
+_MAXIMUM_HEADLINE = 60
 # What is kept of a breach that only a new method found, in its parts; see `judging.upgrade`.
 HELD = "held"
 # Why a breach that is notified was one, in its parts; see `judging.explained`.
@@ -232,3 +236,30 @@ def severity_of(evaluation: Evaluation, *, gate: bool) -> Severity:
     is_info = evaluation.notified_severity is Severity.INFO
     is_own = gate or is_info or HELD in evaluation.parts
     return (evaluation.notified_severity if is_own else evaluation.severity) or Severity.INFO
+
+
+def evidence_of(
+    severity: Severity | None, p_year: float | None, levels: tuple[float, float]
+) -> Evidence | None:
+    """The evidence of a gated rule: strong within the warning's level; None without a breach."""
+    if severity is None:
+        return None
+    if p_year is None:
+        return Evidence.UNRATED
+    return Evidence.STRONG if p_year <= levels[0] else Evidence.WEAK
+
+
+def notified_as(
+    severity: Severity | None, p_year: float | None, levels: tuple[float, float]
+) -> dict[str, Json]:
+    """`told_as` for a breach that passes a critical limit with evidence for a warning only."""
+    if severity is None or p_year is None or severity.rank < Severity.CRITICAL.rank:
+        return {}
+    return {"told_as": Severity.WARNING.value} if levels[1] < p_year <= levels[0] else {}
+
+
+def headed(headline: str) -> dict[str, Json]:
+    """The part that holds a headline, of at most 60 characters; none where it is empty."""
+    if len(headline) > _MAXIMUM_HEADLINE:
+        headline = f"{headline[: _MAXIMUM_HEADLINE - 1]}…"
+    return {HEADLINE: headline} if headline else {}

@@ -3,16 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 
 import numpy as np
 
 from perf_alerts_dagster.core.json import Json
-from perf_alerts_dagster.core.wording import printable
+from perf_alerts_dagster.core.wording import day_words, percent, printable
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import EXPLAINED, Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.records.members import Group
-from perf_alerts_dagster.records.model import Flags, Floats, StrategyRecord
+from perf_alerts_dagster.records.model import Dates, Flags, Floats, StrategyRecord
 from perf_alerts_dagster.statistics.attribution import (
     FAMILY,
     MINIMUM,
@@ -289,7 +290,7 @@ def _as_json(found: Attribution, record: StrategyRecord, first: int) -> dict[str
     rows = len(record) - first
     cause = short[found.cause] if found.cause else parts[0] if parts[0].is_short else None
     return {
-        "line": _line(parts, short, found.cause, rows),
+        "line": _line(parts, short, found.cause, record.dates[first:]),
         "cause": cause.name if cause else None,
         "parts": [_part(each) for each in parts],
         "details": [{"kind": kind, **_part(each)} for kind, each in short.items()],
@@ -311,15 +312,22 @@ def _name(text: str) -> str:
     return shown[: _MAXIMUM_NAME - 1] + "…"
 
 
-def _line(parts: Sequence[Part], details: Mapping[str, Part], cause: str | None, rows: int) -> str:
-    """`benchmark -4.1 % that day; beyond it -0.6 %`, of at most 120 characters."""
+def _line(
+    parts: Sequence[Part], details: Mapping[str, Part], cause: str | None, days: Dates
+) -> str:
+    """`benchmark -4.1 % that day; beyond it -0.60 %`, of at most 120 characters."""
+    rows, newest = len(days), days[-1].astype(object)
+    day = ""
+    if "day" in details:
+        worst = date.fromisoformat(details["day"].name)
+        day = f"{day_words(worst, beside=newest)} alone {_percent(details['day'].value)}"
     when = "that day" if rows == 1 else f"in {rows} sessions"
     largest, *others = parts
     rest = max(others, key=lambda part: abs(part.value), default=None)
     if all(part.low is None for part in parts):
         said = [f"too few rows before it to compare with; {_said(largest)} {when}"]
     elif cause == "day":
-        said = [f"{details[cause].name} alone {_percent(details[cause].value)}", _said(largest)]
+        said = [day, _said(largest)]
     elif cause is not None:
         part = details[cause]
         usually = f"usually {_percent(part.expected)}"
@@ -332,7 +340,7 @@ def _line(parts: Sequence[Part], details: Mapping[str, Part], cause: str | None,
         name = "beyond it" if (largest.name, rest.name) == (BENCHMARK, BEYOND) else rest.name
         said = [f"{_said(largest)} {when}", f"{name} {_percent(rest.value)}"]
         if "day" in details and details["day"].is_short:
-            said.append(f"{details['day'].name} alone {_percent(details['day'].value)}")
+            said.append(day)
     return "; ".join(said)[:_MAXIMUM_LINE]
 
 
@@ -341,6 +349,4 @@ def _said(part: Part) -> str:
 
 
 def _percent(value: float | None) -> str:
-    """`-4.1 %`; with two digits where that would be 0, or too long."""
-    share = 100.0 * (value or 0.0)
-    return f"{share:+.1f} %" if 0.05 <= abs(share) < 1e5 or not share else f"{share:+.2g} %"
+    return percent(value or 0.0, signed=True)

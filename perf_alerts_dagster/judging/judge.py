@@ -12,9 +12,9 @@ from perf_alerts_dagster.core.alerts import Alert, Family
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import JudgeContext, insufficient_data
-from perf_alerts_dagster.judging.discovery import with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement
 from perf_alerts_dagster.judging.explained import with_explanations
+from perf_alerts_dagster.judging.facts import with_discovery, with_facts
 from perf_alerts_dagster.judging.missing import without_good_news
 from perf_alerts_dagster.judging.rule import LimitBook, Rule
 from perf_alerts_dagster.judging.rules import forward_test
@@ -121,7 +121,9 @@ class Judge:
         evaluations += [
             record_error(name, faults) for name, faults in sorted(reading.records.faults.items())
         ]
-        evaluations += [vanished(name, seen) for name, seen in sorted(reading.vanished.items())]
+        evaluations += [
+            vanished(name, seen, as_of) for name, seen in sorted(reading.vanished.items())
+        ]
         if (earlier := None if recorded_only else before()) is not None:
             evaluations = hold_back(evaluations, earlier, self.method_version)
         is_gated = not self.book.is_documented
@@ -138,7 +140,9 @@ class Judge:
             method_version=self.method_version,
             data_hash=data_hash(cut, reading.calendars),
             seed=seed,
-            evaluations=with_explanations(judged, context, reading.groups),
+            evaluations=with_facts(
+                with_explanations(judged, context, reading.groups), context, reading.groups
+            ),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,
@@ -219,7 +223,7 @@ def judge_strategy(
                 rule,
                 late=late,
                 allowed=allowed,
-                newest=record.dates[-1],
+                newest=context.day(record.dates[-1]),
                 severity=Severity.WARNING if assumed else Severity.CRITICAL,
             )
             for rule in _for_every_strategy(families)
@@ -247,7 +251,7 @@ def _for_every_strategy(families: Collection[Family]) -> list[Rule]:
 def _wiped_out(
     record: StrategyRecord, families: Collection[Family], context: JudgeContext
 ) -> list[Evaluation]:
-    why = f"wiped out on {record.dates[-1]}, its statistics stop there"
+    why = f"wiped out on {context.day(record.dates[-1])}, its statistics stop there"
     evaluations = [
         insufficient_data(record.strategy, rule, why=why)
         for rule in _for_every_strategy(families)

@@ -1,7 +1,7 @@
 """What missing rows take away from a judgement: its good news, never a breach."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -69,13 +69,13 @@ def without_good_news(
         # After a wipe-out nothing is missed.
         if record.returns[-1] > -1.0
     }
-    gaps = {name: _of_strategy(*days) for name, days in absent.items()}
+    gaps = {name: _of_strategy(*days, context) for name, days in absent.items()}
     lives = {**singles, **{name: group.record for name, group in reading.groups.items()}}
     since = {name: str(one.dates[one.live][0]) for name, one in lives.items() if one.live.any()}
     parts: dict[str, dict[str, Json]] = {}
     for name, group in reading.groups.items():
         composition = group.at(context.as_of, due)
-        gaps[name] = _of_group(composition)
+        gaps[name] = _of_group(composition, context)
         parts[name] = {
             "group": group.base,
             "currency": group.record.currency,
@@ -84,7 +84,7 @@ def without_good_news(
         # Sessions before the newest have closed.
         if context.as_of == reading.as_of and (waiting := _waiting(reading, group, reading.as_of)):
             parts[name]["not_closed"] = first_few(waiting)
-    joint = _of_group(_desk(reading, singles, absent))
+    joint = _of_group(_desk(reading, singles, absent), context)
     return [
         _tempered(one, joint, {}, None)
         if one.rule == JOINT.id
@@ -128,41 +128,49 @@ def _tempered(
     )
 
 
-def _of_strategy(gaps: Dates, late: Dates) -> _Gap | None:
+def _of_strategy(gaps: Dates, late: Dates, context: JudgeContext) -> _Gap | None:
     """What one strategy lacks; None where it lacks nothing."""
-    days = [str(day) for day in (*gaps, *late[:SHOWN])]
+    days = [*gaps, *late[:SHOWN]]
     if not days:
         return None
     return _Gap(
         outcome=Outcome.NO_DATA if len(late) else Outcome.PARTIAL,
-        text=f"no row of {first_few(days)}",
-        missing=days,
+        text=f"no row of {first_few([context.day(day) for day in days])}",
+        missing=[str(day) for day in days],
         is_earlier=not len(late),
     )
 
 
-def _of_group(found: Composition) -> _Gap | None:
+def _of_group(found: Composition, context: JudgeContext) -> _Gap | None:
     """What a group lacks; None where it lacks nothing."""
-    missing = [
-        f"{name} since {absence.since}{absence.why}" if absence.since else name
-        for name, absence in sorted(found.missing.items())
-    ]
-    gaps = [f"{name} on {day}" for name, days in sorted(found.gaps.items()) for day in days]
+    missing, said = (_missing(found, day) for day in (str, context.day))
+    gaps, said_gaps = (_gaps(found, day) for day in (str, context.day))
     if not (missing or gaps):
         return None
     if not missing:
-        text = f"no row of {first_few(gaps)}"
+        text = f"no row of {first_few(said_gaps)}"
         return _Gap(outcome=Outcome.PARTIAL, text=text, missing=gaps, is_earlier=True)
     present = len(found.capital)
     members = present + len(missing)
     share = f", {math.floor(found.share * 100)} % of capital" if found.is_by_capital else ""
     return _Gap(
         outcome=Outcome.PARTIAL if found.share >= _HALF else Outcome.NO_DATA,
-        text=f"{present} of {members}{share}; missing: {first_few(missing)}",
+        text=f"{present} of {members}{share}; missing: {first_few(said)}",
         missing=missing,
         is_earlier=False,
         parts={"members": members, "present": present, "capital_share": found.share},
     )
+
+
+def _missing(found: Composition, day: Callable[[date], str]) -> list[str]:
+    return [
+        f"{name} since {day(absence.since)}{absence.why}" if absence.since else name
+        for name, absence in sorted(found.missing.items())
+    ]
+
+
+def _gaps(found: Composition, day: Callable[[date], str]) -> list[str]:
+    return [f"{name} on {day(each)}" for name, days in sorted(found.gaps.items()) for each in days]
 
 
 def _desk(

@@ -1,17 +1,15 @@
 """The declaration of a rule, which its module in `rules/` makes beside the rule's judge."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Any, Literal
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.judging.evaluation import Kind
-
-HINT = (
-    "the incident's band and live path, positions and costs of these sessions, and whether other "
-    "strategies fell at the same time."
-)
 
 # The weight of a rule that sees little.
 CRUMB = 0.02
@@ -26,12 +24,58 @@ STEP = 0.10
 SUMMARY_RULE = "rolling_sharpe"
 
 
+class Unit(StrEnum):
+    """The unit of a rule's value and limit; all but the first five are of counted things."""
+
+    PERCENT = "percent"
+    SIGMA = "sigma"
+    TIMES = "times"
+    POINTS = "points"
+    NUMBER = "number"
+    SESSION = "session"
+    TRADE = "trade"
+    STRATEGY = "strategy"
+
+
+def shown(value: float | None, unit: Unit) -> str:
+    """A value or limit as people read it: `-15.0 %`, `35.6 sigma`, `85 sessions`, `2.1 x`, `1.23`.
+
+    Empty where there is none, and for a limit that nothing reaches, which is infinite.
+
+    Args:
+        value: In the rule's own sign; percentages as fractions.
+        unit: `Rule.unit`.
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    match unit:
+        case Unit.PERCENT:
+            return percent(value)
+        case Unit.SIGMA:
+            return f"{value:.1f} sigma"
+        case Unit.TIMES:
+            return f"{number(value)} x"
+        case Unit.POINTS:
+            return f"{value:.1f} points"
+        case Unit.NUMBER:
+            return number(value)
+        case _:
+            return counted(round(value), unit.value)
+
+
+def number(value: float) -> str:
+    """A number without a unit: `0.0012`, `-0.58`, `1.23`, `20,162`."""
+    if abs(value) >= 99.995:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 or not value else f"{value:.2g}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule, as messages, pages, settings and the judge know it.
 
-    `title` is written as inside a sentence, `hint` says where a person looks first. `unit` is
-    that of the rule's value and limit. `plot` is the name of the drawing that shows the rule.
+    `title` is written as inside a sentence, `hint` says what a person does, as after "Do: ". `unit`
+    is that of the rule's value and limit. `plot` names the drawing that shows the rule.
 
     `gated`: a breach is notified only with strong evidence, within the share of the false-alarm
     budget that its `weight` gives it, the largest being 1; without a weight it is only shown.
@@ -52,8 +96,9 @@ class Rule:
     id: str
     title: str
     family: Family
-    unit: str
+    unit: Unit
     plot: str
+    hint: str
     kind: Kind = Kind.LEVEL
     gated: bool = False
     weight: float = 0.0
@@ -67,7 +112,6 @@ class Rule:
     ladder: Ladder = field(default_factory=lambda: Ladder(breach="at or below"))
     limits: Mapping[str, float] = field(default_factory=dict)
     accepts: Literal["number", "positive", "fraction"] = "positive"
-    hint: str = HINT
 
     def step(self, value: float, limits: Mapping[str, float] | None = None, **steps: Any) -> Step:  # noqa: ANN401 - floats
         """The severity of a value and the limit beside it, by a strategy's limits or by `steps`."""

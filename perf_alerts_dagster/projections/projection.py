@@ -357,12 +357,6 @@ class InForce:
             "baseline_by": self.baseline_by,
         }
 
-    @property
-    def haircut_text(self) -> str:
-        """`, haircut 40 % since 2026-11-02 by ann`; empty where nothing is taken off."""
-        since = f" since {self.baseline_from} by {self.baseline_by}" if self.baseline_from else ""
-        return f", haircut {100 * self.haircut:.3g} %{since}" if since or self.haircut else ""
-
     def returns_since(self, record: StrategyRecord) -> Floats:
         """The simple returns after the day of issue, at most as many as the horizon."""
         after = record.returns[record.dates > np.datetime64(self.issued_on, "D")]

@@ -171,6 +171,22 @@ class Group:
     members: Sequence[Member]
     lost: Mapping[str, float | None]
 
+    def losses(self, session: date) -> tuple[list[tuple[str, float, float]], float]:
+        """The members that lost in `session`, the largest loss first, and the group's P&L.
+
+        Each by its name, its P&L in the group's currency (its return where the source gives
+        returns only), and what that adds to the group's return.
+        """
+        day = np.array([session], dtype="datetime64[D]")
+        money, total, losers = 0.0, 0.0, []
+        for member in self.members:
+            _, pnl, capital = (each.item() for each in member.on(day))
+            money, total = money + capital, total + pnl
+            if pnl < 0.0:
+                losers.append((member.name, pnl))
+        losers.sort(key=lambda each: each[1])
+        return [(name, pnl, pnl / money if money > 0 else 0.0) for name, pnl in losers], total
+
     def at(self, session: date, due: date | None = None) -> Composition:
         """The composition at `session`; a session after `due` is not missed yet."""
         capital, left, gaps = {}, {}, {}

@@ -8,10 +8,11 @@ from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.context import (
     MAXIMUM_MISSING,
+    Case,
     Rating,
+    day_of_row,
     evaluation_of,
     insufficient_data,
-    too_many_gaps,
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Kind, Outcome
@@ -203,7 +204,7 @@ def test_what_is_fine_keeps_its_share_of_years_and_has_no_evidence() -> None:
 
 @pytest.mark.parametrize(
     ("why", "message"),
-    [("", "insufficient data (3 of 20)"), ("no trades", "insufficient data (3 of 20): no trades")],
+    [("", "3 of 20 rows"), ("no trades", "3 of 20 rows; no trades")],
 )
 def test_too_little_data_says_how_little_and_of_which_kind(why: str, message: str) -> None:
     found = insufficient_data("trend", BY_ID["wipe_out"], observations=3, required=20, why=why)
@@ -219,6 +220,40 @@ def test_too_little_data_says_how_little_and_of_which_kind(why: str, message: st
     )
 
 
+@pytest.mark.parametrize(
+    ("rows", "given", "message"),
+    [
+        (40, (40, 252), "40 of 252 rows: judged from about 18 Dec on"),
+        (40, (40, 756), "40 of 756 rows: judged from about 22 Nov 2025 on"),
+        (1, (1, 11), "1 of 11 rows: judged from about 16 Jan on"),
+        (5, (0, 1), "no row yet: judged from about 7 Jan on"),
+        (40, (40, 1, "no calibration yet"), "no calibration yet"),
+        (40, (5, 252, "", "backtest rows"), "5 of 252 backtest rows"),
+        (40, (0, 1, "no number"), "no number"),
+        (0, (0, 1), "0 of 1 rows"),
+    ],
+)
+def test_rows_that_only_need_time_have_the_day_from_which_on_they_are_enough(
+    rows: int, given: tuple[int, int], message: str
+) -> None:
+    record = a_record(np.zeros(max(rows, 1))).rows(0, rows)
+    context = context_of(a_record(np.zeros(max(rows, 1))))
+
+    found = Case(BY_ID["drawdown"], record, context).lacks(*given)
+
+    assert found.message == message
+    assert (found.observations or 0) <= (found.required or 0)
+
+
+def test_a_row_to_come_has_a_day_by_the_distance_of_the_newest_rows() -> None:
+    daily = np.arange("2026-01-05", "2026-04-05", dtype="datetime64[D]")
+
+    assert day_of_row(daily, 10) == date(2026, 4, 14)
+    assert day_of_row(daily[::7], 2) == date(2026, 4, 13)
+    assert day_of_row(daily[:3], 3) == date(2026, 1, 10)
+    assert day_of_row(daily[:1], 5) == date(2026, 1, 12)
+
+
 def test_a_window_with_gaps_says_which_share_of_it_is_missing() -> None:
     full = a_record(np.zeros(40))
     kept = np.r_[0:25, 28:40]
@@ -227,14 +262,16 @@ def test_a_window_with_gaps_says_which_share_of_it_is_missing() -> None:
 
     sharpe = BY_ID["rolling_sharpe"]
 
-    assert too_many_gaps(context, gappy, sharpe, 30) is None
-    assert too_many_gaps(context, gappy, sharpe, 20) == Evaluation(
+    case = Case(sharpe, gappy, context)
+
+    assert case.gaps(30) is None
+    assert case.gaps(20) == Evaluation(
         strategy="trend",
         rule="rolling_sharpe",
         outcome=Outcome.INSUFFICIENT_DATA,
         observations=20,
         required=20,
-        message="insufficient data (20 of 20): 13% of the sessions in the window have no row",
+        message="3 of the window's 23 sessions have no row",
     )
 
 
@@ -263,9 +300,9 @@ def test_the_gaps_of_a_window_are_those_between_its_own_rows(name: str, seed: in
         rows = dates[-window:]
         gaps = len(missing(rows, calendar))
         share = gaps / (gaps + len(rows))
-        found = too_many_gaps(context, record, BY_ID["drawdown"], window)
+        found = Case(BY_ID["drawdown"], record, context).gaps(window)
         assert (found is not None) == (share > MAXIMUM_MISSING), window
-        assert found is None or f"{share:.0%} of the sessions" in found.message
+        assert found is None or found.message.startswith(f"{gaps} of the window's ")
 
 
 def test_what_several_rules_need_is_made_once() -> None:

@@ -82,6 +82,7 @@ def test_the_day_follows_the_distance_of_the_strategys_own_rows() -> None:
 
     # 23 more weeks after 2023-10-02.
     assert first == (63, date(2024, 3, 11), ("rolling Sharpe ratio",))
-    assert alone[1] is None
+    # After a single row weekdays are assumed.
+    assert alone[1] == date(2023, 3, 30)
     # 60 more rows after Wednesday 2023-01-04, a day each.
     assert young == (63, date(2023, 3, 5), ("rolling Sharpe ratio",))

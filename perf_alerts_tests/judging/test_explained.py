@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
 from perf_alerts_dagster.judging.explained import with_explanations
@@ -100,9 +101,9 @@ def of_the_day(record: StrategyRecord) -> dict[str, Any]:
 
 
 def test_a_fall_of_the_benchmark_is_said_in_one_line() -> None:
-    assert of_the_day(a_day(-0.05))["line"] == "benchmark -5.0 % that day; beyond it -0.1 %"
+    assert of_the_day(a_day(-0.05))["line"] == "benchmark -5.0 % that day; beyond it -0.10 %"
     own = of_the_day(a_day(-0.001, own=-0.04))
-    assert own["line"] == "beyond the benchmark -4.1 % that day; benchmark -0.1 %"
+    assert own["line"] == "beyond the benchmark -4.1 % that day; benchmark -0.09 %"
     assert own["cause"] == "beyond the benchmark"
 
 
@@ -130,7 +131,8 @@ def test_a_crash_names_its_day() -> None:
     found = explained(planted("a crash of its own", 77))
 
     day = str(weekdays(ROWS)[CRASH])
-    assert found["line"].startswith(f"{day} alone -")
+    words = day_words(date.fromisoformat(day), beside=date.fromisoformat(found["window"][1]))
+    assert found["line"].startswith(f"{words} alone -")
     assert {detail["kind"]: detail["name"] for detail in found["details"]} == {"day": day}
 
 

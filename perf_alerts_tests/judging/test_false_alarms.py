@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.judging.discovery import benjamini_hochberg, with_discovery
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
+from perf_alerts_dagster.judging.facts import benjamini_hochberg, with_discovery
 
 
 def one(strategy: str, rule: str, p_year: float | None) -> Evaluation:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.alerts import BY_NAME
+from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Judgement, Outcome, notified
 from perf_alerts_dagster.judging.judge import Judge
@@ -24,6 +26,7 @@ from perf_alerts_tests.incidents.incident_desk import IncidentDesk
 
 ROWS = 400
 LAST = day(ROWS - 1)
+said = partial(day_words, beside=LAST)
 JUDGE = Judge(
     book=limit_book({}, {"default": {"daily_loss": 0.05, "weekly_loss": 0.06}}),
     max_lag_sessions=2,
@@ -101,7 +104,7 @@ def test_without_the_row_of_its_newest_session_nothing_about_a_strategy_is_ok() 
     assert Outcome.OK not in {one.outcome for one in found.values()}
     daily = found["policy_daily_loss"]
     assert (daily.outcome, daily.severity) == (Outcome.NO_DATA, None)
-    assert daily.message.endswith(f"; no row of {LAST}")
+    assert daily.message.endswith(f"; no row of {said(LAST)}")
     assert daily.parts["missing"] == [str(LAST)]
 
 
@@ -109,7 +112,9 @@ def test_an_earlier_missing_row_is_partial_but_for_rules_about_the_newest() -> N
     found = of(judge(reading(money("a"), money("gap", without=(3, 19, 20)))), "gap")
 
     assert found["wipe_out"].outcome is Outcome.PARTIAL
-    assert found["wipe_out"].message.endswith(f"; no row of {day(ROWS - 20)}, {day(ROWS - 4)}")
+    assert found["wipe_out"].message.endswith(
+        f"; no row of {said(day(ROWS - 20))}, {said(day(ROWS - 4))}"
+    )
     assert {
         rule for rule, one in found.items() if one.outcome is Outcome.OK
     } == {"policy_daily_loss", "no_data", "stale_data"}  # fmt: skip
@@ -120,7 +125,7 @@ def test_a_breach_stays_one_and_says_what_is_missing() -> None:
 
     weekly = found["policy_weekly_loss"]
     assert (weekly.outcome, weekly.is_notified()) == (Outcome.BREACH, True)
-    assert weekly.message.endswith(f"; no row of {day(ROWS - 4)}")
+    assert weekly.message.endswith(f"; no row of {said(day(ROWS - 4))}")
 
 
 def test_a_row_that_is_not_due_yet_is_not_missing() -> None:
@@ -151,9 +156,14 @@ def test_a_wiped_out_strategy_misses_nothing() -> None:
             (money("late", 300.0, without=(0, 1)),),
             {},
             Outcome.NO_DATA,
-            f"2 of 3, 40 % of capital; missing: late since {day(ROWS - 2)}",
+            f"2 of 3, 40 % of capital; missing: late since {said(day(ROWS - 2))}",
         ),
-        ((money("gap", without=(2,)),), {}, Outcome.PARTIAL, f"no row of gap on {day(ROWS - 3)}"),
+        (
+            (money("gap", without=(2,)),),
+            {},
+            Outcome.PARTIAL,
+            f"no row of gap on {said(day(ROWS - 3))}",
+        ),
     ],
 )
 def test_a_group_is_judged_on_the_members_that_are_there(
@@ -224,7 +234,7 @@ def test_joint_exceedances_are_judged_on_the_strategies_that_are_there() -> None
     assert joint(*three, money("gap", without=(2,))).outcome is Outcome.PARTIAL
     late = joint(*three, money("late", without=(0,)))
     assert (late.outcome, late.parts["members"]) == (Outcome.PARTIAL, [])
-    assert late.message.endswith(f"; 3 of 4; missing: late since {LAST}")
+    assert late.message.endswith(f"; 3 of 4; missing: late since {said(LAST)}")
     assert joint(*three, vanished=4).outcome is Outcome.NO_DATA
     # One that has long been without rows is no longer counted on.
     assert joint(*three, money("left", without=tuple(range(21)))).outcome is Outcome.OK
@@ -235,7 +245,7 @@ def test_four_of_five_crash_while_the_fifth_is_late_and_the_desk_breaches() -> N
     told = {(one.strategy, one.rule): one for one in notified(found, gate=True)}
 
     daily = told["ALL", "policy_daily_loss"]
-    assert daily.message.endswith(f"; 4 of 5, 80 % of capital; missing: e since {LAST}")
+    assert daily.message.endswith(f"; 4 of 5, 80 % of capital; missing: e since {said(LAST)}")
     (joint,) = [one for one in found.evaluations if one.rule == "joint_exceedances"]
     assert (joint.outcome, joint.parts["members"]) == (Outcome.BREACH, ["a", "b", "c", "d"])
     # It has no share of the budget.

@@ -10,6 +10,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import counted, day_words
 from perf_alerts_dagster.judging.context import (
     BACKTEST_ROWS,
     LIVE_ROWS,
@@ -18,44 +19,67 @@ from perf_alerts_dagster.judging.context import (
     Rating,
     evaluation_of,
 )
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rule import CRUMB, Rule, Step
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome, headed
+from perf_alerts_dagster.judging.rule import CRUMB, Rule, Step, Unit
 from perf_alerts_dagster.projections.projection import first_counted
 from perf_alerts_dagster.records.desk import Seen
 from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import size_shift
 from perf_alerts_dagster.statistics.runs import run_law
 
-_rule = partial(Rule, family=Family.DATA, unit="sessions", plot="none")
-FLAT_RUN = _rule(id="flat_run", title="flat run", plot="returns", gated=True, weight=CRUMB)
+_rule = partial(Rule, family=Family.DATA, unit=Unit.SESSION, plot="none")
+FLAT_RUN = _rule(
+    id="flat_run",
+    title="flat run",
+    plot="returns",
+    gated=True,
+    weight=CRUMB,
+    hint="is the book closed, or does the feed repeat zeros?",
+)
 REPEATED_PNL = _rule(
-    id="repeated_pnl", title="repeated P&L", plot="returns", gated=True, weight=CRUMB
+    id="repeated_pnl",
+    title="repeated P&L",
+    plot="returns",
+    gated=True,
+    weight=CRUMB,
+    hint="compare the last rows with the broker's statement: the feed may repeat its last one.",
 )
 VOLATILITY_SHIFT = _rule(
     id="volatility_shift",
     title="volatility shift",
-    unit="ratio of volatilities",
+    unit=Unit.TIMES,
     plot="volatility",
     whole_life=True,
     gated=True,
     weight=0.05,
     calibrated=True,
     limits={"volatility_low": 0.5, "volatility_high": 2.0},
+    hint="compare the sizes and the leverage of the positions with those meant; then the market's "
+    "own volatility.",
 )
 NO_DATA = _rule(
     id="no_data",
     title="no recent data",
     newest_row=True,
-    hint="the job that writes the record: every judgement waits for it.",
+    hint="ask the job that writes the record: every judgement waits for it.",
 )
-STALE_DATA = _rule(id="stale_data", title="stale data", newest_row=True)
+STALE_DATA = _rule(
+    id="stale_data",
+    title="stale data",
+    newest_row=True,
+    hint="wait for the next row; if none comes, ask the job that writes the record.",
+)
 RECORD_ERROR = _rule(
     id="record_error",
     title="the record cannot be read",
-    unit="none",
+    unit=Unit.NUMBER,
     optional=True,
-    hint="the rows that are named; nothing is judged from them until they are fixed.",
+    hint="fix the rows that are named: nothing is judged from them until then.",
 )
+_RUNS = {
+    FLAT_RUN.id: ("flat", "without P&L in a row"),
+    REPEATED_PNL.id: ("same P&L again", "in a row with the P&L of the one before"),
+}
 RULES = (FLAT_RUN, REPEATED_PNL, VOLATILITY_SHIFT, NO_DATA, STALE_DATA, RECORD_ERROR)
 # Rows of the reference segment that runs and volatility are compared with.
 _REFERENCE_ROWS = 252
@@ -81,6 +105,8 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
 def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
     """The one evaluation of a strategy whose rows break the input contract."""
     listed, rest = [str(fault) for fault in faults], len(faults) - _SHOWN_FAULTS
+    rows = [f" in row {fault.row}" for fault in faults if fault.row is not None]
+    headline = f"{counted(len(faults), 'fault')} in its rows, the first{''.join(rows[:1])}"
     return Evaluation(
         strategy=strategy,
         rule=RECORD_ERROR.id,
@@ -88,7 +114,7 @@ def record_error(strategy: str, faults: Sequence[RecordFault]) -> Evaluation:
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
         message="; ".join(listed[:_SHOWN_FAULTS] + [f"and {rest} more"] * (rest > 0)),
-        parts={"faults": [*listed]},
+        parts={"faults": [*listed], **headed(headline)},
     )
 
 
@@ -98,10 +124,12 @@ def no_data(
     *,
     late: int,
     allowed: int,
-    newest: object,
+    newest: str,
     severity: Severity = Severity.CRITICAL,
 ) -> Evaluation:
-    """A rule's evaluation of a strategy whose newest row is `late` sessions behind."""
+    """A rule's evaluation of a strategy whose newest row, of the day `newest`, is late."""
+    since = f"no rows since {newest}"
+    own = headed(_late(since, late)) if rule is NO_DATA else {}
     return Evaluation(
         strategy=strategy,
         rule=rule.id,
@@ -111,21 +139,27 @@ def no_data(
         evidence=Evidence.UNGATED if rule is NO_DATA else None,
         value=float(late),
         limit=float(allowed),
-        message=f"newest row is of {newest}, {late} sessions behind; {allowed} are allowed",
+        message=f"{since}: {counted(late, 'session')} late, {allowed} allowed",
+        parts=own,
     )
 
 
-def vanished(strategy: str, seen: Seen) -> Evaluation:
+def _late(since: str, late: int) -> str:
+    return f"{since} ({counted(late, 'session')} late)"
+
+
+def vanished(strategy: str, seen: Seen, as_of: date) -> Evaluation:
     """The one evaluation of a strategy that was judged and that the source no longer has."""
+    last = day_words(seen.last, beside=as_of)
     return Evaluation(
         strategy=strategy,
         rule=NO_DATA.id,
         outcome=Outcome.NO_DATA,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message=f"the source no longer has it; last seen on {seen.last}. It is ended by: "
+        message=f"the source no longer has it, its newest row was of {last}; to end it: "
         f"perf-alerts strategies retire {shlex.quote(strategy)} --from DATE --reason TEXT",
-        parts={"last_seen": seen.last.isoformat()},
+        parts={"last_seen": seen.last.isoformat(), **headed(f"no rows since {last}, none at all")},
     )
 
 
@@ -139,14 +173,16 @@ def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]
     late = context.lateness.get(record.strategy, 0)
     # A sparse book has no row on most days.
     is_stale = late > context.calendars[record.strategy].longest_gap
-    newest = f"newest row is of {record.dates[-1]}"
+    newest = context.day(record.dates[-1])
     value, rows = float(late), len(record)
     allowed: Step = (None, float(context.allowed_lateness(record.strategy)))
     stale: Step = (Severity.INFO if is_stale else None, 1.0)
-    text = f"{newest}, {late} closed sessions behind"
+    text = f"no rows since {newest}: {counted(late, 'session')} late"
+    more = {"observations": rows, "headline": _late(f"no rows since {newest}", late)}
+    plain = f"newest row of {newest}"
     return [
-        Case(NO_DATA, record, context).judged(value, allowed, newest, observations=rows),
-        Case(STALE_DATA, record, context).judged(value, stale, text, observations=rows),
+        Case(NO_DATA, record, context).judged(value, allowed, plain, observations=rows),
+        Case(STALE_DATA, record, context).judged(value, stale, text if late else plain, **more),
     ]
 
 
@@ -187,12 +223,15 @@ def _run_rule(
     run = newest_run(flags(live))
     limit = max(law.longest, minimum - 1)
     year = max(round(context.periods_of(record.strategy)), 1)
+    since = f"{_RUNS[rule.id][0]} since {context.day(finals.dates[-run])}" if run else ""
+    said = f"{counted(run, 'session')} {_RUNS[rule.id][1]}; the backtest never had more than "
     # A run that is no longer than earlier ones has no evidence against it.
     rating = Rating(p_year=law.yearly_share(run, year)) if run > limit else None
     return case.judged(
         float(run),
         (Severity.WARNING if rating else None, float(limit)),
-        f"run of {run} sessions, the backtest's longest is {law.longest}",
+        f"{since}{': ' if since else ''}{said}{law.longest}",
+        headline=f"{since} ({counted(run, 'session')})",
         observations=backtest,
         required=rows,
         rating=rating,
@@ -215,7 +254,7 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     first = first_counted(finals, launch.baseline_from)
     live = finals.returns[first:]
     if len(live) < _FEWEST_MOVES:
-        return case.lacks(len(live), _FEWEST_MOVES, "needs a week of live rows")
+        return case.lacks(len(live), _FEWEST_MOVES)
     level = context.levels_of(strategy, VOLATILITY_SHIFT.id)[0]
     rare = calibration.badness_at(VOLATILITY_SHIFT.id, level) if level > 0.0 else math.inf
     shift = size_shift(calibration.decay.sizes(np.log1p(live)), rare)
@@ -225,11 +264,11 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     rows = len(live) - shift.first
     since: date = finals.dates[first + shift.first].astype(object)
     text = (
-        f"moves {shift.ratio:.2g} x their usual size since about "
-        f"{since.day} {since:%b %Y} (CUSUM {shift.cusum:.1f}"
+        f"volatility {shift.ratio:.2g} x its usual since about {context.day(since, weekday=False)}"
     )
+    rarely = ""
     if math.isfinite(rare) and max(rare, shift.cusum) > 0.0:
-        text += f", {rare:.1f} is rare" if rare > 0.0 else ", any is rare"
+        rarely = f", rare from {rare:.1f} on" if rare > 0.0 else ", any is rare"
     return evaluation_of(
         context,
         strategy,
@@ -237,7 +276,8 @@ def _volatility(record: StrategyRecord, context: JudgeContext) -> Evaluation:
         severity=Severity.WARNING if shift.cusum >= rare and shift.cusum > 0.0 else None,
         value=shift.ratio,
         limit=shift.ratio_at(rare, rows) if math.isfinite(rare) else None,
-        message=f"{text})",
+        message=f"{text} (CUSUM {shift.cusum:.1f}{rarely})",
+        headline=text,
         observations=len(live),
         required=_FEWEST_MOVES,
         rating=rating,
@@ -250,11 +290,10 @@ def _documented_volatility(case: Case, rating: Rating | None) -> Evaluation:
     record, context = case.record, case.context
     returns, is_live = record.returns, record.live
     reference, live = returns[~is_live][-756:], returns[is_live][-_VOLATILITY_WINDOW:]
-    why = f"needs {_REFERENCE_ROWS} backtest rows as well"
     if len(reference) < _REFERENCE_ROWS:
-        return case.lacks(len(reference), _REFERENCE_ROWS, why, BACKTEST_ROWS)
+        return case.lacks(len(reference), _REFERENCE_ROWS, lacking=BACKTEST_ROWS)
     if len(live) < _VOLATILITY_WINDOW:
-        return case.lacks(len(live), _VOLATILITY_WINDOW, why)
+        return case.lacks(len(live), _VOLATILITY_WINDOW)
     if gaps := case.gaps(_VOLATILITY_WINDOW):
         return gaps
     # An overflowing square gives infinity, which is no volatility.
@@ -272,10 +311,13 @@ def _documented_volatility(case: Case, rating: Rating | None) -> Evaluation:
     limits = context.book.limits_for(record.strategy)
     low, high = limits["volatility_low"], limits["volatility_high"]
     outside = ratio < low * (1 - _TINY) or ratio > high * (1 + _TINY)
+    limit = low if ratio < 1 else high
+    text = f"volatility {ratio:.2f} x its backtest's since {context.day(record.dates[-len(live)])}"
     return case.judged(
         ratio,
-        (Severity.WARNING if outside else None, low if ratio < 1 else high),
-        f"volatility of the last {len(live)} live rows is {ratio:.2f}x the backtest's",
+        (Severity.WARNING if outside else None, limit),
+        f"{text}, the last {len(live)} sessions; limit {limit:g} x",
+        headline=text,
         observations=len(live),
         required=_VOLATILITY_WINDOW,
         rating=rating,

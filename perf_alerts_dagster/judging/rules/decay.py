@@ -16,10 +16,11 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.core.wording import counted, money, percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
-from perf_alerts_dagster.judging.rules.interval import no_projection
+from perf_alerts_dagster.judging.rule import Rule, Unit
+from perf_alerts_dagster.judging.rules.interval import haircut_words, no_projection
 from perf_alerts_dagster.projections.calibration import Calibration, Pair
 from perf_alerts_dagster.projections.projection import InForce, first_counted, whole_reference
 from perf_alerts_dagster.projections.watchers import STATISTICS
@@ -39,20 +40,31 @@ by_budget = partial(
     Rule,
     family=Family.PROJECTION,
     plot="shortfall",
-    unit="standard deviations",
+    unit=Unit.SIGMA,
     loss="rows",
     whole_life=True,
     gated=True,
     calibrated=True,
     ladder=Ladder(breach="at or above"),
 )
-SHORT = by_budget(id="mean_shortfall_126", title="mean shortfall of 126 sessions", weight=0.5)
-LONG = by_budget(id="mean_shortfall_252", title="mean shortfall of 252 sessions", weight=1.0)
+SHORT = by_budget(
+    id="mean_shortfall_126",
+    title="mean shortfall of 126 sessions",
+    weight=0.5,
+    hint="halve it until the cause is known: crowding, costs, or a signal that is gone.",
+)
+LONG = by_budget(
+    id="mean_shortfall_252",
+    title="mean shortfall of 252 sessions",
+    weight=1.0,
+    hint="cut it, or set a new baseline where what it earns now is enough.",
+)
 SUM = by_budget(
     id="decay_cusum",
     title="decay since live began",
-    unit="Shiryaev-Roberts sum",
+    unit=Unit.NUMBER,
     loss="change",
+    hint="find out what changed on the day that is named; then cut it or set a new baseline.",
     weight=0.5,
 )
 RULES = (SHORT, LONG, SUM)
@@ -60,6 +72,9 @@ _ROWS = {SHORT.id: 126, LONG.id: 252}
 # Live rows of which the mean is known well enough to compare later ones with.
 OWN_ROWS = 252
 BACKTEST, OWN = "backtest", "own record"
+_NOT_CALIBRATED = "its projection has no calibration yet"
+# Rows of which the yearly rate says more than their sum.
+_QUARTER = 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -143,9 +158,10 @@ def judge_life(
         return [no_projection(case) for case in cases]
     first = first_counted(finals, launch.baseline_from)
     live = finals.returns[first:]
-    if calibration is None or calibration.decay is None or not len(live):
-        why = "needs live rows and the projection's calibration"
-        return [case.lacks(len(live), why=why) for case in cases]
+    if not len(live):
+        return [case.lacks() for case in cases]
+    if calibration is None or calibration.decay is None:
+        return [case.lacks(len(live), why=_NOT_CALIBRATED) for case in cases]
     logs = np.log1p(live)
     life = Life(
         record=finals,
@@ -195,9 +211,11 @@ def judged_life(case: Case, life: Life) -> Evaluation:
         life.returned(each) for each in (float(life.logs[before:].sum()), rows * mean)
     )
     text = (
-        f"returned {returned:+.2%} in the last {rows} sessions where {expected:+.2%} was expected"
-        f"{' by its own record' if is_own else life.launch.haircut_text}"
+        f"returned {percent(returned, signed=True)} in the last {counted(rows, 'session')} where "
+        f"{percent(expected, signed=True)} was expected"
+        f"{' by its own record' if is_own else haircut_words(case.context, life.launch)}"
     )
+    headline = ""
     is_of_backtest = life.has_backtest and not is_own
     parts: dict[str, Json] = {
         "rows": rows,
@@ -211,6 +229,7 @@ def judged_life(case: Case, life: Life) -> Evaluation:
         silent = found(case, life, before, warning)
         parts |= {**changed, "silent_haircut": silent}
         text += _said(life, changed, silent, is_own=is_own)
+        headline = _headline(life, changed, mean, BACKTEST if is_of_backtest else "record")
     if goes_on:
         parts["goes_on"] = True
     elif severity is not None and is_of_backtest:
@@ -219,6 +238,7 @@ def judged_life(case: Case, life: Life) -> Evaluation:
         value,
         (severity, limit),
         text,
+        headline=headline,
         observations=rows,
         rating=case.context.rating(case.record.strategy, rule, value, live_rows=age),
         parts=parts,
@@ -256,21 +276,39 @@ def _change(life: Life, before: int, *, is_own: bool) -> dict[str, Any]:
 
 
 def _said(life: Life, change: dict[str, Any], silent: float | None, *, is_own: bool) -> str:
+    at, first, last = (
+        life.context.day(np.datetime64(change[f"change_{name}"]), weekday=False)
+        for name in ("date", "from", "until")
+    )
     start = ", the first of these sessions," if change["change_reaches_start"] else ""
-    amount = ""
-    if (lost := change.get("loss_since_currency")) is not None:
-        amount = f" ({life.record.currency or ''} {lost:+,.0f})".replace("( ", "(")
+    lost = change.get("loss_since_currency")
+    amount = "" if lost is None else f" ({money(lost, life.record.currency)})"
     text = (
-        f"; it began to fall about {change['change_date']} (95 %: {change['change_from']}{start} "
-        f"to {change['change_until']}) and returned {change['loss_since']:+.2%}{amount} since"
+        f"; it began to fall about {at} (95 %: {first}{start} to {last}) and returned "
+        f"{percent(change['loss_since'], signed=True)}{amount} since"
         f"{' after hedging' if life.hedged else ''}"
     )
+    level = "no haircut" if silent is None else f"a haircut of about {100 * silent:.0f} %"
     if is_own:
-        level = "no haircut" if silent is None else f"a haircut of about {silent:.0%}"
         return f"{text}; {level} would expect the level of these sessions"
     if silent is None:
-        return f"{text}; no haircut would silence it"
-    return f"{text}; silent from a haircut of about {silent:.0%} on"
+        return f"{text}; {level} would silence it"
+    return f"{text}; silent from {level} on"
+
+
+def _headline(life: Life, change: dict[str, Any], mean: float, compared: str) -> str:
+    """What is lost a year since the fall began; what was returned, where that says nothing yet."""
+    at = np.datetime64(change["change_date"])
+    logs, since = life.logs[life.dates >= at], life.context.day(at, weekday=False)
+    hedged = "hedged, " if life.hedged else ""
+    if len(logs) >= _QUARTER and (less := life.calibration.year * (mean - float(logs.mean()))) > 0:
+        of = "" if life.hedged else f" than its {compared}"
+        return f"{hedged}earns {percent(less)} a year less{of} since {since}"
+    returned, usual = (
+        percent(each, signed=True)
+        for each in (change["loss_since"], life.returned(len(logs) * mean))
+    )
+    return f"{hedged}{returned} since {since}; its {compared}: {usual}"
 
 
 def _mean_of_reference(case: Case, life: Life) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.core.wording import counted, first_few, percent
 from perf_alerts_dagster.judging.context import (
     Case,
     JudgeContext,
@@ -17,7 +18,7 @@ from perf_alerts_dagster.judging.context import (
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import CRUMB, Rule
+from perf_alerts_dagster.judging.rule import CRUMB, Rule, Unit, shown
 from perf_alerts_dagster.judging.rules.data_quality import newest_run
 from perf_alerts_dagster.projections.calibration import yearly_share
 from perf_alerts_dagster.projections.kernels.watching import RATE_ROWS
@@ -37,7 +38,8 @@ _rule = partial(Rule, family=Family.PROJECTION, plot="exceedances", gated=True, 
 DAILY = _rule(
     id="daily_exceedance",
     title="daily exceedance",
-    unit="standard deviations of that session",
+    unit=Unit.SIGMA,
+    hint="is the row right? look at hedge, margin and positions of the day.",
     kind=Kind.EVENT,
     weight=0.03,
     loss="row",
@@ -46,7 +48,8 @@ DAILY = _rule(
 CONSECUTIVE = _rule(
     id="consecutive_exceedances",
     title="consecutive exceedances",
-    unit="sessions",
+    unit=Unit.SESSION,
+    hint="look for what these sessions have in common: one position, one market, one signal.",
     weight=CRUMB,
     loss="value",
     ladder=Ladder(breach="at or above", warning=RUN_WARNING, critical=RUN_CRITICAL),
@@ -54,7 +57,8 @@ CONSECUTIVE = _rule(
 RATE = _rule(
     id="exceedance_rate",
     title="exceedance rate",
-    unit="share of sessions",
+    unit=Unit.PERCENT,
+    hint="compare the risk that is taken with the risk that was meant: sizes, leverage, hedges.",
     weight=0.05,
     loss="rows",
     ladder=Ladder(breach="at or above", warning=RATE_WARNING, critical=RATE_CRITICAL),
@@ -162,7 +166,7 @@ def judge_exceedances(record: StrategyRecord, context: JudgeContext) -> Sequence
     daily, consecutive, rate = cases = [Case(rule, finals, context) for rule in RULES]
     live = int(finals.live.sum())
     if not live:
-        return [case.lacks(why="no live rows") for case in cases]
+        return [case.lacks() for case in cases]
     newest = _of_all(finals, context, 1)
     recent = _of_all(finals, context, RATE_ROWS)
     if newest is None or recent is None:
@@ -181,13 +185,15 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
     severity, limit = DAILY.step(value, info=rare, warning=worst, critical=_BEYOND * worst)
     session = finals.dates[-1].astype(object)
     actual = float(finals.returns[-1])
+    text = f"{percent(actual, signed=True)} on {context.day(session)}"
+    sigma, beyond = (shown(abs(each) if severity else each, Unit.SIGMA) for each in (value, limit))
     share = yearly_share(value, residuals, round(context.periods_of(finals.strategy)))
     healthy = context.rating(finals.strategy, DAILY, value)
     return case.judged(
         value,
         (severity if bool(finals.live[-1]) else None, limit),
-        f"returned {actual:+.2%} on {session}, {value:.1f} standard deviations of that "
-        f"day; the worst of the {len(residuals)} sessions before is {worst:.1f}",
+        f"{text} ({sigma}; limit {beyond})",
+        headline=text,
         observations=len(residuals),
         required=MINIMUM_WINDOW,
         session=session,
@@ -203,13 +209,22 @@ def _daily(case: Case, newest: Exceedances) -> Evaluation:
 
 def _consecutive(case: Case, recent: Exceedances) -> Evaluation:
     run = newest_run(recent.hits)
-    text = f"{run} sessions in a row below the 5 % quantile of their day"
+    text, since = counted(run, "session") + " in a row", ""
+    if run:
+        since = f" since {case.context.day(case.record.dates[-run])}"
     step = CONSECUTIVE.step(float(run))
     rating = case.context.rating(case.record.strategy, CONSECUTIVE, float(run))
     if rating and step[0]:
         share = run_by_chance(run, *_known_and_year(case, recent))
         rating = replace(rating, p_year=max(rating.p_year, share))
-    return case.judged(float(run), step, text, observations=len(recent.hits), rating=rating)
+    return case.judged(
+        float(run),
+        step,
+        f"{text} below the day's 5 % quantile{since}",
+        headline=f"{text} with rare losses{since}",
+        observations=len(recent.hits),
+        rating=rating,
+    )
 
 
 def _rate(case: Case, recent: Exceedances) -> Evaluation:
@@ -221,10 +236,12 @@ def _rate(case: Case, recent: Exceedances) -> Evaluation:
     if rating and RATE.step(hits / rows)[0]:
         share = float(rates_by_chance(*_known_and_year(case, recent))[hits])
         rating = replace(rating, p_year=max(rating.p_year, share))
+    first = case.context.day(case.record.dates[-rows])
     return case.gaps(rows) or case.judged(
         hits / rows,
         RATE.step(hits / rows),
-        f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
+        f"{hits} of the last {rows} sessions below the day's 5 % quantile",
+        headline=f"{hits} of {rows} sessions with rare losses since {first}",
         observations=rows,
         required=MINIMUM_RATE_ROWS,
         rating=rating,
@@ -298,8 +315,9 @@ JOINT = Rule(
     id="joint_exceedances",
     title="joint exceedances",
     family=Family.PROJECTION,
-    unit="strategies",
+    unit=Unit.STRATEGY,
     plot="exceedances",
+    hint="look for the one market or factor that moved them all, and cut that exposure first.",
     kind=Kind.EVENT,
     loss="row",
     optional=True,
@@ -345,6 +363,9 @@ def judge_joint(
     together = len(members)
     # The day itself is counted, so that the probability is never zero.
     share = (float((counts >= together).sum()) + 1.0) / (len(days) + 1.0)
+    text = f"{together} of {counted(len(hits), 'strategy')}"
+    names = f": {first_few(members)}" if members else ""
+    day = context.day(context.as_of)
     is_rare = together >= _MINIMUM_TOGETHER and share <= _RARE
     return [
         evaluation_of(
@@ -358,8 +379,9 @@ def judge_joint(
             required=MINIMUM_WINDOW,
             session=context.as_of,
             rating=Rating(p_year=yearly(share)),
-            message=f"{together} of {len(hits)} strategies below their 1 % quantile on one day; "
-            f"as many on {share:.1%} of sessions",
+            message=f"{text} below the day's 1 % quantile on {day}{names}; as many on "
+            f"{percent(share)} of sessions",
+            headline=f"{text} with rare losses on {day}",
             parts={"members": list(members), "probability": share},
         )
     ]

@@ -5,9 +5,16 @@ from datetime import date
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
-from perf_alerts_dagster.judging.context import evidence_of, notified_as
-from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.core.wording import day_words, percent
+from perf_alerts_dagster.judging.evaluation import (
+    Evaluation,
+    Kind,
+    Outcome,
+    evidence_of,
+    headed,
+    notified_as,
+)
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.projections.projection import Expectation
 
 _FALL = 0.25
@@ -15,7 +22,8 @@ RULE = Rule(
     id="forward_test_change",
     title="forward test change",
     family=Family.FORWARD,
-    unit="share of the earlier expectation",
+    unit=Unit.PERCENT,
+    hint="see which month made the expectation change; the band watches the same rows.",
     plot="expectations",
     kind=Kind.EVENT,
     gated=True,
@@ -59,7 +67,7 @@ def forward_test_change(
             kind=RULE.kind,
             outcome=Outcome.INSUFFICIENT_DATA,
             limit=RULE.ladder.warning,
-            message=f"insufficient data: {why}",
+            message=why,
             parts=parts,
         )
     change = (now.monthly - before.monthly) / abs(before.monthly)
@@ -67,21 +75,23 @@ def forward_test_change(
     if severity is None and change >= _FALL:
         # A rise of as much is shown.
         severity = Severity.INFO
+    session, earlier = (date.fromisoformat(each.issued_on) for each in (now, before))
+    monthly, was = (percent(each.monthly, signed=True) for each in (now, before))
+    day = day_words(earlier, beside=session)
     p_year = None if month_share is None else 1.0 - (1.0 - month_share) ** _MONTHS
     return Evaluation(
         strategy=strategy,
         rule=RULE.id,
         kind=RULE.kind,
-        session=date.fromisoformat(now.issued_on),
+        session=session,
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
         severity=severity,
         value=change,
         limit=limit,
         evidence=evidence_of(severity, p_year, levels),
         p_year=p_year,
-        message=(
-            f"expected monthly return {now.monthly:+.2%} against {before.monthly:+.2%} "
-            f"as projected on {before.issued_on} ({change:+.0%})"
-        ),
-        parts=parts | notified_as(severity, p_year, levels),
+        message=f"expects {monthly} a month, {was} on {day} ({percent(change, signed=True)})",
+        parts=parts
+        | notified_as(severity, p_year, levels)
+        | headed(f"expects {monthly} a month, {was} on {day}" if severity else ""),
     )

@@ -9,9 +9,10 @@ import numpy as np
 
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
-from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.evaluation import Evaluation, headed
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.judging.rules.decay import (
     BACKTEST,
     LONG,
@@ -24,6 +25,7 @@ from perf_alerts_dagster.judging.rules.decay import (
 )
 from perf_alerts_dagster.judging.rules.hedged import RULE as HEDGED
 from perf_alerts_dagster.judging.rules.hedged import sums_since_launch
+from perf_alerts_dagster.judging.rules.interval import haircut_words
 from perf_alerts_dagster.projections.projection import propose
 from perf_alerts_dagster.projections.watchers import STATISTICS
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
@@ -32,10 +34,12 @@ from perf_alerts_dagster.statistics.decay import gaps, looks
 RULE = by_budget(
     id="gap_since_launch",
     title="gap since launch",
+    # Its value is that of the rule which found it.
+    unit=Unit.NUMBER,
     weight=0.25,
     optional=True,
-    hint="whether the backtest is what went live: costs, fills, capacity, the years it was fitted "
-    "to; a new baseline says that the gap is known.",
+    hint="compare what went live with its backtest: costs, fills, capacity, the years that it was "
+    "fitted to; then set a new baseline or cut it.",
 )
 
 
@@ -70,8 +74,9 @@ def _judged(case: Case, life: Life) -> Evaluation:
     )
     since = "the baseline" if life.launch.baseline_from else "launch"
     text = (
-        f"returned {returned:+.1%} a year in {rows} sessions since {since} where {expected:+.1%} "
-        f"was expected{life.launch.haircut_text}"
+        f"returned {percent(returned, signed=True)} a year in {counted(rows, 'session')} since "
+        f"{since} where {percent(expected, signed=True)} was expected"
+        f"{haircut_words(case.context, life.launch)}"
     )
     parts: dict[str, Json] = {
         "rows": rows,
@@ -83,8 +88,9 @@ def _judged(case: Case, life: Life) -> Evaluation:
         session = str(life.dates[found.row])
         parts |= {"found_by": found.rule.id, "found_on": session}
     if found is None or ended is not None:
-        if ended is not None:
-            text += f"; the gap found on {parts['found_on']} was closed after {ended + 1} sessions"
+        if found is not None and ended is not None:
+            day = case.context.day(life.dates[found.row])
+            text += f"; the gap found on {day} was closed after {ended + 1} sessions"
         elif not looked.any():
             text += f"; first looked at after {max(year // 4, 1)}"
         newest = int(np.flatnonzero(looked)[-1]) if looked.any() else rows - 1
@@ -94,19 +100,26 @@ def _judged(case: Case, life: Life) -> Evaluation:
         return _evaluation(case, life, values[newest], ok, text, parts, share, RULE)
     haircut, error = _proposed(case.record)
     parts |= {"proposed_haircut": haircut, "proposed_haircut_error": error}
-    text += f"; below its backtest since {since}, found after {found.row + 1} sessions"
+    found_on = case.context.day(life.dates[found.row])
+    text += f"; found on {found_on}, after {counted(found.row + 1, 'session')}"
     if haircut is None:
         text += "; no haircut would fit"
     else:
         name, day = quote(case.record.strategy), case.record.dates[-1]
         text += (
-            f"; a haircut of {haircut:.0%} (+- {error:.0%}) would fit: perf-alerts strategies "
-            f'rebaseline {name} --from {day} --haircut {haircut} --reason "gap since launch"'
+            f"; a haircut of {100 * haircut:.0f} % (+- {100 * (error or 0.0):.0f} %) would fit: "
+            f"perf-alerts strategies rebaseline {name} --from {day} --haircut {haircut} "
+            '--reason "gap since launch"'
         )
     limits = life.limits(RULE, found.row + 1)
     limit = limits[found.severity is Severity.CRITICAL] if found.rule is RULE else None
     value, step = values[found.row], (found.severity, limit)
-    return _evaluation(case, life, value, step, text, parts, found.p_year, found.rule)
+    first = case.context.day(life.dates[0], weekday=False)
+    headline = f"earns {percent(expected - returned)} a year less than its backtest since {first}"
+    if expected <= returned:
+        headline = f"was below its backtest on {found_on}"
+    more = {**parts, **headed(headline)}
+    return _evaluation(case, life, value, step, text, more, found.p_year, found.rule)
 
 
 def _evaluation(

@@ -9,9 +9,10 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.core.wording import counted
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.judging.rules.decay import Life, judged_life, sums_of_life
 from perf_alerts_dagster.judging.rules.interval import no_projection
 from perf_alerts_dagster.projections.projection import first_counted
@@ -24,7 +25,8 @@ RULE = Rule(
     title="decay beside the benchmark since live began",
     family=Family.PROJECTION,
     plot="shortfall",
-    unit="Shiryaev-Roberts sum",
+    unit=Unit.NUMBER,
+    hint="cut it, or trade the benchmark alone: what it earned beside that is gone.",
     loss="change",
     weight=1.0,
     gated=True,
@@ -68,7 +70,7 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     known = np.isfinite(rows)
     missing = int((~known).sum())
     if not len(rows) or missing > _MISSING * len(rows) or not known[-_NEWEST:].any():
-        why = f"{missing} of {len(rows)} live rows are without a row of what is hedged"
+        why = f"{missing} of {counted(len(rows), 'live row')} lack a row of what is hedged"
         needed = max(math.ceil((1.0 - _MISSING) * len(rows)), 1)
         return [case.lacks(int(known.sum()), needed, why, "live rows of what is hedged")]
     life = Life(
@@ -94,7 +96,7 @@ def judge_hedged(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
         "left_out": missing,
         "factors": factors,
     }
-    left_out = f", {missing} live rows without it left out" if missing else ""
+    left_out = f", {counted(missing, 'live row')} without it left out" if missing else ""
     message = f"after hedging {_hedged_text(hedge)}{left_out}: {found.message}"
     return [replace(found, message=message, parts={**found.parts, **parts})]
 
@@ -119,14 +121,11 @@ def sums_since_launch(life: Life) -> Floats:
 def _not_hedged(case: Case, hedge: Hedge) -> Evaluation:
     if hedge.rows < MINIMUM_ROWS:
         lacking = "reference rows with a benchmark"
-        return case.lacks(hedge.rows, MINIMUM_ROWS, f"{lacking} are too few", lacking)
+        return case.lacks(hedge.rows, MINIMUM_ROWS, lacking=lacking)
     if hedge.r2 < MINIMUM_R2:
         taken, needed = math.floor(100.0 * hedge.r2), round(100.0 * MINIMUM_R2)
-        why = (
-            f"the benchmark takes {taken} % of the variance out of sample (R2), and is hedged "
-            f"from {needed} % on"
-        )
-        return case.lacks(max(taken, 0), needed, why, "% of variance by the benchmark")
+        lacking = "% of variance by the benchmark, out of sample (R2)"
+        return case.lacks(max(taken, 0), needed, lacking=lacking)
     why = f"nothing is left beside the benchmark (R2 {_two_digits(hedge.r2)} out of sample)"
     return case.lacks(why=why, lacking="return beside the benchmark")
 
@@ -136,10 +135,10 @@ def _hedged_text(hedge: Hedge) -> str:
     share = f"R2 {_two_digits(hedge.r2)} out of sample"
     if not hedge.components:
         return f"{hedge.beta:.2f} x the benchmark ({share})"
-    plural = "s" if hedge.components > 1 else ""
+    others = counted(len(hedge.loadings), "other strategy")
     return (
-        f"{hedge.beta:.2f} x the benchmark and {hedge.components} component{plural} of "
-        f"{len(hedge.loadings)} other strategies ({share}, {_two_digits(hedge.r2_benchmark)} by "
+        f"{hedge.beta:.2f} x the benchmark and {counted(hedge.components, 'component')} of "
+        f"{others} ({share}, {_two_digits(hedge.r2_benchmark)} by "
         "the benchmark alone)"
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.judging.context import (
     BACKTEST_ROWS,
     LIVE_ROWS,
@@ -16,7 +17,7 @@ from perf_alerts_dagster.judging.context import (
     yearly,
 )
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.projections.projection import (
     MINIMUM_REFERENCE_ROWS,
     REFERENCE_ROWS,
@@ -28,7 +29,8 @@ _rule = partial(Rule, family=Family.PROJECTION, plot="band")
 INTERVAL = _rule(
     id="interval_breach",
     title="interval breach",
-    unit="return since the projection's issue",
+    unit=Unit.PERCENT,
+    hint="look whether one day or many made the loss, and whether other strategies fell with it.",
     loss="rows",
     whole_life=True,
     gated=True,
@@ -39,7 +41,8 @@ INTERVAL = _rule(
 DEVIATION = _rule(
     id="pnl_deviation",
     title="P&L deviation",
-    unit="share of the projected return",
+    unit=Unit.PERCENT,
+    hint="wait for the band: a deviation by itself is near a coin flip.",
     info_only=True,
     ladder=Ladder(breach="at or below", info=-0.25),
 )
@@ -74,9 +77,18 @@ def no_projection(case: Case) -> Evaluation:
     if backtest:
         rows, required, kind = backtest, MINIMUM_REFERENCE_ROWS, BACKTEST_ROWS
     if rows < required:
-        return case.lacks(rows, required, f"a projection needs {required} {kind}", lacking=kind)
+        return case.lacks(rows, required, lacking=kind)
     why = f"no projection is in force: the {kind} do not vary, or none was issued yet"
     return case.lacks(required, required, why)
+
+
+def haircut_words(context: JudgeContext, projection: InForce) -> str:
+    """`, haircut 40 % since Mon 2 Nov by ann`; empty where nothing is taken off."""
+    since = ""
+    if projection.baseline_from:
+        since = f" since {context.day(projection.baseline_from)} by {projection.baseline_by}"
+    known = since or projection.haircut
+    return f", haircut {100 * projection.haircut:.3g} %{since}" if known else ""
 
 
 def _interval(case: Case, projection: InForce) -> Evaluation:
@@ -99,12 +111,15 @@ def _interval(case: Case, projection: InForce) -> Evaluation:
     limit, value = float(np.expm1(limit)), float(np.expm1(now))
     share = fan.share_below(fan.distance_below(path), day)
     level = critical if severity is Severity.CRITICAL else warning
-    where = f"outside the {level:.4g} band" if severity else "within the band"
+    side = "above" if severity is Severity.INFO else "below"
+    band, issued = f"{100 * level:.4g} % band", case.context.day(projection.issued_on)
+    text = f"{percent(value, signed=True)} in {counted(day, 'session')}"
+    where = f"{side if severity else 'within'} the {band} issued on {issued}"
     return case.judged(
         value,
         (severity, limit),
-        f"returned {value:+.2%} in {day} sessions since {projection.issued_on}, {where} "
-        f"({limit:+.2%}){projection.haircut_text}",
+        f"{text}, {where} ({percent(limit, signed=True)}){haircut_words(case.context, projection)}",
+        headline=f"{percent(value, signed=True)} since {issued}, {side} its {band}",
         observations=day,
         projection=projection.name,
         rating=_rating(case, projection, share, fan.distance_below(path)),
@@ -151,13 +166,16 @@ def _deviation(case: Case, projection: InForce) -> Evaluation:
     if rows < MINIMUM_ROWS:
         return case.lacks(rows, MINIMUM_ROWS)
     projected, actual = rows * projection.mean, float(since.sum())
+    text, where = percent(actual, signed=True), f"where {percent(projected, signed=True)}"
+    issued = case.context.day(projection.issued_on)
     # The middle 68 % of a normal distribution are two standard deviations wide.
     sd = float(projection.fan.pointwise[6, rows - 1] - projection.fan.pointwise[4, rows - 1]) / 2.0
     value = (actual - projected) / max(abs(projected), sd / 2.0)
     return case.judged(
         value,
         DEVIATION.step(value),
-        f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
+        f"{text} in {rows} sessions {where} was projected on {issued}",
+        headline=f"{text} since {issued} {where} was projected",
         observations=rows,
         required=MINIMUM_ROWS,
         projection=projection.name,

@@ -8,7 +8,7 @@ from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder
 from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating, yearly
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Unit, shown
 from perf_alerts_dagster.judging.rules.interval import no_projection
 from perf_alerts_dagster.projections.projection import first_counted
 from perf_alerts_dagster.projections.stored import CUSUM
@@ -19,7 +19,8 @@ RULE = Rule(
     id=CUSUM,
     title="life CUSUM",
     family=Family.PROJECTION,
-    unit="standard deviations of a session",
+    unit=Unit.SIGMA,
+    hint="decide by its mean shortfalls, which took this rule's place.",
     plot="shortfall",
     optional=True,
     loss="rows",
@@ -61,7 +62,7 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     rows, since = case.record, projection.baseline_from
     live = rows.returns[rows.live] if since is None else rows.returns[first_counted(rows, since) :]
     if not len(live):
-        return [case.lacks(why="needs live rows")]
+        return [case.lacks()]
     name = f"{CUSUM}_{min((len(live) - 1) // YEAR + 1, _YEARS)}"
     value = cusum(np.log1p(live), mean=projection.log_mean, sigma=projection.log_sigma)
     levels = context.budgets.bounds_of(record.strategy, CUSUM)
@@ -70,12 +71,14 @@ def judge_cusum(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalu
     share, periods = calibration.p_year(name, value), context.periods_of(record.strategy)
     # Its healthy years have 252 rows.
     p_year = share if periods == YEAR else yearly(share, YEAR, periods)
+    first = case.context.day(rows.dates[-len(live)], weekday=False)
+    text = f"{shown(value, Unit.SIGMA)} short of its reference since {first}"
     return [
         case.judged(
             value,
             (severity, limit),
-            f"shortfall against the reference since live began: {value:.1f} standard "
-            f"deviations of a session, {limit:.1f} is rare for its age",
+            f"{text}; {shown(limit, Unit.SIGMA)} is rare for its age",
+            headline=text,
             observations=len(live),
             rating=Rating(p_year=p_year, false_alarm_rate=levels[0]),
             levels=levels,

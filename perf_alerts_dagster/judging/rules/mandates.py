@@ -11,19 +11,25 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder
+from perf_alerts_dagster.core.wording import percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext, evaluation_of
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import Mandate, Rule
-from perf_alerts_dagster.judging.rules.thresholds import drawdown_share, episode_of, worse_of
+from perf_alerts_dagster.judging.rule import Mandate, Rule, Unit
+from perf_alerts_dagster.judging.rules.thresholds import (
+    drawdown_share,
+    episode_of,
+    high_of,
+    worse_of,
+)
 from perf_alerts_dagster.records.model import StrategyRecord
 from perf_alerts_dagster.statistics.rolling import drawdown_path
 
-_rule = partial(Rule, family=Family.THRESHOLD, optional=True, unit="return", plot="returns")
+_rule = partial(Rule, family=Family.THRESHOLD, optional=True, unit=Unit.PERCENT, plot="returns")
 DRAWDOWN = _rule(
     id="policy_drawdown",
     title="drawdown mandate",
-    unit="share of the peak",
     plot="drawdown",
+    hint="do what the mandate says at this depth: cut or stop it, and inform who set the mandate.",
     loss="peak",
     whole_life=True,
 )
@@ -33,18 +39,31 @@ DAILY_LOSS = _rule(
     kind=Kind.EVENT,
     loss="row",
     newest_row=True,
+    hint="check the row; if it is right, cut the positions of the day to what the mandate allows.",
 )
-WEEKLY_LOSS = _rule(id="policy_weekly_loss", title="weekly loss mandate", loss="rows")
-MONTHLY_LOSS = _rule(id="policy_monthly_loss", title="monthly loss mandate", loss="rows")
+WEEKLY_LOSS = _rule(
+    id="policy_weekly_loss",
+    title="weekly loss mandate",
+    loss="rows",
+    hint="halve or stop it for the rest of the week, as the mandate says.",
+)
+MONTHLY_LOSS = _rule(
+    id="policy_monthly_loss",
+    title="monthly loss mandate",
+    loss="rows",
+    hint="halve or stop it for the rest of the month, as the mandate says.",
+)
 COLUMN = _rule(
     id="policy_column",
     title="column bounds",
-    unit="the column's own",
+    unit=Unit.NUMBER,
     plot="column",
+    hint="bring the column back within its bounds, or have the bounds changed by who set them.",
     newest_row=True,
 )
 RULES = (DRAWDOWN, DAILY_LOSS, WEEKLY_LOSS, MONTHLY_LOSS, COLUMN)
 _MANDATE = Ladder(breach="at or below", tolerance=TOLERANCE)
+_MAXIMUM_COLUMN = 20
 # The log of the largest float: the return of a period that grew by more overflows.
 _MAXIMUM_GROWTH = math.log(sys.float_info.max)
 
@@ -87,7 +106,7 @@ def _compared(
     case: Case,
     value: float,
     limit: float,
-    message: str,
+    text: str,
     rows: int,
     session: date | None = None,
     parts: Mapping[str, Json] | None = None,
@@ -96,8 +115,16 @@ def _compared(
     mandate = case.context.book.mandate_for(case.record.strategy)
     severity = mandate.severity if _MANDATE.breaches(value, -limit) else None
     is_open = case.context.is_open(case.record)
-    more = {"observations": rows, "session": session, "provisional": is_open, "parts": parts}
-    return case.judged(value, (severity, -limit), message, **more)
+    return case.judged(
+        value,
+        (severity, -limit),
+        f"{text}, the mandate allows {percent(-limit)}",
+        headline=f"{text}, mandate {percent(-limit)}",
+        observations=rows,
+        session=session,
+        provisional=is_open,
+        parts=parts,
+    )
 
 
 def _drawdown(record: StrategyRecord, context: JudgeContext, limit: float) -> Evaluation:
@@ -106,13 +133,13 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, limit: float) -> Ev
         return case.lacks()
     path = drawdown_path(live)
     value = float(path[-1])
-    message = f"live index is {-value:.1%} below its peak, the mandate allows {limit:.1%}"
+    text = f"{percent(value)} below {high_of(case, path)}"
     parts: dict[str, Json] = {}
     if not context.book.is_documented:
         line = limit if _MANDATE.breaches(value, -limit) else None
         parts = {"deepest": float(path.min()), "line": limit, **episode_of(record, path, line)}
         parts["line_share"] = drawdown_share(context, record.strategy, limit, len(live))
-    return _compared(case, value, limit, message, len(live), parts=parts)
+    return _compared(case, value, limit, text, len(live), parts=parts)
 
 
 def _daily_loss(case: Case, limit: float) -> Evaluation:
@@ -120,8 +147,8 @@ def _daily_loss(case: Case, limit: float) -> Evaluation:
         return case.lacks(why="the newest row is no live one")
     value = float(case.record.returns[-1])
     session: date = case.record.dates[-1].astype(object)
-    message = f"returned {value:+.2%} on {session}, the mandate allows a loss of {limit:.1%}"
-    return _compared(case, value, limit, message, 1, session)
+    text = f"{percent(value, signed=True)} on {case.context.day(session)}"
+    return _compared(case, value, limit, text, 1, session)
 
 
 def _period_loss(case: Case, limit: float) -> Evaluation:
@@ -131,9 +158,11 @@ def _period_loss(case: Case, limit: float) -> Evaluation:
         return case.lacks()
     if case.rule is WEEKLY_LOSS:
         # 1970-01-01 was a Thursday: shifted by three days, weeks begin on Monday.
-        name, periods = "week", (finals.dates + np.timedelta64(3, "D")).astype("datetime64[W]")
+        name, shift = "week", np.timedelta64(3, "D")
+        periods = (finals.dates + shift).astype("datetime64[W]")
     else:
-        name, periods = "month", finals.dates.astype("datetime64[M]")
+        name, shift = "month", np.timedelta64(0, "D")
+        periods = finals.dates.astype("datetime64[M]")
     chosen = finals.returns[(periods == periods[-1]) & finals.live]
     grown = float(np.log1p(chosen).sum())
     if not len(chosen) or grown > _MAXIMUM_GROWTH:
@@ -141,8 +170,9 @@ def _period_loss(case: Case, limit: float) -> Evaluation:
             why=f"no live row in the {name}" if not len(chosen) else "its return is beyond numbers"
         )
     value = math.expm1(grown)
-    message = f"returned {value:+.2%} this {name}, the mandate allows a loss of {limit:.1%}"
-    return _compared(case, value, limit, message, len(chosen))
+    first = case.context.day(periods[-1].astype("datetime64[D]") - shift, weekday=False)
+    text = f"{percent(value, signed=True)} in the {name} from {first}"
+    return _compared(case, value, limit, text, len(chosen))
 
 
 def _column(
@@ -153,6 +183,7 @@ def _column(
     if values is None or not len(values) or not np.isfinite(values[-1]):
         return case.lacks(why=f"the newest row has no number in the column {column!r}")
     value = float(values[-1])
+    day, allowed = context.day(record.dates[-1]), _range(minimum, maximum)
     below = minimum is not None and value < minimum
     above = maximum is not None and value > maximum
     return evaluation_of(
@@ -164,7 +195,8 @@ def _column(
         limit=minimum if below else (maximum if maximum is not None else minimum),
         observations=1,
         provisional=context.is_open(record),
-        message=f"{column} is {value:g}, the mandate allows {_range(minimum, maximum)}",
+        message=f"{column} is {value:g} on {day}, the mandate allows {allowed}",
+        headline=f"{column[:_MAXIMUM_COLUMN]} {value:g} on {day}, {allowed} allowed",
         parts={"column": column, "min": minimum, "max": maximum},
     )
 

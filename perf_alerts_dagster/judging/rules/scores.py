@@ -4,15 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder
-from perf_alerts_dagster.judging.context import Case, JudgeContext
+from perf_alerts_dagster.core.wording import counted, percent
+from perf_alerts_dagster.judging.context import Case, JudgeContext, day_of_row
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.rule import Rule, Unit, shown
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.scores import walk_forward
 from perf_alerts_dagster.statistics.scores.cscv import Cscv, cscv, deflated_best_trial
@@ -33,21 +35,24 @@ _rule = partial(Rule, family=Family.SCORE, gated=True)
 STABILITY = _rule(
     id="walk_forward_stability",
     title="walk-forward stability",
-    unit="points of 100",
+    unit=Unit.POINTS,
+    hint="fit the parameters anew on the last years, and see whether its folds still agree.",
     plot="folds",
     ladder=Ladder(breach="below", warning=60.0, critical=50.0),
 )
 VALIDATION = _rule(
     id="out_of_sample_validation",
     title="out-of-sample validation",
-    unit="share of resampled backtests",
+    unit=Unit.PERCENT,
+    hint="read the backtest's assumptions again: costs, fills and the data it was chosen on.",
     plot="sharpe_ratios",
     ladder=Ladder(breach="at or below", warning=0.05, critical=0.01),
 )
 OVERFITTING = _rule(
     id="overfitting",
     title="overfitting",
-    unit="share of the in-sample Sharpe ratio, or of splits",
+    unit=Unit.PERCENT,
+    hint="count the variants that were tried, and expect the live Sharpe ratio from here on.",
     plot="sharpe_ratios",
     ladder=Ladder(breach="above", warning=0.3, critical=0.5),
 )
@@ -78,7 +83,7 @@ def judge_scores(record: StrategyRecord, context: JudgeContext) -> list[Evaluati
     wiped_out = np.flatnonzero(finals.returns <= -1.0)
     if len(wiped_out):
         first = int(wiped_out[0])
-        why = f"it was wiped out on {finals.dates[first]}, and its statistics stop there"
+        why = f"wiped out on {context.day(finals.dates[first])}, its statistics stop there"
         return [_insufficient(finals, rule, first, len(finals), why) for rule in RULES]
     scored = _Scored(
         record=finals,
@@ -98,14 +103,15 @@ def _judge_stability(scored: _Scored) -> Evaluation:
     record = scored.record
     result = walk_forward.stability(record.returns, record.live, scored.periods_per_year)
     if isinstance(result, walk_forward.Insufficient):
-        return _short(record, STABILITY, result)
+        return _short(scored, STABILITY, result)
+    folds = f"{result.score:.1f} of 100 points over {counted(len(result.folds), 'fold')}"
+    first = scored.context.day(record.dates[result.folds[0].fold.start], weekday=False)
     return _evaluation(
         scored,
         STABILITY,
         result.score,
-        f"{result.score:.1f} of 100 over {len(result.folds)} folds, PSR {result.psr:.3f}, "
-        f"{result.share_profitable:.0%} of folds profitable, "
-        f"efficiency {_formatted(result.efficiency, '.2f')}",
+        f"{folds}, {percent(result.share_profitable)} of them profitable",
+        f"{folds} since {first}",
         stability_parts(record, result, scored.legacy),
         observations=len(result.folds),
         required=walk_forward.MIN_FOLDS,
@@ -115,16 +121,20 @@ def _judge_stability(scored: _Scored) -> Evaluation:
 def _judge_validation(scored: _Scored) -> Evaluation:
     split = scored.split
     if isinstance(split, walk_forward.Insufficient):
-        return _short(scored.record, VALIDATION, split)
+        return _short(scored, VALIDATION, split)
     result = out_of_sample(split.reference, split.live, np.random.default_rng(scored.context.seed))
     if result is None:
         return _still(scored.record, VALIDATION, split)
+    live, before = (
+        math.sqrt(scored.periods_per_year) * each
+        for each in (result.live_sharpe, result.in_sample_sharpe)
+    )
     return _evaluation(
         scored,
         VALIDATION,
         result.share_below,
-        f"{result.share_below:.4f} of resampled backtests have a Sharpe ratio as low as live, "
-        f"score {result.score:.1f} of 100",
+        f"{percent(result.share_below)} of resampled backtests have a Sharpe ratio as low as live",
+        f"Sharpe ratio {live:.2f} since {_first(scored, split)}, {before:.2f} in its backtest",
         validation_parts(result, scored.periods_per_year, scored.legacy),
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
@@ -135,7 +145,7 @@ def _judge_missing(scored: _Scored) -> Evaluation:
     """Overfitting without a trial matrix: the part of the Sharpe ratio missing in live."""
     split, record = scored.split, scored.record
     if isinstance(split, walk_forward.Insufficient):
-        return _short(record, OVERFITTING, split)
+        return _short(scored, OVERFITTING, split)
     result = missing_sharpe(split.reference, split.live)
     if result is None:
         return _still(record, OVERFITTING, split)
@@ -148,7 +158,8 @@ def _judge_missing(scored: _Scored) -> Evaluation:
         scored,
         OVERFITTING,
         result.missing,
-        f"{result.missing:.2f} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        f"{percent(result.missing)} of the in-sample Sharpe ratio is missing at 95 % confidence",
+        f"lacks {percent(result.missing)} of its backtest's Sharpe since {_first(scored, split)}",
         parts,
         observations=len(split.live),
         required=walk_forward.MIN_LIVE_ROWS,
@@ -169,8 +180,9 @@ def _judge_trials(scored: _Scored, trials: Floats) -> Evaluation:
         scored,
         OVERFITTING,
         result.pbo,
-        f"the probability of backtest overfitting is {result.pbo:.2f} over {result.trials} "
-        f"trials, the deflated Sharpe ratio {_formatted(deflated, '.3f')}",
+        f"probability of backtest overfitting {percent(result.pbo)} over "
+        f"{counted(result.trials, 'trial')}",
+        f"{percent(result.pbo)} probability of overfitting in {counted(result.trials, 'trial')}",
         overfitting_parts(missing, (result, deflated), scored.periods_per_year, scored.legacy),
         observations=result.rows,
         required=required,
@@ -182,20 +194,20 @@ def _evaluation(
     rule: Rule,
     value: float,
     text: str,
+    headline: str,
     parts: Mapping[str, Json],
     **rows: int,
 ) -> Evaluation:
     """Compare a value with its limits."""
     severity, limit = rule.step(value)
-    verdict = "within" if severity is None else f"{rule.ladder.breach} the {severity.value}"
-    title = f"{rule.title.capitalize()} of {scored.record.strategy}"
-    return Case(rule, scored.record, scored.context).judged(
-        value,
-        (severity, limit),
-        f"{title} is {verdict} limit {limit:g}: {text}.",
-        parts=parts,
-        **rows,
-    )
+    more: dict[str, Any] = {"headline": headline, "parts": parts, **rows}
+    text = f"{text}; limit {shown(limit, rule.unit)}"
+    return Case(rule, scored.record, scored.context).judged(value, (severity, limit), text, **more)
+
+
+def _first(scored: _Scored, split: walk_forward.Split) -> str:
+    """The day of the first of the live rows that a split compares."""
+    return scored.context.day(scored.record.dates[split.live_start], weekday=False)
 
 
 def _insufficient(
@@ -213,23 +225,23 @@ def _insufficient(
         limit=rule.ladder.warning,
         observations=observations,
         required=required,
-        message=f"{rule.title.capitalize()} of {record.strategy} cannot be judged: {why}.",
+        message=why,
         parts=parts or {},
     )
 
 
-def _short(record: StrategyRecord, rule: Rule, of: walk_forward.Insufficient) -> Evaluation:
-    return _insufficient(record, rule, of.observations, of.required, of.reason)
+def _short(scored: _Scored, rule: Rule, of: walk_forward.Insufficient) -> Evaluation:
+    record, why = scored.record, of.reason
+    if of.further is not None and len(record):
+        day = day_of_row(record.dates, of.further)
+        why += f": judged from about {scored.context.day(day, weekday=False)} on"
+    return _insufficient(record, rule, of.observations, of.required, why)
 
 
 def _still(record: StrategyRecord, rule: Rule, split: walk_forward.Split) -> Evaluation:
     rows = f"{len(split.reference)} backtest or the {len(split.live)} live rows"
     why = f"the {rows} do not vary enough for a Sharpe ratio"
     return _insufficient(record, rule, 0, walk_forward.MIN_LIVE_ROWS, why)
-
-
-def _formatted(value: float | None, form: str) -> str:
-    return "undefined" if value is None else format(value, form)
 
 
 # The earlier system's limits on the 0 to 100 form of the validation score: shown, never judged.

@@ -9,9 +9,10 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Ladder, Severity
+from perf_alerts_dagster.core.wording import counted, day_words, money, percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext, Rating
-from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
-from perf_alerts_dagster.judging.rule import Rule
+from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome, headed
+from perf_alerts_dagster.judging.rule import Rule, Unit
 from perf_alerts_dagster.projections.shadow_lives import SEEN_WITHIN, ShadowCalibration
 from perf_alerts_dagster.records.desk import LATE
 from perf_alerts_dagster.records.model import Shadow, StrategyRecord
@@ -23,15 +24,15 @@ RULE = Rule(
     id="shadow_gap",
     title="gap to the model's own P&L",
     family=Family.PROJECTION,
-    unit="share of healthy years",
+    unit=Unit.PERCENT,
     plot="none",
     gated=True,
     weight=1.0,
     optional=True,
     of_shadow=True,
     ladder=Ladder(breach="at or below"),
-    hint="what the message names: sizes, order of signals and fills of these dates, costs; then "
-    "whether the shadow was made by the code that trades.",
+    hint="compare sizes, signals, fills and costs of these dates with the model's, and make sure "
+    "that the shadow is made by the code that trades.",
 )
 SHADOW_ROWS = "shadow rows"
 _SHOWN_DAYS = 6
@@ -50,12 +51,14 @@ def judge_shadow(record: StrategyRecord, context: JudgeContext) -> Sequence[Eval
     if shadow.faults:
         listed = [str(fault) for fault in shadow.faults]
         rest = f"; and {len(listed) - 1} more" if len(listed) > 1 else ""
-        return [_unread(case, Outcome.ERROR, f"{listed[0]}{rest}", {"faults": [*listed]})]
+        headline = f"{counted(len(listed), 'fault')} in the rows of its shadow"
+        more: dict[str, Json] = {"faults": [*listed], **headed(headline)}
+        return [_unread(case, Outcome.ERROR, f"{listed[0]}{rest}", more)]
     behind = int((finals.dates > shadow.dates[-1]).sum()) if len(shadow) else 0
     if behind > LATE:
-        text = f"the shadow stopped: its newest row is of {shadow.dates[-1]}, {behind} sessions"
-        text += f" behind the strategy's; {LATE} are allowed"
-        return [_unread(case, Outcome.NO_DATA, text, {"behind": behind})]
+        text = f"its shadow has no rows since {context.day(shadow.dates[-1])}"
+        said = f"{text}: {counted(behind, 'session')} behind the strategy, {LATE} allowed"
+        return [_unread(case, Outcome.NO_DATA, said, {"behind": behind, **headed(text)})]
     return [_paired(case, shadow)]
 
 
@@ -73,7 +76,8 @@ def _unread(case: Case, outcome: Outcome, message: str, parts: dict[str, Json]) 
 
 def _paired(case: Case, shadow: Shadow) -> Evaluation:
     pairs = pairs_of(case.record, shadow)
-    late = f"{pairs.late} rows came or changed more than {LATE} sessions late" if pairs.late else ""
+    late = f"{counted(pairs.late, 'row')} came or changed more than {LATE} sessions late"
+    late = late if pairs.late else ""
     of = f"of model version {pairs.version}" if pairs.version else ""
     if len(pairs) < REFERENCE:
         why = "; ".join(filter(None, (of, late)))
@@ -115,9 +119,10 @@ def _judged(case: Case, pairs: Pairs, twins: ShadowCalibration) -> Evaluation:
         **agreement(pairs, periods_per_year=case.context.periods_of(strategy)),
     }
     text = f"differs from its model by {noise / deviation:.2g} of the model's standard deviation"
+    headline = ""
     if severity is not None:
         fault = fault_of(pairs)
-        text, more = _message(case.record, pairs, fault)
+        headline, text, more = _message(case.record, pairs, fault)
         parts |= more
     if offset:
         text += f"; {1e4 * offset:+.2g} bp a day from the first rows on count as normal, state "
@@ -126,6 +131,7 @@ def _judged(case: Case, pairs: Pairs, twins: ShadowCalibration) -> Evaluation:
         share,
         (severity, limit),
         text,
+        headline=headline,
         observations=len(pairs),
         required=REFERENCE,
         rating=Rating(p_year=share, false_alarm_rate=levels[0]),
@@ -133,8 +139,10 @@ def _judged(case: Case, pairs: Pairs, twins: ShadowCalibration) -> Evaluation:
     )
 
 
-def _message(record: StrategyRecord, pairs: Pairs, fault: Fault) -> tuple[str, dict[str, Json]]:
-    """The fault with its numbers, its onset, and what live lost to its model since."""
+def _message(
+    record: StrategyRecord, pairs: Pairs, fault: Fault
+) -> tuple[str, str, dict[str, Json]]:
+    """The fault with its onset; with its numbers and what live lost to its model since; parts."""
     first = pairs.dates[fault.first]
     days = [pairs.dates[day] for day in fault.days]
     since = f"since {_dated([first], pairs.dates[-1])}"
@@ -146,12 +154,12 @@ def _message(record: StrategyRecord, pairs: Pairs, fault: Fault) -> tuple[str, d
         Kind.LAG: f"lag of one day {since}",
         Kind.SIGN: f"sign flipped {since}",
         Kind.PARTLY_OPPOSITE: f"partly opposite {since}, as with the wrong sign on about "
-        f"{number:.0%} of the model's P&L",
+        f"{100 * number:.0f} % of the model's P&L",
         Kind.MISSED: f"missed {_dated(days, pairs.dates[-1])}",
         Kind.TRACKING: f"tracking error {number:.2g} x {since}",
     }
     amount = float(lost.sum())
-    shown = f"{amount:+.2%}"
+    shown = percent(amount, signed=True)
     parts: dict[str, Json] = {
         "fault": fault.kind.value,
         "fault_since": str(first),
@@ -160,20 +168,21 @@ def _message(record: StrategyRecord, pairs: Pairs, fault: Fault) -> tuple[str, d
         "difference_since": amount,
     }
     if record.capital is not None:
-        money = float((lost * record.capital[pairs.places[fault.first :]]).sum())
-        shown = f"{record.currency or ''} {money:+,.0f}".strip()
-        parts["pnl_since"] = money
-    return f"{names[fault.kind]}: {shown} against its model so far", parts
+        pnl = float((lost * record.capital[pairs.places[fault.first :]]).sum())
+        shown = money(pnl, record.currency)
+        parts["pnl_since"] = pnl
+    name = names[fault.kind]
+    headline = f"{name.partition(', as')[0]} against its model"
+    return headline, f"{name}: {shown} against its model so far", parts
 
 
 def _dated(days: Sequence[np.datetime64], newest: np.datetime64) -> str:
     """`28 Oct, 4, 9 and 10 Nov`, with the year where it is not that of the newest row."""
     shown: list[str] = []
     later = len(days) - _SHOWN_DAYS
-    for month, some in groupby(days[:_SHOWN_DAYS], key=lambda day: day.astype("datetime64[M]")):
-        first: object = month.astype(object)
-        year = "" if month.astype("datetime64[Y]") == newest.astype("datetime64[Y]") else " %Y"
-        numbers = [str(day.astype(object).day) for day in some]
-        shown += [*numbers[:-1], f"{numbers[-1]} {format(first, '%b' + year)}"]
+    for _, some in groupby(days[:_SHOWN_DAYS], key=lambda day: day.astype("datetime64[M]")):
+        *earlier, last = (day.astype(object) for day in some)
+        shown += [str(day.day) for day in earlier]
+        shown.append(day_words(last, beside=newest.astype(object), weekday=False))
     shown += [f"{later} more"] if later > 0 else []
     return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -9,9 +9,10 @@ import numpy as np
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import TOLERANCE, Ladder, Severity
+from perf_alerts_dagster.core.wording import percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
-from perf_alerts_dagster.judging.rule import CRUMB, STEP, SUMMARY_RULE, Rule
+from perf_alerts_dagster.judging.rule import CRUMB, STEP, SUMMARY_RULE, Rule, Unit
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.rolling import (
     SHARPE_WINDOW,
@@ -24,8 +25,9 @@ _rule = partial(Rule, family=Family.THRESHOLD)
 ROLLING_SHARPE = _rule(
     id=SUMMARY_RULE,
     title="rolling Sharpe ratio",
-    unit="annualised Sharpe ratio",
+    unit=Unit.NUMBER,
     plot="rolling_sharpe",
+    hint="look at which of these sessions lost; one quarter says little by itself.",
     loss="rows",
     gated=True,
     weight=CRUMB,
@@ -37,8 +39,9 @@ ROLLING_SHARPE = _rule(
 SHARPE_DEGRADATION = _rule(
     id="sharpe_degradation",
     title="Sharpe degradation",
-    unit="Sharpe points",
+    unit=Unit.NUMBER,
     plot="rolling_sharpe",
+    hint="wait: two weeks of readings share most of their rows.",
     info_only=True,
     ladder=Ladder(breach="at or below", tolerance=TOLERANCE),
     limits={"sharpe_degradation_warning": 0.3, "sharpe_degradation_critical": 0.5},
@@ -46,8 +49,9 @@ SHARPE_DEGRADATION = _rule(
 DRAWDOWN = _rule(
     id="drawdown",
     title="drawdown",
-    unit="share of the peak",
+    unit=Unit.PERCENT,
     plot="drawdown",
+    hint="decide whether to cut, hedge or hold, and set a mandate for this strategy.",
     loss="peak",
     whole_life=True,
     gated=True,
@@ -61,8 +65,9 @@ DRAWDOWN = _rule(
 WIPE_OUT = _rule(
     id="wipe_out",
     title="wipe-out",
-    unit="return",
+    unit=Unit.PERCENT,
     plot="returns",
+    hint="stop trading it, check the row, and retire the strategy if it is right.",
     kind=Kind.EVENT,
     ladder=Ladder(breach="at or below", emergency=-1.0),
 )
@@ -104,10 +109,15 @@ def judge_rolling_sharpe(record: StrategyRecord, context: JudgeContext) -> Evalu
     if value is None:
         return case.lacks(SHARPE_WINDOW, SHARPE_WINDOW, _CONSTANT)
     severity, limit = case.step(value)
-    text = f"Sharpe ratio of the last {SHARPE_WINDOW} live sessions is {value:.2f}"
-    text += f", at or below {limit:g}" if severity else ""
-    rows = {"observations": SHARPE_WINDOW, "required": SHARPE_WINDOW}
-    return case.judged(value, (severity, limit), text, **rows)
+    first = context.day(case.record.dates[-SHARPE_WINDOW], weekday=False)
+    return case.judged(
+        value,
+        (severity, limit),
+        f"Sharpe ratio {value:.2f} over the last {SHARPE_WINDOW} sessions; limit {limit:g}",
+        headline=f"Sharpe ratio {value:.2f} over {SHARPE_WINDOW} sessions since {first}",
+        observations=SHARPE_WINDOW,
+        required=SHARPE_WINDOW,
+    )
 
 
 def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> Evaluation:
@@ -119,7 +129,8 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
         return readings
     readings = readings[-2 * _READINGS :]
     if not np.all(np.isfinite(readings)):
-        return case.lacks(int(np.isfinite(readings).sum()), len(readings), _CONSTANT)
+        varying = int(np.isfinite(readings).sum())
+        return case.lacks(varying, len(readings), _CONSTANT, "readings")
     before, now = float(readings[:_READINGS].mean()), float(readings[_READINGS:].mean())
     change = now - before
     limits = context.book.limits_for(record.strategy)
@@ -128,7 +139,9 @@ def judge_sharpe_degradation(record: StrategyRecord, context: JudgeContext) -> E
     return case.judged(
         change,
         (Severity.INFO if is_breach else None, limit),
-        f"rolling Sharpe ratio moved {change:+.2f} points, {before:.2f} to {now:.2f}",
+        f"rolling Sharpe ratio moved {change:+.2f} to {now:.2f} within {_READINGS} sessions",
+        headline=f"rolling Sharpe ratio {change:+.2f} to {now:.2f} since "
+        f"{context.day(case.record.dates[-_READINGS - 1])}",
         observations=required,
         required=required,
         parts={
@@ -175,6 +188,13 @@ def episode_of(record: StrategyRecord, path: Floats, line: float | None) -> dict
     return parts
 
 
+def high_of(case: Case, path: Floats) -> str:
+    """The high that a drawdown path is below, with its day; the start of live is one."""
+    highs, live = np.flatnonzero(path == 0.0), case.record.dates[case.record.live]
+    what, day = ("its high", live[highs[-1]]) if len(highs) else ("its start", live[0])
+    return f"{what} of {case.context.day(day, weekday=False)}"
+
+
 def drawdown_share(
     context: JudgeContext, strategy: str, depth: float, live_rows: int
 ) -> float | None:
@@ -188,12 +208,17 @@ def judge_wipe_out(record: StrategyRecord, context: JudgeContext) -> Evaluation:
     newest = float(record.returns[-1])
     session = record.dates[-1].astype(object)
     severity, limit = WIPE_OUT.step(newest)
-    text = f"return {newest:+.2%} on {session}"
-    if severity:
-        text = f"lost {-newest:.0%} of its capital on {session}: wiped out"
-    more = {"session": session, "provisional": context.is_open(record)}
-    case = Case(WIPE_OUT, record, context)
-    return case.judged(newest, (severity, limit), text, observations=len(record), **more)
+    text = f"returned {percent(newest, signed=True)} on {context.day(session)}"
+    lost = f"lost {percent(-newest)} of its capital on {context.day(session)}"
+    return Case(WIPE_OUT, record, context).judged(
+        newest,
+        (severity, limit),
+        f"{lost}: wiped out" if severity else text,
+        headline=lost,
+        observations=len(record),
+        session=session,
+        provisional=context.is_open(record),
+    )
 
 
 def _readings(case: Case, rows: int) -> Floats | Evaluation:
@@ -217,8 +242,8 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     value = float(path[-1])
     severity, limit = case.step(-value)
     rating = context.rating(name, DRAWDOWN, value, live_rows=len(live))
-    text = f"live index is {abs(value):.1%} below its peak"
-    said = f", at or beyond {limit:.0%}" if severity else ""
+    high = high_of(case, path)
+    said = f", at or beyond {percent(limit)}" if severity else ""
     parts: dict[str, Json] = {"deepest": float(path.min())}
     gated = name in context.projected
     if not book.is_documented:
@@ -247,7 +272,8 @@ def _drawdown(record: StrategyRecord, context: JudgeContext, *, provisional: boo
     return case.judged(
         value,
         (severity, -limit),
-        text + said,
+        f"{percent(-value)} below {high}{said}" if value else "the live index is at its high",
+        headline=f"{percent(value)} below {high}",
         observations=len(live),
         provisional=provisional,
         gated=gated,
@@ -278,10 +304,10 @@ def _lines(
 
 def _said(line: _Line) -> str:
     if line.share is None:
-        return f", at or beyond {line.depth:.0%}"
+        return f", at or beyond {percent(line.depth)}"
     years = 100 * line.share
     share = f"in {round(years, 0 if years >= 10 else 1):g} of 100 healthy years"
-    if line.severity is Severity.CRITICAL:
-        depth = f"{100 * line.depth:.3g} %"
-        return f", at or beyond the documented {depth}; it passes {depth} {share}; set a mandate"
-    return f", at or beyond its own line of {line.depth:.1%}, which it passes {share}"
+    if line.severity is Severity.EMERGENCY:
+        return f", at or beyond its own line of {percent(line.depth)}, which it passes {share}"
+    depth = percent(line.depth)
+    return f", at or beyond the documented {depth}, which it passes {share}; set a mandate"

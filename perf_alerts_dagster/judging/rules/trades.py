@@ -9,9 +9,10 @@ import numpy as np
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Ladder
+from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.judging.context import Case, JudgeContext
 from perf_alerts_dagster.judging.evaluation import Evaluation
-from perf_alerts_dagster.judging.rule import CRUMB, Rule
+from perf_alerts_dagster.judging.rule import CRUMB, Rule, Unit
 from perf_alerts_dagster.projections.trade_lives import (
     MAXIMUM,
     MINIMUM,
@@ -47,11 +48,24 @@ _rule = partial(
     limits=_LIMITS,
     accepts="fraction",
 )
-WIN_RATE = _rule(id="win_rate", title="win rate", unit="share of trades")
-PROFIT_FACTOR = _rule(
-    id="profit_factor", title="profit factor", unit="gross profit over gross loss"
+WIN_RATE = _rule(
+    id="win_rate",
+    title="win rate",
+    unit=Unit.PERCENT,
+    hint="compare entries and exits of the losing trades with the signals that the model gave.",
 )
-LOSING_RUN = _rule(id="losing_run", title="losing run", unit="trades")
+PROFIT_FACTOR = _rule(
+    id="profit_factor",
+    title="profit factor",
+    unit=Unit.NUMBER,
+    hint="look at the largest losing trades: stops, slippage and costs.",
+)
+LOSING_RUN = _rule(
+    id="losing_run",
+    title="losing run",
+    unit=Unit.TRADE,
+    hint="look whether these trades are one bet, in one market or on one side.",
+)
 RULES = (WIN_RATE, PROFIT_FACTOR, LOSING_RUN)
 
 
@@ -70,7 +84,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
         if len(trades) < MINIMUM:
             lacking = f"closed {kind} trades"
             return [
-                Case(rule, finals, context).lacks(len(trades), MINIMUM, lacking, lacking)
+                Case(rule, finals, context).lacks(len(trades), MINIMUM, lacking=lacking)
                 for rule in RULES
             ]
     backtest_rows = int((~finals.live).sum())
@@ -79,6 +93,7 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
         measure_trades(trades, years=max(1, rows) / context.periods_of(finals.strategy))
         for trades, rows in ((before_trades, backtest_rows), (live_trades, live_rows))
     )
+    since = context.day(live_trades.exits[0], weekday=False)
     judge = partial(_judge, live=live, shortfall=largest_shortfall_part(before, live))
     rng = np.random.default_rng(context.seed)
     scale = profit_scale(before_trades.pnl)
@@ -88,14 +103,16 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             live.win_rate,
             before.win_rate,
             win_rate_probability(live.wins, live.trades, before.wins, before.trades),
-            f"{live.wins} of {live.trades} live trades won",
+            f"wins {percent(live.win_rate or 0.0)} of {live.trades} trades since {since}, usually "
+            f"{percent(before.win_rate or 0.0)}",
         ),
         judge(
             Case(PROFIT_FACTOR, finals, context),
             live.profit_factor,
             before.profit_factor,
             profit_factor_probability(before_trades.pnl, live_trades.pnl, rng),
-            f"profit factor of {live.trades} live trades",
+            f"profit factor {live.profit_factor or 0.0:.2f} since {since}, "
+            f"{before.profit_factor or 0.0:.2f} in the backtest",
             badness=profit_shortfall(live_trades.pnl, scale) if scale else -math.inf,
         ),
         judge(
@@ -105,7 +122,8 @@ def judge_trading(record: StrategyRecord, context: JudgeContext) -> Sequence[Eva
             losing_run_probability(
                 live.longest_losing_run or 0, live.trades, before.losses, before.trades
             ),
-            f"longest losing run of {live.trades} live trades",
+            f"lost {counted(live.longest_losing_run or 0, 'trade')} in a row since {since}, "
+            f"at most {before.longest_losing_run} before",
         ),
     ]
 
@@ -131,14 +149,14 @@ def _judge(
     if value is None or limit is None or probability is None:
         return case.lacks(live.trades, MINIMUM, "no wins or no losses")
     severity, _ = case.step(probability)
-    text += f": {value:.3g} against {limit:.3g} in the backtest, probability "
-    text += f"{probability:.3g} if nothing changed"
+    chance = f"; as bad by chance in {percent(probability)} of cases"
     if severity and shortfall:
-        text += f"; largest part of the shortfall: {shortfall.largest}"
+        chance += f"; largest part of the shortfall: {shortfall.largest}"
     return case.judged(
         float(value),
         (severity, float(limit)),
-        text,
+        text + chance,
+        headline=text,
         observations=live.trades,
         required=MINIMUM,
         rating=case.context.rating(

@@ -22,11 +22,15 @@ MIN_LIVE_ROWS = MIN_FOLDS * FOLD_ROWS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insufficient:
-    """Too little data: `observations` of `required`, and their unit in words."""
+    """Too little data: `observations` of `required`, and their unit in words.
+
+    `further` live rows bring enough; None where time does not.
+    """
 
     observations: int
     required: int
     reason: str
+    further: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,9 @@ def walk_forward_folds(live: Flags) -> tuple[Fold, ...] | Insufficient:
     if len(folds) < MIN_FOLDS:
         before = f"with {MIN_IN_SAMPLE_ROWS} rows before them"
         kind = f"complete live folds of {FOLD_ROWS} rows {before}"
-        return _too_few(len(folds), MIN_FOLDS, kind)
+        enough = max(starts.start, MIN_IN_SAMPLE_ROWS) - starts.start
+        last = starts.start + (-(-enough // FOLD_ROWS) + MIN_FOLDS) * FOLD_ROWS
+        return _too_few(len(folds), MIN_FOLDS, kind, last - rows)
     return tuple(folds[-MAX_FOLDS:])
 
 
@@ -86,20 +92,21 @@ def split_record(returns: Floats, live: Flags) -> Split | Insufficient:
     if start == 0:
         start = IN_SAMPLE_ROWS
         if len(returns) < start:
-            return _too_few(len(returns), start, "live rows to stand in for a backtest")
+            kind = "live rows to stand in for a backtest"
+            return _too_few(len(returns), start, kind, start + MIN_LIVE_ROWS - len(returns))
     reference = returns[max(0, start - IN_SAMPLE_ROWS) : start]
     after = returns[start:]
     if len(reference) < MIN_IN_SAMPLE_ROWS:
         return _too_few(len(reference), MIN_IN_SAMPLE_ROWS, "backtest rows")
     if len(after) < MIN_LIVE_ROWS:
-        return _too_few(len(after), MIN_LIVE_ROWS, "live rows")
+        return _too_few(len(after), MIN_LIVE_ROWS, "live rows", MIN_LIVE_ROWS - len(after))
     latest = after[-LIVE_ROWS:]
     return Split(reference=reference, live=latest, live_start=len(returns) - len(latest))
 
 
-def _too_few(count: int, required: int, kind: str) -> Insufficient:
+def _too_few(count: int, required: int, kind: str, further: int | None = None) -> Insufficient:
     reason = f"{count} of {required} {kind}"
-    return Insufficient(observations=count, required=required, reason=reason)
+    return Insufficient(observations=count, required=required, reason=reason, further=further)
 
 
 WEIGHT_PSR = 0.5

@@ -27,6 +27,7 @@ from perf_alerts_dagster.statistics.decay import decay_reference
 from perf_alerts_dagster.statistics.runs import run_law
 from perf_alerts_dagster.statistics.wins_losses import longest_run
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.judging.wording import plain
 from perf_alerts_tests.sizes import in_usual
 
 
@@ -56,10 +57,13 @@ def test_no_data_is_ok_while_rows_arrive() -> None:
 
 
 def test_no_data_is_critical_for_its_own_rule_and_plain_for_the_others() -> None:
-    own = no_data("trend", NO_DATA, late=5, allowed=2, newest="2026-01-05")
-    other = no_data("trend", DRAWDOWN, late=5, allowed=2, newest="2026-01-05")
+    own = no_data("trend", NO_DATA, late=5, allowed=2, newest="Mon 5 Jan")
+    other = no_data("trend", DRAWDOWN, late=5, allowed=2, newest="Mon 5 Jan")
 
-    assert own == Evaluation(
+    assert own.message == other.message == ("no rows since Mon 5 Jan: 5 sessions late, 2 allowed")
+    assert own.parts == {"headline": "no rows since Mon 5 Jan (5 sessions late)"}
+    assert not other.parts
+    assert plain(own) == Evaluation(
         strategy="trend",
         rule="no_data",
         outcome=Outcome.NO_DATA,
@@ -67,9 +71,8 @@ def test_no_data_is_critical_for_its_own_rule_and_plain_for_the_others() -> None
         value=5.0,
         limit=2.0,
         evidence=Evidence.UNGATED,
-        message="newest row is of 2026-01-05, 5 sessions behind; 2 are allowed",
     )
-    assert other == replace(own, rule="drawdown", severity=None, evidence=None)
+    assert plain(other) == replace(plain(own), rule="drawdown", severity=None, evidence=None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_volatility_beyond_numbers_is_insufficient() -> None:
 
 
 def test_a_late_event_rule_is_still_an_event() -> None:
-    late = no_data("trend", WIPE_OUT, late=5, allowed=2, newest="2026-01-05")
+    late = no_data("trend", WIPE_OUT, late=5, allowed=2, newest="Mon 5 Jan")
 
     assert late.kind is Kind.EVENT
 
@@ -252,23 +255,21 @@ def test_all_that_is_said_of_the_newest_row(late: int) -> None:
     record = a_record(noise(3))
     context: dict[str, Any] = {"lateness": {"trend": late}, "max_lag_sessions": 4}
 
-    assert judge(record, "no_data", **context) == said(
+    assert plain(judge(record, "no_data", **context)) == said(
         "no_data",
         value=float(late),
         limit=4.0,
         observations=3,
         required=1,
-        message="newest row is of 2023-01-04",
         **FINE,
     )
     behind = {} if late else FINE
-    assert judge(record, "stale_data", **context) == said(
+    assert plain(judge(record, "stale_data", **context)) == said(
         "stale_data",
         value=float(late),
         limit=1.0,
         observations=3,
         required=1,
-        message=f"newest row is of 2023-01-04, {late} closed sessions behind",
         **({"severity": Severity.INFO} | behind),
     )
 
@@ -283,13 +284,12 @@ def test_all_that_is_said_of_a_flat_run(
     record = a_record([*noise(20), *np.zeros(run)], backtest=flat(300, longest))
 
     law = run_law(record.returns[:300] == 0.0)
-    assert judge(record, "flat_run") == said(
+    assert plain(judge(record, "flat_run")) == said(
         "flat_run",
         value=float(run),
         limit=limit,
         observations=300,
         required=252,
-        message=f"run of {run} sessions, the backtest's longest is {longest}",
         **(changes or weak(law.yearly_share(run, 252))),
         parts={"backtest_longest": longest, **({} if changes else LEVELS)},
     )
@@ -307,13 +307,12 @@ def test_all_that_is_said_of_a_repeated_pnl(
     record = a_record([*noise(20), *np.full(run + 1, 0.0123)], backtest=backtest)
     law = run_law(np.concatenate([[False], backtest[1:] == backtest[:-1]]))
 
-    assert judge(record, "repeated_pnl") == said(
+    assert plain(judge(record, "repeated_pnl")) == said(
         "repeated_pnl",
         value=float(run),
         limit=limit,
         observations=252,
         required=252,
-        message=f"run of {run} sessions, the backtest's longest is {longest}",
         **(changes or weak(law.yearly_share(run, 252))),
         parts={"backtest_longest": longest, **({} if changes else LEVELS)},
     )
@@ -335,12 +334,10 @@ def test_all_that_is_said_of_a_run_without_a_backtest_or_a_live_row(
 ) -> None:
     record = a_record(noise(live), backtest=noise(backtest))
 
-    assert judge(record, rule) == said(
+    assert plain(judge(record, rule)) == said(
         rule,
-        observations=backtest,
+        observations=min(backtest, 252),
         required=252,
-        message=f"insufficient data ({backtest} of 252): "
-        "a run is compared with the backtest's longest",
         parts={"lacking": "backtest rows"} if backtest < 252 else {},
         **UNMEASURED,
     )
@@ -359,13 +356,12 @@ def test_all_that_is_said_of_the_volatility(
     live = live / live.std(ddof=1) * backtest[-756:].std(ddof=1) * ratio
     record = a_record(np.concatenate([noise(10, seed=4, sd=0.5), live]), backtest=backtest)
 
-    assert judge(record, "volatility_shift") == said(
+    assert plain(judge(record, "volatility_shift")) == said(
         "volatility_shift",
         value=near(ratio),
         limit=limit,
         observations=63,
         required=63,
-        message=f"volatility of the last 63 live rows is {ratio:.2f}x the backtest's",
         **(changes or {"evidence": Evidence.UNRATED}),
     )
 
@@ -390,11 +386,10 @@ def test_all_that_is_said_of_the_volatility(
 def test_all_that_is_said_where_no_volatility_can_be_compared(
     record: StrategyRecord, observations: int, why: str
 ) -> None:
-    assert judge(record, "volatility_shift") == said(
+    assert plain(judge(record, "volatility_shift")) == said(
         "volatility_shift",
         observations=observations,
         required=63,
-        message=f"insufficient data ({observations} of 63): {why}",
         **UNMEASURED,
     )
 
@@ -403,29 +398,34 @@ def test_all_that_is_said_where_no_volatility_can_be_compared(
 def test_all_that_is_said_of_a_volatility_without_a_backtest(live: int, backtest: int) -> None:
     record = a_record(noise(live), backtest=noise(backtest))
 
-    assert judge(record, "volatility_shift") == said(
+    assert plain(judge(record, "volatility_shift")) == said(
         "volatility_shift",
         observations=backtest,
         required=252,
-        message=f"insufficient data ({backtest} of 252): needs 252 backtest rows as well",
         parts={"lacking": "backtest rows"},
         **UNMEASURED,
     )
 
 
-@pytest.mark.parametrize(("count", "rest"), [(1, ""), (3, ""), (4, "; and 1 more")])
-def test_all_that_is_said_of_a_record_error(count: int, rest: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "rest", "counted"),
+    [(1, "", "1 fault"), (3, "", "3 faults"), (4, "; and 1 more", "4 faults")],
+)
+def test_all_that_is_said_of_a_record_error(count: int, rest: str, counted: str) -> None:
     faults = tuple(
         RecordFault(where="daily.csv", row=row, column="pnl", rule="is not a number")
         for row in range(2, 2 + count)
     )
     texts = [f"daily.csv, row {row}, column pnl: is not a number" for row in range(2, 2 + count)]
 
-    assert record_error("trend", faults) == said(
+    found = record_error("trend", faults)
+
+    assert found.message == "; ".join(texts[:3]) + rest
+    assert found.parts["headline"] == f"{counted} in its rows, the first in row 2"
+    assert plain(found) == said(
         "record_error",
         outcome=Outcome.ERROR,
         severity=Severity.CRITICAL,
-        message="; ".join(texts[:3]) + rest,
         parts={"faults": texts},
     )
 
@@ -442,21 +442,25 @@ def test_a_window_that_lacks_more_than_a_tenth_of_its_sessions_has_no_volatility
     judged = judge(gappy, "volatility_shift", sessions=full.dates)
 
     assert judged.outcome is Outcome.INSUFFICIENT_DATA
-    assert "of the sessions in the window have no row" in judged.message
+    assert judged.message == "15 of the window's 78 sessions have no row"
 
 
 def test_a_strategy_that_vanished_has_one_critical_outcome_and_says_what_ends_it() -> None:
     day = date(2026, 1, 5)
     seen = Seen(rows=3, first=day, last=day, capital=1.0)
 
-    assert vanished("a b", seen) == Evaluation(
+    found = vanished("a b", seen, date(2027, 1, 8))
+    assert found.message == (
+        "the source no longer has it, its newest row was of 5 Jan 2026; to end it: "
+        "perf-alerts strategies retire 'a b' --from DATE --reason TEXT"
+    )
+    assert found.parts["headline"] == "no rows since 5 Jan 2026, none at all"
+    assert plain(found) == Evaluation(
         strategy="a b",
         rule="no_data",
         outcome=Outcome.NO_DATA,
         severity=Severity.CRITICAL,
         evidence=Evidence.UNGATED,
-        message="the source no longer has it; last seen on 2026-01-05. It is ended by: "
-        "perf-alerts strategies retire 'a b' --from DATE --reason TEXT",
         parts={"last_seen": "2026-01-05"},
     )
 
@@ -572,11 +576,12 @@ def test_a_shift_says_how_large_moves_are_since_when_and_what_is_rare() -> None:
     assert judged.severity is Severity.WARNING
     assert judged.evidence is Evidence.STRONG
     assert judged.parts["cusum"] == pytest.approx(15.0)
-    day = a_record(sized(*[1.0] * 70), backtest=REFERENCE).dates[-30].astype(object)
+    day = a_record(sized(*[1.0] * 70), backtest=REFERENCE).dates[-30]
     assert (judged.parts["since"], judged.parts["rows"]) == (str(day), 30)
+    assert str(day) == "2030-10-28"
+    assert judged.parts["headline"] == "volatility 1.7 x its usual since about 28 Oct"
     assert judged.message == (
-        f"moves 1.7 x their usual size since about {day.day} {day:%b %Y} "
-        f"(CUSUM 15.0, {rare:.1f} is rare)"
+        f"volatility 1.7 x its usual since about 28 Oct (CUSUM 15.0, rare from {rare:.1f} on)"
     )
 
 
@@ -657,6 +662,7 @@ def test_as_documented_the_quarters_volatility_counts_and_its_evidence_is_that_o
 
     assert judged.outcome is Outcome.OK
     assert judged.limit == 2.0
-    assert judged.message.startswith("volatility of the last 63 live rows is 1.")
+    assert judged.message.startswith("volatility 1.")
+    assert judged.message.endswith(", the last 63 sessions; limit 2 x")
     assert judged.p_year is not None
     assert judged.p_year < 0.01

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.decay import LONG, RULES, SHORT, SUM, judge_decay
@@ -20,6 +21,7 @@ from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.change import change_of
 from perf_alerts_dagster.statistics.decay import decay_sum, own_shortfall, shortfall
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.judging.wording import plain
 from perf_alerts_tests.projections.honest import calibrated, known
 
 BACKTEST = noise(756, mean=0.0006)
@@ -113,7 +115,19 @@ def test_all_that_is_said_of_a_shortfall() -> None:
     first, until = days[0], days[change.last]
     assert (change.at, change.first) == (0, 0)
 
-    assert found == replace(
+    newest = date.fromisoformat(days[-1])
+    began, fell = (
+        day_words(date.fromisoformat(day), beside=newest, weekday=False) for day in (first, until)
+    )
+    assert found.message == (
+        f"returned {percent(returned, signed=True)} in the last 100 sessions where "
+        f"{percent(expected, signed=True)} was expected; it began to fall about {began} (95 %: "
+        f"{began}, the first of these sessions, to {fell}) and returned "
+        f"{percent(returned, signed=True)} since; no haircut would silence it"
+    )
+    less = percent(252 * (REFERENCE.mean - float(np.log1p(-0.005))))
+    assert found.parts["headline"] == f"earns {less} a year less than its record since {began}"
+    assert plain(found) == replace(
         Evaluation(
             strategy="trend",
             rule=SHORT.id,
@@ -126,10 +140,6 @@ def test_all_that_is_said_of_a_shortfall() -> None:
             evidence=Evidence.STRONG,
             p_year=found.p_year,
             false_alarm_rate=near(LEVELS[SHORT.id][0]),
-            message=f"returned {returned:+.2%} in the last 100 sessions where {expected:+.2%} was "
-            f"expected; it began to fall about {first} (95 %: {first}, the first of these "
-            f"sessions, to {until}) and returned {returned:+.2%} since; no haircut would silence "
-            "it",
             parts={
                 "rows": 100,
                 "expected": near(expected),
@@ -158,7 +168,7 @@ def test_each_rule_says_over_how_many_rows_it_is(rule: str, rows: int, observed:
 
     assert (found.observations, found.parts["rows"]) == (observed, observed)
     returned = np.expm1(np.log1p(live[-observed:]).sum())
-    assert f"{returned:+.2%} in the last {observed} sessions" in found.message
+    assert f"{percent(returned, signed=True)} in the last {observed} sessions" in found.message
 
 
 def test_a_sum_is_over_no_more_years_than_the_lives_that_rate_it() -> None:
@@ -267,12 +277,15 @@ def test_a_breach_of_the_own_record_says_when_it_began_and_what_was_lost() -> No
     returned, lost = np.expm1(np.log1p(live[began:]).sum()), live[began:].sum() * 1e6
     assert found.parts["loss_since"] == near(returned)
     assert found.parts["loss_since_currency"] == near(lost)
-    assert f"returned {returned:+.2%} (USD {lost:+,.0f}) since" in found.message
+    assert f"returned {percent(returned, signed=True)} (USD {lost:,.0f}) since" in found.message
+    headline = str(found.parts["headline"])
+    assert headline.startswith(f"{percent(returned, signed=True)} since ")
+    assert "; its record: +" in headline
     # It lost money in these rows: no haircut expects that.
     assert found.parts["silent_haircut"] is None
     assert found.message.endswith("; no haircut would expect the level of these sessions")
     other = judge(replace(record, currency=None))[SHORT.id]
-    assert f"({lost:+,.0f}) since" in other.message
+    assert f"({lost:,.0f}) since" in other.message
 
 
 def test_an_incident_of_the_version_before_is_judged_against_the_backtest_in_its_life() -> None:
@@ -293,15 +306,15 @@ def test_an_incident_of_the_version_before_is_judged_against_the_backtest_in_its
 
 def test_without_a_projection_a_calibration_or_a_live_row_nothing_is_said() -> None:
     record, none = a_record([0.01], backtest=BACKTEST), a_record([], backtest=BACKTEST)
-    lacking = "insufficient data ({} of 1): needs live rows and the projection's calibration"
-    for rows, found in (
-        (1, judge(record, calibrations={})),
-        (1, judge(record, replace(CALIBRATION, decay=None))),
-        (0, judge(none)),
+    lacking = "its projection has no calibration yet"
+    for text, found in (
+        (lacking, judge(record, calibrations={})),
+        (lacking, judge(record, replace(CALIBRATION, decay=None))),
+        ("no row yet: judged from about 25 Nov on", judge(none)),
     ):
         for each in found.values():
             assert each.outcome is Outcome.INSUFFICIENT_DATA
-            assert each.message == lacking.format(rows)
+            assert each.message == text
     for each in judge(a_record(noise(40)), in_force={}).values():
         assert (each.observations, each.required) == (40, 756)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.judging.evaluation import Evaluation
 from perf_alerts_dagster.judging.rules.decay import judge_decay
 from perf_alerts_dagster.judging.rules.life_cusum import judge_cusum
@@ -49,7 +50,8 @@ def test_rows_before_a_baseline_are_no_decay_from_it_on() -> None:
     assert [(one.severity, one.observations) for one in after] == [(None, 60)] * 3
     assert [one.parts["baseline_from"] for one in after] == [day(500).isoformat()] * 3
     assert [one.parts["baseline_by"] for one in after] == ["ann"] * 3
-    assert all(f"haircut 0 % since {day(500)} by ann" in one.message for one in after)
+    said = day_words(day(500), beside=day(559))
+    assert all(f"haircut 0 % since {said} by ann" in one.message for one in after)
 
 
 def test_a_baseline_without_a_row_yet_is_insufficient_data() -> None:
@@ -67,7 +69,7 @@ def test_a_breach_says_from_which_haircut_on_it_would_be_silent(haircut: float) 
     assert long.severity is not None
     assert isinstance(silent, float)
     assert haircut < silent <= 1.0
-    assert f"; silent from a haircut of about {silent:.0%} on" in long.message
+    assert f"; silent from a haircut of about {100 * silent:.0f} % on" in long.message
     (_, then, _), (_, below, _) = (
         judge(live, since=400, haircut=round(silent + step, 2)) for step in (0.03, -0.03)
     )
@@ -94,7 +96,7 @@ def test_the_haircut_of_a_decay_is_the_one_that_expects_the_level_of_its_rows() 
     assert found.parts["silent_haircut"] == lower.parts["silent_haircut"] == silent
     assert lower.value == pytest.approx(found.value, rel=0.05)
     assert found.message.endswith(
-        f"; a haircut of about {silent:.0%} would expect the level of these sessions"
+        f"; a haircut of about {100 * silent:.0f} % would expect the level of these sessions"
     )
 
 

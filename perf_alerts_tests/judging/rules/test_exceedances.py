@@ -22,6 +22,7 @@ from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_dagster.statistics.var_backtests import binomial_at_least
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.judging.wording import plain
 
 BACKTEST = noise(756, mean=0.0)
 
@@ -327,7 +328,7 @@ def test_all_that_is_said_of_the_newest_row(
     found = judge(record, rate=in_few_lives)["daily_exceedance"]
     share = max(yearly_share(found.value or 0.0, SORTED), 1 / 5_001)
 
-    assert found == Evaluation(
+    assert plain(found) == Evaluation(
         strategy="trend",
         rule="daily_exceedance",
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
@@ -341,8 +342,6 @@ def test_all_that_is_said_of_the_newest_row(
         p_year=share,
         false_alarm_rate=0.0015,
         session=day,
-        message=f"returned {actual:+.2%} on {day}, {size:.1f} standard deviations of that day; "
-        f"the worst of the 756 sessions before is {WORST:.1f}",
         parts={
             "return": actual,
             "one_day_quantile_5": near(QUANTILE),
@@ -360,7 +359,7 @@ def test_all_that_is_said_of_the_newest_row(
 def test_all_that_is_said_of_a_run(run: int, severity: Severity | None, limit: float) -> None:
     found = judge(living([0.1] * 10 + [-2.5] * run))["consecutive_exceedances"]
 
-    assert found == Evaluation(
+    assert plain(found) == Evaluation(
         strategy="trend",
         rule="consecutive_exceedances",
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
@@ -370,7 +369,6 @@ def test_all_that_is_said_of_a_run(run: int, severity: Severity | None, limit: f
         observations=10 + run,
         required=1,
         evidence=None if severity is None else Evidence.UNRATED,
-        message=f"{run} sessions in a row below the 5 % quantile of their day",
     )
 
 
@@ -390,7 +388,7 @@ def test_all_that_is_said_of_a_rate(
     sizes = [-2.5 if place % 3 == 0 and place < 3 * hits else 0.2 for place in range(rows)]
     found = judge(living(sizes))["exceedance_rate"]
 
-    assert found == Evaluation(
+    assert plain(found) == Evaluation(
         strategy="trend",
         rule="exceedance_rate",
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
@@ -400,7 +398,6 @@ def test_all_that_is_said_of_a_rate(
         observations=rows,
         required=20,
         evidence=None if severity is None else Evidence.UNRATED,
-        message=f"{hits} of the last {rows} sessions below the 5 % quantile of their day",
         parts={"hits": hits, "binomial_p": binomial_at_least(hits, rows, 0.05)},
     )
 
@@ -418,7 +415,6 @@ def test_a_strategys_own_budget_decides_whether_its_day_is_notified() -> None:
 
 
 def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evaluation:
-    reason = f": {why}" if why else ""
     return Evaluation(
         strategy="trend",
         rule=rule,
@@ -426,7 +422,6 @@ def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evalua
         kind=Kind.EVENT if rule == "daily_exceedance" else Kind.LEVEL,
         observations=observations,
         required=required,
-        message=f"insufficient data ({observations} of {required}){reason}",
     )
 
 
@@ -447,7 +442,7 @@ VARY = "needs rows that vary, before the ones that are judged"
 def test_all_that_is_said_of_too_little_to_compare_with(
     record: StrategyRecord, observations: int, required: int, why: str
 ) -> None:
-    assert judge(record) == {
+    assert plain(judge(record)) == {
         rule.id: unsaid(rule.id, observations, required, why) for rule in RULES
     }
 
@@ -455,7 +450,7 @@ def test_all_that_is_said_of_too_little_to_compare_with(
 def test_all_that_is_said_of_a_rate_of_too_few_rows() -> None:
     found = judge(living([0.1] * 19))["exceedance_rate"]
 
-    assert found == unsaid("exceedance_rate", 19, 20)
+    assert plain(found) == unsaid("exceedance_rate", 19, 20)
 
 
 def test_a_newest_row_of_the_backtest_is_no_breach_however_bad() -> None:

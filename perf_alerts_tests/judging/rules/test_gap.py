@@ -11,6 +11,7 @@ import pytest
 
 from perf_alerts_dagster.cli.main import cli
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.incidents.model import Status
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
@@ -25,6 +26,7 @@ from perf_alerts_tests.builders import a_record, context_of, near, noise
 from perf_alerts_tests.incidents.incident_desk import IncidentDesk
 from perf_alerts_tests.judging.rules.test_decay import IN_FORCE, LAUNCH
 from perf_alerts_tests.judging.rules.test_hedged import outlook_of
+from perf_alerts_tests.judging.wording import plain
 from perf_alerts_tests.projections.honest import calibrated
 
 BACKTEST = noise(756, seed=5, mean=0.003)
@@ -57,14 +59,18 @@ def level(mean: float, rows: int, seed: int = 2) -> Floats:
 
 
 def yearly(mean: float) -> str:
-    return f"{np.expm1(252 * mean):+.1%}"
+    return percent(float(np.expm1(252 * mean)), signed=True)
 
 
 def test_before_the_first_look_it_is_ok_and_as_common_as_can_be() -> None:
     live = level(MEAN, 40)
     found = launched(live)
 
-    assert found == replace(
+    assert found.message == (
+        f"returned {yearly(MEAN)} a year in 40 sessions since launch where "
+        f"{yearly(REFERENCE.mean)} was expected; first looked at after 63"
+    )
+    assert plain(found) == replace(
         Evaluation(
             strategy="trend",
             rule=RULE.id,
@@ -75,8 +81,6 @@ def test_before_the_first_look_it_is_ok_and_as_common_as_can_be() -> None:
             required=1,
             p_year=1.0,
             false_alarm_rate=near(LEVELS[RULE.id][0]),
-            message=f"returned {yearly(MEAN)} a year in 40 sessions since launch where "
-            f"{yearly(REFERENCE.mean)} was expected; first looked at after 63",
             parts={
                 "rows": 40,
                 "expected": near(np.expm1(252 * REFERENCE.mean)),
@@ -144,7 +148,7 @@ def test_all_that_is_said_of_a_gap_found_by_its_own_look() -> None:
     assert found.value == near(value)
     assert found.limit == near(CALIBRATION.badness_at("gap_since_launch_1", levels[0]))
     assert found.p_year == CALIBRATION.p_year("gap_since_launch_1", value)
-    assert found.parts == {
+    assert plain(found).parts == {
         "rows": 126,
         "expected": near(np.expm1(252 * REFERENCE.mean)),
         "compared_with": "backtest",
@@ -155,13 +159,19 @@ def test_all_that_is_said_of_a_gap_found_by_its_own_look() -> None:
         "proposed_haircut_error": error,
         "levels": {"warning": levels[0], "critical": levels[1]},
     }
-    returned = yearly(float(np.log1p(live).mean()))
+    mean = float(np.log1p(live).mean())
+    days = [record.dates[place].astype(object) for place in (-1, 756)]
+    found_on = day_words(days[0], beside=days[0])
+    first = day_words(days[1], beside=days[0], weekday=False)
     assert found.message == (
-        f"returned {returned} a year in 126 sessions since launch where {yearly(REFERENCE.mean)} "
-        "was expected; below its backtest since launch, found after 126 sessions; a haircut of "
-        f"{haircut:.0%} (+- {error:.0%}) would fit: perf-alerts strategies rebaseline trend "
-        f'--from {record.dates[-1]} --haircut {haircut} --reason "gap since launch"'
+        f"returned {yearly(mean)} a year in 126 sessions since launch where "
+        f"{yearly(REFERENCE.mean)} was expected; found on {found_on}, after 126 sessions; a "
+        f"haircut of {100 * haircut:.0f} % (+- {100 * error:.0f} %) would fit: perf-alerts "
+        f"strategies rebaseline trend --from {days[0]} --haircut {haircut} "
+        '--reason "gap since launch"'
     )
+    less = percent(float(np.expm1(252 * REFERENCE.mean) - np.expm1(252 * mean)))
+    assert found.parts["headline"] == f"earns {less} a year less than its backtest since {first}"
 
 
 def test_the_command_that_it_names_is_one_of_the_command_line() -> None:
@@ -322,9 +332,10 @@ def test_it_ends_at_a_yearly_look_that_finds_the_mean_back_and_is_not_found_agai
     assert ended.p_year is not None
     assert ended.p_year > 0.2
     assert ended.parts["found_on"] == before.parts["found_on"]
-    assert ended.message.endswith(
-        f"; the gap found on {before.parts['found_on']} was closed after 504 sessions"
-    )
+    day = date.fromisoformat(str(before.parts["found_on"]))
+    newest = a_record(live[:504], backtest=BACKTEST).dates[-1].astype(object)
+    found_on = day_words(day, beside=newest)
+    assert ended.message.endswith(f"; the gap found on {found_on} was closed after 504 sessions")
     assert launched(live).outcome is Outcome.OK
 
 
@@ -337,8 +348,9 @@ def test_a_baseline_begins_another_life() -> None:
 
     assert judge(record).severity is Severity.CRITICAL
     assert (found.outcome, found.observations, found.p_year) == (Outcome.OK, 50, 1.0)
+    said = day_words(since, beside=record.dates[-1].astype(object))
     assert f"since the baseline where {yearly(REFERENCE.mean)} was expected, haircut 60 % since " \
-        f"{since} by ann" in found.message  # fmt: skip
+        f"{said} by ann" in found.message  # fmt: skip
 
 
 def test_without_a_backtest_it_has_no_outcome() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words, percent
 from perf_alerts_dagster.judging.budget import Budgets
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import DOCUMENTED_LIMITS
@@ -147,8 +148,14 @@ def test_a_lost_edge_is_notified_with_the_day_that_it_fell() -> None:
         (LIVE - OWN_ROWS) * float(hedged[BACKTEST : BACKTEST + OWN_ROWS].mean())
     )
     assert not parts["change_reaches_start"]
-    assert f"; it began to fall about {parts['change_date']} (95 %: " in found.message
-    assert f" returned {parts['loss_since']:+.2%} since after hedging; " in found.message
+    newest = record.dates[-1].astype(object)
+    began = date.fromisoformat(str(parts["change_date"]))
+    day = day_words(began, beside=newest, weekday=False)
+    assert f"; it began to fall about {day} (95 %: " in found.message
+    lost = percent(float(hedged[since:].sum()), signed=True)
+    assert f" returned {lost} since after hedging; " in found.message
+    assert str(parts["headline"]).startswith("hedged, earns ")
+    assert str(parts["headline"]).endswith(f" % a year less since {day}")
     assert found.message.endswith(" would expect the level of these sessions")
 
 
@@ -276,15 +283,15 @@ def test_without_a_projection_or_a_calibration_with_a_benchmark_it_is_insufficie
     [
         (
             np.where(np.arange(len(FACTOR)) < BACKTEST - 100, np.nan, FACTOR),
-            "insufficient data (100 of 252): reference rows with a benchmark are too few",
+            "100 of 252 reference rows with a benchmark",
         ),
         (
             noise(len(FACTOR), seed=77),
-            "insufficient data (0 of 30): the benchmark takes -",
+            "0 of 30 % of variance by the benchmark, out of sample (R2)",
         ),
         (
             HEALTHY,
-            "insufficient data (0 of 1): nothing is left beside the benchmark (R2 1.00 out",
+            "nothing is left beside the benchmark (R2 1.00 out",
         ),
     ],
     ids=["100-rows", "unrelated", "itself"],
@@ -338,7 +345,7 @@ def test_missing_rows_of_the_benchmark_are_never_good_news(benchmark: Floats | N
     for returns in (HEALTHY, fallen(250)):
         found = evaluation(traded(returns, benchmark))
         assert found.outcome is Outcome.INSUFFICIENT_DATA
-        assert "live rows are without a row of what is hedged" in found.message
+        assert " live rows lack a row of what is hedged" in found.message
 
 
 def test_the_newest_four_may_be_missing() -> None:

@@ -17,6 +17,7 @@ from perf_alerts_dagster.projections.simulation import draw
 from perf_alerts_dagster.records.model import Floats, StrategyRecord
 from perf_alerts_dagster.statistics.ewma_volatility import filter_returns
 from perf_alerts_tests.builders import a_record, context_of, near, noise
+from perf_alerts_tests.judging.wording import plain
 
 BACKTEST = noise(756, mean=0.0006)
 # The budget of a band: a twentieth of the largest weight.
@@ -165,8 +166,8 @@ def test_without_a_live_row_since_the_issue_nothing_is_said() -> None:
 @pytest.mark.parametrize(
     ("live", "backtest", "observations", "required", "why"),
     [
-        (30, 100, 100, 252, "backtest rows"),
-        (300, 0, 300, 756, "live rows"),
+        (30, 100, 100, 252, "100 of 252 backtest rows"),
+        (300, 0, 300, 756, "300 of 756 rows: judged from about 22 Nov 2025 on"),
     ],
 )
 def test_without_a_projection_it_says_what_is_missing(
@@ -177,7 +178,7 @@ def test_without_a_projection_it_says_what_is_missing(
 
     assert [one.outcome for one in evaluations] == [Outcome.INSUFFICIENT_DATA] * 2
     assert (evaluations[0].observations, evaluations[0].required) == (observations, required)
-    assert why in evaluations[0].message
+    assert evaluations[0].message == why
 
 
 def test_all_cash_has_no_projection_because_it_does_not_vary() -> None:
@@ -245,7 +246,6 @@ def banded(
         p_year=near(p_year),
         false_alarm_rate=near(0.0025),
         projection=f"{force.kind}:{ISSUED}",
-        message=f"returned {value:+.2%} in {day} sessions since {ISSUED}, {shown} ({limit:+.2%})",
         parts={
             "sequential_p": near(share),
             "level_warning": warning,
@@ -279,7 +279,7 @@ def test_all_that_is_said_of_a_path_against_its_launch_band(
     path = np.log1p(live.returns[live.live]).cumsum()
 
     limit = float(LAUNCH.fan.lower(passed)[39])
-    assert judge(live)[0] == banded(LAUNCH, path, severity, limit, shown)
+    assert plain(judge(live)[0]) == banded(LAUNCH, path, severity, limit, shown)
 
 
 def test_all_that_is_said_of_a_path_above_its_band() -> None:
@@ -288,7 +288,7 @@ def test_all_that_is_said_of_a_path_above_its_band() -> None:
 
     limit = float(LAUNCH.fan.upper(0.95)[39])
     wanted = banded(LAUNCH, path, Severity.INFO, limit, "outside the 0.95 band")
-    assert judge(live)[0] == wanted
+    assert plain(judge(live)[0]) == wanted
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_all_that_is_said_of_a_path_against_the_band_that_judges(
 
     limit = float(JUDGING.fan.lower(passed)[39])
     wanted = banded(JUDGING, path, severity, limit, shown, bands=2)
-    assert judge(live, judging=True)[2] == wanted
+    assert plain(judge(live, judging=True)[2]) == wanted
 
 
 def rated(
@@ -383,7 +383,7 @@ def test_all_that_is_said_of_a_deviation(
     sd = float(LAUNCH.fan.pointwise[6, rows - 1] - LAUNCH.fan.pointwise[4, rows - 1]) / 2
     actual, projected = rows * daily, rows * LAUNCH.mean
 
-    assert found == Evaluation(
+    assert plain(found) == Evaluation(
         strategy="trend",
         rule="pnl_deviation",
         outcome=Outcome.OK if severity is None else Outcome.BREACH,
@@ -394,7 +394,6 @@ def test_all_that_is_said_of_a_deviation(
         required=21,
         evidence=None if severity is None else Evidence.UNGATED,
         projection=f"launch:{ISSUED}",
-        message=f"returned {actual:+.2%} in {rows} sessions where {projected:+.2%} was projected",
         parts={
             "actual": near(actual),
             "projected": near(projected),
@@ -406,14 +405,12 @@ def test_all_that_is_said_of_a_deviation(
 
 
 def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evaluation:
-    reason = f": {why}" if why else ""
     return Evaluation(
         strategy="trend",
         rule=rule,
         outcome=Outcome.INSUFFICIENT_DATA,
         observations=observations,
         required=required,
-        message=f"insufficient data ({observations} of {required}){reason}",
         parts={"lacking": "backtest rows"} if "252 backtest" in why else {},
     )
 
@@ -421,8 +418,8 @@ def unsaid(rule: str, observations: int, required: int, why: str = "") -> Evalua
 def test_all_that_is_said_before_there_are_rows_enough() -> None:
     none, few = judge(record(np.empty(0))), judge(record(LAUNCH.fan.median[:20]))
 
-    assert none == [unsaid("interval_breach", 0, 1), unsaid("pnl_deviation", 0, 21)]
-    assert few[1] == unsaid("pnl_deviation", 20, 21)
+    assert plain(none) == [unsaid("interval_breach", 0, 1), unsaid("pnl_deviation", 0, 21)]
+    assert plain(few[1]) == unsaid("pnl_deviation", 20, 21)
 
 
 NOT_ISSUED = "no projection is in force: the {} rows do not vary, or none was issued yet"
@@ -444,6 +441,6 @@ def test_all_that_is_said_without_a_projection(
 ) -> None:
     found = a_record(noise(live), backtest=noise(backtest))
 
-    assert judge_intervals(found, context_of(found)) == [
+    assert plain(judge_intervals(found, context_of(found))) == [
         unsaid(rule, observations, required, why) for rule in ("interval_breach", "pnl_deviation")
     ]

@@ -128,7 +128,7 @@ def test_too_few_pairs_lack_shadow_rows() -> None:
         62,
         63,
     )
-    assert found.message == "insufficient data (62 of 63): of model version v2"
+    assert found.message == "62 of 63 shadow rows; of model version v2"
     assert found.parts[LACKING] == "shadow rows"
     assert coverage_of(record, [found]).lacking == (("63 shadow rows are needed", (RULE.title,)),)
 
@@ -142,7 +142,7 @@ def test_late_rows_are_counted_and_said() -> None:
     found = judged(a_shadowed(live, model, backtest=BACKTEST, seen=seen))
 
     assert found.message == (
-        "insufficient data (57 of 63): 9 rows came or changed more than 5 sessions late"
+        "57 of 63 shadow rows; 9 rows came or changed more than 5 sessions late"
     )
 
 
@@ -153,7 +153,7 @@ def test_twins_that_are_not_drawn_yet_or_are_of_another_version_judge_nothing() 
 
     for shadows in ({}, {"trend": other}):
         found = judged(record, shadows=shadows)
-        assert (found.outcome, found.observations) == (Outcome.INSUFFICIENT_DATA, 100)
+        assert (found.outcome, found.observations) == (Outcome.INSUFFICIENT_DATA, 63)
         assert "healthy twins" in found.message
 
 
@@ -185,8 +185,10 @@ def test_a_shadow_that_stopped_is_no_data_and_never_ok() -> None:
 
     assert there.outcome is Outcome.OK
     assert (gone.outcome, gone.severity) == (Outcome.NO_DATA, Severity.WARNING)
-    assert gone.message.startswith("the shadow stopped: its newest row is of ")
-    assert gone.message.endswith(", 6 sessions behind the strategy's; 5 are allowed")
+    assert gone.parts["headline"] == "its shadow has no rows since Thu 21 Nov"
+    assert gone.message == (
+        "its shadow has no rows since Thu 21 Nov: 6 sessions behind the strategy, 5 allowed"
+    )
 
 
 def test_no_final_row_is_no_pair() -> None:
