@@ -112,23 +112,26 @@ class DecisionBuilder:
         return [self._incidents[each] for each in self._in_event.get(event_id, ())]
 
     def join(self, incident: Incident) -> tuple[Incident, Acknowledgement | None]:
-        """A new incident as part of its event, and the answer that the event has had already.
+        """A new incident as part of its event, and the answer of a group's cause, if there is one.
 
-        A group's is answered by the person who resolved the event of its cause.
+        Whoever answered what a member did has answered what the group says because of it.
         """
         answer, session = None, session_of(incident, self.now)
         *causes, own = leaders_of(incident)
         for leader in (*causes, own):
             found = newest(self._events.values(), leader, incident, self._is_near(session))
-            if found is not None and not found.is_resolved:
-                answer = answer or answer_of(self._of_event(found.id), incident)
+            if found is None:
+                continue
+            if not found.is_resolved:
+                if leader != own:
+                    answer = answer_of(self._of_event(found.id), incident)
                 event = replace(found, last_session=max(found.last_session, session))
-                self._events[event.id] = event
-                return replace(incident, event_id=event.id), answer
-            if found is not None and leader != own and is_answered_by_person(found):
+                break
+            if leader != own and is_answered_by_person(found):
                 why = f"{leader} caused it, whose event {found.id} is resolved as {found.outcome}"
                 answer = Acknowledgement(by="system", at=self.now, comment=why)
-        event = new_event(incident, self.now)
+        else:
+            event = new_event(incident, self.now)
         self._events[event.id] = event
         return replace(incident, event_id=event.id), answer
 
@@ -155,7 +158,9 @@ class DecisionBuilder:
         at, first = self._history.notified_at(incidents), incidents[0]
         if at is None or first.chain is None:
             return False
-        return first.escalation_step > 0 or at + first.chain.delay <= self.now
+        # In the future where the clock was set back since.
+        is_in_time = at + first.chain.delay <= self.now or at > self.now
+        return first.escalation_step > 0 or is_in_time
 
     def before(self, firing: Firing) -> Incident | None:
         """The last incident of a drawdown that is resolved; None for a rule without episodes."""

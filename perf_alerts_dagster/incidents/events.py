@@ -63,18 +63,16 @@ def session_of(breach: Breach, now: datetime) -> date:
     return breach.session or breach.as_of or now.date()
 
 
-def new_event(breach: Breach, now: datetime, leader: str | None = None) -> Event:
-    """The event that a breach begins; it is led by its strategy, unless it is another's."""
-    leader = leader or breach.strategy or breach.dedup_key
-    session = session_of(breach, now)
-    text = "\0".join([leader, session.isoformat(), breach.dedup_key, now.isoformat()])
+def new_event(incident: Incident, now: datetime) -> Event:
+    """The event that an incident begins; its strategy leads it."""
+    session = session_of(incident, now)
     return Event(
-        id=hashlib.sha256(text.encode()).hexdigest()[:24],
-        leader=leader,
+        id=hashlib.sha256(f"event {incident.id}".encode()).hexdigest()[:24],
+        leader=incident.strategy or incident.dedup_key,
         first_session=session,
         last_session=session,
         opened_at=now,
-        severity=breach.severity,
+        severity=incident.severity,
     )
 
 

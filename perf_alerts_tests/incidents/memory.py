@@ -183,7 +183,7 @@ class MemoryIncidents(IncidentStore, Outbox):
         pending = [one for one in earlier if one.state is DeliveryState.PENDING]
         normal = [one for one in pending if one.kind is MessageKind.NORMAL]
         if not normal:
-            return bool(earlier) and len(pending) == len(earlier)
+            return len(pending) == len(earlier)
         into = normal[-1]
         new: Any = row.payload["incidents"]
         old: Any = into.payload["incidents"]
@@ -260,7 +260,8 @@ class MemoryIncidents(IncidentStore, Outbox):
             reverse=True,
         )
         if before is not None:
-            found = [one for one in found if (one.opened_at, one.id) < _place(before)]
+            place = _place(before)
+            found = [one for one in found if (one.opened_at, one.id) < place]
         page = tuple(found[:limit])
         is_last = len(found) <= limit or not page
         last = None if is_last else f"{page[-1].opened_at.isoformat()} {page[-1].id}"
@@ -288,7 +289,8 @@ class MemoryIncidents(IncidentStore, Outbox):
             reverse=True,
         )
         if before is not None:
-            found = [one for one in found if (one.opened_at, one.id) < _place(before)]
+            place = _place(before)
+            found = [one for one in found if (one.opened_at, one.id) < place]
         page = tuple(found[:limit])
         last = page[-1] if len(found) > limit and page else None
         return EventPage(

@@ -45,7 +45,7 @@ def why(
     )
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.RECOVERED])
+@pytest.mark.parametrize("reason", [one for one in Reason if one.is_worsening])
 def test_the_first_message_is_held_by_nothing(reason: Reason) -> None:
     assert why(reason) is None
 

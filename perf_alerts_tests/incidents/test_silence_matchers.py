@@ -64,7 +64,7 @@ def test_it_mutes_from_its_start_on_and_before_its_end(after: Any, active: bool)
     [
         (
             {"matchers": Matchers()},
-            "a silence needs at least one of strategy, rule, alert, severity",
+            "a silence needs at least one of strategy, rule, alert, severity, event",
         ),
         ({"author": " "}, "a silence needs an author and a reason"),
         ({"reason": ""}, "a silence needs an author and a reason"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Reason
+from perf_alerts_dagster.incidents.model import Reason, Resolution
 from perf_alerts_dagster.incidents.notification import DeliveryState, MessageKind, PastNotification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.incidents.suppression import (
@@ -37,31 +37,47 @@ def desk() -> IncidentDesk:
     )
 
 
-def flap(desk: IncidentDesk, after: timedelta) -> None:
-    """Notified, recovered and notified of it at once; then the same breach again."""
+def known(desk: IncidentDesk) -> None:
+    """A person resolves the newest incident."""
+    desk.lifecycle.resolve(desk.all()[-1].id, by="ann", now=desk.now, outcome=Resolution.KNOWN)
+
+
+def again(desk: IncidentDesk, after: timedelta) -> None:
+    """Notified, and resolved by a person at once; then the same breach again."""
     desk.judge(breach())
     assert desk.deliver() == [OPENED]
-    desk.judge(fine())
-    assert desk.deliver() == [RECOVERED]
+    known(desk)
     desk.wait(after)
     desk.judge(breach())
 
 
+def test_what_begins_again_after_a_recovery_passes_the_window(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    assert desk.deliver() == [OPENED]
+    desk.judge(fine())
+    assert desk.deliver() == [RECOVERED]
+    desk.wait(MINUTE)
+    desk.judge(breach())
+
+    assert desk.deliver() == [OPENED]
+    assert desk.suppressions(desk.all()[1]) == []
+
+
 def test_the_same_key_inside_the_window_is_suppressed(desk: IncidentDesk) -> None:
-    flap(desk, 60 * MINUTE - INSTANT)
+    again(desk, 60 * MINUTE - INSTANT)
 
     assert desk.waiting() == []
     assert desk.suppressions(desk.all()[1]) == ["suppression_window"]
 
 
 def test_the_window_ends_on_its_minute(desk: IncidentDesk) -> None:
-    flap(desk, 60 * MINUTE)
+    again(desk, 60 * MINUTE)
 
     assert desk.waiting() == [OPENED]
 
 
 def test_what_the_window_suppressed_is_notified_when_it_ends(desk: IncidentDesk) -> None:
-    flap(desk, 10 * MINUTE)
+    again(desk, 10 * MINUTE)
 
     desk.wait(50 * MINUTE - INSTANT)
     desk.sweep()
@@ -74,7 +90,7 @@ def test_what_the_window_suppressed_is_notified_when_it_ends(desk: IncidentDesk)
 
 
 def test_what_was_suppressed_and_is_resolved_is_never_notified(desk: IncidentDesk) -> None:
-    flap(desk, 10 * MINUTE)
+    again(desk, 10 * MINUTE)
     desk.judge(fine())
     desk.wait(2 * HOUR)
     desk.sweep()
@@ -84,7 +100,7 @@ def test_what_was_suppressed_and_is_resolved_is_never_notified(desk: IncidentDes
 
 
 def test_worse_passes_the_window(desk: IncidentDesk) -> None:
-    flap(desk, MINUTE)
+    again(desk, MINUTE)
     desk.judge(breach(severity=Severity.CRITICAL))
 
     assert desk.waiting() == ["mail: raised critical trend/max_drawdown"]
@@ -112,16 +128,25 @@ def test_another_strategy_or_rule_is_not_suppressed(desk: IncidentDesk) -> None:
 
 def test_nothing_is_notified_while_one_is_pending(desk: IncidentDesk) -> None:
     desk.judge(breach())
-    desk.judge(fine())
+    known(desk)
     desk.judge(breach())
 
     assert desk.suppressions(desk.all()[1]) == ["one_is_pending"]
-    assert desk.waiting() == [OPENED, RECOVERED]
+    assert desk.waiting() == [OPENED]
+
+
+def test_what_opened_and_recovered_before_it_was_sent_is_one_message(desk: IncidentDesk) -> None:
+    desk.judge(breach())
+    desk.judge(fine())
+    assert desk.waiting() == [RECOVERED]
+
+    desk.judge(breach())
+    assert desk.deliver() == [RECOVERED, OPENED]
 
 
 def test_without_a_window_everything_is_notified(desk: IncidentDesk) -> None:
     desk.set(window=timedelta(0))
-    flap(desk, timedelta(0))
+    again(desk, timedelta(0))
 
     assert desk.waiting() == [OPENED]
 
@@ -130,8 +155,7 @@ def test_the_window_counts_from_the_delivery(desk: IncidentDesk) -> None:
     desk.judge(breach())
     desk.wait(30 * MINUTE)
     desk.deliver()
-    desk.judge(fine())
-    desk.deliver()
+    known(desk)
     desk.wait(60 * MINUTE - INSTANT)
     desk.judge(breach())
 
@@ -200,7 +224,7 @@ def test_each_channel_is_notified_what_it_missed() -> None:
     desk.judge(breach())
     (row,) = desk.outbox.claim(desk.now, "postman", MINUTE, channels=["mail"])
     desk.outbox.mark_sent(row.id, row.fence, desk.now)
-    desk.judge(fine())
+    known(desk)
     desk.judge(breach())
 
     # The mail has said so a moment ago; the chat still has to say the first one.
@@ -244,6 +268,6 @@ def test_an_opening_that_a_channel_had_at_this_severity_is_not_sent_to_it_again(
 def test_a_clock_that_was_set_back_does_not_make_the_window_longer(
     desk: IncidentDesk, jump: timedelta
 ) -> None:
-    flap(desk, jump)
+    again(desk, jump)
 
     assert desk.waiting() == [OPENED]

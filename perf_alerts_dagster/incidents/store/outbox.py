@@ -238,8 +238,9 @@ def _is_folded(
     pending = [row for row in rows if row.state == DeliveryState.PENDING.value]
     normal = [row.id for row in pending if row.kind == MessageKind.NORMAL.value]
     if not normal:
-        # An escalation that still waits says at its delivery what is over by then.
-        return bool(rows) and len(pending) == len(rows)
+        # An escalation that still waits says at its delivery what is over by then; where there is
+        # none any more, it was withdrawn.
+        return len(pending) == len(rows)
     entry = next(
         each for each in _incidents_of(notification.payload) if each["id"] == item.incident_id
     )

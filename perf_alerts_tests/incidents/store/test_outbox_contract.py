@@ -139,7 +139,7 @@ def test_an_incident_is_notified_after_what_waits_about_the_one_before_it(
     over = resolve(known, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
     next_ = replace(known, id="0" * 24)
     bench.incidents.apply(Decisions(changed=(over,), opened=(next_,)))
-    first, second = a_row(known, reason=Reason.RECOVERED), a_row(next_, window="next")
+    first, second = a_row(known), a_row(next_, window="next")
     posted(bench, first, second)
 
     (claimed,) = bench.outbox.claim(START, "a", TTL, limit=10)
@@ -237,13 +237,80 @@ def test_a_delivery_does_not_disturb_decisions_in_the_making(bench: Bench, known
 
 
 def test_a_recovery_is_no_time_to_repeat_from(bench: Bench, known: Incident) -> None:
-    posted(bench, a_row(known, reason=Reason.RECOVERED))
-    (leased,) = bench.outbox.claim(START, "a", TTL)
-    bench.outbox.mark_sent(leased.id, leased.fence, START)
+    for after, reason in [(0, Reason.OPENED), (5, Reason.RECOVERED)]:
+        posted(bench, a_row(known, window=reason.value, reason=reason))
+        (leased,) = bench.outbox.claim(START, "a", TTL)
+        bench.outbox.mark_sent(leased.id, leased.fence, START + after * MINUTE)
 
     found = bench.incidents.incident(known.id)
     assert found is not None
-    assert found.last_notified_at is None
+    assert found.last_notified_at == START
+
+
+def listed(bench: Bench, row: Notification) -> list[tuple[str, object]]:
+    found = bench.outbox.row(row.key)
+    assert found is not None
+    entries = found.payload["incidents"]
+    assert isinstance(entries, list)
+    assert [item.reason.value for item in found.items] == [
+        each["reason"] for each in entries if isinstance(each, dict)
+    ]
+    return [(str(each["reason"]), each.get("folded")) for each in entries if isinstance(each, dict)]
+
+
+def test_a_recovery_is_folded_into_the_opening_that_still_waits(bench: Bench) -> None:
+    gone, stays = an_incident("gone"), an_incident("stays")
+    bench.incidents.apply(Decisions(opened=(gone, stays)))
+    opening = a_row(gone, stays)
+    posted(bench, opening)
+    posted(bench, a_row(gone, window="later", reason=Reason.RECOVERED))
+
+    assert sorted(listed(bench, opening), key=str) == [("opened", None), ("recovered", "opened")]
+    assert bench.outbox.state().pending == 1
+
+
+@pytest.mark.parametrize("state", ["leased", "sent"])
+def test_a_recovery_follows_the_opening_that_is_on_its_way(
+    bench: Bench, known: Incident, state: str
+) -> None:
+    posted(bench, a_row(known))
+    (leased,) = bench.outbox.claim(START, "a", TTL)
+    if state == "sent":
+        bench.outbox.mark_sent(leased.id, leased.fence, START)
+    recovery = a_row(known, window="later", reason=Reason.RECOVERED)
+    posted(bench, recovery)
+
+    assert listed(bench, recovery) == [("recovered", None)]
+
+
+def test_only_what_is_not_folded_is_in_the_new_message(bench: Bench) -> None:
+    told, waits = an_incident("told"), an_incident("waits")
+    bench.incidents.apply(Decisions(opened=(told, waits)))
+    posted(bench, a_row(told))
+    (leased,) = bench.outbox.claim(START, "a", TTL)
+    bench.outbox.mark_sent(leased.id, leased.fence, START)
+    posted(bench, a_row(waits, window="second"))
+    recovery = a_row(told, waits, window="third", reason=Reason.RECOVERED)
+    posted(bench, recovery)
+
+    found = bench.outbox.row(recovery.key)
+    assert found is not None
+    assert [item.incident_id for item in found.items] == [told.id]
+    assert listed(bench, recovery) == [("recovered", None)]
+
+
+def test_nobody_hears_the_end_of_what_was_withdrawn_before_it_was_sent(
+    bench: Bench, known: Incident
+) -> None:
+    posted(bench, a_row(known, kind=MessageKind.ESCALATION, channel="boss"))
+    over = resolve(known, IncidentEvent.RECOVERED, Resolution.RECOVERED, at=START)
+    recovery = a_row(over, window="later", channel="boss", reason=Reason.RECOVERED)
+    bench.incidents.apply(
+        Decisions(changed=(over,), withdrawn=(over.id,), notifications=(recovery,))
+    )
+
+    assert bench.outbox.row(recovery.key) is None
+    assert bench.outbox.state().pending == 0
 
 
 def test_a_failed_row_waits_for_its_time(bench: Bench, known: Incident) -> None:
