@@ -22,7 +22,8 @@ _MAXIMUM_SENTENCE = 600
 _MAXIMUM_LINE = 120
 # A headline's own maximum.
 _MAXIMUM_HEADLINE = 60
-_ALONE = re.compile(r"[^\w]*|.*\d[^\w]*")
+# A number without its unit, or a mark without what it parts; `%` is a unit.
+_ALONE = re.compile(r"[^\w%]*|.*\d[^\w%]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The titles of events: what a locked phone shows, with the strategy and its number."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from perf_alerts_dagster.core.wording import duration, percent
 from perf_alerts_dagster.incidents.model import Reason, Status
@@ -21,6 +22,8 @@ _REASONS = {
     "escalated": "not answered: ",
     "unmuted": "its silence has ended: ",
 }
+# What burned for less did not burn.
+_SHORTEST = timedelta(minutes=1)
 # What was counted says nothing once it is over.
 _COUNTED = frozenset({Unit.SESSION, Unit.TRADE, Unit.STRATEGY})
 
@@ -76,7 +79,8 @@ def _end(news: News) -> str:
     burned = _burned_for(news)
     if lead["reason"] == Reason.RESOLVED:
         how = VERDICTS.get(str(lead["resolution"]))
-        return f"[RESOLVED] {name}{f', by {by}: {how}' if how else f', closed{burned}'}"
+        after = f" after {burned}" if burned else ""
+        return f"[RESOLVED] {name}, {f'by {by}: {how}' if how else f'closed{after}'}"
     rest = "; the rest of it is open" if news.status == Status.OPEN.value else ""
     now, was = values_of(lead)
     if now:
@@ -101,8 +105,9 @@ def values_of(incident: Payload) -> tuple[str, str]:
 
 def _burned_for(news: News) -> str:
     """For how long it burned, from the first of its incidents to the last end."""
-    opened = [words.time(each["opened_at"]) for each in news.incidents]
-    ended = [words.time(each["resolved_at"]) for each in news.incidents]
-    first = min((each for each in opened if each is not None), default=None)
-    last = max((each for each in ended if each is not None), default=None)
-    return duration(last - first) if first and last and last >= first else ""
+    opened, ended = (
+        [at for each in news.incidents if (at := words.time(each[name])) is not None]
+        for name in ("opened_at", "resolved_at")
+    )
+    burned = max(ended) - min(opened) if opened and ended else timedelta(0)
+    return duration(burned) if burned >= _SHORTEST else ""
