@@ -188,8 +188,8 @@ def _alike(entries: Iterable[Payload]) -> list[str]:
     shown = [
         f"{each[0]} {said}"
         if len(each) == 1
-        else f"{counted(len(each), 'strategy')} {said}: {first_few(each)}"
-        for said, each in names.items()
+        else f"{counted(len(each), 'strategy')} {said}: {first_few(sorted(each))}"
+        for said, each in sorted(names.items(), key=lambda pair: -len(pair[1]))
     ]
     rest = len(shown) - _SHOWN
     return shown[:_SHOWN] + ([f"and {rest} more"] if rest > 0 else [])
