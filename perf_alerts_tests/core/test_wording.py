@@ -1,5 +1,6 @@
 """Lists, numbers and times in sentences."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ from perf_alerts_dagster.core.wording import (
     money,
     percent,
     printable,
+    rarity,
 )
 
 NOW = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -71,6 +73,9 @@ def test_what_is_printed_is_one_line_in_any_encoding_of_unicode(text: str) -> No
         (0.0, "0 %"),
         (-1e-9, "0 %"),
         (12.0, "1200.0 %"),
+        (0.0005, "0.05 %"),
+        (-0.00003, "-0.003 %"),
+        (1e8, "1e+10 %"),
     ],
 )
 def test_a_percentage_has_two_decimals_below_one(fraction: float, text: str) -> None:
@@ -105,6 +110,52 @@ def test_a_day_of_another_year_has_its_year() -> None:
     beside = date(2026, 11, 30)
     assert day_words(date(2026, 11, 27), beside=beside) == "Fri 27 Nov"
     assert day_words(date(2024, 2, 3), beside=beside) == "3 Feb 2024"
+    assert day_words(date(2026, 11, 27), beside=beside, weekday=False) == "27 Nov"
+    assert day_words(date(2024, 2, 3), beside=beside, weekday=False) == "3 Feb 2024"
+
+
+@pytest.mark.parametrize(
+    ("p_year", "text"),
+    [
+        (0.0, "fewer than 1 in 700 healthy years look so"),
+        (1 / 5_001, "fewer than 1 in 700 healthy years look so"),
+        (1 / 2_001, "fewer than 1 in 700 healthy years look so"),
+        (1 / 650, "about 1 in 650 healthy years looks so"),
+        (0.0385, "about 1 in 26 healthy years looks so"),
+        (0.05, "about 1 in 20 healthy years looks so"),
+        (0.34, "about 1 in 3 healthy years looks so"),
+        (0.36, "about 4 in 10 healthy years look so"),
+        (0.94, "about 9 in 10 healthy years look so"),
+        (0.95, "nearly every healthy year looks so"),
+        (1.0, "nearly every healthy year looks so"),
+    ],
+)
+def test_how_rare_a_breach_is_is_said_in_years(p_year: float, text: str) -> None:
+    assert rarity(p_year) == text
+
+
+def test_a_day_is_held_by_a_year() -> None:
+    assert [rarity(share, of_day=True) for share in (1e-4, 0.02, 0.5, 1.0)] == [
+        "fewer than 1 in 700 healthy years hold such a day",
+        "about 1 in 50 healthy years holds such a day",
+        "about 5 in 10 healthy years hold such a day",
+        "nearly every healthy year holds such a day",
+    ]
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_nothing_is_said_to_be_rarer_than_what_is_estimated(one: float, other: float) -> None:
+    rarer, commoner = sorted((one, other))
+
+    assert _share(rarity(rarer)) <= _share(rarity(commoner))
+    # Up to the rounding of a small number.
+    assert _share(rarity(one)) > 0.87 * min(one, 0.95)
+
+
+def _share(text: str) -> float:
+    """The share of years that a clause speaks of."""
+    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    return numbers[0] / numbers[1] if numbers else 1.0
 
 
 @pytest.mark.parametrize(

@@ -395,3 +395,25 @@ def test_a_share_is_of_capital_where_that_of_all_is_known_else_of_their_number()
     at = unknown.at(date(2023, 1, 2))
     assert at.share == pytest.approx(2 / 3)
     assert not at.is_by_capital
+
+
+def test_the_losers_of_a_session_are_sorted_by_what_they_add_to_the_groups_return() -> None:
+    records = [book("a", [1.0, -2.0]), book("b", [1.0, -6.0], capital=300.0), book("c", [1.0, 3.0])]
+    group = groups_of(
+        TrackRecords(source="test", strategies={one.strategy: one for one in records})
+    )["ALL"]
+    last = records[0].dates[-1].astype(object)
+
+    assert group.losses(last) == ([("b", -6.0, -6.0 / 500.0), ("a", -2.0, -2.0 / 500.0)], -5.0)
+    assert group.losses(records[0].dates[0].astype(object)) == ([], 3.0)
+
+
+def test_losers_without_capital_add_nothing_to_a_return() -> None:
+    records = [book(name, [1.0, -2.0]) for name in "ab"]
+    (group,) = groups_of(
+        TrackRecords(source="test", strategies={one.strategy: one for one in records})
+    ).values()
+    broke = replace(group, members=[replace(one, capital=np.zeros(2)) for one in group.members])
+
+    losers, total = broke.losses(records[0].dates[-1].astype(object))
+    assert (losers, total) == ([("a", -2.0, 0.0), ("b", -2.0, 0.0)], -4.0)

@@ -229,7 +229,7 @@ def judged_life(case: Case, life: Life) -> Evaluation:
         silent = found(case, life, before, warning)
         parts |= {**changed, "silent_haircut": silent}
         text += _said(life, changed, silent, is_own=is_own)
-        headline = _headline(life, changed, mean, BACKTEST if is_of_backtest else "record")
+        headline = _headline(life, changed, mean, BACKTEST if is_of_backtest else OWN)
     if goes_on:
         parts["goes_on"] = True
     elif severity is not None and is_of_backtest:
@@ -280,14 +280,19 @@ def _said(life: Life, change: dict[str, Any], silent: float | None, *, is_own: b
         life.context.day(np.datetime64(change[f"change_{name}"]), weekday=False)
         for name in ("date", "from", "until")
     )
-    start = ", the first of these sessions," if change["change_reaches_start"] else ""
-    lost = change.get("loss_since_currency")
-    amount = "" if lost is None else f" ({money(lost, life.record.currency)})"
-    text = (
-        f"; it began to fall about {at} (95 %: {first}{start} to {last}) and returned "
-        f"{percent(change['loss_since'], signed=True)}{amount} since"
-        f"{' after hedging' if life.hedged else ''}"
+    is_start, is_first = change["change_reaches_start"], at == first
+    start = ", the first of these sessions" if is_start else ""
+    comma = "," if is_start else ""
+    ranged = (
+        f"{start} (95 %: to {last})" if is_first else f" (95 %: {first}{start}{comma} to {last})"
     )
+    # Where it fell from the first session on, the sentence has the return already.
+    lost = [] if is_start and is_first else [percent(change["loss_since"], signed=True)]
+    if (amount := change.get("loss_since_currency")) is not None:
+        lost.append(money(amount, life.record.currency))
+    text = f"; it began to fall about {at}{ranged}"
+    if lost:
+        text += f" and returned {' or '.join(lost)} since{' after hedging' * life.hedged}"
     level = "no haircut" if silent is None else f"a haircut of about {100 * silent:.0f} %"
     if is_own:
         return f"{text}; {level} would expect the level of these sessions"
@@ -302,8 +307,8 @@ def _headline(life: Life, change: dict[str, Any], mean: float, compared: str) ->
     logs, since = life.logs[life.dates >= at], life.context.day(at, weekday=False)
     hedged = "hedged, " if life.hedged else ""
     if len(logs) >= _QUARTER and (less := life.calibration.year * (mean - float(logs.mean()))) > 0:
-        of = "" if life.hedged else f" than its {compared}"
-        return f"{hedged}earns {percent(less)} a year less{of} since {since}"
+        below = "less" if life.hedged else f"below its {compared}"
+        return f"{hedged}earns {percent(less)} a year {below} since {since}"
     returned, usual = (
         percent(each, signed=True)
         for each in (change["loss_since"], life.returned(len(logs) * mean))

@@ -115,7 +115,7 @@ def _judged(case: Case, life: Life) -> Evaluation:
     limit = limits[found.severity is Severity.CRITICAL] if found.rule is RULE else None
     value, step = values[found.row], (found.severity, limit)
     first = case.context.day(life.dates[0], weekday=False)
-    headline = f"earns {percent(expected - returned)} a year less than its backtest since {first}"
+    headline = f"earns {percent(expected - returned)} a year below its backtest since {first}"
     if expected <= returned:
         headline = f"was below its backtest on {found_on}"
     more = {**parts, **headed(headline)}

@@ -34,6 +34,7 @@ from perf_alerts_dagster.statistics.trades import (
     win_rate_probability,
 )
 
+_RARE = 1e-4
 # Limits of one reading's probability under the backtest's rates.
 _LADDER = Ladder(breach="at or below")
 _LIMITS = {"trade_probability_warning": 0.05, "trade_probability_critical": 0.01}
@@ -149,7 +150,8 @@ def _judge(
     if value is None or limit is None or probability is None:
         return case.lacks(live.trades, MINIMUM, "no wins or no losses")
     severity, _ = case.step(probability)
-    chance = f"; as bad by chance in {percent(probability)} of cases"
+    rare = "under 0.01 %" if probability < _RARE else percent(probability)
+    chance = f"; as bad by chance in {rare} of cases"
     if severity and shortfall:
         chance += f"; largest part of the shortfall: {shortfall.largest}"
     return case.judged(

@@ -171,7 +171,7 @@ def test_all_that_is_said_of_a_gap_found_by_its_own_look() -> None:
         '--reason "gap since launch"'
     )
     less = percent(float(np.expm1(252 * REFERENCE.mean) - np.expm1(252 * mean)))
-    assert found.parts["headline"] == f"earns {less} a year less than its backtest since {first}"
+    assert found.parts["headline"] == f"earns {less} a year below its backtest since {first}"
 
 
 def test_the_command_that_it_names_is_one_of_the_command_line() -> None:
