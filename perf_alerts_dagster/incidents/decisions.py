@@ -131,7 +131,7 @@ class DecisionBuilder:
                 why = f"{leader} caused it, whose event {found.id} is resolved as {found.outcome}"
                 answer = Acknowledgement(by="system", at=self.now, comment=why)
         else:
-            event = new_event(incident, self.now)
+            event = new_event(incident, self.now, self._events.values())
         self._events[event.id] = event
         return replace(incident, event_id=event.id), answer
 

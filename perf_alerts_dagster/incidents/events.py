@@ -33,7 +33,9 @@ class Event:
     is the session of its first incident, `last_session` that of its newest one. `status`: open if
     any incident is open, else acknowledged if any is, else resolved. `severity` is the highest of
     the unresolved incidents, the last one at the end. `escalation_step` is that of its one clock.
-    `outcome` is how its last incident ended. `version` counts stored changes.
+    `outcome` is how its last incident ended. `live_key` is unique among unresolved events, so that
+    two processes do not open the same one; None once it is resolved. `version` counts stored
+    changes.
     """
 
     id: str
@@ -45,6 +47,7 @@ class Event:
     severity: Severity = Severity.WARNING
     escalation_step: int = 0
     outcome: Resolution | None = None
+    live_key: str | None = None
     version: int = 0
 
     @property
@@ -52,20 +55,19 @@ class Event:
         """Whether all of its incidents are resolved."""
         return self.status is Status.RESOLVED
 
-    @property
-    def live_key(self) -> str:
-        """Unique among unresolved events, so that two processes do not open the same one."""
-        return f"{escaped(self.leader)}|{self.first_session}"
-
 
 def session_of(breach: Breach, now: datetime) -> date:
     """The session that a breach is of; for the system the day."""
     return breach.session or breach.as_of or now.date()
 
 
-def new_event(incident: Incident, now: datetime) -> Event:
-    """The event that an incident begins; its strategy leads it."""
+def new_event(incident: Incident, now: datetime, known: Iterable[Event]) -> Event:
+    """The event that an incident begins, beside the known ones; its strategy leads it."""
     session = session_of(incident, now)
+    key = f"{escaped(incident.strategy or incident.dedup_key)}|{session}"
+    if any(each.live_key == key for each in known):
+        # A group that had this name, and has another one now.
+        key = f"{key}|{incident.id}"
     return Event(
         id=hashlib.sha256(f"event {incident.id}".encode()).hexdigest()[:24],
         leader=incident.strategy or incident.dedup_key,
@@ -73,6 +75,7 @@ def new_event(incident: Incident, now: datetime) -> Event:
         last_session=session,
         opened_at=now,
         severity=incident.severity,
+        live_key=key,
     )
 
 
@@ -149,6 +152,7 @@ def summed_up(event: Event, incidents: Sequence[Incident]) -> Event:
         return replace(
             event,
             status=Status.RESOLVED,
+            live_key=None,
             outcome=event.outcome if last is None else last.outcome,
         )
     is_open = any(each.status is Status.OPEN for each in unresolved)

@@ -151,7 +151,7 @@ class MemoryIncidents(IncidentStore, Outbox):
         events = self.event_rows | {
             one.id: one for one in (*decisions.events, *decisions.new_events)
         }
-        keys = Counter(one.live_key for one in events.values() if not one.is_resolved)
+        keys = Counter(one.live_key for one in events.values() if one.live_key)
         if max(keys.values(), default=0) > 1:
             raise ConcurrentChange("a live event is there")
 

@@ -56,11 +56,10 @@ def change(connection: sa.Connection, event: Event) -> None:
     Raises:
         ConcurrentChange: it was changed by another process meanwhile.
     """
-    values = _row(event) | ({"live_key": None} if event.is_resolved else {})
     changed = connection.execute(
         sa.update(events)
         .where(events.c.id == event.id, events.c.version == event.version)
-        .values(**values, version=event.version + 1)
+        .values(**_row(event), version=event.version + 1)
     ).rowcount
     if changed != 1:
         raise ports.ConcurrentChange(f"event {event.id} was changed by another process")
@@ -72,8 +71,7 @@ def open_(connection: sa.Connection, event: Event) -> None:
     Raises:
         ConcurrentChange: another process has opened one of its leader and session.
     """
-    key = None if event.is_resolved else event.live_key
-    row = {**_row(event), "id": event.id, "live_key": key, "version": event.version}
+    row = {**_row(event), "id": event.id, "version": event.version}
     if not insert_new(connection, events, row):
         raise ports.ConcurrentChange(f"another process has opened an event of {event.leader}")
 
@@ -90,12 +88,14 @@ def read(row: sa.RowMapping) -> Event:
         severity=Severity(row["severity"]),
         escalation_step=row["escalation_step"],
         outcome=Resolution(row["outcome"]) if row["outcome"] else None,
+        live_key=row["live_key"],
         version=row["version"],
     )
 
 
 def _row(event: Event) -> dict[str, Any]:
     return {
+        "live_key": event.live_key,
         "leader": event.leader,
         "first_session": event.first_session,
         "last_session": event.last_session,

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
 
+from perf_alerts_dagster.core.json import Json
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
-from perf_alerts_dagster.incidents.model import Incident, Resolution
+from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
-from perf_alerts_dagster.incidents.ports import IncidentFilter
+from perf_alerts_dagster.incidents.ports import EventFilter, IncidentFilter
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence
 from perf_alerts_dagster.incidents.transitions import TransitionRefused
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind, Outcome
@@ -35,10 +36,18 @@ from perf_alerts_tests.storage.bench import Bench, memory_bench, sql_bench
 SETTINGS = NotificationSettings(
     channels=("mail", "chat"),
     escalation_channels=("pager",),
+    pagers=frozenset({"pager", "chat"}),
     minimum={"chat": Severity.CRITICAL},
     close_after=2,
 )
 STRATEGIES = ("trend", "carry", "ALL", "ALL:USD", "ALL:EUR")
+# Of a group's session: who lost most of it, half of it, or less.
+CONTRIBUTIONS: list[list[Json]] = [
+    [],
+    [{"strategy": "trend", "return": -0.02, "pnl": None, "share": 0.9}],
+    [{"strategy": "carry", "return": -0.02, "pnl": None, "share": 0.5}],
+    [{"strategy": "carry", "return": -0.02, "pnl": None, "share": 0.49}],
+]
 NOTIFIED = (Severity.WARNING, Severity.CRITICAL, Severity.EMERGENCY)
 
 
@@ -73,6 +82,7 @@ def evaluations(draw: st.DrawFn) -> Evaluation:
             "group": "ALL",
             "currency": currency,
             "membership": draw(st.sampled_from("mn")),
+            "contributions": draw(st.sampled_from(CONTRIBUTIONS)),
         }
     if draw(st.booleans()):
         changes["parts"] = changes.get("parts", {}) | {"missing": ["2026-01-05"]}
@@ -172,6 +182,42 @@ class Lives(RuleBasedStateMachine):
                 )
             )
 
+    def pick_event(self, place: int) -> str:
+        found = self.model.incidents.events(EventFilter(), limit=100).events
+        return found[place % len(found)].id if found else "none"
+
+    @rule(place=st.integers(0, 5), until=st.sampled_from([None, 30]))
+    def acknowledge_an_event(self, place: int, until: int | None) -> None:
+        if (found := self.pick_event(place)) == "none":
+            return
+        end = None if until is None else self.now + timedelta(minutes=until)
+        self.both(lambda _, life: life.acknowledge_event(found, by="ann", now=self.now, until=end))
+        mine = self.model.incidents.of_events([found])
+        assert not any(one.status is Status.OPEN for one in mine)
+
+    @rule(place=st.integers(0, 5))
+    def resolve_an_event(self, place: int) -> None:
+        if (found := self.pick_event(place)) == "none":
+            return
+        known = Resolution.KNOWN
+        self.both(lambda _, life: life.resolve_event(found, by="ann", now=self.now, outcome=known))
+        assert all(one.is_resolved for one in self.model.incidents.of_events([found]))
+
+    @rule(place=st.integers(0, 5))
+    def silence_an_event(self, place: int) -> None:
+        if (found := self.pick_event(place)) == "none":
+            return
+        self.runs += 1
+        made = Silence(
+            id=f"silence-{self.runs}",
+            matchers=Matchers(event=found),
+            starts_at=self.now,
+            ends_at=self.now + timedelta(minutes=20),
+            author="ann",
+            reason="maintenance",
+        )
+        self.both(lambda bench, _: bench.incidents.add_silence(made))
+
     @rule(minutes=st.sampled_from([1, 20, 2000]), strategy=st.sampled_from(STRATEGIES))
     def silence(self, minutes: int, strategy: str) -> None:
         self.runs += 1
@@ -234,6 +280,7 @@ class Lives(RuleBasedStateMachine):
         ours = model.incidents.snapshot(now=self.now, since=since)
         theirs = real.incidents.snapshot(now=self.now, since=since)
         assert theirs.incidents == ours.incidents
+        assert sorted(map(repr, theirs.events)) == sorted(map(repr, ours.events))
         assert sorted(map(repr, theirs.notified)) == sorted(map(repr, ours.notified))
         assert sorted(map(repr, theirs.silences)) == sorted(map(repr, ours.silences))
         assert real.outbox.state() == model.outbox.state()
@@ -244,6 +291,25 @@ class Lives(RuleBasedStateMachine):
             key = one.dedup_key
             assert real.incidents.live_incident(key) == model.incidents.live_incident(key)
             assert list(real.incidents.timeline(one.id)) == list(model.incidents.timeline(one.id))
+
+    @invariant()
+    def an_event_is_what_its_incidents_are(self) -> None:
+        """Each incident has one; its state is theirs, and it has one clock."""
+        wanted = self.model.incidents.events(EventFilter(), limit=100)
+        assert self.real.incidents.events(EventFilter(), limit=100) == wanted
+        for event in wanted.events:
+            mine = self.model.incidents.of_events([event.id])
+            assert list(self.real.incidents.of_events([event.id])) == list(mine)
+            assert mine
+            statuses = {one.status for one in mine}
+            assert event.status is next(one for one in Status if one in statuses)
+            unresolved = [one for one in mine if not one.is_resolved]
+            if unresolved:
+                assert event.severity.rank == max(one.severity.rank for one in unresolved)
+            running = [one for one in mine if one.critical_since and not one.muted]
+            assert len({(one.escalation_step, one.escalated_at) for one in running}) <= 1
+        for one in self.model.incidents.incidents(IncidentFilter(), limit=100).incidents:
+            assert self.model.incidents.event(one.event_id) is not None
 
     @invariant()
     def every_row_is_the_same(self) -> None:
