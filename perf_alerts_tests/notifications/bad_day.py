@@ -1,8 +1,10 @@
 """Breaches of one bad day, with the facts that people ask for first."""
 
+from dataclasses import replace
 from typing import Any
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.incidents.notification import Notification
 from perf_alerts_dagster.incidents.notification_settings import NotificationSettings
 from perf_alerts_dagster.judging.evaluation import Evaluation, Kind
 from perf_alerts_dagster.notifications.messages import Message, message_of
@@ -75,6 +77,15 @@ def six() -> list[Evaluation]:
         of_desk(),
         of_desk(rule="interval_breach", session=None, kind=Kind.LEVEL, message="below its band"),
     ]
+
+
+def with_first(row: Notification, *without: str, **changes: Any) -> Notification:
+    """The row with a first incident that lacks some fields, or has others."""
+    listed = row.payload["incidents"]
+    assert isinstance(listed, list)
+    assert isinstance(listed[0], dict)
+    first: dict[str, Any] = {name: each for name, each in listed[0].items() if name not in without}
+    return replace(row, payload={**row.payload, "incidents": [first | changes, *listed[1:]]})
 
 
 def newest(desk: IncidentDesk, wording: Wording = WORDING) -> Message:

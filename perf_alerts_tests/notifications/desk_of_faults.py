@@ -44,11 +44,15 @@ from perf_alerts_tests.incidents.post import Post
 EXPECTED = Path(__file__).with_name("expected_messages.txt")
 FRIDAY = np.datetime64("2026-11-27", "D")
 CLOSE = datetime(2026, 11, 27, 18, tzinfo=UTC)
+_LINKS: dict[str, int] = {}
 WORDING = Wording(
     public_url="https://alerts.example.com",
     runbook_url="https://wiki.example.com/runbooks",
     zone=ZoneInfo("Europe/Berlin"),
-    link_of=lambda event_id, channel: f"https://alerts.example.com/a/{event_id[:6]}-{channel}",
+    # Not by the ids, which are nobody's.
+    link_of=lambda event_id, channel: (
+        f"https://alerts.example.com/a/{_LINKS.setdefault(event_id, len(_LINKS) + 1)}-{channel}"
+    ),
 )
 LIMITS = {
     "strategies": {

@@ -294,9 +294,9 @@ def test_a_strategy_whose_newest_row_is_missing_is_listed_once(desk: IncidentDes
     late = [fine(rule=rule, outcome=Outcome.NO_DATA) for rule in ("no_data", "drawdown", "cusum")]
     desk.lifecycle.digest(judged(*late), now=desk.now)
 
-    (entry,) = digests(desk)[0].payload["unmeasured"]  # type: ignore[misc,union-attr]
-    assert entry["strategy"] == "trend"  # type: ignore[index,call-overload]
-    assert entry["rule"] == "no_data"  # type: ignore[index,call-overload]
+    assert digests(desk)[0].payload["unmeasured"] == [
+        {"strategy": "trend", "rule": "no_data", "headline": "the drawdown is 30 %"}
+    ]
 
 
 def test_the_next_digest_says_once_that_the_system_was_down(desk: IncidentDesk) -> None:

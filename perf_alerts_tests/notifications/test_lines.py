@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Resolution
 from perf_alerts_dagster.judging.evaluation import Evaluation, Evidence, Outcome
 from perf_alerts_dagster.judging.rules.catalogue import BY_ID
 from perf_alerts_dagster.notifications.messages import message_of
@@ -31,6 +30,7 @@ from perf_alerts_tests.notifications.bad_day import (
     newest,
     of_desk,
     six,
+    with_first,
 )
 
 FELL = ("drawdown", "-22.4 % below its high of 3 Feb", "22.4 % below its high of 3 Feb")
@@ -343,7 +343,12 @@ def test_a_recovery_by_other_rows_names_their_day_and_how_many_rules_went_with_i
     desk.judge(crash(), level(*FELL))
     desk.deliver()
     desk.wait(2 * HOUR)
-    good = {"outcome": Outcome.OK, "severity": None, "evidence": None, "p_year": 0.9}
+    good: dict[str, Any] = {
+        "outcome": Outcome.OK,
+        "severity": None,
+        "evidence": None,
+        "p_year": 0.9,
+    }
     desk.judge(
         crash(**good, value=-1.0),
         level(*FELL, **good, value=-0.01),
@@ -387,11 +392,8 @@ def test_what_is_resolved_while_its_message_is_sent_says_how() -> None:
     assert message.subject.startswith("[CRITICAL] resolved by now: short_vol")
     assert "It is resolved by now." in message.text
 
-    desk.lifecycle.resolve(desk.only().id, by="ann", outcome=Resolution.FALSE, now=desk.now)
-    entry = {**row.payload["incidents"][0], "over": True}  # type: ignore[index,call-overload,dict-item]
-    entry |= {"resolution": "false", "resolved_by": "ann"}
-    payload = {**row.payload, "incidents": [entry]}
-    message = message_of(replace(row, payload=payload), wording=Wording())
+    answered = with_first(row, over=True, resolution="false", resolved_by="ann")
+    message = message_of(answered, wording=Wording())
     assert "It is resolved by now: ann resolved it as a false alarm." in message.text
 
 
@@ -405,8 +407,7 @@ def test_days_of_another_year_have_it_and_a_row_without_a_day_has_none() -> None
     desk = a_desk()
     desk.judge(event(parts={"day": {**DAY, "session": "2025-12-31"}}))
     place, row = next(iter(desk.memory.rows.items()))
-    entry = {**row.payload["incidents"][0], "as_of": None}  # type: ignore[index,call-overload,dict-item]
-    desk.memory.rows[place] = replace(row, payload={**row.payload, "incidents": [entry]})
+    desk.memory.rows[place] = with_first(row, as_of=None)
 
     assert "on 31 Dec 2025." in newest(desk).text
 
@@ -418,8 +419,7 @@ def test_a_time_that_cannot_be_read_is_left_out() -> None:
     desk.judge_next_day(fine(strategy="short_vol", rule="drawdown", value=-0.01))
     *_, (place, row) = desk.memory.rows.items()
     for broken in ("nonsense", "2026-01-05T10:00:00", None):
-        entry = {**row.payload["incidents"][0], "opened_at": broken}  # type: ignore[index,call-overload,dict-item]
-        desk.memory.rows[place] = replace(row, payload={**row.payload, "incidents": [entry]})
+        desk.memory.rows[place] = with_first(row, opened_at=broken)
 
         assert "It began" not in newest(desk).text
         assert newest(desk).subject == "[RECOVERED] short_vol -1.0 % (was -30.0 %)"

@@ -20,6 +20,7 @@ from perf_alerts_tests.notifications.bad_day import (
     newest,
     of_desk,
     six,
+    with_first,
 )
 
 FELL = ("drawdown", "-22.4 % below its high of 3 Feb", "22.4 % below its high of 3 Feb")
@@ -116,9 +117,7 @@ def test_an_escalation_of_the_version_before_does_not_say_for_how_long() -> None
     desk.wait(15 * MINUTE)
     desk.sweep()
     place, row = list(desk.memory.rows.items())[-1]
-    (entry,) = row.payload["incidents"]  # type: ignore[misc,union-attr]
-    older = {name: each for name, each in entry.items() if name != "critical_since"}  # type: ignore[union-attr]
-    desk.memory.rows[place] = replace(row, payload={**row.payload, "incidents": [older]})
+    desk.memory.rows[place] = with_first(row, "critical_since")
 
     assert newest(desk).subject == f"[CRITICAL] not answered: {SHORT_VOL}"
 
