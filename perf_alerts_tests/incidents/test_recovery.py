@@ -216,7 +216,7 @@ def test_what_restated_rows_open_or_confirm_says_so() -> None:
     desk = IncidentDesk()
     desk.judge(breach(), restated=True)
     (row,) = desk.memory.rows.values()
-    assert "from rows that were restated." in message_of(row, wording=Wording()).text
+    assert "From rows that were restated." in message_of(row, wording=Wording()).text
 
 
 def test_restated_data_resolve_the_level_whose_cause_is_gone(desk: IncidentDesk) -> None:

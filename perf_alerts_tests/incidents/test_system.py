@@ -272,7 +272,7 @@ def test_judgements_are_applied_in_the_order_of_their_recording(desk: IncidentDe
     assert desk.waiting() == ["mail: opened warning trend/max_drawdown"]
     (row,) = desk.memory.rows.values()
     text = message_of(row, wording=Wording()).text
-    assert "It is resolved by now. It is back inside its limit." in text
+    assert "It is resolved by now: max drawdown is back inside its limit." in text
 
 
 def test_a_silent_sensor_is_one_incident_until_it_sweeps(desk: IncidentDesk) -> None:
