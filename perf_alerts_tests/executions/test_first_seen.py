@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from perf_alerts_dagster.core.alerts import Alert
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import day_words
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 from perf_alerts_dagster.judging.rules.shadow import RULE
@@ -135,8 +136,8 @@ def test_a_shadow_that_stopped_before_the_pause_is_said_to_have_stopped(desk: De
         *[Outcome.NO_DATA] * 14,
     ]
     assert found[-1].message == (
-        f"the shadow stopped: its newest row is of {day(FIRST)}, 19 sessions behind the "
-        "strategy's; 5 are allowed"
+        f"its shadow has no rows since {day_words(day(FIRST), beside=day(rows - 1))}: "
+        "19 sessions behind the strategy, 5 allowed"
     )
     assert found[-1].notifies
 

@@ -175,7 +175,7 @@ def test_a_fault_that_is_found_after_a_shadow_had_stopped_is_notified(desk: Desk
     execute(desk, rows, shadowed(rows, rows))
     assert execute(desk, rows + 7, shadowed(rows + 7, rows)).outcome is Outcome.NO_DATA
     (stopped,) = gaps(desk)
-    assert stopped.message.startswith("the shadow stopped")
+    assert stopped.message.startswith("its shadow has no rows since ")
     later = rows + 42
     found = execute(desk, later, shadowed(later, later))
     assert found.outcome is Outcome.BREACH
