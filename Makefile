@@ -46,7 +46,7 @@ $(VENV)/.deploy-tools: deploy/tools.lock $(VENV)/.installed
 	touch $@
 
 test: check $(VENV)/.deploy-tools ## All tests but the long ones, in under 15 minutes
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not long"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long"
 
 test-long: install ## Crash, fuzz and soak loops
 	$(BIN)/pytest -m long
@@ -55,7 +55,7 @@ IN_FULL := perf_alerts_dagster/judging/*,perf_alerts_dagster/incidents/*,perf_al
 TOTAL_FLOOR := 94
 
 coverage: install ## Branches that the tests of this process reach: all of judging, incidents, notifications
-	$(BIN)/pytest -n 2 -q --dist loadgroup -m "not slow and not long and not e2e" --cov --cov-report=
+	$(BIN)/pytest -n 2 -q --dist loadfile --no-loadscope-reorder -m "not slow and not long and not e2e" --cov --cov-report=
 	$(BIN)/coverage report --fail-under=$(TOTAL_FLOOR)
 	$(BIN)/coverage report --include="$(IN_FULL)" --fail-under=100
 

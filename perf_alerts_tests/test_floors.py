@@ -28,6 +28,7 @@ CONCEPTS = [
     "statistics",
     "projections",
     "judging",
+    "plots",
     "incidents",
     "notifications",
     "executions",

@@ -26,6 +26,7 @@ from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.judging.limits import limit_book
 from perf_alerts_dagster.judging.store.sql import open_store
 from perf_alerts_dagster.notifications.outage import Outage
+from perf_alerts_dagster.plots.sql import SqlPlots
 from perf_alerts_dagster.projections.calibration import METHOD
 from perf_alerts_dagster.projections.issue import CALIBRATION, ProjectionIssuer
 from perf_alerts_dagster.projections.ports import MemoryProjections, ProjectionStore
@@ -102,6 +103,7 @@ def build_services(settings: Settings) -> Executor:
         catch_up=settings.catchup_sessions,
         gate=settings.rule_preset == "evidence",
         settings_content=settings.statistical_text,
+        plots=SqlPlots(store.engine),
     )
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from keyword import iskeyword
 
 import click
+from click.shell_completion import CompletionItem
 
 from perf_alerts_dagster.core.errors import PerfAlertsError, SettingsError, UsageError
 from perf_alerts_dagster.core.logs import handler
@@ -17,13 +18,15 @@ _COMMANDS = {
     "check": "check",
     "import": "import_record",
     "doctor": "stack",
+    "status": "status",
     "run": "stack",
-    "evaluate": "record",
+    "evaluate": "evaluate",
     "measure": "record",
     "strategies": "strategies",
     "budget": "budget",
     "thresholds": "thresholds",
     "limits": "limits",
+    "events": "events",
     "incidents": "incidents",
     "silence": "silences",
     "test-channel": "test_channel",
@@ -54,6 +57,11 @@ class _Commands(click.Group):
         command: click.Command = getattr(commands, name)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names; click itself would import the module of each."""
+        names = [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
 
 @click.group(
     cls=_Commands,
@@ -75,7 +83,7 @@ def main() -> None:
     logging.lastResort = handler()
     logging.lastResort.setLevel(logging.WARNING)
     try:
-        cli()
+        cli(prog_name="perf-alerts")
     except PerfAlertsError as error:
         click.echo(str(error), err=True)
         sys.exit(2 if isinstance(error, SettingsError | UsageError) else 1)

@@ -1,12 +1,13 @@
 """Options that several commands share."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date, datetime
 from typing import TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from perf_alerts_dagster.core.alerts import BY_NAME, Alert
 
@@ -16,9 +17,16 @@ Value = TypeVar("Value")
 class Parsed(click.ParamType[Value]):
     """An option parsed by `parse`, whose ValueError is shown to the user."""
 
-    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+    def __init__(self, name: str, parse: Callable[[str], Value], names: Iterable[str] = ()) -> None:
         self.name = name
         self._parse = parse
+        self._names = names
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Those of the accepted names that begin so."""
+        return [CompletionItem(name) for name in self._names if name.startswith(incomplete)]
 
     def convert(
         self, value: str, param: click.Parameter | None, ctx: click.Context | None
@@ -55,7 +63,7 @@ def _time(text: str) -> datetime:
 TIME = Parsed("TIME", _time)
 DAY = Parsed("YYYY-MM-DD", _day)
 
-alert_argument = click.argument("alert", type=Parsed("ALERT", _alert))
+alert_argument = click.argument("alert", type=Parsed("ALERT", _alert, BY_NAME))
 as_of_option = click.option(
     "--as-of",
     type=DAY,
@@ -69,6 +77,12 @@ records_option = click.option(
     default=None,
     help="Read these records in place of ALERT_RECORDS_URL: a CSV or Parquet file, a folder, "
     "or a SQLAlchemy URL.",
+)
+periods_option = click.option(
+    "--periods-per-year",
+    type=click.FloatRange(min=1, max=366 * 24),
+    default=None,
+    help="Rows per year of every strategy, in place of those that its calendar has.",
 )
 json_option = click.option(
     "--json",

@@ -1,22 +1,32 @@
-"""The opened alert store and the user's name, for commands."""
+"""What commands share: the opened alert store, ids, times, and the user's name.
+
+The rooms of the system are imported by what uses them: completing a command loads none.
+"""
 
 import getpass
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from perf_alerts_dagster.control.audit import Change
-from perf_alerts_dagster.incidents.lifecycle import Incidents
-from perf_alerts_dagster.settings import load_settings
+from perf_alerts_dagster.core.errors import UsageError
+from perf_alerts_dagster.core.wording import ago, first_few, local_time
 
 if TYPE_CHECKING:
+    from perf_alerts_dagster.control.audit import Change
     from perf_alerts_dagster.identity.store import IdentityStores
+    from perf_alerts_dagster.incidents.lifecycle import Incidents
+
+_LEAST = 4
+# More ids that begin alike are not looked at.
+MAXIMUM_IDS = 20
 
 
 @contextmanager
-def open_stored_incidents() -> Iterator[Incidents]:
+def open_stored_incidents() -> "Iterator[Incidents]":
     """The incidents of these settings' alert store.
 
     Raises:
@@ -25,6 +35,7 @@ def open_stored_incidents() -> Iterator[Incidents]:
     from perf_alerts_dagster.bootstrap.notifications import open_incidents
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.judging.store.sql import open_store
+    from perf_alerts_dagster.settings import load_settings
 
     settings = load_settings()
     store = open_store(store_url(settings))
@@ -44,6 +55,7 @@ def open_identity_stores() -> "Iterator[IdentityStores]":
     from perf_alerts_dagster.bootstrap.records import store_url
     from perf_alerts_dagster.identity.store import identity_stores
     from perf_alerts_dagster.judging.store.sql import open_store
+    from perf_alerts_dagster.settings import load_settings
 
     store = open_store(store_url(load_settings()))
     try:
@@ -52,13 +64,60 @@ def open_identity_stores() -> "Iterator[IdentityStores]":
         store.close()
 
 
+def whole_id(given: str, thing: str, found: Mapping[str, str]) -> str:
+    """The id that begins as given; as given where none does, for the caller to refuse.
+
+    Args:
+        given: The beginning of an id, of at least 4 characters.
+        thing: What has the id, such as `incident`.
+        found: What may be meant by its id, described in a few words.
+
+    Raises:
+        UsageError: it is too short, or begins several ids; the text lists them.
+    """
+    if given in found:
+        return given
+    if len(given) < _LEAST:
+        raise UsageError(f"ID {given!r} is too short; accepted are {_LEAST} characters or more")
+    fitting = {each: words for each, words in found.items() if each.startswith(given)}
+    if len(fitting) > 1:
+        listed = first_few([f"{each} ({words})" for each, words in fitting.items()])
+        raise UsageError(f"ID {given!r} begins {len(fitting)} ids; which {thing}? {listed}")
+    return next(iter(fitting), given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """Times as people read them at `now`, in the desk's zone (ALERT_TIMEZONE)."""
+
+    now: datetime
+    zone: tzinfo
+
+    def at(self, at: datetime | None) -> str:
+        """`today 07:09 UTC`; a dash for none."""
+        return "-" if at is None else local_time(at, self.now, self.zone)
+
+    def age(self, at: datetime | None) -> str:
+        """`2 h ago`; a dash for none."""
+        return "-" if at is None else ago(at, self.now)
+
+
+def desk_clock() -> Clock:
+    """The clock of these settings' desk."""
+    from perf_alerts_dagster.settings import load_settings
+
+    return Clock(now=datetime.now(UTC), zone=ZoneInfo(load_settings().timezone))
+
+
 def user() -> str:
     """The user who runs the command, as named in timelines and the audit."""
     return f"cli:{getpass.getuser()}"
 
 
-def change_of(action: str, target: str, now: datetime) -> Change:
+def change_of(action: str, target: str, now: datetime) -> "Change":
     """The change by a command, for the audit."""
+    from perf_alerts_dagster.control.audit import Change
+
     return Change(
         at=now,
         actor=user(),

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 
 from perf_alerts_dagster.core.severity import Severity
+from perf_alerts_dagster.core.wording import counted, percent
 from perf_alerts_dagster.defs.build import judged_asset
+from perf_alerts_dagster.defs.values import value_text
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident
 from perf_alerts_dagster.judging.evaluation import (
@@ -20,7 +22,8 @@ from perf_alerts_dagster.judging.evaluation import (
 )
 from perf_alerts_dagster.judging.summary import WORST_FIRST, outcomes, summaries
 from perf_alerts_dagster.notifications import text as wording
-from perf_alerts_dagster.projections.chart import Chart, svg
+from perf_alerts_dagster.plots.plot import Plot
+from perf_alerts_dagster.plots.svg import svg
 
 # A table is for reading: the worst rows come first and the rest is counted.
 _MAXIMUM_ROWS = 200
@@ -31,6 +34,10 @@ _MARKS = re.compile(r"[!-/:-@\[-`{-~]")
 # The log's sentence and the run's tag; PostgreSQL indexes tags of 2,700 bytes at most.
 _MAXIMUM_NAMED = 5
 _MAXIMUM_NOTE = 600
+# The entry of the run's output that holds its sentence.
+SENTENCE = "summary"
+# What a rule is worth is a share, but for these.
+_LENGTHS = frozenset({"days_to_half", "delay_sessions", "minimal_delay_sessions"})
 # A breach is what a reader of the run's page looks for.
 _ORDER = sorted(WORST_FIRST, key=lambda outcome: outcome is not Outcome.BREACH)
 
@@ -51,7 +58,7 @@ def output_metadata(execution: Execution, *, pages: str) -> Mapping[str, dg.Meta
     `pages` is the address of the incidents' pages.
     """
     newest = execution.newest
-    metadata: dict[str, dg.MetadataValue] = {}
+    metadata: dict[str, dg.MetadataValue] = {SENTENCE: dg.MetadataValue.text(sentence(execution))}
     if execution.incidents:
         metadata["incidents"] = dg.MetadataValue.md(_incident_links(execution.incidents, pages))
     if newest is None:
@@ -90,11 +97,11 @@ def _escaped(text: str) -> str:
     return _MARKS.sub(r"\\\g<0>", wording.clean(text))
 
 
-def _images(charts: Sequence[Chart]) -> str:
+def _images(charts: Sequence[Plot]) -> str:
     """Fan charts as pictures within the Markdown: the UI fetches nothing for them."""
     return "\n\n".join(
         f"![band and live path {number}](data:image/svg+xml;base64,"
-        f"{b64encode(svg(chart).encode()).decode()})"
+        f"{b64encode(svg(chart, standalone=True).encode()).decode()})"
         for number, chart in enumerate(charts, start=1)
     )
 
@@ -205,13 +212,17 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
             "rule": evaluation.rule,
             "outcome": evaluation.outcome.value,
             "severity": evaluation.severity.value if evaluation.severity else "",
-            "value": _number(evaluation.value),
-            "limit": _number(evaluation.limit),
+            "headline": str(evaluation.parts.get("headline") or ""),
+            "value": value_text(evaluation.rule, evaluation.value),
+            "limit": value_text(evaluation.rule, evaluation.limit),
             "evidence": evaluation.evidence.value if evaluation.evidence else "",
-            "p_year": _number(evaluation.p_year),
-            "false_alarm_rate": _number(evaluation.false_alarm_rate),
+            "p_year": _share(evaluation.p_year),
+            "false_alarm_rate": _share(evaluation.false_alarm_rate),
             "notifies": "yes" if evaluation.notifies else "",
-            **{name: _number(getattr(evaluation, name)) for name in WORTH},
+            **{
+                name: (_sessions if name in _LENGTHS else _share)(getattr(evaluation, name))
+                for name in WORTH
+            },
             "message": evaluation.message,
         }
         for evaluation in worst_first[:_MAXIMUM_ROWS]
@@ -222,5 +233,9 @@ def _table(evaluations: tuple[Evaluation, ...]) -> dg.TableMetadataValue:
     )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _share(value: float | None) -> str:
+    return "" if value is None else percent(value)
+
+
+def _sessions(value: float | None) -> str:
+    return "" if value is None else counted(round(value), "session")

@@ -17,25 +17,25 @@ from perf_alerts_dagster.executions.plan import (
     find_changes,
     plan_execution,
 )
+from perf_alerts_dagster.executions.plots import charts, keep_plots
 from perf_alerts_dagster.executions.session_judge import SessionJudge
 from perf_alerts_dagster.executions.source import SourceCheck, check_source
 from perf_alerts_dagster.executions.summary_file import summary_json, write_summary
 from perf_alerts_dagster.incidents.lifecycle import Lifecycle
 from perf_alerts_dagster.incidents.model import Incident, Status
 from perf_alerts_dagster.incidents.ports import Decisions, IncidentFilter
-from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
+from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.ports import AlertStore
 from perf_alerts_dagster.judging.rules import decay
 from perf_alerts_dagster.judging.rules.life_cusum import RULE as LIFE_CUSUM
-from perf_alerts_dagster.projections.chart import Chart, chart_of
+from perf_alerts_dagster.plots.plot import Plot
+from perf_alerts_dagster.plots.store import PlotStore
 from perf_alerts_dagster.projections.issue import Progress
 from perf_alerts_dagster.projections.projection import Outlook
 from perf_alerts_dagster.records.desk import Desk
 from perf_alerts_dagster.records.model import RecordsSource
 from perf_alerts_dagster.records.reading import Market, Reading, read
 
-# The page of a run shows the worst strategies only.
-MAXIMUM_CHARTS = 6
 # Alerts that begin together need the same projections: the first one simulates, and the others
 # find what it stored. The lease only saves work, so that nobody waits for it without end.
 _SIMULATION = "projections"
@@ -65,7 +65,7 @@ class Execution:
     summary: Path | None = None
     repeats: frozenset[date] = frozenset()
     left_to: str | None = None
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[Plot, ...] = ()
     incidents: tuple[Incident, ...] = ()
     shrunk: str = ""
 
@@ -105,34 +105,13 @@ def _notes(
     return tuple(notes)
 
 
-def _charts(reading: Reading, outlook: Outlook, judgement: Judgement) -> tuple[Chart, ...]:
-    """The charts of a judged session: the worst strategies first, at most six."""
-    ranks: dict[str, int] = {}
-    for evaluation in judgement.evaluations:
-        severity = evaluation.notified_severity
-        is_breach = evaluation.outcome is Outcome.BREACH
-        rank = severity.rank if is_breach and severity is not None else -1
-        rank += 10 * evaluation.is_notified()
-        ranks[evaluation.strategy] = max(ranks.get(evaluation.strategy, -1), rank)
-    launches = {
-        name: projections.launch
-        for name, projections in outlook.in_force.items()
-        if projections.launch is not None and name in reading.records.strategies
-    }
-    worst = sorted(launches, key=lambda name: (-ranks.get(name, -1), name))[:MAXIMUM_CHARTS]
-    return tuple(
-        chart_of(reading.records.strategies[name], launches[name], judgement.as_of)
-        for name in worst
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
     """Executes alerts over one records source and one alert store.
 
     `catch_up` bounds the missed sessions that one execution judges. `gate` is off under
     ALERT_RULE_PRESET=documented. `deliver` sends the messages of the outbox for a bounded time;
-    the next sweep sends the rest.
+    the next sweep sends the rest. `plots` keeps those of incidents, if it is there.
     """
 
     records: RecordsSource
@@ -148,6 +127,7 @@ class Executor:
     catch_up: int
     gate: bool
     settings_content: str
+    plots: PlotStore | None = None
 
     def execute(
         self,
@@ -271,11 +251,16 @@ class Executor:
             restated=changes.sessions,
             switched_on=None if switched_on is None else reading.final_through(switched_on),
         )
-        judgements, repeats, outlook = self._judge(alert, reading, plan, turn, run_id, now)
+        judgements, repeats, outlook, session_judge = self._judge(
+            alert, reading, plan, turn, run_id, now
+        )
         if not plan.recorded_only:
             self.store.save_month_hashes(changes.texts)
         # First, so that people are notified even if writing the file fails.
         decisions = self.lifecycle.apply_judgements(alert.name, run_id=run_id, now=now)
+        if self.plots is not None:
+            judged = [one.as_of for one in judgements]
+            keep_plots(self.plots, decisions, session_judge, alert, reading, judged=judged, now=now)
         self.desk.keep_calendars(reading.inferred)
         source.accept(now)
         if alert == DAILY_PNL_CHECK and not plan.recorded_only:
@@ -291,7 +276,7 @@ class Executor:
                 gate=self.gate,
                 repeats=frozenset(repeats),
                 incidents=_worst_first(decisions),
-                charts=_charts(reading, outlook, judgements[-1])
+                charts=charts(reading, outlook, judgements[-1])
                 if judgements and Family.PROJECTION in alert.families
                 else (),
             )
@@ -332,10 +317,10 @@ class Executor:
         turn: Lease,
         run_id: str,
         now: datetime,
-    ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook]:
+    ) -> tuple[tuple[Judgement, ...], dict[date, str], Outlook, SessionJudge]:
         """Judge and record the planned sessions; with the run that recorded each equal judgement.
 
-        The outlook is that of the last session.
+        The outlook is that of the last session. The judge knows the projections of them all.
         """
         judgements: list[Judgement] = []
         repeats: dict[date, str] = {}
@@ -343,7 +328,7 @@ class Executor:
         provisional = () if plan.provisional is None else (plan.provisional,)
         sessions = (*plan.finals, *provisional)
         if not sessions:
-            return (), repeats, outlook
+            return (), repeats, outlook, self.session_judge
         session_judge = replace(
             self.session_judge.for_sessions(sessions),
             turn=lambda: self.leases.hold(_SIMULATION, run_id, at_most=_LONGEST_SIMULATION),
@@ -371,7 +356,7 @@ class Executor:
                 repeats[session] = newest.run_id
             else:
                 self.store.record(judgement, watermark=session if counts else None)
-        return tuple(judgements), repeats, outlook
+        return tuple(judgements), repeats, outlook, session_judge
 
     def _of_version_before(self) -> dict[str, Any]:
         """The unresolved incidents that are judged on as earlier versions judged, until they end.

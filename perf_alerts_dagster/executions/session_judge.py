@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from perf_alerts_dagster.core.alerts import Alert, Family
+from perf_alerts_dagster.judging.context import JudgeContext
 from perf_alerts_dagster.judging.evaluation import Judgement
 from perf_alerts_dagster.judging.judge import Judge
 from perf_alerts_dagster.projections.issue import Progress, ProjectionIssuer
@@ -74,14 +75,7 @@ class SessionJudge:
             self.issuer.issue_for(
                 alert, reading, day, run_id=run_id, turn=self.turn, progress=self.progress
             )
-        outlook = self.issuer.outlook(
-            session,
-            reading.periods_per_year,
-            reading.baselines,
-            monthly=Family.FORWARD in alert.families,
-            life_cusum=self.life_cusum,
-        )
-        outlook = replace(outlook, against_backtest=self.against_backtest)
+        outlook = self._outlook(alert, reading, session)
         judgement = self.judge.judge(
             alert,
             reading,
@@ -95,6 +89,26 @@ class SessionJudge:
             restated=restated,
         )
         return judgement, outlook
+
+    def _outlook(self, alert: Alert, reading: Reading, session: date) -> Outlook:
+        outlook = self.issuer.outlook(
+            session,
+            reading.periods_per_year,
+            reading.baselines,
+            monthly=Family.FORWARD in alert.families,
+            life_cusum=self.life_cusum,
+        )
+        return replace(outlook, against_backtest=self.against_backtest)
+
+    def context(self, alert: Alert, reading: Reading, session: date) -> JudgeContext:
+        """The inputs by which a session is judged, with the projections that are issued.
+
+        Raises:
+            StoreUnavailable: the store of projections cannot be read.
+        """
+        outlook = self._outlook(alert, reading, session)
+        provisional = reading.last_final is None or session > reading.last_final
+        return self.judge.context(reading, session, outlook, provisional=provisional)
 
     def judge_newest(
         self,

@@ -73,37 +73,8 @@ class Judge:
             restated: The session was judged before and its rows have changed.
         """
         outlook = outlook or Outlook()
-        cut = {
-            name: rows
-            for name, record in sorted(reading.records.strategies.items())
-            if len(rows := record.until(as_of))
-        }
-        seed = seed_for(as_of, self.settings_version)
-        context = JudgeContext(
-            as_of=as_of,
-            calendars=reading.calendars,
-            last_final=reading.last_final if provisional else as_of,
-            book=self.book,
-            max_lag_sessions=self.max_lag_sessions,
-            lateness={
-                name: reading.late(name, record.dates[-1].astype(object), as_of)
-                for name, record in cut.items()
-            },
-            seed=seed,
-            budgets=replace(
-                self.budgets,
-                shadowed=frozenset(name for name, one in cut.items() if one.shadow is not None),
-            ),
-            desk_size=sum(record.is_judged_on(as_of) for record in cut.values()),
-            projected=outlook.projected,
-            in_force=outlook.in_force,
-            calibrations=outlook.calibrations,
-            life_cusum=outlook.life_cusum,
-            against_backtest=outlook.against_backtest,
-            shadows=outlook.shadows,
-            records=cut,
-            kept={} if self.kept is None else self.kept,
-        )
+        context = self.context(reading, as_of, outlook, provisional=provisional)
+        cut = context.records
         evaluations = [
             evaluation
             for record in cut.values()
@@ -139,13 +110,48 @@ class Judge:
             settings_version=self.settings_version,
             method_version=self.method_version,
             data_hash=data_hash(cut, reading.calendars),
-            seed=seed,
+            seed=context.seed,
             evaluations=with_facts(
                 with_explanations(judged, context, reading.groups), context, reading.groups
             ),
             provisional=provisional,
             recorded_only=recorded_only,
             restated=restated,
+        )
+
+    def context(
+        self, reading: Reading, as_of: date, outlook: Outlook, *, provisional: bool
+    ) -> JudgeContext:
+        """The inputs by which `judge` judges one session; the arguments are its."""
+        cut = {
+            name: rows
+            for name, record in sorted(reading.records.strategies.items())
+            if len(rows := record.until(as_of))
+        }
+        return JudgeContext(
+            as_of=as_of,
+            calendars=reading.calendars,
+            last_final=reading.last_final if provisional else as_of,
+            book=self.book,
+            max_lag_sessions=self.max_lag_sessions,
+            lateness={
+                name: reading.late(name, record.dates[-1].astype(object), as_of)
+                for name, record in cut.items()
+            },
+            seed=seed_for(as_of, self.settings_version),
+            budgets=replace(
+                self.budgets,
+                shadowed=frozenset(name for name, one in cut.items() if one.shadow is not None),
+            ),
+            desk_size=sum(record.is_judged_on(as_of) for record in cut.values()),
+            projected=outlook.projected,
+            in_force=outlook.in_force,
+            calibrations=outlook.calibrations,
+            life_cusum=outlook.life_cusum,
+            against_backtest=outlook.against_backtest,
+            shadows=outlook.shadows,
+            records=cut,
+            kept={} if self.kept is None else self.kept,
         )
 
     def _judge_strategy(

@@ -17,7 +17,8 @@ from perf_alerts_dagster.incidents.model import Incident, Reason
 from perf_alerts_dagster.incidents.notification import IncidentNotice, notice_payload
 from perf_alerts_dagster.notifications import text as wording
 from perf_alerts_dagster.pages.session import Session
-from perf_alerts_dagster.projections.chart import chart_of, svg
+from perf_alerts_dagster.plots.of_bands import fan
+from perf_alerts_dagster.plots.svg import svg
 from perf_alerts_dagster.projections.ports import launches_in_force
 from perf_alerts_dagster.projections.stored import in_force
 
@@ -45,7 +46,7 @@ async def incident_chart(resources: ApiResources, incident: Incident) -> str | N
     projection = in_force(projections.get(incident.strategy))
     if projection is None:
         return None
-    return svg(chart_of(record, projection, resources.proxy.today()))
+    return svg(fan(record, projection, resources.proxy.today()))
 
 
 _PACKAGE = "perf_alerts_dagster.pages"

@@ -217,7 +217,7 @@ def size_shift(sizes: Floats, rare: float = math.inf) -> SizeShift:
     later u + (size - u) / 504. One that was `rare` begins anew when moves are as usual: by itself
     it would take years to fall from where wild months have brought it.
     """
-    sizes = sizes / _usual(sizes)
+    sizes = sizes / usual_sizes(sizes)
     begin = 0
     while (restart := _restart(sizes[begin:], rare)) is not None and begin + restart < len(sizes):
         begin += restart
@@ -225,7 +225,7 @@ def size_shift(sizes: Floats, rare: float = math.inf) -> SizeShift:
     return replace(found, first=begin + found.first)
 
 
-def _usual(sizes: Floats) -> Floats:
+def usual_sizes(sizes: Floats) -> Floats:
     """What was usual before each row (n), in the reference's, and no less than the least."""
     # The recursion as a sum: u_t / (1 - w)^t = 1 + sum of w a_i / (1 - w)^(i + 1).
     left = (1.0 - USUAL) ** np.arange(len(sizes) + 1)

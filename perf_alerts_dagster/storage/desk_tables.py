@@ -56,7 +56,7 @@ baselines = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 
-# By incident, the plot of its rule as it was when it opened.
+# The plot of an incident's rule as it was when the incident opened, as JSON.
 incident_plots = sa.Table(
     "incident_plots",
     metadata,

@@ -100,10 +100,10 @@ def test_measure_sets_live_against_the_models_own_pnl(run: Run, tmp_path: Path) 
 
     assert (found["rows"], found["beta"]) == (100, pytest.approx(0.8, rel=1e-5))
     assert (found["spearman"], found["spearman_zone"]) == (pytest.approx(1.0), "green")
-    rows = " ".join(shown.split())
-    assert "against its model: rows 100, mean difference" in rows
-    # With its strategy, which is the last but the desk as a whole.
-    assert rows.index("against its model") > rows.index("segment live")
+    lines = shown.splitlines()
+    (place,) = [at for at, line in enumerate(lines) if "against its model: rows 100, mean" in line]
+    # With its strategy, and not with the desk as a whole.
+    assert lines[place].split()[:2] == ["m", "live"]
     path.write_text("\n".join(["strategy,date,return,segment", *live, ""]))
     assert measured(run("measure", "--records", str(path), "--json"), "m", "live")["shadow"] is None
 
@@ -188,12 +188,15 @@ def test_evaluate_says_why_a_notified_breach_was_one(run: Run, tmp_path: Path) -
     limits = {"ALERT_POLICY_LIMITS": '{"default": {"daily_loss": 0.05}}'}
 
     found = json.loads(run(*words, "--json", **limits).stdout)["evaluations"]
-    lines = run(*words, **limits).stdout.splitlines()
+    shown = run(*words, **limits).stdout
 
-    column = lines[2].index("why")
     (why,) = {each["parts"]["explained"]["line"] for each in found if "explained" in each["parts"]}
-    assert why.startswith("the strategy itself -8.0 % that day, usually -0.6 %")
-    assert why in " ".join(line[column:].strip() for line in lines)
+    assert why.startswith("the strategy itself -8.0 % that day, usually -0.6")
+    assert why in " ".join(shown.split())
+    # What is notified comes first, then the count.
+    lines = shown.splitlines()
+    assert lines[0].startswith("critical  new_ml ")
+    assert "1 strategy judged, 1 would notify" in lines
 
 
 def test_an_as_of_date_outside_the_record_is_wrong_use(run: Run, daily: Path) -> None:
@@ -332,7 +335,17 @@ def test_run_is_a_real_dagster_run_and_is_stored(run: Run, daily: Path, tmp_path
     again = run("evaluate", "daily_pnl_check", "--as-of", "2021-06-01", "--records", str(daily))
 
     assert answer.returncode == 0, answer.stderr
-    assert "daily_pnl_check finished" in answer.stdout
+    lines = answer.stdout.splitlines()
+    run_id = lines[0].rpartition(" ")[2]
+    assert lines[0].startswith("daily_pnl_check finished: ")
+    assert lines[1].startswith("daily_pnl_check: judged 2021-06-01; strategies: ")
+    assert lines[2].startswith("incidents opened: ")
+    assert re.fullmatch(r"due next: .* 17:00 UTC; no stack is running: `perf-alerts up`", lines[3])
+    assert lines[4].split() == ["run", f"http://127.0.0.1:3000/runs/{run_id}"]
+    opened = lines[2] != "incidents opened: 0"
+    assert lines[5:] == ["incidents  http://127.0.0.1:8089/incidents"] * opened
+    # Dagster's own steps are no news.
+    assert "DEBUG" not in answer.stderr
     assert again.returncode in (0, 1)
     (summary,) = (tmp_path / "state" / "performance_alerts" / "scheduled").glob("*.json")
     assert json.loads(summary.read_text())["as_of"] == "2021-06-01"
@@ -343,7 +356,8 @@ def test_run_with_a_date_that_is_no_session_fails_at_once(run: Run, daily: Path)
 
     assert answer.returncode == 1
     assert "will not be retried" in answer.stderr
-    assert "2021-06-05 is no session of the record" in answer.stderr
+    (line,) = [line for line in answer.stderr.splitlines() if " failed, run " in line]
+    assert "2021-06-05 is no session of the record" in line
 
 
 @pytest.mark.parametrize("command", [["up"], ["migrate"], ["home"], ["restore", "."]])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.limits import _calibrations, _lines
 from perf_alerts_dagster.cli.commands.record import read_source
 from perf_alerts_dagster.cli.main import cli
@@ -100,13 +101,19 @@ def test_a_strategy_without_a_line_is_listed_with_the_reason(desk: Path) -> None
     assert {"young", "bad"}.isdisjoint(written)
 
 
-def test_the_table_fits_80_columns_and_says_how_it_is_computed(desk: Path) -> None:
-    # The line to apply is as long as the file's name, and a fault names the whole strategy.
-    table = suggest(desk).stdout.partition(": ")[0].splitlines()[:-1]
+def test_the_table_fits_80_columns_and_says_how_it_is_computed(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output.OUT, "width", 80)
+    lines = suggest(desk).stdout.splitlines()
 
-    assert max(map(len, table)) <= 80
-    assert any(line.startswith("a_strategy_with_a_name_t…") for line in table)
-    assert "Pareto tail" in suggest(desk).stdout
+    # The line to apply is as long as the file's name.
+    assert max(map(len, lines[:-1])) <= 80
+    # A long name has a line of its own, above its numbers.
+    below = lines[lines.index(LONG) + 1]
+    assert below.startswith(" ")
+    assert below.count("%") == 3
+    assert "Pareto tail" in " ".join(lines)
 
 
 def test_what_a_person_has_set_is_kept(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +134,7 @@ def test_what_a_person_has_set_is_kept(desk: Path, monkeypatch: pytest.MonkeyPat
     assert cells[:3] == ["trend", "10", "%*"]
     assert "-*" in cells
     assert cells[-3:-1] == ["20", "%*"]
+    assert float(cells[-1].strip("()")) > 0.0
 
 
 def test_a_strategy_that_is_not_judged_gets_none(desk: Path) -> None:

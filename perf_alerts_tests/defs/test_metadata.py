@@ -6,7 +6,13 @@ import dagster as dg
 import pytest
 
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.defs.metadata import not_judged, outcome_word, output_metadata, sentence
+from perf_alerts_dagster.defs.metadata import (
+    SENTENCE,
+    not_judged,
+    outcome_word,
+    output_metadata,
+    sentence,
+)
 from perf_alerts_dagster.executions.execute import Execution
 from perf_alerts_dagster.incidents.model import Incident, evaluation_firing
 from perf_alerts_dagster.incidents.transitions import open_incident
@@ -88,15 +94,25 @@ def test_the_word_of_a_run_is_the_worst_of_its_strategies(outcome: Outcome, word
 
 
 def test_the_table_of_a_run_says_what_notifies_and_what_its_rule_is_worth() -> None:
-    execution = executed(fine(notifies=True, power_252=0.25, delay_sessions=1100.0), fine())
-    found = output_metadata(execution, pages=PAGES)["evaluations"]
+    sees = fine(notifies=True, power_252=0.25, delay_sessions=1100.4, rule="drawdown")
+    fallen = breach(
+        rule="drawdown", value=-0.35967964, p_year=0.0123456, parts={"headline": "-36.0 % today"}
+    )
+    found = output_metadata(executed(sees, fine(), fallen), pages=PAGES)["evaluations"]
     assert isinstance(found, dg.TableMetadataValue)
-    rows = [record.data for record in found.records]
+    worst, *rows = [record.data for record in found.records]
 
     assert [row["notifies"] for row in rows] == ["yes", ""]
-    assert [row["power_252"] for row in rows] == ["0.25", ""]
-    assert [row["delay_sessions"] for row in rows] == ["1100", ""]
+    assert [row["power_252"] for row in rows] == ["25.0 %", ""]
+    assert [row["delay_sessions"] for row in rows] == ["1,100 sessions", ""]
     assert set(WORTH) <= set(rows[0])
+    shown = {name: worst[name] for name in ("headline", "value", "limit", "p_year")}
+    assert shown == {
+        "headline": "-36.0 % today",
+        "value": "-36.0 %",
+        "limit": "-20.0 %",
+        "p_year": "1.2 %",
+    }
 
 
 def test_a_run_over_a_young_strategy_is_not_ok_and_says_why() -> None:
@@ -130,5 +146,7 @@ def test_a_source_that_shrank_is_no_data_and_says_so() -> None:
 
     assert outcome_word(done) == "no_data"
     assert sentence(done) == f"daily_pnl_check: nothing was judged, since {shrunk}"
-    assert output_metadata(done, pages="x") == {}
+    assert output_metadata(done, pages="x") == {
+        SENTENCE: dg.MetadataValue.text(f"daily_pnl_check: nothing was judged, since {shrunk}")
+    }
     assert not_judged(done) == shrunk

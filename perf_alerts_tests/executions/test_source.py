@@ -1,9 +1,11 @@
 """Executions over a source that loses strategies or rows, in a real store."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 from sqlalchemy import Engine
@@ -26,6 +28,8 @@ from perf_alerts_dagster.judging.summary import outcomes
 from perf_alerts_dagster.records.desk import Retirement, SourceReading, UnknownStrategy
 from perf_alerts_dagster.records.model import RecordFault, TrackRecords
 from perf_alerts_dagster.records.sql import SqlDesk
+from perf_alerts_dagster.storage.engine import open_engine
+from perf_alerts_dagster.storage.migrate import migrate
 from perf_alerts_tests.executions.trading_desk import (
     DAILY,
     WEEKLY,
@@ -42,16 +46,39 @@ ALL = ("a", "b", "c", "d")
 FIRST = 310
 
 
-@pytest.fixture
-def desk(sqlite_engine: Engine) -> Desk:
-    """Four strategies that were judged up to row 309."""
+def over(engine: Engine) -> Desk:
     made = Desk()
-    made.store = SqlAlertStore(sqlite_engine)
-    made.incidents = SqlIncidents(sqlite_engine)
-    made.kept = SqlDesk(sqlite_engine)
+    made.store = SqlAlertStore(engine)
+    made.incidents = SqlIncidents(engine)
+    made.kept = SqlDesk(engine)
     made.policy = NotificationSettings(channels=("mail",))
-    execute(made, FIRST)
     return made
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store in which four strategies were judged up to row 309."""
+    folder = tmp_path_factory.mktemp("judged")
+    engine = open_engine(f"sqlite:///{folder}/alerts.db")
+    migrate(engine)
+    execute(over(engine), FIRST)
+    engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def copied_engine(judged: Path, tmp_path: Path) -> Iterator[Engine]:
+    """A copy of that store, of this test alone."""
+    copytree(judged, tmp_path / "copied")
+    engine = open_engine(f"sqlite:///{tmp_path}/copied/alerts.db")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def desk(copied_engine: Engine) -> Desk:
+    """Four strategies that were judged up to row 309."""
+    return over(copied_engine)
 
 
 def execute(
@@ -93,7 +120,7 @@ def retirement(name: str) -> Retirement:
 
 
 def test_a_strategy_that_vanished_is_no_data_on_every_day_until_it_is_retired(
-    desk: Desk, sqlite_engine: Engine
+    desk: Desk, copied_engine: Engine
 ) -> None:
     for rows in (311, 312):
         done = execute(desk, rows, ALL[1:])
@@ -151,7 +178,7 @@ def test_an_alert_without_data_rules_does_not_take_the_source_for_late(desk: Des
 
 
 def test_a_source_that_shrank_is_one_incident_and_nothing_is_judged(
-    desk: Desk, sqlite_engine: Engine
+    desk: Desk, copied_engine: Engine
 ) -> None:
     kept = (desk.store.watermark(DAILY.name), desk.store.month_hashes())
     before = desk.kept.source("daily.csv")
@@ -165,7 +192,7 @@ def test_a_source_that_shrank_is_one_incident_and_nothing_is_judged(
     (found,) = incidents(desk, "source_shrunk")
     assert (found.severity, found.is_resolved, found.breaches) == (Severity.CRITICAL, False, 3)
     assert "perf-alerts check --accept" in found.message
-    assert len(SqlOutbox(sqlite_engine).about(found.id)) == 1
+    assert len(SqlOutbox(copied_engine).about(found.id)) == 1
     assert (desk.store.watermark(DAILY.name), desk.store.month_hashes()) == kept
     after = desk.kept.source("daily.csv")
     assert after is not None
@@ -221,7 +248,7 @@ def test_on_the_third_day_it_is_accepted_and_each_strategy_has_vanished_by_itsel
 
 
 def test_a_person_accepts_it_and_the_next_execution_judges(
-    desk: Desk, sqlite_engine: Engine
+    desk: Desk, copied_engine: Engine
 ) -> None:
     execute(desk, 311, ALL[2:])
     check = check_source(
@@ -234,7 +261,7 @@ def test_a_person_accepts_it_and_the_next_execution_judges(
     check.accept(after_close(310), change(action="accept", target="records"))
 
     assert [one.is_resolved for one in incidents(desk, "source_shrunk")] == [True]
-    (row,) = SqlAudit(sqlite_engine).entries().rows
+    (row,) = SqlAudit(copied_engine).entries().rows
     assert (row.action, row.before, row.after) == (
         "accept",
         {"strategies": 4, "rows": 4 * FIRST, "vanished": []},
@@ -255,13 +282,13 @@ def test_lost_rows_of_one_strategy_stop_the_desk_until_they_are_back(desk: Desk)
 
 
 def test_an_execution_that_dies_before_it_accepts_finds_the_same_again(
-    desk: Desk, sqlite_engine: Engine
+    desk: Desk, copied_engine: Engine
 ) -> None:
     class Dying(SqlDesk):
         def save_source(self, name: str, reading: SourceReading, change: object = None) -> None:
             raise StoreUnavailable("full")
 
-    alive, desk.kept = desk.kept, Dying(sqlite_engine)
+    alive, desk.kept = desk.kept, Dying(copied_engine)
     with pytest.raises(StoreUnavailable):
         execute(desk, 311, ALL[1:], run_id="dies")
     desk.kept = alive

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from perf_alerts_dagster.projections import bands, walk
+from perf_alerts_dagster.projections import bands, power, walk
 from perf_alerts_dagster.projections.calibration import LIFE
 from perf_alerts_dagster.projections.kernels.kernel import Kernel
 from perf_alerts_dagster.projections.lives import Change, draw_lives
@@ -77,7 +77,7 @@ def test_in_parts_of_any_number_of_lives(
     together: dict[str, str], lanes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if lanes == 1:
-        window, few = WINDOWS["two jumps"], draw_lives(5, 20, LIFE)
+        window, few = WINDOWS["two jumps"], draw_lives(5, 8, LIFE)
         whole = digest(*made([window], lives=few)[1])
         monkeypatch.setattr(walk, "LANES", lanes)
         assert digest(*made([window], lives=few)[1]) == whole
@@ -87,13 +87,19 @@ def test_in_parts_of_any_number_of_lives(
         assert digest(fan, calibration) == together[name], name
 
 
-def test_in_numpy_as_compiled(together: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_numpy_as_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("numba")
+    # Numpy's time goes by days: those of ten years are the same as those of two.
+    monkeypatch.setattr(power, "LIFETIME", 2)
+    # Of each a whole part of 64 side by side, and a rest.
+    draws, lives = draw(5, 131, 252), draw_lives(5, 67, LIFE)
+    compiled = made(WINDOWS.values(), draws=draws, lives=lives)
     assert any(kernel.signatures for kernel in Kernel.all)
     monkeypatch.setattr(Kernel, "run", lambda self, *arguments: False)
 
-    for name, fan, calibration in zip(WINDOWS, *made(WINDOWS.values()), strict=True):
-        assert digest(fan, calibration) == together[name], name
+    in_numpy = made(WINDOWS.values(), draws=draws, lives=lives)
+    for name, *both in zip(WINDOWS, *compiled, *in_numpy, strict=True):
+        assert digest(*both[:2]) == digest(*both[2:]), name
 
 
 SCRIPT = """

@@ -107,7 +107,8 @@ def channels_of(*urls: str) -> list[Channel]:
 
 def live(url: str, desk: str, head: str, state: Path, lives: int, killed: int) -> None:
     """Take all steps that are not done yet."""
-    child = Life(url, *channels_of(desk, head), killed)
+    of_desk, of_head = channels_of(desk, head)
+    child = Life(url, of_desk, of_head, killed)
     done = int(state.read_text()) if state.exists() else 0
     for step in range(done, lives * STEPS):
         child.take(*divmod(step, STEPS))

@@ -9,10 +9,9 @@ from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import TIME, json_option
 from perf_alerts_dagster.cli.output import print_json, print_table, table
-from perf_alerts_dagster.cli.session import open_identity_stores
+from perf_alerts_dagster.cli.session import desk_clock, open_identity_stores
 from perf_alerts_dagster.control.audit import AuditFilter, AuditRow
 from perf_alerts_dagster.control.export import Format, exported, row_values
-from perf_alerts_dagster.core.clock import timestamp
 
 _SHOWN = ("at", "actor", "action", "target", "outcome", "address")
 
@@ -55,8 +54,8 @@ def audit(
 
 
 def _print(rows: Iterable[AuditRow]) -> None:
-    shown = table("audit", *_SHOWN)
+    shown, clock = table("audit", *_SHOWN, optional=("address", "outcome")), desk_clock()
     for row in rows:
-        cells = [timestamp(row.at), *(str(getattr(row, name)) for name in _SHOWN[1:])]
+        cells = [clock.at(row.at), *(str(getattr(row, name)) for name in _SHOWN[1:])]
         shown.add_row(*map(escape, cells))
     print_table(shown)

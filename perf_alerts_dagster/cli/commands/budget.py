@@ -1,19 +1,17 @@
 """`perf-alerts budget`: the ledger of false alarms of the alert store."""
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.api.budget.schemas import BudgetData, answer_of
-from perf_alerts_dagster.bootstrap.desk import kept_of
-from perf_alerts_dagster.bootstrap.ledger import is_gated, read_ledger
-from perf_alerts_dagster.bootstrap.records import read_records, store_url
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.wording import rounded
-from perf_alerts_dagster.judging.store.sql import open_store
-from perf_alerts_dagster.proxy.schemas import Account, FalseAlarms
-from perf_alerts_dagster.settings import load_settings
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.api.budget.schemas import BudgetData
+    from perf_alerts_dagster.proxy.schemas import Account, FalseAlarms
 
 _KINDS = {
     "warnings": "from warning on",
@@ -32,6 +30,13 @@ def budget(strategy: str | None, *, as_json: bool) -> None:
     data and of the system are not counted. Over a desk's years the stated number holds in the
     mean. A limit passed is a mandate's or a documented one's message, beside the budget.
     """
+    from perf_alerts_dagster.api.budget.schemas import answer_of
+    from perf_alerts_dagster.bootstrap.desk import kept_of
+    from perf_alerts_dagster.bootstrap.ledger import is_gated, read_ledger
+    from perf_alerts_dagster.bootstrap.records import read_records, store_url
+    from perf_alerts_dagster.judging.store.sql import open_store
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     now = datetime.now(UTC)
     records = {}
@@ -51,20 +56,20 @@ def budget(strategy: str | None, *, as_json: bool) -> None:
     _print(data, strategy)
 
 
-def _print(data: BudgetData, strategy: str | None) -> None:
+def _print(data: "BudgetData", strategy: str | None) -> None:
     whose = strategy or f"the whole desk ({data.strategies} strategies and groups)"
     if data.holds:
-        _say(
+        output.say(
             "Stated for each strategy in which nothing changes: a warning in "
             f"{100 * data.stated.warning:.3g} % of its years, a critical in "
             f"{100 * data.stated.critical:.3g} %."
         )
     for note in data.notes:
-        _say(note)
+        output.say(note)
     if data.holds and data.without_rate:
         count = len(data.without_rate)
         names = ", ".join(data.without_rate)
-        _say(f"{count} of {data.strategies} have no rate yet, and nothing is stated: {names}")
+        output.say(f"{count} of {data.strategies} have no rate yet, and nothing is stated: {names}")
     total = output.table(
         escape(f"{whose}, last {data.days} days"), "openings", *_HEADINGS, numeric=_HEADINGS
     )
@@ -90,11 +95,7 @@ def _print(data: BudgetData, strategy: str | None) -> None:
 _HEADINGS = ("stated a year", "opened", "left")
 
 
-def _say(line: str) -> None:
-    output.OUT.print(escape(line), highlight=False)
-
-
-def _cells(account: Account) -> tuple[str, str, str]:
+def _cells(account: "Account") -> tuple[str, str, str]:
     if account.set is None or account.left is None:
         return "-", str(account.spent), "-"
     over = f"over by {rounded(-account.left)}"
@@ -102,7 +103,7 @@ def _cells(account: Account) -> tuple[str, str, str]:
     return rounded(account.set), str(account.spent), left
 
 
-def _short(accounts: FalseAlarms, *, notifies: bool = True) -> list[str]:
+def _short(accounts: "FalseAlarms", *, notifies: bool = True) -> list[str]:
     if not notifies:
         return ["only shown", "-", "-"]
     return [

@@ -4,25 +4,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
-import numpy as np
-from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import accept_source, compared, store_engine
-from perf_alerts_dagster.bootstrap.executions import build_session_judge
-from perf_alerts_dagster.bootstrap.ledger import cost_of, is_gated
-from perf_alerts_dagster.bootstrap.notifications import open_all_channels
 from perf_alerts_dagster.cli import output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
 from perf_alerts_dagster.cli.session import change_of
 from perf_alerts_dagster.core.alerts import DAILY_PNL_CHECK
-from perf_alerts_dagster.judging.cost import cost_lines
-from perf_alerts_dagster.judging.coverage import Coverage, coverage_of
-from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
-from perf_alerts_dagster.judging.summary import by_strategy, listed, summary_of
-from perf_alerts_dagster.records.calendars import finality_notes
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.judging.coverage import Coverage
+    from perf_alerts_dagster.judging.evaluation import Evaluation, Outcome
 
 _MAXIMUM_NAMES, _FEW = 8, 100
 
@@ -36,11 +30,14 @@ def check(*, accept: bool) -> None:
     is accepted. Then what each strategy is judged by now, and from when on by the rest. Exit
     code 2 when a variable is wrong, 1 when the record has bad rows.
     """
+    from perf_alerts_dagster.bootstrap.desk import accept_source, compared
+    from perf_alerts_dagster.bootstrap.notifications import open_all_channels
+
     settings = output.settings_with_warnings()
     channels = open_all_channels(settings)
     if accept:
         change = change_of("accept", "source", datetime.now(UTC))
-        output.OUT.print(escape(accept_source(settings, change)), highlight=False, soft_wrap=True)
+        output.say(accept_source(settings, change))
     source = read_source(None, as_of=None)
     reading, lacking = compared(settings, source.reading, source.now)
     source = replace(source, reading=reading)
@@ -49,27 +46,27 @@ def check(*, accept: bool) -> None:
     shadows = [one.shadow for one in records.strategies.values() if one.shadow is not None]
     bad = len(records.faults) + len(records.table_faults)
     bad += sum(bool(shadow.faults) for shadow in shadows)
-    output.OUT.print(
+    output.say(
         f"settings are fine (version {settings.settings_version}); "
-        f"{escape(records.source)}: {len(records.strategies)} strategies and "
+        f"{records.source}: {len(records.strategies)} strategies and "
         f"groups, newest session {reading.as_of}" + (f", {bad} with bad rows" if bad else "")
     )
     names = ", ".join(channel.name for channel in channels)
-    output.OUT.print(
-        f"notifies {escape(names)}" if names else "notifies nobody: ALERT_NOTIFY_URLS is not set",
-        highlight=False,
-        soft_wrap=True,
-    )
+    output.say(f"notifies {names}" if names else "notifies nobody: ALERT_NOTIFY_URLS is not set")
     for line in lacking:
-        output.OUT.print(escape(line), highlight=False, soft_wrap=True)
+        output.say(line)
     for section in _SECTIONS:
         for line in section(source):
-            output.OUT.print(escape(line), highlight=False, soft_wrap=True)
+            output.say(line)
     sys.exit(1 if bad else 0)
 
 
 def shadow_lines(source: Source) -> Iterator[str]:
     """Which strategies have a shadow, with its days, model versions and faults, and a benchmark."""
+    import numpy as np
+
+    from perf_alerts_dagster.judging.summary import listed
+
     records = source.reading.records.strategies
     count = len(records) - len(source.reading.groups)
     shadows = {name: one.shadow for name, one in records.items() if one.shadow is not None}
@@ -96,6 +93,10 @@ def shadow_lines(source: Source) -> Iterator[str]:
 
 def coverage_lines(source: Source) -> Iterator[str]:
     """What strategies and groups are judged by, a line for all that are alike."""
+    from perf_alerts_dagster.bootstrap.executions import build_session_judge
+    from perf_alerts_dagster.judging.coverage import coverage_of
+    from perf_alerts_dagster.judging.summary import by_strategy, listed
+
     reading = source.reading
     whole = build_session_judge(source.settings)
     # Whether a rule has an outcome does not depend on their number, which is most of the time.
@@ -119,7 +120,10 @@ def coverage_lines(source: Source) -> Iterator[str]:
         yield f"{listed([*names[:_MAXIMUM_NAMES], *more])}: {text}"
 
 
-def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
+def _covered(coverage: "Coverage", evaluations: "Sequence[Evaluation]") -> str:
+    from perf_alerts_dagster.judging.evaluation import Outcome
+    from perf_alerts_dagster.judging.summary import listed, summary_of
+
     summary = summary_of(evaluations)
     if summary.outcome in (Outcome.ERROR, Outcome.NO_DATA):
         return _missing(evaluations, summary.outcome) or summary.note
@@ -141,8 +145,10 @@ def _covered(coverage: Coverage, evaluations: Sequence[Evaluation]) -> str:
     return f"{rows}: " + "; ".join([f"now {listed(coverage.now)}", *later, *partial])
 
 
-def _missing(evaluations: Sequence[Evaluation], outcome: Outcome) -> str:
+def _missing(evaluations: "Sequence[Evaluation]", outcome: "Outcome") -> str:
     """What rows are missing, without a message's numbers, which rest on few simulations here."""
+    from perf_alerts_dagster.judging.summary import listed
+
     for each in evaluations:
         missing = each.parts.get("missing")
         if each.outcome is outcome and isinstance(missing, list):
@@ -152,6 +158,8 @@ def _missing(evaluations: Sequence[Evaluation], outcome: Outcome) -> str:
 
 def calendar_lines(source: Source) -> Iterator[str]:
     """Whose calendar is which, and whether the daily check runs before a day's rows are final."""
+    from perf_alerts_dagster.records.calendars import finality_notes
+
     settings = source.settings
     yield from finality_notes(
         source.reading.calendars,
@@ -163,6 +171,8 @@ def calendar_lines(source: Source) -> Iterator[str]:
 
 def weight_lines(source: Source) -> Iterator[str]:
     """The members of each group, largest first, with their shares of its capital."""
+    from perf_alerts_dagster.judging.summary import listed
+
     for name, group in sorted(source.reading.groups.items()):
         found = group.at(source.reading.as_of, source.reading.last_final)
         heaviest = sorted(found.weights.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -175,6 +185,10 @@ def weight_lines(source: Source) -> Iterator[str]:
 
 def budget_lines(source: Source) -> Iterator[str]:
     """What the false-alarm budget costs a year, and what it sees."""
+    from perf_alerts_dagster.bootstrap.desk import store_engine
+    from perf_alerts_dagster.bootstrap.ledger import cost_of, is_gated
+    from perf_alerts_dagster.judging.cost import cost_lines
+
     settings, reading = source.settings, source.reading
     if not is_gated(settings):
         yield (

@@ -1,21 +1,49 @@
 """`perf-alerts import`: make a record of the exports of other tools."""
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.wording import printable
-from perf_alerts_dagster.records.assignment import CalendarAssigner
-from perf_alerts_dagster.records.sessions import NEXT_DAY
-from perf_alerts_dagster.records.sources.exports.export import Values
-from perf_alerts_dagster.records.sources.exports.folder import store
-from perf_alerts_dagster.records.sources.exports.tools import FORMS, read_export
-from perf_alerts_dagster.statistics import metrics
+
+
+def _forms() -> Sequence[str]:
+    from perf_alerts_dagster.records.sources.exports.tools import FORMS
+
+    return FORMS
+
+
+def _values() -> Sequence[str]:
+    from perf_alerts_dagster.records.sources.exports.export import Values
+
+    return get_args(Values)
+
+
+class _Choice(click.Choice[str]):
+    """A choice among what the reader of exports knows, which is loaded when it is needed."""
+
+    def __init__(self, load: Callable[[], Sequence[str]]) -> None:
+        self.case_sensitive = True
+        self._load = load
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override] # click's is an attribute
+        """The accepted words."""
+        return tuple(self._load())
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """None: they would have to be loaded."""
+        return []
+
 
 _ALL_LIVE = "every row is live: --live-from makes earlier ones the backtest to judge by"
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -23,7 +51,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
 @click.command("import")
-@click.argument("shape", type=click.Choice(FORMS))
+@click.argument("shape", type=_Choice(_forms))
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--live-from", type=options.DAY, help="Earlier rows are backtest. Default: none is.")
 @click.option("--name", "strategy", help="The strategy. Default: what the file or its name says.")
@@ -31,7 +59,7 @@ _ABOVE_0 = click.FloatRange(min=0, min_open=True)
 @click.option("--currency", help="The currency of every row.")
 @click.option("--group", help="The group of every row.")
 @click.option("--out", default=Path("records"), type=click.Path(path_type=Path), show_default=True)
-@click.option("--values", type=click.Choice(get_args(Values)), help="What the numbers are.")
+@click.option("--values", type=_Choice(_values), help="What the numbers are.")
 @click.option("--date", "date_column", help="The column of the dates; of trades, of the exits.")
 @click.option("--value", "value_columns", multiple=True, help="The column of the values.")
 @click.option("--force", is_flag=True, help="Replace rows that differ from those in the folder.")
@@ -53,6 +81,12 @@ def import_(
     perf-alerts import wide returns.csv --live-from 2025-01-01
     perf-alerts import trades closed.csv --capital 100000 --name breakout
     """
+    from perf_alerts_dagster.records.assignment import CalendarAssigner
+    from perf_alerts_dagster.records.sessions import NEXT_DAY
+    from perf_alerts_dagster.records.sources.exports.folder import store
+    from perf_alerts_dagster.records.sources.exports.tools import read_export
+    from perf_alerts_dagster.statistics import metrics
+
     if given["strategy"] and shape == "wide":
         raise UsageError("--name is for one strategy; a wide frame names each by its column")
     read = [read_export(shape, path, **given) for path in files]

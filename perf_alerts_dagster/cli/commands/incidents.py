@@ -1,20 +1,39 @@
 """`perf-alerts incidents`: list, show, acknowledge and resolve incidents."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import OUT, print_json, print_table, styled, table
-from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
-from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.cli.output import (
+    OUT,
+    number,
+    print_json,
+    print_table,
+    say,
+    styled,
+    table,
+)
+from perf_alerts_dagster.cli.session import (
+    MAXIMUM_IDS,
+    Clock,
+    change_of,
+    desk_clock,
+    open_stored_incidents,
+    user,
+    whole_id,
+)
 from perf_alerts_dagster.core.severity import Severity
-from perf_alerts_dagster.incidents.model import Incident, Resolution, Status
-from perf_alerts_dagster.incidents.ports import IncidentFilter, UnknownIncident
-from perf_alerts_dagster.notifications.fields import shown_fields
+from perf_alerts_dagster.incidents.model import Breach, Incident, Resolution, Status
 
-_OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
+if TYPE_CHECKING:
+    from perf_alerts_dagster.incidents.lifecycle import Incidents
+    from perf_alerts_dagster.incidents.notification import Notification
+
+OUTCOMES = [outcome.value for outcome in Resolution if outcome.is_manual]
 
 
 @click.group()
@@ -46,6 +65,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """The incidents, newest first; without --status or --all, the unresolved ones."""
+    from perf_alerts_dagster.incidents.ports import IncidentFilter
+
     wanted = IncidentFilter(
         status=Status(status) if status else None,
         severity=Severity(severity) if severity else None,
@@ -69,7 +90,17 @@ def list_(
     if not listed:
         OUT.print("no incident fits" if everything else "no incident is open")
         return
-    rows = table("incidents", "id", "severity", "status", "strategy", "rule", "since", "seen")
+    from perf_alerts_dagster.defs.values import value_text
+
+    clock = desk_clock()
+    rows = table(
+        "incidents",
+        *("id", "severity", "status", "strategy", "rule", "value", "age", "owner"),
+        *("since", "seen", "message"),
+        numeric=("value", "seen"),
+        sentences=("message",),
+        optional=("seen", "since", "owner", "status", "rule", "value"),
+    )
     for incident in listed:
         rows.add_row(
             incident.id,
@@ -77,10 +108,32 @@ def list_(
             incident.status.value,
             escape(incident.strategy or "-"),
             escape(incident.rule),
-            timestamp(incident.opened_at),
+            value_text(incident.rule, incident.value),
+            clock.age(incident.opened_at),
+            escape(str(incident.parts.get("owner") or "")),
+            clock.at(incident.opened_at),
             f"{incident.breaches}x",
+            escape(sentence_of(incident)),
         )
     print_table(rows)
+
+
+def sentence_of(breach: Breach) -> str:
+    """Its headline, else its message."""
+    return str(breach.parts.get("headline") or breach.message)
+
+
+def _found(stored: "Incidents", given: str) -> Incident:
+    """The incident whose id begins as given."""
+    from perf_alerts_dagster.incidents.ports import UnknownIncident
+
+    known = [stored.store.incident(each) for each in stored.store.starting(given, MAXIMUM_IDS)]
+    by_id = {each.id: each for each in known if each is not None}
+    named = {each.id: f"{each.strategy or 'the system'}, {each.rule}" for each in by_id.values()}
+    incident_id = whole_id(given, "incident", named)
+    if incident_id not in by_id:
+        raise UnknownIncident(f"there is no incident {given}")
+    return by_id[incident_id]
 
 
 @incidents.command()
@@ -89,33 +142,48 @@ def list_(
 def show(incident_id: str, as_json: bool) -> None:
     """One incident, with its timeline and the messages about it."""
     # The same fields as REST's, so that a script may read either.
-    from perf_alerts_dagster.api.incidents.schemas import delivery_item, incident_detail
+    from perf_alerts_dagster.api.incidents.schemas import incident_detail
 
     with open_stored_incidents() as stored:
-        incident = stored.store.incident(incident_id)
-        if incident is None:
-            raise UnknownIncident(f"there is no incident {incident_id}")
+        incident = _found(stored, incident_id)
         history = stored.history(incident)
     if as_json:
         print_json(incident_detail(history, public_url=None).model_dump(mode="json"))
         return
+    from perf_alerts_dagster.defs.values import value_text
+
+    def detail(name: str, value: object) -> str:
+        if name in ("value", "limit") and isinstance(value, float):
+            return f"{name} {value_text(incident.rule, value) or number(value)}"
+        return f"{name} {value}"
+
+    clock = desk_clock()
     _print(incident)
-    entries = table("timeline", "at", "what", "by", "why")
+    entries = table("timeline", "at", "what", "by", "why", sentences=("why",))
     for entry in history.timeline:
-        details = ", ".join(f"{name} {value}" for name, value in entry.detail.items() if value)
-        entries.add_row(timestamp(entry.at), entry.what, escape(entry.actor), escape(details))
+        details = ", ".join(detail(name, each) for name, each in entry.detail.items() if each)
+        entries.add_row(clock.at(entry.at), entry.what, escape(entry.actor), escape(details))
     print_table(entries)
-    if history.messages:
-        messages = table("messages", "channel", "reason", "state", "sent", "attempts", "error")
-        for row in history.messages:
-            item = delivery_item(row, incident.id)
+    print_messages(history.messages, clock)
+
+
+def print_messages(rows: "Sequence[Notification]", clock: Clock) -> None:
+    """The messages about an incident or an event, if there are any."""
+    if rows:
+        messages = table(
+            "messages",
+            *("channel", "reason", "state", "sent", "attempts", "error"),
+            sentences=("error",),
+            optional=("attempts",),
+        )
+        for row in rows:
             messages.add_row(
-                escape(item.channel),
-                item.reason.value,
-                item.state.value,
-                item.sent_at or "-",
-                str(item.attempts),
-                escape(item.error or "-"),
+                escape(row.channel),
+                ", ".join(dict.fromkeys(item.reason.value for item in row.items)),
+                row.state.value,
+                clock.at(row.sent_at),
+                str(row.attempts),
+                escape(row.error or ""),
             )
         print_table(messages)
 
@@ -128,13 +196,14 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
     """Acknowledge an incident: it no longer escalates or repeats, unless it gets worse."""
     now = datetime.now(UTC)
     with open_stored_incidents() as stored:
+        incident = _found(stored, incident_id)
         after = stored.lifecycle.acknowledge(
-            incident_id,
+            incident.id,
             by=user(),
             now=now,
             comment=comment,
             until=until,
-            change=change_of("acknowledge", f"incidents/{incident_id}", now),
+            change=change_of("acknowledge", f"incidents/{incident.id}", now),
         )
     _print(after)
 
@@ -143,7 +212,7 @@ def ack(incident_id: str, comment: str, until: datetime | None) -> None:
 @click.argument("incident_id", metavar="ID")
 @click.option(
     "--outcome",
-    type=click.Choice(_OUTCOMES),
+    type=click.Choice(OUTCOMES),
     required=True,
     help="What it was: a true alarm, a false one, a known matter, or wrong data.",
 )
@@ -152,25 +221,29 @@ def resolve(incident_id: str, outcome: str, comment: str) -> None:
     """Resolve an incident with a verdict; a later breach opens a new incident."""
     now = datetime.now(UTC)
     with open_stored_incidents() as stored:
+        incident = _found(stored, incident_id)
         after = stored.lifecycle.resolve(
-            incident_id,
+            incident.id,
             by=user(),
             now=now,
             outcome=Resolution(outcome),
             comment=comment,
-            change=change_of("resolve", f"incidents/{incident_id}", now),
+            change=change_of("resolve", f"incidents/{incident.id}", now),
         )
     _print(after)
 
 
 def _print(incident: Incident) -> None:
+    from perf_alerts_dagster.notifications.fields import shown_fields
+
     OUT.print(
         f"{styled(incident.severity.value)} "
-        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}"
+        f"{escape(incident.strategy or 'the system')}: {escape(incident.rule)}",
+        highlight=False,
     )
-    OUT.print(escape(incident.message))
+    say(incident.message)
     for label, text in shown_fields(incident).items():
-        OUT.print(f"{label}: {escape(text)}")
+        say(f"{label}: {text}")
 
 
 def _json(incident: Incident) -> dict[str, object]:

@@ -1,26 +1,28 @@
 """`perf-alerts keys`: the API keys, made and ended while the server runs."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 from rich.markup import escape
 
 from perf_alerts_dagster.cli.commands.silences import Span
 from perf_alerts_dagster.cli.options import TIME, json_option
-from perf_alerts_dagster.cli.output import ERR, OUT, print_json, print_table, table
-from perf_alerts_dagster.cli.session import change_of, open_identity_stores, user
-from perf_alerts_dagster.core.clock import optional_time, timestamp
-from perf_alerts_dagster.core.errors import SettingsError, UsageError
-from perf_alerts_dagster.identity.keys import Registry, registry
-from perf_alerts_dagster.identity.stored_keys import (
-    KEY_NAME,
-    KeyRefused,
-    UnknownKey,
-    described,
-    make_key,
+from perf_alerts_dagster.cli.output import ERR, print_json, print_table, say, table
+from perf_alerts_dagster.cli.session import (
+    change_of,
+    desk_clock,
+    open_identity_stores,
+    user,
+    whole_id,
 )
-from perf_alerts_dagster.settings import load_settings
+from perf_alerts_dagster.core.clock import timestamp
+from perf_alerts_dagster.core.errors import SettingsError, UsageError
 from perf_alerts_dagster.settings.keys import ROLES
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.identity.keys import Registry
 
 _SHOWN = ("key_id", "user_id", "source", "status", "expires_at", "last_used", "created_by")
 _at = click.option("--at", type=TIME, help="When it expires, such as 2026-12-31T00:00:00Z.")
@@ -39,24 +41,37 @@ def keys() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """All keys, those of the settings first; never their text."""
-    now = datetime.now(UTC)
+    from perf_alerts_dagster.identity.stored_keys import described
+
+    clock = desk_clock()
     settings_keys = _settings_keys()
     with open_identity_stores() as stores:
         uses = stores.key_use.last_used()
         pairs = (settings_keys.source, settings_keys.keys), ("store", stores.keys.all())
     rows = [
-        {
-            name: optional_time(value) if isinstance(value, datetime) else value
-            for name, value in described(key, now, source, uses.get(key.key_id)).items()
-        }
+        described(key, clock.now, source, uses.get(key.key_id))
         for source, found in pairs
         for key in found
     ]
+
+    def texts(write: Callable[[datetime], str]) -> list[dict[str, object]]:
+        return [
+            {
+                name: write(each) if isinstance(each, datetime) else each
+                for name, each in row.items()
+            }
+            for row in rows
+        ]
+
     if as_json:
-        print_json({"keys": rows})
+        print_json({"keys": texts(timestamp)})
         return
-    shown = table("keys", *(name.replace("_", " ") for name in _SHOWN))
-    for row in rows:
+    shown = table(
+        "keys",
+        *(name.replace("_", " ") for name in _SHOWN),
+        optional=("created by", "source", "last used", "expires at"),
+    )
+    for row in texts(clock.at):
         shown.add_row(*(escape(str(row[name] or "-")) for name in _SHOWN))
     print_table(shown)
 
@@ -72,6 +87,8 @@ def create(role: str, name: str, at: datetime | None, span: timedelta | None) ->
     \b
     perf-alerts keys create operator ci-bot --for 90d
     """
+    from perf_alerts_dagster.identity.stored_keys import KEY_NAME, KeyRefused, make_key
+
     now = datetime.now(UTC)
     if not KEY_NAME.fullmatch(name):
         raise UsageError(
@@ -86,7 +103,7 @@ def create(role: str, name: str, at: datetime | None, span: timedelta | None) ->
             stores.keys.create(key, change_of("create_key", f"keys/{key.key_id}", now))
         except KeyRefused as error:
             raise UsageError(str(error)) from error
-    until = f"until {timestamp(expires_at)}" if expires_at else "until it is revoked"
+    until = f"until {desk_clock().at(expires_at)}" if expires_at else "until it is revoked"
     ERR.print(f"{key.user_id} ({key.key_id}), {until}; the key is not shown again:")
     click.echo(text)
 
@@ -101,24 +118,30 @@ def expire(key_id: str, at: datetime | None, span: timedelta | None) -> None:
     expires_at = _expiry(at, span, now)
     if expires_at is None:
         raise UsageError("--at TIME or --for SPAN is needed; `revoke` ends a key now")
-    _change(key_id, now, expires_at)
-    OUT.print(f"{key_id} expires at {timestamp(expires_at)}", highlight=False)
+    key_id = _change(key_id, now, expires_at)
+    say(f"{key_id} expires {desk_clock().at(expires_at)}")
 
 
 @keys.command()
 @click.argument("key_id", metavar="ID")
 def revoke(key_id: str) -> None:
     """End a key now and for good; its tokens and sessions end with it."""
-    _change(key_id, datetime.now(UTC), None)
-    OUT.print(f"{key_id} is revoked", highlight=False)
+    key_id = _change(key_id, datetime.now(UTC), None)
+    say(f"{key_id} is revoked")
 
 
-def _change(key_id: str, now: datetime, expires_at: datetime | None) -> None:
-    if key_id in {key.key_id for key in _settings_keys().keys}:
-        raise UsageError(f"{key_id} is a key of the settings: remove it there and start again")
-    action = "revoke_key" if expires_at is None else "expire_key"
-    change = change_of(action, f"keys/{key_id}", now)
+def _change(given: str, now: datetime, expires_at: datetime | None) -> str:
+    """Expire or revoke a key; returns its id, of which the beginning is given."""
+    from perf_alerts_dagster.identity.stored_keys import KeyRefused, UnknownKey
+
+    ours = {key.key_id: key.user_id for key in _settings_keys().keys}
     with open_identity_stores() as stores:
+        known = ours | {key.key_id: key.user_id for key in stores.keys.all()}
+        key_id = whole_id(given, "key", known)
+        if key_id in ours:
+            raise UsageError(f"{key_id} is a key of the settings: remove it there and start again")
+        action = "revoke_key" if expires_at is None else "expire_key"
+        change = change_of(action, f"keys/{key_id}", now)
         try:
             if expires_at is None:
                 stores.keys.revoke(key_id, change)
@@ -128,6 +151,7 @@ def _change(key_id: str, now: datetime, expires_at: datetime | None) -> None:
             raise UsageError(f"there is no key {key_id}; `perf-alerts keys list`") from error
         except KeyRefused as error:
             raise UsageError(str(error)) from error
+    return key_id
 
 
 def _expiry(at: datetime | None, span: timedelta | None, now: datetime) -> datetime | None:
@@ -138,8 +162,11 @@ def _expiry(at: datetime | None, span: timedelta | None, now: datetime) -> datet
     return now + span if span is not None else at
 
 
-def _settings_keys() -> Registry:
+def _settings_keys() -> "Registry":
     """The keys of the settings; none where the first start has made none yet."""
+    from perf_alerts_dagster.identity.keys import Registry, registry
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     try:
         return registry(settings)

@@ -3,27 +3,24 @@
 import json
 import math
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.executions import build_session_judge
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.commands.record import Source, note_faults, read_source
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.files import replace_file
-from perf_alerts_dagster.core.wording import printable
-from perf_alerts_dagster.judging.limits import limit_book
-from perf_alerts_dagster.judging.rule import LimitBook
-from perf_alerts_dagster.projections.calibration import Calibration, yearly_share
-from perf_alerts_dagster.projections.projection import whole_reference
-from perf_alerts_dagster.projections.watchers import STATISTICS
-from perf_alerts_dagster.records.model import Floats, StrategyRecord
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.judging.rule import LimitBook
+    from perf_alerts_dagster.projections.calibration import Calibration
+    from perf_alerts_dagster.records.model import Floats, StrategyRecord
 
 # A proposed loss is passed in at most this share of years; a drawdown is the strategy's own line.
 # Both are rounded up to their unit.
@@ -32,12 +29,12 @@ _UNITS = {"drawdown": 0.005, "daily_loss": 0.001, "weekly_loss": 0.001}
 _WEEKS = 365.25 / 7
 # Fewer losses say nothing of their tail.
 _LEAST_LOSSES = 10
-_NAME = 26
-_HOW = """\
-a year: expected crossings a year while the strategy does not change. Of a
-drawdown in its simulated healthy years, at its age; of a loss in all rows of
-its reference with profit or loss (a week's in all windows of a week), beyond
-the worst twentieth by a Pareto tail. * is set already, and kept."""
+_HOW = (
+    "a year: expected crossings a year while the strategy does not change. Of a drawdown in its "
+    "simulated healthy years, at its age; of a loss in all rows of its reference with profit or "
+    "loss (a week's in all windows of a week), beyond the worst twentieth by a Pareto tail. * is "
+    "set already, and kept."
+)
 # A line and its expected crossings a year; None where there is none.
 _Proposal = tuple[float | None, float | None]
 
@@ -64,13 +61,16 @@ def suggest(out: Path, as_of: date | None, records_url: str | None) -> None:
     5 %, at most 50 %); each loss is passed in at most 5 of 100. The file has the form of
     ALERT_POLICY_LIMITS, with what is set there already; a person edits and applies it.
     """
+    from perf_alerts_dagster.judging.limits import limit_book
+
     source = read_source(records_url, as_of=as_of)
     reading, policy = source.reading, source.settings.policy_limits
     note_faults(reading)
     calibrations, book = _calibrations(source), limit_book({}, policy)
     own = {name: dict(values) for name, values in policy.get("strategies", {}).items()}
     reasons = {name: ["its rows are faulty"] for name in reading.records.faults}
-    click.echo("strategy".ljust(_NAME) + "".join(f"{name:>11} a year" for name in _HEADINGS))
+    headings = [f"{name} (a year)" for name in ("drawdown", "daily", "weekly")]
+    rows = output.table("proposed", "strategy", *headings, numeric=tuple(headings))
     for name, whole in sorted(reading.records.strategies.items()):
         record, calibration = whole.until(reading.as_of), calibrations.get(name)
         if not record.is_judged_on(reading.as_of):
@@ -87,10 +87,11 @@ def suggest(out: Path, as_of: date | None, records_url: str | None) -> None:
                 for each, line in proposed.items()
                 if line is None
             ]
-            click.echo(printable(_row(name, lines, kept)))
+            rows.add_row(escape(name), *_cells(lines, kept))
+    output.print_table(rows)
     for name, whys in sorted(reasons.items()):
         for why in whys:
-            click.echo(printable(f"{name}: {why}"))
+            output.say(f"{name}: {why}")
     content = {**policy, "strategies": own}
     # What is written is accepted.
     limit_book({}, content)
@@ -99,15 +100,16 @@ def suggest(out: Path, as_of: date | None, records_url: str | None) -> None:
     except OSError as error:
         message = f"--out is {str(out)!r}; accepted is a file that can be written"
         raise UsageError(f"{message} ({error.strerror})") from error
-    click.echo(f"{_HOW}\nNothing is applied. Read the file, then apply it by")
+    output.say(_HOW)
+    output.say("Nothing is applied. Read the file, then apply it by")
+    # As it is: a line that is folded cannot be copied.
     click.echo(f'export ALERT_POLICY_LIMITS="$(cat {shlex.quote(str(out))})"')
 
 
-_HEADINGS = ("drawdown", "daily", "weekly")
-
-
-def _calibrations(source: Source) -> Mapping[str, Calibration]:
+def _calibrations(source: Source) -> "Mapping[str, Calibration]":
     """The healthy years of each strategy, as an execution would judge by them."""
+    from perf_alerts_dagster.bootstrap.executions import build_session_judge
+
     reading = source.reading
     if reading.last_final is None:
         return {}
@@ -119,19 +121,26 @@ def _calibrations(source: Source) -> Mapping[str, Calibration]:
     return outlook.calibrations
 
 
-def _kept(book: LimitBook, strategy: str, own: Mapping[str, object]) -> dict[str, float | None]:
+def _kept(book: "LimitBook", strategy: str, own: Mapping[str, object]) -> dict[str, float | None]:
     """The lines that a person has set, or lifted by null."""
     values = {name: getattr(book.mandate_for(strategy), name) for name in _UNITS}
     return {name: line for name, line in values.items() if line is not None or name in own}
 
 
 def _lines(
-    record: StrategyRecord,
-    calibration: Calibration,
+    record: "StrategyRecord",
+    calibration: "Calibration",
     periods_per_year: float,
     kept: Mapping[str, float | None],
 ) -> dict[str, _Proposal]:
     """Each line that is kept, else proposed."""
+    import numpy as np
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    from perf_alerts_dagster.projections.calibration import yearly_share
+    from perf_alerts_dagster.projections.projection import whole_reference
+    from perf_alerts_dagster.projections.watchers import STATISTICS
+
     age, statistic = int(record.live.sum()), STATISTICS["drawdown"]
     rows = whole_reference(record)
     week = max(round(periods_per_year / _WEEKS), 1)
@@ -143,7 +152,7 @@ def _lines(
         name = statistic.name_after(age, calibration.year)
         return calibration.p_year(name, statistic.badness(-depth, periods_per_year))
 
-    def lost(losses: Floats, a_year: float, loss: float) -> float:
+    def lost(losses: "Floats", a_year: float, loss: float) -> float:
         return yearly_share(-loss, losses, max(round(a_year), 1))
 
     shares: dict[str, Callable[[float], float]] = {"drawdown": passed}
@@ -175,11 +184,8 @@ def _either(one: Callable[[float], float], other: Callable[[float], float], loss
     return max(one(loss), other(loss))
 
 
-def _row(name: str, lines: Mapping[str, _Proposal], kept: Mapping[str, object]) -> str:
-    short = name if len(name) < _NAME else name[: _NAME - 2] + "…"
-    cells = []
+def _cells(lines: Mapping[str, _Proposal], kept: Mapping[str, object]) -> Iterator[str]:
     for each, (line, a_year) in lines.items():
         shown = "-" if line is None else f"{100 * line:.3g} %"
-        cells.append(f"{shown:>10}{'*' if each in kept else ' '}")
-        cells.append(f"{'-' if a_year is None else f'{a_year:.2g}':>7}")
-    return short.ljust(_NAME) + "".join(cells)
+        often = "" if a_year is None else f" ({a_year:.2g})"
+        yield f"{shown}{'*' if each in kept else ''}{often}"

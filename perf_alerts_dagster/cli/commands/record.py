@@ -1,58 +1,49 @@
-"""Commands that read the record and store nothing: `strategies`, `measure`, `evaluate`."""
+"""Commands that read the record and store nothing: `strategies` and `measure`."""
 
-import sys
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import kept_of
-from perf_alerts_dagster.bootstrap.executions import build_session_judge
-from perf_alerts_dagster.bootstrap.records import read_records
 from perf_alerts_dagster.cli import options, output
-from perf_alerts_dagster.core.alerts import Alert, Family
-from perf_alerts_dagster.judging.evaluation import Judgement, Outcome
-from perf_alerts_dagster.judging.summary import summaries, too_little_notes
-from perf_alerts_dagster.records.desk import Kept
-from perf_alerts_dagster.records.model import StrategyRecord
-from perf_alerts_dagster.records.reading import Reading
-from perf_alerts_dagster.settings import Settings, load_settings
-from perf_alerts_dagster.statistics.measurement import Measurement, Metric
-from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
+from perf_alerts_dagster.core.wording import percent
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.records.model import StrategyRecord
+    from perf_alerts_dagster.records.reading import Reading
+    from perf_alerts_dagster.settings import Settings
+    from perf_alerts_dagster.statistics.measurement import Measurement, Metric
 
 # The columns of the table, by metric; --json has every metric.
-_COLUMNS = {
+_PERCENT = {
     "total_return": "total",
     "cagr": "CAGR",
     "annual_volatility": "vol.",
-    "sharpe_ratio": "Sharpe",
-    "sortino_ratio": "Sortino",
     "max_drawdown": "max DD",
     "current_drawdown": "DD now",
     "value_at_risk_95": "VaR 95",
     "win_rate": "wins",
+}
+_RATIOS = {
+    "sharpe_ratio": "Sharpe",
+    "sortino_ratio": "Sortino",
     "profit_factor": "PF",
     "probabilistic_sharpe_ratio": "PSR",
 }
-
-_periods_option = click.option(
-    "--periods-per-year",
-    type=click.FloatRange(min=1, max=366 * 24),
-    default=None,
-    help="Rows per year of every strategy, in place of those that its calendar has.",
-)
+_COLUMNS = _PERCENT | _RATIOS
+# Of live against its model; fractions a year.
+_OF_MODEL = {"mean_difference", "tracking_error"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Source:
     """A reading and its settings."""
 
-    reading: Reading
-    settings: Settings
+    reading: "Reading"
+    settings: "Settings"
     now: datetime
 
 
@@ -69,6 +60,11 @@ def read_source(
         RecordsUnavailable: the source cannot be read.
         RecordsInvalid: the source is no track record.
     """
+    from perf_alerts_dagster.bootstrap.desk import kept_of
+    from perf_alerts_dagster.bootstrap.records import read_records
+    from perf_alerts_dagster.records.desk import Kept
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     now = datetime.now(UTC)
     with output.working(f"reading {records_url or settings.records_shown}"):
@@ -84,7 +80,7 @@ def read_source(
     return Source(reading=reading, settings=settings, now=now)
 
 
-def note_faults(reading: Reading) -> None:
+def note_faults(reading: "Reading") -> None:
     """Print the record's bad rows and notes on standard error."""
     for name, faults in _faults(reading).items():
         for fault in faults:
@@ -95,7 +91,7 @@ def note_faults(reading: Reading) -> None:
         output.ERR.print(f"[dim]note: {escape(note)}[/dim]", highlight=False)
 
 
-def _faults(reading: Reading) -> dict[str, list[str]]:
+def _faults(reading: "Reading") -> dict[str, list[str]]:
     return {
         name: [str(fault) for fault in faults]
         for name, faults in sorted(reading.records.faults.items())
@@ -131,6 +127,7 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
         f"{reading.records.source}, as of {reading.as_of}",
         *(*headings, "calendar", "a year"),
         numeric=("backtest rows", "live rows", "a year"),
+        optional=("a year", "first", "group", "live since", "calendar", "backtest rows"),
     )
     for row in rows:
         listing.add_row(
@@ -144,8 +141,8 @@ def strategies(as_of: date | None, records_url: str | None, as_json: bool) -> No
     output.print_table(listing)
 
 
-def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
-    live = np.flatnonzero(record.live)
+def _row(reading: "Reading", record: "StrategyRecord") -> dict[str, object]:
+    live = record.live.nonzero()[0]
     calendar = reading.calendars[record.strategy]
     finals = record.rows(0, 0) if reading.last_final is None else record.until(reading.last_final)
     return {
@@ -171,7 +168,7 @@ def _row(reading: Reading, record: StrategyRecord) -> dict[str, object]:
 @click.command()
 @options.as_of_option
 @options.records_option
-@_periods_option
+@options.periods_option
 @options.json_option
 def measure(
     as_of: date | None, records_url: str | None, periods_per_year: float | None, as_json: bool
@@ -186,6 +183,8 @@ def measure(
     perf-alerts measure --records daily.csv --json
     perf-alerts measure --records hourly.csv --periods-per-year 6048
     """
+    from perf_alerts_dagster.statistics.measurement import measure as measure_strategy
+
     reading = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year).reading
     rates = reading.periods_per_year
     with output.working("measuring"):
@@ -217,7 +216,6 @@ def measure(
             }
         )
         return
-    shadowed = ["its model"] if any(each.shadow for each in measurements) else []
     rows = output.table(
         f"{reading.records.source}, as of {reading.as_of}",
         "strategy",
@@ -225,146 +223,39 @@ def measure(
         "rows",
         "a year",
         *_COLUMNS.values(),
-        *shadowed,
+        "its model",
         numeric=("rows", "a year", *_COLUMNS.values()),
+        sentences=("its model",),
+        optional=("a year", "PSR", "PF", "Sortino", "rows", "VaR 95", "wins", "CAGR", "DD now"),
     )
     for measurement in measurements:
-        values = [measurement.metrics.get(name) for name in _COLUMNS]
         rows.add_row(
             escape(measurement.strategy),
             measurement.segment,
             str(measurement.observations),
             f"{rates[measurement.strategy]:g}",
-            *(output.number(value) if not isinstance(value, str) else value for value in values),
-            *(_against(measurement.shadow) for _ in shadowed),
+            *(_shown(name, measurement.metrics.get(name)) for name in _COLUMNS),
+            _against(measurement.shadow),
         )
     output.print_table(rows)
 
 
-def _entry(measurement: Measurement) -> dict[str, object]:
+def _shown(name: str, value: "Metric") -> str:
+    if value is None or isinstance(value, str | int):
+        return "-" if value is None else str(value)
+    return percent(value) if name in _PERCENT or name in _OF_MODEL else f"{value:,.2f}"
+
+
+def _entry(measurement: "Measurement") -> dict[str, object]:
     entry = asdict(measurement)
     return {
         name: entry[name] for name in entry if name != "shadow" or measurement.segment == "live"
     }
 
 
-def _against(figures: Mapping[str, Metric] | None) -> str:
+def _against(figures: "Mapping[str, Metric] | None") -> str:
     """Live against the model's own P&L, in a line; empty without one."""
     shown = ", ".join(
-        f"{name.replace('_', ' ')} {value if isinstance(value, str) else output.number(value)}"
-        for name, value in (figures or {}).items()
+        f"{name.replace('_', ' ')} {_shown(name, value)}" for name, value in (figures or {}).items()
     )
     return f"against its model: {shown}" if shown else ""
-
-
-@click.command()
-@options.alert_argument
-@options.as_of_option
-@options.records_option
-@_periods_option
-@click.option("--all", "show_all", is_flag=True, help="Show the rules that are fine as well.")
-@options.json_option
-def evaluate(
-    alert: Alert,
-    as_of: date | None,
-    records_url: str | None,
-    periods_per_year: float | None,
-    show_all: bool,
-    as_json: bool,
-) -> None:
-    """Judge every strategy by one alert's rules; store nothing, notify nobody.
-
-    Exit code 1 when an evaluation `notifies`: by itself it would open or raise an incident that
-    is sent.
-
-    \b
-    perf-alerts evaluate daily_pnl_check --records daily.csv --as-of 2026-01-15 --json
-    """
-    source = read_source(records_url, as_of=as_of, periods_per_year=periods_per_year)
-    reading = source.reading
-    session_judge = build_session_judge(source.settings)
-    with output.working("projecting and judging"):
-        judgement = session_judge.judge_newest(
-            alert,
-            reading,
-            run_id="evaluate",
-            now=source.now,
-            issued_before=_end_of_last_month(alert, reading),
-        )
-    note_faults(reading)
-    if as_json:
-        output.print_json(
-            {
-                "alert": alert.name,
-                "as_of": judgement.as_of.isoformat(),
-                "provisional": judgement.provisional,
-                "settings_version": judgement.settings_version,
-                "method_version": judgement.method_version,
-                "data_hash": judgement.data_hash,
-                "seed": judgement.seed,
-                "strategies": [
-                    {"strategy": name, "outcome": each.outcome.value, "note": each.note or None}
-                    for name, each in summaries(judgement).items()
-                ],
-                "evaluations": [
-                    asdict(evaluation)
-                    | {"session": evaluation.session.isoformat() if evaluation.session else None}
-                    for evaluation in judgement.evaluations
-                ],
-            }
-        )
-    else:
-        _show(judgement, source=reading.records.source, show_all=show_all)
-    sys.exit(1 if any(evaluation.notifies for evaluation in judgement.evaluations) else 0)
-
-
-def _end_of_last_month(alert: Alert, reading: Reading) -> Sequence[date]:
-    """The session of the projection that the forward test compares with; none for other alerts."""
-    if reading.last_final is None or Family.FORWARD not in alert.families:
-        return ()
-    first = reading.last_final.replace(day=1)
-    return [session for session in reading.sessions if session < first][-1:]
-
-
-def _show(judgement: Judgement, *, source: str, show_all: bool) -> None:
-    state = ", provisional" if judgement.provisional else ""
-    numeric = ("value", "limit", "p a year")
-    rows = output.table(
-        f"{judgement.alert} over {source}, as of {judgement.as_of}{state}",
-        "strategy",
-        "rule",
-        "outcome",
-        "severity",
-        "value",
-        "limit",
-        "p a year",
-        "evidence",
-        "notifies",
-        "why",
-        numeric=numeric,
-    )
-    quiet = Counter[Outcome]()
-    for evaluation in judgement.evaluations:
-        if evaluation.outcome in (Outcome.OK, Outcome.INSUFFICIENT_DATA) and not show_all:
-            quiet[evaluation.outcome] += 1
-            continue
-        rows.add_row(
-            escape(evaluation.strategy),
-            evaluation.rule,
-            output.styled(evaluation.outcome.value),
-            output.styled(evaluation.severity.value) if evaluation.severity else "",
-            output.number(evaluation.value),
-            output.number(evaluation.limit),
-            output.number(evaluation.p_year),
-            evaluation.evidence.value if evaluation.evidence else "",
-            "yes" if evaluation.notifies else "",
-            escape("; ".join(filter(None, (evaluation.message, evaluation.why, evaluation.worth)))),
-        )
-    output.print_table(rows)
-    for name, note in too_little_notes(judgement).items():
-        output.OUT.print(f"{escape(name)}: {escape(note)}", highlight=False)
-    if quiet:
-        output.ERR.print(
-            f"{quiet[Outcome.OK]} more evaluations are ok, {quiet[Outcome.INSUFFICIENT_DATA]} lack "
-            "data; --all shows them"
-        )

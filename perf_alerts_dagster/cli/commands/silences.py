@@ -8,10 +8,15 @@ from datetime import UTC, datetime, timedelta
 import click
 from rich.markup import escape
 
-from perf_alerts_dagster.cli.output import OUT, print_table, table
-from perf_alerts_dagster.cli.session import change_of, open_stored_incidents, user
+from perf_alerts_dagster.cli.output import OUT, print_table, say, table
+from perf_alerts_dagster.cli.session import (
+    change_of,
+    desk_clock,
+    open_stored_incidents,
+    user,
+    whole_id,
+)
 from perf_alerts_dagster.core.alerts import ALERTS
-from perf_alerts_dagster.core.clock import timestamp
 from perf_alerts_dagster.core.errors import UsageError
 from perf_alerts_dagster.core.severity import Severity
 from perf_alerts_dagster.incidents.suppression import Matchers, Silence, checked
@@ -87,25 +92,30 @@ def add(
     )
     with open_stored_incidents() as incidents:
         incidents.store.add_silence(silence, change_of("silence", f"silences/{silence.id}", now))
-    OUT.print(f"silence {silence.id} until {timestamp(silence.ends_at)}")
+    say(f"silence {silence.id} until {desk_clock().at(silence.ends_at)}")
 
 
 @silence.command(name="list")
 def list_() -> None:
     """The silences that have not ended."""
-    now = datetime.now(UTC)
+    clock = desk_clock()
     with open_stored_incidents() as incidents:
-        listed = incidents.store.silences(now)
+        listed = incidents.store.silences(clock.now)
     if not listed:
         OUT.print("nothing is silenced")
         return
-    rows = table("silences", "id", "matches", "from", "until", "by", "why")
+    rows = table(
+        "silences",
+        *("id", "matches", "from", "until", "by", "why"),
+        sentences=("why",),
+        optional=("from", "by"),
+    )
     for silence in listed:
         rows.add_row(
             silence.id,
             escape(_matched(silence.matchers)),
-            timestamp(silence.starts_at),
-            timestamp(silence.ends_at),
+            clock.at(silence.starts_at),
+            clock.at(silence.ends_at),
             escape(silence.author),
             escape(silence.reason),
         )
@@ -118,10 +128,13 @@ def end(silence_id: str) -> None:
     """End a silence now; the next sweep sends the muted messages that still apply."""
     now = datetime.now(UTC)
     with open_stored_incidents() as incidents:
+        found = incidents.store.silences(now)
+        named = {each.id: f"{_matched(each.matchers)}: {each.reason}" for each in found}
+        silence_id = whole_id(silence_id, "silence", named)
         change = change_of("end_silence", f"silences/{silence_id}", now)
         if not incidents.store.end_silence(silence_id, now, change):
             raise UsageError(f"there is no silence {silence_id} that goes on")
-    OUT.print(f"silence {silence_id} has ended")
+    say(f"silence {silence_id} has ended")
 
 
 def _matched(matchers: Matchers) -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from rich.markup import escape
 
 from perf_alerts_dagster.cli import options, output
 from perf_alerts_dagster.cli.output import ERR, OUT
+from perf_alerts_dagster.cli.session import desk_clock, open_stored_incidents
 from perf_alerts_dagster.core.alerts import ALERTS, Alert
 from perf_alerts_dagster.core.errors import StoreUnavailable
 from perf_alerts_dagster.scheduler.graphql.client import Budgets, connected
@@ -159,11 +161,12 @@ def run(alert: Alert, as_of: date | None) -> None:
     os.environ["DAGSTER_HOME"] = str(path)
     import dagster as dg
 
+    from perf_alerts_dagster.defs.metadata import SENTENCE
     from perf_alerts_dagster.scheduler.dagster_internals import (
         PARTITION_NAME_TAG,
         ReconstructableRepository,
     )
-    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, NOTE, OUTCOME
+    from perf_alerts_dagster.scheduler.names import ALERT, DEFINITIONS, ERROR, NOTE, OUTCOME
     from perf_alerts_dagster.stack.ownership import owners
 
     tags = {ALERT: alert.name, TRIGGERED_BY: "cli"}
@@ -172,19 +175,57 @@ def run(alert: Alert, as_of: date | None) -> None:
     repository = ReconstructableRepository.for_module(DEFINITIONS, "defs")
     # Dagster itself ends in a traceback where its database is down.
     owners(frozen.settings)
+    began_at = datetime.now(UTC)
     with dg.DagsterInstance.get() as instance:
         result = dg.execute_job(
-            repository.get_reconstructable_job(alert.name), instance=instance, tags=tags
+            repository.get_reconstructable_job(alert.name),
+            instance=instance,
+            tags=tags,
+            # Dagster's own steps are in the run's log.
+            run_config={"loggers": {"console": {"config": {"log_level": "INFO"}}}},
         )
         finished = instance.get_run_by_id(result.run_id)
         tags = dict(finished.tags) if finished else {}
-        result_ok = result.success
-    if not result_ok:
-        ERR.print(f"{alert.name} failed, run {result.run_id}")
+        outputs = [each.step_output_data for each in result.all_events if each.is_successful_output]
+    if not result.success:
+        why = tags.get(ERROR, "its log says why")
+        ERR.print(escape(f"{alert.name} failed, run {result.run_id}: {why}"), highlight=False)
+        click.echo(f"run        {_run_page(frozen.settings, result.run_id)}")
         sys.exit(1)
-    OUT.print(f"{alert.name} finished: {tags.get(OUTCOME, '-')}, run {result.run_id}")
+    output.say(f"{alert.name} finished: {tags.get(OUTCOME, '-')}, run {result.run_id}")
+    for each in outputs:
+        if SENTENCE in each.metadata:
+            output.say(str(each.metadata[SENTENCE].value))
+    _print_next(alert, frozen.settings, result.run_id, began_at)
     if NOTE in tags:
         ERR.print(f"not judged in full: {escape(tags[NOTE])}", highlight=False)
+
+
+def _print_next(alert: Alert, settings: Settings, run_id: str, began_at: datetime) -> None:
+    """What the run opened, when the alert is due next, and the pages about both."""
+    from perf_alerts_dagster.cli.commands.status import next_run
+    from perf_alerts_dagster.incidents.ports import IncidentFilter
+    from perf_alerts_dagster.stack.dagster_home import holder
+
+    clock = desk_clock()
+    with open_stored_incidents() as stored:
+        newest = stored.store.incidents(IncidentFilter(since=began_at), limit=500).incidents
+    opened = [each for each in newest if each.run_id == run_id and each.opened_at >= began_at]
+    count = Counter(each.severity for each in sorted(opened, key=lambda one: -one.severity.rank))
+    worst = ", ".join(f"{number} {severity.value}" for severity, number in count.items())
+    output.say(f"incidents opened: {len(opened)}" + (f" ({worst})" if opened else ""))
+    due = clock.at(next_run(alert, settings, clock.now))
+    is_up = holder(settings.state_dir) is not None
+    output.say(f"due next: {due}" + ("" if is_up else "; no stack is running: `perf-alerts up`"))
+    # As they are: a line that is folded cannot be copied.
+    click.echo(f"run        {_run_page(settings, run_id)}")
+    if opened:
+        pages = settings.public_url or f"http://127.0.0.1:{settings.proxy_port}"
+        click.echo(f"incidents  {pages}/incidents")
+
+
+def _run_page(settings: Settings, run_id: str) -> str:
+    return f"http://127.0.0.1:{settings.webserver_port}/runs/{run_id}"
 
 
 @click.command()
@@ -291,7 +332,9 @@ async def _run_first(settings: Settings) -> None:
             await asyncio.sleep(_AGAIN)
     if not runs:
         return
-    table = output.table("first executions", "alert", "state", "outcome", "as of", "run")
+    table = output.table(
+        "first executions", "alert", "state", "outcome", "as of", "run", optional=("as of", "run")
+    )
     for run in runs:
         succeeded = run.state is RunState.SUCCESS
         table.add_row(

@@ -1,25 +1,19 @@
 """`perf-alerts strategies`: list them, retire one, set the calendar or the baseline of one."""
 
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
-from rich.markup import escape
 
-from perf_alerts_dagster.bootstrap.desk import kept_of, open_desk
-from perf_alerts_dagster.bootstrap.records import read_records
 from perf_alerts_dagster.cli.commands import record
 from perf_alerts_dagster.cli.options import DAY
-from perf_alerts_dagster.cli.output import OUT
+from perf_alerts_dagster.cli.output import say
 from perf_alerts_dagster.cli.session import change_of, user
 from perf_alerts_dagster.core.errors import SettingsError, UsageError
-from perf_alerts_dagster.executions.baselines import BaselineRefused, candidate
-from perf_alerts_dagster.executions.baselines import rebaseline as set_baseline
-from perf_alerts_dagster.executions.source import retire as end_strategy
-from perf_alerts_dagster.projections.projection import Proposal
-from perf_alerts_dagster.records.desk import KeptCalendar, Retirement
-from perf_alerts_dagster.records.sessions import OWN, open_calendar
-from perf_alerts_dagster.settings import load_settings
+
+if TYPE_CHECKING:
+    from perf_alerts_dagster.projections.projection import Proposal
 
 
 @click.pass_context
@@ -48,6 +42,11 @@ def retire(name: str, since: date, reason: str) -> None:
     Its incident of missing data is resolved as known. The retirement is recorded in the alert
     store of these settings, as done by cli:<your user name>; a later one replaces it.
     """
+    from perf_alerts_dagster.bootstrap.desk import open_desk
+    from perf_alerts_dagster.executions.source import retire as end_strategy
+    from perf_alerts_dagster.records.desk import Retirement
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
@@ -61,7 +60,7 @@ def retire(name: str, since: date, reason: str) -> None:
     with open_desk(settings) as (desk, lifecycle):
         change = change_of("retire", f"strategies/{name}", now)
         end_strategy(desk, lifecycle, retirement, change)
-    OUT.print(escape(f"{name} is retired: it is not judged from {since} on"), highlight=False)
+    say(f"{name} is retired: it is not judged from {since} on")
 
 
 @strategies.command()
@@ -77,6 +76,12 @@ def rebaseline(name: str, since: date, reason: str, haircut: float | None, dry_r
     the mean; decay and the band count rows from that day on. Judgements and incidents so far stay
     as they are. It is recorded as done by cli:<your user name>; a later one takes its place.
     """
+    from perf_alerts_dagster.bootstrap.desk import kept_of, open_desk
+    from perf_alerts_dagster.bootstrap.records import read_records
+    from perf_alerts_dagster.executions.baselines import BaselineRefused, candidate
+    from perf_alerts_dagster.executions.baselines import rebaseline as set_baseline
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
@@ -85,7 +90,7 @@ def rebaseline(name: str, since: date, reason: str, haircut: float | None, dry_r
     try:
         reading = read_records(settings, now=now, kept=kept_of(settings))
         found = candidate(reading, name, since, today=today)
-        OUT.print(escape(_proposed(found.proposal)), highlight=False)
+        say(_proposed(found.proposal))
         baseline = found.baseline(haircut, reason=reason.strip(), by=user(), at=now)
     except BaselineRefused as refused:
         raise UsageError(f"--{refused}") from refused
@@ -95,10 +100,10 @@ def rebaseline(name: str, since: date, reason: str, haircut: float | None, dry_r
         change = change_of("rebaseline", f"strategies/{name}", now)
         set_baseline(desk, lifecycle, baseline, change)
     text = f"{name} has the haircut {baseline.haircut:.0%} from {since} on"
-    OUT.print(escape(f"{text}, from the next execution"), highlight=False)
+    say(f"{text}, from the next execution")
 
 
-def _proposed(proposal: Proposal | None) -> str:
+def _proposed(proposal: "Proposal | None") -> str:
     if proposal is None:
         return "no haircut can be proposed"
     return (
@@ -117,19 +122,22 @@ def calendar(name: str, code: str) -> None:
     It replaces the calendar that was inferred, from the next execution on. The `calendar` column
     of the strategies table wins over it.
     """
+    from perf_alerts_dagster.bootstrap.desk import open_desk
+    from perf_alerts_dagster.records.desk import KeptCalendar
+    from perf_alerts_dagster.settings import load_settings
+
     settings = load_settings()
     now = datetime.now(UTC)
     today = now.astimezone(ZoneInfo(settings.timezone)).date()
     kept = KeptCalendar(name=code, periods_per_year=_periods_of(code), since=today, by=user())
     with open_desk(settings) as (desk, _):
         desk.set_calendar(name, kept, change_of("calendar", f"strategies/{name}", now))
-    OUT.print(
-        escape(f"{name} has the calendar {code} from the next execution on"),
-        highlight=False,
-    )
+    say(f"{name} has the calendar {code} from the next execution on")
 
 
 def _periods_of(code: str) -> float:
+    from perf_alerts_dagster.records.sessions import OWN, open_calendar
+
     if code == "record":
         raise UsageError(f"CODE {code!r} is no calendar of one strategy; {OWN} is accepted")
     try:

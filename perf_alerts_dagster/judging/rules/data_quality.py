@@ -27,11 +27,10 @@ from perf_alerts_dagster.records.model import Flags, Floats, RecordFault, Strate
 from perf_alerts_dagster.statistics.ewma_volatility import size_shift
 from perf_alerts_dagster.statistics.runs import run_law
 
-_rule = partial(Rule, family=Family.DATA, unit=Unit.SESSION, plot="none")
+_rule = partial(Rule, family=Family.DATA, unit=Unit.SESSION, plot="calendar")
 FLAT_RUN = _rule(
     id="flat_run",
     title="flat run",
-    plot="returns",
     gated=True,
     weight=CRUMB,
     hint="is the book closed, or does the feed repeat zeros?",
@@ -39,7 +38,6 @@ FLAT_RUN = _rule(
 REPEATED_PNL = _rule(
     id="repeated_pnl",
     title="repeated P&L",
-    plot="returns",
     gated=True,
     weight=CRUMB,
     hint="compare the last rows with the broker's statement: the feed may repeat its last one.",
@@ -97,7 +95,7 @@ def judge_data(record: StrategyRecord, context: JudgeContext) -> Sequence[Evalua
         *_lateness(record, context),
         # Some strategies have runs of 200 flat days, so there is no fixed limit.
         _run_rule(record, context, FLAT_RUN, lambda values: values == 0.0, minimum=2),
-        _run_rule(record, context, REPEATED_PNL, _repeats, minimum=_MINIMUM_REPEATS),
+        _run_rule(record, context, REPEATED_PNL, repeats, minimum=_MINIMUM_REPEATS),
         _volatility(record, context),
     ]
 
@@ -186,7 +184,7 @@ def _lateness(record: StrategyRecord, context: JudgeContext) -> list[Evaluation]
     ]
 
 
-def _repeats(amounts: Floats) -> Flags:
+def repeats(amounts: Floats) -> Flags:
     """The same non-zero P&L as on the row before: a feed that repeats its last row."""
     same: Flags = np.zeros(len(amounts), dtype=bool)
     same[1:] = (amounts[1:] == amounts[:-1]) & (amounts[1:] != 0.0)

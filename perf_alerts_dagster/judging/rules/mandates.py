@@ -44,12 +44,14 @@ DAILY_LOSS = _rule(
 WEEKLY_LOSS = _rule(
     id="policy_weekly_loss",
     title="weekly loss mandate",
+    plot="periods",
     loss="rows",
     hint="halve or stop it for the rest of the week, as the mandate says.",
 )
 MONTHLY_LOSS = _rule(
     id="policy_monthly_loss",
     title="monthly loss mandate",
+    plot="periods",
     loss="rows",
     hint="halve or stop it for the rest of the month, as the mandate says.",
 )

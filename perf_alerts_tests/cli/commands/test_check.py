@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from perf_alerts_dagster.bootstrap import ledger
 from perf_alerts_dagster.bootstrap.records import migrate_store, store_url
@@ -19,7 +19,7 @@ from perf_alerts_dagster.settings import load_settings
 from perf_alerts_dagster.storage.engine import open_engine
 from perf_alerts_tests.judged_desk import judged_desk
 
-Run = Callable[..., Result]
+Run = Callable[..., str]
 TODAY = datetime.now(UTC).date()
 
 
@@ -42,10 +42,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(output.OUT, "width", 80)
     monkeypatch.setattr(ledger, "_LIVES", 1_000)
 
-    def invoke(*args: str) -> Result:
+    def invoke(*args: str) -> str:
         found = CliRunner().invoke(cli, ["check", *args])
         assert found.exit_code == 0, found.output
-        return found
+        assert max(map(len, found.stdout.splitlines())) <= 80
+        return " ".join(found.stdout.split())
 
     return invoke
 
@@ -53,7 +54,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_it_says_what_the_budget_costs_and_sees_by_healthy_years_drawn_now(
     run: Run, tmp_path: Path
 ) -> None:
-    text = run().stdout
+    text = run()
 
     assert "1 of 4 have no rate yet" in text
     expected = re.search(r"expect (\S+) warnings, (\S+) criticals, (\S+) limit messages", text)
@@ -68,7 +69,7 @@ def test_it_says_what_the_budget_costs_and_sees_by_healthy_years_drawn_now(
 
 def test_a_large_desk_is_counted_on_some_of_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "_MAXIMUM_DRAWN", 2)
-    text = run().stdout
+    text = run()
 
     assert "counted on 2 of 4 strategies and groups, evenly by name, and scaled to all" in text
 
@@ -82,7 +83,7 @@ def test_stored_healthy_years_are_not_drawn_again(
     judged_desk(settings, engine, datetime.now(UTC))
     engine.dispose()
     monkeypatch.setattr(ledger, "_drawn", None)
-    text = run().stdout
+    text = run()
 
     assert "2 of 4 have no rate yet" in text
     assert "expect 0.2 warnings, 0.06 criticals" in text
@@ -92,7 +93,7 @@ def test_with_the_documented_preset_no_budget_holds(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALERT_RULE_PRESET", "documented")
-    text = run().stdout
+    text = run()
 
     assert "no false-alarm budget holds" in text
     assert "expect " not in text
@@ -146,10 +147,10 @@ def test_a_damaged_shadow_is_named_and_fails_the_check(
     _shadowed(tmp_path, monkeypatch, "trend,2026-01-05,0.1,-1,", "carry,2026-01-05,0.1,,v1")
     found = CliRunner().invoke(cli, ["check"])
 
+    text = " ".join(found.stdout.split())
     assert found.exit_code == 1, found.output
-    assert "newest session 2026-01-06, 1 with bad rows" in found.stdout
+    assert "newest session 2026-01-06, 1 with bad rows" in text
     assert (
-        "shadow of trend: shadow.csv, row 2, column expected_cost: is negative (seen: '-1')"
-        in found.stdout
+        "shadow of trend: shadow.csv, row 2, column expected_cost: is negative (seen: '-1')" in text
     )
-    assert "shadow: 1 of 2 strategies, 1 rows from 2026-01-05 to 2026-01-05" in found.stdout
+    assert "shadow: 1 of 2 strategies, 1 rows from 2026-01-05 to 2026-01-05" in text

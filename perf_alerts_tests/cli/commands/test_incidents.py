@@ -88,7 +88,7 @@ def test_what_is_refused_says_so(run: Run, desk: Incidents) -> None:
 
     again = run("incidents", "ack", found)
     assert isinstance(again.exception, TransitionRefused)
-    assert "nothing was changed" in str(again.exception)
+    assert "nothing more to do" in str(again.exception)
     assert run("incidents", "show", "nope").exit_code == 1
     assert run("incidents", "resolve", found, "--outcome", "recovered").exit_code == 2
     assert run("incidents", "ack", found, "--until", "tomorrow").exit_code == 2

@@ -1,0 +1,115 @@
+"""Where a date and a value are in a drawing, and which of them are written at its axes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from perf_alerts_dagster.plots.plot import PERCENT, Kind, Plot
+
+WIDTH, HEIGHT = 640, 260
+LEFT, RIGHT, TOP, BOTTOM = 62, 152, 60, 30
+# The share of the height that is left free above and below.
+_MARGIN = 0.06
+_TICKS = 5
+_DATE_TICKS = 6
+_MONTHS_FROM_DAYS = 75
+_LOWEST_LOG = 1e-3
+
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """The scales of a plot; `low` and `high` are the ends of its y axis, in logs where it has one.
+
+    Sessions are apart alike, whatever days lie between them.
+    """
+
+    plot: Plot
+    low: float
+    high: float
+
+    def x(self, place: float) -> float:
+        """The middle of the date at a position."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / max(len(self.plot.dates), 1)
+
+    def y(self, value: float) -> float:
+        """The height of a value; one beyond the axis is at its end."""
+        share = (_scaled(self.plot, value) - self.low) / (self.high - self.low)
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(max(share, 0.0), 1.0)
+
+    def values(self) -> list[float]:
+        """The values that are written at the y axis, rising."""
+        if self.plot.logarithmic:
+            decades = range(math.ceil(self.low), math.floor(self.high) + 1)
+            each = max(math.ceil(len(decades) / (_TICKS + 1)), 1)
+            return [10.0**decade for decade in decades if decade % each == 0]
+        step = _nice((self.high - self.low) / _TICKS)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+
+    def dates(self) -> list[tuple[int, str]]:
+        """The positions of dates that are written at the x axis, and how they are."""
+        days = self.plot.dates
+        if not days:
+            return []
+        if (days[-1] - days[0]).days < _MONTHS_FROM_DAYS:
+            each = max(math.ceil(len(days) / _DATE_TICKS), 1)
+            places = range((len(days) - 1) % each, len(days), each)
+            texts = [f"{days[place].day} {month_of(days[place])}" for place in places]
+            return _with_years(days, list(zip(places, texts, strict=True)))
+        begins = month_begins(days)
+        each = next(
+            (k for k in (1, 2, 3, 6, 12, 24, 60) if len(begins) / k <= _DATE_TICKS + 1), 120
+        )
+        chosen = [
+            place for place in begins if (12 * days[place].year + days[place].month - 1) % each == 0
+        ]
+        return _with_years(days, [(place, month_of(days[place])) for place in chosen])
+
+
+def month_begins(days: Sequence[date]) -> list[int]:
+    """The positions of the first date of each month that begins among dates that rise."""
+    return [
+        place
+        for place in range(1, len(days))
+        if (days[place].year, days[place].month) != (days[place - 1].year, days[place - 1].month)
+    ]
+
+
+def month_of(day: date) -> str:
+    """The name of a date's month, in English whatever the process's locale."""
+    return _MONTHS[day.month - 1]
+
+
+def _with_years(days: Sequence[date], ticks: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The texts of dates, the first of each year with it."""
+    years = [days[place].year for place, _ in ticks]
+    return [
+        (place, text if year == before else f"{text} {year}")
+        for (place, text), year, before in zip(ticks, years, [0, *years], strict=False)
+    ]
+
+
+def scales_of(plot: Plot) -> Scales:
+    """The scales that show every value and limit of a plot."""
+    values = [_scaled(plot, each) for each in plot.all_values()] or [0.0]
+    low, high = min(values), max(values)
+    is_from_zero = plot.unit == PERCENT or any(
+        each.kind in (Kind.BARS, Kind.TICKS) for each in plot.series
+    )
+    if is_from_zero and not plot.logarithmic:
+        low, high = min(low, 0.0), max(high, 0.0)
+    space = (high - low) * _MARGIN or max(abs(high), 1e-6) * 0.5
+    return Scales(plot, low - space * (low != 0.0), high + space * (high != 0.0 or low == high))
+
+
+def _scaled(plot: Plot, value: float) -> float:
+    return math.log10(max(value, _LOWEST_LOG)) if plot.logarithmic else value
+
+
+def _nice(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(k * power for k in (1.0, 2.0, 2.5, 5.0, 10.0) if k * power >= step * 0.999)
