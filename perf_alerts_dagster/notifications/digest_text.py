@@ -51,7 +51,7 @@ class Digest:
         return [each for each in self.lists["weak"] if (each["rule"] == STALE_DATA.id) is late]
 
 
-def read(payload: Payload, wording: Wording, channel: str) -> Digest:
+def read(payload: Payload) -> Digest:
     """The digest of a row's payload.
 
     Raises:
@@ -61,8 +61,7 @@ def read(payload: Payload, wording: Wording, channel: str) -> Digest:
     at = datetime.fromisoformat(str(payload["at"]))
     # Rows of the version before do not say that some are over.
     listed = [{**each, "over": bool(each.get("over"))} for each in lists["incidents"]]
-    news = news_of(listed, at=at, wording=wording, channel=channel)
-    return Digest(payload=payload, lists=lists, news=news)
+    return Digest(payload=payload, lists=lists, news=news_of(listed, at=at))
 
 
 def _list(payload: Payload, name: str) -> list[dict[str, Json]]:

@@ -11,14 +11,13 @@ from perf_alerts_dagster.notifications import body, digest_text
 from perf_alerts_dagster.notifications import text as words
 from perf_alerts_dagster.notifications.body import Block, Line
 from perf_alerts_dagster.notifications.lines import data_line, do_line, lines_of, short_lines
-from perf_alerts_dagster.notifications.news import News, news_of
+from perf_alerts_dagster.notifications.news import LISTED as LISTED
+from perf_alerts_dagster.notifications.news import News, news_of, with_links
 from perf_alerts_dagster.notifications.text import Payload, Wording
 from perf_alerts_dagster.notifications.titles import title_of
 
 # Further events are only counted, since a phone shows no longer text.
 SHOWN = 20
-# The same for programs, so that no receiver refuses a message for its size.
-LISTED = 200
 MAXIMUM_SUBJECT = 120
 # Events with a picture.
 _PICTURED = 3
@@ -159,7 +158,7 @@ def _about_events(row: Notification, wording: Wording, mark: str) -> Message:
         if isinstance(incident, dict)
     ]
     at = datetime.fromisoformat(str(row.payload["at"]))
-    news = news_of(listed, at=at, wording=wording, channel=row.channel)
+    news = with_links(news_of(listed, at=at), wording, row.channel)
     titles = [title_of(each, listed) for each in news]
     events = [_event(each, title) for each, title in zip(news[:LISTED], titles, strict=False)]
     linked: list[Json] = [_linked(each, wording) for one in news for each in one.incidents]
@@ -235,7 +234,7 @@ def _linked(incident: Payload, wording: Wording) -> dict[str, Json]:
 
 def _digest(row: Notification, wording: Wording, mark: str) -> Message:
     """The digest: what was judged, what is open, and weak signs; sent also without breaches."""
-    digest = digest_text.read(row.payload, wording, row.channel)
+    digest = digest_text.read(row.payload)
     lists: dict[str, Json] = {name: [*listed[:LISTED]] for name, listed in digest.lists.items()}
     totals: dict[str, Json] = {name: len(listed) for name, listed in digest.lists.items()}
     payload = {**row.payload, **lists, "totals": totals}

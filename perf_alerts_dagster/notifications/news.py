@@ -1,9 +1,8 @@
 """The incidents of a message by the event that they are of, the worst first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from functools import partial
 
 from perf_alerts_dagster.core.alerts import Family
 from perf_alerts_dagster.core.severity import Severity
@@ -13,6 +12,9 @@ from perf_alerts_dagster.judging.rule import Unit
 from perf_alerts_dagster.notifications import text as words
 from perf_alerts_dagster.notifications.text import Payload, Wording, clean, number
 
+# So many events and incidents are sent to programs, so that no receiver refuses a message for its
+# size.
+LISTED = 200
 _GOOD = frozenset({Reason.RECOVERED, Reason.ACKNOWLEDGED, Reason.RESOLVED})
 # Rules by which nothing was measured.
 _DATA = frozenset({"no_data", "record_error"})
@@ -33,8 +35,8 @@ class News:
     incidents: tuple[Payload, ...]
     lead: Payload
     worst: Payload
-    link: str | None
     at: datetime
+    link: str | None = None
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -70,9 +72,7 @@ class News:
             return self.at.date()
 
 
-def news_of(
-    incidents: Sequence[Payload], *, at: datetime, wording: Wording, channel: str
-) -> list[News]:
+def news_of(incidents: Sequence[Payload], *, at: datetime) -> list[News]:
     """The events of a message's incidents, worst first, those with good news last.
 
     An incident of the version before, without an event, is one by itself.
@@ -81,8 +81,20 @@ def news_of(
     for incident in incidents:
         event = _event(incident)
         grouped.setdefault(str(event.get("id") or f" {incident['id']}"), []).append(incident)
-    make = partial(_news, at=at, wording=wording, channel=channel)
-    return sorted((make(each) for each in grouped.values()), key=_rank)
+    return sorted((_news(each, at) for each in grouped.values()), key=_rank)
+
+
+def with_links(news: Sequence[News], wording: Wording, channel: str) -> list[News]:
+    """The events with where each is answered; none beyond those that a program is sent.
+
+    The address of its own ends with an event, whose incident's page stays.
+    """
+
+    def link(each: News) -> str | None:
+        is_live = each.status != Status.RESOLVED.value and bool(_event(each.worst).get("id"))
+        return wording.answer_link(each.id if is_live else "", each.worst["id"], channel)
+
+    return [replace(each, link=link(each)) for each in news[:LISTED]] + [*news[LISTED:]]
 
 
 def _event(incident: Payload) -> Payload:
@@ -90,7 +102,7 @@ def _event(incident: Payload) -> Payload:
     return event if isinstance(event, dict) else {}
 
 
-def _news(incidents: Sequence[Payload], *, at: datetime, wording: Wording, channel: str) -> News:
+def _news(incidents: Sequence[Payload], at: datetime) -> News:
     # A recovery that was folded in is newer than the rest.
     newest = max(
         incidents,
@@ -115,16 +127,14 @@ def _news(incidents: Sequence[Payload], *, at: datetime, wording: Wording, chann
             _name(each),
         ),
     )
-    event_id = clean(event.get("id") or "")
     return News(
-        id=event_id or clean(first["id"]),
+        id=clean(event.get("id") or first["id"]),
         leader=leader,
         status=status,
         severity=_severity(worst),
         incidents=tuple(ordered),
         lead=lead,
         worst=worst,
-        link=wording.answer_link(event_id, worst["id"], channel),
         at=at,
     )
 

@@ -26,6 +26,7 @@ from perf_alerts_tests.incidents.incident_desk import (
     IncidentDesk,
     breach,
     fine,
+    judged,
 )
 from perf_alerts_tests.notifications.bad_day import (
     URL,
@@ -315,3 +316,27 @@ def test_a_channel_may_change_what_it_gets() -> None:
     message_of(row, wording=WORDING).payload["incidents"][0]["parts"].clear()  # type: ignore[index,call-overload,union-attr]
 
     assert json.dumps(dict(row.payload)) == before
+
+
+def test_only_events_that_last_and_are_listed_ask_for_a_link_of_their_own() -> None:
+    asked: list[str] = []
+    wording = Wording(
+        public_url=URL, link_of=lambda event_id, channel: asked.append(f"{event_id} {channel}")
+    )
+    desk = a_desk(digest=True)
+    desk.judge(*(breach(strategy=f"s{n:03}") for n in range(LISTED + 5)))
+    message = newest(desk, wording)
+    assert len(asked) == len(set(asked)) == len(message.events) == LISTED
+    assert asked[0] == f"{message.events[0].id} mail"
+
+    asked.clear()
+    desk.lifecycle.digest(judged(breach()), now=desk.now)
+    newest(desk, wording)
+    assert asked == []
+
+    over = a_desk()
+    over.judge(breach())
+    over.deliver()
+    over.judge_next_day(fine())
+    assert f"See: {URL}/incidents/{over.only().id}" in newest(over, wording).text
+    assert asked == []
